@@ -1,0 +1,380 @@
+//! The client's end of the channel as a pure state machine, one type per state.
+//!
+//! ```text
+//!  AwaitHello ──HELLO──► AwaitReady ──READY──► Live ⟲ attest, suspect, lock, unlock, evidence
+//!       └────────── Refusal ──────┴──────────────┘   (the caller covers and ends)
+//! ```
+//! `Live` can only be made from READY verified under a transcript that contains the host's
+//! signed HELLO, whose key is in a record signed by the organisation.
+
+use std::collections::VecDeque;
+
+use ed25519_dalek::{SigningKey, VerifyingKey};
+use minicbor::bytes::ByteVec;
+use zeroize::Zeroizing;
+
+use crate::cose;
+use crate::error::{Code, Fault, Refusal};
+use crate::frame::{Chunk, frame};
+use crate::limits::SPOOL_MAX_BYTES;
+use crate::message::{self, Ack, Attest, CertificateCheck, Digest, Hello, Id, Manifest, Open, Status, kind};
+use crate::numbers::Numbers;
+use crate::records::{HostRecord, Policy, Signed};
+use crate::session::{HELLO_CONTEXT, OPEN_CONTEXT, Sealer, error_body, peer_error, transcript};
+use crate::template::{self, OperatorTemplate};
+
+/// What the client knows before it connects.
+pub struct Setup {
+    pub organisation: VerifyingKey,
+    pub device_key: SigningKey,
+    pub device_id: Id,
+    pub boot_id: Id,
+    pub software: String,
+    pub models: Vec<Digest>,
+    /// SHA-256 of the certificate that the RDP connection showed, where the RDP client tells.
+    pub tls_cert_sha256: Option<Digest>,
+    /// Unix time now, for the validity of records.
+    pub wall_ms: u64,
+}
+
+impl core::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Setup({})", self.software)
+    }
+}
+
+/// Randomness for one handshake; each field used once.
+pub struct Fresh {
+    pub nonce: [u8; 32],
+    pub template_secret: [u8; 32],
+}
+
+impl core::fmt::Debug for Fresh {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Fresh")
+    }
+}
+
+/// Waiting for the host's first message.
+#[derive(Debug)]
+pub struct AwaitHello {
+    setup: Setup,
+    fresh: Fresh,
+}
+
+/// HELLO was good and OPEN was sent.
+#[derive(Debug)]
+pub struct AwaitReady {
+    sealer: Sealer,
+    policy: Signed<Policy>,
+    numbers: Numbers,
+    host: HostRecord,
+    session_id: Id,
+    certificate: CertificateCheck,
+    credits: u32,
+    template_secret: Zeroizing<[u8; 32]>,
+}
+
+/// A refused handshake, and the message that tells the host why.
+#[derive(Debug)]
+pub struct Refused {
+    pub refusal: Refusal,
+    pub reply: Option<Vec<u8>>,
+}
+
+impl AwaitHello {
+    pub fn new(setup: Setup, fresh: Fresh) -> Self {
+        AwaitHello { setup, fresh }
+    }
+
+    /// Takes HELLO; gives the next state and the framed OPEN.
+    pub fn handle(self, hello: &[u8]) -> Result<(AwaitReady, Vec<u8>), Refused> {
+        let device_key = self.setup.device_key.clone();
+        self.answer(hello).map_err(|refusal| {
+            // There is no transcript yet; the reply is signed in OPEN's context and place.
+            let payload = message::encode(kind::ERROR, 0, &error_body(&refusal));
+            let reply = frame(&cose::sign1(&device_key, OPEN_CONTEXT, &payload)).ok();
+            Refused { refusal, reply }
+        })
+    }
+
+    fn answer(self, hello: &[u8]) -> Result<(AwaitReady, Vec<u8>), Refusal> {
+        let AwaitHello { setup, fresh } = self;
+        let (greeting, host, host_key) = check_hello(&setup, hello)?;
+        let policy = Signed::<Policy>::verify(&setup.organisation, &greeting.policy, setup.wall_ms)
+            .map_err(|e| Refusal::new(Code::PolicyRefused, Fault::Organisation, e.to_string()))?;
+        let numbers = policy
+            .record()
+            .effective()
+            .map_err(|e| Refusal::new(Code::PolicyRefused, Fault::Organisation, e.to_string()))?;
+        let certificate = match setup.tls_cert_sha256 {
+            None => CertificateCheck::NotPossible,
+            Some(seen) if seen == greeting.tls_cert_sha256 => CertificateCheck::Same,
+            Some(_) => return Err(Refusal::new(Code::CertificateMismatch, Fault::Surroundings, "")),
+        };
+        let open = Open {
+            version: message::VERSION,
+            client_nonce: fresh.nonce,
+            device_id: setup.device_id,
+            session_id: greeting.session_id,
+            boot_id: setup.boot_id,
+            policy_digest: policy.digest(),
+            template_key: template::public_key(&fresh.template_secret),
+            certificate,
+            software: setup.software.clone(),
+            models: setup.models.iter().map(|m| m.to_vec().into()).collect(),
+            wall_ms: setup.wall_ms,
+            key_assurance: None,
+        };
+        let signed = cose::sign1(&setup.device_key, OPEN_CONTEXT, &message::encode(kind::OPEN, 0, &open));
+        let sealer = Sealer::new(setup.device_key, host_key, transcript(hello, &signed));
+        let next = AwaitReady {
+            sealer,
+            policy,
+            numbers,
+            host,
+            session_id: greeting.session_id,
+            certificate,
+            credits: greeting.credits.min(crate::limits::CREDITS),
+            template_secret: Zeroizing::new(fresh.template_secret),
+        };
+        Ok((next, frame(&signed)?))
+    }
+}
+
+/// Reads HELLO, whose signing key is named in the record that it carries.
+fn check_hello(setup: &Setup, hello: &[u8]) -> Result<(Hello, HostRecord, VerifyingKey), Refusal> {
+    let (claimed_kind, _, claimed_body) = message::split(cose::unverified_payload(hello)?)?;
+    if claimed_kind != kind::HELLO {
+        return Err(Refusal::peer(Code::Unexpected));
+    }
+    let claimed: Hello = message::body(claimed_body)?;
+    let unknown =
+        |e: crate::records::RecordError| Refusal::new(Code::HostUnknown, Fault::Peer, e.to_string());
+    let host = Signed::<HostRecord>::verify(&setup.organisation, &claimed.host_record, setup.wall_ms)
+        .map_err(unknown)?;
+    let host_key = host.record().key().map_err(unknown)?;
+    // Only from here on is anything in HELLO true.
+    cose::verify1(&host_key, HELLO_CONTEXT, hello)?;
+    if !claimed.versions.contains(&message::VERSION) {
+        return Err(Refusal::peer(Code::Version));
+    }
+    Ok((claimed, host.record().clone(), host_key))
+}
+
+impl AwaitReady {
+    /// Takes READY; gives the live session and the operators of this seat.
+    pub fn handle(mut self, ready: &[u8]) -> Result<(Live, Vec<OperatorTemplate>), Refused> {
+        match self.check(ready) {
+            Ok((nonce, operators)) => Ok((Live::new(self, nonce), operators)),
+            Err(refusal) => Err(Refused { reply: self.sealer.refuse(&refusal), refusal }),
+        }
+    }
+
+    fn check(&mut self, ready: &[u8]) -> Result<(Id, Vec<OperatorTemplate>), Refusal> {
+        let (got, body) = self.sealer.open(ready)?;
+        match got {
+            kind::READY => {}
+            kind::ERROR => return Err(peer_error(&message::body(body)?)),
+            _ => return Err(Refusal::peer(Code::Unexpected)),
+        }
+        let ready: message::Ready = message::body(body)?;
+        let transcript = *self.sealer.transcript();
+        let operators = ready
+            .templates
+            .iter()
+            .map(|sealed| template::unseal(sealed, &transcript, &self.template_secret))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| Refusal::new(Code::Template, Fault::Organisation, e.to_string()))?;
+        Ok((ready.nonce, operators))
+    }
+}
+
+/// What the host told a live client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostNews {
+    /// The nonce that the next attestation echoes was renewed.
+    Challenged,
+    Status(Status),
+    /// This incident is in durable storage.
+    Acknowledged(Ack),
+    /// Evidence may flow again.
+    Credited,
+}
+
+/// Evidence of one incident, ready to be sent.
+#[derive(Clone)]
+pub struct Evidence {
+    pub manifest: Manifest,
+    /// Ciphertexts, one per piece of the manifest.
+    pub pieces: Vec<Vec<u8>>,
+}
+
+impl core::fmt::Debug for Evidence {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Evidence({} pieces, {} bytes)", self.pieces.len(), self.bytes())
+    }
+}
+
+impl Evidence {
+    pub fn bytes(&self) -> usize {
+        self.pieces.iter().map(Vec::len).sum()
+    }
+
+    /// Whether the pictures are the ones that the manifest announces.
+    fn fits(&self) -> bool {
+        self.manifest.pieces.len() == self.pieces.len()
+            && self.manifest.pieces.iter().zip(&self.pieces).all(|(p, bytes)| p.size == bytes.len() as u64)
+    }
+}
+
+/// A session in which the host may show the desktop, for as long as it is told good news.
+#[derive(Debug)]
+pub struct Live {
+    sealer: Sealer,
+    policy: Signed<Policy>,
+    numbers: Numbers,
+    host: HostRecord,
+    session_id: Id,
+    certificate: CertificateCheck,
+    nonce: Id,
+    credits: u32,
+    /// Evidence frames waiting for credit; bounded by the spool that fills it.
+    waiting: VecDeque<Waiting>,
+    waiting_bytes: usize,
+}
+
+#[derive(Debug)]
+enum Waiting {
+    Manifest(Box<Manifest>),
+    Chunk(Chunk),
+}
+
+impl Live {
+    fn new(from: AwaitReady, nonce: Id) -> Self {
+        Live {
+            sealer: from.sealer,
+            policy: from.policy,
+            numbers: from.numbers,
+            host: from.host,
+            session_id: from.session_id,
+            certificate: from.certificate,
+            nonce,
+            credits: from.credits,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+        }
+    }
+
+    pub fn policy(&self) -> &Signed<Policy> {
+        &self.policy
+    }
+    pub fn numbers(&self) -> Numbers {
+        self.numbers
+    }
+    pub fn host_id(&self) -> &str {
+        &self.host.host_id
+    }
+    pub fn session_id(&self) -> Id {
+        self.session_id
+    }
+    pub fn certificate(&self) -> CertificateCheck {
+        self.certificate
+    }
+
+    /// Takes one frame of the host.
+    pub fn handle(&mut self, message: &[u8]) -> Result<Option<HostNews>, Refusal> {
+        let (got, body) = self.sealer.open(message)?;
+        Ok(Some(match got {
+            kind::CHALLENGE => {
+                self.nonce = message::body::<message::Challenge>(body)?.nonce;
+                HostNews::Challenged
+            }
+            kind::STATUS => HostNews::Status(message::body(body)?),
+            kind::ACK => HostNews::Acknowledged(message::body(body)?),
+            kind::CREDIT => {
+                let more = message::body::<message::Credit>(body)?.frames;
+                self.credits = self.credits.saturating_add(more).min(crate::limits::CREDITS);
+                HostNews::Credited
+            }
+            kind::ERROR => return Err(peer_error(&message::body(body)?)),
+            unknown if unknown >= message::TYPE_OPTIONAL => return Ok(None),
+            _ => return Err(Refusal::peer(Code::Unexpected)),
+        }))
+    }
+
+    /// Signs an attestation; its nonce is filled in here.
+    pub fn attest(&mut self, seen: Attest) -> Result<Vec<u8>, Refusal> {
+        let attest = Attest { nonce: self.nonce, ..seen };
+        self.sealer.seal(kind::ATTEST, &attest)
+    }
+
+    pub fn suspect(&mut self, suspect: message::Suspect) -> Result<Vec<u8>, Refusal> {
+        self.sealer.seal(kind::SUSPECT, &suspect)
+    }
+
+    pub fn lock(&mut self, lock: message::Lock) -> Result<Vec<u8>, Refusal> {
+        self.sealer.seal(kind::LOCK, &lock)
+    }
+
+    pub fn unlock(&mut self, unlock: message::Unlock) -> Result<Vec<u8>, Refusal> {
+        self.sealer.seal(kind::UNLOCK, &unlock)
+    }
+
+    pub fn bye(&mut self, bye: message::Bye) -> Result<Vec<u8>, Refusal> {
+        self.sealer.seal(kind::BYE, &bye)
+    }
+
+    /// Tells the host why this end refuses to go on.
+    pub fn refuse(&mut self, refusal: &Refusal) -> Option<Vec<u8>> {
+        self.sealer.refuse(refusal)
+    }
+
+    /// Queues one incident. `evidence_frames` gives what credit allows. The caller keeps the
+    /// evidence until it is acknowledged.
+    pub fn queue(&mut self, evidence: &Evidence) -> Result<(), Refusal> {
+        if !evidence.fits() || self.waiting_bytes + evidence.bytes() > SPOOL_MAX_BYTES {
+            return Err(Refusal::new(
+                Code::EvidenceMismatch,
+                Fault::Us,
+                "evidence does not fit its manifest or the queue",
+            ));
+        }
+        self.waiting.push_back(Waiting::Manifest(Box::new(evidence.manifest.clone())));
+        for (piece, bytes) in (0u8..).zip(&evidence.pieces) {
+            for (index, data) in (0u16..).zip(bytes.chunks(crate::limits::CHUNK_BYTES)) {
+                let incident_id = evidence.manifest.incident_id;
+                self.waiting.push_back(Waiting::Chunk(Chunk {
+                    incident_id,
+                    piece,
+                    index,
+                    data: data.to_vec(),
+                }));
+            }
+        }
+        self.waiting_bytes += evidence.bytes();
+        Ok(())
+    }
+
+    /// The next evidence frame, if the host's credit allows one.
+    pub fn next_evidence_frame(&mut self) -> Result<Option<Vec<u8>>, Refusal> {
+        if self.credits == 0 {
+            return Ok(None);
+        }
+        let Some(next) = self.waiting.pop_front() else { return Ok(None) };
+        self.credits -= 1;
+        match next {
+            Waiting::Manifest(manifest) => self.sealer.seal(kind::MANIFEST, &*manifest).map(Some),
+            Waiting::Chunk(chunk) => {
+                self.waiting_bytes -= chunk.data.len();
+                Ok(Some(frame(&chunk.to_bytes())?))
+            }
+        }
+    }
+}
+
+/// The hashes of one piece's chunks, for its manifest.
+pub fn chunk_digests(ciphertext: &[u8]) -> Vec<ByteVec> {
+    use sha2::Digest as _;
+    ciphertext.chunks(crate::limits::CHUNK_BYTES).map(|c| sha2::Sha256::digest(c).to_vec().into()).collect()
+}

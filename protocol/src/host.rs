@@ -1,0 +1,379 @@
+//! The host's end of the channel as a pure state machine, one type per state.
+//!
+//! ```text
+//!  (HELLO sent) AwaitOpen ──OPEN──► Live ⟲ challenges out; attestations, locks, evidence in
+//!                   └── Refusal ──────┘   (the caller covers and ends)
+//! ```
+//! The lease lives here: an attestation that echoes a nonce lets desktop pixels flow until the
+//! lease after that nonce was **issued**, on the host's own clock. What is done with it is the
+//! guard's decision.
+
+use std::collections::VecDeque;
+
+use ed25519_dalek::SigningKey;
+use subtle::ConstantTimeEq as _;
+
+use crate::cose;
+use crate::error::{Code, Fault, Refusal};
+use crate::frame::{Chunk, frame, is_signed};
+use crate::intake::{Complete, Intake};
+use crate::limits::{CHALLENGES_KEPT, CREDITS, HANDSHAKE_MAX_MS, MESSAGES_PER_SECOND_MAX, OPERATORS_MAX};
+use crate::message::{
+    self, Ack, Attest, CertificateCheck, Challenge, Credit, Digest, Hello, Id, Lock, Open, Ready, Status,
+    Suspect, kind,
+};
+use crate::numbers::Numbers;
+use crate::records::{DeviceRecord, Policy, RecordError, Signed};
+use crate::session::{HELLO_CONTEXT, OPEN_CONTEXT, Sealer, peer_error, transcript};
+use crate::template::{self, OperatorTemplate};
+
+/// What the host knows before a client opens the channel.
+pub struct Setup {
+    pub host_key: SigningKey,
+    /// The signed `HostRecord`.
+    pub host_record: Vec<u8>,
+    pub policy: Signed<Policy>,
+    pub session_id: Id,
+    pub boot_id: Id,
+    pub tls_cert_sha256: Digest,
+    /// Who is logged on over RDP, where the transport tells.
+    pub user: Option<String>,
+    pub wall_ms: u64,
+}
+
+impl core::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Setup")
+    }
+}
+
+/// An enrolled device, as the registry has it.
+#[derive(Debug, Clone)]
+pub struct Device {
+    pub record: DeviceRecord,
+    pub revoked: bool,
+    pub templates: Vec<OperatorTemplate>,
+}
+
+/// The registry of enrolled devices. Its records are verified before they are given out.
+pub trait Devices {
+    fn find(&self, device_id: &Id) -> Result<Option<Device>, RecordError>;
+}
+
+/// Randomness for one handshake; each field used once.
+pub struct Fresh {
+    pub nonce: Id,
+    pub template_secrets: [[u8; 32]; OPERATORS_MAX],
+}
+
+impl core::fmt::Debug for Fresh {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Fresh")
+    }
+}
+
+/// HELLO was sent.
+#[derive(Debug)]
+pub struct AwaitOpen {
+    setup: Setup,
+    numbers: Numbers,
+    hello: Vec<u8>,
+    since_ms: u64,
+}
+
+/// What OPEN proved, for the record.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    pub device_id: Id,
+    pub user: String,
+    pub certificate: CertificateCheck,
+    /// Both signed handshake messages: the log keeps them, so that every later signature can be checked.
+    pub hello: Vec<u8>,
+    pub open: Vec<u8>,
+}
+
+impl AwaitOpen {
+    /// Makes the framed HELLO.
+    pub fn new(setup: Setup, host_nonce: [u8; 32], now_ms: u64) -> Result<(Self, Vec<u8>), Refusal> {
+        let numbers = setup
+            .policy
+            .record()
+            .effective()
+            .map_err(|e| Refusal::new(Code::PolicyRefused, Fault::Organisation, e.to_string()))?;
+        let hello = Hello {
+            versions: vec![message::VERSION],
+            host_nonce,
+            session_id: setup.session_id,
+            boot_id: setup.boot_id,
+            host_record: setup.host_record.clone(),
+            policy: setup.policy.bytes().to_vec(),
+            tls_cert_sha256: setup.tls_cert_sha256,
+            wall_ms: setup.wall_ms,
+            credits: CREDITS,
+        };
+        let hello = cose::sign1(&setup.host_key, HELLO_CONTEXT, &message::encode(kind::HELLO, 0, &hello));
+        let framed = frame(&hello)?;
+        Ok((AwaitOpen { setup, numbers, hello, since_ms: now_ms }, framed))
+    }
+
+    /// Whether the client has taken too long.
+    pub fn is_late(&self, now_ms: u64) -> bool {
+        now_ms.saturating_sub(self.since_ms) > HANDSHAKE_MAX_MS
+    }
+
+    /// Takes OPEN; gives the live session, the framed READY and what was proved.
+    pub fn handle(
+        self,
+        open: &[u8],
+        devices: &dyn Devices,
+        fresh: &Fresh,
+        now_ms: u64,
+    ) -> Result<(Live, Vec<u8>, Opened), Refusal> {
+        if self.is_late(now_ms) {
+            return Err(Refusal::new(Code::Timeout, Fault::Surroundings, ""));
+        }
+        let (claimed_kind, _, claimed_body) = message::split(cose::unverified_payload(open)?)?;
+        if claimed_kind == kind::ERROR {
+            // The client refused HELLO before there was a session; its text is only for people.
+            return Err(peer_error(&message::body(claimed_body)?));
+        }
+        if claimed_kind != kind::OPEN {
+            return Err(Refusal::peer(Code::Unexpected));
+        }
+        let claimed: Open = message::body(claimed_body)?;
+        let device = self.device_of(&claimed, open, devices)?;
+        self.check_session(&claimed)?;
+        let sealer = {
+            let key = device
+                .record
+                .key()
+                .map_err(|e| Refusal::new(Code::DeviceUnknown, Fault::Organisation, e.to_string()))?;
+            Sealer::new(self.setup.host_key.clone(), key, transcript(&self.hello, open))
+        };
+        let opened = Opened {
+            device_id: claimed.device_id,
+            user: device.record.user.clone(),
+            certificate: claimed.certificate,
+            hello: self.hello,
+            open: open.to_vec(),
+        };
+        let mut live = Live::new(sealer, self.numbers, fresh.nonce, now_ms);
+        let ready = live.ready(&device.templates, &claimed.template_key, fresh)?;
+        Ok((live, ready, opened))
+    }
+
+    /// The enrolled device that signed OPEN.
+    fn device_of(&self, claimed: &Open, open: &[u8], devices: &dyn Devices) -> Result<Device, Refusal> {
+        let unknown = |e: RecordError| Refusal::new(Code::DeviceUnknown, Fault::Organisation, e.to_string());
+        let device = devices
+            .find(&claimed.device_id)
+            .map_err(unknown)?
+            .ok_or_else(|| Refusal::new(Code::DeviceUnknown, Fault::Organisation, ""))?;
+        cose::verify1(&device.record.key().map_err(unknown)?, OPEN_CONTEXT, open)?;
+        if device.revoked {
+            return Err(Refusal::new(Code::DeviceRevoked, Fault::Organisation, ""));
+        }
+        let (now, record) = (self.setup.wall_ms, &device.record);
+        if now < record.not_before_ms || now > record.not_after_ms {
+            return Err(Refusal::new(
+                Code::DeviceUnknown,
+                Fault::Organisation,
+                "its record is not valid now",
+            ));
+        }
+        match &self.setup.user {
+            Some(user) if *user != record.user => Err(Refusal::peer(Code::WrongUser)),
+            _ => Ok(device),
+        }
+    }
+
+    /// Whether OPEN answers this HELLO and nothing else.
+    fn check_session(&self, claimed: &Open) -> Result<(), Refusal> {
+        if claimed.version != message::VERSION {
+            return Err(Refusal::peer(Code::Version));
+        }
+        let same_session: bool = claimed.session_id.ct_eq(&self.setup.session_id).into();
+        if !same_session || claimed.policy_digest != self.setup.policy.digest() {
+            return Err(Refusal::peer(Code::WrongSession));
+        }
+        Ok(())
+    }
+}
+
+/// What a live client told the host.
+#[derive(Debug)]
+pub enum ClientNews {
+    /// An attestation, and when the nonce that it echoes was issued.
+    Attested {
+        attest: Attest,
+        nonce_issued_ms: u64,
+    },
+    Suspect {
+        suspect: Suspect,
+        message: Vec<u8>,
+    },
+    Lock {
+        lock: Lock,
+        message: Vec<u8>,
+    },
+    Unlock {
+        message: Vec<u8>,
+    },
+    /// Pictures of an incident are announced.
+    Announced {
+        incident_id: Id,
+    },
+    /// All pictures of an incident are here and fit their manifest.
+    Evidence(Box<Complete>),
+    /// The client ends in good order.
+    Bye,
+}
+
+/// A session with a proven client.
+#[derive(Debug)]
+pub struct Live {
+    sealer: Sealer,
+    numbers: Numbers,
+    /// Issued nonces with the time of issue, newest last.
+    challenges: VecDeque<(Id, u64)>,
+    lease_until_ms: u64,
+    intake: Intake,
+    second: u64,
+    in_second: u32,
+}
+
+impl Live {
+    fn new(sealer: Sealer, numbers: Numbers, nonce: Id, now_ms: u64) -> Self {
+        Live {
+            sealer,
+            numbers,
+            challenges: VecDeque::from([(nonce, now_ms)]),
+            lease_until_ms: 0,
+            intake: Intake::default(),
+            second: 0,
+            in_second: 0,
+        }
+    }
+
+    fn ready(
+        &mut self,
+        operators: &[OperatorTemplate],
+        key: &[u8; 32],
+        fresh: &Fresh,
+    ) -> Result<Vec<u8>, Refusal> {
+        let transcript = *self.sealer.transcript();
+        let refused =
+            |e: template::TemplateError| Refusal::new(Code::Template, Fault::Organisation, e.to_string());
+        if operators.len() > OPERATORS_MAX {
+            return Err(refused(template::TemplateError::TooMany));
+        }
+        let templates = operators
+            .iter()
+            .zip(&fresh.template_secrets)
+            .map(|(t, secret)| template::seal(&t.to_bytes()?, &transcript, key, *secret).map(Into::into))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(refused)?;
+        self.sealer.seal(kind::READY, &Ready { templates, nonce: fresh.nonce })
+    }
+
+    pub fn numbers(&self) -> Numbers {
+        self.numbers
+    }
+
+    /// The end of the time in which desktop pixels may flow; 0 = never yet.
+    pub fn lease_until_ms(&self) -> u64 {
+        self.lease_until_ms
+    }
+
+    /// A new challenge when it is time for one. `nonce` is 16 fresh random bytes.
+    pub fn challenge(&mut self, nonce: Id, now_ms: u64) -> Result<Option<Vec<u8>>, Refusal> {
+        let last = self.challenges.back().map_or(0, |(_, at)| *at);
+        if now_ms.saturating_sub(last) < self.numbers.attestation_interval_ms {
+            return Ok(None);
+        }
+        self.challenges.push_back((nonce, now_ms));
+        while self.challenges.len() > CHALLENGES_KEPT {
+            self.challenges.pop_front();
+        }
+        self.sealer.seal(kind::CHALLENGE, &Challenge { nonce }).map(Some)
+    }
+
+    pub fn status(&mut self, status: Status) -> Result<Vec<u8>, Refusal> {
+        self.sealer.seal(kind::STATUS, &status)
+    }
+
+    /// Tells the client that an incident is in durable storage. Call it only when it is.
+    pub fn acknowledge(&mut self, ack: &Ack) -> Result<Vec<u8>, Refusal> {
+        self.intake.forget(&ack.incident_id);
+        self.sealer.seal(kind::ACK, ack)
+    }
+
+    pub fn refuse(&mut self, refusal: &Refusal) -> Option<Vec<u8>> {
+        self.sealer.refuse(refusal)
+    }
+
+    /// Credit for evidence frames that were taken in since the last call.
+    pub fn credit(&mut self) -> Result<Option<Vec<u8>>, Refusal> {
+        match self.intake.take_credit() {
+            0 => Ok(None),
+            frames => self.sealer.seal(kind::CREDIT, &Credit { frames }).map(Some),
+        }
+    }
+
+    /// Takes one frame of the client: a signed message or an evidence chunk.
+    pub fn handle(&mut self, frame: &[u8], now_ms: u64) -> Result<Option<ClientNews>, Refusal> {
+        self.count(now_ms)?;
+        if !is_signed(frame) {
+            return Ok(self
+                .intake
+                .chunk(Chunk::from_bytes(frame)?)?
+                .map(|c| ClientNews::Evidence(Box::new(c))));
+        }
+        let (got, body) = self.sealer.open(frame)?;
+        let message = frame.to_vec();
+        Ok(Some(match got {
+            kind::ATTEST => self.attested(message::body(body)?)?,
+            kind::SUSPECT => ClientNews::Suspect { suspect: message::body(body)?, message },
+            kind::LOCK => ClientNews::Lock { lock: message::body(body)?, message },
+            kind::UNLOCK => {
+                message::body::<message::Unlock>(body)?;
+                ClientNews::Unlock { message }
+            }
+            kind::MANIFEST => {
+                let incident_id = self.intake.announce(message::body(body)?, message)?;
+                ClientNews::Announced { incident_id }
+            }
+            kind::BYE => {
+                message::body::<message::Bye>(body)?;
+                ClientNews::Bye
+            }
+            kind::ERROR => return Err(peer_error(&message::body(body)?)),
+            unknown if unknown >= message::TYPE_OPTIONAL => return Ok(None),
+            _ => return Err(Refusal::peer(Code::Unexpected)),
+        }))
+    }
+
+    fn attested(&mut self, attest: Attest) -> Result<ClientNews, Refusal> {
+        let nonce_issued_ms = self
+            .challenges
+            .iter()
+            .find(|(nonce, _)| bool::from(nonce.ct_eq(&attest.nonce)))
+            .map(|(_, issued)| *issued)
+            .ok_or_else(|| Refusal::peer(Code::NonceUnknown))?;
+        self.lease_until_ms = self.lease_until_ms.max(nonce_issued_ms + self.numbers.lease_ms);
+        Ok(ClientNews::Attested { attest, nonce_issued_ms })
+    }
+
+    fn count(&mut self, now_ms: u64) -> Result<(), Refusal> {
+        let second = now_ms / 1000;
+        if second != self.second {
+            (self.second, self.in_second) = (second, 0);
+        }
+        self.in_second += 1;
+        // Evidence frames are bounded by credit, control messages by this.
+        if self.in_second > MESSAGES_PER_SECOND_MAX + 64 * CREDITS {
+            return Err(Refusal::peer(Code::Flood));
+        }
+        Ok(())
+    }
+}

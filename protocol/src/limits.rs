@@ -1,0 +1,68 @@
+//! Every limit of the protocol, with the relations between them asserted at compile time.
+//!
+//! A length, count or rate that a peer chooses is compared with one of these before anything
+//! is allocated for it. Units are at the end of the names.
+
+/// One frame on the channel, without its 4-byte length.
+pub const MESSAGE_MAX_BYTES: usize = 64 * 1024;
+/// Payload of one evidence chunk; small enough that a lock waits behind at most one of them.
+pub const CHUNK_BYTES: usize = 16 * 1024;
+/// Evidence frames (manifests and chunks) that may be under way unacknowledged.
+pub const CREDITS: u32 = 32;
+/// Sealed pictures of one incident.
+pub const PIECES_MAX: usize = 8;
+/// One sealed picture.
+pub const PIECE_MAX_BYTES: usize = 2 * 1024 * 1024;
+/// All sealed pictures of one incident.
+pub const INCIDENT_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// Incidents a client may have announced and not completed.
+pub const INCIDENTS_OPEN_MAX: usize = 8;
+/// Evidence not yet acknowledged that the client keeps.
+pub const SPOOL_MAX_BYTES: usize = 64 * 1024 * 1024;
+/// Evidence one device may store in a day.
+pub const DEVICE_DAY_MAX_BYTES: u64 = 200 * 1024 * 1024;
+
+/// Operators of one seat, and reference vectors of one operator.
+pub const OPERATORS_MAX: usize = 8;
+pub const VECTORS_MAX: usize = 6;
+/// Length of a face embedding.
+pub const VECTOR_DIM: usize = 128;
+/// Bytes of one operator template before sealing, at most.
+pub const TEMPLATE_MAX_BYTES: usize = VECTORS_MAX * (VECTOR_DIM * 4 + 8) + 256;
+
+/// Auditors a policy may name, and the fewest it must.
+pub const AUDITORS_MAX: usize = 16;
+pub const AUDITORS_MIN: usize = 2;
+/// Texts chosen by a peer: names, versions, advice.
+pub const TEXT_MAX_BYTES: usize = 512;
+/// Signed records inside HELLO (host record, policy).
+pub const RECORD_MAX_BYTES: usize = 16 * 1024;
+/// Model digests in OPEN.
+pub const MODELS_MAX: usize = 8;
+
+/// Challenges the host remembers; with the shortest interval this spans more than the longest lease.
+pub const CHALLENGES_KEPT: usize = 64;
+/// Signed messages a host reads per second from one client before it calls it a flood.
+pub const MESSAGES_PER_SECOND_MAX: u32 = 200;
+/// Time from opening the channel to the end of the handshake.
+pub const HANDSHAKE_MAX_MS: u64 = 10_000;
+/// A gap between two ticks of a decider that means the machine slept or stalled.
+pub const CLOCK_JUMP_MS: u64 = 2_000;
+/// A picture older than this is no longer a view of the seat.
+pub const FRAME_STALE_MS: u64 = 1_500;
+
+/// What signing and the envelope add to a body.
+const ENVELOPE_MAX_BYTES: usize = crate::cose::OVERHEAD_MAX_BYTES + 32;
+
+const _: () = assert!(CHUNK_BYTES + 64 <= MESSAGE_MAX_BYTES);
+const _: () = assert!(PIECE_MAX_BYTES * PIECES_MAX >= INCIDENT_MAX_BYTES);
+const _: () = assert!(INCIDENT_MAX_BYTES <= SPOOL_MAX_BYTES);
+const _: () = assert!(OPERATORS_MAX * (TEMPLATE_MAX_BYTES + 64) + ENVELOPE_MAX_BYTES <= MESSAGE_MAX_BYTES);
+const _: () = assert!(2 * RECORD_MAX_BYTES + 1024 + ENVELOPE_MAX_BYTES <= MESSAGE_MAX_BYTES);
+// A manifest lists one SHA-256 per chunk and must still be one message.
+const _: () = assert!(
+    INCIDENT_MAX_BYTES / CHUNK_BYTES * 36 + PIECES_MAX * 256 + ENVELOPE_MAX_BYTES <= MESSAGE_MAX_BYTES
+);
+const _: () =
+    assert!(CHALLENGES_KEPT as u64 * crate::numbers::ATTESTATION_MIN_MS >= crate::numbers::LEASE_MAX_MS);
+const _: () = assert!(AUDITORS_MIN <= AUDITORS_MAX);

@@ -1,0 +1,154 @@
+//! Why a session is covered, in words that people see: Japanese and English, with what to do.
+
+use minicbor::{Decode, Encode};
+
+/// What the client sees at the seat. `as_str` is the stable name in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+#[cbor(index_only)]
+pub enum State {
+    #[n(0)]
+    Clear,
+    #[n(1)]
+    Undecided,
+    #[n(2)]
+    Onlooker,
+    #[n(3)]
+    Stranger,
+    #[n(4)]
+    Absent,
+    #[n(5)]
+    CameraBlocked,
+    #[n(6)]
+    CameraLost,
+    #[n(7)]
+    Spoof,
+    #[n(8)]
+    Phone,
+}
+
+impl State {
+    pub const ALL: [State; 9] = [
+        State::Clear,
+        State::Undecided,
+        State::Onlooker,
+        State::Stranger,
+        State::Absent,
+        State::CameraBlocked,
+        State::CameraLost,
+        State::Spoof,
+        State::Phone,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Clear => "clear",
+            State::Undecided => "undecided",
+            State::Onlooker => "onlooker",
+            State::Stranger => "stranger",
+            State::Absent => "absent",
+            State::CameraBlocked => "camera-blocked",
+            State::CameraLost => "camera-lost",
+            State::Spoof => "spoof",
+            State::Phone => "phone",
+        }
+    }
+
+    /// States that are covered at once, without a hold.
+    pub fn is_adverse(self) -> bool {
+        matches!(self, State::CameraBlocked | State::CameraLost | State::Spoof)
+    }
+}
+
+macro_rules! reasons {
+    ($($n:literal $variant:ident $name:literal $incident:literal $en:literal $en_advice:literal $ja:literal $ja_advice:literal;)*) => {
+        /// Why the session is covered (or, for `None`, that it is not).
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+        #[cbor(index_only)]
+        pub enum Reason { $(#[n($n)] $variant,)* }
+
+        impl Reason {
+            pub const ALL: &'static [Reason] = &[$(Reason::$variant,)*];
+            /// The stable name in JSON, in the log and in documents.
+            pub fn as_str(self) -> &'static str { match self { $(Reason::$variant => $name,)* } }
+            /// Whether covering for this reason opens an incident with evidence.
+            pub fn is_incident(self) -> bool { match self { $(Reason::$variant => $incident,)* } }
+            /// What happened, in English.
+            pub fn english(self) -> &'static str { match self { $(Reason::$variant => $en,)* } }
+            /// What to do, in English.
+            pub fn english_advice(self) -> &'static str { match self { $(Reason::$variant => $en_advice,)* } }
+            /// What happened, in Japanese.
+            pub fn japanese(self) -> &'static str { match self { $(Reason::$variant => $ja,)* } }
+            /// What to do, in Japanese.
+            pub fn japanese_advice(self) -> &'static str { match self { $(Reason::$variant => $ja_advice,)* } }
+            /// The number in messages and in the log.
+            pub fn number(self) -> u8 { match self { $(Reason::$variant => $n,)* } }
+        }
+    };
+}
+
+reasons! {
+    0 None "none" false "The desktop is visible." "Nothing to do." "画面は表示されています。" "操作は不要です。";
+    1 Starting "starting" false "Waiting for the operator." "Sit in front of the camera, alone." "操作者を確認しています。" "おひとりでカメラの正面にお座りください。";
+    2 NoClient "no-client" false "This desktop needs Sudare, and your client has not started it." "Install the Sudare client extension, or ask your VDI administrator." "このデスクトップの利用には Sudare が必要です。" "クライアント拡張を導入するか、管理者にご連絡ください。";
+    3 Stranger "stranger" true "Somebody else is in front of the screen." "Return to your seat alone; the desktop comes back by itself." "別の人が画面の前にいます。" "おひとりで席にお戻りください。自動的に再表示されます。";
+    4 Onlooker "onlooker" true "Somebody else is looking at the screen with you." "Ask them to leave the camera's view; the desktop comes back by itself." "ほかの人が画面を見ています。" "カメラに映らない場所へ移動してもらってください。自動的に再表示されます。";
+    5 Absent "absent" false "The operator is away." "Return to your seat; the desktop comes back by itself." "操作者が離席しています。" "席にお戻りください。自動的に再表示されます。";
+    6 Undecided "undecided" false "It is not clear who is in front of the screen." "Face the camera in good light." "画面の前の人を確認できません。" "明るい場所でカメラの正面を向いてください。";
+    7 CameraBlocked "camera-blocked" true "The camera sees nothing." "Uncover the camera, or turn on a light." "カメラが覆われているか、暗すぎます。" "カメラの覆いを外すか、部屋を明るくしてください。";
+    8 CameraLost "camera-lost" true "The camera gives no picture." "Plug the camera in again." "カメラの映像が途切れました。" "カメラを接続し直してください。";
+    9 CameraBusy "camera-busy" false "Another program is using the camera." "End the meeting or the program that uses the camera." "カメラがほかのソフトで使用中です。" "会議など、カメラを使っているソフトを終了してください。";
+    10 Spoof "spoof" true "The face in view does not look like a living one." "Remove pictures from the camera's view." "写真などの可能性があります。" "写真や画面をカメラに映さないでください。";
+    11 Phone "phone" true "A phone is pointed at the screen." "Put the phone away." "スマートフォンが画面に向けられています。" "スマートフォンをしまってください。";
+    12 LinkLost "link-lost" true "No word from the client in time." "Check the network; the desktop comes back when the client answers again." "クライアントからの応答が途絶えました。" "ネットワークを確認してください。応答が戻れば再表示されます。";
+    13 ClientGone "client-gone" true "The client extension has ended." "Start the connection again." "クライアント拡張が終了しました。" "接続し直してください。";
+    14 BadMessage "bad-message" true "The client sent a message that cannot be accepted." "Ask your VDI administrator; the error is in the client's log." "クライアントから不正な通知を受け取りました。" "管理者にご連絡ください。";
+    15 ClockJump "clock-jump" false "The clock jumped: the machine slept or was stopped." "Wait a moment; the desktop comes back by itself." "時刻の飛びを検出しました（スリープなど）。" "しばらくお待ちください。自動的に再表示されます。";
+    16 StaleView "stale-view" true "The client attests an old camera picture." "Close other programs that use the camera or slow the computer down." "カメラの映像が更新されていません。" "カメラを使うソフトや重いソフトを終了してください。";
+    17 EvidenceNotKept "evidence-not-kept" false "Evidence cannot be stored at the moment." "Ask your VDI administrator: the disk of the host may be full." "証跡を保存できません。" "管理者にご連絡ください（ホストのディスク不足の可能性があります）。";
+    18 CoverFault "cover-fault" false "The cover could not be confirmed." "Ask your VDI administrator." "画面の保護を確認できません。" "管理者にご連絡ください。";
+    19 ClientAsked "client-asked" true "The client asked for a cover." "The desktop comes back when the client says so." "クライアントの要求により保護しています。" "クライアントの解除をお待ちください。";
+    20 Break "break" false "A break was taken; the camera is off." "End the break to continue." "休憩中です（カメラは停止しています）。" "休憩を終了すると再開します。";
+}
+
+impl Reason {
+    /// The reason that goes with covering because of what the client saw.
+    pub fn from_state(state: State) -> Reason {
+        match state {
+            State::Clear => Reason::None,
+            State::Undecided => Reason::Undecided,
+            State::Onlooker => Reason::Onlooker,
+            State::Stranger => Reason::Stranger,
+            State::Absent => Reason::Absent,
+            State::CameraBlocked => Reason::CameraBlocked,
+            State::CameraLost => Reason::CameraLost,
+            State::Spoof => Reason::Spoof,
+            State::Phone => Reason::Phone,
+        }
+    }
+
+    /// What a cover says: what happened and what to do, in both languages.
+    pub fn cover_lines(self) -> [&'static str; 4] {
+        [self.japanese(), self.japanese_advice(), self.english(), self.english_advice()]
+    }
+
+    pub fn from_number(number: u8) -> Option<Reason> {
+        Reason::ALL.iter().copied().find(|reason| reason.number() == number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers_are_unique_and_every_text_is_there() {
+        for (i, a) in Reason::ALL.iter().enumerate() {
+            assert_eq!(Reason::from_number(a.number()), Some(*a));
+            assert!(a.cover_lines().iter().all(|line| !line.is_empty()));
+            assert!(Reason::ALL[i + 1..].iter().all(|b| a.as_str() != b.as_str()));
+        }
+        for state in State::ALL {
+            assert!(state == State::Clear || Reason::from_state(state).as_str() == state.as_str());
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! What the organisation signs: which hosts, which devices, and by which policy.
+//!
+//! The organisation key is offline and belongs to the security team. Client and host pin its
+//! public half at set-up, so neither a host administrator nor a device owner can change a
+//! record. Each kind has its own `external_aad`, so one can never pass for another.
+
+use std::collections::BTreeMap;
+
+use ed25519_dalek::{SigningKey, VerifyingKey};
+use minicbor::{Decode, Encode};
+use sha2::{Digest as _, Sha256};
+
+use crate::cose::{self, CoseError};
+use crate::limits::{AUDITORS_MAX, AUDITORS_MIN, RECORD_MAX_BYTES, TEXT_MAX_BYTES};
+use crate::numbers::{NumberError, Numbers};
+
+/// Which host key belongs to a host, and for how long (Unix milliseconds).
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct HostRecord {
+    #[n(0)]
+    pub host_id: String,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub host_key: [u8; 32],
+    #[n(2)]
+    pub not_before_ms: u64,
+    #[n(3)]
+    pub not_after_ms: u64,
+}
+
+/// Which device key belongs to a device, and for which RDP user it may speak.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct DeviceRecord {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub device_id: [u8; 16],
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub device_key: [u8; 32],
+    #[n(2)]
+    pub user: String,
+    #[n(3)]
+    pub not_before_ms: u64,
+    #[n(4)]
+    pub not_after_ms: u64,
+}
+
+/// What happens to a session whose evidence cannot be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum EvidenceDuty {
+    /// The session stays covered until evidence can be kept again.
+    #[n(0)]
+    Required,
+    /// The session goes on; the gap is recorded.
+    #[n(1)]
+    BestEffort,
+}
+
+/// The rules of one organisation for its sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Policy {
+    /// Shown to people and to the log; a later serial replaces an earlier one.
+    #[n(0)]
+    pub organisation: String,
+    #[n(1)]
+    pub serial: u64,
+    #[n(2)]
+    pub not_before_ms: u64,
+    #[n(3)]
+    pub not_after_ms: u64,
+    /// age recipients (`age1…`) that can open pictures. At least two, so that one lost key loses nothing.
+    #[n(4)]
+    pub auditors: Vec<String>,
+    #[n(5)]
+    pub evidence: EvidenceDuty,
+    /// Numbers that differ from the defaults, by name (see `numbers::TABLE`).
+    #[n(6)]
+    pub numbers: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    #[error(
+        "the {kind} is not signed by this organisation's key ({source}). Ask the security team for one that is"
+    )]
+    Signature { kind: &'static str, source: CoseError },
+    #[error(
+        "the {kind} cannot be read although its signature is right. It was made for another version of Sudare"
+    )]
+    Malformed { kind: &'static str },
+    #[error("the {kind} is larger than {RECORD_MAX_BYTES} bytes. The security team must make a smaller one")]
+    TooLarge { kind: &'static str },
+    #[error(
+        "the {kind} is not valid before {not_before_ms} (Unix ms), and it is {now_ms}. Check this machine's clock"
+    )]
+    NotYet { kind: &'static str, not_before_ms: u64, now_ms: u64 },
+    #[error(
+        "the {kind} ended at {not_after_ms} (Unix ms), and it is {now_ms}. Ask the security team to renew it"
+    )]
+    Expired { kind: &'static str, not_after_ms: u64, now_ms: u64 },
+    #[error(
+        "the policy names {0} auditors, and {AUDITORS_MIN} to {AUDITORS_MAX} different ones are needed. The security team must add or remove some"
+    )]
+    Auditors(usize),
+    #[error("the policy cannot be used: {0}")]
+    Number(#[from] NumberError),
+    #[error(
+        "a text of the {kind} is longer than {TEXT_MAX_BYTES} bytes or empty. The security team must correct it"
+    )]
+    Text { kind: &'static str },
+}
+
+/// A record that the organisation signs. Only this module's types are records.
+pub trait Record: Sized + Encode<()> + for<'b> Decode<'b, ()> {
+    /// For people, in errors.
+    const KIND: &'static str;
+    /// The COSE `external_aad`.
+    const CONTEXT: &'static [u8];
+    fn validity_ms(&self) -> (u64, u64);
+    fn check(&self) -> Result<(), RecordError>;
+}
+
+/// A record whose signature, form and validity were checked. Only `Signed::verify` makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed<R> {
+    record: R,
+    bytes: Vec<u8>,
+}
+
+impl<R: Record> Signed<R> {
+    /// Signs a record with the organisation key, refusing one that nobody could use.
+    pub fn sign(organisation: &SigningKey, record: &R) -> Result<Vec<u8>, RecordError> {
+        record.check()?;
+        let payload = minicbor::to_vec(record).map_err(|_| RecordError::Malformed { kind: R::KIND })?;
+        let bytes = cose::sign1(organisation, R::CONTEXT, &payload);
+        if bytes.len() > RECORD_MAX_BYTES {
+            return Err(RecordError::TooLarge { kind: R::KIND });
+        }
+        Ok(bytes)
+    }
+
+    /// Checks signature, form and validity at `now_ms` (Unix milliseconds).
+    pub fn verify(organisation: &VerifyingKey, bytes: &[u8], now_ms: u64) -> Result<Self, RecordError> {
+        let signed = Self::verify_any_time(organisation, bytes)?;
+        let (not_before_ms, not_after_ms) = signed.record.validity_ms();
+        if now_ms < not_before_ms {
+            return Err(RecordError::NotYet { kind: R::KIND, not_before_ms, now_ms });
+        }
+        if now_ms > not_after_ms {
+            return Err(RecordError::Expired { kind: R::KIND, not_after_ms, now_ms });
+        }
+        Ok(signed)
+    }
+
+    /// As `verify`, for auditors who look at records of the past.
+    pub fn verify_any_time(organisation: &VerifyingKey, bytes: &[u8]) -> Result<Self, RecordError> {
+        let kind = R::KIND;
+        if bytes.len() > RECORD_MAX_BYTES {
+            return Err(RecordError::TooLarge { kind });
+        }
+        let payload = cose::verify1(organisation, R::CONTEXT, bytes)
+            .map_err(|source| RecordError::Signature { kind, source })?;
+        let mut decoder = minicbor::Decoder::new(payload);
+        let record: R = decoder.decode().map_err(|_| RecordError::Malformed { kind })?;
+        if decoder.position() != payload.len() {
+            return Err(RecordError::Malformed { kind });
+        }
+        record.check()?;
+        Ok(Signed { record, bytes: bytes.to_vec() })
+    }
+
+    pub fn record(&self) -> &R {
+        &self.record
+    }
+
+    /// The signed form, as it is sent and stored.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// SHA-256 of the signed form: how messages and the log name this record.
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(&self.bytes).into()
+    }
+}
+
+impl Record for HostRecord {
+    const KIND: &'static str = "host record";
+    const CONTEXT: &'static [u8] = b"sudare/v1 host record";
+    fn validity_ms(&self) -> (u64, u64) {
+        (self.not_before_ms, self.not_after_ms)
+    }
+    fn check(&self) -> Result<(), RecordError> {
+        key_of(&self.host_key, Self::KIND)?;
+        text(&self.host_id, Self::KIND)
+    }
+}
+
+impl HostRecord {
+    pub fn key(&self) -> Result<VerifyingKey, RecordError> {
+        key_of(&self.host_key, Self::KIND)
+    }
+}
+
+impl Record for DeviceRecord {
+    const KIND: &'static str = "device record";
+    const CONTEXT: &'static [u8] = b"sudare/v1 device record";
+    fn validity_ms(&self) -> (u64, u64) {
+        (self.not_before_ms, self.not_after_ms)
+    }
+    fn check(&self) -> Result<(), RecordError> {
+        key_of(&self.device_key, Self::KIND)?;
+        text(&self.user, Self::KIND)
+    }
+}
+
+impl DeviceRecord {
+    pub fn key(&self) -> Result<VerifyingKey, RecordError> {
+        key_of(&self.device_key, Self::KIND)
+    }
+}
+
+impl Record for Policy {
+    const KIND: &'static str = "policy";
+    const CONTEXT: &'static [u8] = b"sudare/v1 policy";
+    fn validity_ms(&self) -> (u64, u64) {
+        (self.not_before_ms, self.not_after_ms)
+    }
+    fn check(&self) -> Result<(), RecordError> {
+        text(&self.organisation, Self::KIND)?;
+        let mut different = self.auditors.clone();
+        different.sort();
+        different.dedup();
+        if different.len() != self.auditors.len() || !(AUDITORS_MIN..=AUDITORS_MAX).contains(&different.len())
+        {
+            return Err(RecordError::Auditors(different.len()));
+        }
+        for auditor in &self.auditors {
+            text(auditor, Self::KIND)?;
+        }
+        self.effective().map(|_| ())
+    }
+}
+
+impl Policy {
+    /// The numbers in force: the defaults, and what this policy says differently.
+    pub fn effective(&self) -> Result<Numbers, RecordError> {
+        let mut numbers = Numbers::default();
+        for (name, value) in &self.numbers {
+            numbers.set(name, *value)?;
+        }
+        numbers.check()?;
+        Ok(numbers)
+    }
+}
+
+fn key_of(bytes: &[u8; 32], kind: &'static str) -> Result<VerifyingKey, RecordError> {
+    VerifyingKey::from_bytes(bytes).map_err(|_| RecordError::Malformed { kind })
+}
+
+fn text(text: &str, kind: &'static str) -> Result<(), RecordError> {
+    if text.is_empty() || text.len() > TEXT_MAX_BYTES {
+        return Err(RecordError::Text { kind });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn organisation() -> SigningKey {
+        SigningKey::from_bytes(&[1; 32])
+    }
+
+    fn policy() -> Policy {
+        Policy {
+            organisation: "Example".into(),
+            serial: 1,
+            not_before_ms: 1_000,
+            not_after_ms: 2_000,
+            auditors: vec!["age1a".into(), "age1b".into()],
+            evidence: EvidenceDuty::Required,
+            numbers: BTreeMap::from([("hold_ms".to_owned(), 500)]),
+        }
+    }
+
+    #[test]
+    fn a_policy_is_accepted_only_signed_by_the_organisation_and_in_its_time() {
+        let bytes = Signed::sign(&organisation(), &policy()).unwrap();
+        let key = organisation().verifying_key();
+        let signed = Signed::<Policy>::verify(&key, &bytes, 1_500).unwrap();
+        assert_eq!(signed.record().effective().unwrap().hold_ms, 500);
+        assert!(matches!(Signed::<Policy>::verify(&key, &bytes, 999), Err(RecordError::NotYet { .. })));
+        assert!(matches!(Signed::<Policy>::verify(&key, &bytes, 2_001), Err(RecordError::Expired { .. })));
+        let foreign = SigningKey::from_bytes(&[2; 32]).verifying_key();
+        assert!(matches!(
+            Signed::<Policy>::verify(&foreign, &bytes, 1_500),
+            Err(RecordError::Signature { .. })
+        ));
+        // A policy is no host record, even under the right key.
+        assert!(matches!(
+            Signed::<HostRecord>::verify(&key, &bytes, 1_500),
+            Err(RecordError::Signature { .. })
+        ));
+    }
+
+    #[test]
+    fn a_policy_nobody_could_use_is_not_signed() {
+        let one_auditor = Policy { auditors: vec!["age1a".into()], ..policy() };
+        assert_eq!(Signed::sign(&organisation(), &one_auditor), Err(RecordError::Auditors(1)));
+        let twice = Policy { auditors: vec!["age1a".into(), "age1a".into()], ..policy() };
+        assert_eq!(Signed::sign(&organisation(), &twice), Err(RecordError::Auditors(1)));
+        let wild = Policy { numbers: BTreeMap::from([("hold_ms".to_owned(), 60_000)]), ..policy() };
+        assert!(matches!(Signed::sign(&organisation(), &wild), Err(RecordError::Number(_))));
+    }
+}

@@ -1,0 +1,232 @@
+//! The operator's face template: what it holds, and how it is sealed to one connection.
+//!
+//! Vectors are unit length and already rotated by the device's secret orthogonal matrix, so the
+//! host never sees an embedding that fits anything but that device. On the way to the client the
+//! template is sealed to an X25519 key that the client made for this connection:
+//!
+//! ```text
+//! shared  = X25519(host ephemeral, client ephemeral)
+//! key     = HKDF-SHA256(salt = transcript, ikm = shared, info = "sudare/v1 template" || host ephemeral || client ephemeral)
+//! sealed  = host ephemeral public (32) || ChaCha20-Poly1305(key, nonce = 0, aad = transcript, template)
+//! ```
+//! The key is used once, so the nonce is constant (RFC 8439; construction as in RFC 9180, base mode).
+
+use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
+use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce};
+use hkdf::Hkdf;
+use minicbor::{Decode, Encode};
+use sha2::Sha256;
+use x25519_dalek::{PublicKey, StaticSecret};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::limits::{OPERATORS_MAX, TEMPLATE_MAX_BYTES, VECTOR_DIM, VECTORS_MAX};
+
+/// Templates of one person, made by one device for one model. It carries no name.
+#[derive(Clone, PartialEq, Zeroize, ZeroizeOnDrop)]
+pub struct OperatorTemplate {
+    pub operator_id: [u8; 16],
+    /// SHA-256 of the embedder model's file.
+    pub model_sha256: [u8; 32],
+    /// Which device matrix rotated the vectors.
+    pub rotation_id: [u8; 16],
+    pub vectors: Vec<Vec<f32>>,
+}
+
+/// Nobody's face is printed by habit.
+impl core::fmt::Debug for OperatorTemplate {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "OperatorTemplate({} vectors)", self.vectors.len())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    #[error("this is not an operator template. Make one with `sudare enroll`")]
+    Malformed,
+    #[error(
+        "the operator template has {0} vectors, and 1 to {VECTORS_MAX} are allowed. Enrol again with fewer pictures"
+    )]
+    Vectors(usize),
+    #[error("a vector of the operator template is not {VECTOR_DIM} numbers of unit length. Enrol again")]
+    NotUnit,
+    #[error(
+        "the sealed operator template does not open with this connection's key. The host is at fault, or the message belongs to another session"
+    )]
+    Unsealable,
+    #[error(
+        "the host sent more than {OPERATORS_MAX} operator templates. The administrator must remove some from this seat"
+    )]
+    TooMany,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Wire {
+    #[n(0)]
+    version: u8,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    operator_id: [u8; 16],
+    #[cbor(n(2), with = "minicbor::bytes")]
+    model_sha256: [u8; 32],
+    #[cbor(n(3), with = "minicbor::bytes")]
+    rotation_id: [u8; 16],
+    /// Little-endian f32, one byte string a vector.
+    #[n(4)]
+    vectors: Vec<minicbor::bytes::ByteVec>,
+}
+
+impl OperatorTemplate {
+    /// The file and wire form, or why this template must not be used.
+    pub fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>, TemplateError> {
+        self.check()?;
+        let wire = Wire {
+            version: 1,
+            operator_id: self.operator_id,
+            model_sha256: self.model_sha256,
+            rotation_id: self.rotation_id,
+            vectors: self
+                .vectors
+                .iter()
+                .map(|v| v.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>().into())
+                .collect(),
+        };
+        minicbor::to_vec(&wire).map(Zeroizing::new).map_err(|_| TemplateError::Malformed)
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, TemplateError> {
+        if bytes.len() > TEMPLATE_MAX_BYTES {
+            return Err(TemplateError::Malformed);
+        }
+        let mut decoder = minicbor::Decoder::new(bytes);
+        let wire: Wire = decoder.decode().map_err(|_| TemplateError::Malformed)?;
+        if wire.version != 1 || decoder.position() != bytes.len() {
+            return Err(TemplateError::Malformed);
+        }
+        let vectors = wire
+            .vectors
+            .iter()
+            .map(|v| v.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect())
+            .collect();
+        let template = OperatorTemplate {
+            operator_id: wire.operator_id,
+            model_sha256: wire.model_sha256,
+            rotation_id: wire.rotation_id,
+            vectors,
+        };
+        template.check()?;
+        Ok(template)
+    }
+
+    fn check(&self) -> Result<(), TemplateError> {
+        if self.vectors.is_empty() || self.vectors.len() > VECTORS_MAX {
+            return Err(TemplateError::Vectors(self.vectors.len()));
+        }
+        for vector in &self.vectors {
+            let norm: f32 = vector.iter().map(|x| x * x).sum();
+            // NaN fails this comparison too.
+            if vector.len() != VECTOR_DIM || !((norm - 1.0).abs() < 1e-3) {
+                return Err(TemplateError::NotUnit);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Seals an encoded template to the client's key of this connection. `ephemeral_secret` is 32
+/// fresh random bytes, used for this template only.
+pub fn seal(
+    template: &[u8],
+    transcript: &[u8; 32],
+    client_public: &[u8; 32],
+    ephemeral_secret: [u8; 32],
+) -> Result<Vec<u8>, TemplateError> {
+    let secret = StaticSecret::from(ephemeral_secret);
+    let public = PublicKey::from(&secret);
+    let key = derive(&secret, client_public, transcript, public.as_bytes(), client_public)?;
+    let sealed = ChaCha20Poly1305::new(&Key::from(*key))
+        .encrypt(&Nonce::default(), Payload { msg: template, aad: transcript })
+        .map_err(|_| TemplateError::Unsealable)?;
+    Ok([public.as_bytes().as_slice(), &sealed].concat())
+}
+
+/// Opens what `seal` made, with the secret half of the client's key of this connection.
+pub fn unseal(
+    sealed: &[u8],
+    transcript: &[u8; 32],
+    client_secret: &[u8; 32],
+) -> Result<OperatorTemplate, TemplateError> {
+    let (host_public, body) = sealed.split_first_chunk::<32>().ok_or(TemplateError::Unsealable)?;
+    let secret = StaticSecret::from(*client_secret);
+    let client_public = PublicKey::from(&secret);
+    let key = derive(&secret, host_public, transcript, host_public, client_public.as_bytes())?;
+    let plain = ChaCha20Poly1305::new(&Key::from(*key))
+        .decrypt(&Nonce::default(), Payload { msg: body, aad: transcript })
+        .map_err(|_| TemplateError::Unsealable)?;
+    OperatorTemplate::from_bytes(&Zeroizing::new(plain))
+}
+
+/// The public half of a connection key.
+pub fn public_key(secret: &[u8; 32]) -> [u8; 32] {
+    *PublicKey::from(&StaticSecret::from(*secret)).as_bytes()
+}
+
+fn derive(
+    secret: &StaticSecret,
+    peer: &[u8; 32],
+    transcript: &[u8; 32],
+    host_public: &[u8; 32],
+    client_public: &[u8; 32],
+) -> Result<Zeroizing<[u8; 32]>, TemplateError> {
+    let shared = secret.diffie_hellman(&PublicKey::from(*peer));
+    // A low-order point would make the key predictable.
+    if !shared.was_contributory() {
+        return Err(TemplateError::Unsealable);
+    }
+    let info = [b"sudare/v1 template".as_slice(), host_public, client_public].concat();
+    let mut key = Zeroizing::new([0; 32]);
+    Hkdf::<Sha256>::new(Some(transcript), shared.as_bytes())
+        .expand(&info, &mut *key)
+        .map_err(|_| TemplateError::Unsealable)?;
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn template() -> OperatorTemplate {
+        let mut vector = vec![0.0; VECTOR_DIM];
+        vector[3] = 1.0;
+        OperatorTemplate {
+            operator_id: [1; 16],
+            model_sha256: [2; 32],
+            rotation_id: [3; 16],
+            vectors: vec![vector],
+        }
+    }
+
+    #[test]
+    fn a_template_survives_its_file_form_and_rejects_what_is_not_one() {
+        let bytes = template().to_bytes().unwrap();
+        assert_eq!(OperatorTemplate::from_bytes(&bytes).unwrap(), template());
+        for cut in 0..bytes.len() {
+            assert!(OperatorTemplate::from_bytes(&bytes[..cut]).is_err());
+        }
+        let mut bad = template();
+        bad.vectors[0][3] = f32::NAN;
+        assert_eq!(bad.to_bytes().err(), Some(TemplateError::NotUnit));
+        bad.vectors = vec![vec![1.0]; 20];
+        assert_eq!(bad.to_bytes().err(), Some(TemplateError::Vectors(20)));
+    }
+
+    #[test]
+    fn a_sealed_template_opens_only_in_its_own_session() {
+        let client = [7; 32];
+        let sealed = seal(&template().to_bytes().unwrap(), &[9; 32], &public_key(&client), [8; 32]).unwrap();
+        assert_eq!(unseal(&sealed, &[9; 32], &client).unwrap(), template());
+        assert_eq!(unseal(&sealed, &[1; 32], &client).err(), Some(TemplateError::Unsealable));
+        assert_eq!(unseal(&sealed, &[9; 32], &[6; 32]).err(), Some(TemplateError::Unsealable));
+        assert_eq!(unseal(&sealed[..20], &[9; 32], &client).err(), Some(TemplateError::Unsealable));
+        assert_eq!(seal(&[1], &[9; 32], &[0; 32], [8; 32]).err(), Some(TemplateError::Unsealable));
+    }
+}
