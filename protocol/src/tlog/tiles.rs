@@ -1,0 +1,211 @@
+//! Names of tile files and the layout of entry bundles (C2SP tlog-tiles, height 8).
+//!
+//! A log of `n` entries has full tiles of 256 and, at the right edge of each level, one
+//! partial tile of width 1 to 255. A bundle holds the entries under one tile of level 0:
+//! `u16 big-endian length ‖ entry`, repeated.
+
+use std::fmt;
+
+use thiserror::Error;
+
+/// Hashes in a full tile, entries in a full bundle.
+pub const TILE_WIDTH: usize = 256;
+
+/// The longest entry that the u16 length of a bundle can carry.
+pub const MAX_ENTRY_BYTES: usize = u16::MAX as usize;
+
+/// The largest bundle file: 256 entries of the greatest length.
+pub const MAX_BUNDLE_BYTES: usize = TILE_WIDTH * (2 + MAX_ENTRY_BYTES);
+
+/// What a tile file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TileContent {
+    /// Hashes of a level of the tree.
+    Hashes(u8),
+    /// The entries themselves.
+    Entries,
+}
+
+/// Names one tile file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TilePath {
+    /// Hashes of a level, or entries.
+    pub content: TileContent,
+    /// Position within the level.
+    pub index: u64,
+    /// 256 for a full tile; 1 to 255 for the partial one at the right edge.
+    pub width: usize,
+}
+
+impl TilePath {
+    /// The same tile once it is full.
+    pub fn full(self) -> Self {
+        Self { width: TILE_WIDTH, ..self }
+    }
+
+    /// True at the right edge.
+    pub fn is_partial(self) -> bool {
+        self.width < TILE_WIDTH
+    }
+
+    /// Folder of the partial versions of this tile, relative to the log.
+    pub fn partial_folder(self) -> String {
+        format!("{}.p", self.full())
+    }
+}
+
+/// The path relative to the log: `tile/0/x001/x234/067`, `tile/entries/000.p/12`.
+impl fmt::Display for TilePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.content {
+            TileContent::Hashes(level) => write!(f, "tile/{level}/")?,
+            TileContent::Entries => f.write_str("tile/entries/")?,
+        }
+        write_index(f, self.index)?;
+        if self.is_partial() { write!(f, ".p/{}", self.width) } else { Ok(()) }
+    }
+}
+
+/// Bundles of a log of `size` entries, in order.
+pub fn bundles(size: u64) -> impl Iterator<Item = TilePath> {
+    let width = TILE_WIDTH as u64;
+    (0..size.div_ceil(width)).map(move |index| TilePath {
+        content: TileContent::Entries,
+        index,
+        width: usize::try_from((size - index * width).min(width)).unwrap_or(TILE_WIDTH),
+    })
+}
+
+/// A bundle that cannot be read to its end, or an entry that cannot be put into one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum BundleError {
+    /// An entry longer than its u16 length can say.
+    #[error(
+        "An entry has {0} bytes, more than {MAX_ENTRY_BYTES}. Log the hash of large content, not the content."
+    )]
+    EntryTooLong(usize),
+    /// The file ends inside an entry.
+    #[error(
+        "The bundle ends inside an entry, at byte {0}. The file was cut short: restore it from the copy on \
+         the audit server."
+    )]
+    Truncated(usize),
+}
+
+/// Adds an entry to the end of a bundle.
+pub fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), BundleError> {
+    let length = u16::try_from(entry.len()).map_err(|_| BundleError::EntryTooLong(entry.len()))?;
+    bundle.extend_from_slice(&length.to_be_bytes());
+    bundle.extend_from_slice(entry);
+    Ok(())
+}
+
+/// The entries of a bundle in order; an error is the last item.
+pub fn entries(bundle: &[u8]) -> Entries<'_> {
+    Entries { rest: bundle, at: 0 }
+}
+
+/// Iterator of [`entries`].
+#[derive(Clone, Debug)]
+pub struct Entries<'a> {
+    rest: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Result<&'a [u8], BundleError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let taken = self.rest.split_first_chunk::<2>().and_then(|(length, rest)| {
+            let length = usize::from(u16::from_be_bytes(*length));
+            rest.split_at_checked(length)
+        });
+        let Some((entry, rest)) = taken else {
+            self.rest = &[];
+            return Some(Err(BundleError::Truncated(self.at)));
+        };
+        self.rest = rest;
+        self.at += 2 + entry.len();
+        Some(Ok(entry))
+    }
+}
+
+/// Writes an index in groups of three digits, all but the last marked with `x`.
+fn write_index(f: &mut fmt::Formatter<'_>, index: u64) -> fmt::Result {
+    if index >= 1000 {
+        write_leading_groups(f, index / 1000)?;
+    }
+    write!(f, "{:03}", index % 1000)
+}
+
+fn write_leading_groups(f: &mut fmt::Formatter<'_>, groups: u64) -> fmt::Result {
+    if groups >= 1000 {
+        write_leading_groups(f, groups / 1000)?;
+    }
+    write!(f, "x{:03}/", groups % 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn path(content: TileContent, index: u64, width: usize) -> String {
+        TilePath { content, index, width }.to_string()
+    }
+
+    #[test]
+    fn paths_follow_the_specification() {
+        assert_eq!(path(TileContent::Hashes(0), 1_234_067, 256), "tile/0/x001/x234/067");
+        assert_eq!(path(TileContent::Entries, 0, 12), "tile/entries/000.p/12");
+        assert_eq!(path(TileContent::Hashes(1), 1_000, 256), "tile/1/x001/000");
+        assert_eq!(path(TileContent::Hashes(2), 999, 1), "tile/2/999.p/1");
+        let partial = TilePath { content: TileContent::Entries, index: 5, width: 3 };
+        assert_eq!(partial.partial_folder(), "tile/entries/005.p");
+    }
+
+    #[test]
+    fn bundles_cover_the_size_exactly() {
+        let widths = |size| bundles(size).map(|b| b.width).collect::<Vec<_>>();
+        assert_eq!(widths(0), [0usize; 0]);
+        assert_eq!(widths(256), [256]);
+        assert_eq!(widths(257), [256, 1]);
+    }
+
+    #[test]
+    fn an_entry_that_does_not_fit_is_refused() {
+        let mut bundle = Vec::new();
+        let error = push_entry(&mut bundle, &vec![0; MAX_ENTRY_BYTES + 1]).unwrap_err();
+        assert_eq!(error, BundleError::EntryTooLong(MAX_ENTRY_BYTES + 1));
+        assert!(bundle.is_empty());
+        push_entry(&mut bundle, &vec![0; MAX_ENTRY_BYTES]).unwrap();
+    }
+
+    proptest! {
+        #[test]
+        fn a_bundle_gives_back_its_entries_and_every_cut_is_noticed(
+            all in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..12),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut bundle = Vec::new();
+            let mut ends = vec![0];
+            for entry in &all {
+                push_entry(&mut bundle, entry).unwrap();
+                ends.push(bundle.len());
+            }
+            let read: Vec<_> = entries(&bundle).map(|e| e.unwrap().to_vec()).collect();
+            prop_assert_eq!(&read, &all);
+            let cut = cut.index(bundle.len() + 1);
+            let clean = entries(&bundle[..cut]).all(|entry| entry.is_ok());
+            prop_assert_eq!(clean, ends.contains(&cut));
+        }
+
+        #[test]
+        fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+            prop_assert!(entries(&bytes).count() <= bytes.len());
+        }
+    }
+}
