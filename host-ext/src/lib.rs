@@ -1,1 +1,7 @@
 //! Placeholder while the workspace is set up.
+
+pub mod channel;
+pub mod cover;
+pub mod desktop;
+pub mod tls;
+pub mod guard;

@@ -1,0 +1,128 @@
+//! What a host transport offers to the part that decides, and what it is told to do.
+//!
+//! A transport (the embedded RDP host here; xrdp and WTS have the same seam) owns the
+//! connection. For each session it asks a [`DriverFactory`] for a [`SessionDriver`], feeds it
+//! events, and carries out the [`Action`]s it returns, in their order:
+//!
+//! ```text
+//!            on_link, on_tick (50 ms), on_painted, on_snapshot
+//! transport ───────────────────────────────────────────────────► SessionDriver
+//!           ◄─────────────────────────────────────────────────── (decides, never blocks)
+//!            Send, Cover, Uncover, Snapshot, Disconnect
+//! ```
+//!
+//! Every session **starts covered**: the first pixels a client gets are black, and pixels of
+//! the desktop are only encoded between [`Action::Uncover`] and the next [`Action::Cover`].
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+pub mod ironrdp;
+
+/// What happened to the virtual channel of a session.
+///
+/// A channel that the client closes may be opened again: `Closed`, then `Opened`.
+pub enum LinkEvent {
+    /// The client's extension opened the channel; messages can be sent from now on.
+    Opened,
+    /// One whole channel message, as the peer sent it (reassembled, not yet verified).
+    Bytes(Vec<u8>),
+    /// The channel is gone: closed by the client, broken, or the connection ended.
+    Closed,
+}
+
+impl fmt::Debug for LinkEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Opened => f.write_str("Opened"),
+            Self::Bytes(bytes) => write!(f, "Bytes({} B)", bytes.len()),
+            Self::Closed => f.write_str("Closed"),
+        }
+    }
+}
+
+/// The picture of the session at one moment: BGRA, `width * height * 4` bytes, top row first.
+#[derive(Clone)]
+pub struct Picture {
+    /// Width in pixels.
+    pub width: u16,
+    /// Height in pixels.
+    pub height: u16,
+    /// The pixels; blue, green, red, and a fourth byte without meaning.
+    pub bgra: Arc<[u8]>,
+}
+
+// The picture shows confidential data, so it must not reach a log by habit.
+impl fmt::Debug for Picture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Picture({}x{})", self.width, self.height)
+    }
+}
+
+/// What the deciding part wants done. Actions of one batch are carried out in their order.
+pub enum Action {
+    /// Sends one message over the channel.
+    Send(Vec<u8>),
+    /// Covers the screen: black at once, then this text. It overtakes desktop pixels that wait.
+    Cover(CoverText),
+    /// Shows the desktop.
+    Uncover,
+    /// Asks for a picture of the session's desktop as it is now, answered by
+    /// [`SessionDriver::on_snapshot`] with the same ticket. Never delays a cover.
+    Snapshot(u64),
+    /// Ends the connection; `advice` says why and what to do.
+    Disconnect {
+        /// Two short sentences for the host's log.
+        advice: String,
+    },
+}
+
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send(bytes) => write!(f, "Send({} B)", bytes.len()),
+            Self::Cover(text) => write!(f, "Cover({} lines)", text.lines.len()),
+            Self::Uncover => f.write_str("Uncover"),
+            Self::Snapshot(ticket) => write!(f, "Snapshot({ticket})"),
+            Self::Disconnect { advice } => write!(f, "Disconnect({advice})"),
+        }
+    }
+}
+
+/// What the cover says, Japanese and English, made by the caller.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CoverText {
+    /// One line each; the first is the headline. An empty list leaves the cover black.
+    pub lines: Vec<String>,
+}
+
+/// What the client has been sent completely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Painted {
+    /// The whole screen is black (the text follows). Also reported for the first black frame
+    /// of the connection.
+    Covered,
+    /// The whole desktop was sent after an uncover. Not reported if a cover came first.
+    Visible,
+}
+
+/// The deciding part of one session; called only from the session's own task, so it must not
+/// block: no file, no socket, no long computation.
+pub trait SessionDriver: Send {
+    /// The channel changed or brought a message.
+    fn on_link(&mut self, event: LinkEvent, actions: &mut Vec<Action>);
+    /// Every 50 ms.
+    fn on_tick(&mut self, actions: &mut Vec<Action>);
+    /// After the frame was **written** (flushed) to the socket.
+    fn on_painted(&mut self, painted: Painted, actions: &mut Vec<Action>);
+    /// The answer to [`Action::Snapshot`].
+    fn on_snapshot(&mut self, ticket: u64, picture: Picture, actions: &mut Vec<Action>);
+}
+
+/// Makes the deciding part of each session.
+pub trait DriverFactory: Send + Sync + 'static {
+    /// A client connected from `peer`. `user` is what it **claims** at log-on; nothing has
+    /// verified it, so it may select a record but never grant anything.
+    fn session(&self, peer: SocketAddr, user: Option<&str>) -> Box<dyn SessionDriver>;
+}
