@@ -1,1 +1,76 @@
-fn main() {}
+//! `cargo xtask …`: the commands of the README, each of which sets the machine up first.
+//!
+//! ```text
+//!   setup ──► packages ─► build ─► python ─► models ─► photographs ─► cargo-deny
+//!     ▲          apt       cargo     venv      sudare     sudare        cargo
+//!     ├── demo   ─► target/debug/sudare-demo
+//!     ├── test   ─► tidy, format, clippy, deny, tests, fuzz
+//!     └── bench  ─► target/release/sudare-bench
+//! ```
+//! Every step of the set-up looks first and works only where something is missing, so a
+//! second run is quick and needs no network. What is made lies in `target/xtask`.
+//! This package depends on none of our others: a fresh clone builds it before anything
+//! that they need is installed.
+
+mod bench;
+mod demo;
+mod project;
+mod report;
+mod run;
+mod setup;
+mod steps;
+mod test;
+mod tidy;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+use project::Project;
+
+/// Sets this machine up and runs what you ask for.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install and fetch what the other commands need (they do it themselves as well)
+    Setup,
+    /// Play the main job on this machine: a stranger looks, the remote desktop turns black
+    Demo {
+        /// Watch the webcam of this machine instead of the scene made from photographs
+        #[arg(long)]
+        camera: bool,
+    },
+    /// Check format, lints, licences and structure, and run all tests
+    Test {
+        /// More seeds in the simulation and longer fuzzing
+        #[arg(long)]
+        long: bool,
+    },
+    /// Measure, beside the same work in OpenCV
+    Bench,
+}
+
+fn main() -> ExitCode {
+    match Project::locate().and_then(|project| start(&project, &Arguments::parse().task)) {
+        Ok(code) => code,
+        Err(error) => {
+            report::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(project: &Project, task: &Task) -> Result<ExitCode> {
+    match task {
+        Task::Setup => setup::command(project),
+        Task::Demo { camera } => demo::command(project, *camera),
+        Task::Test { long } => test::command(project, *long),
+        Task::Bench => bench::command(project),
+    }
+}

@@ -1,0 +1,26 @@
+//! `cargo xtask bench`: our figures beside the peer's, in one run.
+
+use anyhow::Result;
+use std::process::ExitCode;
+
+use crate::project::{Profile, Project};
+use crate::run::Job;
+use crate::setup::{self, PICTURES_VARIABLE, Purpose};
+use crate::steps::Steps;
+
+pub(crate) fn command(project: &Project) -> Result<ExitCode> {
+    let mut steps = Steps::default();
+    let ready = setup::run(project, Purpose::Bench, &mut steps)?;
+    steps.require_all()?;
+    let mut job = Job::new(project.program(Profile::Release, "sudare-bench"))
+        .dir(&project.root)
+        .env("SUDARE_BIN_DIR", project.programs(Profile::Release));
+    if let Some(python) = ready.python {
+        job = job.env("SUDARE_BENCH_PYTHON", python);
+    }
+    if let Some(folder) = ready.photographs {
+        job = job.env(PICTURES_VARIABLE, folder);
+    }
+    job.run()?;
+    Ok(ExitCode::SUCCESS)
+}

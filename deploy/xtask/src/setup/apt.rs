@@ -1,0 +1,231 @@
+//! Debian packages: looked for with dpkg-query, installed as root or through `sudo -n`.
+
+use anyhow::{Result, bail};
+
+use super::Purpose;
+use crate::project::Project;
+use crate::report;
+use crate::run::{Job, on_path};
+
+/// What a missing package means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Nothing builds without it.
+    Build,
+    /// The cover says its reason in Japanese; without a font it is only black.
+    Font,
+    /// Some tests are left out without it.
+    Test,
+    /// The fuzz targets are left out without it: libFuzzer is C++.
+    Fuzz,
+}
+
+/// One need, and the packages that meet it: any of them will do, the first is preferred.
+struct Need {
+    kind: Kind,
+    packages: &'static [&'static str],
+}
+
+const NEEDS: &[Need] = &[
+    // Camera headers are read by bindgen, which loads libclang.
+    Need { kind: Kind::Build, packages: &["libclang-dev"] },
+    Need { kind: Kind::Build, packages: &["gcc"] },
+    Need { kind: Kind::Build, packages: &["libc6-dev"] },
+    // Models come through pip, and pip through a virtual environment.
+    Need { kind: Kind::Build, packages: &["python3-venv"] },
+    Need {
+        kind: Kind::Font,
+        packages: &["fonts-ipafont-gothic", "fonts-vlgothic", "fonts-noto-cjk", "fonts-ipaexfont-gothic"],
+    },
+    // A client that is not ours, on a screen that is not there, and pictures of it.
+    Need { kind: Kind::Test, packages: &["freerdp2-x11", "freerdp3-x11"] },
+    Need { kind: Kind::Test, packages: &["xvfb"] },
+    Need { kind: Kind::Test, packages: &["imagemagick"] },
+    Need { kind: Kind::Test, packages: &["x11-utils"] },
+    Need { kind: Kind::Test, packages: &["x11-apps"] },
+    // Evidence is opened by a tool that is not ours.
+    Need { kind: Kind::Test, packages: &["age"] },
+    Need { kind: Kind::Fuzz, packages: &["g++"] },
+];
+
+/// Installs what is missing for this purpose.
+///
+/// # Errors
+/// When something that the build needs is missing and cannot be installed. What only tests
+/// need is reported and left out.
+pub(super) fn install_missing(project: &Project, purpose: Purpose) -> Result<((), String)> {
+    let fuzz = project.root.join("protocol/fuzz").is_dir();
+    let needs: Vec<&Need> = NEEDS.iter().filter(|need| need.wanted(purpose, fuzz)).collect();
+    if on_path("dpkg-query").is_none() {
+        return Ok(((), not_debian(&needs)));
+    }
+    let missing = missing(&needs)?;
+    if missing.is_empty() {
+        return Ok(((), format!("{} packages are there", needs.len())));
+    }
+    let (required, optional): (Vec<&Need>, Vec<&Need>) =
+        missing.into_iter().partition(|need| need.kind == Kind::Build);
+    let mut apt = Apt::find();
+    if !required.is_empty() {
+        apt.install(&required)?;
+    }
+    if !optional.is_empty()
+        && let Err(error) = apt.install(&optional)
+    {
+        report::note(&format!("{error:#}"));
+        let names = names(&optional);
+        return Ok(((), format!("without {}: tests that need them are left out", names.join(" "))));
+    }
+    Ok(((), format!("installed {}", names(&[required, optional].concat()).join(" "))))
+}
+
+impl Need {
+    fn wanted(&self, purpose: Purpose, fuzz: bool) -> bool {
+        let tests = matches!(purpose, Purpose::Test | Purpose::Everything);
+        match self.kind {
+            Kind::Build | Kind::Font => true,
+            Kind::Test => tests,
+            Kind::Fuzz => tests && fuzz,
+        }
+    }
+
+    fn preferred(&self) -> &'static str {
+        self.packages.first().copied().unwrap_or_default()
+    }
+}
+
+fn names(needs: &[&Need]) -> Vec<&'static str> {
+    needs.iter().map(|need| need.preferred()).collect()
+}
+
+fn not_debian(needs: &[&Need]) -> String {
+    report::note("this is not Debian or a relative of it, so nothing was installed");
+    report::note(&format!("needed are what Debian calls: {}", names(needs).join(" ")));
+    "not checked on this system".to_owned()
+}
+
+fn missing<'a>(needs: &[&'a Need]) -> Result<Vec<&'a Need>> {
+    let packages = needs.iter().flat_map(|need| need.packages);
+    // It ends with 1 when one name is unknown, and lists the others all the same.
+    let listing = Job::new("dpkg-query")
+        .args(["-W", "-f", "${Package} ${db:Status-Status}\\n"])
+        .args(packages)
+        .stdout_of_any_exit()?;
+    let installed = installed_packages(&listing);
+    let is_there = |need: &Need| {
+        need.packages.iter().any(|package| installed.contains(package))
+            // A Python from elsewhere than Debian brings its own venv.
+            || (need.preferred() == "python3-venv" && python_has_venv())
+    };
+    Ok(needs.iter().copied().filter(|need| !is_there(need)).collect())
+}
+
+/// Reads `package status` lines. Only `installed` counts: a removed package whose settings
+/// were kept is listed as well.
+fn installed_packages(listing: &str) -> Vec<&str> {
+    let lines = listing.lines().filter_map(|line| line.split_once(' '));
+    lines.filter(|(_, status)| *status == "installed").map(|(package, _)| package).collect()
+}
+
+fn python_has_venv() -> bool {
+    Job::new("python3").args(["-c", "import ensurepip, venv"]).succeeds()
+}
+
+/// The way to apt-get on this machine.
+struct Apt {
+    /// What goes before `apt-get`; `None` where nobody may install.
+    prefix: Option<Vec<&'static str>>,
+    updated: bool,
+}
+
+impl Apt {
+    fn find() -> Self {
+        let root = Job::new("id").args(["-u"]).stdout().is_ok_and(|uid| uid.trim() == "0");
+        let prefix = if root {
+            Some(vec!["env"])
+        } else if on_path("sudo").is_some() && Job::new("sudo").args(["-n", "true"]).succeeds() {
+            Some(vec!["sudo", "-n", "env"])
+        } else {
+            None
+        };
+        Self { prefix, updated: false }
+    }
+
+    fn install(&mut self, needs: &[&Need]) -> Result<()> {
+        let names = names(needs);
+        if self.prefix.is_none() {
+            bail!(
+                "packages are missing and only an administrator may install them. Type: {}",
+                by_hand(&names)
+            );
+        }
+        // A fresh machine has no package lists, an old one has lists of versions that are gone.
+        if !self.updated {
+            if let Some(packages) = available(needs)
+                && self.get(&["install"], &packages).is_ok()
+            {
+                return Ok(());
+            }
+            self.get(&["update"], &[])?;
+            self.updated = true;
+        }
+        let Some(packages) = available(needs) else {
+            bail!("this release has no package for one of: {}. Install it another way.", names.join(" "));
+        };
+        self.get(&["install"], &packages)
+    }
+
+    fn get(&self, action: &[&str], packages: &[&str]) -> Result<()> {
+        let prefix = self.prefix.clone().unwrap_or_default();
+        let (program, rest) = prefix.split_first().map_or(("env", &[][..]), |(first, rest)| (*first, rest));
+        Job::new(program)
+            .args(rest)
+            .args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-y", "--no-install-recommends"])
+            .args(action)
+            .args(packages)
+            .stdout()
+            .map(drop)
+    }
+}
+
+/// The first package of each need that the package lists know; `None` if one is unknown.
+fn available<'a>(needs: &[&'a Need]) -> Option<Vec<&'a str>> {
+    let known =
+        |package: &&str| Job::new("apt-cache").args(["--no-all-versions", "show", package]).succeeds();
+    needs.iter().map(|need| need.packages.iter().copied().find(known)).collect()
+}
+
+fn by_hand(names: &[&str]) -> String {
+    format!("sudo apt-get install --no-install-recommends {}", names.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removed_or_half_installed_package_is_not_installed() {
+        let listing = "gcc installed\nage config-files\nxvfb half-configured\nlibc6-dev installed\n\nodd\n";
+        assert_eq!(installed_packages(listing), ["gcc", "libc6-dev"]);
+    }
+
+    #[test]
+    fn the_demo_asks_for_no_test_tools() {
+        let wanted = |purpose, fuzz| {
+            NEEDS.iter().filter(|n| n.wanted(purpose, fuzz)).map(Need::preferred).collect::<Vec<_>>()
+        };
+        assert!(wanted(Purpose::Demo, true).contains(&"libclang-dev"));
+        assert!(!wanted(Purpose::Demo, true).contains(&"xvfb"));
+        assert!(wanted(Purpose::Test, true).contains(&"g++"));
+        assert!(!wanted(Purpose::Test, false).contains(&"g++"));
+        assert!(wanted(Purpose::Everything, false).contains(&"xvfb"));
+    }
+
+    #[test]
+    fn who_may_not_install_gets_the_command_to_type() {
+        let mut apt = Apt { prefix: None, updated: false };
+        let gcc = Need { kind: Kind::Build, packages: &["gcc"] };
+        let error = apt.install(&[&gcc]).expect_err("no right to install").to_string();
+        assert!(error.ends_with("Type: sudo apt-get install --no-install-recommends gcc"), "{error}");
+    }
+}

@@ -1,0 +1,144 @@
+//! A short run of each fuzz target: libFuzzer on the stable compiler.
+
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use crate::project::Project;
+use crate::run::{Job, on_path};
+
+/// How long each target runs in seconds.
+const SMOKE_S: u32 = 20;
+const LONG_S: u32 = 300;
+/// Inputs above this teach nothing: the largest message is 64 KiB.
+const INPUT_BYTES_MAX: u32 = 128 * 1024;
+
+/// What cargo-fuzz would pass to rustc: coverage counters that libFuzzer reads. It goes
+/// without the address sanitizer, since nothing that is fuzzed holds unsafe code of ours.
+const FLAGS: &[&str] = &[
+    "--cfg=fuzzing",
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+    "-Cdebug-assertions",
+];
+
+/// Whether this checkout has fuzz targets.
+pub(super) fn is_present(project: &Project) -> bool {
+    folder(project).join("Cargo.toml").is_file()
+}
+
+/// Builds the targets and runs each for a while.
+///
+/// # Errors
+/// Names the targets that found an input which ends the program; the inputs lie in
+/// `protocol/fuzz/artifacts`.
+pub(super) fn smoke(project: &Project, long: bool) -> Result<((), String)> {
+    if on_path("c++").is_none() && on_path("g++").is_none() {
+        bail!("libFuzzer needs a C++ compiler. Install the package g++.");
+    }
+    let programs = build(project)?;
+    if programs.is_empty() {
+        bail!("protocol/fuzz declares no target. Add one, or remove the folder.");
+    }
+    let seconds = if long { LONG_S } else { SMOKE_S };
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let mut failures = Vec::new();
+    for group in programs.chunks(cores) {
+        let results = thread::scope(|scope| {
+            let runs: Vec<_> =
+                group.iter().map(|program| scope.spawn(|| run(project, program, seconds))).collect();
+            runs.into_iter()
+                .map(|run| run.join().unwrap_or_else(|_| bail!("the run broke off")))
+                .collect::<Vec<_>>()
+        });
+        failures.extend(results.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")));
+    }
+    if !failures.is_empty() {
+        bail!("{}", failures.join("\n"));
+    }
+    Ok(((), format!("{} targets, {seconds} s each", programs.len())))
+}
+
+fn folder(project: &Project) -> PathBuf {
+    project.root.join("protocol/fuzz")
+}
+
+/// Compiles the targets; returns the programs.
+fn build(project: &Project) -> Result<Vec<PathBuf>> {
+    let folder = folder(project);
+    let triple = host_triple(&project.root)?;
+    // Beside our other builds, and apart from them: the flags differ.
+    let target = project.own.join("fuzz");
+    Job::cargo(&folder)
+        // A target triple keeps the flags away from build scripts and procedural macros.
+        .args(["build", "--release", "--bins", "--quiet", "--target", &triple, "--target-dir"])
+        .args([&target])
+        // The coverage pass is a compiler option that only this variable unlocks.
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}"))
+        .run()?;
+    let manifest =
+        fs::read_to_string(folder.join("Cargo.toml")).context("protocol/fuzz/Cargo.toml is unreadable")?;
+    let programs = target.join(&triple).join("release");
+    Ok(target_names(&manifest).iter().map(|name| programs.join(name)).collect())
+}
+
+fn run(project: &Project, program: &Path, seconds: u32) -> Result<()> {
+    let name = program.file_name().unwrap_or_default();
+    let corpus = folder(project).join("corpus").join(name);
+    let artifacts = folder(project).join("artifacts").join(name);
+    for dir in [&corpus, &artifacts] {
+        fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    }
+    let mut prefix = artifacts.into_os_string();
+    prefix.push("/");
+    let mut artifact_prefix = std::ffi::OsString::from("-artifact_prefix=");
+    artifact_prefix.push(prefix);
+    Job::new(program)
+        .args([format!("-max_total_time={seconds}"), format!("-max_len={INPUT_BYTES_MAX}")])
+        .args(["-timeout=10", "-rss_limit_mb=1024", "-verbosity=0"])
+        .args([artifact_prefix, corpus.into_os_string()])
+        .stdout()
+        .map(drop)
+}
+
+/// The triple of this machine, from `rustc -vV`.
+fn host_triple(root: &Path) -> Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let words = Job::new(rustc).args(["-vV"]).dir(root).stdout()?;
+    let host = words.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("rustc does not say what machine this is. Install it again.")?.to_owned())
+}
+
+/// The names of the `[[bin]]` tables, in their order.
+fn target_names(manifest: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut in_bin = false;
+    for line in manifest.lines().map(str::trim) {
+        if line.starts_with('[') {
+            in_bin = line == "[[bin]]";
+        } else if in_bin
+            && let Some((key, value)) = line.split_once('=')
+            && key.trim() == "name"
+        {
+            names.push(value.trim().trim_matches('"').to_owned());
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_targets_are_taken() {
+        let manifest = "[package]\nname = \"fuzz\"\n[[bin]]\nname = \"frame\"\npath = \"a.rs\"\n\
+                        [dependencies]\nname = \"1\"\n[[bin]]\nname=\"message\"\n";
+        assert_eq!(target_names(manifest), ["frame", "message"]);
+    }
+}

@@ -1,0 +1,90 @@
+//! `cargo xtask test`: everything that must hold before a change is taken.
+//!
+//! A step that fails does not stop the later ones, so one run shows all that is wrong.
+
+mod cargo;
+mod fuzz;
+mod summary;
+
+use anyhow::Result;
+use std::process::ExitCode;
+
+use crate::project::Project;
+use crate::report;
+use crate::run::Job;
+use crate::setup::{self, Purpose, Ready};
+use crate::steps::Steps;
+use crate::tidy;
+use summary::Summary;
+
+pub(crate) fn command(project: &Project, long: bool) -> Result<ExitCode> {
+    let mut steps = Steps::default();
+    let ready = setup::run(project, Purpose::Test, &mut steps)?;
+    check_sources(project, &mut steps);
+    let mut summary = Summary::default();
+    if ready.built {
+        check_lints(project, &ready, &mut steps);
+        let why = if long { "all tests, the long ones too" } else { "all tests" };
+        steps.run("tests", why, || cargo::test(project, &ready, long, &mut summary));
+        if fuzz::is_present(project) {
+            steps.run("fuzz", "what a peer sends must never end a program", || fuzz::smoke(project, long));
+        }
+    } else {
+        for name in ["clippy", "cargo-deny check", "tests"] {
+            steps.skip(name, "our programs are not built");
+        }
+    }
+    report::table(steps.rows());
+    let failed = summary.failed + failures_without_a_test(&steps, &summary);
+    report::result(&format!("xtask test: {} passed, {failed} failed", summary.passed));
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn check_sources(project: &Project, steps: &mut Steps) {
+    steps.run("tidy", "sizes, unsafe, leftovers, who depends on whom", || tidy::check(&project.root));
+    steps.run("format", "one layout for everybody", || {
+        Job::cargo(&project.root).args(["fmt", "--all", "--check"]).run()?;
+        Ok(((), String::new()))
+    });
+}
+
+fn check_lints(project: &Project, ready: &Ready, steps: &mut Steps) {
+    steps.run("clippy", "the lints of Cargo.toml, each with its reason", || {
+        let arguments = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"];
+        Job::cargo(&project.root).args(arguments).run()?;
+        Ok(((), String::new()))
+    });
+    let Some(cargo_deny) = &ready.cargo_deny else {
+        steps.skip("cargo-deny check", "cargo-deny is not there");
+        return;
+    };
+    steps.run("cargo-deny check", "licences, banned crates and sources: deny.toml", || {
+        let arguments = ["--log-level", "error", "check", "licenses", "bans", "sources"];
+        Job::new(cargo_deny).args(arguments).dir(&project.root).run()?;
+        Ok(((), String::new()))
+    });
+}
+
+/// Steps that failed without a failed test to show for it: the last line must not read
+/// "0 failed" beside an exit code that says otherwise.
+fn failures_without_a_test(steps: &Steps, summary: &Summary) -> u64 {
+    let counted = |name: &&&str| !(**name == "tests" && summary.failed > 0);
+    steps.failed().iter().filter(counted).map(|_| 1).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::bail;
+
+    #[test]
+    fn a_failed_step_counts_unless_its_tests_are_counted() {
+        let mut steps = Steps::default();
+        steps.run::<()>("clippy", "", || bail!("a warning"));
+        steps.run::<()>("tests", "", || bail!("exit code 101"));
+        let with_failed_tests = Summary { passed: 7, failed: 2, binaries: 1 };
+        assert_eq!(failures_without_a_test(&steps, &with_failed_tests), 1);
+        // A test binary that does not compile or dies prints no count at all.
+        assert_eq!(failures_without_a_test(&steps, &Summary::default()), 2);
+    }
+}
