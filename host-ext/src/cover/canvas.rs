@@ -1,5 +1,11 @@
 //! A rectangle, and a BGRA picture one can draw on.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of 0 to 1 becomes 0 to 256"
+)]
+
 /// A rectangle in pixels; the right and bottom edges are exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rect {

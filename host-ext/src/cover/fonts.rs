@@ -4,6 +4,8 @@
 //! usual places is searched for one Japanese and one Latin font. A line with a character that
 //! none of them has is not drawn at all, because rows of boxes explain nothing.
 
+#![allow(clippy::cast_possible_truncation, reason = "a glyph's place in pixels; the canvas checks it")]
+
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;

@@ -134,7 +134,8 @@ mod tests {
 
     fn noise(width: u16, height: u16) -> Picture {
         let bytes = usize::from(width) * usize::from(height) * 4;
-        let bgra: Vec<u8> = (0..bytes).map(|i| (i.wrapping_mul(2_654_435_761) >> 7) as u8).collect();
+        let bgra: Vec<u8> =
+            (0..bytes).map(|i| (i.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()[0]).collect();
         Picture { width, height, bgra: Arc::from(bgra) }
     }
 

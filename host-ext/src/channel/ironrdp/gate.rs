@@ -277,7 +277,7 @@ mod tests {
         let (mut gate, _) = gate();
         // Noise does not compress, so that the desktop takes many blocks.
         let bgra: Vec<u8> =
-            (0..320 * 200 * 4_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 9) as u8).collect();
+            (0..320 * 200 * 4_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 9).to_le_bytes()[0]).collect();
         let desktop = Picture { width: 320, height: 200, bgra: Arc::from(bgra) };
         gate.uncover();
         assert_eq!(gate.next(&desktop).unwrap().unwrap().then, None);

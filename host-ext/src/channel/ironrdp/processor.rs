@@ -185,7 +185,7 @@ mod tests {
             let bytes: Vec<u8> = (0..round % 40)
                 .map(|_| {
                     seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    (seed >> 24) as u8
+                    seed.to_be_bytes()[0]
                 })
                 .collect();
             channel.process(&bytes).ok();
