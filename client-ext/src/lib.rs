@@ -1,1 +1,6 @@
 //! Placeholder while the workspace is set up.
+pub mod presence;
+pub mod camera;
+pub mod vision;
+#[cfg(feature = "ironrdp")]
+pub mod channel;

@@ -5,3 +5,5 @@ pub mod cover;
 pub mod desktop;
 pub mod tls;
 pub mod guard;
+pub mod log;
+pub mod store;

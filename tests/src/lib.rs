@@ -1,1 +1,4 @@
-//! Placeholder while the workspace is set up.
+//! What only tests, the demo and the benchmark share: they alone know both ends.
+
+pub mod pair;
+pub mod sim;

@@ -1,0 +1,394 @@
+//! Decides when the session is covered. Pure: events and time in, actions out.
+//!
+//! ```text
+//!  link, attestations, lock/unlock, cover health, time
+//!            │
+//!            ▼            None = may be shown
+//!     why_cover() ──► Reason ──► Cover ─ painted ─► status "covered"
+//!            │ None, and released()
+//!            └────────────────► Uncover ─ painted ─► status "visible"
+//! ```
+//! Every unknown means cover. The host bounds absence, hold and undecided time itself from the
+//! ages in the attestations, so a client that is stuck (or wishes to be) cannot stretch them.
+
+use sudare_protocol::limits::{CLOCK_JUMP_MS, FRAME_STALE_MS};
+use sudare_protocol::message::{Attest, Id, Lock, Shown};
+use sudare_protocol::numbers::Numbers;
+use sudare_protocol::reason::{Reason, State};
+
+/// A cover that is not confirmed for so long cannot be relied on: the session is disconnected.
+pub const COVER_CONFIRM_MAX_MS: u64 = 2_000;
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The handshake is complete.
+    LinkUp {
+        numbers: Numbers,
+    },
+    /// No client, or none that can be believed any more.
+    LinkDown {
+        reason: Reason,
+    },
+    Attested {
+        attest: Attest,
+        nonce_issued_ms: u64,
+        lease_until_ms: u64,
+    },
+    Suspect {
+        active: bool,
+    },
+    Lock(Lock),
+    Unlock,
+    /// The cover was drawn, or taken away, and this was confirmed.
+    Painted(Shown),
+    /// Whether evidence can be kept, where the policy requires it.
+    EvidenceKept(bool),
+    Tick,
+}
+
+/// What to do about it, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Take a screenshot to memory: at the first suspicion, or at a cover.
+    Snapshot(Shot),
+    /// The suspicion cleared: forget its screenshot.
+    DropSuspect,
+    Cover(Reason),
+    Uncover,
+    /// Tell the client what is shown now.
+    Status {
+        shown: Shown,
+        reason: Reason,
+        incident_id: Option<Id>,
+    },
+    /// An incident began; its screenshots were asked for before.
+    OpenIncident {
+        incident_id: Id,
+        reason: Reason,
+    },
+    /// A silence ended well: worth an entry, not an incident.
+    Gap {
+        ms: u64,
+    },
+    /// The cover cannot be confirmed.
+    Disconnect,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shot {
+    Suspect,
+    Cover,
+}
+
+/// What a proven client has told.
+#[derive(Debug)]
+struct Link {
+    numbers: Numbers,
+    lease_until_ms: u64,
+    latest: Option<Latest>,
+    /// The client's own lock, until it asks to unlock.
+    latch: Option<Reason>,
+    /// Since when every attestation was clear, by the host's clock.
+    clear_since_ms: Option<u64>,
+    undecided_used_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Latest {
+    attest: Attest,
+    received_ms: u64,
+    nonce_issued_ms: u64,
+}
+
+/// A silence under way: the picture was clear before it.
+#[derive(Debug, Clone, Copy)]
+struct Silence {
+    since_ms: u64,
+    incident_id: Id,
+}
+
+#[derive(Debug)]
+pub struct Guard {
+    link: Option<Link>,
+    /// Why there is no link.
+    no_link: Reason,
+    shown: Shown,
+    reason: Reason,
+    incident_id: Option<Id>,
+    /// A cover or uncover that was asked for and not yet confirmed.
+    pending: Option<(Shown, u64)>,
+    silence: Option<Silence>,
+    suspect: bool,
+    evidence_kept: bool,
+    jumped: bool,
+    was_visible: bool,
+    last_ms: u64,
+}
+
+impl Guard {
+    /// A new session. It is covered: whoever draws it starts black.
+    pub fn new(now_ms: u64) -> Self {
+        Guard {
+            link: None,
+            no_link: Reason::NoClient,
+            shown: Shown::Covered,
+            reason: Reason::None,
+            incident_id: None,
+            pending: None,
+            silence: None,
+            suspect: false,
+            evidence_kept: true,
+            jumped: false,
+            was_visible: false,
+            last_ms: now_ms,
+        }
+    }
+
+    /// Whether desktop pixels may leave, as last decided.
+    pub fn shown(&self) -> Shown {
+        self.shown
+    }
+
+    pub fn incident_id(&self) -> Option<Id> {
+        self.incident_id
+    }
+
+    /// Takes one event at `now_ms` (CLOCK_BOOTTIME). `fresh` is 16 random bytes, used if an incident begins.
+    pub fn handle(&mut self, now_ms: u64, event: Event, fresh: Id) -> Vec<Action> {
+        let mut actions = Vec::new();
+        self.advance(now_ms);
+        let mut wanted_id = None;
+        match event {
+            Event::Tick => {}
+            Event::LinkUp { numbers } => self.link = Some(Link::new(numbers)),
+            Event::LinkDown { reason } => (self.link, self.no_link) = (None, reason),
+            Event::Attested { attest, nonce_issued_ms, lease_until_ms } => {
+                self.jumped = false;
+                if let Some(link) = &mut self.link {
+                    link.attested(attest, nonce_issued_ms, lease_until_ms, now_ms);
+                }
+            }
+            Event::Suspect { active } => self.suspect(active, &mut actions),
+            Event::Lock(lock) => {
+                wanted_id = Some(lock.incident_id);
+                if let Some(link) = &mut self.link {
+                    link.latch =
+                        Some(if lock.reason == Reason::None { Reason::ClientAsked } else { lock.reason });
+                }
+            }
+            Event::Unlock => {
+                if let Some(link) = &mut self.link {
+                    link.latch = None;
+                }
+            }
+            Event::Painted(shown) => self.painted(shown, &mut actions),
+            Event::EvidenceKept(kept) => self.evidence_kept = kept,
+        }
+        self.settle_silence(now_ms, &mut actions);
+        self.decide(now_ms, wanted_id.unwrap_or(fresh), &mut actions);
+        actions
+    }
+
+    /// Time since the last event. A long gap means that this process did not run: nothing that was
+    /// attested before it holds any more.
+    fn advance(&mut self, now_ms: u64) {
+        let passed_ms = now_ms.saturating_sub(self.last_ms);
+        self.last_ms = self.last_ms.max(now_ms);
+        if passed_ms > CLOCK_JUMP_MS {
+            self.jumped = true;
+            if let Some(link) = &mut self.link {
+                (link.latest, link.lease_until_ms, link.clear_since_ms) = (None, 0, None);
+            }
+        }
+        if let Some(link) = &mut self.link {
+            link.charge_undecided(passed_ms);
+        }
+    }
+
+    fn suspect(&mut self, active: bool, actions: &mut Vec<Action>) {
+        if active == self.suspect {
+            return;
+        }
+        self.suspect = active;
+        if active && self.shown == Shown::Visible {
+            actions.push(Action::Snapshot(Shot::Suspect));
+        } else if !active && self.shown == Shown::Visible {
+            actions.push(Action::DropSuspect);
+        }
+    }
+
+    fn painted(&mut self, shown: Shown, actions: &mut Vec<Action>) {
+        // A late confirmation of something no longer wanted says nothing.
+        if shown != self.shown {
+            return;
+        }
+        self.pending = None;
+        actions.push(Action::Status { shown, reason: self.reason, incident_id: self.incident_id });
+    }
+
+    /// A silence with an unbroken clear view on both sides is a fault of the network, not an incident.
+    fn settle_silence(&mut self, now_ms: u64, actions: &mut Vec<Action>) {
+        let Some(silence) = self.silence else { return };
+        let lasted_ms = now_ms.saturating_sub(silence.since_ms);
+        let limit_ms = self.link.as_ref().map_or(0, |l| l.numbers.silence_ms);
+        let latest = self.link.as_ref().and_then(|l| l.latest).filter(|l| l.received_ms > silence.since_ms);
+        let ended_well = latest.is_some_and(|l| {
+            l.attest.state == State::Clear && !l.attest.cover && l.attest.clear_ms >= lasted_ms
+        });
+        if ended_well && lasted_ms <= limit_ms {
+            actions.push(Action::Gap { ms: lasted_ms });
+            if let Some(link) = &mut self.link {
+                // Unbroken on the client's side for longer than the silence: nothing to wait for.
+                link.clear_since_ms = Some(silence.since_ms.saturating_sub(link.numbers.release_ms));
+            }
+            (self.silence, self.incident_id) = (None, None);
+        } else if latest.is_some() || lasted_ms > limit_ms || self.link.is_none() {
+            self.incident_id = Some(silence.incident_id);
+            actions.push(Action::OpenIncident { incident_id: silence.incident_id, reason: Reason::LinkLost });
+            self.silence = None;
+        }
+    }
+
+    fn decide(&mut self, now_ms: u64, incident_id: Id, actions: &mut Vec<Action>) {
+        match self.why_cover(now_ms) {
+            Some(reason) => self.cover(reason, now_ms, incident_id, actions),
+            None if self.shown == Shown::Covered && self.released(now_ms) => {
+                (self.shown, self.reason, self.incident_id) = (Shown::Visible, Reason::None, None);
+                self.was_visible = true;
+                self.pending = Some((Shown::Visible, now_ms));
+                actions.push(Action::Uncover);
+            }
+            None => {}
+        }
+        if let Some((Shown::Covered, asked_ms)) = self.pending
+            && now_ms.saturating_sub(asked_ms) > COVER_CONFIRM_MAX_MS
+        {
+            self.pending = None;
+            actions.push(Action::Disconnect);
+        }
+    }
+
+    fn cover(&mut self, reason: Reason, now_ms: u64, incident_id: Id, actions: &mut Vec<Action>) {
+        let from_visible = self.shown == Shown::Visible;
+        if !from_visible && reason == self.reason {
+            return;
+        }
+        if from_visible {
+            actions.push(Action::Snapshot(Shot::Cover));
+            self.pending = Some((Shown::Covered, now_ms));
+        }
+        (self.shown, self.reason) = (Shown::Covered, reason);
+        actions.push(Action::Cover(reason));
+        // Only what was visible can have been seen; a worse reason later is the same incident.
+        let is_new = self.incident_id.is_none() && self.was_visible && self.silence.is_none();
+        if reason.is_incident() && is_new {
+            let clear_before =
+                self.link.as_ref().and_then(|l| l.latest).is_some_and(|l| l.attest.state == State::Clear);
+            if reason == Reason::LinkLost && clear_before && from_visible {
+                self.silence = Some(Silence { since_ms: now_ms, incident_id });
+            } else {
+                self.incident_id = Some(incident_id);
+                actions.push(Action::OpenIncident { incident_id, reason });
+            }
+        }
+    }
+
+    /// The reason to cover now, or `None` if the desktop may be shown.
+    fn why_cover(&self, now_ms: u64) -> Option<Reason> {
+        let Some(link) = &self.link else { return Some(self.no_link) };
+        if self.jumped {
+            return Some(Reason::ClockJump);
+        }
+        let Some(latest) = link.latest else { return Some(Reason::Starting) };
+        if now_ms >= link.lease_until_ms {
+            return Some(Reason::LinkLost);
+        }
+        if let Some(reason) = link.latch {
+            return Some(reason);
+        }
+        if !self.evidence_kept {
+            return Some(Reason::EvidenceNotKept);
+        }
+        link.why_cover(latest, now_ms)
+    }
+
+    /// Whether a clear view has lasted long enough to show the desktop again.
+    fn released(&self, now_ms: u64) -> bool {
+        let Some(link) = &self.link else { return false };
+        let Some(latest) = link.latest else { return false };
+        let numbers = &link.numbers;
+        // The client's run is finer, the host's own cannot be made up: both, within two intervals.
+        let own_ms = link.clear_since_ms.map_or(0, |since| now_ms.saturating_sub(since));
+        let slack_ms = 2 * numbers.attestation_interval_ms;
+        let unbroken = latest.attest.clear_ms >= numbers.release_ms || own_ms >= numbers.release_ms;
+        latest.attest.state == State::Clear && unbroken && own_ms + slack_ms >= numbers.release_ms
+    }
+}
+
+impl Link {
+    fn new(numbers: Numbers) -> Self {
+        Link {
+            numbers,
+            lease_until_ms: 0,
+            latest: None,
+            latch: None,
+            clear_since_ms: None,
+            undecided_used_ms: 0,
+        }
+    }
+
+    fn attested(&mut self, attest: Attest, nonce_issued_ms: u64, lease_until_ms: u64, now_ms: u64) {
+        self.lease_until_ms = lease_until_ms;
+        // A run of clear views must be seen whole; after a silence it starts over.
+        if self.latest.is_some_and(|l| now_ms.saturating_sub(l.received_ms) > self.numbers.lease_ms) {
+            self.clear_since_ms = None;
+        }
+        if attest.state == State::Clear && !attest.cover {
+            let since = *self.clear_since_ms.get_or_insert(now_ms);
+            if now_ms.saturating_sub(since) >= self.numbers.undecided_refill_ms {
+                self.undecided_used_ms = 0;
+            }
+        } else {
+            self.clear_since_ms = None;
+        }
+        self.latest = Some(Latest { attest, received_ms: now_ms, nonce_issued_ms });
+    }
+
+    fn charge_undecided(&mut self, passed_ms: u64) {
+        if self.latest.is_some_and(|l| l.attest.state == State::Undecided) {
+            self.undecided_used_ms = self.undecided_used_ms.saturating_add(passed_ms);
+        }
+    }
+
+    fn why_cover(&self, latest: Latest, now_ms: u64) -> Option<Reason> {
+        let (attest, numbers) = (&latest.attest, &self.numbers);
+        let from_state = Reason::from_state(attest.state);
+        if attest.cover {
+            return Some(if attest.reason == Reason::None { Reason::ClientAsked } else { attest.reason });
+        }
+        if attest.state.is_adverse() || attest.state == State::Phone {
+            return Some(from_state);
+        }
+        if attest.frame_age_ms > FRAME_STALE_MS {
+            return Some(Reason::StaleView);
+        }
+        // The attestation was made after its nonce was issued, so the operator was confirmed no
+        // later than this age says. Counted from the issue, no delay on the way can stretch it.
+        let since_nonce_ms = now_ms.saturating_sub(latest.nonce_issued_ms);
+        if attest.operator_confirmed_age_ms.saturating_add(since_nonce_ms) >= numbers.absence_ms {
+            return Some(if attest.state == State::Clear { Reason::Absent } else { from_state });
+        }
+        // The next attestation is due within an interval; what is later than two counts in full.
+        let overdue_ms =
+            now_ms.saturating_sub(latest.received_ms).saturating_sub(2 * numbers.attestation_interval_ms);
+        let not_alone = matches!(attest.state, State::Onlooker | State::Stranger);
+        if not_alone && attest.not_alone_ms.saturating_add(overdue_ms) >= numbers.hold_ms {
+            return Some(from_state);
+        }
+        if attest.state == State::Undecided && self.undecided_used_ms >= numbers.undecided_ms {
+            return Some(Reason::Undecided);
+        }
+        None
+    }
+}

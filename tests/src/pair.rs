@@ -1,0 +1,138 @@
+//! A client end and a host end that know each other, made from fixed keys, without any socket.
+
+use std::collections::BTreeMap;
+
+use sudare_protocol::SigningKey;
+use sudare_protocol::client;
+use sudare_protocol::frame::Deframer;
+use sudare_protocol::host::{self, Device, Devices};
+use sudare_protocol::limits::{OPERATORS_MAX, VECTOR_DIM};
+use sudare_protocol::message::Id;
+use sudare_protocol::records::{DeviceRecord, EvidenceDuty, HostRecord, Policy, RecordError, Signed};
+use sudare_protocol::template::OperatorTemplate;
+
+pub const WALL_MS: u64 = 1_800_000_000_000;
+pub const DEVICE_ID: Id = [0xd1; 16];
+pub const USER: &str = "alice";
+pub const CERTIFICATE: [u8; 32] = [0xce; 32];
+
+/// Fixed keys of a small organisation.
+pub fn organisation_key() -> SigningKey {
+    SigningKey::from_bytes(&[1; 32])
+}
+pub fn host_key() -> SigningKey {
+    SigningKey::from_bytes(&[2; 32])
+}
+pub fn device_key() -> SigningKey {
+    SigningKey::from_bytes(&[3; 32])
+}
+
+pub fn policy() -> Policy {
+    Policy {
+        organisation: "Example".into(),
+        serial: 1,
+        not_before_ms: 0,
+        not_after_ms: u64::MAX,
+        auditors: vec![
+            "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj".into(),
+            "age1c8re9r9h06vwasdze5f0u6zlpuzzdqyhkvr0gyrdm8e9ra0eqg0snlkxgd".into(),
+        ],
+        evidence: EvidenceDuty::Required,
+        numbers: BTreeMap::new(),
+    }
+}
+
+pub fn template() -> OperatorTemplate {
+    let mut vector = vec![0.0; VECTOR_DIM];
+    vector[0] = 1.0;
+    OperatorTemplate {
+        operator_id: [7; 16],
+        model_sha256: [8; 32],
+        rotation_id: [9; 16],
+        vectors: vec![vector],
+    }
+}
+
+/// A registry with the one fixed device.
+#[derive(Debug, Clone, Default)]
+pub struct OneDevice {
+    pub revoked: bool,
+    pub missing: bool,
+}
+
+impl Devices for OneDevice {
+    fn find(&self, device_id: &Id) -> Result<Option<Device>, RecordError> {
+        let record = DeviceRecord {
+            device_id: DEVICE_ID,
+            device_key: device_key().verifying_key().to_bytes(),
+            user: USER.into(),
+            not_before_ms: 0,
+            not_after_ms: u64::MAX,
+        };
+        let known = *device_id == DEVICE_ID && !self.missing;
+        Ok(known.then(|| Device { record, revoked: self.revoked, templates: vec![template()] }))
+    }
+}
+
+pub fn host_setup() -> Result<host::Setup, RecordError> {
+    let record = HostRecord {
+        host_id: "vdi-1".into(),
+        host_key: host_key().verifying_key().to_bytes(),
+        not_before_ms: 0,
+        not_after_ms: u64::MAX,
+    };
+    let policy = Signed::sign(&organisation_key(), &policy())?;
+    Ok(host::Setup {
+        host_key: host_key(),
+        host_record: Signed::sign(&organisation_key(), &record)?,
+        policy: Signed::verify(&organisation_key().verifying_key(), &policy, WALL_MS)?,
+        session_id: [0x5e; 16],
+        boot_id: [0xb0; 16],
+        tls_cert_sha256: CERTIFICATE,
+        user: Some(USER.into()),
+        wall_ms: WALL_MS,
+    })
+}
+
+pub fn client_setup() -> client::Setup {
+    client::Setup {
+        organisation: organisation_key().verifying_key(),
+        device_key: device_key(),
+        device_id: DEVICE_ID,
+        boot_id: [0xb1; 16],
+        software: "test".into(),
+        models: vec![],
+        tls_cert_sha256: Some(CERTIFICATE),
+        wall_ms: WALL_MS,
+    }
+}
+
+pub fn host_fresh() -> host::Fresh {
+    host::Fresh { nonce: [0x10; 16], template_secrets: [[0x11; 32]; OPERATORS_MAX] }
+}
+
+pub fn client_fresh() -> client::Fresh {
+    client::Fresh { nonce: [0x20; 32], template_secret: [0x21; 32] }
+}
+
+/// The frames in `bytes`; what the tests feed is always whole.
+pub fn frames(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut deframer = Deframer::default();
+    deframer.push(bytes);
+    std::iter::from_fn(|| deframer.next_frame().ok().flatten()).collect()
+}
+
+/// Both ends after a good handshake at host time `now_ms`.
+pub fn live(now_ms: u64) -> Result<(client::Live, host::Live), String> {
+    let text = |e: &dyn std::fmt::Display| e.to_string();
+    let (host, hello) = host::AwaitOpen::new(host_setup().map_err(|e| text(&e))?, [0x30; 32], now_ms)
+        .map_err(|e| text(&e))?;
+    let one = |bytes: &[u8]| frames(bytes).into_iter().next().ok_or("no frame".to_owned());
+    let (client, open) = client::AwaitHello::new(client_setup(), client_fresh())
+        .handle(&one(&hello)?)
+        .map_err(|e| text(&e.refusal))?;
+    let (host, ready, _) =
+        host.handle(&one(&open)?, &OneDevice::default(), &host_fresh(), now_ms).map_err(|e| text(&e))?;
+    let (client, _) = client.handle(&one(&ready)?).map_err(|e| text(&e.refusal))?;
+    Ok((client, host))
+}
