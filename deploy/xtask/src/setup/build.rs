@@ -11,15 +11,19 @@ pub(super) fn programs(project: &Project, purpose: Purpose) -> Result<((), Strin
     Ok(((), String::new()))
 }
 
-/// `cargo test` resolves features with the dev-dependencies, so the tests' build does so from
-/// the start: otherwise shared crates would be compiled twice.
+/// Naming the examples makes cargo resolve features with the dev-dependencies, as `cargo test`
+/// does. Without that some thirty shared crates, serde among them, would be compiled once for
+/// the programs and once more for the tests.
 fn arguments(purpose: Purpose) -> Vec<&'static str> {
-    let mut arguments = vec!["build", "--workspace", "--bins"];
+    let mut arguments = vec!["build", "--workspace", "--bins", "--examples"];
     if purpose.profile() == Profile::Release {
-        arguments.extend(["--release", "--exclude", "xtask"]);
+        arguments.push("--release");
     }
     if purpose == Purpose::Test {
         arguments.push("--tests");
+    } else {
+        // This program runs already.
+        arguments.extend(["--exclude", "xtask"]);
     }
     arguments
 }

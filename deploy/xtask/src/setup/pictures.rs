@@ -1,7 +1,7 @@
 //! Photographs of people for the demo and the tests. Their owners do not allow us to hand
 //! them on, so they are fetched, never committed.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,9 @@ pub(super) fn fetch(project: &Project, purpose: Purpose, path: &OsString) -> Res
         .dir(&project.root)
         .run()
         .context("the test photographs are not there")?;
+    if !has_pictures(&folder) {
+        bail!("{} is still empty. Remove it and try again.", folder.display());
+    }
     fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok((folder, String::new()))
 }

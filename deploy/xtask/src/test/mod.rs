@@ -20,17 +20,17 @@ use summary::Summary;
 pub(crate) fn command(project: &Project, long: bool) -> Result<ExitCode> {
     let mut steps = Steps::default();
     let ready = setup::run(project, Purpose::Test, &mut steps)?;
-    check_sources(project, &mut steps);
+    check_sources(project, &ready, &mut steps);
     let mut summary = Summary::default();
     if ready.built {
-        check_lints(project, &ready, &mut steps);
+        steps.run("clippy", "the lints of Cargo.toml, each with its reason", || clippy(project));
         let why = if long { "all tests, the long ones too" } else { "all tests" };
         steps.run("tests", why, || cargo::test(project, &ready, long, &mut summary));
         if fuzz::is_present(project) {
             steps.run("fuzz", "what a peer sends must never end a program", || fuzz::smoke(project, long));
         }
     } else {
-        for name in ["clippy", "cargo-deny check", "tests"] {
+        for name in ["clippy", "tests"] {
             steps.skip(name, "our programs are not built");
         }
     }
@@ -40,29 +40,28 @@ pub(crate) fn command(project: &Project, long: bool) -> Result<ExitCode> {
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn check_sources(project: &Project, steps: &mut Steps) {
+/// The checks that need nothing to be built.
+fn check_sources(project: &Project, ready: &Ready, steps: &mut Steps) {
     steps.run("tidy", "sizes, unsafe, leftovers, who depends on whom", || tidy::check(&project.root));
     steps.run("format", "one layout for everybody", || {
         Job::cargo(&project.root).args(["fmt", "--all", "--check"]).run()?;
         Ok(((), String::new()))
     });
-}
-
-fn check_lints(project: &Project, ready: &Ready, steps: &mut Steps) {
-    steps.run("clippy", "the lints of Cargo.toml, each with its reason", || {
-        let arguments = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"];
-        Job::cargo(&project.root).args(arguments).run()?;
-        Ok(((), String::new()))
-    });
     let Some(cargo_deny) = &ready.cargo_deny else {
-        steps.skip("cargo-deny check", "cargo-deny is not there");
+        steps.skip("licences", "cargo-deny is not there");
         return;
     };
-    steps.run("cargo-deny check", "licences, banned crates and sources: deny.toml", || {
+    steps.run("licences", "licences, banned crates and sources: deny.toml", || {
         let arguments = ["--log-level", "error", "check", "licenses", "bans", "sources"];
         Job::new(cargo_deny).args(arguments).dir(&project.root).run()?;
         Ok(((), String::new()))
     });
+}
+
+fn clippy(project: &Project) -> Result<((), String)> {
+    let arguments = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"];
+    Job::cargo(&project.root).args(arguments).run()?;
+    Ok(((), String::new()))
 }
 
 /// Steps that failed without a failed test to show for it: the last line must not read
