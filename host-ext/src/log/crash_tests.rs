@@ -1,0 +1,218 @@
+//! Breaks the writer at every single step, opens the log again and checks what is left:
+//! nothing acknowledged is lost, nothing appears twice, and no checkpoint is contradicted.
+
+use std::path::Path;
+
+use sudare_protocol::SigningKey;
+use sudare_protocol::evidence::event::Note;
+use sudare_protocol::evidence::{Entry, Event, Stamp};
+use sudare_protocol::tlog::merkle::{Hash, Tree, leaf_hash};
+use sudare_protocol::tlog::tiles::{self, MAX_BUNDLE_BYTES};
+use sudare_protocol::tlog::{SignedCheckpoint, TilePath};
+
+use super::writer::{Draft, LogKeys, LogWriter};
+use crate::store::simulated::SimulatedDisk;
+use crate::store::{Disk as _, StoreError};
+
+const DIR: &str = "/var/store";
+
+fn keys() -> LogKeys {
+    LogKeys {
+        origin: "sudare.example/log/test".into(),
+        log: SigningKey::from_bytes(&[1; 32]),
+        host: SigningKey::from_bytes(&[2; 32]),
+    }
+}
+
+fn open(disk: &SimulatedDisk) -> Result<LogWriter<SimulatedDisk>, StoreError> {
+    LogWriter::open(disk.clone(), Path::new(DIR), keys(), [3; 16]).map(|(writer, _)| writer)
+}
+
+fn append(writer: &mut LogWriter<SimulatedDisk>, value: u64) -> Result<u64, StoreError> {
+    let stamp = Stamp { wall_ms: value, boot_ms: value, boot_id: [0; 16] };
+    writer.append(Draft::of(Event::Note(Note { code: 0, value })), stamp)
+}
+
+/// What the callers of the writer were promised.
+#[derive(Clone, Debug, Default)]
+struct Promised {
+    entries: u64,
+    checkpoints: Vec<SignedCheckpoint>,
+}
+
+/// Appends up to `until`, with a checkpoint at every third entry; stops at the first error.
+fn work(disk: &SimulatedDisk, until: u64, promised: &mut Promised) -> Result<(), StoreError> {
+    let mut writer = open(disk)?;
+    while writer.size() < until {
+        let value = writer.size();
+        assert_eq!(append(&mut writer, value)?, value);
+        promised.entries = writer.size();
+        if writer.size() % 3 == 0 {
+            promised.checkpoints.push(writer.checkpoint()?);
+        }
+    }
+    promised.checkpoints.push(writer.checkpoint()?);
+    Ok(())
+}
+
+/// Reads the log as an auditor would, from the entries, and compares it with the promises.
+fn check(disk: &SimulatedDisk, promised: &Promised, context: &str) {
+    let read = |path: &Path| disk.read(path, MAX_BUNDLE_BYTES);
+    let note = read(&Path::new(DIR).join("checkpoint")).unwrap();
+    let signed = SignedCheckpoint::open(&note, &keys().verifier().unwrap()).unwrap();
+    assert!(signed.size() >= promised.entries, "{context}: acknowledged entries are lost");
+    let mut tree = Tree::new();
+    let mut roots: Vec<Hash> = vec![tree.root()];
+    for bundle in tiles::bundles(signed.size()) {
+        let bytes = read(&Path::new(DIR).join(bundle.to_string())).unwrap();
+        for leaf in tiles::entries(&bytes) {
+            let leaf = leaf.unwrap();
+            let entry = Entry::open_unverified(leaf).unwrap();
+            let expected = Event::Note(Note { code: 0, value: tree.size() });
+            assert_eq!((entry.seq, entry.event().unwrap()), (tree.size(), expected), "{context}");
+            for tile in tree.push(leaf_hash(leaf)) {
+                let path = TilePath {
+                    content: tiles::TileContent::Hashes(tile.level),
+                    index: tile.index,
+                    width: tile.hashes.len(),
+                };
+                assert_eq!(read(&Path::new(DIR).join(path.to_string())).unwrap(), tile.hashes.concat());
+            }
+            roots.push(tree.root());
+        }
+    }
+    assert_eq!(tree.root(), signed.root(), "{context}");
+    for checkpoint in &promised.checkpoints {
+        let size = usize::try_from(checkpoint.size()).unwrap();
+        assert_eq!(roots[size], checkpoint.root(), "{context}: a receipt is contradicted");
+    }
+}
+
+/// A log of 250 entries, so that the work that follows fills a tile and a level.
+fn prepared() -> (SimulatedDisk, Promised) {
+    let disk = SimulatedDisk::new();
+    let mut promised = Promised::default();
+    work(&disk, 250, &mut promised).unwrap();
+    (disk, promised)
+}
+
+fn crash_everywhere(start: &SimulatedDisk, known: &Promised, until: u64) {
+    let whole = start.fork();
+    work(&whole, until, &mut known.clone()).unwrap();
+    for step in start.steps() + 1..=whole.steps() {
+        for seed in 0..4u64 {
+            let disk = start.fork();
+            let mut promised = known.clone();
+            disk.crash_at_step(step);
+            work(&disk, until, &mut promised).unwrap_err();
+            if seed == 0 {
+                disk.kill();
+            } else {
+                disk.power_cut(seed.wrapping_mul(step) ^ 0x9E37_79B9_7F4A_7C15);
+            }
+            // The second run may be cut off as well, while it recovers.
+            if seed % 2 == 1 {
+                disk.crash_at_step(disk.steps() + 1 + step % 7);
+                drop(work(&disk, until, &mut promised));
+                disk.power_cut(step);
+            }
+            let context = format!("step {step}, seed {seed}");
+            work(&disk, until, &mut promised).unwrap_or_else(|error| panic!("{context}: {error}"));
+            check(&disk, &promised, &context);
+        }
+    }
+}
+
+#[test]
+fn a_crash_at_any_step_of_a_new_log_loses_nothing() {
+    crash_everywhere(&SimulatedDisk::new(), &Promised::default(), 4);
+}
+
+#[test]
+fn a_crash_at_any_step_around_a_full_tile_loses_nothing() {
+    let (disk, known) = prepared();
+    crash_everywhere(&disk, &known, 260);
+}
+
+#[test]
+fn a_full_disk_is_named_acknowledges_nothing_and_recording_goes_on_when_there_is_space() {
+    let (disk, known) = prepared();
+    let mut writer = open(&disk).unwrap();
+    for left in [0, 1, 40, 100] {
+        disk.set_space_left(Some(left));
+        assert!(matches!(append(&mut writer, 999), Err(StoreError::Full { .. })), "{left} bytes left");
+        assert_eq!(writer.size(), 250);
+    }
+    disk.set_space_left(None);
+    assert_eq!(append(&mut writer, 250).unwrap(), 250);
+    disk.set_space_left(Some(10));
+    assert!(matches!(writer.checkpoint(), Err(StoreError::Full { .. })));
+    disk.set_space_left(None);
+    let last = writer.checkpoint().unwrap();
+    let mut promised = known;
+    promised.entries = 251;
+    promised.checkpoints.push(last);
+    drop(writer);
+    check(&disk, &promised, "after a full disk");
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_acknowledged_until_the_log_is_opened_again() {
+    let (disk, known) = prepared();
+    let mut writer = open(&disk).unwrap();
+    disk.fail_next_sync();
+    assert!(matches!(append(&mut writer, 250), Err(StoreError::Io { .. })));
+    assert!(matches!(append(&mut writer, 250), Err(StoreError::Poisoned)));
+    assert!(matches!(writer.checkpoint(), Err(StoreError::Poisoned)));
+    drop(writer);
+    let mut promised = known;
+    work(&disk, 252, &mut promised).unwrap();
+    check(&disk, &promised, "after a failed sync");
+}
+
+#[test]
+fn a_second_recorder_a_foreign_host_key_and_a_foreign_log_key_are_refused() {
+    let (disk, _) = prepared();
+    let writer = open(&disk).unwrap();
+    assert!(matches!(open(&disk), Err(StoreError::Locked { .. })));
+    drop(writer);
+    let with = |keys| LogWriter::open(disk.clone(), Path::new(DIR), keys, [3; 16]).map(|_| ());
+    let host = LogKeys { host: SigningKey::from_bytes(&[9; 32]), ..keys() };
+    assert!(matches!(with(host), Err(StoreError::HostKey)));
+    let log = LogKeys { log: SigningKey::from_bytes(&[9; 32]), ..keys() };
+    assert!(matches!(with(log), Err(StoreError::Checkpoint(_))));
+}
+
+#[test]
+fn a_changed_host_key_continues_the_log() {
+    let (disk, _) = prepared();
+    let mut writer = open(&disk).unwrap();
+    let stamp = Stamp { wall_ms: 1, boot_ms: 1, boot_id: [0; 16] };
+    let new = SigningKey::from_bytes(&[9; 32]);
+    writer.change_host_key(new.clone(), Vec::new(), stamp).unwrap();
+    drop(writer);
+    // Killed right after the change: the new key is the one that opens.
+    assert!(matches!(open(&disk), Err(StoreError::HostKey)));
+    let keys = LogKeys { host: new, ..keys() };
+    let (mut writer, _) = LogWriter::open(disk.clone(), Path::new(DIR), keys, [3; 16]).unwrap();
+    append(&mut writer, 251).unwrap();
+}
+
+#[test]
+fn a_store_whose_files_contradict_each_other_is_refused() {
+    let refused = |change: &dyn Fn(&SimulatedDisk)| {
+        let (disk, _) = prepared();
+        change(&disk);
+        matches!(open(&disk), Err(StoreError::Damaged(_)))
+    };
+    let path = |name: &str| Path::new(DIR).join(name);
+    assert!(refused(&|disk| disk.remove(&path("wal")).unwrap()));
+    assert!(refused(&|disk| disk.write_at(&mut disk.open(&path("wal")).unwrap(), 100, b"x").unwrap()));
+    let bundle = "tile/entries/000.p/250";
+    assert!(refused(&|disk| disk.write_at(&mut disk.open(&path(bundle)).unwrap(), 100, b"x").unwrap()));
+    assert!(refused(&|disk| {
+        let older = disk.read(&path("tile/entries/000.p/249"), MAX_BUNDLE_BYTES).unwrap();
+        let mut file = disk.create(&path(bundle)).unwrap();
+        disk.write_at(&mut file, 0, &older).unwrap();
+    }));
+}

@@ -1,0 +1,285 @@
+//! The log writer: appends signed entries, and signs checkpoints over them.
+//!
+//! Life of a leaf: signed by the host key → one frame in the write-ahead file, fdatasync →
+//! *acknowledged* → at the next checkpoint in a bundle and under tiles, each durable before
+//! the checkpoint names them → *verifiable by others*. Memory holds the leaves since the last
+//! checkpoint (at most [`PENDING_MAX_BYTES`]) and the right edge of the tree.
+
+use std::path::{Path, PathBuf};
+
+use sudare_protocol::evidence::event::HostKeyChange;
+use sudare_protocol::evidence::{BlobRef, Entry, Event, Id, Stamp, VERSION};
+use sudare_protocol::reason::Reason;
+use sudare_protocol::tlog::merkle::{HashTile, Tree, leaf_hash};
+use sudare_protocol::tlog::tiles::{self, TILE_WIDTH};
+use sudare_protocol::tlog::{Checkpoint, NoteError, SignedCheckpoint, TileContent, TilePath, VerifierKey};
+use sudare_protocol::{SigningKey, VerifyingKey};
+
+use super::wal::WalHeader;
+use crate::store::{Disk, Durable, StoreError};
+
+mod recovery;
+
+/// Entries not yet under a checkpoint are checkpointed at the latest when they reach this.
+pub const PENDING_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// The write-ahead file is started anew at the first checkpoint after it reaches this.
+const WAL_ROTATE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// What signs: the log its checkpoints, the host its entries.
+pub struct LogKeys {
+    /// Name of the log, such as `sudare.example/log/vdi-0042`.
+    pub origin: String,
+    /// Signs checkpoints.
+    pub log: SigningKey,
+    /// Signs entries.
+    pub host: SigningKey,
+}
+
+impl std::fmt::Debug for LogKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LogKeys({})", self.origin)
+    }
+}
+
+impl LogKeys {
+    /// The line that auditors are given out of band.
+    pub fn verifier(&self) -> Result<VerifierKey, NoteError> {
+        VerifierKey::new(&self.origin, self.log.verifying_key())
+    }
+}
+
+/// An entry before it has its place and time.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Session it belongs to.
+    pub session_id: Option<Id>,
+    /// Incident it belongs to.
+    pub incident_id: Option<Id>,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// Pictures that are already in the store.
+    pub blobs: Vec<BlobRef>,
+    /// What happened.
+    pub event: Event,
+}
+
+impl Draft {
+    /// An entry about the log or the host itself.
+    pub fn of(event: Event) -> Self {
+        Self { session_id: None, incident_id: None, reason: None, blobs: Vec::new(), event }
+    }
+
+    fn at(self, seq: u64, stamp: Stamp) -> Entry {
+        let (kind, body) = self.event.encode();
+        Entry {
+            version: VERSION,
+            seq,
+            wall_ms: stamp.wall_ms,
+            boot_ms: stamp.boot_ms,
+            boot_id: stamp.boot_id,
+            session_id: self.session_id,
+            incident_id: self.incident_id,
+            kind,
+            reason: self.reason.map(Reason::number),
+            blobs: self.blobs,
+            body,
+        }
+    }
+}
+
+/// An open log. One process at a time has it (a lock file sees to that).
+#[derive(Debug)]
+pub struct LogWriter<D: Disk> {
+    dir: PathBuf,
+    keys: LogKeys,
+    durable: Durable<D>,
+    wal: Wal<D::File>,
+    /// Over all acknowledged entries.
+    tree: Tree,
+    /// Full tiles and bundles since the last checkpoint.
+    filled: Vec<(TilePath, Vec<u8>)>,
+    /// The bundle at the right edge.
+    bundle: Vec<u8>,
+    pending_bytes: usize,
+    last: Option<SignedCheckpoint>,
+    poisoned: bool,
+    /// Never read: it is held. Last, so that it is released after everything else.
+    _lock: D::Lock,
+}
+
+#[derive(Debug)]
+struct Wal<F> {
+    path: PathBuf,
+    file: F,
+    header: WalHeader,
+    end: u64,
+}
+
+impl<D: Disk> LogWriter<D> {
+    /// Opens a log or makes a new one. `nonce` must be random. Returns the number of bytes at the
+    /// end of the write-ahead file that were never acknowledged (they are kept in `wal.torn`).
+    pub fn open(disk: D, dir: &Path, keys: LogKeys, nonce: [u8; 16]) -> Result<(Self, u64), StoreError> {
+        recovery::open(disk, dir, keys, nonce)
+    }
+
+    /// Number of acknowledged entries; the next one has this index.
+    pub fn size(&self) -> u64 {
+        self.tree.size()
+    }
+
+    /// The last checkpoint, if there is one.
+    pub fn last_checkpoint(&self) -> Option<&SignedCheckpoint> {
+        self.last.as_ref()
+    }
+
+    /// Public part of the key that signs entries now.
+    pub fn host_key(&self) -> VerifyingKey {
+        self.keys.host.verifying_key()
+    }
+
+    /// Public part of the key that signs checkpoints.
+    pub fn log_key(&self) -> VerifyingKey {
+        self.keys.log.verifying_key()
+    }
+
+    /// The store's disk steps, for the files beside the log.
+    pub fn durable(&mut self) -> &mut Durable<D> {
+        &mut self.durable
+    }
+
+    /// Appends an entry; once this returns its index, a crash or power cut does not lose it.
+    pub fn append(&mut self, draft: Draft, stamp: Stamp) -> Result<u64, StoreError> {
+        self.append_all(vec![draft], stamp)?.ok_or(StoreError::Poisoned)
+    }
+
+    /// Appends several entries under one sync, all or none; returns the index of the first.
+    pub fn append_all(&mut self, drafts: Vec<Draft>, stamp: Stamp) -> Result<Option<u64>, StoreError> {
+        if self.poisoned {
+            return Err(StoreError::Poisoned);
+        }
+        if self.pending_bytes >= PENDING_MAX_BYTES {
+            self.checkpoint()?;
+        }
+        let first = self.tree.size();
+        let sign = |(seq, draft): (u64, Draft)| draft.at(seq, stamp).sign(&self.keys.host);
+        let leaves: Vec<Vec<u8>> = (first..).zip(drafts).map(sign).collect::<Result<_, _>>()?;
+        if leaves.is_empty() {
+            return Ok(None);
+        }
+        let borrowed: Vec<&[u8]> = leaves.iter().map(Vec::as_slice).collect();
+        let frame = self.wal.header.frame(first, &borrowed).map_err(damaged)?;
+        let appended = self.durable.append(&self.wal.path, &mut self.wal.file, self.wal.end, &frame);
+        appended.map_err(|failure| {
+            self.poisoned |= !failure.state_known;
+            failure.error
+        })?;
+        self.wal.end += frame.len() as u64;
+        for leaf in &leaves {
+            self.grow(leaf)?;
+        }
+        Ok(Some(first))
+    }
+
+    /// Makes everything acknowledged so far verifiable, and returns the signed checkpoint.
+    ///
+    /// Order: full and partial tiles and bundles, each durable → checkpoint, durable → old
+    /// partial tiles are deleted. If it fails, the last checkpoint still holds and the entries
+    /// stay in the write-ahead file; call again.
+    pub fn checkpoint(&mut self) -> Result<SignedCheckpoint, StoreError> {
+        if self.poisoned {
+            return Err(StoreError::Poisoned);
+        }
+        let size = self.tree.size();
+        if let Some(last) = self.last.as_ref().filter(|last| last.size() == size) {
+            return Ok(last.clone());
+        }
+        for (path, bytes) in self.filled.iter().chain(&self.partial_files()) {
+            self.durable.replace(&self.dir.join(path.to_string()), bytes)?;
+        }
+        let checkpoint = Checkpoint { origin: self.keys.origin.clone(), size, root: self.tree.root() };
+        let signed = checkpoint.sign(&self.keys.log).map_err(StoreError::Checkpoint)?;
+        self.durable.replace(&self.dir.join("checkpoint"), signed.note().as_bytes())?;
+        self.last = Some(signed.clone());
+        self.pending_bytes = 0;
+        for (path, _) in std::mem::take(&mut self.filled) {
+            // Best effort: leftover partial tiles are true, only superfluous.
+            drop(self.durable.disk().remove_dir(&self.dir.join(path.partial_folder())));
+        }
+        if self.wal.end >= WAL_ROTATE_BYTES {
+            let header = WalHeader { base: size, nonce: next_nonce(&self.wal.header, &signed) };
+            self.wal = Wal::start(&mut self.durable, &self.wal.path, header)?;
+        }
+        Ok(signed)
+    }
+
+    /// Goes over to another host key: the old one signs the change, the new one what follows.
+    pub fn change_host_key(
+        &mut self,
+        key: SigningKey,
+        host_record: Vec<u8>,
+        stamp: Stamp,
+    ) -> Result<u64, StoreError> {
+        let change = HostKeyChange { host_key: key.verifying_key().to_bytes(), host_record };
+        let seq = self.append(Draft::of(Event::HostKeyChange(change)), stamp)?;
+        self.keys.host = key;
+        Ok(seq)
+    }
+
+    /// Adds an acknowledged leaf to the bundle and the tree.
+    fn grow(&mut self, leaf: &[u8]) -> Result<(), StoreError> {
+        let index = self.tree.size() / TILE_WIDTH as u64;
+        tiles::push_entry(&mut self.bundle, leaf).map_err(damaged)?;
+        self.pending_bytes += leaf.len();
+        let filled = self.tree.push(leaf_hash(leaf));
+        if !filled.is_empty() {
+            let path = TilePath { content: TileContent::Entries, index, width: TILE_WIDTH };
+            self.filled.push((path, std::mem::take(&mut self.bundle)));
+        }
+        self.filled.extend(filled.iter().map(hash_file));
+        Ok(())
+    }
+
+    /// Files of the right edge: the bundle and the tile of each level that are not full.
+    fn partial_files(&self) -> Vec<(TilePath, Vec<u8>)> {
+        let mut files: Vec<_> = self.tree.partial_tiles().iter().map(hash_file).collect();
+        let level_0 = files.iter().map(|(path, _)| *path).find(|p| p.content == TileContent::Hashes(0));
+        if let Some(path) = level_0 {
+            files.push((TilePath { content: TileContent::Entries, ..path }, self.bundle.clone()));
+        }
+        files
+    }
+}
+
+impl<F> Wal<F> {
+    /// Starts a new, empty file in place of the old one.
+    fn start<D: Disk<File = F>>(
+        durable: &mut Durable<D>,
+        path: &Path,
+        header: WalHeader,
+    ) -> Result<Self, StoreError> {
+        let bytes = header.encode();
+        durable.replace(path, &bytes)?;
+        let file = durable.disk().open(path).map_err(|e| StoreError::io(path, "opened", e))?;
+        Ok(Self { path: path.to_owned(), file, header, end: bytes.len() as u64 })
+    }
+}
+
+/// Name and content of a tile of hashes.
+fn hash_file(tile: &HashTile) -> (TilePath, Vec<u8>) {
+    let path =
+        TilePath { content: TileContent::Hashes(tile.level), index: tile.index, width: tile.hashes.len() };
+    (path, tile.hashes.concat())
+}
+
+/// A fresh unpredictable nonce without asking for randomness: nobody outside knows the last one.
+fn next_nonce(last: &WalHeader, checkpoint: &SignedCheckpoint) -> [u8; 16] {
+    use sha2::{Digest as _, Sha256};
+    let hash = Sha256::new().chain_update(last.nonce).chain_update(checkpoint.note()).finalize();
+    let mut nonce = [0; 16];
+    nonce.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+    nonce
+}
+
+fn damaged(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Damaged(error.to_string())
+}

@@ -1,0 +1,184 @@
+//! Opens a log after whatever happened: a clean end, kill -9, a power cut, a restored copy.
+//!
+//! The checkpoint says how much is under tiles; the write-ahead file holds what was
+//! acknowledged after it. Nothing is changed on the disk before both fit together.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sudare_protocol::evidence::{Entry, Event};
+use sudare_protocol::tlog::merkle::{Hash, Tree, edge_widths, leaf_hash};
+use sudare_protocol::tlog::note::MAX_NOTE_BYTES;
+use sudare_protocol::tlog::tiles::{self, MAX_BUNDLE_BYTES, TILE_WIDTH};
+use sudare_protocol::tlog::{SignedCheckpoint, TileContent, TilePath};
+
+use super::{LogKeys, LogWriter, PENDING_MAX_BYTES, WAL_ROTATE_BYTES, Wal, damaged};
+use crate::log::wal::{self, WalHeader};
+use crate::store::{Disk, Durable, StoreError};
+
+/// Longer than a write-ahead file can become: it is started anew at a checkpoint.
+const WAL_MAX_BYTES: usize = 2 * PENDING_MAX_BYTES + WAL_ROTATE_BYTES as usize + 2 * MAX_BUNDLE_BYTES;
+
+/// See [`LogWriter::open`].
+pub(super) fn open<D: Disk>(
+    disk: D,
+    dir: &Path,
+    keys: LogKeys,
+    nonce: [u8; 16],
+) -> Result<(LogWriter<D>, u64), StoreError> {
+    let mut durable = Durable::new(disk, dir);
+    durable.make_dirs(dir)?;
+    let lock = take_lock(durable.disk(), &dir.join("lock"))?;
+    let last = read_checkpoint(durable.disk(), dir, &keys)?;
+    let edge = read_edge(durable.disk(), dir, last.as_ref())?;
+    let (wal, entries, torn_bytes) = open_wal(&mut durable, dir, last.as_ref(), nonce)?;
+    let last_leaf = entries.last().or(edge.last_leaf.as_ref());
+    check_host_key(&keys, last_leaf)?;
+    let mut writer = LogWriter {
+        dir: dir.to_owned(),
+        keys,
+        durable,
+        wal,
+        tree: edge.tree,
+        filled: Vec::new(),
+        bundle: edge.bundle,
+        pending_bytes: 0,
+        last,
+        poisoned: false,
+        _lock: lock,
+    };
+    for entry in &entries {
+        writer.grow(entry)?;
+    }
+    if !entries.is_empty() {
+        writer.checkpoint()?;
+    }
+    Ok((writer, torn_bytes))
+}
+
+fn take_lock<D: Disk>(disk: &D, path: &Path) -> Result<D::Lock, StoreError> {
+    disk.lock(path).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => StoreError::Locked { path: path.to_owned() },
+        _ => StoreError::io(path, "locked", error),
+    })
+}
+
+fn read_checkpoint<D: Disk>(
+    disk: &D,
+    dir: &Path,
+    keys: &LogKeys,
+) -> Result<Option<SignedCheckpoint>, StoreError> {
+    let verifier = keys.verifier().map_err(StoreError::Checkpoint)?;
+    let Some(note) = read_if_there(disk, &dir.join("checkpoint"), MAX_NOTE_BYTES)? else { return Ok(None) };
+    SignedCheckpoint::open(&note, &verifier).map(Some).map_err(StoreError::Checkpoint)
+}
+
+/// The right edge of the tree under the last checkpoint.
+#[derive(Default)]
+struct Edge {
+    tree: Tree,
+    bundle: Vec<u8>,
+    last_leaf: Option<Vec<u8>>,
+}
+
+/// Reads the edge back and compares its root with the checkpoint's.
+fn read_edge<D: Disk>(disk: &D, dir: &Path, last: Option<&SignedCheckpoint>) -> Result<Edge, StoreError> {
+    let Some(last) = last.filter(|last| last.size() > 0) else { return Ok(Edge::default()) };
+    let read = |path: TilePath| {
+        let path = dir.join(path.to_string());
+        disk.read(&path, MAX_BUNDLE_BYTES).map_err(|e| StoreError::io(&path, "read", e))
+    };
+    let newest = tiles::bundles(last.size()).last();
+    let newest = newest.ok_or_else(|| damaged("the checkpoint is over nothing"))?;
+    let bundle = read(newest)?;
+    let leaves: Vec<&[u8]> = tiles::entries(&bundle).collect::<Result<_, _>>().map_err(damaged)?;
+    let last_leaf = leaves.last().map(|leaf| leaf.to_vec());
+    let mut levels: Vec<Vec<Hash>> = Vec::new();
+    for (level, width) in edge_widths(last.size()).into_iter().enumerate() {
+        // The lowest level comes from the entries themselves, not from what is stored about them.
+        levels.push(match (level, width) {
+            (_, 0) => Vec::new(),
+            (0, _) => leaves.iter().map(|leaf| leaf_hash(leaf)).collect(),
+            _ => {
+                let content = TileContent::Hashes(u8::try_from(level).unwrap_or(u8::MAX));
+                let index = last.size() >> (8 * (level + 1));
+                split_hashes(&read(TilePath { content, index, width })?)?
+            }
+        });
+    }
+    let tree = Tree::restore(last.size(), levels).map_err(damaged)?;
+    if tree.root() != last.root() {
+        return Err(damaged("the newest tiles do not lead to the root of the checkpoint"));
+    }
+    let bundle = if newest.width == TILE_WIDTH { Vec::new() } else { bundle };
+    Ok(Edge { tree, bundle, last_leaf })
+}
+
+fn split_hashes(bytes: &[u8]) -> Result<Vec<Hash>, StoreError> {
+    let (hashes, rest) = bytes.as_chunks::<32>();
+    if rest.is_empty() { Ok(hashes.to_vec()) } else { Err(damaged("a tile ends inside a hash")) }
+}
+
+/// Opens or starts the write-ahead file; gives it, the entries after the checkpoint, and the
+/// number of bytes that were torn off its end.
+fn open_wal<D: Disk>(
+    durable: &mut Durable<D>,
+    dir: &Path,
+    last: Option<&SignedCheckpoint>,
+    nonce: [u8; 16],
+) -> Result<(Wal<D::File>, Vec<Vec<u8>>, u64), StoreError> {
+    let path = dir.join("wal");
+    let size = last.map_or(0, SignedCheckpoint::size);
+    let Some(bytes) = read_if_there(durable.disk(), &path, WAL_MAX_BYTES)? else {
+        if last.is_some() {
+            return Err(damaged(
+                "the write-ahead file is missing, and with it what came after the checkpoint",
+            ));
+        }
+        return Ok((Wal::start(durable, &path, WalHeader { base: 0, nonce })?, Vec::new(), 0));
+    };
+    let recovered = wal::recover(&bytes).map_err(damaged)?;
+    let base = recovered.header.base;
+    let end = base.saturating_add(recovered.entries.len() as u64);
+    if base > size || end < size {
+        return Err(damaged(format_args!(
+            "the checkpoint covers {size} entries, but the write-ahead file holds {base} to {end}"
+        )));
+    }
+    let torn = bytes.get(recovered.good_bytes..).unwrap_or_default();
+    let mut wal = open_existing(durable.disk(), path, &recovered)?;
+    if !torn.is_empty() {
+        durable.replace(&dir.join("wal.torn"), torn)?;
+        durable.truncate(&wal.path, &mut wal.file, wal.end)?;
+    }
+    let known = usize::try_from(size - base).unwrap_or(usize::MAX);
+    let entries = recovered.entries.into_iter().skip(known).collect();
+    Ok((wal, entries, torn.len() as u64))
+}
+
+fn open_existing<D: Disk>(
+    disk: &D,
+    path: PathBuf,
+    recovered: &wal::Recovered,
+) -> Result<Wal<D::File>, StoreError> {
+    let file = disk.open(&path).map_err(|e| StoreError::io(&path, "opened", e))?;
+    Ok(Wal { path, file, header: recovered.header, end: recovered.good_bytes as u64 })
+}
+
+/// The configured host key must be the one that continues the log.
+fn check_host_key(keys: &LogKeys, last_leaf: Option<&Vec<u8>>) -> Result<(), StoreError> {
+    let Some(leaf) = last_leaf else { return Ok(()) };
+    let host = keys.host.verifying_key();
+    if let Ok(Event::HostKeyChange(change)) = Entry::open_unverified(leaf).and_then(|entry| entry.event()) {
+        return if change.host_key == host.to_bytes() { Ok(()) } else { Err(StoreError::HostKey) };
+    }
+    Entry::open(leaf, &host).map(|_| ()).map_err(|_| StoreError::HostKey)
+}
+
+fn read_if_there<D: Disk>(disk: &D, path: &Path, max_bytes: usize) -> Result<Option<Vec<u8>>, StoreError> {
+    match disk.read(path, max_bytes) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StoreError::io(path, "read", error)),
+    }
+}

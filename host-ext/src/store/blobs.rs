@@ -1,0 +1,102 @@
+//! Sealed pictures as two files, so that deleting the small one erases the picture for good.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+use sudare_protocol::evidence::{BlobRef, Id, Label, Media};
+use sudare_protocol::seal::{self, Sealed};
+
+use super::disk::Disk;
+use super::durable::Durable;
+use super::error::StoreError;
+
+/// Folder of the age headers.
+pub const HEADERS: &str = "headers";
+/// Folder of the bodies.
+pub const BODIES: &str = "blobs";
+
+/// Where the two files of a blob lie in a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobPaths {
+    /// The age header, to and with its MAC line.
+    pub header: PathBuf,
+    /// Everything after it.
+    pub body: PathBuf,
+}
+
+impl BlobPaths {
+    /// Named by the blob's random id.
+    pub fn of(store: &Path, blob_id: &Id) -> Self {
+        let name = hex(blob_id);
+        Self { header: store.join(HEADERS).join(&name), body: store.join(BODIES).join(&name) }
+    }
+}
+
+/// Puts sealed pictures into a store.
+#[derive(Clone, Debug)]
+pub struct BlobStore {
+    store: PathBuf,
+}
+
+impl BlobStore {
+    /// Pictures of the store in this folder.
+    pub fn new(store: &Path) -> Self {
+        Self { store: store.to_owned() }
+    }
+
+    /// Stores a sealed picture durably and returns what the log says about it.
+    ///
+    /// The same picture again is accepted (a client resends after a lost acknowledgement);
+    /// another one under the same id is refused. The body comes first: a header alone would
+    /// look like an erased body, a body alone is never referred to by the log.
+    pub fn put<D: Disk>(
+        &self,
+        durable: &mut Durable<D>,
+        blob_id: Id,
+        label: Label,
+        media: Media,
+        sealed: &Sealed,
+    ) -> Result<BlobRef, StoreError> {
+        let paths = BlobPaths::of(&self.store, &blob_id);
+        let (header, body) = seal::split_header(&sealed.ciphertext)?;
+        match self.stored_sha256(durable.disk(), &paths) {
+            Some(sha256) if sha256 != sealed.ciphertext_sha256 => {
+                return Err(StoreError::BlobExists(hex(&blob_id)));
+            }
+            // Written again all the same: the first time may not have reached the disk.
+            _ => {
+                durable.replace(&paths.body, body)?;
+                durable.replace(&paths.header, header)?;
+            }
+        }
+        Ok(BlobRef {
+            blob_id,
+            label: label.number(),
+            media: media.number(),
+            sha256: sealed.ciphertext_sha256,
+            size: sealed.ciphertext.len() as u64,
+            commitment: sealed.commitment,
+        })
+    }
+
+    /// Hash of what is stored under the id, or `None` if it is not whole.
+    fn stored_sha256<D: Disk>(&self, disk: &D, paths: &BlobPaths) -> Option<[u8; 32]> {
+        let header = disk.read(&paths.header, seal::HEADER_MAX_BYTES).ok()?;
+        let body = disk.read(&paths.body, seal::CIPHERTEXT_MAX_BYTES).ok()?;
+        Some(Sha256::new().chain_update(header).chain_update(body).finalize().into())
+    }
+}
+
+/// Reads a whole age file back from its two halves.
+pub fn read_blob<D: Disk>(disk: &D, store: &Path, blob_id: &Id) -> io::Result<Vec<u8>> {
+    let paths = BlobPaths::of(store, blob_id);
+    let mut whole = disk.read(&paths.header, seal::HEADER_MAX_BYTES)?;
+    whole.extend(disk.read(&paths.body, seal::CIPHERTEXT_MAX_BYTES)?);
+    Ok(whole)
+}
+
+/// Lower-case hex, as ids are written everywhere.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,119 @@
+//! The system calls that the store makes, one method each.
+//!
+//! They are a trait so that tests can run the same code on a disk that fails at any step and
+//! forgets what was not synced; killing a process alone cannot show a missing sync.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+/// A file system, call by call. Paths are the caller's; files are private to the owner.
+pub trait Disk {
+    /// An open file.
+    type File;
+    /// Held while the store is open.
+    type Lock;
+
+    /// `open(O_RDWR|O_CREAT|O_TRUNC, 0600)`.
+    fn create(&self, path: &Path) -> io::Result<Self::File>;
+    /// `open(O_RDWR)`.
+    fn open(&self, path: &Path) -> io::Result<Self::File>;
+    /// `pwrite` until all is written.
+    fn write_at(&self, file: &mut Self::File, at: u64, bytes: &[u8]) -> io::Result<()>;
+    /// `ftruncate`.
+    fn set_len(&self, file: &mut Self::File, len: u64) -> io::Result<()>;
+    /// `fdatasync`: content and length survive a power cut once this returns.
+    fn sync(&self, file: &mut Self::File) -> io::Result<()>;
+    /// `rename`.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// `fsync` on a folder: its names survive a power cut once this returns.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// `mkdir(0700)`; a folder that exists is no error.
+    fn make_dir(&self, path: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Removes a folder and what is in it.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+    /// Reads a file of at most `max_bytes`; a longer one is an error.
+    fn read(&self, path: &Path, max_bytes: usize) -> io::Result<Vec<u8>>;
+    /// Takes the lock, or fails with `WouldBlock`.
+    fn lock(&self, path: &Path) -> io::Result<Self::Lock>;
+}
+
+/// The real one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsDisk;
+
+impl Disk for OsDisk {
+    type File = File;
+    type Lock = File;
+
+    fn create(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(path)
+    }
+
+    fn write_at(&self, file: &mut File, at: u64, bytes: &[u8]) -> io::Result<()> {
+        file.write_all_at(bytes, at)
+    }
+
+    fn set_len(&self, file: &mut File, len: u64) -> io::Result<()> {
+        file.set_len(len)
+    }
+
+    fn sync(&self, file: &mut File) -> io::Result<()> {
+        file.sync_data()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn make_dir(&self, path: &Path) -> io::Result<()> {
+        match fs::DirBuilder::new().mode(0o700).create(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            result => result,
+        }
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir_all(path)
+    }
+
+    fn read(&self, path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
+        read_bounded(path, max_bytes)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<File> {
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        file.try_lock().map_err(io::Error::from)?;
+        Ok(file)
+    }
+}
+
+/// Reads a file of at most `max_bytes`; a longer one is an error, so that no file can fill the memory.
+pub fn read_bounded(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    if bytes.len() > max_bytes {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("it is longer than {max_bytes} bytes"),
+        ));
+    }
+    Ok(bytes)
+}

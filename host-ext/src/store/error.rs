@@ -1,0 +1,108 @@
+//! Why evidence could not be kept, in words that an administrator can act on.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sudare_protocol::evidence::EntryError;
+use sudare_protocol::seal::SealError;
+use sudare_protocol::tlog::NoteError;
+use thiserror::Error;
+
+/// Nothing is acknowledged when one of these is returned.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// No space left, or the quota is used up.
+    #[error(
+        "The disk of the evidence store is full ({path}). Nothing was acknowledged; sessions that must keep \
+         evidence stay covered. Free or add space: recording goes on by itself."
+    )]
+    Full {
+        /// File that was being written.
+        path: PathBuf,
+    },
+    /// The file system takes no writes.
+    #[error(
+        "The evidence store is read-only ({path}). Nothing was acknowledged. The system may have remounted the \
+         disk after an error: check the kernel log, repair it and mount it writable."
+    )]
+    ReadOnly {
+        /// File that was being written.
+        path: PathBuf,
+    },
+    /// Ownership or mode is wrong.
+    #[error(
+        "Access to {path} is denied. The evidence store must belong to the user that the recorder runs as \
+         (chown -R, mode 0700)."
+    )]
+    Denied {
+        /// File or folder.
+        path: PathBuf,
+    },
+    /// Any other failure of a system call.
+    #[error("{path} could not be {action}: {source}. Check the disk and the kernel log.")]
+    Io {
+        /// File or folder.
+        path: PathBuf,
+        /// Read, written, synced …
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// An earlier sync failed, after which nobody knows what is on the disk.
+    #[error(
+        "An earlier write to the evidence store failed half-way, so nothing more is acknowledged. Restart the \
+         recorder: it reads back what the disk really holds."
+    )]
+    Poisoned,
+    /// Somebody else has the store open.
+    #[error("Another recorder has {path} open. One log has one recorder: stop the other one first.")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The checkpoint is not ours.
+    #[error(
+        "The checkpoint of the evidence store is not accepted: {0} Use the log key this store was made with, or \
+         start a new store beside it."
+    )]
+    Checkpoint(NoteError),
+    /// Files contradict each other.
+    #[error(
+        "The evidence store is damaged: {0}. Nothing was changed. Keep a copy, run `sudare-audit verify` on it, \
+         and restore the store or start a new one beside it."
+    )]
+    Damaged(String),
+    /// The host key is another one than the log's last entry names.
+    #[error(
+        "The log's last entry was signed by another host key. After a key change, call for the change with \
+         both keys; otherwise use the key this store was made with."
+    )]
+    HostKey,
+    /// The entry itself.
+    #[error("{0}")]
+    Entry(#[from] EntryError),
+    /// The sealed picture itself.
+    #[error("{0}")]
+    Seal(#[from] SealError),
+    /// The same blob id with other content.
+    #[error(
+        "A picture with the id {0} is already stored and differs. Ids are random, so the sender is at fault; \
+         the stored one is kept."
+    )]
+    BlobExists(String),
+}
+
+impl StoreError {
+    /// Sorts a failed system call by what helps against it.
+    pub fn io(path: &Path, action: &'static str, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::Full { path }
+            }
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path },
+            io::ErrorKind::PermissionDenied => Self::Denied { path },
+            _ => Self::Io { path, action, source },
+        }
+    }
+}
