@@ -1,0 +1,109 @@
+//! The two neural networks, ready to run: ONNX Runtime sessions built from verified bytes.
+//!
+//! One thread per network, no spinning, no telemetry: the client shares the employee's PC with a remote desktop.
+
+use std::sync::{Mutex, PoisonError};
+
+use ort::environment::Environment;
+use ort::session::Session;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use sudare_models::{Digest, Facts, ModelError, Role, Store};
+use thiserror::Error;
+
+use super::faces::Detector;
+use super::identity::Embedder;
+
+/// Why the networks cannot run.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// The files are missing or not the right ones; the message says what to do.
+    #[error(transparent)]
+    Models(#[from] ModelError),
+    /// The library is there and does not load.
+    #[error(
+        "ONNX Runtime cannot be used: {detail}. The installation is at fault; run: sudare models fetch, then: sudare doctor"
+    )]
+    Runtime { detail: String },
+    /// A model does not load or does not run.
+    #[error("the {role} model failed: {detail}. Run: sudare doctor; if it stays, report what that prints")]
+    Model { role: Role, detail: String },
+}
+
+/// Both networks and the identity of the embedder.
+pub struct Engine {
+    pub detector: Detector,
+    pub embedder: Embedder,
+    /// Operator files name it: vectors of different models cannot be compared.
+    pub embedder_sha256: Digest,
+}
+
+impl Engine {
+    /// Reads, verifies and builds both networks.
+    ///
+    /// # Errors
+    /// An [`EngineError`]; the set-up is at fault, not the pictures.
+    pub fn load(store: &Store) -> Result<Self, EngineError> {
+        let environment = environment(store)?;
+        let detector = store.load(Role::FaceDetector)?;
+        let embedder = store.load(Role::FaceEmbedder)?;
+        let (Facts::Detector(detector_facts), Facts::Embedder(embedder_facts)) =
+            (detector.facts, embedder.facts)
+        else {
+            let detail = "the manifest swaps detector and embedder".to_owned();
+            return Err(EngineError::Model { role: Role::FaceDetector, detail });
+        };
+        let embedder_sha256 = embedder.sha256;
+        Ok(Self {
+            detector: Detector::new(
+                session(&environment, Role::FaceDetector, &detector.bytes)?,
+                detector_facts,
+            ),
+            embedder: Embedder::new(
+                session(&environment, Role::FaceEmbedder, &embedder.bytes)?,
+                embedder_facts,
+            ),
+            embedder_sha256,
+        })
+    }
+}
+
+/// ONNX Runtime is loaded once per process and kept: it cannot be loaded a second time.
+static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
+
+fn environment(store: &Store) -> Result<Environment, EngineError> {
+    let mut loaded = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(environment) = loaded.as_ref() {
+        return Ok(environment.clone());
+    }
+    let library = store.runtime_library()?;
+    let runtime = |detail: String| EngineError::Runtime { detail };
+    let builder = ort::init_from(&library).map_err(|e| runtime(e.to_string()))?;
+    let environment =
+        builder.with_name("sudare").with_telemetry(false).build().map_err(|e| runtime(e.to_string()))?;
+    *loaded = Some(environment.clone());
+    Ok(environment)
+}
+
+fn session(environment: &Environment, role: Role, bytes: &[u8]) -> Result<Session, EngineError> {
+    let failed = |detail: String| EngineError::Model { role, detail };
+    let mut builder = configured(environment).map_err(failed)?;
+    builder.commit_from_memory(bytes).map_err(|e| failed(e.to_string()))
+}
+
+fn configured(environment: &Environment) -> Result<SessionBuilder, String> {
+    let built = SessionBuilder::new(environment).map_err(|e| e.to_string())?;
+    built
+        .with_intra_threads(1)
+        .and_then(|b| b.with_inter_threads(1))
+        .and_then(|b| b.with_intra_op_spinning(false))
+        .and_then(|b| b.with_inter_op_spinning(false))
+        .and_then(|b| b.with_optimization_level(GraphOptimizationLevel::All))
+        .and_then(|b| b.with_log_level(ort::logging::LogLevel::Error))
+        .map_err(|e| e.to_string())
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Engine(embedder {})", self.embedder_sha256)
+    }
+}
