@@ -1,0 +1,120 @@
+//! What an audit found, by stable names that scripts may rely on.
+
+/// Findings listed in full; more are only counted, so that a ruined log does not fill the memory.
+pub const FINDINGS_MAX: usize = 1000;
+
+macro_rules! kinds {
+    ($($variant:ident $name:literal $integrity:literal $doc:literal;)*) => {
+        /// Name of a finding.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum FindingKind { $(#[doc = $doc] $variant,)* }
+
+        impl FindingKind {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+            /// The stable name in JSON and documents.
+            pub fn as_str(self) -> &'static str { match self { $(Self::$variant => $name,)* } }
+            /// True if something was changed, removed or forged; false if it only looks odd.
+            pub fn is_integrity(self) -> bool { match self { $(Self::$variant => $integrity,)* } }
+            /// One sentence for people and documents.
+            pub fn sentence(self) -> &'static str { match self { $(Self::$variant => $doc,)* } }
+        }
+    };
+}
+
+kinds! {
+    CheckpointMissing "checkpoint-missing" true "The store has no checkpoint.";
+    CheckpointRefused "checkpoint-refused" true "The checkpoint is not signed by the given key, or was changed.";
+    RootDiffers "root-differs" true "The entries do not lead to the root that the checkpoint signs.";
+    BundleMissing "bundle-missing" true "A file of entries is missing.";
+    BundleDamaged "bundle-damaged" true "A file of entries is cut short or holds another number of entries.";
+    TileMissing "tile-missing" true "A file of hashes is missing.";
+    TileDiffers "tile-differs" true "Stored hashes are not those of the entries.";
+    EntryDamaged "entry-damaged" true "An entry cannot be read.";
+    EntrySignature "entry-signature" true "An entry is not signed by the host key in force.";
+    EntryOrder "entry-order" true "An entry does not stand where it says.";
+    LogStart "log-start" true "The first entry does not begin this log.";
+    RolledBack "rolled-back" true "The log is shorter than a receipt proves it was.";
+    Forked "forked" true "The log's beginning is not the one that a receipt proves.";
+    ReceiptRefused "receipt-refused" true "A receipt is not signed by the given key, or was changed.";
+    SessionHandshake "session-handshake" true "A session's handshake is not signed as it should be.";
+    SessionUnknown "session-unknown" true "A client message belongs to a session that never began.";
+    MessageSignature "message-signature" true "A client message is not signed by the device under this session's transcript.";
+    MessageOrder "message-order" true "A client message is older than the one before it.";
+    ManifestIncomplete "manifest-incomplete" true "A completed incident lacks a picture that was announced or stored.";
+    BlobMissing "blob-missing" true "A sealed picture is missing.";
+    BlobHeaderMissing "blob-header-missing" true "The age header of a sealed picture is missing.";
+    BlobDiffers "blob-differs" true "A sealed picture is not the one that the log vouches for.";
+    NewerVersion "newer-version" false "An entry has a version that this program does not know.";
+    UnknownKind "unknown-kind" false "An entry has a kind that this program does not know; it was verified all the same.";
+    TimeOrder "time-order" false "The host's clock since boot went back, or an earlier boot came again.";
+    ClockSetBack "clock-set-back" false "The host's calendar clock was set back.";
+    IncidentUnopened "incident-unopened" false "An incident was completed that was never opened.";
+    IncidentIncomplete "incident-incomplete" false "An incident was opened and never completed.";
+    BeyondCheckpoint "beyond-checkpoint" false "The store holds entries that the checkpoint does not cover.";
+}
+
+/// One thing that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Its name.
+    pub kind: FindingKind,
+    /// Leaf index, where it concerns one entry.
+    pub entry: Option<u64>,
+    /// What exactly, in English.
+    pub detail: String,
+}
+
+/// A bounded list of findings.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    list: Vec<Finding>,
+    unlisted: u64,
+}
+
+impl Findings {
+    /// Adds one.
+    pub fn add(&mut self, kind: FindingKind, entry: Option<u64>, detail: impl Into<String>) {
+        if self.list.len() < FINDINGS_MAX {
+            self.list.push(Finding { kind, entry, detail: detail.into() });
+        } else {
+            self.unlisted += 1;
+        }
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The first [`FINDINGS_MAX`] of them.
+    pub fn list(&self) -> &[Finding] {
+        &self.list
+    }
+
+    /// How many more there were.
+    pub fn unlisted(&self) -> u64 {
+        self.unlisted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ruined_log_does_not_fill_the_memory() {
+        let mut findings = Findings::default();
+        for entry in 0..FINDINGS_MAX as u64 + 5 {
+            findings.add(FindingKind::EntryDamaged, Some(entry), "cut");
+        }
+        assert_eq!((findings.list().len(), findings.unlisted()), (FINDINGS_MAX, 5));
+    }
+
+    #[test]
+    fn names_are_unique() {
+        for (i, a) in FindingKind::ALL.iter().enumerate() {
+            assert!(FindingKind::ALL[i + 1..].iter().all(|b| a.as_str() != b.as_str()));
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Incidents: what was announced and stored must be in the entry that completes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::findings::{FindingKind, Findings};
+use crate::evidence::{BlobRef, Entry, Event, Id};
+use crate::message::Manifest;
+
+/// Pictures of one incident that are followed; a log with more is a fault by itself.
+const PICTURES_MAX: usize = 64;
+
+/// Incidents under way, and the ids of all.
+#[derive(Debug, Default)]
+pub(super) struct Incidents {
+    open: BTreeMap<Id, Incident>,
+    opened: BTreeSet<Id>,
+}
+
+#[derive(Debug)]
+struct Incident {
+    since: u64,
+    stored: Vec<Picture>,
+    announced: Vec<Picture>,
+}
+
+/// What identifies a sealed picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Picture {
+    blob_id: Id,
+    sha256: [u8; 32],
+    commitment: [u8; 32],
+    size: u64,
+}
+
+impl From<&BlobRef> for Picture {
+    fn from(blob: &BlobRef) -> Self {
+        let BlobRef { blob_id, sha256, commitment, size, .. } = *blob;
+        Self { blob_id, sha256, commitment, size }
+    }
+}
+
+impl Incidents {
+    pub(super) fn count(&self) -> u64 {
+        self.opened.len() as u64
+    }
+
+    pub(super) fn check(
+        &mut self,
+        index: u64,
+        entry: &Entry,
+        event: &Event,
+        manifest: Option<Manifest>,
+        findings: &mut Findings,
+    ) {
+        if let Some(manifest) = manifest {
+            self.announce(index, &manifest, findings);
+        }
+        let Some(incident_id) = entry.incident_id else { return };
+        match event {
+            Event::IncidentOpen(_) => {
+                self.opened.insert(incident_id);
+                self.follow(incident_id, index);
+            }
+            Event::IncidentComplete(complete) => {
+                self.complete(index, incident_id, entry, usize::from(complete.missing), findings);
+            }
+            _ if !entry.blobs.is_empty() => {
+                let incident = self.follow(incident_id, index);
+                let room = PICTURES_MAX.saturating_sub(incident.stored.len());
+                incident.stored.extend(entry.blobs.iter().take(room).map(Picture::from));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn finish(&mut self, findings: &mut Findings) {
+        for incident in std::mem::take(&mut self.open).into_values() {
+            let detail = "the host ended in the middle of it, or it is still going on";
+            findings.add(FindingKind::IncidentIncomplete, Some(incident.since), detail);
+        }
+    }
+
+    fn follow(&mut self, incident_id: Id, since: u64) -> &mut Incident {
+        let new = || Incident { since, stored: Vec::new(), announced: Vec::new() };
+        self.open.entry(incident_id).or_insert_with(new)
+    }
+
+    /// A client may announce an incident again after a reconnect; the last manifest counts,
+    /// but it must not leave out a picture of the one before.
+    fn announce(&mut self, index: u64, manifest: &Manifest, findings: &mut Findings) {
+        let pictures: Vec<Picture> = manifest
+            .pieces
+            .iter()
+            .map(|piece| Picture {
+                blob_id: piece.blob_id,
+                sha256: piece.sha256,
+                commitment: piece.commitment,
+                size: piece.size,
+            })
+            .collect();
+        let incident = self.follow(manifest.incident_id, index);
+        if incident.announced.iter().any(|before| !pictures.contains(before)) {
+            let detail = "a second manifest leaves out a picture of the first";
+            findings.add(FindingKind::ManifestIncomplete, Some(index), detail);
+        }
+        incident.announced = pictures;
+    }
+
+    fn complete(
+        &mut self,
+        index: u64,
+        incident_id: Id,
+        entry: &Entry,
+        missing: usize,
+        findings: &mut Findings,
+    ) {
+        if !self.opened.contains(&incident_id) {
+            findings.add(FindingKind::IncidentUnopened, Some(index), "no incident-open before it");
+            self.opened.insert(incident_id);
+        }
+        let Some(incident) = self.open.remove(&incident_id) else { return };
+        let listed: Vec<Picture> = entry.blobs.iter().map(Picture::from).collect();
+        let lost = incident.stored.iter().filter(|picture| !listed.contains(picture)).count();
+        if lost > 0 {
+            let detail = format!("{lost} stored pictures are not in its list");
+            findings.add(FindingKind::ManifestIncomplete, Some(index), detail);
+        }
+        let absent = incident.announced.iter().filter(|picture| !listed.contains(picture)).count();
+        if absent > missing {
+            let detail =
+                format!("{absent} announced pictures are not in its list, {missing} are declared missing");
+            findings.add(FindingKind::ManifestIncomplete, Some(index), detail);
+        }
+    }
+}

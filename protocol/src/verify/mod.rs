@@ -1,0 +1,23 @@
+//! Checks a log offline, entry by entry, from nothing but the entries and the log's public key.
+//!
+//! ```text
+//! leaf ──► tree (root, tiles)            recomputed, never read
+//!      ──► signature of the host key     which entry 0 names and later entries may change
+//!      ──► order and clocks
+//!      ──► sessions: handshake, then each client message under its transcript
+//!      └─► incidents: each manifest is complete
+//! ```
+//! Pure and streaming: whoever reads the files pushes leaves into a [`LogCheck`]. Memory grows
+//! with sessions and incidents that are open, not with the length of the log (16 bytes per
+//! incident are kept to the end).
+//!
+//! *Integrity* findings say that something was changed, removed or forged. *Plausibility*
+//! findings say that something true looks odd: a clock set back, an incident never completed.
+
+pub mod findings;
+mod incidents;
+mod log;
+mod sessions;
+
+pub use findings::{Finding, FindingKind, Findings};
+pub use log::LogCheck;
