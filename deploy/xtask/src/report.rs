@@ -37,12 +37,18 @@ pub(crate) fn result(line: &str) {
     println!("{line}");
 }
 
-/// Prints all steps with how they ended and how long they took.
+/// Prints all steps with how they ended and how long they took. Of a long reason the first line
+/// is enough: all of it stood where the step ended.
 pub(crate) fn table(rows: &[Row]) {
     let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
     println!();
     for row in rows {
-        println!("{:width$}  {:>8}  {}", row.name, seconds(row.took), outcome_text(&row.outcome));
+        println!(
+            "{:width$}  {:>8}  {}",
+            row.name,
+            seconds(row.took),
+            outcome_text(&row.outcome).lines().next().unwrap_or_default()
+        );
     }
 }
 

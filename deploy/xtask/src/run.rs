@@ -11,7 +11,7 @@ use crate::report;
 /// The longest piece of a line that is handled at once; longer lines come in pieces.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
 /// How much of a failed program's own words is repeated in the error.
-const WORDS_LINES_MAX: usize = 12;
+const WORDS_LINES_MAX: usize = 60;
 
 /// A program that is about to be started.
 pub(crate) struct Job {
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn only_the_end_of_long_words_is_repeated() {
         let words = (0..100).map(|n| format!("{n}\n")).collect::<String>();
-        assert!(last_lines(words.as_bytes()).starts_with("88\n"));
+        assert!(last_lines(words.as_bytes()).starts_with("40\n"));
         assert_eq!(last_lines(b"one"), "one");
     }
 }

@@ -69,14 +69,11 @@ pub(super) fn install_missing(project: &Project, purpose: Purpose) -> Result<(()
     if !required.is_empty() {
         apt.install(&required)?;
     }
-    if !optional.is_empty()
-        && let Err(error) = apt.install(&optional)
-    {
-        report::note(&format!("{error:#}"));
-        let names = names(&optional);
-        return Ok(((), format!("without {}: tests that need them are left out", names.join(" "))));
+    let without = apt.install_possible(&optional);
+    if without.is_empty() {
+        return Ok(((), format!("installed {}", names(&[required, optional].concat()).join(" "))));
     }
-    Ok(((), format!("installed {}", names(&[required, optional].concat()).join(" "))))
+    Ok(((), format!("without {}: what uses them is left out", without.join(" "))))
 }
 
 impl Need {
@@ -175,12 +172,32 @@ impl Apt {
         self.get(&["install"], &packages)
     }
 
+    /// Installs what can be installed; returns the names of the rest, and says why.
+    fn install_possible(&mut self, needs: &[&Need]) -> Vec<&'static str> {
+        if needs.is_empty() || self.install(needs).is_ok() {
+            return Vec::new();
+        }
+        // One that this release lacks must not keep the others away.
+        let groups: Vec<&[&Need]> =
+            if self.prefix.is_some() { needs.chunks(1).collect() } else { vec![needs] };
+        let mut without = Vec::new();
+        for group in groups {
+            if let Err(error) = self.install(group) {
+                report::note(&format!("{error:#}"));
+                without.extend(names(group));
+            }
+        }
+        without
+    }
+
     fn get(&self, action: &[&str], packages: &[&str]) -> Result<()> {
         let prefix = self.prefix.clone().unwrap_or_default();
         let (program, rest) = prefix.split_first().map_or(("env", &[][..]), |(first, rest)| (*first, rest));
         Job::new(program)
             .args(rest)
             .args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-y", "--no-install-recommends"])
+            // Another installation may be running, as it does on a machine that just started.
+            .args(["-o", "DPkg::Lock::Timeout=120"])
             .args(action)
             .args(packages)
             .stdout()

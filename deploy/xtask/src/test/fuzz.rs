@@ -1,6 +1,6 @@
 //! A short run of each fuzz target: libFuzzer on the stable compiler.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -14,8 +14,9 @@ const LONG_S: u32 = 300;
 /// Inputs above this teach nothing: the largest message is 64 KiB.
 const INPUT_BYTES_MAX: u32 = 128 * 1024;
 
-/// What cargo-fuzz would pass to rustc: coverage counters that libFuzzer reads. It goes
-/// without the address sanitizer, since nothing that is fuzzed holds unsafe code of ours.
+/// What cargo-fuzz would pass to rustc: coverage counters that libFuzzer reads, and the address
+/// sanitizer. The sanitizer watches `memcmp` too, which is how libFuzzer learns what bytes a
+/// comparison wants; without it a magic number is never found.
 const FLAGS: &[&str] = &[
     "--cfg=fuzzing",
     "-Cpasses=sancov-module",
@@ -24,6 +25,7 @@ const FLAGS: &[&str] = &[
     "-Cllvm-args=-sanitizer-coverage-pc-table",
     "-Cllvm-args=-sanitizer-coverage-trace-compares",
     "-Cdebug-assertions",
+    "-Zsanitizer=address",
 ];
 
 /// Whether this checkout has fuzz targets.
@@ -77,7 +79,7 @@ fn build(project: &Project) -> Result<Vec<PathBuf>> {
         // A target triple keeps the flags away from build scripts and procedural macros.
         .args(["build", "--release", "--bins", "--quiet", "--target", &triple, "--target-dir"])
         .args([&target])
-        // The coverage pass is a compiler option that only this variable unlocks.
+        // The sanitizer is a compiler option that only this variable unlocks.
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}"))
         .run()?;
@@ -100,10 +102,20 @@ fn run(project: &Project, program: &Path, seconds: u32) -> Result<()> {
     artifact_prefix.push(prefix);
     Job::new(program)
         .args([format!("-max_total_time={seconds}"), format!("-max_len={INPUT_BYTES_MAX}")])
-        .args(["-timeout=10", "-rss_limit_mb=1024", "-verbosity=0"])
+        .args(["-timeout=10", "-verbosity=0"])
         .args([artifact_prefix, corpus.into_os_string()])
         .stdout()
-        .map(drop)
+        .map_err(|error| anyhow!("{} failed\n{}", program.display(), findings(&error.to_string())))?;
+    Ok(())
+}
+
+/// Of libFuzzer's many words, those that say what happened and which input did it. Give that
+/// input to the program as its only argument to see it again.
+fn findings(words: &str) -> String {
+    let tells =
+        |line: &&str| ["panicked at", "SUMMARY", "ERROR", "Test unit"].iter().any(|mark| line.contains(mark));
+    let lines: Vec<&str> = words.lines().filter(tells).collect();
+    if lines.is_empty() { words.to_owned() } else { lines.join("\n") }
 }
 
 /// The triple of this machine, from `rustc -vV`.
@@ -134,6 +146,14 @@ fn target_names(manifest: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_input_that_did_it_is_told() {
+        let words =
+            "`frame` failed\n #1 0x5 in main\nSUMMARY: libFuzzer: timeout\nTest unit written to a/crash-1";
+        assert_eq!(findings(words), "SUMMARY: libFuzzer: timeout\nTest unit written to a/crash-1");
+        assert_eq!(findings("cannot start frame"), "cannot start frame");
+    }
 
     #[test]
     fn only_names_of_targets_are_taken() {
