@@ -4,3 +4,4 @@ pub mod camera;
 pub mod vision;
 #[cfg(feature = "ironrdp")]
 pub mod channel;
+pub mod operator;

@@ -85,21 +85,18 @@ fn environment(store: &Store) -> Result<Environment, EngineError> {
 }
 
 fn session(environment: &Environment, role: Role, bytes: &[u8]) -> Result<Session, EngineError> {
-    let failed = |detail: String| EngineError::Model { role, detail };
-    let mut builder = configured(environment).map_err(failed)?;
-    builder.commit_from_memory(bytes).map_err(|e| failed(e.to_string()))
+    build(environment, bytes).map_err(|e| EngineError::Model { role, detail: e.to_string() })
 }
 
-fn configured(environment: &Environment) -> Result<SessionBuilder, String> {
-    let built = SessionBuilder::new(environment).map_err(|e| e.to_string())?;
-    built
-        .with_intra_threads(1)
-        .and_then(|b| b.with_inter_threads(1))
-        .and_then(|b| b.with_intra_op_spinning(false))
-        .and_then(|b| b.with_inter_op_spinning(false))
-        .and_then(|b| b.with_optimization_level(GraphOptimizationLevel::All))
-        .and_then(|b| b.with_log_level(ort::logging::LogLevel::Error))
-        .map_err(|e| e.to_string())
+fn build(environment: &Environment, bytes: &[u8]) -> ort::Result<Session> {
+    SessionBuilder::new(environment)?
+        .with_intra_threads(1)?
+        .with_inter_threads(1)?
+        .with_intra_op_spinning(false)?
+        .with_inter_op_spinning(false)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_log_level(ort::logging::LogLevel::Error)?
+        .commit_from_memory(bytes)
 }
 
 impl std::fmt::Debug for Engine {

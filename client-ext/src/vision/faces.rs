@@ -204,7 +204,8 @@ fn suppress(mut faces: Vec<Face>, iou_max: f32) -> Vec<Face> {
     kept
 }
 
-fn failed(error: impl ToString) -> EngineError {
+#[allow(clippy::needless_pass_by_value, reason = "called by `map_err`")]
+fn failed(error: impl std::fmt::Display) -> EngineError {
     EngineError::Model { role: Role::FaceDetector, detail: error.to_string() }
 }
 

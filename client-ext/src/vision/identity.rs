@@ -75,7 +75,8 @@ impl Embedder {
     }
 }
 
-fn failed(error: impl ToString) -> EngineError {
+#[allow(clippy::needless_pass_by_value, reason = "called by `map_err`")]
+fn failed(error: impl std::fmt::Display) -> EngineError {
     EngineError::Model { role: Role::FaceEmbedder, detail: error.to_string() }
 }
 

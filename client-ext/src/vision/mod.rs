@@ -1,12 +1,13 @@
 //! From frames to faces: who is at the seat, how near, and which way they look.
 //!
 //! ```text
-//! frame ─ quality ─ prepare ─ detector ─ track ──────────────► faces seen
-//!                    (320 px)  (YuNet)     │  ▲ verdicts
-//!                                   aligned│  │(cosines)
+//! frame ─ quality ─ prepare ─ detector ─ tracker ────────────► faces seen
+//!                   (320 px)   (YuNet)     │  ▲ verdicts
+//!                                   aligned│  │ cosines
 //!                                          ▼  │
-//!                                 worker thread: embedder (SFace), rotate, compare
+//!                                   worker thread: embedder (SFace), rotate, compare
 //! ```
+//! Whatever fails here shows as a lost camera or an undecided face, which cover.
 
 pub mod align;
 pub mod engine;
@@ -16,3 +17,121 @@ pub mod pose;
 pub mod prepare;
 pub mod quality;
 pub mod rotate;
+pub mod track;
+pub mod verdict;
+pub mod worker;
+
+use sudare_models::EmbedderFacts;
+
+use crate::camera::Frame;
+use crate::presence::{CameraView, FaceSeen};
+use engine::{Engine, EngineError};
+use faces::Detector;
+use track::Tracker;
+use verdict::Thresholds;
+use worker::{Job, Known, Worker, WorkerGone};
+
+/// When the results of a look at a face are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// With the first frame after they are ready: for live sources.
+    Live,
+    /// With the frame itself, however long it takes: for files, whose results must not depend on the machine.
+    Lockstep,
+}
+
+/// What one frame shows, in the words of [`crate::presence`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    pub faces: Vec<FaceSeen>,
+    pub camera: CameraView,
+}
+
+/// Watches frame after frame.
+#[derive(Debug)]
+pub struct Vision {
+    detector: Detector,
+    embedder_facts: EmbedderFacts,
+    thresholds: Thresholds,
+    tracker: Tracker,
+    worker: Worker,
+    mode: Mode,
+}
+
+impl Vision {
+    /// Starts watching for these operators. With none, every face is a stranger's.
+    ///
+    /// # Errors
+    /// The operating system gives no thread.
+    pub fn new(engine: Engine, operators: Known, mode: Mode) -> Result<Self, EngineError> {
+        let embedder_facts = engine.embedder.facts().clone();
+        let worker = Worker::start(engine.embedder, operators)
+            .map_err(|e| EngineError::Runtime { detail: format!("no thread for the embedder: {e}") })?;
+        Ok(Self {
+            detector: engine.detector,
+            thresholds: Thresholds::from(&embedder_facts),
+            embedder_facts,
+            tracker: Tracker::default(),
+            worker,
+            mode,
+        })
+    }
+
+    /// Looks at one frame. Time stamps must not go backwards.
+    pub fn process(&mut self, frame: &Frame) -> Seen {
+        let nothing = |camera| Seen { faces: Vec::new(), camera };
+        if quality::is_blocked(frame) {
+            self.tracker.update(frame.t_ms, &[]);
+            return nothing(CameraView::Blocked);
+        }
+        let faces = match self.detector.watch(frame) {
+            Ok(faces) => faces,
+            Err(error) => {
+                tracing::error!(%error, "a frame could not be examined");
+                return nothing(CameraView::Lost);
+            }
+        };
+        self.tracker.update(frame.t_ms, &faces);
+        if let Err(WorkerGone) = self.identify(frame) {
+            tracing::error!("the thread that recognises faces has ended");
+            return nothing(CameraView::Lost);
+        }
+        let width = precise(frame.width);
+        let seen = self.tracker.in_view(frame.t_ms).into_iter().map(|tracked| FaceSeen {
+            who: tracked.who,
+            width_share: tracked.face.bbox[2] / width,
+            yaw_deg: pose::yaw_deg(&tracked.face.landmarks),
+        });
+        Seen { faces: seen.collect(), camera: CameraView::Clear }
+    }
+
+    /// Hands new faces to the worker and takes what it has found out.
+    fn identify(&mut self, frame: &Frame) -> Result<(), WorkerGone> {
+        self.note(false)?;
+        for (track, face) in self.tracker.due(frame.t_ms) {
+            let aligned = align::align(frame, &face.landmarks, &self.embedder_facts.landmarks_px);
+            let refused = match aligned {
+                Some(face) => self.worker.submit(Job { track, t_ms: frame.t_ms, face }),
+                None => Some(worker::Look { track, t_ms: frame.t_ms, cosine: None }),
+            };
+            if let Some(look) = refused {
+                self.tracker.looked(look.track, look.t_ms, look.cosine, &self.thresholds);
+            }
+        }
+        if self.mode == Mode::Lockstep { self.note(true) } else { Ok(()) }
+    }
+
+    fn note(&mut self, all: bool) -> Result<(), WorkerGone> {
+        let looks = if all { self.worker.all()? } else { self.worker.done()? };
+        for look in looks {
+            self.tracker.looked(look.track, look.t_ms, look.cosine, &self.thresholds);
+        }
+        Ok(())
+    }
+}
+
+/// Picture sides are at most 65,535, which f32 holds exactly.
+#[allow(clippy::cast_precision_loss, reason = "see above")]
+fn precise(side: u32) -> f32 {
+    side.max(1) as f32
+}
