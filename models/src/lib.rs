@@ -1,1 +1,43 @@
-//! Placeholder while the workspace is set up.
+//! The models that Sudare sees with: which files are used, where they come from, and how they
+//! are checked before use. Nothing here runs a model.
+//!
+//! ```text
+//!  manifest.toml ──────────────┐ hashes, sizes, facts
+//!                              ▼
+//!  mirror folder ─┐        ┌────────┐         ┌───────┐  load   ┌───────────────┐
+//!  pip ───────────┼─ fetch ► check, │─ put ──►│ Store ├────────►│ VerifiedModel │──► ort
+//!  curl ──────────┘        │ fold   │         └───────┘  hash   └───────────────┘
+//!                          └────────┘
+//! ```
+//! * [`fetch`] fills the cache; it is the only part that may cause network traffic, and it does
+//!   so through the user's own pip and curl.
+//! * [`Store::load`] reads a model once, hashes those bytes and returns them.
+//! * [`vectors`] says what a model answers to a known input, so that the program that runs it can
+//!   check the runtime on its machine.
+//!
+//! A file is used only if its SHA-256 is in the manifest, which is part of the program. Models
+//! whose constants are stored as int8 blocks are folded to fp32 once; the result has a pinned
+//! SHA-256 too. Errors ([`ModelError`]) say what happened, who is at fault and what to type.
+
+mod archive;
+mod bounded;
+mod digest;
+mod durable;
+mod error;
+mod facts;
+mod fetch;
+mod manifest;
+mod onnx;
+mod role;
+mod scratch;
+mod store;
+mod vectors;
+
+pub use digest::Digest;
+pub use error::{Attempt, ModelError, Place};
+pub use facts::{ColourOrder, DetectorFacts, EmbedderFacts, Facts, InputFacts, RuntimeFacts};
+pub use fetch::{FetchOptions, Fetched, Progress, fetch, fetch_test_photographs};
+pub use manifest::{Artifact, Manifest};
+pub use role::Role;
+pub use store::{Store, VerifiedModel};
+pub use vectors::{Checked, OutputVector, vectors};

@@ -1,0 +1,81 @@
+//! What a program must know about a model to feed it and to read its answer.
+
+use serde::Deserialize;
+
+/// Facts about the model of one role.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Facts {
+    /// Of the face detector.
+    Detector(DetectorFacts),
+    /// Of the face embedder.
+    Embedder(EmbedderFacts),
+}
+
+/// The input tensor: f32, NCHW (picture, colour, row, column).
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputFacts {
+    /// Name of the tensor in the graph.
+    pub name: String,
+    /// Pictures, colours, rows, columns; 0 means any size.
+    pub shape: [usize; 4],
+    /// Order of the three colour planes.
+    pub colour_order: ColourOrder,
+    /// Pixels run from 0 to this; no mean is subtracted outside the graph.
+    pub value_max: f32,
+}
+
+/// Order of the colour planes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColourOrder {
+    /// Blue first.
+    Bgr,
+    /// Red first.
+    Rgb,
+}
+
+/// YuNet (Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", 2023).
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DetectorFacts {
+    /// The picture.
+    pub input: InputFacts,
+    /// Height and width must be a multiple of this.
+    pub size_multiple: usize,
+    /// Each stride has the outputs `cls_N`, `obj_N`, `bbox_N` and `kps_N`.
+    pub strides: Vec<usize>,
+    /// A face counts from this score on.
+    pub score_min: f32,
+    /// Of two boxes that overlap by more than this (intersection over union), the better stays.
+    pub nms_iou_max: f32,
+}
+
+/// SFace (Zhong et al., "SFace: Sigmoid-Constrained Hypersphere Loss", 2021).
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmbedderFacts {
+    /// The aligned face.
+    pub input: InputFacts,
+    /// Name of the output tensor.
+    pub output: String,
+    /// Numbers in an embedding.
+    pub embedding_length: usize,
+    /// Where the landmarks lie in the aligned face, in pixels: the subject's right eye, left
+    /// eye, nose, right and left corner of the mouth.
+    pub landmarks_px: [[f32; 2]; 5],
+    /// Two pictures show the same person from this cosine on (published threshold).
+    pub same_person_min: f32,
+    /// The operator is confirmed from this cosine on.
+    pub operator_min: f32,
+    /// Below this cosine it is somebody else; between the two it is undecided.
+    pub stranger_max: f32,
+}
+
+/// ONNX Runtime.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuntimeFacts {
+    /// The highest C API of the library.
+    pub api_version: u32,
+}

