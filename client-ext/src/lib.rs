@@ -5,3 +5,5 @@ pub mod vision;
 #[cfg(feature = "ironrdp")]
 pub mod channel;
 pub mod operator;
+pub mod enroll;
+pub mod watch;

@@ -2,12 +2,14 @@
 //!
 //! One thread per network, no spinning, no telemetry: the client shares the employee's PC with a remote desktop.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
-use sudare_models::{Digest, Facts, ModelError, Role, Store};
+use ort::value::TensorRef;
+use sudare_models::{Checked, Digest, Facts, ModelError, OutputVector, Role, Store, VerifiedModel};
 use thiserror::Error;
 
 use super::faces::Detector;
@@ -38,7 +40,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Reads, verifies and builds both networks.
+    /// Reads, verifies and builds both networks, and has each compute a stored example.
     ///
     /// # Errors
     /// An [`EngineError`]; the set-up is at fault, not the pictures.
@@ -46,23 +48,18 @@ impl Engine {
         let environment = environment(store)?;
         let detector = store.load(Role::FaceDetector)?;
         let embedder = store.load(Role::FaceEmbedder)?;
+        let detector_session = session(&environment, &detector)?;
+        let embedder_session = session(&environment, &embedder)?;
         let (Facts::Detector(detector_facts), Facts::Embedder(embedder_facts)) =
             (detector.facts, embedder.facts)
         else {
             let detail = "the manifest swaps detector and embedder".to_owned();
             return Err(EngineError::Model { role: Role::FaceDetector, detail });
         };
-        let embedder_sha256 = embedder.sha256;
         Ok(Self {
-            detector: Detector::new(
-                session(&environment, Role::FaceDetector, &detector.bytes)?,
-                detector_facts,
-            ),
-            embedder: Embedder::new(
-                session(&environment, Role::FaceEmbedder, &embedder.bytes)?,
-                embedder_facts,
-            ),
-            embedder_sha256,
+            detector: Detector::new(detector_session, detector_facts),
+            embedder: Embedder::new(embedder_session, embedder_facts),
+            embedder_sha256: embedder.sha256,
         })
     }
 }
@@ -84,8 +81,17 @@ fn environment(store: &Store) -> Result<Environment, EngineError> {
     Ok(environment)
 }
 
-fn session(environment: &Environment, role: Role, bytes: &[u8]) -> Result<Session, EngineError> {
-    build(environment, bytes).map_err(|e| EngineError::Model { role, detail: e.to_string() })
+/// A session that has proved on a stored example that it computes what it should on this machine.
+fn session(environment: &Environment, model: &VerifiedModel) -> Result<Session, EngineError> {
+    let failed = |e: ort::Error| EngineError::Model { role: model.role, detail: e.to_string() };
+    let mut session = build(environment, &model.bytes).map_err(failed)?;
+    if let Some(example) = sudare_models::vectors(model.role) {
+        let outputs = answer(&mut session, &example).map_err(failed)?;
+        if example.check(model.role, model.sha256, &outputs)? == Checked::NothingStored {
+            tracing::info!(role = %model.role, "no example is stored for this file; it is used as it is");
+        }
+    }
+    Ok(session)
 }
 
 fn build(environment: &Environment, bytes: &[u8]) -> ort::Result<Session> {
@@ -97,6 +103,16 @@ fn build(environment: &Environment, bytes: &[u8]) -> ort::Result<Session> {
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_log_level(ort::logging::LogLevel::Error)?
         .commit_from_memory(bytes)
+}
+
+fn answer(session: &mut Session, example: &OutputVector) -> ort::Result<BTreeMap<String, Vec<f32>>> {
+    let values = example.input();
+    let tensor = TensorRef::from_array_view((example.input_shape(), values.as_slice()))?;
+    let outputs = session.run(ort::inputs![example.input_name() => tensor])?;
+    outputs
+        .iter()
+        .map(|(name, value)| Ok((name.to_owned(), value.try_extract_tensor::<f32>()?.1.to_vec())))
+        .collect()
 }
 
 impl std::fmt::Debug for Engine {

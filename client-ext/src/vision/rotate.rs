@@ -151,7 +151,8 @@ impl Gaussian {
             self.counter += 1;
             let block = hash.finalize();
             let words = block.chunks_exact(8).filter_map(|c| c.try_into().ok().map(u64::from_le_bytes));
-            self.words.extend(words);
+            // Words are taken from the end.
+            self.words.extend(words.rev());
         }
     }
 }
@@ -215,13 +216,14 @@ mod tests {
     fn the_same_seed_gives_the_same_matrix_for_ever() {
         let a = Rotation::from_seed(&[9; 32]);
         assert_eq!(a.rows, Rotation::from_seed(&[9; 32]).rows);
-        // Pinned: a change here would silently lock every enrolled operator out.
+        // Pinned, as numpy's QR decomposition gives them for the same Gaussians: a change here would lock every
+        // enrolled operator out.
         assert_eq!(a.id()[..4], PINNED_ID);
         assert!((a.rows[0][0] - PINNED_FIRST).abs() < 1e-12, "{}", a.rows[0][0]);
         assert!((a.rows[127][127] - PINNED_LAST).abs() < 1e-9, "{}", a.rows[127][127]);
     }
 
-    const PINNED_ID: [u8; 4] = [0, 0, 0, 0];
-    const PINNED_FIRST: f64 = 0.0;
-    const PINNED_LAST: f64 = 0.0;
+    const PINNED_ID: [u8; 4] = [12, 46, 217, 255];
+    const PINNED_FIRST: f64 = -0.089_188_380_988_281_19;
+    const PINNED_LAST: f64 = 0.155_715_444_660_381_1;
 }

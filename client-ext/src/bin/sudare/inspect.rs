@@ -1,0 +1,149 @@
+//! `sudare inspect`: what the face models see in pictures.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::{Serialize, Serializer};
+use sudare_client_ext::camera::picture;
+use sudare_client_ext::vision::engine::Engine;
+use sudare_client_ext::vision::identity::Embedding;
+use sudare_client_ext::vision::{align, pose};
+use sudare_models::Store;
+
+use crate::output;
+
+/// Shows the faces in pictures and how alike they are.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sudare inspect team.jpg
+  sudare inspect --json a.jpg b.jpg
+
+`cosine` compares all faces in the order listed: the same person from about 0.36 on.")]
+pub(crate) struct Arguments {
+    /// JPEG or PNG pictures.
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The contract of docs/operating.md. Coordinates are pixels of the upright picture.
+#[derive(Serialize)]
+struct Report {
+    files: Vec<FileReport>,
+    cosine: Vec<Vec<Rounded>>,
+}
+
+#[derive(Serialize)]
+struct FileReport {
+    path: String,
+    width: u32,
+    height: u32,
+    faces: Vec<FaceReport>,
+    phones: Vec<PhoneReport>,
+}
+
+#[derive(Serialize)]
+struct FaceReport {
+    #[serde(rename = "box")]
+    bbox: [Rounded; 4],
+    landmarks: [[Rounded; 2]; 5],
+    score: Rounded,
+    yaw_deg: Rounded,
+    /// 0 (a picture of a face) to 1 (a living face); null where it is not examined.
+    live: Option<Rounded>,
+}
+
+#[derive(Serialize)]
+struct PhoneReport {
+    #[serde(rename = "box")]
+    bbox: [Rounded; 4],
+    score: Rounded,
+}
+
+/// More digits than these would only show noise.
+#[derive(Clone, Copy)]
+struct Rounded(f32);
+
+impl Serialize for Rounded {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64((f64::from(self.0) * 1e4).round() / 1e4)
+    }
+}
+
+/// Loads the networks from this user's cache.
+pub(crate) fn engine() -> anyhow::Result<Engine> {
+    Ok(Engine::load(&Store::open(Store::default_dir()?)?)?)
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let mut engine = engine()?;
+    let bar = output::bar(arguments.files.len() as u64, arguments.json);
+    let mut files = Vec::new();
+    let mut embeddings = Vec::new();
+    for path in &arguments.files {
+        bar.set_message(path.display().to_string());
+        files.push(examine(&mut engine, path, &mut embeddings)?);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let row = |a: &Embedding| embeddings.iter().map(|b| Rounded(a.cosine(b))).collect();
+    let report = Report { files, cosine: embeddings.iter().map(row).collect() };
+    if arguments.json {
+        return output::json(&report);
+    }
+    report.print();
+    Ok(())
+}
+
+fn examine(engine: &mut Engine, path: &Path, embeddings: &mut Vec<Embedding>) -> anyhow::Result<FileReport> {
+    let frame = picture::load(path)?;
+    let targets = engine.embedder.facts().landmarks_px;
+    let mut faces = Vec::new();
+    for face in engine.detector.still(&frame)? {
+        // A face whose landmarks lie in one point cannot be compared, so it is none.
+        let Some(aligned) = align::align(&frame, &face.landmarks, &targets) else { continue };
+        embeddings.push(engine.embedder.embed(&aligned)?);
+        faces.push(FaceReport {
+            bbox: face.bbox.map(Rounded),
+            landmarks: face.landmarks.map(|point| point.map(Rounded)),
+            score: Rounded(face.score),
+            yaw_deg: Rounded(pose::yaw_deg(&face.landmarks)),
+            live: None,
+        });
+    }
+    let path = path.display().to_string();
+    Ok(FileReport { path, width: frame.width, height: frame.height, faces, phones: Vec::new() })
+}
+
+impl Report {
+    fn print(&self) {
+        let mut number = 0;
+        for file in &self.files {
+            output::line(&format!(
+                "{} ({}x{}): {} face(s)",
+                file.path,
+                file.width,
+                file.height,
+                file.faces.len()
+            ));
+            for face in &file.faces {
+                number += 1;
+                let [x, y, w, h] = face.bbox.map(|v| v.0.round());
+                let (score, yaw) = (face.score.0, face.yaw_deg.0);
+                output::line(&format!(
+                    "  face {number}: {w}x{h} at {x},{y}  score {score:.2}  yaw {yaw:+.0} degrees"
+                ));
+            }
+        }
+        if number > 1 {
+            output::line("cosine of each face with each (the same person from about 0.36 on):");
+            for row in &self.cosine {
+                let cells: Vec<String> = row.iter().map(|v| format!("{:6.2}", v.0)).collect();
+                output::line(&cells.join(""));
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Everything this program prints. Results go to standard output, progress and errors to standard error, so that
+//! `--json` stays machine readable.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the one module that prints")]
+
+use std::io::Write as _;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+/// One line of a result. A reader that has gone away is no reason to fail loudly.
+pub(crate) fn line(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// One line of JSON.
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    line(&serde_json::to_string(value)?);
+    Ok(())
+}
+
+/// An error with all its causes on one line.
+pub(crate) fn error(error: &anyhow::Error) {
+    eprintln!("sudare: {error:#}");
+}
+
+/// Something worth knowing that is no result.
+pub(crate) fn note(text: &str) {
+    eprintln!("{text}");
+}
+
+/// A progress bar on standard error; invisible when that is no terminal, or in JSON mode.
+pub(crate) fn bar(length: u64, quiet: bool) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(length), target(quiet));
+    let style = ProgressStyle::with_template("{bar:32} {pos}/{len} {msg}");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// The same without a known end.
+pub(crate) fn spinner(quiet: bool) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, target(quiet));
+    let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+}
+
+fn target(quiet: bool) -> ProgressDrawTarget {
+    if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() }
+}
