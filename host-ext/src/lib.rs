@@ -1,9 +1,30 @@
-//! Placeholder while the workspace is set up.
+//! The host's side of Sudare: covers the remote session when it must not be seen, and keeps the
+//! evidence on the server.
+//!
+//! ```text
+//!  channel/ ──► session/ ──► guard          transport in, decision, cover out
+//!  (RDP host)      │  └────► cover/, desktop  what is drawn instead
+//!                  └─ Job ─► session/evidence ─► log/ ─► store/    signed log, sealed pictures
+//!  state, registry, config   keys, enrolled devices, settings
+//!  serve                     puts a running host together (`sudare-host serve`)
+//!  audit/                    reads a store offline (`sudare-audit`)
+//! ```
+//! Deliberately absent: nothing here looks at faces, holds an embedding that fits a person's
+//! face, or can open a sealed picture.
 
+pub mod audit;
 pub mod channel;
+pub mod clock;
+pub mod config;
 pub mod cover;
 pub mod desktop;
-pub mod tls;
+pub mod files;
 pub mod guard;
 pub mod log;
+pub mod registry;
+pub mod screenshot;
+pub mod serve;
+pub mod session;
+pub mod state;
 pub mod store;
+pub mod tls;

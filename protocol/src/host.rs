@@ -51,6 +51,8 @@ impl core::fmt::Debug for Setup {
 #[derive(Debug, Clone)]
 pub struct Device {
     pub record: DeviceRecord,
+    /// Of the signed record: the log names it without the user's name.
+    pub record_sha256: Digest,
     pub revoked: bool,
     pub templates: Vec<OperatorTemplate>,
 }
@@ -85,7 +87,8 @@ pub struct AwaitOpen {
 #[derive(Debug, Clone)]
 pub struct Opened {
     pub device_id: Id,
-    pub user: String,
+    pub device_key: [u8; 32],
+    pub device_record_sha256: Digest,
     pub certificate: CertificateCheck,
     /// Both signed handshake messages: the log keeps them, so that every later signature can be checked.
     pub hello: Vec<u8>,
@@ -152,7 +155,8 @@ impl AwaitOpen {
         };
         let opened = Opened {
             device_id: claimed.device_id,
-            user: device.record.user.clone(),
+            device_key: device.record.device_key,
+            device_record_sha256: device.record_sha256,
             certificate: claimed.certificate,
             hello: self.hello,
             open: open.to_vec(),

@@ -18,16 +18,22 @@
 pub mod client;
 pub mod cose;
 pub mod error;
+pub mod evidence;
 pub mod frame;
 pub mod host;
 pub mod intake;
+pub mod keyfile;
 pub mod limits;
 pub mod message;
 pub mod numbers;
 pub mod reason;
 pub mod records;
+#[cfg(feature = "seal")]
+pub mod seal;
 pub mod session;
 pub mod template;
+pub mod tlog;
+pub mod verify;
 
 pub use ed25519_dalek::{SigningKey, VerifyingKey};
 pub use error::{Code, Fault, Refusal};

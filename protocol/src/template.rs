@@ -123,8 +123,8 @@ impl OperatorTemplate {
         }
         for vector in &self.vectors {
             let norm: f32 = vector.iter().map(|x| x * x).sum();
-            // NaN fails this comparison too.
-            if vector.len() != VECTOR_DIM || !((norm - 1.0).abs() < 1e-3) {
+            let is_unit = norm.is_finite() && (norm - 1.0).abs() < 1e-3;
+            if vector.len() != VECTOR_DIM || !is_unit {
                 return Err(TemplateError::NotUnit);
             }
         }

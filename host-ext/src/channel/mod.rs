@@ -28,8 +28,10 @@ pub enum LinkEvent {
     Opened,
     /// One whole channel message, as the peer sent it (reassembled, not yet verified).
     Bytes(Vec<u8>),
-    /// The channel is gone: closed by the client, broken, or the connection ended.
+    /// The channel is gone while the connection goes on: closed by the client, or broken.
     Closed,
+    /// The whole connection ended: no pixel can reach anybody any more. Nothing follows.
+    Disconnected,
 }
 
 impl fmt::Debug for LinkEvent {
@@ -38,6 +40,7 @@ impl fmt::Debug for LinkEvent {
             Self::Opened => f.write_str("Opened"),
             Self::Bytes(bytes) => write!(f, "Bytes({} B)", bytes.len()),
             Self::Closed => f.write_str("Closed"),
+            Self::Disconnected => f.write_str("Disconnected"),
         }
     }
 }
@@ -100,8 +103,8 @@ pub struct CoverText {
 /// What the client has been sent completely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Painted {
-    /// The whole screen is black (the text follows). Also reported for the first black frame
-    /// of the connection.
+    /// The whole screen is black (the text follows). Reported each time the screen turns black,
+    /// the first black frame of the connection included, and not when only the text changes.
     Covered,
     /// The whole desktop was sent after an uncover. Not reported if a cover came first.
     Visible,

@@ -8,12 +8,12 @@
 use std::path::{Path, PathBuf};
 
 use sudare_protocol::evidence::event::{LogStart, RecorderStart};
-use sudare_protocol::evidence::{BlobRef, Event, Id, Label, Media};
+use sudare_protocol::evidence::{BlobRef, Event, Id, Label, Media, Stamp};
 use sudare_protocol::seal::Sealed;
 use sudare_protocol::tlog::{SignedCheckpoint, VerifierKey};
 
-use super::stamp;
 use super::writer::{Draft, LogKeys, LogWriter};
+use crate::clock;
 use crate::store::{BlobStore, OsDisk, StoreError};
 
 /// What a recorder needs to know.
@@ -44,8 +44,7 @@ impl Recorder {
     pub fn open(settings: Settings) -> Result<Self, StoreError> {
         let Settings { dir, keys, host_record, boot_id } = settings;
         let verifier = keys.verifier().map_err(StoreError::Checkpoint)?;
-        let mut nonce = [0; 16];
-        getrandom::fill(&mut nonce).map_err(|e| {
+        let nonce = clock::random().map_err(|e| {
             StoreError::io(Path::new("/dev/urandom"), "read", std::io::Error::other(e.to_string()))
         })?;
         let (mut writer, torn_bytes) = LogWriter::open(OsDisk, &dir, keys, nonce)?;
@@ -55,7 +54,7 @@ impl Recorder {
         } else {
             Event::RecorderStart(RecorderStart { torn_bytes })
         };
-        writer.append(Draft::of(first), stamp::now(boot_id))?;
+        writer.append(Draft::of(first), now(boot_id))?;
         writer.checkpoint()?;
         Ok(Self { blobs: BlobStore::new(&dir), writer, boot_id, dir, verifier })
     }
@@ -73,7 +72,14 @@ impl Recorder {
 
     /// Appends an entry, stamped with the clocks of this moment; returns its leaf index.
     pub fn append(&mut self, draft: Draft) -> Result<u64, StoreError> {
-        self.writer.append(draft, stamp::now(self.boot_id))
+        self.writer.append(draft, now(self.boot_id))
+    }
+
+    /// Appends several entries in one durable step; returns the index of the last.
+    pub fn append_all(&mut self, drafts: Vec<Draft>) -> Result<u64, StoreError> {
+        let first = self.writer.size();
+        let last = self.writer.append_all(drafts, now(self.boot_id))?;
+        Ok(last.unwrap_or(first))
     }
 
     /// Makes everything so far verifiable by others; the note of the result is the receipt.
@@ -102,6 +108,11 @@ impl Recorder {
         key: sudare_protocol::SigningKey,
         host_record: Vec<u8>,
     ) -> Result<u64, StoreError> {
-        self.writer.change_host_key(key, host_record, stamp::now(self.boot_id))
+        self.writer.change_host_key(key, host_record, now(self.boot_id))
     }
+}
+
+/// The clocks at this moment.
+fn now(boot_id: Id) -> Stamp {
+    Stamp { wall_ms: clock::wall_ms(), boot_ms: clock::boot_ms(), boot_id }
 }

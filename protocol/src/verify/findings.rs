@@ -40,8 +40,8 @@ kinds! {
     SessionHandshake "session-handshake" true "A session's handshake is not signed as it should be.";
     SessionUnknown "session-unknown" true "A client message belongs to a session that never began.";
     MessageSignature "message-signature" true "A client message is not signed by the device under this session's transcript.";
-    MessageOrder "message-order" true "A client message is older than the one before it.";
-    ManifestIncomplete "manifest-incomplete" true "A completed incident lacks a picture that was announced or stored.";
+    MessageRepeated "message-repeated" true "A client message stands in the log twice.";
+    ManifestIncomplete "manifest-incomplete" true "A completed incident lacks a picture that the client announced.";
     BlobMissing "blob-missing" true "A sealed picture is missing.";
     BlobHeaderMissing "blob-header-missing" true "The age header of a sealed picture is missing.";
     BlobDiffers "blob-differs" true "A sealed picture is not the one that the log vouches for.";
@@ -51,6 +51,7 @@ kinds! {
     ClockSetBack "clock-set-back" false "The host's calendar clock was set back.";
     IncidentUnopened "incident-unopened" false "An incident was completed that was never opened.";
     IncidentIncomplete "incident-incomplete" false "An incident was opened and never completed.";
+    PictureUnlisted "picture-unlisted" false "A stored picture is not in the list that completes its incident; it was verified all the same.";
     BeyondCheckpoint "beyond-checkpoint" false "The store holds entries that the checkpoint does not cover.";
 }
 

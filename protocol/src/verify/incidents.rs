@@ -1,4 +1,4 @@
-//! Incidents: what was announced and stored must be in the entry that completes it.
+//! Incidents: what was announced must be in the entry that completes it, or be declared missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -123,7 +123,7 @@ impl Incidents {
         let lost = incident.stored.iter().filter(|picture| !listed.contains(picture)).count();
         if lost > 0 {
             let detail = format!("{lost} stored pictures are not in its list");
-            findings.add(FindingKind::ManifestIncomplete, Some(index), detail);
+            findings.add(FindingKind::PictureUnlisted, Some(index), detail);
         }
         let absent = incident.announced.iter().filter(|picture| !listed.contains(picture)).count();
         if absent > missing {
@@ -131,5 +131,102 @@ impl Incidents {
                 format!("{absent} announced pictures are not in its list, {missing} are declared missing");
             findings.add(FindingKind::ManifestIncomplete, Some(index), detail);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::VERSION;
+    use crate::evidence::event::{IncidentComplete, IncidentOpen, PicturesStored};
+    use crate::message::{Moment, Piece};
+    use crate::reason::Reason;
+
+    const INCIDENT: Id = [1; 16];
+
+    fn blob(n: u8) -> BlobRef {
+        BlobRef { blob_id: [n; 16], label: 1, media: 0, sha256: [n; 32], size: 1, commitment: [n; 32] }
+    }
+
+    fn manifest(numbers: &[u8]) -> Manifest {
+        let piece = |n: &u8| Piece {
+            blob_id: [*n; 16],
+            moment: Moment::At,
+            size: 1,
+            sha256: [*n; 32],
+            commitment: [*n; 32],
+            chunks: vec![],
+            boot_ms: 0,
+            media: 0,
+        };
+        Manifest {
+            incident_id: INCIDENT,
+            reason: Reason::Stranger,
+            pieces: numbers.iter().map(piece).collect(),
+            policy_digest: [0; 32],
+            decided_boot_ms: 0,
+            wall_ms: 0,
+            cosine_milli: None,
+        }
+    }
+
+    fn opened() -> (Event, Vec<BlobRef>, Option<Manifest>) {
+        (Event::IncidentOpen(IncidentOpen { boot_ms: 0 }), vec![], None)
+    }
+
+    fn stored(n: u8) -> (Event, Vec<BlobRef>, Option<Manifest>) {
+        (Event::PicturesStored(PicturesStored {}), vec![blob(n)], None)
+    }
+
+    /// Completed with these pictures, right after a manifest of those.
+    fn completed(listed: &[u8], missing: u16, announced: &[u8]) -> (Event, Vec<BlobRef>, Option<Manifest>) {
+        let event = Event::IncidentComplete(IncidentComplete { missing });
+        let manifest = (!announced.is_empty()).then(|| manifest(announced));
+        (event, listed.iter().map(|n| blob(*n)).collect(), manifest)
+    }
+
+    fn check(steps: Vec<(Event, Vec<BlobRef>, Option<Manifest>)>) -> Vec<&'static str> {
+        let (mut incidents, mut findings) = (Incidents::default(), Findings::default());
+        for ((event, blobs, manifest), seq) in steps.into_iter().zip(0..) {
+            let (kind, body) = event.encode();
+            let (session_id, incident_id, reason) = (None, Some(INCIDENT), None);
+            let (version, wall_ms, boot_ms, boot_id) = (VERSION, 0, 0, [0; 16]);
+            let entry = Entry {
+                version,
+                seq,
+                wall_ms,
+                boot_ms,
+                boot_id,
+                session_id,
+                incident_id,
+                kind,
+                reason,
+                blobs,
+                body,
+            };
+            incidents.check(seq, &entry, &event, manifest, &mut findings);
+        }
+        incidents.finish(&mut findings);
+        findings.list().iter().map(|finding| finding.kind.as_str()).collect()
+    }
+
+    #[test]
+    fn a_whole_incident_is_accepted() {
+        assert!(check(vec![opened(), stored(5), completed(&[5, 1, 2], 0, &[1, 2])]).is_empty());
+    }
+
+    #[test]
+    fn an_announced_picture_must_come_or_be_declared_missing() {
+        assert_eq!(check(vec![opened(), completed(&[1], 0, &[1, 2])]), ["manifest-incomplete"]);
+        assert!(check(vec![opened(), completed(&[1], 1, &[1, 2])]).is_empty());
+        // Completed without it first, and again when the client came back with it.
+        assert!(check(vec![opened(), completed(&[], 1, &[]), completed(&[1], 0, &[1])]).is_empty());
+    }
+
+    #[test]
+    fn what_only_looks_odd_is_remarked() {
+        assert_eq!(check(vec![opened()]), ["incident-incomplete"]);
+        assert_eq!(check(vec![completed(&[], 0, &[])]), ["incident-unopened"]);
+        assert_eq!(check(vec![opened(), stored(5), completed(&[1], 0, &[1])]), ["picture-unlisted"]);
     }
 }

@@ -1,6 +1,6 @@
 //! Handshakes and client messages: each message is checked under its session's transcript.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
@@ -22,7 +22,9 @@ pub(super) struct Sessions {
 struct Session {
     device: VerifyingKey,
     transcript: [u8; 32],
-    last_sequence: u64,
+    /// Of the messages in the log. They need not come in order: a manifest is logged when its
+    /// pictures are there, after messages that were sent later.
+    sequences: BTreeSet<u64>,
 }
 
 impl Sessions {
@@ -86,7 +88,7 @@ fn begin(
         return Err("OPEN confirms another boot or another policy than HELLO has".to_owned());
     }
     let transcript = transcript(&start.hello, &start.open);
-    Ok((hello.session_id, Session { device, transcript, last_sequence: 0 }))
+    Ok((hello.session_id, Session { device, transcript, sequences: BTreeSet::new() }))
 }
 
 fn read<'b, T: minicbor::Decode<'b, ()> + message::Bounded>(payload: &'b [u8], expected: u8) -> Option<T> {
@@ -100,15 +102,138 @@ impl Session {
             .map_err(|e| (FindingKind::MessageSignature, e.to_string()))?;
         let (kind, sequence, _) = message::split(payload)
             .map_err(|_| (FindingKind::MessageSignature, "it is signed but no message".to_owned()))?;
-        if sequence <= self.last_sequence {
-            let detail = format!("number {sequence} after {}", self.last_sequence);
-            return Err((FindingKind::MessageOrder, detail));
+        if !self.sequences.insert(sequence) {
+            return Err((FindingKind::MessageRepeated, format!("number {sequence} of its session")));
         }
-        self.last_sequence = sequence;
         if kind != kind::MANIFEST {
             return Ok(None);
         }
         let manifest = read(payload, kind::MANIFEST);
         manifest.map(Some).ok_or((FindingKind::MessageSignature, "its manifest cannot be read".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::VERSION;
+    use crate::evidence::event::{ClientMessage, SessionEnd};
+    use crate::message::{CertificateCheck, Unlock};
+    use crate::tlog::note::SigningKey;
+
+    const SESSION: Id = [6; 16];
+
+    fn key(n: u8) -> SigningKey {
+        SigningKey::from_bytes(&[n; 32])
+    }
+
+    fn hello() -> Hello {
+        Hello {
+            versions: vec![1],
+            host_nonce: [1; 32],
+            session_id: SESSION,
+            boot_id: [2; 16],
+            host_record: vec![],
+            policy: b"policy".to_vec(),
+            tls_cert_sha256: [0; 32],
+            wall_ms: 0,
+            credits: 1,
+        }
+    }
+
+    fn open() -> Open {
+        Open {
+            version: 1,
+            client_nonce: [3; 32],
+            device_id: [4; 16],
+            session_id: SESSION,
+            boot_id: [2; 16],
+            policy_digest: Sha256::digest(b"policy").into(),
+            template_key: [5; 32],
+            certificate: CertificateCheck::Same,
+            software: "test".into(),
+            models: vec![],
+            wall_ms: 0,
+            key_assurance: None,
+        }
+    }
+
+    fn start(hello: &Hello, open: &Open) -> SessionStart {
+        let sign = |key: &SigningKey, context: &[u8], payload: Vec<u8>| cose::sign1(key, context, &payload);
+        SessionStart {
+            hello: sign(&key(2), HELLO_CONTEXT, message::encode(kind::HELLO, 0, hello)),
+            open: sign(&key(3), OPEN_CONTEXT, message::encode(kind::OPEN, 0, open)),
+            device_key: key(3).verifying_key().to_bytes(),
+            device_record_sha256: [0; 32],
+            subject_id: None,
+        }
+    }
+
+    /// Names of the findings about these events of one session.
+    fn check(events: Vec<Event>) -> Vec<&'static str> {
+        let (mut sessions, mut findings) = (Sessions::default(), Findings::default());
+        for (event, seq) in events.into_iter().zip(0..) {
+            let (kind, body) = event.encode();
+            let (session_id, incident_id, reason, blobs) = (Some(SESSION), None, None, vec![]);
+            let (version, wall_ms, boot_ms, boot_id) = (VERSION, 0, 0, [0; 16]);
+            let entry = Entry {
+                version,
+                seq,
+                wall_ms,
+                boot_ms,
+                boot_id,
+                session_id,
+                incident_id,
+                kind,
+                reason,
+                blobs,
+                body,
+            };
+            sessions.check(seq, &entry, &event, Some(&key(2).verifying_key()), &mut findings);
+        }
+        findings.list().iter().map(|finding| finding.kind.as_str()).collect()
+    }
+
+    fn message(device: u8, start: &SessionStart, sequence: u64) -> Event {
+        let payload = message::encode(kind::UNLOCK, sequence, &Unlock { boot_ms: 1 });
+        let message = cose::sign1(&key(device), &transcript(&start.hello, &start.open), &payload);
+        Event::ClientMessage(ClientMessage { message })
+    }
+
+    #[test]
+    fn messages_of_a_sound_session_are_accepted_in_any_order_but_once() {
+        let start = start(&hello(), &open());
+        let begin = Event::SessionStart(start.clone());
+        let (first, second) = (message(3, &start, 1), message(3, &start, 2));
+        assert!(check(vec![begin.clone(), second.clone(), first.clone()]).is_empty());
+        assert_eq!(check(vec![begin, first.clone(), first]), ["message-repeated"]);
+    }
+
+    #[test]
+    fn messages_of_another_device_session_or_none_are_refused() {
+        let ours = start(&hello(), &open());
+        let begin = Event::SessionStart(ours.clone());
+        assert_eq!(check(vec![begin.clone(), message(4, &ours, 1)]), ["message-signature"]);
+        let other = start(&Hello { host_nonce: [9; 32], ..hello() }, &open());
+        assert_eq!(check(vec![begin.clone(), message(3, &other, 1)]), ["message-signature"]);
+        assert_eq!(check(vec![message(3, &ours, 1)]), ["session-unknown"]);
+        let end = Event::SessionEnd(SessionEnd { boot_ms: 1 });
+        assert_eq!(check(vec![begin, end, message(3, &ours, 1)]), ["session-unknown"]);
+    }
+
+    #[test]
+    fn a_handshake_that_does_not_fit_together_is_refused() {
+        let refused = |start: SessionStart| check(vec![Event::SessionStart(start)]) == ["session-handshake"];
+        assert!(!refused(start(&hello(), &open())));
+        assert!(refused(start(&Hello { session_id: [7; 16], ..hello() }, &open())));
+        assert!(refused(start(&Hello { policy: b"other".to_vec(), ..hello() }, &open())));
+        assert!(refused(start(&hello(), &Open { boot_id: [8; 16], ..open() })));
+        assert!(refused(SessionStart {
+            device_key: key(4).verifying_key().to_bytes(),
+            ..start(&hello(), &open())
+        }));
+        let mut foreign = start(&hello(), &open());
+        foreign.hello = cose::sign1(&key(9), HELLO_CONTEXT, &message::encode(kind::HELLO, 0, &hello()));
+        assert!(refused(foreign));
     }
 }

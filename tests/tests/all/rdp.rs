@@ -1,6 +1,8 @@
 //! The embedded host and the headless client over real TLS on the loopback, with a toy in the
 //! place of the deciding part: it obeys one-byte commands from the client and reports back.
 
+mod slow;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -73,6 +75,7 @@ impl SessionDriver for Toy {
         let bytes = match event {
             LinkEvent::Opened => return self.note("opened"),
             LinkEvent::Closed => return self.note("closed"),
+            LinkEvent::Disconnected => return self.note("gone"),
             LinkEvent::Bytes(bytes) => bytes,
         };
         match bytes.first() {
@@ -157,8 +160,12 @@ impl Seat {
     /// A client whose channel is open.
     fn ready(host: &Host) -> Self {
         let mut seat = Self::connect(host.handle.local_addr().port());
-        seat.wait("the channel", |event, _| matches!(event, RdpEvent::ChannelOpened));
+        seat.wait_opened();
         seat
+    }
+
+    fn wait_opened(&mut self) {
+        self.wait("the channel", |event, _| matches!(event, RdpEvent::ChannelOpened));
     }
 
     fn next(&mut self) -> RdpEvent {
@@ -220,7 +227,7 @@ fn starts_black_shows_the_desktop_and_turns_black_again() {
     assert_eq!((first.kind, first.updates), (ScreenKind::Black, 1));
     assert_eq!(host.toys.0.lock().unwrap().users, [Some("hanako".to_owned())]);
 
-    seat.wait("the channel", |event, _| matches!(event, RdpEvent::ChannelOpened));
+    seat.wait_opened();
     seat.tell(UNCOVER);
     seat.wait_message(IS_VISIBLE);
     seat.wait_screen(ScreenKind::Desktop);
@@ -305,7 +312,7 @@ fn a_client_that_leaves_or_is_sent_away() {
     let seat = Seat::ready(&host);
     drop(seat);
     let start = Instant::now();
-    while !host.toys.log().contains(&"closed") {
+    while !host.toys.log().contains(&"gone") {
         assert!(start.elapsed() < PATIENCE, "the host noticed nothing");
         std::thread::sleep(Duration::from_millis(10));
     }

@@ -10,20 +10,18 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironrdp_core::{decode, encode_vec};
-use ironrdp_pdu::mcs::{DisconnectProviderUltimatum, DisconnectReason, McsMessage, SendDataRequest};
-use ironrdp_pdu::rdp::headers::{ShareControlHeader, ShareControlPdu, ShareDataPdu};
+use ironrdp_core::encode_vec;
+use ironrdp_pdu::mcs::{DisconnectProviderUltimatum, DisconnectReason, McsMessage};
 use ironrdp_pdu::x224::X224;
-use ironrdp_svc::{SvcMessage, server_encode_svc_messages};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::gate::{Block, Gate};
 use super::handshake::Accepted;
+use super::link::LinkError;
 use super::outbox::Outbox;
-use super::processor::{self, Drdynvc, DvcEvent, MAX_MESSAGE_BYTES};
-use crate::channel::{Action, LinkEvent, SessionDriver};
+use crate::channel::{Action, CoverText, LinkEvent, Painted, Picture, SessionDriver};
 use crate::cover::fonts::Fonts;
 use crate::desktop::Desktop;
 
@@ -35,8 +33,6 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// A client that closes the channel is asked to open it again, at most so often.
 const REOPEN_AFTER: Duration = Duration::from_secs(1);
 const MAX_REOPENS: u32 = 100;
-/// Channel PDUs are grouped into blocks of about this size, so that a cover can pass between.
-const MESSAGE_BLOCK_BYTES: usize = 8 * 1024;
 /// More actions in one batch mean that the deciding part runs in a circle.
 const MAX_SNAPSHOTS: usize = 16;
 
@@ -51,8 +47,8 @@ pub(super) enum Ended {
         "the client stopped reading. Its screen may be out of date, so the connection was cut; reconnect."
     )]
     Stalled,
-    #[error("the client sent a damaged {what}: {detail}. This is a fault of the client; update it.")]
-    Malformed { what: &'static str, detail: String },
+    #[error(transparent)]
+    Link(#[from] LinkError),
     #[error("{0}")]
     Advised(String),
     #[error("the host is stopping.")]
@@ -75,12 +71,11 @@ pub(super) async fn run(
     };
     let now = Instant::now();
     let mut session = Session {
-        link: accepted,
+        accepted,
         driver,
         gate,
         desktop: Desktop::new(size.0, size.1, fonts),
         outbox: Outbox::default(),
-        channel_id: None,
         snapshots: VecDeque::new(),
         advice: None,
         started: now,
@@ -96,15 +91,13 @@ pub(super) async fn run(
 }
 
 struct Session {
-    link: Accepted,
+    accepted: Accepted,
     driver: Box<dyn SessionDriver>,
     gate: Gate,
     desktop: Desktop,
     outbox: Outbox,
-    /// The dynamic channel while it is open.
-    channel_id: Option<u32>,
     /// Pictures taken but not yet handed over; a cover is written first.
-    snapshots: VecDeque<(u64, crate::channel::Picture)>,
+    snapshots: VecDeque<(u64, Picture)>,
     /// Set when the deciding part wants to end the connection.
     advice: Option<String>,
     started: Instant,
@@ -117,14 +110,8 @@ struct Session {
 impl Session {
     /// Queues the opening of the virtual channels. The black frame still goes out first.
     fn start(&mut self) -> Result<(), Ended> {
-        let mut opening = Vec::new();
-        for (_, channel, id) in self.link.channels.iter_mut() {
-            if let Some(id) = id {
-                let messages = channel.start().map_err(|error| Ended::Internal(error.to_string()))?;
-                opening.push((messages, id));
-            }
-        }
-        opening.into_iter().try_for_each(|(messages, id)| self.queue(messages, id))
+        let blocks = self.accepted.link.start()?;
+        self.queue(blocks)
     }
 
     async fn serve(&mut self, mut stop: watch::Receiver<bool>) -> Ended {
@@ -137,11 +124,11 @@ impl Session {
             // Chosen at random among the ready ones, so that neither a client that floods nor a
             // busy desktop can starve the other.
             let done = tokio::select! {
-                block = self.outbox.write(&mut self.link.writer) => match block {
+                block = self.outbox.write(&mut self.accepted.writer) => match block {
                     Ok(block) => self.on_written(&block),
                     Err(error) => Err(Ended::Broken(error)),
                 },
-                pdu = self.link.reader.read_pdu() => match pdu {
+                pdu = self.accepted.reader.read_pdu() => match pdu {
                     Ok((ironrdp_pdu::Action::X224, bytes)) => self.on_pdu(&bytes),
                     // Keyboard and mouse; the synthetic desktop takes no input.
                     Ok((ironrdp_pdu::Action::FastPath, _)) => Ok(()),
@@ -179,7 +166,7 @@ impl Session {
 
     fn on_written(&mut self, block: &Block) -> Result<(), Ended> {
         let Some(painted) = block.then else { return Ok(()) };
-        if painted == crate::channel::Painted::Covered && !self.gate.is_black_due() {
+        if painted == Painted::Covered && !self.gate.is_black_due() {
             self.cover_since = None;
         }
         self.drive(|driver, actions| driver.on_painted(painted, actions))
@@ -194,78 +181,30 @@ impl Session {
         let changed = self.desktop.advance(now.duration_since(self.started));
         self.gate.damage(&changed);
         if self.reopen_at.is_some_and(|at| now >= at) {
-            self.reopen()?;
+            self.reopen_at = None;
+            self.reopens += 1;
+            let blocks = self.accepted.link.reopen()?;
+            self.queue(blocks)?;
         }
         self.drive(|driver, actions| driver.on_tick(actions))
     }
 
     fn on_pdu(&mut self, bytes: &[u8]) -> Result<(), Ended> {
-        let damaged = |detail| Ended::Malformed { what: "PDU", detail };
-        match decode::<X224<McsMessage<'_>>>(bytes).map_err(|error| damaged(error.to_string()))?.0 {
-            McsMessage::SendDataRequest(data) if data.channel_id == self.link.io_channel_id => {
-                self.on_share_data(&data);
-                Ok(())
-            }
-            McsMessage::SendDataRequest(data) => self.on_channel_data(&data),
-            McsMessage::DisconnectProviderUltimatum(_) => Err(Ended::ClientLeft),
-            _ => Ok(()),
+        let incoming = self.accepted.link.receive(bytes)?;
+        if incoming.left {
+            return Err(Ended::ClientLeft);
         }
-    }
-
-    /// Of the many PDUs a client may send here, only the wish for a full picture matters.
-    fn on_share_data(&mut self, data: &SendDataRequest<'_>) {
-        if let Ok(header) = decode::<ShareControlHeader>(&data.user_data)
-            && let ShareControlPdu::Data(header) = header.share_control_pdu
-            && let ShareDataPdu::RefreshRectangle(_) = header.share_data_pdu
-        {
+        if incoming.refresh {
             self.gate.refresh();
         }
-    }
-
-    fn on_channel_data(&mut self, data: &SendDataRequest<'_>) -> Result<(), Ended> {
-        let damaged = |detail| Ended::Malformed { what: "channel message", detail };
-        let Some(channel) = self.link.channels.get_by_channel_id_mut(data.channel_id) else { return Ok(()) };
-        // The total length leads every chunk (MS-RDPBCGR 2.2.6.1.1); `ironrdp-svc` sets no limit.
-        let announced = data.user_data.first_chunk().map_or(0, |length| u32::from_le_bytes(*length));
-        if announced > MAX_MESSAGE_BYTES {
-            return Err(damaged(format!("{announced} bytes announced")));
-        }
-        let replies = channel.process(&data.user_data).map_err(|error| damaged(error.to_string()))?;
-        self.queue(replies, data.channel_id)?;
-        while let Ok(event) = self.link.events.try_recv() {
-            self.on_channel_event(event)?;
+        self.queue(incoming.replies)?;
+        for event in incoming.events {
+            if matches!(event, LinkEvent::Closed) && self.reopens < MAX_REOPENS {
+                self.reopen_at = Some(Instant::now() + REOPEN_AFTER);
+            }
+            self.drive(|driver, actions| driver.on_link(event, actions))?;
         }
         Ok(())
-    }
-
-    fn on_channel_event(&mut self, event: DvcEvent) -> Result<(), Ended> {
-        let event = match event {
-            DvcEvent::Opened(id) => {
-                self.channel_id = Some(id);
-                LinkEvent::Opened
-            }
-            DvcEvent::Message(bytes) => LinkEvent::Bytes(bytes),
-            DvcEvent::Closed(id) if self.channel_id == Some(id) => {
-                self.channel_id = None;
-                self.reopen_at = (self.reopens < MAX_REOPENS).then(|| Instant::now() + REOPEN_AFTER);
-                LinkEvent::Closed
-            }
-            DvcEvent::Closed(_) => return Ok(()),
-        };
-        self.drive(|driver, actions| driver.on_link(event, actions))
-    }
-
-    fn reopen(&mut self) -> Result<(), Ended> {
-        self.reopen_at = None;
-        self.reopens += 1;
-        let Some(id) = self.link.channels.get_channel_id_by_type::<Drdynvc>() else { return Ok(()) };
-        let drdynvc = self.link.channels.get_by_channel_id_mut(id);
-        let Some(drdynvc) = drdynvc.and_then(|channel| channel.channel_processor_downcast_mut::<Drdynvc>())
-        else {
-            return Ok(());
-        };
-        let request = drdynvc.reopen().map_err(|error| Ended::Internal(error.to_string()))?;
-        self.queue(vec![request], id)
     }
 
     fn drive(&mut self, call: impl FnOnce(&mut dyn SessionDriver, &mut Vec<Action>)) -> Result<(), Ended> {
@@ -276,7 +215,10 @@ impl Session {
 
     fn carry_out(&mut self, action: Action) -> Result<(), Ended> {
         match action {
-            Action::Send(message) => self.send(message)?,
+            Action::Send(message) => {
+                let blocks = self.accepted.link.encode(message)?;
+                self.queue(blocks)?;
+            }
             Action::Cover(text) => {
                 self.gate.cover(text);
                 if self.gate.is_black_due() {
@@ -299,37 +241,14 @@ impl Session {
         Ok(())
     }
 
-    fn send(&mut self, message: Vec<u8>) -> Result<(), Ended> {
-        let static_id = self.link.channels.get_channel_id_by_type::<Drdynvc>();
-        let (Some(channel_id), Some(static_id)) = (self.channel_id, static_id) else {
-            tracing::warn!(bytes = message.len(), "a message was dropped, because the channel is closed");
-            return Ok(());
-        };
-        let parts =
-            processor::encode(channel_id, message).map_err(|error| Ended::Internal(error.to_string()))?;
-        self.queue(parts, static_id)
-    }
-
-    fn queue(&mut self, messages: Vec<SvcMessage>, static_id: u16) -> Result<(), Ended> {
-        let mut block = Vec::new();
-        let mut accepted = true;
-        for message in messages {
-            let bytes = server_encode_svc_messages(vec![message], static_id, self.link.user_channel_id)
-                .map_err(|error| Ended::Internal(error.to_string()))?;
-            block.extend_from_slice(&bytes);
-            if block.len() >= MESSAGE_BLOCK_BYTES {
-                accepted &= self.outbox.queue(std::mem::take(&mut block));
-            }
-        }
-        if !block.is_empty() {
-            accepted &= self.outbox.queue(block);
-        }
+    fn queue(&mut self, blocks: Vec<Vec<u8>>) -> Result<(), Ended> {
+        let accepted = blocks.into_iter().all(|block| self.outbox.queue(block));
         if accepted { Ok(()) } else { Err(Ended::Stalled) }
     }
 
-    /// Hands pictures to the deciding part, after a cover that waits was put on its way.
+    /// Hands pictures to the deciding part, but never while a cover is on its way.
     fn hand_over_snapshots(&mut self) -> Result<(), Ended> {
-        if self.gate.is_black_due() {
+        if self.cover_since.is_some() {
             return Ok(());
         }
         // Only those taken so far: an answer may ask for the next.
@@ -339,19 +258,29 @@ impl Session {
         Ok(())
     }
 
-    /// Tells the deciding part that the channel is gone, and closes the connection.
+    /// Closes the connection, black, and only then tells the deciding part.
     async fn finish(mut self, ended: Ended) -> Ended {
-        self.gate.cover(crate::channel::CoverText::default());
-        if self.channel_id.take().is_some() {
+        if matches!(ended, Ended::Link(_)) && self.accepted.link.is_open() {
             // The reason to end is known; what the deciding part wants of a dead link is not.
             self.drive(|driver, actions| driver.on_link(LinkEvent::Closed, actions)).ok();
         }
-        for (ticket, picture) in std::mem::take(&mut self.snapshots) {
-            self.driver.on_snapshot(ticket, picture, &mut Vec::new());
+        // Whatever it wanted: the last thing a client gets is black.
+        self.gate.cover(CoverText::default());
+        let polite = matches!(ended, Ended::Advised(_) | Ended::Stopped | Ended::Link(_));
+        let done = polite && matches!(timeout(FAREWELL_TIMEOUT, self.farewell()).await, Ok(Ok(())));
+        let Self { accepted, mut driver, desktop, snapshots, .. } = self;
+        close(accepted, !done);
+
+        let mut last = Vec::new();
+        for (ticket, picture) in snapshots {
+            driver.on_snapshot(ticket, picture, &mut last);
         }
-        let polite = matches!(ended, Ended::Advised(_) | Ended::Stopped | Ended::Malformed { .. });
-        if !polite || timeout(FAREWELL_TIMEOUT, self.farewell()).await.is_err() {
-            self.cut();
+        driver.on_link(LinkEvent::Disconnected, &mut last);
+        // Nothing can be sent or shown any more, but a picture can still be taken.
+        for action in last {
+            if let Action::Snapshot(ticket) = action {
+                driver.on_snapshot(ticket, desktop.picture(), &mut Vec::new());
+            }
         }
         ended
     }
@@ -365,22 +294,22 @@ impl Session {
                     None => break,
                 }
             }
-            self.outbox.write(&mut self.link.writer).await?;
+            self.outbox.write(&mut self.accepted.writer).await?;
         }
         let goodbye = DisconnectProviderUltimatum::from_reason(DisconnectReason::ProviderInitiated);
         let bytes =
             encode_vec(&X224(McsMessage::DisconnectProviderUltimatum(goodbye))).map_err(io::Error::other)?;
-        self.link.writer.write_all(&bytes).await?;
-        self.link.writer.shutdown().await
+        self.accepted.writer.write_all(&bytes).await?;
+        self.accepted.writer.shutdown().await
     }
+}
 
-    /// Ends the connection so that the system throws away what it has not sent: it may hold
-    /// pixels of the desktop.
-    fn cut(self) {
-        let (reader, _) = self.link.reader.into_inner();
-        let stream = reader.unsplit(self.link.writer);
-        if let Err(error) = stream.get_ref().0.set_zero_linger() {
-            tracing::debug!(%error, "the connection could not be cut hard");
-        }
+/// Closes the socket. `hard` makes the system throw away what it has not sent, because that may
+/// be pixels of the desktop.
+fn close(accepted: Accepted, hard: bool) {
+    let (reader, _) = accepted.reader.into_inner();
+    let stream = reader.unsplit(accepted.writer);
+    if hard && let Err(error) = stream.get_ref().0.set_zero_linger() {
+        tracing::debug!(%error, "the connection could not be cut hard");
     }
 }

@@ -1,0 +1,99 @@
+//! `sudare-host device`: which devices may speak, and who sits at them.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::Subcommand;
+use sudare_host_ext::registry::{Registry, parse_id};
+use sudare_host_ext::store::blobs::hex;
+use sudare_host_ext::{clock, files, state};
+use sudare_protocol::limits::{RECORD_MAX_BYTES, TEMPLATE_MAX_BYTES};
+use sudare_protocol::message::Id;
+use sudare_protocol::template::OperatorTemplate;
+
+use crate::{Settings, output};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Device {
+    /// Enrol a device whose record the security team signed
+    Add {
+        /// The signed record
+        record: PathBuf,
+        /// Operator files made by `sudare enroll` on that device
+        #[arg(long, value_name = "FILE")]
+        operator: Vec<PathBuf>,
+    },
+    /// Add operators to an enrolled device
+    Operator {
+        /// The device's id (32 hexadecimal digits)
+        id: String,
+        /// Operator files made by `sudare enroll` on that device
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Refuse a device from now on
+    Revoke {
+        /// The device's id (32 hexadecimal digits)
+        id: String,
+    },
+    /// List enrolled devices
+    List,
+}
+
+impl Device {
+    pub(crate) fn run(&self, settings: &Settings) -> anyhow::Result<()> {
+        let registry = state::registry(&settings.load(&[])?.state_dir)?;
+        match self {
+            Device::Add { record, operator } => {
+                let bytes = files::read_bounded(record, RECORD_MAX_BYTES)?.with_context(|| {
+                    format!("{} is missing. Give the record that was signed", record.display())
+                })?;
+                let id = registry.add(&bytes, clock::wall_ms())?;
+                add_operators(&registry, &id, operator)?;
+                output::line(&format!("Device {} is enrolled.", hex(&id)));
+            }
+            Device::Operator { id, files } => add_operators(&registry, &device_id(id)?, files)?,
+            Device::Revoke { id } => {
+                registry.revoke(&device_id(id)?)?;
+                output::line(&format!("Device {id} is revoked."));
+            }
+            Device::List => {
+                for id in registry.list()? {
+                    let line = match registry.device(&id) {
+                        Ok(Some(d)) => {
+                            let state = if d.revoked { "revoked" } else { "enrolled" };
+                            format!(
+                                "{}  {state}  {} operator(s)  {}",
+                                hex(&id),
+                                d.templates.len(),
+                                d.record.user
+                            )
+                        }
+                        Ok(None) => continue,
+                        Err(error) => format!("{}  cannot be used: {error}", hex(&id)),
+                    };
+                    output::line(&line);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn add_operators(registry: &Registry, id: &Id, files: &[PathBuf]) -> anyhow::Result<()> {
+    for path in files {
+        let bytes = files::read_bounded(path, TEMPLATE_MAX_BYTES)?
+            .with_context(|| format!("{} is missing. Make it with `sudare enroll`", path.display()))?;
+        let template = OperatorTemplate::from_bytes(&bytes).with_context(|| path.display().to_string())?;
+        let count = registry.add_operator(id, template)?;
+        output::line(&format!("Device {} has {count} operator(s).", hex(id)));
+    }
+    Ok(())
+}
+
+fn device_id(text: &str) -> anyhow::Result<Id> {
+    match parse_id(text) {
+        Some(id) => Ok(id),
+        None => bail!("{text:?} is not a device id. `sudare-host device list` shows them"),
+    }
+}

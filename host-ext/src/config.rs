@@ -1,0 +1,137 @@
+//! The host's settings: one table, three layers (file, environment, flags), nothing unknown.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use config::{Config, Environment, File, FileFormat};
+use serde::Deserialize;
+
+/// (name, default, sentence) of each setting, for documents and their test.
+pub const SETTINGS: &[(&str, &str, &str)] = &[
+    ("listen", "127.0.0.1:33890", "Address and port of the embedded RDP host; loopback unless told."),
+    ("width", "1280", "Width of the desktop in pixels: a multiple of 4, 200 to 8192."),
+    ("height", "720", "Height of the desktop in pixels: 200 to 8192."),
+    ("max_sessions", "16", "Connections at the same time, 1 to 1024."),
+    ("state_dir", "/var/lib/sudare", "Folder of keys, policy and registry; private to Sudare's user."),
+    ("evidence_dir", "<state_dir>/evidence", "Folder of the evidence store; private to Sudare's user."),
+    ("log_origin", "sudare/<host id>", "Name of this host's log in its checkpoints."),
+];
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error(
+        "the settings cannot be read: {0}. Correct the file or the SUDARE_HOST_… variable; docs/operating.md lists all settings"
+    )]
+    Read(#[from] config::ConfigError),
+    #[error("{name} = {value} is out of range. Choose {range}")]
+    Range { name: &'static str, value: String, range: &'static str },
+}
+
+/// What the host runs with.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostConfig {
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    #[serde(default = "default_width")]
+    pub width: u16,
+    #[serde(default = "default_height")]
+    pub height: u16,
+    #[serde(default = "default_sessions")]
+    pub max_sessions: usize,
+    #[serde(default = "default_state")]
+    pub state_dir: PathBuf,
+    pub evidence_dir: Option<PathBuf>,
+    pub log_origin: Option<String>,
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 33_890))
+}
+fn default_width() -> u16 {
+    1280
+}
+fn default_height() -> u16 {
+    720
+}
+fn default_sessions() -> usize {
+    16
+}
+fn default_state() -> PathBuf {
+    "/var/lib/sudare".into()
+}
+
+impl HostConfig {
+    /// Reads the file (if given), then `SUDARE_HOST_<SETTING>` variables, then `flags`; later ones win.
+    pub fn load(file: Option<&Path>, flags: &[(&str, String)]) -> Result<Self, ConfigError> {
+        let mut builder = Config::builder();
+        if let Some(path) = file {
+            builder = builder.add_source(File::from(path).format(FileFormat::Toml));
+        }
+        builder = builder
+            .add_source(Environment::with_prefix("SUDARE_HOST").prefix_separator("_").try_parsing(true));
+        for (name, value) in flags {
+            builder = builder.set_override(*name, value.clone())?;
+        }
+        let config: HostConfig = builder.build()?.try_deserialize()?;
+        config.check()?;
+        Ok(config)
+    }
+
+    pub fn evidence_dir(&self) -> PathBuf {
+        self.evidence_dir.clone().unwrap_or_else(|| self.state_dir.join("evidence"))
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let pixels = |name: &'static str, value: u16, step: u16| {
+            let fits = (200..=8192).contains(&value) && value.is_multiple_of(step);
+            let range = if step == 4 { "a multiple of 4 from 200 to 8192" } else { "200 to 8192" };
+            fits.then_some(()).ok_or(ConfigError::Range { name, value: value.to_string(), range })
+        };
+        pixels("width", self.width, 4)?;
+        pixels("height", self.height, 1)?;
+        if !(1..=1024).contains(&self.max_sessions) {
+            let value = self.max_sessions.to_string();
+            return Err(ConfigError::Range { name: "max_sessions", value, range: "1 to 1024" });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, flags: &[(&str, String)]) -> Result<HostConfig, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("host.toml");
+        std::fs::write(&path, text).unwrap();
+        HostConfig::load(Some(&path), flags)
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_rest_is_default() {
+        let config = load("width = 800\nheight = 600", &[("width", "1024".into())]).unwrap();
+        assert_eq!((config.width, config.height, config.max_sessions), (1024, 600, 16));
+        assert_eq!(config.evidence_dir(), Path::new("/var/lib/sudare/evidence"));
+    }
+
+    #[test]
+    fn unknown_keys_and_values_out_of_range_are_refused_by_name() {
+        let unknown = load("widht = 800", &[]).unwrap_err().to_string();
+        assert!(unknown.contains("widht"), "{unknown}");
+        let range = load("width = 801", &[]).unwrap_err().to_string();
+        assert!(range.contains("width = 801") && range.contains("multiple of 4"), "{range}");
+        assert!(load("max_sessions = 0", &[]).is_err());
+        assert!(load("listen = \"nowhere\"", &[]).is_err());
+    }
+
+    #[test]
+    fn the_table_names_every_setting() {
+        for (name, default, says) in SETTINGS {
+            assert!(!default.is_empty() && says.ends_with('.'), "{name}");
+            let known = load(&format!("{name} = \"?\""), &[]);
+            assert!(!known.is_err_and(|e| e.to_string().contains("unknown field")), "{name} is in no struct");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Small private files: keys, records, registry. Written whole or not at all, read with a bound.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    #[error(
+        "{path} could not be {action}: {source}. Check that it belongs to the user that Sudare runs as, and that the disk has space"
+    )]
+    Io { path: PathBuf, action: &'static str, source: io::Error },
+    #[error(
+        "{path} has more than {max_bytes} bytes and cannot be what it should. Restore it, or make it anew"
+    )]
+    TooLarge { path: PathBuf, max_bytes: usize },
+}
+
+impl FileError {
+    pub fn new(path: &Path, action: &'static str, source: io::Error) -> Self {
+        FileError::Io { path: path.to_owned(), action, source }
+    }
+}
+
+/// The file's bytes, or `None` if there is no such file.
+pub fn read_bounded(path: &Path, max_bytes: usize) -> Result<Option<Vec<u8>>, FileError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(FileError::new(path, "opened", e)),
+    };
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(limit).read_to_end(&mut bytes).map_err(|e| FileError::new(path, "read", e))?;
+    if bytes.len() > max_bytes {
+        return Err(FileError::TooLarge { path: path.to_owned(), max_bytes });
+    }
+    Ok(Some(bytes))
+}
+
+/// Replaces the file in one step; only its owner may read it. Missing folders are made, private too.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    make_private_dir(folder)?;
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let temporary = folder.join(name);
+    let write = || -> io::Result<()> {
+        // Left over from a crash: it was never the file.
+        if let Err(e) = fs::remove_file(&temporary)
+            && e.kind() != io::ErrorKind::NotFound
+        {
+            return Err(e);
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        File::open(folder)?.sync_all()
+    };
+    write().map_err(|e| FileError::new(path, "written", e))
+}
+
+pub fn make_private_dir(dir: &Path) -> Result<(), FileError> {
+    if dir.as_os_str().is_empty() || dir.is_dir() {
+        return Ok(());
+    }
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| FileError::new(dir, "made", e))
+}

@@ -1,0 +1,342 @@
+//! Carries events in and actions out between the transport, the channel's end and the guard.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use sudare_protocol::error::{Code, Fault, Refusal};
+use sudare_protocol::evidence::event::{Cover, Gap, SessionStart};
+use sudare_protocol::frame::Deframer;
+use sudare_protocol::host::{AwaitOpen, ClientNews, Fresh, Live, Setup};
+use sudare_protocol::limits::OPERATORS_MAX;
+use sudare_protocol::message::{Ack, Id, Shown, Status};
+use sudare_protocol::reason::Reason;
+
+use super::Shared;
+use super::evidence::{Job, What};
+use super::shots::{Due, Shots};
+use crate::channel::{Action, CoverText, LinkEvent, Painted, Picture, SessionDriver};
+use crate::clock;
+use crate::guard::{Action as Decided, Event, Guard};
+
+/// Where the channel's end is.
+enum End {
+    Closed,
+    AwaitOpen(Box<AwaitOpen>),
+    Live(Box<Live>),
+}
+
+pub(super) struct Session {
+    shared: Arc<Shared>,
+    user: Option<String>,
+    session_id: Id,
+    end: End,
+    deframer: Deframer,
+    guard: Guard,
+    shots: Shots,
+    /// A cover that was asked for and not yet confirmed, and since when.
+    covering_since_ms: Option<u64>,
+    /// The client's names of incidents that the host had already named.
+    aliases: BTreeMap<Id, Id>,
+    acks: (Sender<Ack>, Receiver<Ack>),
+    started: bool,
+}
+
+impl Session {
+    pub(super) fn new(shared: Arc<Shared>, user: Option<String>) -> Self {
+        Session {
+            shared,
+            user,
+            session_id: [0; 16],
+            end: End::Closed,
+            deframer: Deframer::default(),
+            guard: Guard::new(clock::boot_ms()),
+            shots: Shots::default(),
+            covering_since_ms: None,
+            aliases: BTreeMap::new(),
+            acks: channel(),
+            started: false,
+        }
+    }
+
+    fn keep(&self, incident_id: Option<Id>, what: What) {
+        if self.started {
+            self.shared.evidence.keep(Job { session_id: self.session_id, incident_id, what });
+        }
+    }
+
+    /// Feeds the guard and carries out what it decides.
+    fn decide(&mut self, event: Event, actions: &mut Vec<Action>) {
+        let now_ms = clock::boot_ms();
+        // Without randomness no incident can be named; an all-zero id still covers.
+        let fresh = clock::random().unwrap_or_default();
+        for decided in self.guard.handle(now_ms, event, fresh) {
+            self.carry_out(decided, now_ms, actions);
+        }
+        self.open_incident_if_ready();
+    }
+
+    fn carry_out(&mut self, decided: Decided, now_ms: u64, actions: &mut Vec<Action>) {
+        match decided {
+            Decided::Snapshot(shot) => actions.push(Action::Snapshot(self.shots.ask(shot))),
+            Decided::DropSuspect => self.shots.drop_suspect(),
+            Decided::Cover(reason) => {
+                self.covering_since_ms.get_or_insert(now_ms);
+                let lines = reason.cover_lines().iter().map(|line| (*line).to_owned()).collect();
+                actions.push(Action::Cover(CoverText { lines }));
+            }
+            Decided::Uncover => {
+                self.covering_since_ms = None;
+                actions.push(Action::Uncover);
+            }
+            Decided::Status { shown, reason, incident_id } => {
+                self.tell_status(Status { shown, reason, boot_ms: now_ms, incident_id }, actions);
+            }
+            Decided::OpenIncident { incident_id, reason } => {
+                self.shots.need(Due { incident_id, reason, boot_ms: now_ms });
+            }
+            Decided::Gap { ms } => {
+                let gap = Gap { from_boot_ms: now_ms.saturating_sub(ms), to_boot_ms: now_ms };
+                self.keep(None, What::Gap { reason: Reason::LinkLost, gap });
+            }
+            Decided::Disconnect => actions.push(Action::Disconnect {
+                advice: "The cover could not be confirmed in time. The client's network is stuck; it may connect again.".into(),
+            }),
+        }
+    }
+
+    /// The change is true now: tell the client, and record it.
+    fn tell_status(&mut self, status: Status, actions: &mut Vec<Action>) {
+        if let End::Live(live) = &mut self.end {
+            let sealed = live.status(status);
+            self.send(sealed.map(Some), actions);
+        }
+        match status.shown {
+            Shown::Covered => {
+                let effective_boot_ms = status.boot_ms;
+                let asked_boot_ms = self.covering_since_ms.take().unwrap_or(effective_boot_ms);
+                let cover = Cover { asked_boot_ms, effective_boot_ms, confirmed: true, cause_seq: None };
+                self.keep(status.incident_id, What::Cover { reason: status.reason, cover });
+            }
+            Shown::Visible => self.keep(None, What::Uncover { boot_ms: status.boot_ms }),
+        }
+    }
+
+    fn open_incident_if_ready(&mut self) {
+        if let Some((due, shots)) = self.shots.ready() {
+            let recipients = self.shared.recipients.clone();
+            let what = What::Incident { reason: due.reason, boot_ms: due.boot_ms, shots, recipients };
+            self.keep(Some(due.incident_id), what);
+        }
+    }
+
+    fn send(&mut self, message: Result<Option<Vec<u8>>, Refusal>, actions: &mut Vec<Action>) {
+        match message {
+            Ok(message) => actions.extend(message.map(Action::Send)),
+            Err(refusal) => tracing::error!(%refusal, "a message could not be made"),
+        }
+    }
+
+    /// The client opened the channel: greet it.
+    fn greet(&mut self, actions: &mut Vec<Action>) {
+        let (Ok(session_id), Ok(nonce)) = (clock::random(), clock::random()) else {
+            tracing::error!("no randomness from the system; the session stays covered");
+            return;
+        };
+        self.session_id = session_id;
+        let shared = &self.shared;
+        let setup = Setup {
+            host_key: shared.host_key.clone(),
+            host_record: shared.host_record.clone(),
+            policy: shared.policy.clone(),
+            session_id,
+            boot_id: shared.boot_id,
+            tls_cert_sha256: shared.tls_cert_sha256,
+            user: self.user.clone(),
+            wall_ms: clock::wall_ms(),
+        };
+        match AwaitOpen::new(setup, nonce, clock::boot_ms()) {
+            Ok((end, hello)) => {
+                (self.end, self.deframer) = (End::AwaitOpen(Box::new(end)), Deframer::default());
+                actions.push(Action::Send(hello));
+            }
+            Err(refusal) => tracing::error!(%refusal, "no session can be offered"),
+        }
+    }
+
+    fn frame(&mut self, frame: &[u8], actions: &mut Vec<Action>) -> Result<(), Refusal> {
+        match std::mem::replace(&mut self.end, End::Closed) {
+            End::Closed => Ok(()),
+            End::AwaitOpen(end) => self.opened(*end, frame, actions),
+            End::Live(mut live) => {
+                let news = live.handle(frame, clock::boot_ms());
+                let (lease_until_ms, credit) = (live.lease_until_ms(), live.credit());
+                self.end = End::Live(live);
+                self.send(credit, actions);
+                if let Some(news) = news? {
+                    self.news(news, lease_until_ms, actions);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn opened(&mut self, end: AwaitOpen, frame: &[u8], actions: &mut Vec<Action>) -> Result<(), Refusal> {
+        let no_randomness = |_| Refusal::new(Code::EvidenceStore, Fault::Us, "no randomness");
+        let mut template_secrets = [[0; 32]; OPERATORS_MAX];
+        for secret in &mut template_secrets {
+            *secret = clock::random().map_err(no_randomness)?;
+        }
+        let fresh = Fresh { nonce: clock::random().map_err(no_randomness)?, template_secrets };
+        let (live, ready, opened) = end.handle(frame, &self.shared.registry, &fresh, clock::boot_ms())?;
+        let numbers = live.numbers();
+        (self.end, self.started) = (End::Live(Box::new(live)), true);
+        actions.push(Action::Send(ready));
+        self.keep(
+            None,
+            What::SessionStart(SessionStart {
+                hello: opened.hello,
+                open: opened.open,
+                device_key: opened.device_key,
+                device_record_sha256: opened.device_record_sha256,
+                subject_id: None,
+            }),
+        );
+        self.decide(Event::LinkUp { numbers }, actions);
+        Ok(())
+    }
+
+    fn news(&mut self, news: ClientNews, lease_until_ms: u64, actions: &mut Vec<Action>) {
+        let event = match news {
+            ClientNews::Attested { attest, nonce_issued_ms } => {
+                Event::Attested { attest, nonce_issued_ms, lease_until_ms }
+            }
+            ClientNews::Suspect { suspect, message } => {
+                self.keep(None, What::ClientMessage(message));
+                Event::Suspect { active: suspect.active }
+            }
+            ClientNews::Lock { lock, message } => {
+                // Cover first, record afterwards; the record names the incident that it belongs to.
+                self.decide(Event::Lock(lock), actions);
+                let incident_id = self.guard.incident_id();
+                if let Some(id) = incident_id.filter(|id| *id != lock.incident_id) {
+                    self.aliases.insert(lock.incident_id, id);
+                }
+                self.keep(incident_id, What::ClientMessage(message));
+                return;
+            }
+            ClientNews::Unlock { message } => {
+                self.keep(None, What::ClientMessage(message));
+                Event::Unlock
+            }
+            ClientNews::Announced { .. } => return,
+            ClientNews::Evidence(complete) => {
+                let named = complete.manifest.incident_id;
+                let incident_id = self.aliases.get(&named).copied().unwrap_or(named);
+                self.keep(Some(incident_id), What::Pictures { complete, reply: self.acks.0.clone() });
+                return;
+            }
+            // In good order: covered, but nothing happened.
+            ClientNews::Bye => Event::LinkDown { reason: Reason::NoClient },
+        };
+        self.decide(event, actions);
+    }
+
+    /// The channel cannot be believed any more: cover, say why, stay covered.
+    fn refuse(&mut self, refusal: &Refusal, actions: &mut Vec<Action>) {
+        tracing::warn!(code = ?refusal.code, %refusal, "the client's channel is refused");
+        if let End::Live(live) = &mut self.end {
+            let error = live.refuse(refusal);
+            actions.extend(error.map(Action::Send));
+        }
+        self.end = End::Closed;
+        self.decide(Event::LinkDown { reason: Reason::BadMessage }, actions);
+    }
+
+    /// Records the end. What an incident still waited for is kept as it is.
+    fn finish(&mut self, reason: Reason) {
+        self.end = End::Closed;
+        if let Some((due, shots)) = self.shots.give() {
+            let recipients = self.shared.recipients.clone();
+            let what = What::Incident { reason: due.reason, boot_ms: due.boot_ms, shots, recipients };
+            self.keep(Some(due.incident_id), what);
+        }
+        self.keep(None, What::SessionEnd { reason, boot_ms: clock::boot_ms() });
+        self.started = false;
+    }
+}
+
+impl SessionDriver for Session {
+    fn on_link(&mut self, event: LinkEvent, actions: &mut Vec<Action>) {
+        match event {
+            LinkEvent::Opened => self.greet(actions),
+            LinkEvent::Closed => {
+                // The session goes on without its client: covered, and worth an incident.
+                let reason = if self.started { Reason::ClientGone } else { Reason::NoClient };
+                self.end = End::Closed;
+                self.decide(Event::LinkDown { reason }, actions);
+            }
+            // Closing the window is no incident: nothing can be seen any more.
+            LinkEvent::Disconnected => self.finish(Reason::ClientGone),
+            LinkEvent::Bytes(bytes) => {
+                self.deframer.push(&bytes);
+                loop {
+                    let result = match self.deframer.next_frame() {
+                        Ok(None) => return,
+                        Ok(Some(frame)) => self.frame(&frame, actions),
+                        Err(error) => Err(error.into()),
+                    };
+                    if let Err(refusal) = result {
+                        self.deframer = Deframer::default();
+                        return self.refuse(&refusal, actions);
+                    }
+                }
+            }
+        }
+    }
+
+    fn on_tick(&mut self, actions: &mut Vec<Action>) {
+        if self.shared.evidence_is_required() {
+            self.decide(Event::EvidenceKept(self.shared.evidence.health().is_kept()), actions);
+        }
+        self.decide(Event::Tick, actions);
+        while let Ok(ack) = self.acks.1.try_recv() {
+            if let End::Live(live) = &mut self.end {
+                let sealed = live.acknowledge(&ack);
+                self.send(sealed.map(Some), actions);
+            }
+        }
+        let now_ms = clock::boot_ms();
+        match (&mut self.end, clock::random()) {
+            (End::Live(live), Ok(nonce)) => {
+                let challenge = live.challenge(nonce, now_ms);
+                self.send(challenge, actions);
+            }
+            (End::AwaitOpen(end), _) if end.is_late(now_ms) => {
+                self.refuse(&Refusal::new(Code::Timeout, Fault::Surroundings, ""), actions);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_painted(&mut self, painted: Painted, actions: &mut Vec<Action>) {
+        let shown = match painted {
+            Painted::Covered => Shown::Covered,
+            Painted::Visible => Shown::Visible,
+        };
+        self.decide(Event::Painted(shown), actions);
+    }
+
+    fn on_snapshot(&mut self, ticket: u64, picture: Picture, _actions: &mut Vec<Action>) {
+        self.shots.taken(ticket, picture);
+        self.open_incident_if_ready();
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.started {
+            self.finish(Reason::ClientGone);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The host's folder of keys and records.
+//!
+//! ```text
+//! state_dir/            0700
+//!   host.key            signs HELLO, status and log entries        0600, made by `init`
+//!   log.key             signs checkpoints                          0600, made by `init`
+//!   storage.key         seals operator templates                   0600, made by `init`
+//!   rdp-tls.pem         certificate of the embedded RDP host       0600, made by `init`
+//!   organisation.pub    pinned at set-up
+//!   host.record         signed by the organisation
+//!   policy.record       signed by the organisation
+//!   devices/            see `registry`
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use sudare_protocol::keyfile::{self, KeyFileError};
+use sudare_protocol::limits::RECORD_MAX_BYTES;
+use sudare_protocol::records::{HostRecord, Policy, RecordError, Signed};
+use sudare_protocol::{SigningKey, VerifyingKey};
+use zeroize::Zeroizing;
+
+use crate::clock;
+use crate::files::{self, FileError};
+use crate::registry::Registry;
+use crate::tls::{TlsError, TlsIdentity};
+
+const KEY_MAX_BYTES: usize = 4096;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("{path}: {source}")]
+    Key { path: PathBuf, source: KeyFileError },
+    #[error("{path}: {source}")]
+    Record { path: PathBuf, source: RecordError },
+    #[error("{0} is missing. {1}")]
+    Missing(PathBuf, &'static str),
+    #[error(
+        "the host record names another key than host.key. Have the security team sign a record for `sudare-host key`"
+    )]
+    OtherHost,
+    #[error("{0} is there already. Keys are not replaced by accident: move it away if you mean to")]
+    Exists(PathBuf),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("this system gives no randomness, and no key can be made without it: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+/// Everything the host needs to serve, read once and checked.
+pub struct HostState {
+    pub host_key: SigningKey,
+    pub log_key: SigningKey,
+    pub host_record: Signed<HostRecord>,
+    pub policy: Signed<Policy>,
+    pub registry: Registry,
+    pub tls: TlsIdentity,
+}
+
+impl std::fmt::Debug for HostState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HostState")
+    }
+}
+
+/// Makes the keys that do not exist yet.
+pub fn init(dir: &Path) -> Result<(), StateError> {
+    files::make_private_dir(dir)?;
+    for name in ["host.key", "log.key"] {
+        let path = dir.join(name);
+        if !path.exists() {
+            files::write_private(
+                &path,
+                keyfile::secret_line(&SigningKey::from_bytes(&clock::random()?)).as_bytes(),
+            )?;
+        }
+    }
+    let storage = dir.join("storage.key");
+    if !storage.exists() {
+        files::write_private(&storage, &Zeroizing::new(clock::random::<32>()?)[..])?;
+    }
+    TlsIdentity::load_or_create(dir)?;
+    Ok(())
+}
+
+/// Makes a new key file, for the organisation; never over an old one.
+pub fn new_key(path: &Path) -> Result<VerifyingKey, StateError> {
+    if path.exists() {
+        return Err(StateError::Exists(path.to_owned()));
+    }
+    let key = SigningKey::from_bytes(&clock::random()?);
+    files::write_private(path, keyfile::secret_line(&key).as_bytes())?;
+    Ok(key.verifying_key())
+}
+
+pub fn read_secret(path: &Path, advice: &'static str) -> Result<SigningKey, StateError> {
+    let text = Zeroizing::new(read_text(path, advice)?);
+    keyfile::parse_secret(&text).map_err(|source| StateError::Key { path: path.to_owned(), source })
+}
+
+pub fn read_public(path: &Path, advice: &'static str) -> Result<VerifyingKey, StateError> {
+    keyfile::parse_public(&read_text(path, advice)?)
+        .map_err(|source| StateError::Key { path: path.to_owned(), source })
+}
+
+/// The registry alone, for commands that do not serve.
+pub fn registry(dir: &Path) -> Result<Registry, StateError> {
+    let organisation = read_public(&dir.join("organisation.pub"), PIN)?;
+    let path = dir.join("storage.key");
+    let bytes = Zeroizing::new(
+        files::read_bounded(&path, 32)?.ok_or_else(|| StateError::Missing(path.clone(), INIT))?,
+    );
+    let storage: [u8; 32] = bytes.as_slice().try_into().map_err(|_| StateError::Missing(path, INIT))?;
+    Ok(Registry::new(dir.join("devices"), organisation, Zeroizing::new(storage)))
+}
+
+const INIT: &str = "Run `sudare-host init`";
+const PIN: &str = "Get the organisation's public key from the security team and put it there";
+const SIGN_HOST: &str =
+    "Send the line of `sudare-host key` to the security team, and put the record they sign there";
+const SIGN_POLICY: &str = "Get the signed policy from the security team and put it there";
+
+impl HostState {
+    pub fn load(dir: &Path) -> Result<Self, StateError> {
+        let organisation = read_public(&dir.join("organisation.pub"), PIN)?;
+        let host_key = read_secret(&dir.join("host.key"), INIT)?;
+        let log_key = read_secret(&dir.join("log.key"), INIT)?;
+        let wall_ms = clock::wall_ms();
+        let host_record: Signed<HostRecord> =
+            record(&dir.join("host.record"), &organisation, wall_ms, SIGN_HOST)?;
+        if host_record.record().host_key != host_key.verifying_key().to_bytes() {
+            return Err(StateError::OtherHost);
+        }
+        let policy = record(&dir.join("policy.record"), &organisation, wall_ms, SIGN_POLICY)?;
+        let tls = TlsIdentity::load_or_create(dir)?;
+        Ok(HostState { host_key, log_key, host_record, policy, registry: registry(dir)?, tls })
+    }
+}
+
+fn record<R: sudare_protocol::records::Record>(
+    path: &Path,
+    organisation: &VerifyingKey,
+    wall_ms: u64,
+    advice: &'static str,
+) -> Result<Signed<R>, StateError> {
+    let bytes = files::read_bounded(path, RECORD_MAX_BYTES)?
+        .ok_or_else(|| StateError::Missing(path.to_owned(), advice))?;
+    Signed::verify(organisation, &bytes, wall_ms)
+        .map_err(|source| StateError::Record { path: path.to_owned(), source })
+}
+
+fn read_text(path: &Path, advice: &'static str) -> Result<String, StateError> {
+    let bytes = files::read_bounded(path, KEY_MAX_BYTES)?
+        .ok_or_else(|| StateError::Missing(path.to_owned(), advice))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

@@ -1,0 +1,76 @@
+//! Keys as one line of text, for files and for people who copy them.
+//!
+//! ```text
+//! SUDARE-ED25519-SECRET-1 <base64 of 32 bytes>      private, 0600
+//! sudare-ed25519 <base64 of 32 bytes>               public
+//! ```
+//! Lines that begin with `#` are comments.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::{SigningKey, VerifyingKey};
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use crate::message::Id;
+
+const SECRET: &str = "SUDARE-ED25519-SECRET-1";
+const PUBLIC: &str = "sudare-ed25519";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyFileError {
+    #[error("this is not a Sudare secret key (one line `{SECRET} …`). Give the file that Sudare wrote")]
+    Secret,
+    #[error("this is not a Sudare public key (one line `{PUBLIC} …`). Copy the whole line")]
+    Public,
+}
+
+pub fn secret_line(key: &SigningKey) -> Zeroizing<String> {
+    Zeroizing::new(format!("{SECRET} {}\n", STANDARD.encode(key.as_bytes())))
+}
+
+pub fn public_line(key: &VerifyingKey) -> String {
+    format!("{PUBLIC} {}\n", STANDARD.encode(key.as_bytes()))
+}
+
+pub fn parse_secret(text: &str) -> Result<SigningKey, KeyFileError> {
+    let bytes = Zeroizing::new(value(text, SECRET).ok_or(KeyFileError::Secret)?);
+    Ok(SigningKey::from_bytes(&bytes))
+}
+
+pub fn parse_public(text: &str) -> Result<VerifyingKey, KeyFileError> {
+    let bytes = value(text, PUBLIC).ok_or(KeyFileError::Public)?;
+    VerifyingKey::from_bytes(&bytes).map_err(|_| KeyFileError::Public)
+}
+
+/// A device is named by its key: the first 16 bytes of SHA-256("sudare device id" || public key).
+pub fn device_id(key: &VerifyingKey) -> Id {
+    let digest: [u8; 32] =
+        Sha256::new().chain_update(b"sudare device id").chain_update(key.as_bytes()).finalize().into();
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest[..16]);
+    id
+}
+
+fn value(text: &str, kind: &str) -> Option<[u8; 32]> {
+    let line = text.lines().map(str::trim).find(|l| !l.is_empty() && !l.starts_with('#'))?;
+    let encoded = line.strip_prefix(kind)?.strip_prefix(' ')?;
+    STANDARD.decode(encoded.trim()).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_survive_their_line_and_the_wrong_kind_is_refused() {
+        let key = SigningKey::from_bytes(&[5; 32]);
+        let secret = secret_line(&key);
+        let public = public_line(&key.verifying_key());
+        assert_eq!(parse_secret(&format!("# mine\n{}", *secret)).unwrap().to_bytes(), [5; 32]);
+        assert_eq!(parse_public(&public).unwrap(), key.verifying_key());
+        assert_eq!(parse_secret(&public).err(), Some(KeyFileError::Secret));
+        assert_eq!(parse_public(&secret).err(), Some(KeyFileError::Public));
+        assert_eq!(parse_public("sudare-ed25519 AAAA").err(), Some(KeyFileError::Public));
+    }
+}
