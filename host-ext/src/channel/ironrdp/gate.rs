@@ -36,7 +36,9 @@ pub(super) struct Gate {
     width: u16,
     height: u16,
     fonts: Arc<Fonts>,
+    /// Ready-made, because nothing may delay a cover: the PDU, and what it looks like.
     black: Vec<u8>,
+    black_picture: Picture,
     state: State,
 }
 
@@ -53,7 +55,9 @@ impl Gate {
     /// Starts covered; the black frame is encoded here, ahead of need.
     pub(super) fn new(width: u16, height: u16, fonts: Arc<Fonts>) -> Result<Self, EncodeError> {
         let black = black_frame(width, height)?;
-        Ok(Self { width, height, fonts, black, state: State::BlackDue { text: CoverText::default() } })
+        let black_picture = cover::black_picture(width, height);
+        let state = State::BlackDue { text: CoverText::default() };
+        Ok(Self { width, height, fonts, black, black_picture, state })
     }
 
     /// Covers. From here on no pixel of the desktop is encoded until [`Self::uncover`].
@@ -99,7 +103,7 @@ impl Gate {
     pub(super) fn next_black(&mut self) -> Option<Block> {
         let State::BlackDue { text } = &mut self.state else { return None };
         let text = Some(std::mem::take(text));
-        let shown = cover::black_picture(self.width, self.height);
+        let shown = self.black_picture.clone();
         let dirty = Tiles::none(self.width, self.height);
         self.state = State::Covered { text, shown, dirty };
         Some(Block { bytes: self.black.clone(), then: Some(Painted::Covered) })

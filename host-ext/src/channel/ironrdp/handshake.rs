@@ -3,15 +3,14 @@
 use ironrdp_acceptor::{Acceptor, DesktopSize, accept_finalize};
 use ironrdp_pdu::nego::SecurityProtocol;
 use ironrdp_pdu::rdp::capability_sets as caps;
-use ironrdp_svc::StaticChannelSet;
 use ironrdp_tokio::{TokioFramed, single_sequence_step};
-use std::sync::mpsc::Receiver;
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::processor::{self, DvcEvent};
+use super::link::Link;
+use super::processor;
 
 /// What TLS may hold back unsent. Small, so that a cover is not stuck behind desktop pixels.
 const TLS_BUFFER_BYTES: usize = 16 * 1024;
@@ -22,12 +21,7 @@ const MAX_UPDATE_BYTES: u32 = 64 * 1024;
 pub(super) struct Accepted {
     pub(super) reader: TokioFramed<ReadHalf<TlsStream<TcpStream>>>,
     pub(super) writer: WriteHalf<TlsStream<TcpStream>>,
-    pub(super) channels: StaticChannelSet,
-    pub(super) events: Receiver<DvcEvent>,
-    /// MCS number under which the host sends.
-    pub(super) user_channel_id: u16,
-    /// MCS number of the channel for everything that is not a virtual channel.
-    pub(super) io_channel_id: u16,
+    pub(super) link: Link,
     /// The user name the client claims.
     pub(super) user: Option<String>,
 }
@@ -74,10 +68,7 @@ pub(super) async fn accept(
     Ok(Accepted {
         reader: TokioFramed::new_with_leftover(reader, early),
         writer,
-        channels: result.static_channels,
-        events,
-        user_channel_id: result.user_channel_id,
-        io_channel_id: result.io_channel_id,
+        link: Link::new(result.static_channels, events, result.user_channel_id, result.io_channel_id),
         user,
     })
 }

@@ -14,6 +14,7 @@
 mod encode;
 mod gate;
 mod handshake;
+mod link;
 mod outbox;
 mod processor;
 mod session;
@@ -36,9 +37,9 @@ use crate::tls::TlsIdentity;
 
 /// A client that is not through the handshake by then is let go.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// What the system may hold unsent for one client. A cover waits behind it, so it is small; it
-/// also bounds a client's speed to this much per round trip, which is enough for a desktop.
-const SEND_BUFFER_BYTES: u32 = 64 * 1024;
+/// What the system may hold unsent for one client (Linux doubles it). A cover waits behind it, so
+/// it is small; it also bounds the speed to this much per round trip, which is enough.
+const SEND_BUFFER_BYTES: u32 = 32 * 1024;
 const LISTEN_BACKLOG: u32 = 32;
 
 /// The settings of an embedded host; [`Self::start`] makes it run.
