@@ -8,12 +8,10 @@
 //! - [`recorder`]: what the session calls, from one thread of its own.
 //! - [`writer`]: leaf by leaf, with recovery.
 //! - [`wal`]: the form of the write-ahead file, pure.
-//! - [`stamp`]: the clocks.
 
 #[cfg(test)]
 mod crash_tests;
 pub mod recorder;
-pub mod stamp;
 pub mod wal;
 pub mod writer;
 

@@ -75,11 +75,10 @@ impl Recorder {
         self.writer.append(draft, now(self.boot_id))
     }
 
-    /// Appends several entries in one durable step; returns the index of the last.
+    /// Appends several entries under one sync, all or none; returns the index of the last.
     pub fn append_all(&mut self, drafts: Vec<Draft>) -> Result<u64, StoreError> {
-        let first = self.writer.size();
-        let last = self.writer.append_all(drafts, now(self.boot_id))?;
-        Ok(last.unwrap_or(first))
+        self.writer.append_all(drafts, now(self.boot_id))?;
+        Ok(self.writer.size().saturating_sub(1))
     }
 
     /// Makes everything so far verifiable by others; the note of the result is the receipt.

@@ -1,0 +1,161 @@
+//! Incidents as the security team sees them: when, why, which pictures, complete or not.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use sudare_protocol::evidence::{BlobRef, Entry, Event, Id, Label, Media};
+use sudare_protocol::reason::Reason;
+
+use crate::store::blobs::hex;
+
+/// One incident, put together from its entries.
+#[derive(Clone, Debug, Serialize)]
+pub struct Incident {
+    /// Random id in hex.
+    pub id: String,
+    /// Index of its first entry.
+    pub entry: u64,
+    /// Host's Unix time of that entry.
+    pub wall_ms: u64,
+    /// The same in words, UTC.
+    pub time: String,
+    /// Stable name of the reason, or its number if this program does not know it.
+    pub reason: String,
+    /// Session in hex.
+    pub session: Option<String>,
+    /// True once nothing more is expected and nothing is missing.
+    pub complete: bool,
+    /// Pictures that were due and did not come; known when the incident is closed.
+    pub missing: Option<u16>,
+    /// From the host's decision to the cover on the screen.
+    pub cover_ms: Option<u64>,
+    /// Sealed pictures in the order they were logged.
+    pub pictures: Vec<Picture>,
+    /// For words in both languages.
+    #[serde(skip)]
+    pub reason_known: Option<Reason>,
+    /// What the log vouches for, for opening.
+    #[serde(skip)]
+    pub blobs: Vec<BlobRef>,
+}
+
+/// A sealed picture.
+#[derive(Clone, Debug, Serialize)]
+pub struct Picture {
+    /// Random id in hex; names the files in the store.
+    pub blob: String,
+    /// What it shows and when it was taken.
+    pub label: String,
+    /// Form of the picture.
+    pub media: String,
+    /// Bytes of the sealed file.
+    pub size: u64,
+}
+
+/// Collects incidents from entries in log order.
+#[derive(Debug, Default)]
+pub struct Incidents {
+    by_id: BTreeMap<Id, Incident>,
+}
+
+impl Incidents {
+    /// Takes in one entry.
+    pub fn add(&mut self, index: u64, entry: &Entry) {
+        let Some(incident_id) = entry.incident_id else { return };
+        let Ok(event) = entry.event() else { return };
+        let incident = self.by_id.entry(incident_id).or_insert_with(|| Incident::start(index, entry));
+        if incident.reason_known.is_none_or(|reason| reason == Reason::None) {
+            incident.set_reason(entry.reason);
+        }
+        for blob in &entry.blobs {
+            if !incident.blobs.contains(blob) {
+                incident.blobs.push(blob.clone());
+                incident.pictures.push(Picture::from(blob));
+            }
+        }
+        match event {
+            Event::Cover(cover) if incident.cover_ms.is_none() => {
+                incident.cover_ms = Some(cover.effective_boot_ms.saturating_sub(cover.asked_boot_ms));
+            }
+            Event::IncidentComplete(complete) => {
+                incident.missing = Some(complete.missing);
+                incident.complete = complete.missing == 0;
+            }
+            _ => {}
+        }
+    }
+
+    /// All of them, oldest first.
+    pub fn into_list(self) -> Vec<Incident> {
+        let mut list: Vec<Incident> = self.by_id.into_values().collect();
+        list.sort_by_key(|incident| incident.entry);
+        list
+    }
+}
+
+impl Incident {
+    fn start(index: u64, entry: &Entry) -> Self {
+        Self {
+            id: entry.incident_id.map(|id| hex(&id)).unwrap_or_default(),
+            entry: index,
+            wall_ms: entry.wall_ms,
+            time: utc(entry.wall_ms),
+            reason: String::from("unknown"),
+            session: entry.session_id.map(|id| hex(&id)),
+            complete: false,
+            missing: None,
+            cover_ms: None,
+            pictures: Vec::new(),
+            reason_known: None,
+            blobs: Vec::new(),
+        }
+    }
+
+    fn set_reason(&mut self, number: Option<u8>) {
+        let Some(number) = number else { return };
+        self.reason_known = Reason::from_number(number);
+        self.reason =
+            self.reason_known.map_or_else(|| number.to_string(), |reason| reason.as_str().to_owned());
+    }
+}
+
+impl From<&BlobRef> for Picture {
+    fn from(blob: &BlobRef) -> Self {
+        let label = Label::from_number(blob.label).map_or("unknown", Label::as_str);
+        let media = Media::from_number(blob.media).map_or("unknown", Media::as_str);
+        Self { blob: hex(&blob.blob_id), label: label.into(), media: media.into(), size: blob.size }
+    }
+}
+
+/// `2026-11-22T10:00:00Z` from Unix milliseconds.
+///
+/// Days to dates after Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+pub fn utc(wall_ms: u64) -> String {
+    let seconds = wall_ms / 1000;
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let z = days + 719_468;
+    let (era, day_of_era) = (z / 146_097, z % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::utc;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
+        assert_eq!(utc(951_827_696_000), "2000-02-29T12:34:56Z");
+        assert_eq!(utc(1_795_341_600_999), "2026-11-22T10:00:00Z");
+        assert_eq!(utc(4_102_444_799_000), "2099-12-31T23:59:59Z");
+        // Must not overflow either.
+        utc(u64::MAX);
+    }
+}

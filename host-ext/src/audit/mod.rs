@@ -1,0 +1,24 @@
+//! Reads an evidence store and says what can be relied on. Never writes into it.
+//!
+//! ```text
+//! files ──► store (bounded reading) ──► walk: each leaf through protocol's LogCheck,
+//!                                        each tile compared with what the entries give
+//!                                          ├─► blobs: are the sealed pictures there and whole
+//!                                          └─► incidents: what `list` and `show` tell
+//! ```
+//! One bundle of at most 256 entries is in memory at a time. The verifier key and receipts
+//! come from outside the store: whoever changed the store could have changed them too.
+
+pub mod blobs;
+pub mod incidents;
+pub mod report;
+pub mod show;
+pub mod store;
+#[cfg(test)]
+mod tamper_tests;
+pub mod walk;
+
+pub use incidents::{Incident, Incidents};
+pub use report::Report;
+pub use store::{AuditError, Store};
+pub use walk::{Walk, verify_store};

@@ -1,0 +1,125 @@
+//! What each command does; `Ok(true)` means that nothing was found wrong.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use serde_json::json;
+use sudare_host_ext::audit::show::{find, show};
+use sudare_host_ext::audit::{Incident, Incidents, Report, Store, Walk, verify_store};
+use sudare_host_ext::store::disk::read_bounded;
+use sudare_protocol::seal::Identity;
+use sudare_protocol::tlog::VerifierKey;
+use sudare_protocol::tlog::note::{MAX_NOTE_BYTES, MAX_VKEY_BYTES};
+use zeroize::Zeroizing;
+
+use crate::args::{Args, Command, Language};
+use crate::{output, words};
+
+const IDENTITY_MAX_BYTES: usize = 16 * 1024;
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
+    let language = args.language();
+    match &args.command {
+        Command::Verify { dir, key, receipt, json } => {
+            let receipts =
+                receipt.iter().map(|path| read(path, MAX_NOTE_BYTES)).collect::<Result<Vec<_>, _>>()?;
+            verify(dir, key, &receipts, *json, language)
+        }
+        Command::List { dir, key, json } => list(dir, key, *json, language),
+        Command::Show { dir, incident, key, identity, out, json } => {
+            let identity = read_identity(identity)?;
+            open(dir, key, incident, &identity, out, *json, language)
+        }
+    }
+}
+
+fn verify(
+    dir: &Path,
+    key: &Path,
+    receipts: &[Vec<u8>],
+    json: bool,
+    language: Language,
+) -> anyhow::Result<bool> {
+    let report = verify_store(dir, &read_key(dir, key)?, receipts)?;
+    if json {
+        output::json(&report)?;
+    } else {
+        words::report(&report, language).iter().for_each(|line| output::line(line));
+    }
+    Ok(report.ok)
+}
+
+fn list(dir: &Path, key: &Path, json: bool, language: Language) -> anyhow::Result<bool> {
+    let (_, report, incidents) = collect(dir, key)?;
+    if json {
+        output::json(&json!({ "ok": report.ok, "findings": report.findings, "incidents": incidents }))?;
+    } else {
+        incidents.iter().for_each(|incident| output::line(&words::incident(incident, language)));
+        output::line(&words::listed(&report, incidents.len(), language));
+    }
+    Ok(report.ok)
+}
+
+fn open(
+    dir: &Path,
+    key: &Path,
+    prefix: &str,
+    identity: &Identity,
+    out: &Path,
+    json: bool,
+    language: Language,
+) -> anyhow::Result<bool> {
+    let (store, report, incidents) = collect(dir, key)?;
+    let incident = match find(&incidents, prefix).as_slice() {
+        [one] => *one,
+        [] => bail!("No incident's id begins with `{prefix}`. `sudare-audit list` shows them all."),
+        several => bail!("{} incidents begin with `{prefix}`. Give more of the id.", several.len()),
+    };
+    let shown = show(&store, incident, identity, out)?;
+    let opened = shown.iter().all(|picture| picture.problem.is_none());
+    if json {
+        output::json(&json!({ "ok": report.ok && opened, "incident": incident, "opened": shown }))?;
+    } else {
+        output::line(&words::incident(incident, language));
+        shown.iter().for_each(|picture| output::line(&words::picture(picture, language)));
+        output::line(&words::verdict(&report, language));
+    }
+    Ok(report.ok && opened)
+}
+
+/// Verifies the log and collects its incidents on the way (the sealed pictures are not hashed).
+fn collect(dir: &Path, key: &Path) -> anyhow::Result<(Store, Report, Vec<Incident>)> {
+    let verifier = read_key(dir, key)?;
+    let store = Store::open(dir)?;
+    let mut incidents = Incidents::default();
+    let report = Walk::new(&store, &verifier, &[]).run(|index, entry, _| {
+        incidents.add(index, entry);
+        Ok(())
+    })?;
+    Ok((store, report, incidents.into_list()))
+}
+
+/// Reads the verifier key, which must not lie in the store that it is to verify.
+fn read_key(dir: &Path, key: &Path) -> anyhow::Result<VerifierKey> {
+    let inside = |dir: std::path::PathBuf| key.canonicalize().is_ok_and(|key| key.starts_with(dir));
+    if dir.canonicalize().is_ok_and(inside) {
+        bail!(
+            "{} lies inside the evidence store. Whoever changed the evidence could have changed it too: use the \
+             key that you were given by another way.",
+            key.display()
+        );
+    }
+    let text = read(key, MAX_VKEY_BYTES)?;
+    let key_line = String::from_utf8_lossy(&text).parse();
+    key_line.with_context(|| format!("{} cannot be used", key.display()))
+}
+
+fn read_identity(path: &Path) -> anyhow::Result<Identity> {
+    let text = Zeroizing::new(read(path, IDENTITY_MAX_BYTES)?);
+    let text = std::str::from_utf8(&text).with_context(|| format!("{} is no text", path.display()))?;
+    Identity::parse(text).with_context(|| format!("{} cannot be used", path.display()))
+}
+
+fn read(path: &Path, max_bytes: usize) -> anyhow::Result<Vec<u8>> {
+    read_bounded(path, max_bytes).with_context(|| format!("{} cannot be read", path.display()))
+}

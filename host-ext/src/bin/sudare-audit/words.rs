@@ -1,0 +1,128 @@
+//! What people read, in Japanese and English.
+
+use sudare_host_ext::audit::show::Shown;
+use sudare_host_ext::audit::{Incident, Report};
+use sudare_protocol::reason::Reason;
+
+use crate::args::Language::{self, En, Ja};
+
+pub(crate) fn report(report: &Report, language: Language) -> Vec<String> {
+    let mut lines = vec![match language {
+        Ja => format!(
+            "エントリー {} 件、インシデント {} 件、署名済みチェックポイント {} 件を検証しました。",
+            report.entries, report.incidents, report.checkpoints
+        ),
+        En => format!(
+            "Checked {} entries, {} incidents, {} signed checkpoints.",
+            report.entries, report.incidents, report.checkpoints
+        ),
+    }];
+    for finding in &report.findings {
+        let entry = finding.entry.map(|entry| format!(" [{entry}]")).unwrap_or_default();
+        let class = match (finding.class, language) {
+            ("integrity", Ja) => "改ざん",
+            ("integrity", En) => "INTEGRITY",
+            (_, Ja) => "要確認",
+            (_, En) => "odd",
+        };
+        lines.push(format!("  {class}: {}{entry}: {}", finding.kind, finding.detail));
+    }
+    if report.unlisted_findings > 0 {
+        lines.push(match language {
+            Ja => format!("  ほかに {} 件", report.unlisted_findings),
+            En => format!("  and {} more", report.unlisted_findings),
+        });
+    }
+    lines.push(verdict(report, language));
+    lines
+}
+
+pub(crate) fn verdict(report: &Report, language: Language) -> String {
+    let text = match (report.ok, report.integrity, language) {
+        (true, _, Ja) => "証跡は完全です。",
+        (true, _, En) => "The evidence is intact.",
+        (false, true, Ja) => "改ざんは見つかりませんでしたが、確認が必要な点があります。",
+        (false, true, En) => "Nothing was changed, but some of it looks odd: see the findings.",
+        (false, false, Ja) => "証跡は完全ではありません。原本を保全し、別の写しと比較してください。",
+        (false, false, En) => "The evidence is NOT intact. Keep this copy and compare it with another one.",
+    };
+    text.to_owned()
+}
+
+pub(crate) fn incident(incident: &Incident, language: Language) -> String {
+    let short = incident.id.get(..8).unwrap_or(&incident.id);
+    let state = match (incident.complete, incident.missing, language) {
+        (true, _, Ja) => "完了".to_owned(),
+        (true, _, En) => "complete".to_owned(),
+        (false, Some(missing), Ja) => format!("画像 {missing} 枚が届いていません"),
+        (false, Some(missing), En) => format!("{missing} pictures never came"),
+        (false, None, Ja) => "未完了".to_owned(),
+        (false, None, En) => "not completed".to_owned(),
+    };
+    let cover = match (incident.cover_ms, language) {
+        (Some(ms), Ja) => format!("、{ms} ms で遮蔽"),
+        (Some(ms), En) => format!(", covered in {ms} ms"),
+        (None, _) => String::new(),
+    };
+    let pictures = incident.pictures.len();
+    let reason = reason(incident.reason_known, language);
+    match language {
+        Ja => format!(
+            "{short}  {}  {} {reason} 画像 {pictures} 枚、{state}{cover}",
+            incident.time, incident.reason
+        ),
+        En => format!(
+            "{short}  {}  {}: {reason} {pictures} pictures, {state}{cover}",
+            incident.time, incident.reason
+        ),
+    }
+}
+
+fn reason(reason: Option<Reason>, language: Language) -> &'static str {
+    match (reason, language) {
+        (Some(reason), Ja) => reason.japanese(),
+        (Some(reason), En) => reason.english(),
+        (None, Ja) => "理由は記録されていません。",
+        (None, En) => "No reason is recorded.",
+    }
+}
+
+pub(crate) fn listed(report: &Report, incidents: usize, language: Language) -> String {
+    let count = match language {
+        Ja => format!("インシデント {incidents} 件。"),
+        En => format!("{incidents} incidents. "),
+    };
+    let hint = match (report.ok, language) {
+        (true, Ja) => "ログは完全です（画像の確認は `verify` で行います）。",
+        (true, En) => "The log is intact (`verify` checks the sealed pictures as well).",
+        (false, Ja) => "ログに問題があります。`verify` で確認してください。",
+        (false, En) => "There are findings: run `verify`.",
+    };
+    format!("{count}{hint}")
+}
+
+pub(crate) fn picture(shown: &Shown, language: Language) -> String {
+    let what = label(&shown.picture.label, language);
+    match (&shown.file, &shown.problem, language) {
+        (Some(file), _, Ja) => format!("  {what}: {}（ログの記録と一致）", file.display()),
+        (Some(file), _, En) => format!("  {what}: {} (as the log vouches)", file.display()),
+        (None, problem, Ja) => format!("  {what}: 開けません: {}", problem.as_deref().unwrap_or_default()),
+        (None, problem, En) => format!("  {what}: not opened: {}", problem.as_deref().unwrap_or_default()),
+    }
+}
+
+fn label(label: &str, language: Language) -> &str {
+    match (label, language) {
+        ("camera-before", Ja) => "判定前のカメラ",
+        ("camera-at", Ja) => "判定時のカメラ",
+        ("camera-after", Ja) => "判定後のカメラ",
+        ("screenshot-suspect", Ja) => "疑い発生時の画面",
+        ("screenshot-at-cover", Ja) => "遮蔽時の画面",
+        ("camera-before", En) => "camera before the decision",
+        ("camera-at", En) => "camera at the decision",
+        ("camera-after", En) => "camera after the decision",
+        ("screenshot-suspect", En) => "screen at the first suspicion",
+        ("screenshot-at-cover", En) => "screen at the cover",
+        (other, _) => other,
+    }
+}
