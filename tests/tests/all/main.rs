@@ -2,3 +2,4 @@
 
 mod rdp;
 mod sim;
+mod xfreerdp;
