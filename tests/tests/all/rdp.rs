@@ -1,6 +1,8 @@
 //! The embedded host and the headless client over real TLS on the loopback, with a toy in the
 //! place of the deciding part: it obeys one-byte commands from the client and reports back.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
+
 mod slow;
 
 use std::net::SocketAddr;

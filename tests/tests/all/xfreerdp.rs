@@ -3,6 +3,8 @@
 //!
 //! Needs the packages freerdp2-x11, xvfb and imagemagick; says so and does nothing without them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
+
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;

@@ -36,7 +36,7 @@ pub(super) async fn connect(options: &RdpOptions) -> Result<Connected, RdpError>
     let mut connector = ClientConnector::new(config(options), local).with_static_channel(drdynvc);
 
     let mut framed = TokioFramed::new(tcp);
-    let upgrade = connect_begin(&mut framed, &mut connector).await.map_err(before_tls)?;
+    let upgrade = connect_begin(&mut framed, &mut connector).await.map_err(|error| before_tls(&error))?;
     let (tcp, early) = framed.into_inner();
     if !early.is_empty() {
         return Err(RdpError::NotRdp("it sent data ahead of TLS".to_owned()));
@@ -52,8 +52,8 @@ pub(super) async fn connect(options: &RdpOptions) -> Result<Connected, RdpError>
     let outcome =
         connect_finalize(upgraded, connector, &mut framed, &mut NoNetwork, server, public_key, None)
             .await
-            .map_err(after_tls)?;
-    let result = outcome.into_connected().map_err(after_tls)?;
+            .map_err(|error| after_tls(&error))?;
+    let result = outcome.into_connected().map_err(|error| after_tls(&error))?;
     Ok(Connected { framed, result, events, tls_cert_sha256 })
 }
 
@@ -84,17 +84,17 @@ fn certificate_hash(tls: &TlsStream<TcpStream>) -> Result<[u8; 32], RdpError> {
     Ok(Sha256::digest(certificate.as_ref()).into())
 }
 
-fn before_tls(error: ConnectorError) -> RdpError {
+fn before_tls(error: &ConnectorError) -> RdpError {
     match error.kind() {
         ConnectorErrorKind::Negotiation(failure) => RdpError::Security(failure.to_string()),
-        _ => RdpError::NotRdp(explain(&error)),
+        _ => RdpError::NotRdp(explain(error)),
     }
 }
 
-fn after_tls(error: ConnectorError) -> RdpError {
+fn after_tls(error: &ConnectorError) -> RdpError {
     match error.kind() {
         ConnectorErrorKind::AccessDenied => RdpError::LoginRefused,
-        _ => RdpError::Handshake(explain(&error)),
+        _ => RdpError::Handshake(explain(error)),
     }
 }
 

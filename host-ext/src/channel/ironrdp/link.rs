@@ -77,7 +77,7 @@ impl Link {
 
     pub(super) fn receive(&mut self, pdu: &[u8]) -> Result<Incoming, LinkError> {
         let mut incoming = Incoming::default();
-        match decode::<X224<McsMessage<'_>>>(pdu).map_err(|error| malformed("PDU", error))?.0 {
+        match decode::<X224<McsMessage<'_>>>(pdu).map_err(|error| malformed("PDU", &error))?.0 {
             McsMessage::SendDataRequest(data) if data.channel_id == self.io_channel_id => {
                 incoming.refresh = asks_for_refresh(&data);
             }
@@ -121,10 +121,10 @@ impl Link {
         // The total length leads every chunk (MS-RDPBCGR 2.2.6.1.1); `ironrdp-svc` sets no limit.
         let announced = data.user_data.first_chunk().map_or(0, |length| u32::from_le_bytes(*length));
         if announced > MAX_MESSAGE_BYTES {
-            return Err(malformed("channel message", format!("{announced} bytes announced")));
+            return Err(malformed("channel message", &format!("{announced} bytes announced")));
         }
         let replies =
-            channel.process(&data.user_data).map_err(|error| malformed("channel message", error))?;
+            channel.process(&data.user_data).map_err(|error| malformed("channel message", &error))?;
         encode(replies, data.channel_id, self.user_channel_id)
     }
 
@@ -144,7 +144,7 @@ impl Link {
     }
 }
 
-fn malformed(what: &'static str, detail: impl ToString) -> LinkError {
+fn malformed(what: &'static str, detail: &dyn ToString) -> LinkError {
     LinkError::Malformed { what, detail: detail.to_string() }
 }
 

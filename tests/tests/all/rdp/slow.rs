@@ -102,6 +102,26 @@ fn a_cover_is_not_queued_behind_the_desktop() {
 }
 
 #[test]
+fn covered_is_not_claimed_before_the_black_was_written() {
+    let host = host(4);
+    let link = SlowLink::new(&host);
+    let mut seat = seat(&link);
+    seat.tell(UNCOVER);
+    seat.wait_screen(ScreenKind::Desktop);
+    link.set(0);
+    // Fills what lies between, so that the black frame has to wait at the host.
+    seat.handle.send(vec![ECHO; 250_000]).unwrap();
+    seat.tell(COVER);
+    thread::sleep(Duration::from_secs(1));
+    let covered = |host: &Host| host.toys.log().iter().filter(|what| **what == "covered").count();
+    assert_eq!(covered(&host), 1, "only the first black frame of the connection was written");
+    link.set(1 << 20);
+    seat.wait_message(IS_COVERED);
+    assert!(seat.screen.unwrap().is_covered());
+    assert_eq!(covered(&host), 2);
+}
+
+#[test]
 fn a_client_that_stops_reading_is_cut_off() {
     let host = host(4);
     let link = SlowLink::new(&host);
