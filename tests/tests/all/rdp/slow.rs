@@ -111,6 +111,7 @@ fn covered_is_not_claimed_before_the_black_was_written() {
     link.set(0);
     // Fills what lies between, so that the black frame has to wait at the host.
     seat.handle.send(vec![ECHO; 250_000]).unwrap();
+    thread::sleep(Duration::from_secs(1));
     seat.tell(COVER);
     thread::sleep(Duration::from_secs(1));
     let covered = |host: &Host| host.toys.log().iter().filter(|what| **what == "covered").count();
