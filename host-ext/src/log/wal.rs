@@ -63,8 +63,10 @@ impl WalHeader {
         for entry in entries {
             tiles::push_entry(&mut payload, entry)?;
         }
-        let length =
-            u32::try_from(payload.len()).map_err(|_| tiles::BundleError::EntryTooLong(payload.len()))?;
+        // What would not be read back must not be acknowledged.
+        let fits = payload.len() <= MAX_BUNDLE_BYTES;
+        let length = u32::try_from(payload.len()).ok().filter(|_| fits);
+        let length = length.ok_or(tiles::BundleError::EntryTooLong(payload.len()))?;
         let mut frame = FRAME_MAGIC.to_vec();
         frame.extend(index.to_be_bytes());
         frame.extend(length.to_be_bytes());
@@ -195,6 +197,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_frame_that_would_not_be_read_back_is_refused() {
+        let entry = vec![0; tiles::MAX_ENTRY_BYTES];
+        let mut entries = vec![entry.as_slice(); tiles::TILE_WIDTH];
+        let file = [HEADER.encode(), HEADER.frame(40, &entries).unwrap()].concat();
+        assert_eq!(recover(&file).unwrap().entries.len(), tiles::TILE_WIDTH);
+        entries.push(b"one too many");
+        assert!(HEADER.frame(40, &entries).is_err());
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod recovery;
 /// Entries not yet under a checkpoint are checkpointed at the latest when they reach this.
 pub const PENDING_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// The write-ahead file is started anew at the first checkpoint after it reaches this.
-const WAL_ROTATE_BYTES: u64 = 4 * 1024 * 1024;
+const WAL_ROTATE_BYTES: usize = 4 * 1024 * 1024;
 
 /// What signs: the log its checkpoints, the host its entries.
 pub struct LogKeys {
@@ -205,9 +205,12 @@ impl<D: Disk> LogWriter<D> {
             // Best effort: leftover partial tiles are true, only superfluous.
             drop(self.durable.disk().remove_dir(&self.dir.join(path.partial_folder())));
         }
-        if self.wal.end >= WAL_ROTATE_BYTES {
+        if self.wal.end >= WAL_ROTATE_BYTES as u64 {
             let header = WalHeader { base: size, nonce: next_nonce(&self.wal.header, &signed) };
+            // Until the new file is open nobody knows which of the two has the name.
+            self.poisoned = true;
             self.wal = Wal::start(&mut self.durable, &self.wal.path, header)?;
+            self.poisoned = false;
         }
         Ok(signed)
     }

@@ -298,8 +298,8 @@ mod tests {
         fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300), kind in any::<u16>()) {
             prop_assert!(Entry::open_unverified(&bytes).is_err());
             let signed = cose::sign1(&host(), ENTRY_CONTEXT, &bytes);
-            let _ = Entry::open(&signed, &host().verifying_key()).is_ok();
-            let _ = Event::decode(kind, &bytes).is_ok();
+            drop(Entry::open(&signed, &host().verifying_key()));
+            drop(Event::decode(kind, &bytes));
         }
     }
 }

@@ -300,7 +300,7 @@ mod tests {
         let leaves = leaves();
         let receipt = sign(&leaves);
         let older = &leaves[..3];
-        assert_eq!(check(older, &sign(older), &[receipt.clone()]), [("rolled-back", None)]);
+        assert_eq!(check(older, &sign(older), std::slice::from_ref(&receipt)), [("rolled-back", None)]);
         let mut fork = leaves.clone();
         fork[3] = entry(3, &note(9), stamp(3)).sign(&key(2)).unwrap();
         assert_eq!(check(&fork, &sign(&fork), &[receipt]), [("forked", None)]);

@@ -205,7 +205,7 @@ mod tests {
         let start = start(&hello(), &open());
         let begin = Event::SessionStart(start.clone());
         let (first, second) = (message(3, &start, 1), message(3, &start, 2));
-        assert!(check(vec![begin.clone(), second.clone(), first.clone()]).is_empty());
+        assert!(check(vec![begin.clone(), second, first.clone()]).is_empty());
         assert_eq!(check(vec![begin, first.clone(), first]), ["message-repeated"]);
     }
 

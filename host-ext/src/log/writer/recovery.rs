@@ -17,7 +17,7 @@ use crate::log::wal::{self, WalHeader};
 use crate::store::{Disk, Durable, StoreError};
 
 /// Longer than a write-ahead file can become: it is started anew at a checkpoint.
-const WAL_MAX_BYTES: usize = 2 * PENDING_MAX_BYTES + WAL_ROTATE_BYTES as usize + 2 * MAX_BUNDLE_BYTES;
+const WAL_MAX_BYTES: usize = 2 * PENDING_MAX_BYTES + WAL_ROTATE_BYTES + 2 * MAX_BUNDLE_BYTES;
 
 /// See [`LogWriter::open`].
 pub(super) fn open<D: Disk>(
@@ -31,7 +31,7 @@ pub(super) fn open<D: Disk>(
     let lock = take_lock(durable.disk(), &dir.join("lock"))?;
     let last = read_checkpoint(durable.disk(), dir, &keys)?;
     let edge = read_edge(durable.disk(), dir, last.as_ref())?;
-    let (wal, entries, torn_bytes) = open_wal(&mut durable, dir, last.as_ref(), nonce)?;
+    let OpenedWal { wal, entries, torn_bytes } = open_wal(&mut durable, dir, last.as_ref(), nonce)?;
     let last_leaf = entries.last().or(edge.last_leaf.as_ref());
     check_host_key(&keys, last_leaf)?;
     let mut writer = LogWriter {
@@ -119,14 +119,22 @@ fn split_hashes(bytes: &[u8]) -> Result<Vec<Hash>, StoreError> {
     if rest.is_empty() { Ok(hashes.to_vec()) } else { Err(damaged("a tile ends inside a hash")) }
 }
 
-/// Opens or starts the write-ahead file; gives it, the entries after the checkpoint, and the
-/// number of bytes that were torn off its end.
+/// A write-ahead file that is ready to be continued.
+struct OpenedWal<F> {
+    wal: Wal<F>,
+    /// Acknowledged after the checkpoint.
+    entries: Vec<Vec<u8>>,
+    /// Torn off the end.
+    torn_bytes: u64,
+}
+
+/// Opens the write-ahead file, or starts it if the log is new.
 fn open_wal<D: Disk>(
     durable: &mut Durable<D>,
     dir: &Path,
     last: Option<&SignedCheckpoint>,
     nonce: [u8; 16],
-) -> Result<(Wal<D::File>, Vec<Vec<u8>>, u64), StoreError> {
+) -> Result<OpenedWal<D::File>, StoreError> {
     let path = dir.join("wal");
     let size = last.map_or(0, SignedCheckpoint::size);
     let Some(bytes) = read_if_there(durable.disk(), &path, WAL_MAX_BYTES)? else {
@@ -135,7 +143,8 @@ fn open_wal<D: Disk>(
                 "the write-ahead file is missing, and with it what came after the checkpoint",
             ));
         }
-        return Ok((Wal::start(durable, &path, WalHeader { base: 0, nonce })?, Vec::new(), 0));
+        let wal = Wal::start(durable, &path, WalHeader { base: 0, nonce })?;
+        return Ok(OpenedWal { wal, entries: Vec::new(), torn_bytes: 0 });
     };
     let recovered = wal::recover(&bytes).map_err(damaged)?;
     let base = recovered.header.base;
@@ -153,7 +162,7 @@ fn open_wal<D: Disk>(
     }
     let known = usize::try_from(size - base).unwrap_or(usize::MAX);
     let entries = recovered.entries.into_iter().skip(known).collect();
-    Ok((wal, entries, torn.len() as u64))
+    Ok(OpenedWal { wal, entries, torn_bytes: torn.len() as u64 })
 }
 
 fn open_existing<D: Disk>(
