@@ -59,12 +59,14 @@ pub enum ModelError {
         role: Role,
     },
     /// Every source failed.
-    #[error("{what} could not be obtained; {}", listed(attempts))]
+    #[error("{what} could not be obtained; {}", listed(attempts, files))]
     Unobtainable {
         /// What was asked for.
         what: String,
         /// Each source that was tried, in order.
         attempts: Vec<Attempt>,
+        /// Each file that would do, for a mirror folder.
+        files: Vec<String>,
     },
     /// Another process holds the cache.
     #[error("another process has been filling the model cache {} for more than {waited_s} s. Wait until it ends, or end it, and run the command again", directory.display())]
@@ -144,10 +146,11 @@ impl fmt::Display for Attempt {
     }
 }
 
-fn listed(attempts: &[Attempt]) -> String {
-    let lines: String = attempts.iter().map(|attempt| format!("\n  - {attempt}")).collect();
+fn listed(attempts: &[Attempt], files: &[String]) -> String {
+    let attempts: String = attempts.iter().map(|attempt| format!("\n  - {attempt}")).collect();
     format!(
-        "tried in this order:{lines}\n\
-         Without a network, copy one of these files to a folder and run: sudare models fetch --from FOLDER"
+        "tried in this order:{attempts}\n\
+         Without a network, copy one of these to a folder and run `sudare models fetch --from FOLDER`: {}",
+        files.join(", ")
     )
 }

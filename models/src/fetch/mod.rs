@@ -120,7 +120,8 @@ impl Run<'_> {
                 }
             }
         }
-        Err(ModelError::Unobtainable { what: format!("the {role}"), attempts })
+        let files = self.carriers.files(&self.store.sources(self.manifest, role)?);
+        Err(ModelError::Unobtainable { what: format!("the {role}"), attempts, files })
     }
 
     /// The path in the cache, or `None` and at least one more attempt.

