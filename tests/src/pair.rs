@@ -70,7 +70,12 @@ impl Devices for OneDevice {
             not_after_ms: u64::MAX,
         };
         let known = *device_id == DEVICE_ID && !self.missing;
-        Ok(known.then(|| Device { record, record_sha256: [0xdd; 32], revoked: self.revoked, templates: vec![template()] }))
+        Ok(known.then(|| Device {
+            record,
+            record_sha256: [0xdd; 32],
+            revoked: self.revoked,
+            templates: vec![template()],
+        }))
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Engine {
     pub detector: Detector,
     pub embedder: Embedder,
     /// Operator files name it: vectors of different models cannot be compared.
+    /// Of the detector's file, for the record.
+    pub detector_sha256: Digest,
     pub embedder_sha256: Digest,
 }
 
@@ -59,6 +61,7 @@ impl Engine {
         Ok(Self {
             detector: Detector::new(detector_session, detector_facts),
             embedder: Embedder::new(embedder_session, embedder_facts),
+            detector_sha256: detector.sha256,
             embedder_sha256: embedder.sha256,
         })
     }

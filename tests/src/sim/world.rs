@@ -3,10 +3,11 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sudare_client_ext::presence::{Decision, Presence};
+use sudare_client_ext::report::Reporter;
 use sudare_host_ext::guard::{Action, Event, Guard};
 use sudare_protocol::client::Live as ClientLive;
 use sudare_protocol::host::{ClientNews, Live as HostLive};
-use sudare_protocol::message::{Attest, Lock, Shown, Suspect, Unlock};
+use sudare_protocol::message::Shown;
 use sudare_protocol::numbers::Numbers;
 use sudare_protocol::reason::Reason;
 
@@ -43,10 +44,7 @@ pub fn run(seed: u64) -> Result<Outcome, String> {
             live: client,
             presence: Presence::new(&Numbers::default()),
             alive: true,
-            last: None,
-            next_attest_ms: 0,
-            locked: false,
-            suspect: false,
+            reporter: Reporter::default(),
         },
         host: HostSide { live: Some(host), guard: Guard::new(0), painted: None, nonces: Vec::new() },
         up: Wire::default(),
@@ -81,10 +79,7 @@ struct ClientSide {
     live: ClientLive,
     presence: Presence,
     alive: bool,
-    last: Option<Decision>,
-    next_attest_ms: u64,
-    locked: bool,
-    suspect: bool,
+    reporter: Reporter,
 }
 
 struct HostSide {
@@ -142,29 +137,12 @@ impl World {
         self.client_says(decision, now_ms).map_err(|e| e.to_string())
     }
 
-    fn client_says(&mut self, d: Decision, now_ms: u64) -> Result<(), sudare_protocol::Refusal> {
-        let (client, faults) = (&mut self.client, &self.faults);
-        let changed = client.last.is_none_or(|l| (l.state, l.cover) != (d.state, d.cover));
-        if d.suspect != client.suspect {
-            client.suspect = d.suspect;
-            let frame =
-                client.live.suspect(Suspect { active: d.suspect, state: d.state, boot_ms: now_ms })?;
-            self.up.send(now_ms, frame, faults);
+    fn client_says(&mut self, decision: Decision, now_ms: u64) -> Result<(), sudare_protocol::Refusal> {
+        let client = &mut self.client;
+        let told = client.reporter.tell(&mut client.live, &decision, now_ms, [1; 16])?;
+        for message in told.messages {
+            self.up.send(now_ms, message, &self.faults);
         }
-        if d.cover != client.locked && client.last.is_some() {
-            client.locked = d.cover;
-            let frame = if d.cover {
-                client.live.lock(Lock { reason: d.reason, incident_id: [1; 16], boot_ms: now_ms })?
-            } else {
-                client.live.unlock(Unlock { boot_ms: now_ms })?
-            };
-            self.up.send(now_ms, frame, faults);
-        }
-        if changed || now_ms >= client.next_attest_ms {
-            client.next_attest_ms = now_ms + Numbers::default().attestation_interval_ms;
-            self.up.send(now_ms, client.live.attest(attestation(&d, now_ms))?, faults);
-        }
-        client.last = Some(d);
         Ok(())
     }
 
@@ -286,27 +264,5 @@ impl World {
             return Err("covered although the operator is alone and nothing is wrong".into());
         }
         Ok(())
-    }
-}
-
-/// The message that tells a decision.
-fn attestation(d: &Decision, now_ms: u64) -> Attest {
-    Attest {
-        nonce: [0; 16],
-        state: d.state,
-        cover: d.cover,
-        reason: d.reason,
-        operator_confirmed_age_ms: d.operator_confirmed_age_ms,
-        not_alone_ms: d.not_alone_ms,
-        undecided_ms: d.undecided_ms,
-        clear_ms: d.clear_ms,
-        frame_age_ms: d.frame_age_ms,
-        boot_ms: now_ms,
-        dwell_ms: None,
-        distance_band: None,
-        facing: None,
-        phone: None,
-        assurance: None,
-        suspect: Some(d.suspect),
     }
 }

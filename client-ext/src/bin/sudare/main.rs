@@ -2,6 +2,9 @@
 //!
 //! One module per command. Exit code 0: done; 1: the input is at fault; 2: the set-up is at fault.
 
+#[cfg(feature = "ironrdp")]
+mod connect;
+mod device_key;
 mod doctor;
 mod enroll;
 mod inspect;
@@ -38,6 +41,9 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(feature = "ironrdp")]
+    Connect(connect::Arguments),
+    DeviceKey(device_key::Arguments),
     Doctor(doctor::Arguments),
     Models(models::Arguments),
     Enroll(enroll::Arguments),
@@ -50,6 +56,9 @@ fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("SUDARE_LOG").unwrap_or_else(|_| EnvFilter::new("warn,ort=error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let result = match arguments.command {
+        #[cfg(feature = "ironrdp")]
+        Command::Connect(arguments) => connect::run(&arguments),
+        Command::DeviceKey(arguments) => device_key::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
         Command::Enroll(arguments) => enroll::run(&arguments),
