@@ -32,7 +32,9 @@ mod tests {
     #[test]
     fn an_endless_source_ends() {
         assert_eq!(read(&[7_u8; 5][..], 0, 5).unwrap(), [7; 5]);
-        let error = read(io::repeat(7), u64::MAX, 5).unwrap_err();
+        let mut endless = io::repeat(7).take(1000);
+        let error = read(&mut endless, u64::MAX, 5).unwrap_err();
         assert_eq!(error.to_string(), "longer than the 5 bytes allowed");
+        assert_eq!(endless.limit(), 994, "one byte more than allowed is read, and no other");
     }
 }

@@ -103,7 +103,7 @@ fn manifest_with(change: impl Fn(&mut Table)) -> Manifest {
     table["test-photographs"] = photographs.parse::<Table>().unwrap().into();
     let package = |name: &str, bytes: &[u8]| {
         let text =
-            format!("{}requirement = 'x==1'\npip = []\nupstream = 'https://x/{name}'", file(name, bytes));
+            format!("{}requirement = 'x==1'\npip = ['--platform', 'any']\nupstream = 'https://x/{name}'", file(name, bytes));
         Value::from(text.parse::<Table>().unwrap())
     };
     let packages = [
