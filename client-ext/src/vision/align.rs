@@ -24,7 +24,8 @@ pub struct AlignedFace {
 /// Cuts an aligned face out of a frame. `None` if the landmarks coincide or are no numbers.
 #[must_use]
 pub fn align(frame: &Frame, landmarks: &[[f32; 2]; 5], targets: &[[f32; 2]; 5]) -> Option<AlignedFace> {
-    let back = Similarity::fit(targets, landmarks)?;
+    // Fitted in this direction and inverted: least squares the other way round gives another scale.
+    let back = Similarity::fit(landmarks, targets)?.inverse();
     let plane = ALIGNED_SIDE_PX * ALIGNED_SIDE_PX;
     let mut planes = vec![0.0; plane * 3];
     let (red, rest) = planes.split_at_mut(plane);
@@ -58,8 +59,16 @@ impl Similarity {
         }
         let (a, b) = (dot / size, cross / size);
         let fit = Self { a, b, tx: to_x - a * from_x + b * from_y, ty: to_y - b * from_x - a * from_y };
-        let usable = [fit.a, fit.b, fit.tx, fit.ty].iter().all(|v| v.is_finite()) && (a * a + b * b) > 1e-6;
+        // Faces from a fifth of a pixel to half a million pixels wide; others are no faces.
+        let usable = [fit.a, fit.b, fit.tx, fit.ty].iter().all(|v| v.is_finite())
+            && (1e-8..1e6).contains(&(a * a + b * b));
         usable.then_some(fit)
+    }
+
+    fn inverse(&self) -> Self {
+        let size = self.a * self.a + self.b * self.b;
+        let (a, b) = (self.a / size, -self.b / size);
+        Self { a, b, tx: -(a * self.tx - b * self.ty), ty: -(b * self.tx + a * self.ty) }
     }
 
     fn apply(&self, [x, y]: [f32; 2]) -> [f32; 2] {
@@ -128,12 +137,36 @@ mod tests {
         }
     }
 
+    /// Where OpenCV 5.0.0's `FaceRecognizerSF::alignCrop` takes its corners from, for a face that the targets do not
+    /// fit exactly: there the direction of the fit matters.
+    #[test]
+    fn the_fit_is_the_one_the_embedder_was_trained_with() {
+        let landmarks = [
+            [239.07472, 250.84917],
+            [353.82263, 249.19014],
+            [301.32172, 315.03085],
+            [246.71358, 363.69064],
+            [349.89337, 363.00906],
+        ];
+        let back = Similarity::fit(&landmarks, &TARGETS).unwrap().inverse();
+        for (corner, expected) in [([0.0, 0.0], CORNER_FIRST), ([111.0, 111.0], CORNER_LAST)] {
+            let found = back.apply(corner);
+            assert!(
+                (found[0] - expected[0]).abs() < 0.2 && (found[1] - expected[1]).abs() < 0.2,
+                "{found:?}"
+            );
+        }
+    }
+
+    const CORNER_FIRST: [f32; 2] = [125.410, 90.477];
+    const CORNER_LAST: [f32; 2] = [466.864, 426.202];
+
     #[test]
     fn impossible_landmarks_give_no_face() {
         let frame = Frame { width: 2, height: 2, rgb: vec![1; 12], t_ms: 0, seq: 0 };
         assert!(align(&frame, &[[5.0, 5.0]; 5], &TARGETS).is_none());
         assert!(align(&frame, &[[f32::NAN, 5.0]; 5], &TARGETS).is_none());
-        let far = TARGETS.map(|[x, y]| [x * 1e9, y * 1e9]);
-        assert!(align(&frame, &far, &TARGETS).is_some());
+        let outside = TARGETS.map(|[x, y]| [x - 1e4, y + 1e4]);
+        assert!(align(&frame, &outside, &TARGETS).unwrap().planes.iter().all(|&v| v == 0.0));
     }
 }

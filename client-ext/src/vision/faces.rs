@@ -11,14 +11,13 @@ use sudare_models::{DetectorFacts, Role};
 
 use super::engine::EngineError;
 use super::prepare::{Planar, shrunk_size};
+use super::scales::{self, Level};
 use crate::camera::Frame;
 
 /// The long side that pictures are shrunk to while watching: finds faces from about 3 % of the width on.
 pub const WATCH_SIDE_PX: u32 = 320;
 /// The longest side that stills are examined at.
 const STILL_SIDE_PX: u32 = 1280;
-/// At its own scale, a face larger than this is plain to see at half the scale too, or it is none.
-const LARGE_FACE_PX: f32 = 96.0;
 /// Boxes kept before suppression, best first. YuNet gives a few per face.
 const MAX_CANDIDATES: usize = 1000;
 /// Values per candidate in the outputs `bbox_N` and `kps_N`.
@@ -61,36 +60,21 @@ impl Detector {
         self.at_scale(frame, WATCH_SIDE_PX)
     }
 
-    /// Finds faces in a still picture, small and large ones: at up to 1280 pixels and at each half of that. A large
-    /// face must show at the next smaller scale as well, because YuNet, which is good for 10 to 300 pixels, sees
-    /// large faces in folds and shadows.
+    /// Finds faces in a still picture, small and large ones: at up to [`STILL_SIDE_PX`] and at each half of that.
     ///
     /// # Errors
     /// The network failed.
     pub fn still(&mut self, frame: &Frame) -> Result<Vec<Face>, EngineError> {
-        let longest = frame.width.max(frame.height);
+        let longest = frame.width.max(frame.height).max(1);
         let mut side = longest.min(STILL_SIDE_PX);
         let mut levels = Vec::new();
         loop {
-            levels.push((side, self.at_scale(frame, side)?));
+            levels.push(Level { scale: side as f32 / longest as f32, faces: self.at_scale(frame, side)? });
             if side <= WATCH_SIDE_PX {
-                break;
+                return Ok(scales::merge(&levels, self.facts.nms_iou_max));
             }
             side = side.div_ceil(2);
         }
-        let mut all = Vec::new();
-        for (i, (side, faces)) in levels.iter().enumerate() {
-            let scale = *side as f32 / longest.max(1) as f32;
-            let smaller = levels.get(i + 1).map(|(_, faces)| faces);
-            let confirmed = |face: &&Face| {
-                let large = face.bbox[2].max(face.bbox[3]) * scale > LARGE_FACE_PX;
-                !large
-                    || smaller
-                        .is_none_or(|faces| faces.iter().any(|other| iou(&face.bbox, &other.bbox) > 0.3))
-            };
-            all.extend(faces.iter().filter(confirmed).copied());
-        }
-        Ok(suppress(all, self.facts.nms_iou_max))
     }
 
     fn at_scale(&mut self, frame: &Frame, long_side: u32) -> Result<Vec<Face>, EngineError> {

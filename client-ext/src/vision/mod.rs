@@ -17,6 +17,7 @@ pub mod pose;
 pub mod prepare;
 pub mod quality;
 pub mod rotate;
+pub mod scales;
 pub mod track;
 pub mod verdict;
 pub mod worker;
@@ -80,10 +81,6 @@ impl Vision {
     /// Looks at one frame. Time stamps must not go backwards.
     pub fn process(&mut self, frame: &Frame) -> Seen {
         let nothing = |camera| Seen { faces: Vec::new(), camera };
-        if quality::is_blocked(frame) {
-            self.tracker.update(frame.t_ms, &[]);
-            return nothing(CameraView::Blocked);
-        }
         let faces = match self.detector.watch(frame) {
             Ok(faces) => faces,
             Err(error) => {
@@ -91,6 +88,11 @@ impl Vision {
                 return nothing(CameraView::Lost);
             }
         };
+        // A face lit by the screen alone makes a very dark picture, in which nothing is hidden.
+        if faces.is_empty() && quality::is_blocked(frame) {
+            self.tracker.update(frame.t_ms, &[]);
+            return nothing(CameraView::Blocked);
+        }
         self.tracker.update(frame.t_ms, &faces);
         if let Err(WorkerGone) = self.identify(frame) {
             tracing::error!("the thread that recognises faces has ended");

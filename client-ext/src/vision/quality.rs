@@ -1,7 +1,8 @@
 //! Is the camera covered? A hand, a sticker or a closed shutter gives a dark or an even picture.
 //!
-//! Thresholds: below a mean luma of [`DARK_MEAN`] of 255 no detector finds a face anyway; a spread (standard
-//! deviation) under [`EVEN_SPREAD`] is less than the noise and shading that any lens with a scene before it has.
+//! Asked only about pictures without a face, because somebody in the light of a screen at night can be dark and yet
+//! plain to see. Thresholds: below a mean luma of [`DARK_MEAN`] of 255 a person who is there may well be missed; a
+//! spread (standard deviation) under [`EVEN_SPREAD`] is less than the shading that any scene has.
 //! A finger on the lens in a lit room gives an even, warm picture, which is why darkness alone is not enough.
 
 use crate::camera::Frame;

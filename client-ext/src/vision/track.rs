@@ -13,6 +13,8 @@ pub const LOST_MS: u64 = 1_000;
 const TRUST_GAP_MS: u64 = 300;
 /// Boxes that overlap less are different faces.
 const SAME_FACE_IOU: f32 = 0.3;
+/// Boxes that overlap less than this may be different faces, which one look will tell.
+const STEADY_IOU: f32 = 0.55;
 
 /// One face over time.
 #[derive(Debug, Clone)]
@@ -119,6 +121,8 @@ impl Track {
             self.verdict = Verdict::NONE;
             self.look_at_ms = t_ms;
             self.trusted_from_ms = t_ms;
+        } else if iou(&self.face.bbox, &face.bbox) < STEADY_IOU {
+            self.look_at_ms = self.look_at_ms.min(t_ms);
         }
         self.face = face;
         self.seen_ms = t_ms;
@@ -203,6 +207,15 @@ mod tests {
         tracker.looked(id, 0, Some(0.9), &LIMITS);
         assert_eq!(tracker.in_view(500)[0].who, Who::Undecided);
         assert_eq!(tracker.due(500).len(), 1);
+    }
+
+    #[test]
+    fn a_jump_is_looked_at_at_once() {
+        let mut tracker = Tracker::default();
+        assert_eq!(frame(&mut tracker, 0, &[face(0.0)], 0.8), 1);
+        assert_eq!(frame(&mut tracker, 100, &[face(5.0)], 0.8), 0);
+        assert_eq!(frame(&mut tracker, 200, &[face(25.0)], 0.1), 1);
+        assert_eq!(tracker.in_view(200)[0].who, Who::Undecided);
     }
 
     #[test]
