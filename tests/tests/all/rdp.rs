@@ -17,7 +17,7 @@ use sudare_host_ext::channel::ironrdp::{EmbeddedHost, HostHandle};
 use sudare_host_ext::channel::{
     Action, CoverText, DriverFactory, LinkEvent, Painted, Picture, SessionDriver,
 };
-use sudare_host_ext::cover;
+use sudare_host_ext::cover::{self, fonts::Fonts};
 use sudare_host_ext::tls::TlsIdentity;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -287,6 +287,7 @@ fn nothing_of_the_desktop_is_sent_while_covered() {
     let host = host(4);
     let mut seat = Seat::ready(&host);
     let seed = 20_261_122;
+    let text = cover::draw(&Fonts::load(), &Toy::text(), 1280, 720);
     let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     for round in 0..60 {
         seat.tell(UNCOVER);
@@ -305,6 +306,13 @@ fn nothing_of_the_desktop_is_sent_while_covered() {
                 seat.screen = Some(state);
             }
         }
+        // Inside the panel, too, there is nothing but black or the text.
+        let picture = seat.handle.picture().unwrap();
+        let mut pixels = picture.rgba.chunks(4).zip(text.bgra.chunks(4));
+        assert!(
+            pixels.all(|(seen, drawn)| seen[..3] == [0; 3] || [seen[2], seen[1], seen[0]] == drawn[..3]),
+            "seed {seed} round {round}: something else than the cover's text"
+        );
     }
 }
 

@@ -295,6 +295,28 @@ mod tests {
     }
 
     #[test]
+    fn while_covered_the_output_does_not_depend_on_the_desktop() {
+        let outputs = [0_u8, 99].map(|shade| {
+            let (mut gate, _) = gate();
+            let bgra = vec![shade; usize::from(SIZE.0) * usize::from(SIZE.1) * 4];
+            let desktop = Picture { width: SIZE.0, height: SIZE.1, bgra: Arc::from(bgra) };
+            gate.uncover();
+            drain(&mut gate, &desktop);
+            gate.cover(CoverText { lines: vec!["covered".to_owned()] });
+            gate.damage(&[Rect { x: 0, y: 0, width: SIZE.0, height: SIZE.1 }]);
+            gate.refresh();
+            let mut bytes = Vec::new();
+            while let Some(block) = gate.next(&desktop).unwrap() {
+                bytes.extend(block.bytes);
+                gate.damage(&[Rect { x: 100, y: 80, width: 99, height: 9 }]);
+            }
+            bytes
+        });
+        assert!(outputs[0].len() > gate().0.black.len(), "black and text");
+        assert_eq!(outputs[0], outputs[1]);
+    }
+
+    #[test]
     fn a_new_text_replaces_the_old_one_without_another_black_frame() {
         let (mut gate, desktop) = gate();
         gate.cover(CoverText { lines: vec!["one".to_owned()] });
