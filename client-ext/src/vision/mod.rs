@@ -137,3 +137,6 @@ impl Vision {
 fn precise(side: u32) -> f32 {
     side.max(1) as f32
 }
+
+#[cfg(test)]
+mod photograph_tests;

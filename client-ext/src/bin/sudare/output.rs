@@ -22,9 +22,16 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An error with all its causes on one line.
+/// An error with its causes on one line. Many messages quote their cause already; it is not said twice.
 pub(crate) fn error(error: &anyhow::Error) {
-    eprintln!("sudare: {error:#}");
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(if text.is_empty() { "" } else { ": " });
+            text.push_str(&cause);
+        }
+    }
+    eprintln!("sudare: {text}");
 }
 
 /// Something worth knowing that is no result.

@@ -1,17 +1,19 @@
 //! `sudare watch`: decides from a source when a desktop would be covered.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use sudare_client_ext::camera::{self, CameraFault, SourceOptions, SourceSpec};
-use sudare_client_ext::operator;
 use sudare_client_ext::presence::Presence;
 use sudare_client_ext::vision::{Mode, Vision};
 use sudare_client_ext::watch::{Change, watch};
-use sudare_protocol::VerifyingKey;
+use sudare_client_ext::{device, operator};
+use sudare_protocol::limits::RECORD_MAX_BYTES;
 use sudare_protocol::numbers::Numbers;
 use sudare_protocol::records::{Policy, Signed};
 
@@ -38,10 +40,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "OPERATOR", required = true, num_args = 1..)]
     operator: Vec<PathBuf>,
     /// A signed policy whose numbers are used instead of the defaults.
-    #[arg(long, value_name = "FILE", requires = "org_key")]
-    policy: Option<PathBuf>,
-    /// The organisation's public key: 64 hexadecimal digits, or 32 bytes, in a file.
     #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// The organisation's public key that signed it; without this, organisation.pub in SUDARE_HOME.
+    #[arg(long, value_name = "FILE", requires = "policy")]
     org_key: Option<PathBuf>,
     /// Pictures a second: how fast a folder is played (10), or at most how many of a film are looked at (all).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=120))]
@@ -100,48 +102,22 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 fn numbers(arguments: &Arguments) -> anyhow::Result<Numbers> {
-    let (Some(policy), Some(key)) = (&arguments.policy, &arguments.org_key) else {
-        return Ok(Numbers::default());
-    };
-    let key = public_key(key)?;
+    let Some(policy) = &arguments.policy else { return Ok(Numbers::default()) };
+    let key = device::organisation(&operator::device_dir()?, arguments.org_key.as_deref())?;
     let bytes = read_small(policy)?;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now_ms = now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
     let signed =
         Signed::<Policy>::verify(&key, &bytes, now_ms).with_context(|| policy.display().to_string())?;
     signed.record().effective().with_context(|| policy.display().to_string())
 }
 
-fn public_key(path: &Path) -> anyhow::Result<VerifyingKey> {
-    let bytes = read_small(path)?;
-    let key: Option<[u8; 32]> = match <[u8; 32]>::try_from(bytes.as_slice()) {
-        Ok(raw) => Some(raw),
-        Err(_) => std::str::from_utf8(&bytes).ok().and_then(|text| from_hex(text.trim())),
-    };
-    match key.and_then(|key| VerifyingKey::from_bytes(&key).ok()) {
-        Some(key) => Ok(key),
-        None => {
-            bail!("{} holds no public key. Ask the security team for the organisation's key", path.display())
-        }
-    }
-}
-
-fn from_hex(text: &str) -> Option<[u8; 32]> {
-    let mut out = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (i, byte) in out.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()?;
-    }
-    Some(out)
-}
-
 fn read_small(path: &Path) -> anyhow::Result<Vec<u8>> {
-    use std::io::Read as _;
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    file.take(1 << 20).read_to_end(&mut bytes).with_context(|| format!("cannot read {}", path.display()))?;
+    file.take(RECORD_MAX_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("cannot read {}", path.display()))?;
     Ok(bytes)
 }
 
