@@ -1,5 +1,7 @@
 //! Watches a source for operators and tells each change of the decision: what `sudare watch` shows.
 
+use std::mem::{Discriminant, discriminant};
+
 use serde::Serialize;
 use sudare_protocol::reason::{Reason, State};
 
@@ -37,8 +39,8 @@ pub struct Summary {
     pub end: CameraFault,
 }
 
-/// Watches until the source ends for good. `live` sources come back after a fault and are waited for, except when
-/// they never gave a frame at all.
+/// Watches until the source ends for good. A `live` source is waited for after a fault; before its first frame only
+/// while it is silent, because any other fault then means that the wrong source was given.
 pub fn watch(
     source: &mut dyn FrameSource,
     vision: &mut Vision,
@@ -55,10 +57,11 @@ pub fn watch(
             Ok(frame) => {
                 let seen = vision.process(&frame);
                 timeline.frames += 1;
+                timeline.fault = None;
                 (Observation { t_ms: frame.t_ms, camera: seen.camera, faces: seen.faces }, frame.seq)
             }
-            Err(fault) if live && timeline.frames > 0 && !fault.is_final() => {
-                tracing::warn!(%fault, "no frame");
+            Err(fault) if live && timeline.is_worth_waiting(&fault) => {
+                timeline.note(&fault);
                 (
                     Observation { t_ms: started_ms, camera: view_of(&fault), faces: Vec::new() },
                     timeline.last_frame,
@@ -98,9 +101,21 @@ struct Timeline {
     covers: u64,
     last_frame: u64,
     last: Option<(State, bool, Reason)>,
+    fault: Option<Discriminant<CameraFault>>,
 }
 
 impl Timeline {
+    fn is_worth_waiting(&self, fault: &CameraFault) -> bool {
+        !fault.is_final() && (self.frames > 0 || matches!(fault, CameraFault::Stalled { .. }))
+    }
+
+    /// Logs a fault once, not ten times a second.
+    fn note(&mut self, fault: &CameraFault) {
+        if self.fault.replace(discriminant(fault)) != Some(discriminant(fault)) {
+            tracing::warn!("{fault}");
+        }
+    }
+
     fn is_change(&mut self, decision: &Decision) -> bool {
         let now = (decision.state, decision.cover, decision.reason);
         let was_visible = self.last.is_some_and(|(_, cover, _)| !cover);
@@ -108,5 +123,26 @@ impl Timeline {
             self.covers += 1;
         }
         self.last.replace(now) != Some(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_camera_is_waited_for_and_a_busy_one_only_after_it_has_worked() {
+        let what = || "camera:0".to_owned();
+        let (silent, busy, ended) = (
+            CameraFault::Stalled { what: what(), silent_ms: 2000 },
+            CameraFault::Busy { what: what() },
+            CameraFault::Ended { what: what() },
+        );
+        let mut timeline = Timeline::default();
+        assert!(timeline.is_worth_waiting(&silent) && !timeline.is_worth_waiting(&busy));
+        timeline.frames = 1;
+        assert!(timeline.is_worth_waiting(&busy) && !timeline.is_worth_waiting(&ended));
+        assert_eq!(view_of(&busy), CameraView::Busy);
+        assert_eq!(view_of(&silent), CameraView::Lost);
     }
 }

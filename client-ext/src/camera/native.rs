@@ -133,7 +133,8 @@ fn classify(what: &str, text: &str) -> CameraFault {
         Some(19) => CameraFault::Unplugged { what },
         Some(1 | 13) => CameraFault::Denied { what },
         Some(2) => CameraFault::Unplugged { what },
-        _ if text.contains("unsupported") || text.contains("not whole number") || text.contains("Fufill") => {
+        _ if text.contains("Fufill") => unsupported(&what, "it offers neither MJPEG nor YUYV".to_owned()),
+        _ if text.contains("unsupported") || text.contains("not whole number") => {
             unsupported(&what, text.to_owned())
         }
         _ => CameraFault::Driver { what, detail: text.to_owned() },
