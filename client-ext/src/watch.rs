@@ -131,6 +131,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_line_of_json_keeps_its_shape() {
+        let change =
+            Change { t_ms: 1, wall_ms: 2, frame: 3, state: "clear", cover: false, reason: "none", faces: 1 };
+        assert_eq!(
+            serde_json::to_string(&change).unwrap(),
+            r#"{"t_ms":1,"wall_ms":2,"frame":3,"state":"clear","cover":false,"reason":"none","faces":1}"#
+        );
+    }
+
+    #[test]
     fn a_silent_camera_is_waited_for_and_a_busy_one_only_after_it_has_worked() {
         let what = || "camera:0".to_owned();
         let (silent, busy, ended) = (

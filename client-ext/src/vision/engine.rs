@@ -123,3 +123,16 @@ impl std::fmt::Debug for Engine {
         write!(f, "Engine(embedder {})", self.embedder_sha256)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_cache_says_what_to_type() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = Engine::load(&Store::open(dir.path()).unwrap()).unwrap_err();
+        assert!(matches!(error, EngineError::Models(ModelError::Missing { .. })), "{error}");
+        assert!(error.to_string().contains("sudare models fetch"), "{error}");
+    }
+}

@@ -147,3 +147,30 @@ impl Report {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_json_keeps_its_shape() {
+        let face = FaceReport {
+            bbox: [1.0, 2.0, 3.0, 4.0].map(Rounded),
+            landmarks: [[5.123_46, 6.0].map(Rounded); 5],
+            score: Rounded(0.9),
+            yaw_deg: Rounded(-3.0),
+            live: None,
+        };
+        let phone = PhoneReport { bbox: [Rounded(1.0); 4], score: Rounded(0.5) };
+        let (faces, phones) = (vec![face], vec![phone]);
+        let file = FileReport { path: "a.jpg".to_owned(), width: 10, height: 20, faces, phones };
+        let report = Report { files: vec![file], cosine: vec![vec![Rounded(1.0)]] };
+        let points = ["[5.1235,6.0]"; 5].join(",");
+        assert_eq!(
+            serde_json::to_string(&report).unwrap(),
+            format!(
+                r#"{{"files":[{{"path":"a.jpg","width":10,"height":20,"faces":[{{"box":[1.0,2.0,3.0,4.0],"landmarks":[{points}],"score":0.9,"yaw_deg":-3.0,"live":null}}],"phones":[{{"box":[1.0,1.0,1.0,1.0],"score":0.5}}]}}],"cosine":[[1.0]]}}"#
+            )
+        );
+    }
+}
