@@ -8,8 +8,8 @@
 
 use std::collections::VecDeque;
 
-use sudare_protocol::client::{AwaitHello, AwaitReady, Evidence, Fresh, HostNews, Live, Refused, Setup};
-use sudare_protocol::error::{Code, Fault, Refusal};
+use sudare_protocol::client::{AwaitHello, AwaitReady, Evidence, Fresh, HostNews, Live, Setup};
+use sudare_protocol::error::{Code, Fault, Refusal, Refused};
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::limits::SPOOL_MAX_BYTES;
 use sudare_protocol::message::{Ack, Bye, CertificateCheck, Id, Status};

@@ -135,7 +135,7 @@ impl Guard {
             shown: Shown::Covered,
             reason: Reason::None,
             incident_id: None,
-            pending: None,
+            pending: Some((Shown::Covered, now_ms)),
             silence: None,
             suspect: false,
             evidence_kept: true,
@@ -280,6 +280,10 @@ impl Guard {
         }
         (self.shown, self.reason) = (Shown::Covered, reason);
         actions.push(Action::Cover(reason));
+        if !from_visible && self.pending.is_none() {
+            // Only the words change; the cover itself was confirmed before.
+            actions.push(Action::Status { shown: Shown::Covered, reason, incident_id: self.incident_id });
+        }
         // Only what was visible can have been seen; a worse reason later is the same incident.
         let is_new = self.incident_id.is_none() && self.was_visible && self.silence.is_none();
         if reason.is_incident() && is_new {

@@ -14,7 +14,7 @@ use minicbor::bytes::ByteVec;
 use zeroize::Zeroizing;
 
 use crate::cose;
-use crate::error::{Code, Fault, Refusal};
+use crate::error::{Code, Fault, Refusal, Refused};
 use crate::frame::{Chunk, frame};
 use crate::limits::SPOOL_MAX_BYTES;
 use crate::message::{self, Ack, Attest, CertificateCheck, Digest, Hello, Id, Manifest, Open, Status, kind};
@@ -73,13 +73,6 @@ pub struct AwaitReady {
     certificate: CertificateCheck,
     credits: u32,
     template_secret: Zeroizing<[u8; 32]>,
-}
-
-/// A refused handshake, and the message that tells the host why.
-#[derive(Debug)]
-pub struct Refused {
-    pub refusal: Refusal,
-    pub reply: Option<Vec<u8>>,
 }
 
 impl AwaitHello {

@@ -69,6 +69,13 @@ pub struct Refusal {
     pub detail: String,
 }
 
+/// A refused handshake, and the framed ERROR that tells the other end why.
+#[derive(Debug)]
+pub struct Refused {
+    pub refusal: Refusal,
+    pub reply: Option<Vec<u8>>,
+}
+
 fn detail_text(detail: &str) -> String {
     if detail.is_empty() { String::new() } else { format!(" ({detail})") }
 }

@@ -14,7 +14,7 @@ use ed25519_dalek::SigningKey;
 use subtle::ConstantTimeEq as _;
 
 use crate::cose;
-use crate::error::{Code, Fault, Refusal};
+use crate::error::{Code, Fault, Refusal, Refused};
 use crate::frame::{Chunk, frame, is_signed};
 use crate::intake::{Complete, Intake};
 use crate::limits::{CHALLENGES_KEPT, CREDITS, HANDSHAKE_MAX_MS, MESSAGES_PER_SECOND_MAX, OPERATORS_MAX};
@@ -125,7 +125,26 @@ impl AwaitOpen {
     }
 
     /// Takes OPEN; gives the live session, the framed READY and what was proved.
+    ///
+    /// A refusal carries the framed ERROR for the client, signed under the transcript of this
+    /// HELLO and that OPEN in the place of READY.
     pub fn handle(
+        self,
+        open: &[u8],
+        devices: &dyn Devices,
+        fresh: &Fresh,
+        now_ms: u64,
+    ) -> Result<(Live, Vec<u8>, Opened), Refused> {
+        let host_key = self.setup.host_key.clone();
+        let transcript = transcript(&self.hello, open);
+        self.answer(open, devices, fresh, now_ms).map_err(|refusal| {
+            // Nothing more is read, so the peer's key does not matter here.
+            let reply = Sealer::new(host_key.clone(), host_key.verifying_key(), transcript).refuse(&refusal);
+            Refused { refusal, reply }
+        })
+    }
+
+    fn answer(
         self,
         open: &[u8],
         devices: &dyn Devices,

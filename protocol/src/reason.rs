@@ -108,6 +108,7 @@ reasons! {
     18 CoverFault "cover-fault" false "The cover could not be confirmed." "Ask your VDI administrator." "画面の保護を確認できません。" "管理者にご連絡ください。";
     19 ClientAsked "client-asked" true "The client asked for a cover." "The desktop comes back when the client says so." "クライアントの要求により保護しています。" "クライアントの解除をお待ちください。";
     20 Break "break" false "A break was taken; the camera is off." "End the break to continue." "休憩中です（カメラは停止しています）。" "休憩を終了すると再開します。";
+    21 DeviceRefused "device-refused" false "This device may not be used for this desktop." "Ask your VDI administrator to enrol it." "この端末は利用を許可されていません。" "管理者に端末の登録をご依頼ください。";
 }
 
 impl Reason {

@@ -137,7 +137,7 @@ pub fn live(now_ms: u64) -> Result<(client::Live, host::Live), String> {
         .handle(&one(&hello)?)
         .map_err(|e| text(&e.refusal))?;
     let (host, ready, _) =
-        host.handle(&one(&open)?, &OneDevice::default(), &host_fresh(), now_ms).map_err(|e| text(&e))?;
+        host.handle(&one(&open)?, &OneDevice::default(), &host_fresh(), now_ms).map_err(|e| text(&e.refusal))?;
     let (client, _) = client.handle(&one(&ready)?).map_err(|e| text(&e.refusal))?;
     Ok((client, host))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use sudare_protocol::error::{Code, Fault, Refusal};
+use sudare_protocol::error::{Code, Fault, Refusal, Refused};
 use sudare_protocol::evidence::event::{Cover, Gap, SessionStart};
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::host::{AwaitOpen, ClientNews, Fresh, Live, Setup};
@@ -167,7 +167,13 @@ impl Session {
     fn frame(&mut self, frame: &[u8], actions: &mut Vec<Action>) -> Result<(), Refusal> {
         match std::mem::replace(&mut self.end, End::Closed) {
             End::Closed => Ok(()),
-            End::AwaitOpen(end) => self.opened(*end, frame, actions),
+            End::AwaitOpen(end) => {
+                if let Err(refused) = self.opened(*end, frame, actions) {
+                    actions.extend(refused.reply.map(Action::Send));
+                    self.refuse(&refused.refusal, actions);
+                }
+                Ok(())
+            }
             End::Live(mut live) => {
                 let news = live.handle(frame, clock::boot_ms());
                 let (lease_until_ms, credit) = (live.lease_until_ms(), live.credit());
@@ -181,8 +187,11 @@ impl Session {
         }
     }
 
-    fn opened(&mut self, end: AwaitOpen, frame: &[u8], actions: &mut Vec<Action>) -> Result<(), Refusal> {
-        let no_randomness = |_| Refusal::new(Code::EvidenceStore, Fault::Us, "no randomness");
+    fn opened(&mut self, end: AwaitOpen, frame: &[u8], actions: &mut Vec<Action>) -> Result<(), Refused> {
+        let no_randomness = |_| {
+            let refusal = Refusal::new(Code::EvidenceStore, Fault::Us, "no randomness");
+            Refused { refusal, reply: None }
+        };
         let mut template_secrets = [[0; 32]; OPERATORS_MAX];
         for secret in &mut template_secrets {
             *secret = clock::random().map_err(no_randomness)?;
@@ -212,7 +221,7 @@ impl Session {
                 Event::Attested { attest, nonce_issued_ms, lease_until_ms }
             }
             ClientNews::Suspect { suspect, message } => {
-                self.keep(None, What::ClientMessage(message));
+                self.keep(None, What::ClientMessage { message, pictures_due: false });
                 Event::Suspect { active: suspect.active }
             }
             ClientNews::Lock { lock, message } => {
@@ -222,11 +231,12 @@ impl Session {
                 if let Some(id) = incident_id.filter(|id| *id != lock.incident_id) {
                     self.aliases.insert(lock.incident_id, id);
                 }
-                self.keep(incident_id, What::ClientMessage(message));
+                let pictures_due = lock.reason.is_incident() && incident_id.is_some();
+                self.keep(incident_id, What::ClientMessage { message, pictures_due });
                 return;
             }
             ClientNews::Unlock { message } => {
-                self.keep(None, What::ClientMessage(message));
+                self.keep(None, What::ClientMessage { message, pictures_due: false });
                 Event::Unlock
             }
             ClientNews::Announced { .. } => return,
@@ -250,7 +260,11 @@ impl Session {
             actions.extend(error.map(Action::Send));
         }
         self.end = End::Closed;
-        self.decide(Event::LinkDown { reason: Reason::BadMessage }, actions);
+        let reason = match refusal.code {
+            Code::DeviceUnknown | Code::DeviceRevoked | Code::WrongUser => Reason::DeviceRefused,
+            _ => Reason::BadMessage,
+        };
+        self.decide(Event::LinkDown { reason }, actions);
     }
 
     /// Records the end. What an incident still waited for is kept as it is.

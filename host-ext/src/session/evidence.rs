@@ -50,7 +50,11 @@ pub enum What {
         reason: Reason,
         boot_ms: u64,
     },
-    ClientMessage(Vec<u8>),
+    /// `pictures_due`: it announces an incident, whose pictures follow.
+    ClientMessage {
+        message: Vec<u8>,
+        pictures_due: bool,
+    },
     Cover {
         reason: Reason,
         cover: Cover,
@@ -153,11 +157,24 @@ impl Drop for EvidenceThread {
     }
 }
 
+/// Pictures that an auditor may expect of an incident that the client announced.
+const PICTURES_DUE: u16 = 3;
+
+/// An incident that is not complete yet.
+#[derive(Debug, Clone, Default)]
+struct OpenIncident {
+    session_id: Id,
+    reason: Option<Reason>,
+    blobs: Vec<BlobRef>,
+    /// The client's pictures are still to come.
+    due: bool,
+}
+
 struct Keeper {
     recorder: Option<Recorder>,
     open: OpenStore,
-    /// Pictures of incidents under way. Bounded by the sessions, each of which has one.
-    incidents: BTreeMap<Id, Vec<BlobRef>>,
+    /// Incidents under way. Bounded by the sessions, each of which has one at a time.
+    incidents: BTreeMap<Id, OpenIncident>,
     health: Arc<Health>,
     stop: Arc<AtomicBool>,
 }
@@ -213,7 +230,11 @@ impl Keeper {
             None => {
                 let known =
                     job.incident_id.and_then(|id| self.incidents.get(&id)).cloned().unwrap_or_default();
-                *attempt.last_leaf.insert(recorder.append_all(drafts(job, blobs.clone(), known))?)
+                {
+                    let mut all = drafts(job, blobs.clone(), known.blobs);
+                    all.extend(ended(&self.incidents, job).map(|(id, incident)| completion(*id, incident)));
+                    *attempt.last_leaf.insert(recorder.append_all(all)?)
+                }
             }
         };
         let checkpoint = recorder.checkpoint()?;
@@ -223,8 +244,18 @@ impl Keeper {
 
     /// The job is durable: remember what belongs to its incident, and tell the client.
     fn settle(&mut self, job: &Job, blobs: Vec<BlobRef>, leaf_index: u64, checkpoint: &str) {
+        let over: Vec<Id> = ended(&self.incidents, job).map(|(id, _)| *id).collect();
+        over.iter().for_each(|id| drop(self.incidents.remove(id)));
         match (&job.what, job.incident_id) {
-            (What::Incident { .. }, Some(id)) => self.incidents.entry(id).or_default().extend(blobs),
+            (What::Incident { reason, .. }, Some(id)) => {
+                let incident = self.incidents.entry(id).or_default();
+                (incident.session_id, incident.reason) = (job.session_id, Some(*reason));
+                incident.blobs.extend(blobs);
+            }
+            (What::ClientMessage { pictures_due: true, .. }, Some(id)) => {
+                let incident = self.incidents.entry(id).or_default();
+                (incident.session_id, incident.due) = (job.session_id, true);
+            }
             (What::Pictures { complete, reply }, id) => {
                 if let Some(id) = id {
                     self.incidents.remove(&id);
@@ -238,6 +269,33 @@ impl Keeper {
             }
             _ => {}
         }
+    }
+}
+
+/// The incidents that a job ends: those that wait for nothing when the desktop is shown again,
+/// and all of a session when it ends.
+fn ended<'a>(
+    incidents: &'a BTreeMap<Id, OpenIncident>,
+    job: &'a Job,
+) -> impl Iterator<Item = (&'a Id, &'a OpenIncident)> {
+    incidents.iter().filter(|(_, incident)| {
+        let over = match job.what {
+            What::Uncover { .. } => !incident.due,
+            What::SessionEnd { .. } => true,
+            _ => false,
+        };
+        over && incident.session_id == job.session_id
+    })
+}
+
+fn completion(incident_id: Id, incident: &OpenIncident) -> Draft {
+    let missing = if incident.due { PICTURES_DUE } else { 0 };
+    Draft {
+        session_id: Some(incident.session_id),
+        incident_id: Some(incident_id),
+        reason: incident.reason,
+        blobs: incident.blobs.clone(),
+        event: Event::IncidentComplete(IncidentComplete { missing }),
     }
 }
 
@@ -268,7 +326,7 @@ fn drafts(job: &Job, blobs: Vec<BlobRef>, known: Vec<BlobRef>) -> Vec<Draft> {
         What::SessionEnd { reason, boot_ms } => {
             plain(*reason, Event::SessionEnd(SessionEnd { boot_ms: *boot_ms }))
         }
-        What::ClientMessage(message) => {
+        What::ClientMessage { message, .. } => {
             let message = ClientMessage { message: message.clone() };
             vec![draft(None, vec![], Event::ClientMessage(message))]
         }

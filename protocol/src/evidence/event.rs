@@ -104,6 +104,13 @@ pub struct RecorderStart {
     /// Bytes at the end of the write-ahead file that were never acknowledged and were set aside.
     #[n(0)]
     pub torn_bytes: u64,
+    /// Acknowledged entries that were not yet under a checkpoint when the last run ended.
+    #[n(1)]
+    pub recovered_entries: u64,
+    /// Entries under the checkpoint that the write-ahead file should have held too: after a
+    /// power cut, or because somebody cut it short.
+    #[n(2)]
+    pub wal_behind: u64,
 }
 
 /// Body of kind 4. The device record holds a user's name, so only its hash is here.

@@ -1,0 +1,76 @@
+//! Verifies the evidence with the auditors' program and opens one incident.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use serde_json::Value;
+
+use super::stage::{Stage, output_of};
+
+/// What the auditor found.
+#[derive(Debug)]
+pub struct Proof {
+    pub entries: u64,
+    pub incidents: Vec<(String, String)>,
+    /// Opened pictures of the onlooker's incident: label and file.
+    pub pictures: Vec<(String, PathBuf)>,
+}
+
+impl Proof {
+    /// The reasons of all incidents, for people.
+    pub fn reasons(&self) -> String {
+        let reasons: Vec<&str> = self.incidents.iter().map(|(_, reason)| reason.as_str()).collect();
+        reasons.join(", ")
+    }
+}
+
+/// Verifies the store, lists it, and opens the incident in which somebody looked.
+pub fn prove(stage: &Stage) -> anyhow::Result<Proof> {
+    let store = stage.evidence();
+    let audit = |command: &str| {
+        let mut program = stage.audit_command();
+        program.arg(command).arg(&store);
+        program
+    };
+    let key = |program: &mut Command| json(program.arg("--key").arg(&stage.log_vkey).arg("--json"));
+    let report = key(&mut audit("verify"))?;
+    ensure!(report["ok"] == true, "the evidence does not verify: {report}");
+    let listed = key(&mut audit("list"))?;
+    let incidents: Vec<(String, String)> = listed["incidents"]
+        .as_array()
+        .context("no list of incidents")?
+        .iter()
+        .map(|i| (text(&i["id"]), text(&i["reason"])))
+        .collect();
+    let (id, _) =
+        incidents.iter().find(|(_, reason)| reason == "onlooker").context("no incident for the onlooker")?;
+    let mut show = audit("show");
+    show.arg(id).arg("--identity").arg(stage.auditor()).arg("--out").arg(stage.dir.join("incident"));
+    let shown = key(&mut show)?;
+    let pictures: Vec<(String, PathBuf)> = shown["pictures"]
+        .as_array()
+        .context("no pictures")?
+        .iter()
+        .filter_map(|p| Some((text(&p["label"]), PathBuf::from(p["file"].as_str()?))))
+        .collect();
+    for needed in ["camera-before", "camera-at", "camera-after", "screenshot-suspect", "screenshot-at-cover"]
+    {
+        ensure!(pictures.iter().any(|(label, _)| label == needed), "the incident has no {needed}: {shown}");
+    }
+    for (label, file) in &pictures {
+        let picture =
+            image::open(file).with_context(|| format!("{label} cannot be opened: {}", file.display()))?;
+        ensure!(picture.width() >= 320, "{label} is too small to show anything");
+    }
+    Ok(Proof { entries: report["entries"].as_u64().unwrap_or(0), incidents, pictures })
+}
+
+fn json(command: &mut Command) -> anyhow::Result<Value> {
+    let said = output_of(command)?;
+    serde_json::from_str(&said).with_context(|| format!("{command:?} did not print JSON: {said}"))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
