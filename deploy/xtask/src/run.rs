@@ -28,6 +28,11 @@ impl Job {
         let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut job = Self::new(program);
         job.command.current_dir(root);
+        // Build scripts (ring's is one) are run again when these change, and all that depends on
+        // them is compiled again: a cargo that we start must see what a person's cargo sees.
+        for (key, _) in std::env::vars_os().filter(|(key, _)| is_about_us(&key.to_string_lossy())) {
+            job.command.env_remove(key);
+        }
         job
     }
 
@@ -122,6 +127,13 @@ impl std::fmt::Display for Job {
     }
 }
 
+/// Whether `cargo run` set this variable to describe xtask.
+fn is_about_us(key: &str) -> bool {
+    let about_package = key.starts_with("CARGO_PKG_") || key.starts_with("CARGO_MANIFEST_");
+    about_package
+        || matches!(key, "CARGO_CRATE_NAME" | "CARGO_BIN_NAME" | "CARGO_PRIMARY_PACKAGE" | "OUT_DIR")
+}
+
 /// Where a program lies on PATH, if it is installed.
 pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
@@ -145,6 +157,16 @@ mod tests {
             error.to_string(),
             "cannot start sudare-no-such-program: it is not installed. Install it, or check PATH."
         );
+    }
+
+    #[test]
+    fn the_cargo_that_is_started_does_not_hear_of_xtask() {
+        // `cargo test` describes the package to its tests as `cargo run` does.
+        assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+        let job = Job::cargo(Path::new("/"));
+        let removed: Vec<_> = job.command.get_envs().filter(|(_, value)| value.is_none()).collect();
+        assert!(removed.iter().any(|(key, _)| *key == "CARGO_MANIFEST_DIR"), "{removed:?}");
+        assert!(!is_about_us("CARGO_HOME") && !is_about_us("CARGO_TARGET_DIR") && !is_about_us("CARGO"));
     }
 
     #[test]
