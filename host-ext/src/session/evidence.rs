@@ -230,11 +230,9 @@ impl Keeper {
             None => {
                 let known =
                     job.incident_id.and_then(|id| self.incidents.get(&id)).cloned().unwrap_or_default();
-                {
-                    let mut all = drafts(job, blobs.clone(), known.blobs);
-                    all.extend(ended(&self.incidents, job).map(|(id, incident)| completion(*id, incident)));
-                    *attempt.last_leaf.insert(recorder.append_all(all)?)
-                }
+                let mut all = drafts(job, blobs.clone(), known.blobs);
+                all.extend(ended(&self.incidents, job).map(|(id, incident)| completion(*id, incident)));
+                *attempt.last_leaf.insert(recorder.append_all(all)?)
             }
         };
         let checkpoint = recorder.checkpoint()?;

@@ -48,7 +48,7 @@ pub fn prove(stage: &Stage) -> anyhow::Result<Proof> {
     let mut show = audit("show");
     show.arg(id).arg("--identity").arg(stage.auditor()).arg("--out").arg(stage.dir.join("incident"));
     let shown = key(&mut show)?;
-    let pictures: Vec<(String, PathBuf)> = shown["pictures"]
+    let pictures: Vec<(String, PathBuf)> = shown["opened"]
         .as_array()
         .context("no pictures")?
         .iter()
