@@ -16,4 +16,4 @@ pub mod wal;
 pub mod writer;
 
 pub use recorder::{Recorder, Settings};
-pub use writer::{Draft, LogKeys, LogWriter};
+pub use writer::{Draft, LogKeys, LogWriter, Opened};

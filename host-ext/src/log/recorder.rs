@@ -47,12 +47,16 @@ impl Recorder {
         let nonce = clock::random().map_err(|e| {
             StoreError::io(Path::new("/dev/urandom"), "read", std::io::Error::other(e.to_string()))
         })?;
-        let (mut writer, torn_bytes) = LogWriter::open(OsDisk, &dir, keys, nonce)?;
+        let (mut writer, opened) = LogWriter::open(OsDisk, &dir, keys, nonce)?;
         let first = if writer.size() == 0 {
             let host_key = writer.host_key().to_bytes();
             Event::LogStart(LogStart { host_key, log_key: writer.log_key().to_bytes(), host_record })
         } else {
-            Event::RecorderStart(RecorderStart { torn_bytes })
+            Event::RecorderStart(RecorderStart {
+                torn_bytes: opened.torn_bytes,
+                recovered_entries: opened.recovered_entries,
+                wal_behind: opened.wal_behind,
+            })
         };
         writer.append(Draft::of(first), now(boot_id))?;
         writer.checkpoint()?;

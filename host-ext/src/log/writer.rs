@@ -87,6 +87,17 @@ impl Draft {
     }
 }
 
+/// What opening a log found; the recorder writes it into the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Acknowledged entries that were not yet under a checkpoint; now they are.
+    pub recovered_entries: u64,
+    /// Bytes at the end of the write-ahead file that were never acknowledged, kept in `wal.torn`.
+    pub torn_bytes: u64,
+    /// Entries under the checkpoint that the write-ahead file should have held too.
+    pub wal_behind: u64,
+}
+
 /// An open log. One process at a time has it (a lock file sees to that).
 #[derive(Debug)]
 pub struct LogWriter<D: Disk> {
@@ -116,9 +127,8 @@ struct Wal<F> {
 }
 
 impl<D: Disk> LogWriter<D> {
-    /// Opens a log or makes a new one. `nonce` must be random. Returns the number of bytes at the
-    /// end of the write-ahead file that were never acknowledged (they are kept in `wal.torn`).
-    pub fn open(disk: D, dir: &Path, keys: LogKeys, nonce: [u8; 16]) -> Result<(Self, u64), StoreError> {
+    /// Opens a log or makes a new one. `nonce` must be random.
+    pub fn open(disk: D, dir: &Path, keys: LogKeys, nonce: [u8; 16]) -> Result<(Self, Opened), StoreError> {
         recovery::open(disk, dir, keys, nonce)
     }
 
@@ -206,11 +216,7 @@ impl<D: Disk> LogWriter<D> {
             drop(self.durable.disk().remove_dir(&self.dir.join(path.partial_folder())));
         }
         if self.wal.end >= WAL_ROTATE_BYTES as u64 {
-            let header = WalHeader { base: size, nonce: next_nonce(&self.wal.header, &signed) };
-            // Until the new file is open nobody knows which of the two has the name.
-            self.poisoned = true;
-            self.wal = Wal::start(&mut self.durable, &self.wal.path, header)?;
-            self.poisoned = false;
+            self.start_wal(next_nonce(&self.wal.header, &signed))?;
         }
         Ok(signed)
     }
@@ -226,6 +232,16 @@ impl<D: Disk> LogWriter<D> {
         let seq = self.append(Draft::of(Event::HostKeyChange(change)), stamp)?;
         self.keys.host = key;
         Ok(seq)
+    }
+
+    /// Starts the write-ahead file anew. Everything must be under a checkpoint.
+    fn start_wal(&mut self, nonce: [u8; 16]) -> Result<(), StoreError> {
+        // Until the new file is open nobody knows which of the two has the name.
+        self.poisoned = true;
+        let header = WalHeader { base: self.tree.size(), nonce };
+        self.wal = Wal::start(&mut self.durable, &self.wal.path, header)?;
+        self.poisoned = false;
+        Ok(())
     }
 
     /// Adds an acknowledged leaf to the bundle and the tree.

@@ -4,8 +4,9 @@
 //! replace(path)   mkdir + fsync(parent)   once per folder and run
 //!                 open(path.tmp, 0600) · pwrite · fdatasync(path.tmp)
 //!                 rename(path.tmp, path) · fsync(folder)
+//! settle(folder)  fsync(folder)           before names that an earlier run left are relied on
 //! append(file)    pwrite(end) · fdatasync
-//! truncate(file)  ftruncate · fdatasync
+//!                 after a failed pwrite: ftruncate(end)
 //! ```
 //! After `replace` a reader finds the old or the new content, never a part, also after a power
 //! cut. A folder is synced once per run even if it exists already, since the run that made it
@@ -73,6 +74,11 @@ impl<D: Disk> Durable<D> {
         Ok(())
     }
 
+    /// Makes the names in a folder last that an earlier run may have changed and not synced.
+    pub fn settle(&self, folder: &Path) -> Result<(), StoreError> {
+        self.disk.sync_dir(folder).map_err(|e| StoreError::io(folder, "synced", e))
+    }
+
     /// Adds bytes at `end` of an open file and waits until they last.
     pub fn append(&self, path: &Path, file: &mut D::File, end: u64, bytes: &[u8]) -> Result<(), AppendError> {
         if let Err(error) = self.disk.write_at(file, end, bytes) {
@@ -81,12 +87,6 @@ impl<D: Disk> Durable<D> {
         }
         let synced = self.disk.sync(file);
         synced.map_err(|e| AppendError { error: StoreError::io(path, "synced", e), state_known: false })
-    }
-
-    /// Cuts an open file at `end`.
-    pub fn truncate(&self, path: &Path, file: &mut D::File, end: u64) -> Result<(), StoreError> {
-        self.disk.set_len(file, end).map_err(|e| StoreError::io(path, "cut", e))?;
-        self.disk.sync(file).map_err(|e| StoreError::io(path, "synced", e))
     }
 
     fn write_temporary(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {

@@ -33,8 +33,9 @@ enum ContentChange {
 
 #[derive(Clone, Debug, Default)]
 struct Inode {
-    lasting: Vec<u8>,
-    now: Vec<u8>,
+    // Shared between forks of a disk until one of them writes.
+    lasting: Rc<Vec<u8>>,
+    now: Rc<Vec<u8>>,
     unsynced: Vec<ContentChange>,
 }
 
@@ -46,6 +47,7 @@ struct State {
     unsynced: Vec<NameChange>,
     steps: u64,
     crash_at_step: Option<u64>,
+    fail_at_step: Option<u64>,
     crashed: bool,
     space_left: Option<usize>,
     fail_next_sync: bool,
@@ -89,6 +91,11 @@ impl SimulatedDisk {
         self.0.borrow_mut().crash_at_step = Some(step);
     }
 
+    /// Only the changing call with this number fails, and changes nothing.
+    pub(crate) fn fail_at_step(&self, step: u64) {
+        self.0.borrow_mut().fail_at_step = Some(step);
+    }
+
     /// Writes beyond so many bytes fail as on a full disk; `None` frees it again.
     pub(crate) fn set_space_left(&self, bytes: Option<usize>) {
         self.0.borrow_mut().space_left = bytes;
@@ -125,7 +132,7 @@ impl SimulatedDisk {
                     _ => {}
                 }
             }
-            inode.now = inode.lasting.clone();
+            inode.now = Rc::clone(&inode.lasting);
         }
         let names = state.lasting.clone();
         // What lies in a folder whose own name was lost is lost with it.
@@ -140,7 +147,13 @@ impl SimulatedDisk {
         if state.crash_at_step.is_some_and(|step| state.steps >= step) {
             state.crashed = true;
         }
-        if state.crashed { Err(io::Error::other("crashed")) } else { Ok(state) }
+        if state.crashed {
+            return Err(io::Error::other("crashed"));
+        }
+        if state.fail_at_step == Some(state.steps) {
+            return Err(io::Error::other("the call failed"));
+        }
+        Ok(state)
     }
 }
 
@@ -169,7 +182,8 @@ fn apply_name(names: &mut BTreeMap<PathBuf, Node>, change: NameChange) {
     }
 }
 
-fn apply_content(bytes: &mut Vec<u8>, change: &ContentChange) {
+fn apply_content(bytes: &mut Rc<Vec<u8>>, change: &ContentChange) {
+    let bytes = Rc::make_mut(bytes);
     match change {
         ContentChange::Write(at, new) => {
             bytes.resize(bytes.len().max(at + new.len()), 0);
@@ -245,10 +259,10 @@ impl Disk for SimulatedDisk {
         let inode = &mut state.inodes[*file];
         inode.unsynced.clear();
         if failed {
-            inode.now = inode.lasting.clone();
+            inode.now = Rc::clone(&inode.lasting);
             return Err(io::Error::other("the device reported an error"));
         }
-        inode.lasting = inode.now.clone();
+        inode.lasting = Rc::clone(&inode.now);
         Ok(())
     }
 
@@ -303,7 +317,7 @@ impl Disk for SimulatedDisk {
         let state = self.0.borrow();
         match state.now.get(path) {
             Some(Node::File(id)) if state.inodes[*id].now.len() <= max_bytes => {
-                Ok(state.inodes[*id].now.clone())
+                Ok(state.inodes[*id].now.to_vec())
             }
             Some(_) => Err(io::ErrorKind::InvalidData.into()),
             None => Err(io::ErrorKind::NotFound.into()),

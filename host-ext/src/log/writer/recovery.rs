@@ -2,9 +2,14 @@
 //!
 //! The checkpoint says how much is under tiles; the write-ahead file holds what was
 //! acknowledged after it. Nothing is changed on the disk before both fit together.
+//!
+//! What is read back may be in the kernel's memory only: an earlier run may have been killed
+//! before its sync, or its sync may have failed. So nothing that was read is relied on later:
+//! the folder is synced first, so that the checkpoint which is read is the one that lasts; the
+//! entries go under a new checkpoint, and the write-ahead file starts anew.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sudare_protocol::evidence::{Entry, Event};
 use sudare_protocol::tlog::merkle::{Hash, Tree, edge_widths, leaf_hash};
@@ -12,7 +17,7 @@ use sudare_protocol::tlog::note::MAX_NOTE_BYTES;
 use sudare_protocol::tlog::tiles::{self, MAX_BUNDLE_BYTES, TILE_WIDTH};
 use sudare_protocol::tlog::{SignedCheckpoint, TileContent, TilePath};
 
-use super::{LogKeys, LogWriter, PENDING_MAX_BYTES, WAL_ROTATE_BYTES, Wal, damaged};
+use super::{LogKeys, LogWriter, Opened, PENDING_MAX_BYTES, WAL_ROTATE_BYTES, Wal, damaged};
 use crate::log::wal::{self, WalHeader};
 use crate::store::{Disk, Durable, StoreError};
 
@@ -25,13 +30,14 @@ pub(super) fn open<D: Disk>(
     dir: &Path,
     keys: LogKeys,
     nonce: [u8; 16],
-) -> Result<(LogWriter<D>, u64), StoreError> {
+) -> Result<(LogWriter<D>, Opened), StoreError> {
     let mut durable = Durable::new(disk, dir);
     durable.make_dirs(dir)?;
     let lock = take_lock(durable.disk(), &dir.join("lock"))?;
+    durable.settle(dir)?;
     let last = read_checkpoint(durable.disk(), dir, &keys)?;
     let edge = read_edge(durable.disk(), dir, last.as_ref())?;
-    let OpenedWal { wal, entries, torn_bytes } = open_wal(&mut durable, dir, last.as_ref(), nonce)?;
+    let OpenedWal { wal, entries, mut opened } = open_wal(&mut durable, dir, last.as_ref(), nonce)?;
     let last_leaf = entries.last().or(edge.last_leaf.as_ref());
     check_host_key(&keys, last_leaf)?;
     let mut writer = LogWriter {
@@ -53,7 +59,9 @@ pub(super) fn open<D: Disk>(
     if !entries.is_empty() {
         writer.checkpoint()?;
     }
-    Ok((writer, torn_bytes))
+    writer.start_wal(nonce)?;
+    opened.recovered_entries = entries.len() as u64;
+    Ok((writer, opened))
 }
 
 fn take_lock<D: Disk>(disk: &D, path: &Path) -> Result<D::Lock, StoreError> {
@@ -119,16 +127,15 @@ fn split_hashes(bytes: &[u8]) -> Result<Vec<Hash>, StoreError> {
     if rest.is_empty() { Ok(hashes.to_vec()) } else { Err(damaged("a tile ends inside a hash")) }
 }
 
-/// A write-ahead file that is ready to be continued.
+/// A write-ahead file and what it gave back.
 struct OpenedWal<F> {
     wal: Wal<F>,
     /// Acknowledged after the checkpoint.
     entries: Vec<Vec<u8>>,
-    /// Torn off the end.
-    torn_bytes: u64,
+    opened: Opened,
 }
 
-/// Opens the write-ahead file, or starts it if the log is new.
+/// Reads the write-ahead file, or starts it if the log is new.
 fn open_wal<D: Disk>(
     durable: &mut Durable<D>,
     dir: &Path,
@@ -144,34 +151,30 @@ fn open_wal<D: Disk>(
             ));
         }
         let wal = Wal::start(durable, &path, WalHeader { base: 0, nonce })?;
-        return Ok(OpenedWal { wal, entries: Vec::new(), torn_bytes: 0 });
+        return Ok(OpenedWal { wal, entries: Vec::new(), opened: Opened::default() });
     };
     let recovered = wal::recover(&bytes).map_err(damaged)?;
     let base = recovered.header.base;
     let end = base.saturating_add(recovered.entries.len() as u64);
-    if base > size || end < size {
+    if base > size {
         return Err(damaged(format_args!(
-            "the checkpoint covers {size} entries, but the write-ahead file holds {base} to {end}"
+            "the checkpoint covers {size} entries, but the write-ahead file begins at {base}"
         )));
     }
     let torn = bytes.get(recovered.good_bytes..).unwrap_or_default();
-    let mut wal = open_existing(durable.disk(), path, &recovered)?;
     if !torn.is_empty() {
         durable.replace(&dir.join("wal.torn"), torn)?;
-        durable.truncate(&wal.path, &mut wal.file, wal.end)?;
     }
+    let file = durable.disk().open(&path).map_err(|e| StoreError::io(&path, "opened", e))?;
+    let wal = Wal { path, file, header: recovered.header, end: recovered.good_bytes as u64 };
     let known = usize::try_from(size - base).unwrap_or(usize::MAX);
+    // A power cut after a sync that failed, or that a kill prevented, can leave the file behind
+    // the checkpoint. Nothing is missing then, since tiles are synced by themselves; it is
+    // recorded, because a file that somebody cut short looks the same.
+    let opened =
+        Opened { torn_bytes: torn.len() as u64, wal_behind: size.saturating_sub(end), ..Opened::default() };
     let entries = recovered.entries.into_iter().skip(known).collect();
-    Ok(OpenedWal { wal, entries, torn_bytes: torn.len() as u64 })
-}
-
-fn open_existing<D: Disk>(
-    disk: &D,
-    path: PathBuf,
-    recovered: &wal::Recovered,
-) -> Result<Wal<D::File>, StoreError> {
-    let file = disk.open(&path).map_err(|e| StoreError::io(&path, "opened", e))?;
-    Ok(Wal { path, file, header: recovered.header, end: recovered.good_bytes as u64 })
+    Ok(OpenedWal { wal, entries, opened })
 }
 
 /// The configured host key must be the one that continues the log.
