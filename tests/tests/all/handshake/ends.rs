@@ -1,0 +1,84 @@
+//! Both ends after a handshake, and a hand that can sign as the device whatever it likes.
+
+use minicbor::Encode;
+use sudare_protocol::client::AwaitHello;
+use sudare_protocol::error::{Code, Fault, Refusal};
+use sudare_protocol::host::AwaitOpen;
+use sudare_protocol::message::{self, Attest};
+use sudare_protocol::reason::{Reason, State};
+use sudare_protocol::session::transcript;
+use sudare_protocol::{SigningKey, client, cose, host};
+use sudare_tests::pair;
+
+/// The first sequence number after the handshake.
+pub(super) const FIRST: u64 = 1;
+
+pub(super) struct Ends {
+    pub(super) client: client::Live,
+    pub(super) host: host::Live,
+    transcript: [u8; 32],
+}
+
+/// A session of its own for each host nonce.
+pub(super) fn session(host_nonce: [u8; 32], now_ms: u64) -> Ends {
+    let (host, hello) = AwaitOpen::new(pair::host_setup().unwrap(), host_nonce, now_ms).unwrap();
+    let hello = one_frame(&hello);
+    let (client, open) = AwaitHello::new(pair::client_setup(), pair::client_fresh()).handle(&hello).unwrap();
+    let open = one_frame(&open);
+    let (host, ready, _) =
+        host.handle(&open, &pair::OneDevice::default(), &pair::host_fresh(), now_ms).unwrap();
+    let (client, _) = client.handle(&one_frame(&ready)).unwrap();
+    Ends { client, host, transcript: transcript(&hello, &open) }
+}
+
+impl Ends {
+    /// A message as the device would sign it, with any type, place and body.
+    pub(super) fn from_device(&self, kind: u8, sequence: u64, body: &impl Encode<()>) -> Vec<u8> {
+        self.signed(&pair::device_key(), kind, sequence, body)
+    }
+
+    pub(super) fn from_host(&self, kind: u8, sequence: u64, body: &impl Encode<()>) -> Vec<u8> {
+        self.signed(&pair::host_key(), kind, sequence, body)
+    }
+
+    pub(super) fn signed(&self, by: &SigningKey, kind: u8, sequence: u64, body: &impl Encode<()>) -> Vec<u8> {
+        cose::sign1(by, &self.transcript, &message::encode(kind, sequence, body))
+    }
+}
+
+/// An attestation of a clear view.
+pub(super) fn clear(nonce: message::Id) -> Attest {
+    Attest {
+        nonce,
+        state: State::Clear,
+        cover: false,
+        reason: Reason::None,
+        operator_confirmed_age_ms: 0,
+        not_alone_ms: 0,
+        undecided_ms: 0,
+        clear_ms: 5_000,
+        frame_age_ms: 30,
+        boot_ms: 1,
+        dwell_ms: None,
+        distance_band: None,
+        facing: None,
+        phone: None,
+        assurance: None,
+        suspect: None,
+    }
+}
+
+/// The one frame in what an end gave out.
+#[track_caller]
+pub(super) fn one_frame(bytes: &[u8]) -> Vec<u8> {
+    let mut frames = pair::frames(bytes);
+    assert_eq!(frames.len(), 1);
+    frames.remove(0)
+}
+
+/// Refused for this reason, by this one's fault, in words of at least two sentences.
+#[track_caller]
+pub(super) fn assert_refused(refusal: &Refusal, code: Code, fault: Fault) {
+    assert_eq!((refusal.code, refusal.fault), (code, fault), "{refusal}");
+    assert!(refusal.to_string().contains(". "), "no advice: {refusal}");
+}
