@@ -348,7 +348,7 @@ impl Link {
         if self.latest.is_some_and(|l| now_ms.saturating_sub(l.received_ms) > self.numbers.lease_ms) {
             self.clear_since_ms = None;
         }
-        if attest.state == State::Clear && !attest.cover {
+        if attest.state == State::Clear {
             let since = *self.clear_since_ms.get_or_insert(now_ms);
             if now_ms.saturating_sub(since) >= self.numbers.undecided_refill_ms {
                 self.undecided_used_ms = 0;

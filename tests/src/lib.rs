@@ -1,5 +1,6 @@
 //! What only tests, the demo and the benchmark share: they alone know both ends.
 
+pub mod bench;
 pub mod demo;
 pub mod pair;
 pub mod scene;

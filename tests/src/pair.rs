@@ -136,8 +136,9 @@ pub fn live(now_ms: u64) -> Result<(client::Live, host::Live), String> {
     let (client, open) = client::AwaitHello::new(client_setup(), client_fresh())
         .handle(&one(&hello)?)
         .map_err(|e| text(&e.refusal))?;
-    let (host, ready, _) =
-        host.handle(&one(&open)?, &OneDevice::default(), &host_fresh(), now_ms).map_err(|e| text(&e.refusal))?;
+    let (host, ready, _) = host
+        .handle(&one(&open)?, &OneDevice::default(), &host_fresh(), now_ms)
+        .map_err(|e| text(&e.refusal))?;
     let (client, _) = client.handle(&one(&ready)?).map_err(|e| text(&e.refusal))?;
     Ok((client, host))
 }

@@ -217,6 +217,7 @@ impl Keeper {
 
     /// Goes on where the last attempt stopped, so that nothing is written twice.
     fn advance(&mut self, job: &Job, attempt: &mut Attempt) -> Result<(), StoreError> {
+        let reopened = self.recorder.is_none();
         let recorder = match &mut self.recorder {
             Some(recorder) => recorder,
             none => none.insert(Recorder::open((self.open)())?),
@@ -232,7 +233,12 @@ impl Keeper {
                     job.incident_id.and_then(|id| self.incidents.get(&id)).cloned().unwrap_or_default();
                 let mut all = drafts(job, blobs.clone(), known.blobs);
                 all.extend(ended(&self.incidents, job).map(|(id, incident)| completion(*id, incident)));
-                *attempt.last_leaf.insert(recorder.append_all(all)?)
+                let size_after = attempt.size_after(recorder.size(), all.len());
+                // A sync that failed may have kept the entries all the same; reopening read them
+                // back and added one entry of its own.
+                let kept = reopened && recorder.size() == size_after + 1;
+                let last = if kept { size_after - 1 } else { recorder.append_all(all)? };
+                *attempt.last_leaf.insert(last)
             }
         };
         let checkpoint = recorder.checkpoint()?;
@@ -301,7 +307,15 @@ fn completion(incident_id: Id, incident: &OpenIncident) -> Draft {
 #[derive(Debug, Default)]
 struct Attempt {
     blobs: Option<Vec<BlobRef>>,
+    /// The log's size once the entries of this job are in it, as of the first attempt.
+    size_after: Option<u64>,
     last_leaf: Option<u64>,
+}
+
+impl Attempt {
+    fn size_after(&mut self, size: u64, entries: usize) -> u64 {
+        *self.size_after.get_or_insert(size + entries as u64)
+    }
 }
 
 /// Trying again would not help: what came from the client can never be stored.

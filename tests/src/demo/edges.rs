@@ -19,6 +19,10 @@ pub fn log_on(client: &mut Client, stage: &Stage, started: Instant) -> anyhow::R
         client.seen.iter().any(|e| e["event"] == "ready" && e["certificate_checked"] == true),
         "the certificate of the connection was not compared with the handshake"
     );
+    let waiting = |e: &super::Event| e["event"] == "status" && e["reason"] == "starting";
+    client.wait("the host's word that it waits for the operator", Duration::from_secs(5), waiting)?;
+    // The words follow the black within a moment.
+    std::thread::sleep(Duration::from_millis(400));
     let picture = stage.dir.join("client-00-log-on.png");
     client.save(&picture)?;
     Ok(vec![covered("log-on", "starting", started, &picture)?])

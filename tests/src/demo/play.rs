@@ -107,6 +107,10 @@ fn play_one(
     let reaction_ms = millis(acted.elapsed());
     // The black is there; the words on it follow within a moment, and belong into the picture.
     std::thread::sleep(Duration::from_millis(400));
+    if let Act::WalkIn = step.act {
+        // The picture after the decision must still show who it was.
+        std::thread::sleep(Duration::from_millis(1_000));
+    }
     client.save(picture)?;
     ensure!(
         is_covered(picture)? == step.cover.is_some(),
@@ -118,12 +122,22 @@ fn play_one(
         step: step.name.to_owned(),
         t_ms: millis(started.elapsed()),
         covered: step.cover.is_some(),
-        reason: step.cover.unwrap_or("none").to_owned(),
+        reason: reasons(&client.seen[from..], step),
         latency_ms: latency_ms(&client.seen[from..], step),
         reaction_ms,
         picture: picture.file_name().map(Into::into).unwrap_or_default(),
         camera: scene.map(|scene| if scene.plugged { seat.frame(&scene, 0) } else { Default::default() }),
     })
+}
+
+/// Why it was covered, and why it is now if that changed since.
+fn reasons(events: &[Event], step: &Step) -> String {
+    let asked = step.cover.unwrap_or("none");
+    let last = events.iter().rev().find(|e| e["event"] == "status").and_then(|e| e["reason"].as_str());
+    match last {
+        Some(now) if step.cover.is_some() && now != asked => format!("{asked}, then {now}"),
+        _ => asked.to_owned(),
+    }
 }
 
 /// The status may overtake the last decoded tiles; the picture must follow at once.

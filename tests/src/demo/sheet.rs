@@ -16,6 +16,7 @@ const CAMERA: (u32, u32) = (300, 225);
 const TEXT_HEIGHT: u32 = 30;
 const MARGIN: u32 = 12;
 const COLUMNS: u32 = 2;
+const EVIDENCE_COLUMNS: u32 = 5;
 const PAPER: [u8; 3] = [245, 245, 240];
 const INK: [u8; 3] = [30, 30, 30];
 
@@ -23,7 +24,7 @@ const INK: [u8; 3] = [30, 30, 30];
 pub fn draw(dir: &Path, played: &[Played], proof: &Proof, path: &Path) -> anyhow::Result<()> {
     let cell = (CAMERA.0 + THUMB.0 + 2 * MARGIN, THUMB.1 + TEXT_HEIGHT + MARGIN);
     let rows = u32::try_from(played.len())?.div_ceil(COLUMNS);
-    let evidence_rows = u32::try_from(proof.pictures.len())?.div_ceil(4);
+    let evidence_rows = u32::try_from(proof.pictures.len())?.div_ceil(EVIDENCE_COLUMNS);
     let width = COLUMNS * cell.0 + MARGIN;
     let height = MARGIN + (rows + evidence_rows) * cell.1 + 2 * TEXT_HEIGHT;
     let mut sheet = RgbImage::from_pixel(width, height, Rgb(PAPER));
@@ -44,10 +45,13 @@ pub fn draw(dir: &Path, played: &[Played], proof: &Proof, path: &Path) -> anyhow
         "Evidence of the onlooker's incident, opened with the auditor's identity:".into(),
     ));
     for (n, (label, file)) in (0u32..).zip(&proof.pictures) {
-        let (x, y) = (MARGIN + n % 4 * (THUMB.0 - 40), top + TEXT_HEIGHT + n / 4 * cell.1);
+        let (x, y) = (
+            MARGIN + n % EVIDENCE_COLUMNS * (width / EVIDENCE_COLUMNS),
+            top + TEXT_HEIGHT + n / EVIDENCE_COLUMNS * cell.1,
+        );
         captions.push((x, y, label.clone()));
         let picture = image::open(file).with_context(|| file.display().to_string())?.to_rgb8();
-        put(&mut sheet, &picture, (x, y + TEXT_HEIGHT), (THUMB.0 - 60, THUMB.1 - 20));
+        put(&mut sheet, &picture, (x, y + TEXT_HEIGHT), (width / EVIDENCE_COLUMNS - MARGIN, THUMB.1));
     }
     write_captions(&mut sheet, &captions);
     sheet.save(path).with_context(|| path.display().to_string())

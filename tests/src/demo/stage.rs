@@ -43,13 +43,18 @@ impl Stage {
 
     /// Makes every key and record, and enrols the operator from photographs.
     pub fn prepare(&self, photographs: &[PathBuf]) -> anyhow::Result<()> {
+        self.prepare_with(photographs, "")
+    }
+
+    /// The same with more lines in the policy.
+    pub fn prepare_with(&self, photographs: &[PathBuf], more: &str) -> anyhow::Result<()> {
         let path = |name: &str| self.dir.join(name).display().to_string();
         let (key, state) = (path("organisation.key"), path("host"));
         self.host_tool(&["organisation", "new", "--out", &key])?;
         let auditor = self.host_tool(&["organisation", "new-auditor", "--out", &path("auditor.age")])?;
         let second = self.host_tool(&["organisation", "new-auditor", "--out", &path("auditor-2.age")])?;
         let policy = format!(
-            "organisation = \"Demo\"\nserial = 1\nauditors = [\"{}\", \"{}\"]\n",
+            "organisation = \"Demo\"\nserial = 1\nauditors = [\"{}\", \"{}\"]\n{more}",
             auditor.trim(),
             second.trim()
         );

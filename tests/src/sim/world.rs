@@ -258,8 +258,7 @@ impl World {
             return Ok(());
         }
         let since = *self.checks.good_since_ms.get_or_insert(now_ms);
-        let patience_ms =
-            Numbers::default().release_ms + 2 * Numbers::default().attestation_interval_ms + SEEING_MS;
+        let patience_ms = Numbers::default().release_ms + SEEING_MS;
         if now_ms - since > patience_ms && !visible {
             return Err("covered although the operator is alone and nothing is wrong".into());
         }
