@@ -84,7 +84,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<String> {
     stage.end()?;
     say("the evidence");
     let proof = demo::prove(&stage)?;
-    bar.println(format!("evidence: {} entries verify; incidents: {}", proof.entries, proof.reasons()));
+    bar.suspend(|| println!("evidence: {} entries verify; incidents: {}", proof.entries, proof.reasons()));
     demo::draw(&stage.dir, &steps, &proof, &stage.dir.join("contact-sheet.png"))?;
     let timeline =
         serde_json::to_vec_pretty(&serde_json::json!({ "steps": steps, "incidents": proof.incidents }))?;
@@ -103,7 +103,8 @@ fn tell(bar: &ProgressBar, step: &Played) {
     let shown = if step.covered { format!("covered ({})", step.reason) } else { "desktop".to_owned() };
     let latency = step.latency_ms.map(|ms| format!("{ms} ms after the decision")).unwrap_or_default();
     let seconds = Duration::from_millis(step.t_ms).as_secs_f32();
-    bar.println(format!("{seconds:6.1} s  {:<30} {shown:<26} {latency}", step.step));
+    // Not `bar.println`, which is silent where there is no terminal.
+    bar.suspend(|| println!("{seconds:6.1} s  {:<30} {shown:<36} {latency}", step.step));
 }
 
 fn last_line(steps: &[Played]) -> anyhow::Result<String> {
