@@ -3,4 +3,5 @@
 mod handshake;
 mod rdp;
 mod sim;
+mod wire;
 mod xfreerdp;
