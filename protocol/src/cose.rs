@@ -174,7 +174,7 @@ mod tests {
         for cut in 0..message.len() {
             assert_eq!(verify1(&public, b"session", &message[..cut]).err(), Some(CoseError::Malformed));
         }
-        let mut long = message.clone();
+        let mut long = message;
         long.push(0);
         assert_eq!(verify1(&public, b"session", &long), Err(CoseError::Malformed));
     }

@@ -29,6 +29,7 @@ pub mod numbers;
 pub mod reason;
 pub mod records;
 #[cfg(feature = "seal")]
+pub mod screen;
 pub mod seal;
 pub mod session;
 pub mod template;

@@ -91,7 +91,7 @@ pub fn size(bytes: &[u8]) -> Option<(u16, u16)> {
 /// What is wrong with the bytes.
 pub fn decode(bytes: &[u8], max_side: u32, max_pixels: u64) -> Result<Decoded, String> {
     let end = end_of_picture(bytes)?.ok_or("the picture is cut off before its end")?;
-    let picture = with_huffman_tables(bytes.get(..end).unwrap_or(bytes));
+    let picture = with_huffman_tables(bytes.get(..visible_end(bytes, end)).unwrap_or(bytes));
     let side = usize::try_from(max_side).unwrap_or(usize::MAX);
     let options = DecoderOptions::default()
         .set_max_width(side)
@@ -110,6 +110,13 @@ pub fn decode(bytes: &[u8], max_side: u32, max_pixels: u64) -> Result<Decoded, S
         return Err("the decoder gave an unexpected number of bytes".to_owned());
     }
     Ok(Decoded { width, height, rgb, exif: decoder.exif().cloned() })
+}
+
+/// How much of a picture the decoder gets to see. At an end marker that comes too early it would fill the rest with
+/// grey and call that a success; where the bytes simply end, it complains. A progressive picture needs its marker.
+fn visible_end(bytes: &[u8], end: usize) -> usize {
+    let is_progressive = find_segment(bytes, |marker| marker == 0xC2).is_some();
+    if is_progressive { end } else { end.saturating_sub(2) }
 }
 
 /// Many webcams leave out the Huffman tables of annex K.3, which MJPEG allows. The decoder fills them in when it
@@ -176,6 +183,15 @@ pub(crate) mod tests {
         for len in 0..bytes.len() {
             assert!(decode(&bytes[..len], 64, 4096).is_err(), "cut at {len}");
         }
+    }
+
+    #[test]
+    fn a_picture_with_a_hole_is_an_error_although_it_has_its_end_marker() {
+        let mut bytes = gradient(400, 240);
+        let middle = bytes.len() / 2;
+        bytes.drain(middle..bytes.len() - 2);
+        assert_eq!(end_of_picture(&bytes), Ok(Some(bytes.len())));
+        assert!(decode(&bytes, 4096, 1 << 20).is_err());
     }
 
     #[test]

@@ -16,10 +16,10 @@ pub use self::ironrdp::{RdpHandle, connect};
 pub use self::picture::ClientPicture;
 pub use self::screen::{ScreenKind, ScreenState};
 
-/// Name of the dynamic virtual channel.
-pub const CHANNEL_NAME: &str = "SUDARE";
+pub use sudare_protocol::screen::CHANNEL_NAME;
+
 /// The largest channel message sent or accepted.
-pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
+pub const MAX_MESSAGE_BYTES: usize = sudare_protocol::screen::CHANNEL_WRITE_MAX_BYTES;
 
 /// Where to connect, and as whom.
 #[derive(Clone)]

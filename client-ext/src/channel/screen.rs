@@ -7,11 +7,9 @@
 
 use std::time::Instant;
 
+use sudare_protocol::screen::panel;
+
 const TILE: usize = 64;
-/// Width of the panel in percent of the screen's width.
-const PANEL_WIDTH_PERCENT: u32 = 70;
-/// Height of the panel in percent of the screen's height.
-const PANEL_HEIGHT_PERCENT: u32 = 50;
 
 /// What the screen shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,15 +45,6 @@ impl ScreenState {
     pub fn is_covered(&self) -> bool {
         matches!(self.kind, ScreenKind::Nothing | ScreenKind::Black | ScreenKind::Covered)
     }
-}
-
-/// The panel as left, top, right, bottom; right and bottom are exclusive.
-#[must_use]
-pub fn panel(width: u16, height: u16) -> [u16; 4] {
-    let part = |whole: u16, percent: u32| u16::try_from(u32::from(whole) * percent / 100).unwrap_or(whole);
-    let (w, h) = (part(width, PANEL_WIDTH_PERCENT), part(height, PANEL_HEIGHT_PERCENT));
-    let (x, y) = ((width - w) / 2, (height - h) / 2);
-    [x, y, x + w, y + h]
 }
 
 /// Keeps the counts of one screen.

@@ -13,10 +13,6 @@ use crate::channel::{CoverText, Picture};
 use canvas::{Canvas, Rect};
 use fonts::Fonts;
 
-/// Width of the panel in percent of the screen's width.
-pub const PANEL_WIDTH_PERCENT: u32 = 70;
-/// Height of the panel in percent of the screen's height.
-pub const PANEL_HEIGHT_PERCENT: u32 = 50;
 /// Text is kept narrower than the panel, so that it is read at one glance.
 const TEXT_WIDTH_PERCENT: u32 = 60;
 /// Sizes tried from large to small, in thousandths of the screen's height.
@@ -25,13 +21,11 @@ const LINE_HEIGHT: f32 = 1.5;
 const HEADLINE: [u8; 3] = [255, 255, 255];
 const BODY: [u8; 3] = [200, 205, 210];
 
-/// The rectangle outside which a cover is black: centred, 70 % by 50 % of the screen, rounded
-/// down.
+/// The rectangle outside which a cover is black (`sudare_protocol::screen`).
 #[must_use]
 pub fn panel(width: u16, height: u16) -> Rect {
-    let part = |whole: u16, percent: u32| u16::try_from(u32::from(whole) * percent / 100).unwrap_or(whole);
-    let (w, h) = (part(width, PANEL_WIDTH_PERCENT), part(height, PANEL_HEIGHT_PERCENT));
-    Rect { x: (width - w) / 2, y: (height - h) / 2, width: w, height: h }
+    let [left, top, right, bottom] = sudare_protocol::screen::panel(width, height);
+    Rect { x: left, y: top, width: right - left, height: bottom - top }
 }
 
 /// Draws the cover for a screen of this size. Lines for which no font has the characters are

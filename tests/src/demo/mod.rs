@@ -48,8 +48,7 @@ pub fn is_covered(png: &Path) -> anyhow::Result<bool> {
     let picture = image::open(png)?.to_rgb8();
     let (width, height) = picture.dimensions();
     let side = |side: u32| u16::try_from(side).unwrap_or(u16::MAX);
-    let [left, top, right, bottom] =
-        sudare_client_ext::channel::screen::panel(side(width), side(height)).map(u32::from);
+    let [left, top, right, bottom] = sudare_protocol::screen::panel(side(width), side(height)).map(u32::from);
     let in_panel = |x: u32, y: u32| (left..right).contains(&x) && (top..bottom).contains(&y);
     Ok(picture.enumerate_pixels().all(|(x, y, p)| p.0 == [0, 0, 0] || in_panel(x, y)))
 }

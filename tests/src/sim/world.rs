@@ -56,7 +56,7 @@ pub fn run(seed: u64) -> Result<Outcome, String> {
     };
     let numbers = Numbers::default();
     world.host_event(0, Event::LinkUp { numbers }, &mut rng)?;
-    for now_ms in (0..RUN_MS).step_by(STEP_MS as usize) {
+    for now_ms in (0..RUN_MS / STEP_MS).map(|step| step * STEP_MS) {
         world
             .step(now_ms, &mut rng)
             .map_err(|what| format!("seed {seed}, {now_ms} ms: {what}; faults {:?}", world.faults))?;
@@ -129,7 +129,7 @@ impl World {
             }
         }
         let stuck = self.has(|k| *k == FaultKind::VisionStuck, now_ms);
-        let decision = if now_ms % FRAME_MS == 0 && !stuck {
+        let decision = if now_ms.is_multiple_of(FRAME_MS) && !stuck {
             self.client.presence.observe(&self.truth.observe(now_ms))
         } else {
             self.client.presence.tick(now_ms)
@@ -148,7 +148,7 @@ impl World {
 
     fn host_step(&mut self, now_ms: u64, rng: &mut ChaCha8Rng) -> Result<(), String> {
         // A tick comes first: after a sleep the host must not act on old news before it notices.
-        if now_ms % HOST_TICK_MS == 0 {
+        if now_ms.is_multiple_of(HOST_TICK_MS) {
             self.host_event(now_ms, Event::Tick, rng)?;
             let nonce = rng.random();
             if let Some(live) = &mut self.host.live

@@ -260,15 +260,6 @@ fn starts_black_shows_the_desktop_and_turns_black_again() {
 }
 
 #[test]
-fn both_ends_mean_the_same_panel() {
-    for (width, height) in [(1280, 720), (1920, 1080), (1366, 768), (204, 201)] {
-        let [left, top, right, bottom] = sudare_client_ext::channel::screen::panel(width, height);
-        let host = cover::panel(width, height);
-        assert_eq!([host.x, host.y, host.x + host.width, host.y + host.height], [left, top, right, bottom]);
-    }
-}
-
-#[test]
 fn large_messages_arrive_whole_both_ways() {
     let host = host(4);
     let mut seat = Seat::ready(&host);

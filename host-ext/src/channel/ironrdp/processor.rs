@@ -11,10 +11,11 @@ use ironrdp_pdu::gcc::ChannelName;
 use ironrdp_pdu::{PduResult, decode_err, pdu_other_err};
 use ironrdp_svc::{ChannelFlags, CompressionCondition, SvcMessage, SvcProcessor, SvcServerProcessor};
 
-/// Name of the channel; the client's extension listens under it.
-pub(super) const CHANNEL_NAME: &str = "SUDARE";
+use sudare_protocol::screen::CHANNEL_NAME;
+
 /// The largest message taken from a client. `ironrdp-dvc` would reassemble up to 4 GiB.
-pub(super) const MAX_MESSAGE_BYTES: u32 = 256 * 1024;
+#[allow(clippy::cast_possible_truncation, reason = "256 KiB")]
+pub(super) const MAX_MESSAGE_BYTES: u32 = sudare_protocol::screen::CHANNEL_WRITE_MAX_BYTES as u32;
 
 /// What the channel reports to the session; `u32` is the channel's number.
 pub(super) enum DvcEvent {
