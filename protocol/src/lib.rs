@@ -28,8 +28,8 @@ pub mod message;
 pub mod numbers;
 pub mod reason;
 pub mod records;
-#[cfg(feature = "seal")]
 pub mod screen;
+#[cfg(feature = "seal")]
 pub mod seal;
 pub mod session;
 pub mod template;
