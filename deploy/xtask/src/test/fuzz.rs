@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use super::seeds;
 use crate::project::Project;
 use crate::run::{Job, on_path};
 
@@ -93,9 +94,8 @@ fn run(project: &Project, program: &Path, seconds: u32) -> Result<()> {
     let name = program.file_name().unwrap_or_default();
     let corpus = folder(project).join("corpus").join(name);
     let artifacts = folder(project).join("artifacts").join(name);
-    for dir in [&corpus, &artifacts] {
-        fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
-    }
+    seeds::write(&project.root.join("tests/data/vectors"), &corpus)?;
+    fs::create_dir_all(&artifacts).with_context(|| format!("cannot create {}", artifacts.display()))?;
     let mut prefix = artifacts.into_os_string();
     prefix.push("/");
     let mut artifact_prefix = std::ffi::OsString::from("-artifact_prefix=");

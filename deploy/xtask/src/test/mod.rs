@@ -4,6 +4,7 @@
 
 mod cargo;
 mod fuzz;
+mod seeds;
 mod summary;
 
 use anyhow::Result;
