@@ -195,6 +195,19 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn even_pictures_of_a_few_bytes_decode() {
+        for side in [1_u16, 8, 9, 16, 17, 64, 250] {
+            for height in [1_u16, 8, 16, 40, 200] {
+                let mut jpeg = Vec::new();
+                let grey = vec![128; usize::from(side) * usize::from(height) * 3];
+                let encoder = jpeg_encoder::Encoder::new(&mut jpeg, 30);
+                encoder.encode(&grey, side, height, jpeg_encoder::ColorType::Rgb).unwrap();
+                assert!(decode(&jpeg, 4096, 1 << 20).is_ok(), "{side}x{height}");
+            }
+        }
+    }
+
+    #[test]
     fn a_picture_over_the_limits_is_refused_before_it_is_decoded() {
         let bytes = gradient(80, 60);
         assert!(decode(&bytes, 79, 1 << 20).is_err());
