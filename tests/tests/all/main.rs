@@ -1,5 +1,6 @@
 //! Everything that needs both ends, in one binary: linking once is faster than linking ten times.
 
+mod docs;
 mod handshake;
 mod rdp;
 mod sim;
