@@ -17,7 +17,9 @@ use crate::cose;
 use crate::error::{Code, Fault, Refusal, Refused};
 use crate::frame::{Chunk, frame, is_signed};
 use crate::intake::{Complete, Intake};
-use crate::limits::{CHALLENGES_KEPT, CREDITS, HANDSHAKE_MAX_MS, MESSAGES_PER_SECOND_MAX, OPERATORS_MAX};
+use crate::limits::{
+    CHALLENGES_KEPT, CHUNKS_PER_SECOND_MAX, CREDITS, HANDSHAKE_MAX_MS, MESSAGES_PER_SECOND_MAX, OPERATORS_MAX,
+};
 use crate::message::{
     self, Ack, Attest, CertificateCheck, Challenge, Credit, Digest, Hello, Id, Lock, Open, Ready, Status,
     Suspect, kind,
@@ -231,10 +233,7 @@ pub enum ClientNews {
         attest: Attest,
         nonce_issued_ms: u64,
     },
-    Suspect {
-        suspect: Suspect,
-        message: Vec<u8>,
-    },
+    Suspect { suspect: Suspect },
     Lock {
         lock: Lock,
         message: Vec<u8>,
@@ -262,7 +261,8 @@ pub struct Live {
     lease_until_ms: u64,
     intake: Intake,
     second: u64,
-    in_second: u32,
+    messages: u32,
+    chunks: u32,
 }
 
 impl Live {
@@ -274,7 +274,8 @@ impl Live {
             lease_until_ms: 0,
             intake: Intake::default(),
             second: 0,
-            in_second: 0,
+            messages: 0,
+            chunks: 0,
         }
     }
 
@@ -345,7 +346,7 @@ impl Live {
 
     /// Takes one frame of the client: a signed message or an evidence chunk.
     pub fn handle(&mut self, frame: &[u8], now_ms: u64) -> Result<Option<ClientNews>, Refusal> {
-        self.count(now_ms)?;
+        self.count(is_signed(frame), now_ms)?;
         if !is_signed(frame) {
             return Ok(self
                 .intake
@@ -356,7 +357,7 @@ impl Live {
         let message = frame.to_vec();
         Ok(Some(match got {
             kind::ATTEST => self.attested(message::body(body)?)?,
-            kind::SUSPECT => ClientNews::Suspect { suspect: message::body(body)?, message },
+            kind::SUSPECT => ClientNews::Suspect { suspect: message::body(body)? },
             kind::LOCK => ClientNews::Lock { lock: message::body(body)?, message },
             kind::UNLOCK => {
                 message::body::<message::Unlock>(body)?;
@@ -387,16 +388,17 @@ impl Live {
         Ok(ClientNews::Attested { attest, nonce_issued_ms })
     }
 
-    fn count(&mut self, now_ms: u64) -> Result<(), Refusal> {
+    /// Counts what comes, also what is then refused: otherwise refusing would be the flood.
+    fn count(&mut self, signed: bool, now_ms: u64) -> Result<(), Refusal> {
         let second = now_ms / 1000;
         if second != self.second {
-            (self.second, self.in_second) = (second, 0);
+            (self.second, self.messages, self.chunks) = (second, 0, 0);
         }
-        self.in_second += 1;
-        // Evidence frames are bounded by credit, control messages by this.
-        if self.in_second > MESSAGES_PER_SECOND_MAX + 64 * CREDITS {
-            return Err(Refusal::peer(Code::Flood));
-        }
-        Ok(())
+        let (count, most) = match signed {
+            true => (&mut self.messages, MESSAGES_PER_SECOND_MAX),
+            false => (&mut self.chunks, CHUNKS_PER_SECOND_MAX),
+        };
+        *count += 1;
+        if *count > most { Err(Refusal::peer(Code::Flood)) } else { Ok(()) }
     }
 }

@@ -42,8 +42,11 @@ pub const MODELS_MAX: usize = 8;
 
 /// Challenges the host remembers; with the shortest interval this spans more than the longest lease.
 pub const CHALLENGES_KEPT: usize = 64;
-/// Signed messages a host reads per second from one client before it calls it a flood.
-pub const MESSAGES_PER_SECOND_MAX: u32 = 200;
+/// Messages a host reads per second from one client before it calls it a flood. A client in good
+/// order sends some ten: attestations, and a lock or suspicion now and then.
+pub const MESSAGES_PER_SECOND_MAX: u32 = 50;
+/// Evidence chunks likewise; credit bounds them further.
+pub const CHUNKS_PER_SECOND_MAX: u32 = 2_048;
 /// Time from opening the channel to the end of the handshake.
 pub const HANDSHAKE_MAX_MS: u64 = 10_000;
 /// A gap between two ticks of a decider that means the machine slept or stalled.

@@ -179,6 +179,9 @@ impl Session {
                 let (lease_until_ms, credit) = (live.lease_until_ms(), live.credit());
                 self.end = End::Live(live);
                 self.send(credit, actions);
+                if !self.shared.evidence.health().has_room() {
+                    return Err(Refusal::peer(Code::Flood));
+                }
                 if let Some(news) = news? {
                     self.news(news, lease_until_ms, actions);
                 }
@@ -220,10 +223,8 @@ impl Session {
             ClientNews::Attested { attest, nonce_issued_ms } => {
                 Event::Attested { attest, nonce_issued_ms, lease_until_ms }
             }
-            ClientNews::Suspect { suspect, message } => {
-                self.keep(None, What::ClientMessage { message, pictures_due: false });
-                Event::Suspect { active: suspect.active }
-            }
+            // Not in the log: a suspicion that came to nothing is nobody's business.
+            ClientNews::Suspect { suspect } => Event::Suspect { active: suspect.active },
             ClientNews::Lock { lock, message } => {
                 // Cover first, record afterwards; the record names the incident that it belongs to.
                 self.decide(Event::Lock(lock), actions);

@@ -87,6 +87,12 @@ pub struct Health {
 }
 
 impl Health {
+    /// Whether a client may cause another entry. A session that is covered causes few, so that a
+    /// queue this long means a client that floods.
+    pub fn has_room(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) < 4 * QUEUE_MAX
+    }
+
     pub fn is_kept(&self) -> bool {
         !self.failing.load(Ordering::Relaxed) && self.waiting.load(Ordering::Relaxed) < QUEUE_MAX
     }
@@ -100,7 +106,8 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Queues a job. The queue is bounded by the cover: a session that is covered makes none.
+    /// Queues a job. The queue is bounded: sessions cover when it is long, and a client that goes on
+    /// causing entries is refused (`Health::has_room`).
     pub fn keep(&self, job: Job) {
         self.health.waiting.fetch_add(1, Ordering::Relaxed);
         if self.jobs.send(job).is_err() {

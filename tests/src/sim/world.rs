@@ -180,7 +180,7 @@ impl World {
                 *newest = (*newest).max(nonce_issued_ms);
                 Event::Attested { attest, nonce_issued_ms, lease_until_ms: live.lease_until_ms() }
             }
-            Ok(Some(ClientNews::Suspect { suspect, .. })) => Event::Suspect { active: suspect.active },
+            Ok(Some(ClientNews::Suspect { suspect })) => Event::Suspect { active: suspect.active },
             Ok(Some(ClientNews::Lock { lock, .. })) => Event::Lock(lock),
             Ok(Some(ClientNews::Unlock { .. })) => Event::Unlock,
             Ok(_) => return Ok(()),
