@@ -102,6 +102,10 @@ impl OperatorTemplate {
         if wire.version != 1 || decoder.position() != bytes.len() {
             return Err(TemplateError::Malformed);
         }
+        // Bytes behind the last whole number would be dropped, and one template have two encodings.
+        if wire.vectors.iter().any(|v| v.len() != VECTOR_DIM * size_of::<f32>()) {
+            return Err(TemplateError::NotUnit);
+        }
         let vectors = wire
             .vectors
             .iter()
@@ -217,6 +221,15 @@ mod tests {
         assert_eq!(bad.to_bytes().err(), Some(TemplateError::NotUnit));
         bad.vectors = vec![vec![1.0]; 20];
         assert_eq!(bad.to_bytes().err(), Some(TemplateError::Vectors(20)));
+    }
+
+    #[test]
+    fn a_vector_with_a_torn_number_is_refused() {
+        let bytes = template().to_bytes().unwrap();
+        let mut wire: Wire = minicbor::decode(&bytes).unwrap();
+        wire.vectors[0].push(0);
+        let torn = minicbor::to_vec(&wire).unwrap();
+        assert_eq!(OperatorTemplate::from_bytes(&torn).err(), Some(TemplateError::NotUnit));
     }
 
     #[test]
