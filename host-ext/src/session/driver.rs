@@ -143,6 +143,10 @@ impl Session {
             tracing::error!("no randomness from the system; the session stays covered");
             return;
         };
+        if self.started {
+            // The channel was opened again: its session is over, and another begins.
+            self.finish(Reason::ClientGone);
+        }
         self.session_id = session_id;
         let shared = &self.shared;
         let setup = Setup {

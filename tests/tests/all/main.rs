@@ -3,6 +3,7 @@
 mod docs;
 mod handshake;
 mod rdp;
+mod session_faults;
 mod sim;
 mod wire;
 mod xfreerdp;

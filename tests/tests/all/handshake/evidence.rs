@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 use sudare_client_ext::link::{Link, Output};
-use sudare_protocol::client::{AwaitHello, Evidence, HostNews, chunk_digests};
+use sudare_protocol::client::{Evidence, HostNews, chunk_digests};
 use sudare_protocol::error::{Code, Fault};
 use sudare_protocol::frame::Chunk;
 use sudare_protocol::host::{AwaitOpen, ClientNews, Live};

@@ -1,0 +1,144 @@
+//! The host's real session (signatures, guard, evidence thread, store) under faults, with a
+//! transport made by hand in the place of RDP: what covers, what stays, and that nothing is lost.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
+
+mod clock;
+mod full_disk;
+mod logs;
+mod seat;
+
+use sudare_host_ext::channel::LinkEvent;
+use sudare_protocol::error::{Code, Fault, Refusal};
+use sudare_protocol::frame::frame;
+use sudare_protocol::message::{Bye, Unlock};
+use sudare_protocol::reason::Reason;
+
+use seat::{Host, Seat, Shown, USER};
+
+#[test]
+fn a_bad_message_covers_is_answered_and_stays_covered() {
+    let host = Host::start();
+    let mut seat = Seat::visible(&host);
+    // Signed by the right key, in its place, and cut short.
+    let good = seat.client.as_mut().unwrap().unlock(Unlock { boot_ms: 1 }).unwrap();
+    seat.send(&frame(&good[4..good.len() - 1]).unwrap());
+    assert_eq!(seat.shown, Shown::Covered(Reason::BadMessage), "at once, not at the next tick");
+    let told = seat.refused.take().expect("the client is told");
+    assert_eq!(told.code, Code::PeerEnded);
+    assert!(told.to_string().contains(Code::Malformed.text()), "{told}");
+    // Good attestations change nothing any more: only a new handshake does.
+    seat.attest_for_ms(2_000);
+    assert_eq!(seat.shown, Shown::Covered(Reason::BadMessage));
+    seat.link(LinkEvent::Closed);
+    seat.open();
+    seat.until("the desktop returns", |seat| seat.shown == Shown::Desktop);
+    seat.link(LinkEvent::Disconnected);
+    drop(seat);
+    let incidents = host.verified_incidents();
+    assert_eq!(incidents.iter().map(|i| i.reason.as_str()).collect::<Vec<_>>(), ["bad-message"]);
+    assert_eq!(incidents[0].pictures.len(), 1, "what was shown at the cover");
+}
+
+#[test]
+fn an_oversized_announcement_and_bytes_of_something_else_cover() {
+    let host = Host::start();
+    for bytes in [&[0xff; 4][..], b"GET / HTTP/1.1\r\n\r\n", &[0; 4]] {
+        let mut seat = Seat::visible(&host);
+        seat.send(bytes);
+        assert_eq!(seat.shown, Shown::Covered(Reason::BadMessage));
+        seat.link(LinkEvent::Disconnected);
+    }
+}
+
+#[test]
+fn an_error_of_the_client_covers() {
+    let host = Host::start();
+    let mut seat = Seat::visible(&host);
+    let refusal = Refusal::new(Code::ClockJump, Fault::Us, "");
+    let error = seat.client.as_mut().unwrap().refuse(&refusal).unwrap();
+    seat.send(&error);
+    assert_eq!(seat.shown, Shown::Covered(Reason::BadMessage));
+}
+
+#[test]
+fn a_closed_channel_covers_and_the_desktop_returns_with_it() {
+    let host = Host::start();
+    let mut seat = Seat::visible(&host);
+    seat.link(LinkEvent::Closed);
+    assert_eq!(seat.shown, Shown::Covered(Reason::ClientGone));
+    seat.open();
+    seat.until("the desktop returns", |seat| seat.shown == Shown::Desktop);
+    seat.link(LinkEvent::Disconnected);
+    drop(seat);
+    let incidents = host.verified_incidents();
+    assert_eq!(incidents.iter().map(|i| i.reason.as_str()).collect::<Vec<_>>(), ["client-gone"]);
+}
+
+#[test]
+fn a_client_that_says_goodbye_is_covered_without_an_incident() {
+    let host = Host::start();
+    let mut seat = Seat::visible(&host);
+    let bye = seat.client.as_mut().unwrap().bye(Bye { reason: Reason::None }).unwrap();
+    seat.send(&bye);
+    assert_eq!(seat.shown, Shown::Covered(Reason::NoClient));
+    seat.link(LinkEvent::Disconnected);
+    drop(seat);
+    assert!(host.verified_incidents().is_empty());
+}
+
+#[test]
+fn a_client_that_falls_silent_is_covered_when_its_lease_ends() {
+    let host = Host::start();
+    let mut seat = Seat::visible(&host);
+    let since = std::time::Instant::now();
+    seat.silent_until("the cover", |seat| seat.shown == Shown::Covered(Reason::LinkLost));
+    let lasted_ms = since.elapsed().as_millis();
+    assert!(lasted_ms <= 2_000 + 300, "the lease of 2 s was stretched to {lasted_ms} ms");
+}
+
+#[test]
+fn a_revoked_or_unknown_device_never_sees_the_desktop_and_is_told_why() {
+    let host = Host::start();
+    let mut seat = Seat::connect(&host, USER);
+    host.registry().revoke(&host.device_id).unwrap();
+    seat.try_open();
+    assert_eq!(seat.shown, Shown::Covered(Reason::DeviceRefused));
+    let told = seat.refused.take().expect("the client is told");
+    assert!(told.to_string().contains(Code::DeviceRevoked.text()), "{told}");
+    seat.attest_for_ms(1_500);
+    assert_eq!(seat.shown, Shown::Covered(Reason::DeviceRefused));
+    assert!(!seat.was_visible);
+}
+
+#[test]
+fn a_device_of_another_user_never_sees_the_desktop() {
+    let host = Host::start();
+    let mut seat = Seat::connect(&host, "somebody-else");
+    seat.try_open();
+    assert_eq!(seat.shown, Shown::Covered(Reason::DeviceRefused));
+    assert!(seat.refused.take().unwrap().to_string().contains(Code::WrongUser.text()));
+}
+
+#[test]
+fn an_acknowledgement_lost_with_the_channel_is_given_when_the_evidence_comes_again() {
+    let host = Host::start();
+    let mut seat = Seat::visible(&host);
+    let evidence = seat.lock_with_picture(&host, Reason::Stranger);
+    // The host stores it; its word does not get through.
+    seat.deaf = true;
+    seat.for_ms(1_500);
+    assert!(seat.receipts.is_empty());
+    seat.deaf = false;
+    seat.link(LinkEvent::Closed);
+    seat.open();
+    seat.queue(&evidence);
+    seat.until("the receipt", |seat| !seat.receipts.is_empty());
+    assert_eq!(seat.receipts[0].incident_id, evidence.manifest.incident_id);
+    seat.link(LinkEvent::Disconnected);
+    drop(seat);
+    let incidents = host.verified_incidents();
+    let with_camera =
+        |i: &&sudare_host_ext::audit::Incident| i.pictures.iter().any(|p| p.label == "camera-at");
+    assert_eq!(incidents.iter().filter(with_camera).count(), 1);
+}

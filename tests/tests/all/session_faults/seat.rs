@@ -1,0 +1,403 @@
+//! A host in a temporary folder, and a seat: transport, screen and client in one hand.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+use sudare_host_ext::audit::{self, Incident, Incidents, Store, Walk};
+use sudare_host_ext::channel::{Action, DriverFactory as _, LinkEvent, Painted, Picture, SessionDriver};
+use sudare_host_ext::clock;
+use sudare_host_ext::log::{LogKeys, Settings};
+use sudare_host_ext::registry::Registry;
+use sudare_host_ext::session::evidence::EvidenceThread;
+use sudare_host_ext::session::{Sessions, Shared};
+use sudare_protocol::client::{AwaitHello, Evidence, Fresh, HostNews, Live, Setup, chunk_digests};
+use sudare_protocol::error::Refusal;
+use sudare_protocol::frame::Deframer;
+use sudare_protocol::message::{Ack, Attest, Id, Lock, Manifest, Moment, Piece};
+use sudare_protocol::reason::{Reason, State};
+use sudare_protocol::records::{DeviceRecord, HostRecord, Policy, Signed};
+use sudare_protocol::seal::{self, Identity};
+use sudare_protocol::tlog::VerifierKey;
+use sudare_protocol::{SigningKey, keyfile};
+use sudare_tests::pair;
+
+pub(super) const USER: &str = "kirschbaum-hanako";
+/// Bytes that stand for what nobody but an auditor may see.
+pub(super) const CAMERA: [u8; 96] = [0xa7; 96];
+pub(super) const SCREEN: [u8; 4] = [0xad, 0x5e, 0x71, 0x93];
+const PATIENCE: Duration = Duration::from_secs(15);
+const ATTEST_MS: u64 = 200;
+
+pub(super) struct Host {
+    pub(super) shared: Arc<Shared>,
+    pub(super) device_id: Id,
+    pub(super) auditor: Identity,
+    evidence_dir: PathBuf,
+    verifier: VerifierKey,
+    thread: EvidenceThread,
+    dir: tempfile::TempDir,
+}
+
+impl Host {
+    pub(super) fn start() -> Host {
+        let dir = tempfile::tempdir().unwrap();
+        let evidence_dir = dir.path().join("evidence");
+        Self::keeping_evidence_in(evidence_dir, dir)
+    }
+
+    pub(super) fn keeping_evidence_in(evidence_dir: PathBuf, dir: tempfile::TempDir) -> Host {
+        let organisation = pair::organisation_key();
+        let registry =
+            Registry::new(dir.path().join("devices"), organisation.verifying_key(), [9; 32].into());
+        let device_id = enrol(&registry);
+        let (auditor, second) = (Identity::generate(), Identity::generate());
+        let numbers = [("attestation_interval_ms", ATTEST_MS), ("lease_ms", 2_000), ("release_ms", 1_000)];
+        let policy = Policy {
+            auditors: vec![auditor.recipient(), second.recipient()],
+            numbers: numbers.map(|(name, value)| (name.to_owned(), value)).into(),
+            ..pair::policy()
+        };
+        let policy = Signed::sign(&organisation, &policy).unwrap();
+        let policy = Signed::verify(&organisation.verifying_key(), &policy, clock::wall_ms()).unwrap();
+        let record = HostRecord {
+            host_id: "vdi-1".into(),
+            host_key: pair::host_key().verifying_key().to_bytes(),
+            not_before_ms: 0,
+            not_after_ms: u64::MAX,
+        };
+        let host_record = Signed::sign(&organisation, &record).unwrap();
+        let log = SigningKey::from_bytes(&[4; 32]);
+        let verifier = VerifierKey::new("sudare/vdi-1", log.verifying_key()).unwrap();
+        let settings = {
+            let (dir, host_record) = (evidence_dir.clone(), host_record.clone());
+            move || Settings {
+                dir: dir.clone(),
+                keys: LogKeys { origin: "sudare/vdi-1".into(), log: log.clone(), host: pair::host_key() },
+                host_record: host_record.clone(),
+                boot_id: [0xb0; 16],
+            }
+        };
+        let (thread, evidence) = EvidenceThread::start(Box::new(settings)).unwrap();
+        let shared = Arc::new(Shared {
+            host_key: pair::host_key(),
+            host_record,
+            recipients: Shared::recipients_of(policy.record()).unwrap(),
+            policy,
+            registry,
+            boot_id: [0xb0; 16],
+            tls_cert_sha256: pair::CERTIFICATE,
+            evidence,
+        });
+        Host { shared, device_id, auditor, evidence_dir, verifier, thread, dir }
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        &self.shared.registry
+    }
+
+    /// As a bad disk would: the sealed templates cannot be opened any more.
+    pub(super) fn damage_templates(&self) {
+        for file in std::fs::read_dir(self.dir.path().join("devices")).unwrap().flatten() {
+            if file.path().extension().is_some_and(|extension| extension == "operators") {
+                std::fs::write(file.path(), [0; 64]).unwrap();
+            }
+        }
+    }
+
+    /// Ends the host, verifies the whole store and lists its incidents. The folder stays until then.
+    #[track_caller]
+    pub(super) fn verified_incidents(self) -> Vec<Incident> {
+        let Host { shared, evidence_dir, verifier, thread, auditor, dir: _dir, .. } = self;
+        drop(shared);
+        drop(thread);
+        let report = audit::verify_store(&evidence_dir, &verifier, &[]).unwrap();
+        assert!(report.ok, "{:?}", report.findings);
+        let store = Store::open(&evidence_dir).unwrap();
+        let mut incidents = Incidents::default();
+        Walk::new(&store, &verifier, &[])
+            .run(|index, entry, _| {
+                incidents.add(index, entry);
+                Ok(())
+            })
+            .unwrap();
+        let incidents = incidents.into_list();
+        for incident in &incidents {
+            let out = tempfile::tempdir().unwrap();
+            for shown in audit::show::show(&store, incident, &auditor, out.path()).unwrap() {
+                let file = shown.file.unwrap_or_else(|| panic!("{:?}", shown.problem));
+                if shown.picture.label.starts_with("camera") {
+                    assert_eq!(std::fs::read(file).unwrap(), CAMERA);
+                }
+            }
+        }
+        incidents
+    }
+}
+
+fn enrol(registry: &Registry) -> Id {
+    let device = pair::device_key().verifying_key();
+    let record = DeviceRecord {
+        device_id: keyfile::device_id(&device),
+        device_key: device.to_bytes(),
+        user: USER.into(),
+        not_before_ms: 0,
+        not_after_ms: u64::MAX,
+    };
+    let record = Signed::sign(&pair::organisation_key(), &record).unwrap();
+    let device_id = registry.add(&record, clock::wall_ms()).unwrap();
+    let mut template = pair::template();
+    // Numbers that a search through the logs can find.
+    template.vectors[0][0] = 0.600_000_1;
+    template.vectors[0][1] = 0.799_999_9;
+    registry.add_operator(&device_id, template).unwrap();
+    device_id
+}
+
+/// What the transport draws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    Covered(Reason),
+    Desktop,
+}
+
+pub(super) struct Seat {
+    driver: Box<dyn SessionDriver>,
+    deframer: Deframer,
+    waiting: Option<AwaitHello>,
+    pub(super) client: Option<Live>,
+    device_id: Id,
+    pub(super) shown: Shown,
+    pub(super) was_visible: bool,
+    /// What the host says does not arrive.
+    pub(super) deaf: bool,
+    pub(super) refused: Option<Refusal>,
+    pub(super) receipts: Vec<Ack>,
+    attested: Instant,
+}
+
+impl Seat {
+    /// A connection whose channel is not open yet.
+    pub(super) fn connect(host: &Host, user: &str) -> Seat {
+        let peer = "127.0.0.1:1".parse().unwrap();
+        let driver = Sessions::new(host.shared.clone()).session(peer, Some(user));
+        let mut seat = Seat {
+            driver,
+            deframer: Deframer::default(),
+            waiting: None,
+            client: None,
+            device_id: host.device_id,
+            shown: Shown::Covered(Reason::Starting),
+            was_visible: false,
+            deaf: false,
+            refused: None,
+            receipts: Vec::new(),
+            attested: Instant::now(),
+        };
+        let mut actions = Vec::new();
+        seat.driver.on_painted(Painted::Covered, &mut actions);
+        seat.carry_out(actions);
+        seat
+    }
+
+    /// A seat whose desktop is shown.
+    pub(super) fn visible(host: &Host) -> Seat {
+        let mut seat = Self::connect(host, USER);
+        seat.open();
+        seat.until("the desktop", |seat| seat.shown == Shown::Desktop);
+        seat
+    }
+
+    #[track_caller]
+    pub(super) fn open(&mut self) {
+        self.try_open();
+        assert!(self.client.is_some(), "{:?}", self.refused);
+    }
+
+    /// Opens the channel; the handshake follows by itself.
+    pub(super) fn try_open(&mut self) {
+        let setup = Setup {
+            organisation: pair::organisation_key().verifying_key(),
+            device_id: self.device_id,
+            wall_ms: clock::wall_ms(),
+            ..pair::client_setup()
+        };
+        let fresh = Fresh { nonce: clock::random().unwrap(), template_secret: clock::random().unwrap() };
+        self.waiting = Some(AwaitHello::new(setup, fresh));
+        (self.client, self.deframer) = (None, Deframer::default());
+        self.link(LinkEvent::Opened);
+    }
+
+    pub(super) fn link(&mut self, event: LinkEvent) {
+        let mut actions = Vec::new();
+        self.driver.on_link(event, &mut actions);
+        self.carry_out(actions);
+    }
+
+    pub(super) fn send(&mut self, bytes: &[u8]) {
+        self.link(LinkEvent::Bytes(bytes.to_vec()));
+    }
+
+    /// The client locks for this reason and hands over one sealed camera picture.
+    pub(super) fn lock_with_picture(&mut self, host: &Host, reason: Reason) -> Evidence {
+        let incident_id: Id = clock::random().unwrap();
+        let boot_ms = clock::boot_ms();
+        let lock = self.client.as_mut().unwrap().lock(Lock { reason, incident_id, boot_ms }).unwrap();
+        self.send(&lock);
+        let sealed = seal::seal(&CAMERA, &clock::random().unwrap(), &host.shared.recipients).unwrap();
+        let piece = Piece {
+            blob_id: clock::random().unwrap(),
+            moment: Moment::At,
+            size: sealed.ciphertext.len() as u64,
+            sha256: Sha256::digest(&sealed.ciphertext).into(),
+            commitment: sealed.commitment,
+            chunks: chunk_digests(&sealed.ciphertext),
+            boot_ms,
+            media: 0,
+        };
+        let manifest = Manifest {
+            incident_id,
+            reason,
+            pieces: vec![piece],
+            policy_digest: host.shared.policy.digest(),
+            decided_boot_ms: boot_ms,
+            wall_ms: clock::wall_ms(),
+            cosine_milli: None,
+        };
+        let evidence = Evidence { manifest, pieces: vec![sealed.ciphertext] };
+        self.queue(&evidence);
+        evidence
+    }
+
+    pub(super) fn queue(&mut self, evidence: &Evidence) {
+        self.client.as_mut().unwrap().queue(evidence).unwrap();
+        while let Some(frame) = self.client.as_mut().unwrap().next_evidence_frame().unwrap() {
+            self.send(&frame);
+        }
+    }
+
+    /// Time passes, the client attests a clear view, until this holds.
+    #[track_caller]
+    pub(super) fn until(&mut self, what: &str, holds: impl Fn(&Seat) -> bool) {
+        self.pass(what, true, PATIENCE, holds);
+    }
+
+    /// As `until`, and the client says nothing.
+    #[track_caller]
+    pub(super) fn silent_until(&mut self, what: &str, holds: impl Fn(&Seat) -> bool) {
+        self.pass(what, false, PATIENCE, holds);
+    }
+
+    pub(super) fn for_ms(&mut self, ms: u64) {
+        let end = Instant::now() + Duration::from_millis(ms);
+        self.pass("time", false, PATIENCE, |_| Instant::now() >= end);
+    }
+
+    pub(super) fn attest_for_ms(&mut self, ms: u64) {
+        let end = Instant::now() + Duration::from_millis(ms);
+        self.pass("time", true, PATIENCE, |_| Instant::now() >= end);
+    }
+
+    #[track_caller]
+    fn pass(&mut self, what: &str, attests: bool, patience: Duration, holds: impl Fn(&Seat) -> bool) {
+        let begun = Instant::now();
+        while !holds(self) {
+            assert!(begun.elapsed() < patience, "waited in vain for {what}; shown: {:?}", self.shown);
+            if attests && self.attested.elapsed() >= Duration::from_millis(ATTEST_MS) {
+                self.attested = Instant::now();
+                self.attest_clear();
+            }
+            let mut actions = Vec::new();
+            self.driver.on_tick(&mut actions);
+            self.carry_out(actions);
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn attest_clear(&mut self) {
+        let Some(client) = &mut self.client else { return };
+        let attest = client.attest(clear()).unwrap();
+        self.send(&attest);
+    }
+
+    /// What a transport does, without any screen.
+    fn carry_out(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            let mut more = Vec::new();
+            match action {
+                Action::Send(bytes) => self.hear(&bytes),
+                Action::Cover(text) => {
+                    let same = |reason: &&Reason| reason.cover_lines()[..] == text.lines[..];
+                    let reason = Reason::ALL.iter().find(same).expect("a cover with its reason");
+                    let was_covered = self.shown != Shown::Desktop;
+                    self.shown = Shown::Covered(*reason);
+                    if !was_covered {
+                        self.driver.on_painted(Painted::Covered, &mut more);
+                    }
+                }
+                Action::Uncover => {
+                    (self.shown, self.was_visible) = (Shown::Desktop, true);
+                    self.driver.on_painted(Painted::Visible, &mut more);
+                }
+                Action::Snapshot(ticket) => {
+                    let picture = Picture { width: 32, height: 8, bgra: SCREEN.repeat(32 * 8).into() };
+                    self.driver.on_snapshot(ticket, picture, &mut more);
+                }
+                Action::Disconnect { advice } => panic!("disconnected: {advice}"),
+            }
+            self.carry_out(more);
+        }
+    }
+
+    /// The client's end takes what the host says.
+    fn hear(&mut self, bytes: &[u8]) {
+        if self.deaf {
+            return;
+        }
+        self.deframer.push(bytes);
+        while let Ok(Some(frame)) = self.deframer.next_frame() {
+            if let Some(waiting) = self.waiting.take() {
+                let (next, open) = waiting.handle(&frame).map_err(|r| r.refusal).unwrap();
+                // The answer comes from within: READY or ERROR are the next frame.
+                let mut actions = Vec::new();
+                self.driver.on_link(LinkEvent::Bytes(open), &mut actions);
+                let at = actions.iter().position(|a| matches!(a, Action::Send(_))).expect("an answer");
+                let Action::Send(answer) = actions.remove(at) else { return };
+                match next.handle(&pair::frames(&answer)[0]) {
+                    Ok((live, _)) => self.client = Some(live),
+                    Err(refused) => self.refused = Some(refused.refusal),
+                }
+                self.carry_out(actions);
+            } else if let Some(client) = &mut self.client {
+                match client.handle(&frame) {
+                    Ok(Some(HostNews::Acknowledged(ack))) => self.receipts.push(ack),
+                    Ok(_) => {}
+                    Err(refusal) => self.refused = Some(refusal),
+                }
+            }
+        }
+    }
+}
+
+fn clear() -> Attest {
+    Attest {
+        nonce: [0; 16],
+        state: State::Clear,
+        cover: false,
+        reason: Reason::None,
+        operator_confirmed_age_ms: 0,
+        not_alone_ms: 0,
+        undecided_ms: 0,
+        clear_ms: 60_000,
+        frame_age_ms: 30,
+        boot_ms: clock::boot_ms(),
+        dwell_ms: None,
+        distance_band: None,
+        facing: None,
+        phone: None,
+        assurance: None,
+        suspect: None,
+    }
+}
