@@ -169,8 +169,7 @@ fn changed_open(change: impl FnOnce(&mut Open)) -> Vec<u8> {
 #[track_caller]
 fn host_refuses(open: &[u8], code: Code, fault: Fault) {
     let (host, _) = offer();
-    let refused =
-        host.handle(open, &pair::OneDevice::default(), &pair::host_fresh(), NOW_MS).err().expect("refused");
+    let refused = host.handle(open, &pair::OneDevice::default(), &pair::host_fresh(), NOW_MS).unwrap_err();
     assert_refused(&refused.refusal, code, fault);
     assert!(refused.reply.is_some(), "the client must be told");
 }
@@ -197,10 +196,9 @@ fn host_turns_away(setup: host::Setup, devices: &dyn host::Devices, now_ms: u64,
     let (host, hello) = AwaitOpen::new(setup, [0x30; 32], NOW_MS).unwrap();
     let waiting = AwaitHello::new(pair::client_setup(), pair::client_fresh());
     let (client, open) = waiting.handle(&one_frame(&hello)).unwrap();
-    let refused =
-        host.handle(&one_frame(&open), devices, &pair::host_fresh(), now_ms).err().expect("refused");
+    let refused = host.handle(&one_frame(&open), devices, &pair::host_fresh(), now_ms).unwrap_err();
     assert_refused(&refused.refusal, code, fault);
-    let told = client.handle(&one_frame(&refused.reply.unwrap())).err().expect("told");
+    let told = client.handle(&one_frame(&refused.reply.unwrap())).unwrap_err();
     assert_eq!(told.refusal.code, Code::PeerEnded);
     // What was the host's "peer" is now "us".
     let seen_here = if fault == Fault::Peer { Fault::Us } else { fault };

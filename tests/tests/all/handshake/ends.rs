@@ -33,11 +33,11 @@ pub(super) fn session(host_nonce: [u8; 32], now_ms: u64) -> Ends {
 
 impl Ends {
     /// A message as the device would sign it, with any type, place and body.
-    pub(super) fn from_device(&self, kind: u8, sequence: u64, body: &impl Encode<()>) -> Vec<u8> {
+    pub(super) fn by_device(&self, kind: u8, sequence: u64, body: &impl Encode<()>) -> Vec<u8> {
         self.signed(&pair::device_key(), kind, sequence, body)
     }
 
-    pub(super) fn from_host(&self, kind: u8, sequence: u64, body: &impl Encode<()>) -> Vec<u8> {
+    pub(super) fn by_host(&self, kind: u8, sequence: u64, body: &impl Encode<()>) -> Vec<u8> {
         self.signed(&pair::host_key(), kind, sequence, body)
     }
 

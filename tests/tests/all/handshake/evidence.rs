@@ -33,8 +33,14 @@ fn piece(bytes: &[u8], number: u8) -> Piece {
 
 /// An incident with pictures of these sizes; their bytes tell pieces and chunks apart.
 fn incident(incident_id: Id, sizes: &[usize]) -> Evidence {
-    let picture = |(n, size): (usize, &usize)| (0..*size).map(|i| (i / CHUNK_BYTES + 7 * n) as u8).collect();
-    let pieces: Vec<Vec<u8>> = sizes.iter().enumerate().map(picture).collect();
+    let picture = |(n, size): (u8, &usize)| {
+        let mut bytes = vec![0; *size];
+        for (chunk, index) in bytes.chunks_mut(CHUNK_BYTES).zip(0u8..) {
+            chunk.fill(index.wrapping_add(7 * n));
+        }
+        bytes
+    };
+    let pieces: Vec<Vec<u8>> = (0u8..).zip(sizes).map(picture).collect();
     let manifest = Manifest {
         incident_id,
         reason: Reason::Stranger,
@@ -92,7 +98,7 @@ fn without_credit_the_client_waits_and_a_client_that_does_not_is_refused() {
         ends.host.handle(&one_frame(&frame), NOW_MS).unwrap();
     }
     let data = vec![31u8; CHUNK_BYTES];
-    let next = Chunk { incident_id: [5; 16], piece: 0, index: CREDITS as u16 - 1, data };
+    let next = Chunk { incident_id: [5; 16], piece: 0, index: u16::try_from(CREDITS).unwrap() - 1, data };
     let refusal = ends.host.handle(&next.to_bytes(), NOW_MS).unwrap_err();
     assert_refused(&refusal, Code::NoCredit, Fault::Peer);
 }
@@ -101,14 +107,14 @@ fn without_credit_the_client_waits_and_a_client_that_does_not_is_refused() {
 fn announced() -> (Live, Evidence) {
     let mut ends = ends();
     let evidence = incident([5; 16], &[CHUNK_BYTES * 2 + 10]);
-    let manifest = ends.from_device(kind::MANIFEST, FIRST, &evidence.manifest);
+    let manifest = ends.by_device(kind::MANIFEST, FIRST, &evidence.manifest);
     ends.host.handle(&manifest, NOW_MS).unwrap();
     (ends.host, evidence)
 }
 
 fn chunk(evidence: &Evidence, index: usize) -> Chunk {
     let data = evidence.pieces[0].chunks(CHUNK_BYTES).nth(index).unwrap().to_vec();
-    Chunk { incident_id: evidence.manifest.incident_id, piece: 0, index: index as u16, data }
+    Chunk { incident_id: evidence.manifest.incident_id, piece: 0, index: u16::try_from(index).unwrap(), data }
 }
 
 #[track_caller]
@@ -129,7 +135,7 @@ fn a_chunk_that_its_manifest_does_not_announce_is_refused() {
     chunk_is_refused(|c| c.data.truncate(CHUNK_BYTES - 1), Code::EvidenceMismatch);
     chunk_is_refused(|c| c.data.push(0), Code::Malformed);
     chunk_is_refused(|c| c.data.clear(), Code::Malformed);
-    chunk_is_refused(|c| c.piece = PIECES_MAX as u8, Code::Malformed);
+    chunk_is_refused(|c| c.piece = u8::try_from(PIECES_MAX).unwrap(), Code::Malformed);
 }
 
 #[test]
@@ -147,7 +153,7 @@ fn a_picture_whose_whole_hash_is_wrong_is_refused() {
     let mut ends = ends();
     let mut evidence = incident([5; 16], &[100]);
     evidence.manifest.pieces[0].sha256 = [0; 32];
-    let manifest = ends.from_device(kind::MANIFEST, FIRST, &evidence.manifest);
+    let manifest = ends.by_device(kind::MANIFEST, FIRST, &evidence.manifest);
     ends.host.handle(&manifest, NOW_MS).unwrap();
     let refusal = ends.host.handle(&chunk(&evidence, 0).to_bytes(), NOW_MS).unwrap_err();
     assert_refused(&refusal, Code::EvidenceMismatch, Fault::Peer);
@@ -157,8 +163,8 @@ fn a_picture_whose_whole_hash_is_wrong_is_refused() {
 fn too_many_incidents_at_once_are_refused() {
     let mut ends = ends();
     for n in 0..=INCIDENTS_OPEN_MAX {
-        let manifest = incident([n as u8; 16], &[100]).manifest;
-        let message = ends.from_device(kind::MANIFEST, FIRST + n as u64, &manifest);
+        let manifest = incident([u8::try_from(n).unwrap(); 16], &[100]).manifest;
+        let message = ends.by_device(kind::MANIFEST, FIRST + n as u64, &manifest);
         let taken = ends.host.handle(&message, NOW_MS);
         if n < INCIDENTS_OPEN_MAX {
             assert!(taken.is_ok(), "incident {n}");
@@ -173,7 +179,7 @@ fn manifest_is_refused(change: impl FnOnce(&mut Manifest)) {
     let mut ends = ends();
     let mut manifest = incident([5; 16], &[CHUNK_BYTES + 1]).manifest;
     change(&mut manifest);
-    let message = ends.from_device(kind::MANIFEST, FIRST, &manifest);
+    let message = ends.by_device(kind::MANIFEST, FIRST, &manifest);
     assert_refused(&ends.host.handle(&message, NOW_MS).unwrap_err(), Code::Malformed, Fault::Peer);
 }
 
@@ -197,7 +203,7 @@ fn a_manifest_over_a_limit_or_at_odds_with_itself_is_refused() {
     let mut ends = ends();
     let largest = vec![huge(INCIDENT_MAX_BYTES / PIECES_MAX); PIECES_MAX];
     let manifest = Manifest { pieces: largest, ..incident([5; 16], &[1]).manifest };
-    let message = ends.from_device(kind::MANIFEST, FIRST, &manifest);
+    let message = ends.by_device(kind::MANIFEST, FIRST, &manifest);
     assert!(sudare_protocol::frame::frame(&message).is_ok());
     assert!(ends.host.handle(&message, NOW_MS).is_ok());
 }

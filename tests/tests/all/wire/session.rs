@@ -61,7 +61,7 @@ fn live(mut client: client::Live, mut host: host::Live, context: &[u8], said: &m
     let evidence = client::Evidence { manifest, pieces: vec![chunk.data.clone()] };
     client.queue(&evidence).unwrap();
     let manifest = client.next_evidence_frame().unwrap().unwrap();
-    device("manifest", manifest.clone());
+    device("manifest", manifest);
     device("unlock", client.unlock(Unlock { boot_ms: 9_000 }).unwrap());
     device("error of the client", client.refuse(&Refusal::peer(Code::Sequence)).unwrap());
     device("bye", client.bye(Bye { reason: Reason::ClientGone }).unwrap());
