@@ -99,17 +99,29 @@ pub fn load(paths: &[PathBuf], rotation: Rotation, model: Digest) -> Result<Know
     known(&templates, rotation, model)
 }
 
-/// Operators whose templates came through the channel.
+/// Operators whose templates came through the channel. Those of an earlier seed or model are left
+/// out: they stay on the host until an administrator removes them.
 ///
 /// # Errors
-/// As [`load`].
+/// As [`load`], if none can be used.
 pub fn from_templates(
     templates: Vec<OperatorTemplate>,
     rotation: Rotation,
     model: Digest,
 ) -> Result<Known, OperatorError> {
+    let usable = |t: &OperatorTemplate| t.rotation_id == rotation.id() && t.model_sha256 == *model.as_bytes();
     let named: Vec<_> =
         templates.into_iter().map(|t| (PathBuf::from("the operator sent by the host"), t)).collect();
+    if named.iter().any(|(_, t)| usable(t)) {
+        let (usable, old): (Vec<_>, Vec<_>) = named.into_iter().partition(|(_, t)| usable(t));
+        if !old.is_empty() {
+            tracing::warn!(
+                count = old.len(),
+                "operators of another device or model are left out; the administrator should remove them"
+            );
+        }
+        return known(&usable, rotation, model);
+    }
     known(&named, rotation, model)
 }
 
@@ -214,6 +226,17 @@ mod tests {
         assert_eq!(std::fs::read_dir(&home).unwrap().count(), 1);
         std::fs::write(home.join("device.seed"), b"short").unwrap();
         assert!(matches!(device_rotation(&home), Err(OperatorError::DamagedSeed { bytes: 5, .. })));
+    }
+
+    #[test]
+    fn an_old_operator_on_the_host_does_not_lock_the_device_out() {
+        let model = Digest::of(b"model");
+        let here = || Rotation::from_seed(&[1; 32]);
+        let elsewhere = Rotation::from_seed(&[2; 32]);
+        let both = vec![template(&elsewhere, model), template(&here(), model)];
+        assert_eq!(from_templates(both, here(), model).unwrap().vectors.len(), 1);
+        let only_old = vec![template(&elsewhere, model)];
+        assert!(matches!(from_templates(only_old, here(), model), Err(OperatorError::OtherDevice { .. })));
     }
 
     #[test]

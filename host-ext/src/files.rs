@@ -41,7 +41,8 @@ pub fn read_bounded(path: &Path, max_bytes: usize) -> Result<Option<Vec<u8>>, Fi
 
 /// Replaces the file in one step; only its owner may read it. Missing folders are made, private too.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    // The parent of a bare name is "", which no system call takes for the present folder.
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     make_private_dir(folder)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
@@ -67,4 +68,30 @@ pub fn make_private_dir(dir: &Path) -> Result<(), FileError> {
         return Ok(());
     }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| FileError::new(dir, "made", e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_file_is_private_whole_and_bounded_when_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new/folder/key");
+        write_private(&path, b"secret").unwrap();
+        write_private(&path, b"newer").unwrap();
+        assert_eq!(read_bounded(&path, 5).unwrap().as_deref(), Some(&b"newer"[..]));
+        assert!(matches!(read_bounded(&path, 4), Err(FileError::TooLarge { .. })));
+        assert!(read_bounded(&dir.path().join("none"), 4).unwrap().is_none());
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+    }
+
+    #[test]
+    fn a_name_without_a_folder_is_in_the_present_one() {
+        let name = format!("sudare-bare-name-{}", std::process::id());
+        write_private(Path::new(&name), b"x").unwrap();
+        fs::remove_file(&name).unwrap();
+    }
 }

@@ -8,6 +8,7 @@
 //! length is carried here. A chunk is not signed by itself: the manifest before it is, and lists
 //! the SHA-256 of each chunk.
 
+use bytes::{Buf as _, Bytes, BytesMut};
 use minicbor::{Decode, Encode};
 
 use crate::limits::{CHUNK_BYTES, MESSAGE_MAX_BYTES, PIECES_MAX};
@@ -81,7 +82,7 @@ pub fn frame(body: &[u8]) -> Result<Vec<u8>, FrameError> {
 /// Collects bytes as they come and gives whole frames back.
 #[derive(Debug, Default)]
 pub struct Deframer {
-    buffer: Vec<u8>,
+    buffer: BytesMut,
 }
 
 impl Deframer {
@@ -91,7 +92,7 @@ impl Deframer {
     }
 
     /// The next whole frame; an error ends the stream, because its boundaries are lost.
-    pub fn next_frame(&mut self) -> Result<Option<Vec<u8>>, FrameError> {
+    pub fn next_frame(&mut self) -> Result<Option<Bytes>, FrameError> {
         let Some((length, rest)) = self.buffer.split_first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
         let length = u32::from_be_bytes(*length) as usize;
         if length > MESSAGE_MAX_BYTES {
@@ -103,10 +104,8 @@ impl Deframer {
         if rest.len() < length {
             return Ok(None);
         }
-        let rest = self.buffer.split_off(LENGTH_BYTES + length);
-        let mut frame = std::mem::replace(&mut self.buffer, rest);
-        frame.drain(..LENGTH_BYTES);
-        Ok(Some(frame))
+        self.buffer.advance(LENGTH_BYTES);
+        Ok(Some(self.buffer.split_to(length).freeze()))
     }
 }
 

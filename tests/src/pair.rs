@@ -124,7 +124,7 @@ pub fn client_fresh() -> client::Fresh {
 pub fn frames(bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut deframer = Deframer::default();
     deframer.push(bytes);
-    std::iter::from_fn(|| deframer.next_frame().ok().flatten()).collect()
+    std::iter::from_fn(|| deframer.next_frame().ok().flatten()).map(|frame| frame.to_vec()).collect()
 }
 
 /// Both ends after a good handshake at host time `now_ms`.

@@ -175,11 +175,14 @@ async fn accept_all(listener: TcpListener, shared: Arc<Shared>, mut stop: watch:
         sessions.retain(|session| !session.is_finished());
         match accepted {
             Ok((_, peer)) if sessions.len() >= shared.host.max_sessions => {
-                tracing::warn!(%peer, "connection closed: all sessions are in use; raise max_sessions or wait");
+                tracing::warn!(
+                    port = peer.port(),
+                    "connection closed: all sessions are in use; raise max_sessions or wait"
+                );
             }
             Ok((tcp, peer)) => match spawn(tcp, peer, &shared, &stop) {
                 Ok(session) => sessions.push(session),
-                Err(error) => tracing::error!(%peer, %error, "no thread for a new session"),
+                Err(error) => tracing::error!(port = peer.port(), %error, "no thread for a new session"),
             },
             Err(error) => {
                 tracing::error!(%error, "a connection could not be accepted; is there a free file descriptor?");
@@ -208,11 +211,12 @@ fn spawn(
     thread::Builder::new().name("rdp-session".to_owned()).spawn(move || {
         let served = runtime().map(|runtime| runtime.block_on(serve(tcp, peer, &shared, stop)));
         if let Err(error) | Ok(Err(error)) = served {
-            tracing::error!(%peer, %error, "the session could not start");
+            tracing::error!(port = peer.port(), %error, "the session could not start");
         }
     })
 }
 
+/// Logs name a connection by the client's port only: an address may be a person's.
 async fn serve(
     tcp: std::net::TcpStream,
     peer: SocketAddr,
@@ -230,12 +234,15 @@ async fn serve(
     match accepted {
         Ok(Ok(accepted)) => {
             let driver = host.factory.session(peer, accepted.user.as_deref());
-            tracing::info!(%peer, "session started, covered");
+            tracing::info!(port = peer.port(), "session started, covered");
             let ended = session::run(accepted, driver, size, Arc::clone(&shared.fonts), stop).await;
-            tracing::info!(%peer, reason = %ended, "session ended");
+            tracing::info!(port = peer.port(), reason = %ended, "session ended");
         }
-        Ok(Err(error)) => tracing::warn!(%peer, %error, "no session"),
-        Err(_) => tracing::warn!(%peer, "no session: the client did not finish its handshake within 10 s"),
+        Ok(Err(error)) => tracing::warn!(port = peer.port(), %error, "no session"),
+        Err(_) => tracing::warn!(
+            port = peer.port(),
+            "no session: the client did not finish its handshake within 10 s"
+        ),
     }
     Ok(())
 }
