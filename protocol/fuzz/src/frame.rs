@@ -27,7 +27,7 @@ fn frames(stream: &[u8], step: usize) -> Vec<Vec<u8>> {
                 Ok(Some(body)) => {
                     assert!(!body.is_empty() && body.len() <= MESSAGE_MAX_BYTES);
                     assert!(frame(&body).is_ok());
-                    found.push(body);
+                    found.push(body.to_vec());
                 }
                 Ok(None) => break,
                 Err(_) => return found,
