@@ -233,7 +233,9 @@ pub enum ClientNews {
         attest: Attest,
         nonce_issued_ms: u64,
     },
-    Suspect { suspect: Suspect },
+    Suspect {
+        suspect: Suspect,
+    },
     Lock {
         lock: Lock,
         message: Vec<u8>,

@@ -102,8 +102,10 @@ fn manifest_with(change: impl Fn(&mut Table)) -> Manifest {
         format!("package = 'photographs'\nfolder = 'p/t'\n[[photograph]]\n{}", file("a.jpg", PHOTOGRAPH));
     table["test-photographs"] = photographs.parse::<Table>().unwrap().into();
     let package = |name: &str, bytes: &[u8]| {
-        let text =
-            format!("{}requirement = 'x==1'\npip = ['--platform', 'any']\nupstream = 'https://x/{name}'", file(name, bytes));
+        let text = format!(
+            "{}requirement = 'x==1'\npip = ['--platform', 'any']\nupstream = 'https://x/{name}'",
+            file(name, bytes)
+        );
         Value::from(text.parse::<Table>().unwrap())
     };
     let packages = [
