@@ -465,7 +465,7 @@ mod tests {
             for _ in 0..ms / 100 {
                 self.now_ms += 100;
                 self.clear_ms = if state == Some(State::Clear) { self.clear_ms + 100 } else { 0 };
-                if let Some(state) = state.filter(|_| self.now_ms % 500 == 0) {
+                if let Some(state) = state.filter(|_| self.now_ms.is_multiple_of(500)) {
                     self.attested(Attest { clear_ms: self.clear_ms, ..attest(state) });
                 }
                 self.tell(Event::Tick);

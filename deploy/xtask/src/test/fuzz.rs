@@ -10,7 +10,7 @@ use crate::project::Project;
 use crate::run::{Job, on_path};
 
 /// How long each target runs in seconds.
-const SMOKE_S: u32 = 20;
+const SMOKE_S: u32 = 10;
 const LONG_S: u32 = 300;
 /// Inputs above this teach nothing: the largest message is 64 KiB.
 const INPUT_BYTES_MAX: u32 = 128 * 1024;
