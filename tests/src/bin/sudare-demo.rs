@@ -101,7 +101,11 @@ fn connect(stage: &Stage, home: &str, source: &str) -> anyhow::Result<Client> {
 
 fn tell(bar: &ProgressBar, step: &Played) {
     let shown = if step.covered { format!("covered ({})", step.reason) } else { "desktop".to_owned() };
-    let latency = step.latency_ms.map(|ms| format!("{ms} ms after the decision")).unwrap_or_default();
+    let latency = match step.latency_ms {
+        Some(ms) => format!("{ms} ms after the decision"),
+        None if step.reaction_ms > 0 => format!("{} ms after it began", step.reaction_ms),
+        None => String::new(),
+    };
     let seconds = Duration::from_millis(step.t_ms).as_secs_f32();
     // Not `bar.println`, which is silent where there is no terminal.
     bar.suspend(|| println!("{seconds:6.1} s  {:<30} {shown:<36} {latency}", step.step));
