@@ -46,12 +46,12 @@ pub fn draw(dir: &Path, played: &[Played], proof: &Proof, path: &Path) -> anyhow
     ));
     for (n, (label, file)) in (0u32..).zip(&proof.pictures) {
         let (x, y) = (
-            MARGIN + n % EVIDENCE_COLUMNS * (width / EVIDENCE_COLUMNS),
+            MARGIN + n % EVIDENCE_COLUMNS * ((width - MARGIN) / EVIDENCE_COLUMNS),
             top + TEXT_HEIGHT + n / EVIDENCE_COLUMNS * cell.1,
         );
         captions.push((x, y, label.clone()));
         let picture = image::open(file).with_context(|| file.display().to_string())?.to_rgb8();
-        put(&mut sheet, &picture, (x, y + TEXT_HEIGHT), (width / EVIDENCE_COLUMNS - MARGIN, THUMB.1));
+        put(&mut sheet, &picture, (x, y + TEXT_HEIGHT), ((width - MARGIN) / EVIDENCE_COLUMNS - MARGIN, THUMB.1));
     }
     write_captions(&mut sheet, &captions);
     sheet.save(path).with_context(|| path.display().to_string())
