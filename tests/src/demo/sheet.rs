@@ -51,7 +51,12 @@ pub fn draw(dir: &Path, played: &[Played], proof: &Proof, path: &Path) -> anyhow
         );
         captions.push((x, y, label.clone()));
         let picture = image::open(file).with_context(|| file.display().to_string())?.to_rgb8();
-        put(&mut sheet, &picture, (x, y + TEXT_HEIGHT), ((width - MARGIN) / EVIDENCE_COLUMNS - MARGIN, THUMB.1));
+        put(
+            &mut sheet,
+            &picture,
+            (x, y + TEXT_HEIGHT),
+            ((width - MARGIN) / EVIDENCE_COLUMNS - MARGIN, THUMB.1),
+        );
     }
     write_captions(&mut sheet, &captions);
     sheet.save(path).with_context(|| path.display().to_string())

@@ -63,9 +63,11 @@ fn missing_tool() -> Option<&'static str> {
     })
 }
 
+/// A display of its own. Without -noreset it would start over, and drop xfreerdp that is just
+/// connecting, whenever the last client before it (a screenshot) goes.
 fn display() -> (Running, String) {
     let mut server = Command::new("Xvfb")
-        .args(["-displayfd", "1", "-screen", "0", "1024x640x24", "-nolisten", "tcp"])
+        .args(["-displayfd", "1", "-screen", "0", "1024x640x24", "-nolisten", "tcp", "-noreset"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -118,11 +120,16 @@ fn watch(show: bool, options: &[&str], wanted: impl Fn(usize, usize) -> bool) {
         .args(options)
         .env("DISPLAY", &display)
         .env("HOME", dir.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stdout(std::fs::File::create(dir.path().join("xfreerdp.log")).unwrap())
+        .stderr(std::fs::File::create(dir.path().join("xfreerdp.err")).unwrap())
         .spawn()
         .map(Running)
         .unwrap();
+    let said = || {
+        ["xfreerdp.log", "xfreerdp.err"]
+            .map(|name| std::fs::read_to_string(dir.path().join(name)).unwrap())
+            .concat()
+    };
 
     let file = match std::env::var_os("SUDARE_KEEP_SCREENSHOTS") {
         Some(keep) => Path::new(&keep).join(format!("xfreerdp-{show}-{}.png", options.len())),
@@ -135,7 +142,10 @@ fn watch(show: bool, options: &[&str], wanted: impl Fn(usize, usize) -> bool) {
             break;
         }
         assert!(show || outside == 0, "{outside} pixels outside the panel of a cover");
-        assert!(start.elapsed() < PATIENCE, "{inside} lit pixels inside the panel, {outside} outside");
+        let ended = client.0.try_wait().unwrap();
+        assert!(ended.is_none(), "xfreerdp ended: {ended:?}, {}", said());
+        let late = start.elapsed() > PATIENCE;
+        assert!(!late, "{inside} lit pixels inside the panel, {outside} outside: {}", said());
     }
     std::thread::sleep(Duration::from_millis(500));
     let (inside, outside) = lit(&screenshot(&display, &file));
