@@ -197,6 +197,8 @@ impl Guard {
         self.last_ms = self.last_ms.max(now_ms);
         if passed_ms > CLOCK_JUMP_MS {
             self.jumped = true;
+            // Nor could a confirmation come: its time starts now.
+            self.pending = self.pending.map(|(shown, _)| (shown, now_ms));
             if let Some(link) = &mut self.link {
                 (link.latest, link.lease_until_ms, link.clear_since_ms) = (None, 0, None);
             }

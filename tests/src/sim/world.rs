@@ -46,7 +46,13 @@ pub fn run(seed: u64) -> Result<Outcome, String> {
             alive: true,
             reporter: Reporter::default(),
         },
-        host: HostSide { live: Some(host), guard: Guard::new(0), painted: None, nonces: Vec::new() },
+        host: HostSide {
+            live: Some(host),
+            guard: Guard::new(0),
+            painted: None,
+            nonces: Vec::new(),
+            next_tick_ms: 0,
+        },
         up: Wire::default(),
         down: Wire::default(),
         truth,
@@ -87,6 +93,7 @@ struct HostSide {
     guard: Guard,
     painted: Option<(u64, Shown)>,
     nonces: Vec<u64>,
+    next_tick_ms: u64,
 }
 
 #[derive(Default)]
@@ -148,7 +155,8 @@ impl World {
 
     fn host_step(&mut self, now_ms: u64, rng: &mut ChaCha8Rng) -> Result<(), String> {
         // A tick comes first: after a sleep the host must not act on old news before it notices.
-        if now_ms.is_multiple_of(HOST_TICK_MS) {
+        if now_ms >= self.host.next_tick_ms {
+            self.host.next_tick_ms = now_ms + HOST_TICK_MS;
             self.host_event(now_ms, Event::Tick, rng)?;
             let nonce = rng.random();
             if let Some(live) = &mut self.host.live

@@ -22,10 +22,13 @@ use super::handshake::Accepted;
 use super::link::LinkError;
 use super::outbox::Outbox;
 use crate::channel::{Action, CoverText, LinkEvent, Painted, Picture, SessionDriver};
+use crate::clock;
 use crate::cover::fonts::Fonts;
 use crate::desktop::Desktop;
 
 const TICK: Duration = Duration::from_millis(50);
+/// After so long without a question, no pixel of the desktop is sent before the next one.
+const ASK_AGAIN_MS: u64 = 250;
 /// The black frame must be with the client's system this long after the decision.
 const COVER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the last messages may take when the deciding part ends the connection.
@@ -77,6 +80,7 @@ pub(super) async fn run(
         desktop: Desktop::new(size.0, size.1, fonts),
         outbox: Outbox::default(),
         snapshots: VecDeque::new(),
+        asked_ms: 0,
         advice: None,
         started: now,
         cover_since: Some(now),
@@ -98,6 +102,8 @@ struct Session {
     outbox: Outbox,
     /// Pictures taken but not yet handed over; a cover is written first.
     snapshots: VecDeque<(u64, Picture)>,
+    /// When the deciding part was last asked anything, CLOCK_BOOTTIME.
+    asked_ms: u64,
     /// Set when the deciding part wants to end the connection.
     advice: Option<String>,
     started: Instant,
@@ -154,6 +160,12 @@ impl Session {
         }
         let block = match self.gate.next_black().or_else(|| self.outbox.next_message()) {
             Some(block) => Some(block),
+            None if self.asked_ms + ASK_AGAIN_MS < clock::boot_ms() => {
+                // This machine slept or stood still. Whether pixels may still flow is asked before
+                // the first of them, not with the next tick.
+                self.drive(|driver, actions| driver.on_tick(actions))?;
+                return self.choose_next();
+            }
             None => {
                 self.gate.next(&self.desktop.picture()).map_err(|error| Ended::Internal(error.to_string()))?
             }
@@ -209,6 +221,7 @@ impl Session {
 
     fn drive(&mut self, call: impl FnOnce(&mut dyn SessionDriver, &mut Vec<Action>)) -> Result<(), Ended> {
         let mut actions = Vec::new();
+        self.asked_ms = clock::boot_ms();
         call(self.driver.as_mut(), &mut actions);
         actions.into_iter().try_for_each(|action| self.carry_out(action))
     }
