@@ -18,7 +18,7 @@ use std::time::Duration;
 use sudare_protocol::evidence::event::{
     ClientMessage, Cover, Gap, IncidentComplete, IncidentOpen, SessionStart,
 };
-use sudare_protocol::evidence::event::{PicturesStored, SessionEnd, Uncover};
+use sudare_protocol::evidence::event::{Note, PicturesStored, SessionEnd, Uncover};
 use sudare_protocol::evidence::{BlobRef, Event, Label, Media};
 use sudare_protocol::intake::Complete;
 use sudare_protocol::message::{Ack, Id, Moment};
@@ -33,6 +33,8 @@ use crate::store::StoreError;
 
 /// More waiting jobs than this mean that evidence is not kept up with: sessions cover.
 pub const QUEUE_MAX: usize = 64;
+/// `Note::code`: a client's evidence was refused, because it can never be stored.
+const NOTE_EVIDENCE_REFUSED: u16 = 1;
 const RETRY: Duration = Duration::from_millis(500);
 
 /// One thing to keep, of one session.
@@ -203,8 +205,11 @@ impl Keeper {
                     self.health.failing.store(false, Ordering::Relaxed);
                     return;
                 }
-                Err(error) if is_senders_fault(&error) => {
+                Err(error) if is_senders_fault(&error) && self.note_refusal(job).is_ok() => {
                     tracing::error!(%error, "evidence is refused; the incident stays incomplete");
+                    // The note proved that the store works. Left failing, a covered session, which
+                    // makes no more jobs, would stay covered for ever.
+                    self.health.failing.store(false, Ordering::Relaxed);
                     return;
                 }
                 Err(error) => {
@@ -220,6 +225,15 @@ impl Keeper {
                 }
             }
         }
+    }
+
+    /// Leaves a trace of evidence that can never be stored.
+    fn note_refusal(&mut self, job: &Job) -> Result<(), StoreError> {
+        let recorder = self.recorder.as_mut().ok_or(StoreError::Poisoned)?;
+        let event = Event::Note(Note { code: NOTE_EVIDENCE_REFUSED, value: 0 });
+        let (session_id, incident_id) = (Some(job.session_id), job.incident_id);
+        recorder.append(Draft { session_id, incident_id, reason: None, blobs: Vec::new(), event })?;
+        recorder.checkpoint().map(|_| ())
     }
 
     /// Goes on where the last attempt stopped, so that nothing is written twice.
