@@ -1,0 +1,3 @@
+//! `sudare-blanker`: covers one X11 display.
+
+fn main() {}
