@@ -19,6 +19,11 @@ pub fn wall_ms() -> u64 {
     u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// The time on the host's wall, for people: "21:05".
+pub fn local_time() -> String {
+    jiff::Zoned::now().strftime("%H:%M").to_string()
+}
+
 /// The kernel's random id of this boot, or a random one where there is no such file.
 pub fn boot_id() -> Result<Id, getrandom::Error> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();

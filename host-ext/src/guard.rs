@@ -18,6 +18,8 @@ use sudare_protocol::reason::{Reason, State};
 
 /// A cover that is not confirmed for so long cannot be relied on: the session is disconnected.
 pub const COVER_CONFIRM_MAX_MS: u64 = 2_000;
+/// A client that has its extension opens the channel within this time of its log-on.
+pub const CLIENT_START_MS: u64 = 5_000;
 
 /// What happened.
 #[derive(Debug, Clone)]
@@ -40,6 +42,8 @@ pub enum Event {
     },
     Lock(Lock),
     Unlock,
+    /// The operator began or ended a break, with a key on the cover.
+    Break(bool),
     /// The cover was drawn, or taken away, and this was confirmed.
     Painted(Shown),
     /// Whether evidence can be kept, where the policy requires it.
@@ -122,7 +126,9 @@ pub struct Guard {
     suspect: bool,
     evidence_kept: bool,
     jumped: bool,
+    on_break: bool,
     was_visible: bool,
+    started_ms: u64,
     last_ms: u64,
 }
 
@@ -131,7 +137,7 @@ impl Guard {
     pub fn new(now_ms: u64) -> Self {
         Guard {
             link: None,
-            no_link: Reason::NoClient,
+            no_link: Reason::Starting,
             shown: Shown::Covered,
             reason: Reason::None,
             incident_id: None,
@@ -140,7 +146,9 @@ impl Guard {
             suspect: false,
             evidence_kept: true,
             jumped: false,
+            on_break: false,
             was_visible: false,
+            started_ms: now_ms,
             last_ms: now_ms,
         }
     }
@@ -148,6 +156,11 @@ impl Guard {
     /// Whether desktop pixels may leave, as last decided.
     pub fn shown(&self) -> Shown {
         self.shown
+    }
+
+    /// Why it is covered, as last decided.
+    pub fn reason(&self) -> Reason {
+        self.reason
     }
 
     pub fn incident_id(&self) -> Option<Id> {
@@ -182,6 +195,7 @@ impl Guard {
                     link.latch = None;
                 }
             }
+            Event::Break(on) => self.take_break(on),
             Event::Painted(shown) => self.painted(shown, &mut actions),
             Event::EvidenceKept(kept) => self.evidence_kept = kept,
         }
@@ -218,6 +232,17 @@ impl Guard {
         } else if !active && self.shown == Shown::Visible {
             actions.push(Action::DropSuspect);
         }
+    }
+
+    /// During a break the camera is off; what was attested before it does not hold after it.
+    fn take_break(&mut self, on: bool) {
+        if self.on_break
+            && !on
+            && let Some(link) = &mut self.link
+        {
+            (link.latest, link.clear_since_ms) = (None, None);
+        }
+        self.on_break = on;
     }
 
     fn painted(&mut self, shown: Shown, actions: &mut Vec<Action>) {
@@ -302,7 +327,10 @@ impl Guard {
 
     /// The reason to cover now, or `None` if the desktop may be shown.
     fn why_cover(&self, now_ms: u64) -> Option<Reason> {
-        let Some(link) = &self.link else { return Some(self.no_link) };
+        if self.on_break {
+            return Some(Reason::Break);
+        }
+        let Some(link) = &self.link else { return Some(self.no_link(now_ms)) };
         if self.jumped {
             return Some(Reason::ClockJump);
         }
@@ -317,6 +345,12 @@ impl Guard {
             return Some(Reason::EvidenceNotKept);
         }
         link.why_cover(latest, now_ms)
+    }
+
+    /// Why there is no link: at the log-on the client's extension may still be starting.
+    fn no_link(&self, now_ms: u64) -> Reason {
+        let starting = now_ms.saturating_sub(self.started_ms) < CLIENT_START_MS;
+        if self.no_link == Reason::Starting && !starting { Reason::NoClient } else { self.no_link }
     }
 
     /// Whether a clear view has lasted long enough to show the desktop again.
@@ -400,196 +434,4 @@ impl Link {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A guard and its clock; attestations come every 500 ms as long as `pass` is told so.
-    struct Desk {
-        guard: Guard,
-        now_ms: u64,
-        clear_ms: u64,
-        actions: Vec<Action>,
-    }
-
-    fn attest(state: State) -> Attest {
-        Attest {
-            nonce: [0; 16],
-            state,
-            cover: false,
-            reason: Reason::None,
-            operator_confirmed_age_ms: 100,
-            not_alone_ms: 0,
-            undecided_ms: 0,
-            clear_ms: 0,
-            frame_age_ms: 100,
-            boot_ms: 0,
-            dwell_ms: None,
-            distance_band: None,
-            facing: None,
-            phone: None,
-            assurance: None,
-            suspect: None,
-        }
-    }
-
-    impl Desk {
-        /// Visible after a log-on.
-        fn at_work() -> Self {
-            let mut desk = Desk { guard: Guard::new(0), now_ms: 0, clear_ms: 0, actions: Vec::new() };
-            desk.tell(Event::Painted(Shown::Covered));
-            desk.tell(Event::LinkUp { numbers: Numbers::default() });
-            desk.pass(4_000, Some(State::Clear));
-            assert_eq!(desk.guard.shown(), Shown::Visible);
-            desk.actions.clear();
-            desk
-        }
-
-        fn tell(&mut self, event: Event) {
-            let actions = self.guard.handle(self.now_ms, event, [9; 16]);
-            for action in &actions {
-                let painted = match action {
-                    Action::Cover(_) => Shown::Covered,
-                    Action::Uncover => Shown::Visible,
-                    _ => continue,
-                };
-                self.actions.extend(self.guard.handle(self.now_ms, Event::Painted(painted), [8; 16]));
-            }
-            self.actions.extend(actions);
-        }
-
-        fn attested(&mut self, attest: Attest) {
-            let lease_until_ms = self.now_ms + 3_000;
-            self.tell(Event::Attested { attest, nonce_issued_ms: self.now_ms, lease_until_ms });
-        }
-
-        /// Lets time pass in ticks of 100 ms, with or without attestations.
-        fn pass(&mut self, ms: u64, state: Option<State>) {
-            for _ in 0..ms / 100 {
-                self.now_ms += 100;
-                self.clear_ms = if state == Some(State::Clear) { self.clear_ms + 100 } else { 0 };
-                if let Some(state) = state.filter(|_| self.now_ms.is_multiple_of(500)) {
-                    self.attested(Attest { clear_ms: self.clear_ms, ..attest(state) });
-                }
-                self.tell(Event::Tick);
-            }
-        }
-
-        fn incidents(&self) -> Vec<Reason> {
-            let opened = |a: &Action| match a {
-                Action::OpenIncident { reason, .. } => Some(*reason),
-                _ => None,
-            };
-            self.actions.iter().filter_map(opened).collect()
-        }
-
-        fn covered_for(&self) -> Option<Reason> {
-            self.actions.iter().rev().find_map(|a| if let Action::Cover(r) = a { Some(*r) } else { None })
-        }
-    }
-
-    #[test]
-    fn no_attestation_covers_when_the_lease_ends() {
-        let mut desk = Desk::at_work();
-        desk.pass(2_900, None);
-        assert_eq!(desk.guard.shown(), Shown::Visible);
-        desk.pass(100, None);
-        assert_eq!((desk.guard.shown(), desk.covered_for()), (Shown::Covered, Some(Reason::LinkLost)));
-    }
-
-    #[test]
-    fn a_short_silence_in_an_unbroken_clear_view_is_no_incident() {
-        let mut desk = Desk::at_work();
-        desk.pass(10_000, None);
-        assert_eq!(desk.guard.shown(), Shown::Covered);
-        desk.attested(Attest { clear_ms: 14_000, ..attest(State::Clear) });
-        assert_eq!((desk.guard.shown(), desk.incidents()), (Shown::Visible, vec![]));
-        assert!(desk.actions.iter().any(|a| matches!(a, Action::Gap { ms } if *ms >= 7_000)));
-    }
-
-    #[test]
-    fn a_silence_that_is_long_or_hides_something_is_an_incident() {
-        let mut long = Desk::at_work();
-        long.pass(34_000, None);
-        assert_eq!(long.incidents(), [Reason::LinkLost]);
-        let mut broken = Desk::at_work();
-        broken.pass(5_000, None);
-        broken.attested(Attest { clear_ms: 500, ..attest(State::Clear) });
-        assert_eq!((broken.guard.shown(), broken.incidents()), (Shown::Covered, vec![Reason::LinkLost]));
-        broken.pass(3_000, Some(State::Clear));
-        assert_eq!(broken.guard.shown(), Shown::Visible, "after the release");
-    }
-
-    #[test]
-    fn a_jump_of_the_clock_covers_and_nothing_older_counts_any_more() {
-        let mut desk = Desk::at_work();
-        desk.now_ms += CLOCK_JUMP_MS + 500;
-        desk.tell(Event::Tick);
-        assert_eq!((desk.guard.shown(), desk.covered_for()), (Shown::Covered, Some(Reason::ClockJump)));
-        assert_eq!(desk.incidents(), vec![], "a laptop that slept is no incident");
-        desk.pass(1_000, Some(State::Clear));
-        assert_eq!(desk.guard.shown(), Shown::Covered, "the run of clear views starts over");
-        desk.pass(2_000, Some(State::Clear));
-        assert_eq!(desk.guard.shown(), Shown::Visible);
-    }
-
-    #[test]
-    fn the_host_bounds_absence_itself() {
-        let mut desk = Desk::at_work();
-        // A client that claims a clear view but never confirms the operator again.
-        for step in 0..30 {
-            desk.now_ms += 500;
-            let age = 100 + step * 500;
-            desk.attested(Attest {
-                operator_confirmed_age_ms: age,
-                clear_ms: 60_000,
-                ..attest(State::Clear)
-            });
-            assert_eq!(desk.guard.shown() == Shown::Visible, age < 10_000, "{age} ms");
-        }
-    }
-
-    #[test]
-    fn old_pictures_and_adverse_states_cover_at_once() {
-        for (seen, reason) in [
-            (Attest { frame_age_ms: FRAME_STALE_MS + 1, ..attest(State::Clear) }, Reason::StaleView),
-            (attest(State::CameraBlocked), Reason::CameraBlocked),
-            (attest(State::Spoof), Reason::Spoof),
-            (Attest { not_alone_ms: 1_000, ..attest(State::Onlooker) }, Reason::Onlooker),
-            (Attest { cover: true, reason: Reason::None, ..attest(State::Clear) }, Reason::ClientAsked),
-        ] {
-            let mut desk = Desk::at_work();
-            desk.attested(seen);
-            assert_eq!((desk.guard.shown(), desk.covered_for()), (Shown::Covered, Some(reason)));
-        }
-    }
-
-    #[test]
-    fn a_lock_holds_until_unlock_and_names_its_incident() {
-        let mut desk = Desk::at_work();
-        desk.tell(Event::Lock(Lock { reason: Reason::Onlooker, incident_id: [5; 16], boot_ms: 0 }));
-        assert!(
-            desk.actions.contains(&Action::OpenIncident { incident_id: [5; 16], reason: Reason::Onlooker })
-        );
-        let shot = desk.actions.iter().position(|a| *a == Action::Snapshot(Shot::Cover));
-        let cover = desk.actions.iter().position(|a| matches!(a, Action::Cover(_)));
-        assert!(shot < cover, "the screenshot is of what was visible");
-        desk.pass(5_000, Some(State::Clear));
-        assert_eq!(desk.guard.shown(), Shown::Covered);
-        desk.tell(Event::Unlock);
-        assert_eq!(desk.guard.shown(), Shown::Visible);
-    }
-
-    #[test]
-    fn no_link_no_evidence_no_confirmation_no_desktop() {
-        let mut gone = Desk::at_work();
-        gone.tell(Event::LinkDown { reason: Reason::ClientGone });
-        assert_eq!((gone.guard.shown(), gone.incidents()), (Shown::Covered, vec![Reason::ClientGone]));
-        let mut full = Desk::at_work();
-        full.tell(Event::EvidenceKept(false));
-        assert_eq!(full.covered_for(), Some(Reason::EvidenceNotKept));
-        let mut stuck = Desk::at_work();
-        stuck.guard.handle(stuck.now_ms, Event::LinkDown { reason: Reason::NoClient }, [0; 16]);
-        stuck.pass(COVER_CONFIRM_MAX_MS + 100, None);
-        assert!(stuck.actions.contains(&Action::Disconnect));
-    }
-}
+mod tests;

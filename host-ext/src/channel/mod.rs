@@ -1,11 +1,11 @@
 //! What a host transport offers to the part that decides, and what it is told to do.
 //!
-//! A transport (the embedded RDP host here; xrdp and WTS have the same seam) owns the
+//! A transport (`ironrdp`: the embedded RDP host; `xrdp`: a session of xrdp) owns the
 //! connection. For each session it asks a [`DriverFactory`] for a [`SessionDriver`], feeds it
 //! events, and carries out the [`Action`]s it returns, in their order:
 //!
 //! ```text
-//!            on_link, on_tick (50 ms), on_painted, on_snapshot
+//!            on_link, on_tick (50 ms), on_painted, on_snapshot, on_key, on_notice
 //! transport ───────────────────────────────────────────────────► SessionDriver
 //!           ◄─────────────────────────────────────────────────── (decides, never blocks)
 //!            Send, Cover, Uncover, Snapshot, Disconnect
@@ -15,10 +15,10 @@
 //! the desktop are only encoded between [`Action::Uncover`] and the next [`Action::Cover`].
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub mod ironrdp;
+pub mod xrdp;
 
 /// What happened to the virtual channel of a session.
 ///
@@ -28,6 +28,8 @@ pub enum LinkEvent {
     Opened,
     /// One whole channel message, as the peer sent it (reassembled, not yet verified).
     Bytes(Vec<u8>),
+    /// The client answered that it has no such extension.
+    Missing,
     /// The channel is gone while the connection goes on: closed by the client, or broken.
     Closed,
     /// The whole connection ended: no pixel can reach anybody any more. Nothing follows.
@@ -39,6 +41,7 @@ impl fmt::Debug for LinkEvent {
         match self {
             Self::Opened => f.write_str("Opened"),
             Self::Bytes(bytes) => write!(f, "Bytes({} B)", bytes.len()),
+            Self::Missing => f.write_str("Missing"),
             Self::Closed => f.write_str("Closed"),
             Self::Disconnected => f.write_str("Disconnected"),
         }
@@ -110,6 +113,30 @@ pub enum Painted {
     Visible,
 }
 
+/// The keys that work on a cover, where the transport can tell them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CoverKey {
+    /// What is this, and whom do I ask?
+    Help,
+    /// Begin a break (the camera goes off), or end it.
+    Break,
+    /// This cover was wrong.
+    WrongBlock,
+}
+
+/// Somebody worked against the cover, or something had to be done to keep it up. The numbers
+/// are `Note::code` in the log (docs/evidence.md).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum CoverNotice {
+    CompositorEnded = 16,
+    IntruderRemoved = 17,
+    CoverRestored = 18,
+    GrabTaken = 19,
+    CoverReplaced = 20,
+    LateStart = 21,
+}
+
 /// The deciding part of one session; called only from the session's own task, so it must not
 /// block: no file, no socket, no long computation.
 pub trait SessionDriver: Send {
@@ -121,11 +148,31 @@ pub trait SessionDriver: Send {
     fn on_painted(&mut self, painted: Painted, actions: &mut Vec<Action>);
     /// The answer to [`Action::Snapshot`].
     fn on_snapshot(&mut self, ticket: u64, picture: Picture, actions: &mut Vec<Action>);
+    /// Somebody pressed a key of the cover; only from transports with [`Seat::keys`].
+    fn on_key(&mut self, _key: CoverKey, _actions: &mut Vec<Action>) {}
+    /// Worth an entry in the log.
+    fn on_notice(&mut self, _notice: CoverNotice) {}
+}
+
+/// Who sits at a session, as far as the transport knows.
+#[derive(Clone, Default)]
+pub struct Seat {
+    /// The user. From the embedded host this is what the client **claims** at log-on and nothing
+    /// has verified it, so it may select a record but never grant anything.
+    pub user: Option<String>,
+    /// Whether the cover's keys work here.
+    pub keys: bool,
+}
+
+// A name must not reach a log by habit.
+impl fmt::Debug for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Seat(keys {})", self.keys)
+    }
 }
 
 /// Makes the deciding part of each session.
 pub trait DriverFactory: Send + Sync + 'static {
-    /// A client connected from `peer`. `user` is what it **claims** at log-on; nothing has
-    /// verified it, so it may select a record but never grant anything.
-    fn session(&self, peer: SocketAddr, user: Option<&str>) -> Box<dyn SessionDriver>;
+    /// A client connected.
+    fn session(&self, seat: Seat) -> Box<dyn SessionDriver>;
 }

@@ -1,11 +1,11 @@
 //! Carries events in and actions out between the transport, the channel's end and the guard.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use sudare_protocol::error::{Code, Fault, Refusal, Refused};
-use sudare_protocol::evidence::event::{Cover, Gap, SessionStart};
+use sudare_protocol::evidence::event::{Cover, Gap, Note, SessionStart};
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::host::{AwaitOpen, ClientNews, Fresh, Live, Setup};
 use sudare_protocol::limits::OPERATORS_MAX;
@@ -13,9 +13,10 @@ use sudare_protocol::message::{Ack, Id, Shown, Status};
 use sudare_protocol::reason::Reason;
 
 use super::Shared;
-use super::evidence::{Job, What};
+use super::evidence::{Job, NOTE_WRONG_BLOCK, What};
 use super::shots::{Due, Shots};
-use crate::channel::{Action, CoverText, LinkEvent, Painted, Picture, SessionDriver};
+use super::words::{self, Asked};
+use crate::channel::{Action, CoverKey, CoverNotice, LinkEvent, Painted, Picture, Seat, SessionDriver};
 use crate::clock;
 use crate::guard::{Action as Decided, Event, Guard};
 
@@ -28,7 +29,7 @@ enum End {
 
 pub(super) struct Session {
     shared: Arc<Shared>,
-    user: Option<String>,
+    seat: Seat,
     session_id: Id,
     end: End,
     deframer: Deframer,
@@ -36,6 +37,12 @@ pub(super) struct Session {
     shots: Shots,
     /// A cover that was asked for and not yet confirmed, and since when.
     covering_since_ms: Option<u64>,
+    /// Since when it is covered, for people to read.
+    covered_since: String,
+    asked: Asked,
+    on_break: bool,
+    /// What was noted of this session, each once.
+    noticed: BTreeSet<u16>,
     /// The client's names of incidents that the host had already named.
     aliases: BTreeMap<Id, Id>,
     acks: (Sender<Ack>, Receiver<Ack>),
@@ -43,16 +50,20 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(shared: Arc<Shared>, user: Option<String>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, seat: Seat) -> Self {
         Session {
             shared,
-            user,
+            seat,
             session_id: [0; 16],
             end: End::Closed,
             deframer: Deframer::default(),
             guard: Guard::new(clock::boot_ms()),
             shots: Shots::default(),
             covering_since_ms: None,
+            covered_since: clock::local_time(),
+            asked: Asked::Nothing,
+            on_break: false,
+            noticed: BTreeSet::new(),
             aliases: BTreeMap::new(),
             acks: channel(),
             started: false,
@@ -82,11 +93,12 @@ impl Session {
             Decided::DropSuspect => self.shots.drop_suspect(),
             Decided::Cover(reason) => {
                 self.covering_since_ms.get_or_insert(now_ms);
-                let lines = reason.cover_lines().iter().map(|line| (*line).to_owned()).collect();
-                actions.push(Action::Cover(CoverText { lines }));
+                self.asked = Asked::Nothing;
+                self.tell_cover(reason, actions);
             }
             Decided::Uncover => {
                 self.covering_since_ms = None;
+                self.covered_since.clear();
                 actions.push(Action::Uncover);
             }
             Decided::Status { shown, reason, incident_id } => {
@@ -103,6 +115,13 @@ impl Session {
                 advice: "The cover could not be confirmed in time. The client's network is stuck; it may connect again.".into(),
             }),
         }
+    }
+
+    fn tell_cover(&mut self, reason: Reason, actions: &mut Vec<Action>) {
+        if self.covered_since.is_empty() {
+            self.covered_since = clock::local_time();
+        }
+        actions.push(Action::Cover(words::cover(reason, &self.covered_since, &self.seat, self.asked)));
     }
 
     /// The change is true now: tell the client, and record it.
@@ -156,7 +175,7 @@ impl Session {
             session_id,
             boot_id: shared.boot_id,
             tls_cert_sha256: shared.tls_cert_sha256,
-            user: self.user.clone(),
+            user: self.seat.user.clone(),
             wall_ms: clock::wall_ms(),
         };
         match AwaitOpen::new(setup, nonce, clock::boot_ms()) {
@@ -295,6 +314,7 @@ impl SessionDriver for Session {
                 self.end = End::Closed;
                 self.decide(Event::LinkDown { reason }, actions);
             }
+            LinkEvent::Missing => self.decide(Event::LinkDown { reason: Reason::NoClient }, actions),
             // Closing the window is no incident: nothing can be seen any more.
             LinkEvent::Disconnected => self.finish(Reason::ClientGone),
             LinkEvent::Bytes(bytes) => {
@@ -349,6 +369,36 @@ impl SessionDriver for Session {
     fn on_snapshot(&mut self, ticket: u64, picture: Picture, _actions: &mut Vec<Action>) {
         self.shots.taken(ticket, picture);
         self.open_incident_if_ready();
+    }
+
+    fn on_key(&mut self, key: CoverKey, actions: &mut Vec<Action>) {
+        if self.guard.shown() != Shown::Covered {
+            return;
+        }
+        let reason = self.guard.reason();
+        match key {
+            CoverKey::Break => {
+                self.on_break = !self.on_break;
+                return self.decide(Event::Break(self.on_break), actions);
+            }
+            CoverKey::WrongBlock if self.asked == Asked::Reported => return,
+            CoverKey::WrongBlock => {
+                let note = Note { code: NOTE_WRONG_BLOCK, value: reason.number().into() };
+                self.keep(self.guard.incident_id(), What::Note(note));
+                self.asked = Asked::Reported;
+            }
+            CoverKey::Help => {
+                self.asked = if self.asked == Asked::Help { Asked::Nothing } else { Asked::Help };
+            }
+        }
+        self.tell_cover(reason, actions);
+    }
+
+    fn on_notice(&mut self, notice: CoverNotice) {
+        // The same thing every few milliseconds is one fact: a flood would only hide others.
+        if self.noticed.insert(notice as u16) {
+            self.keep(self.guard.incident_id(), What::Note(Note { code: notice as u16, value: 0 }));
+        }
     }
 }
 

@@ -35,6 +35,8 @@ use crate::store::StoreError;
 pub const QUEUE_MAX: usize = 64;
 /// `Note::code`: a client's evidence was refused, because it can never be stored.
 const NOTE_EVIDENCE_REFUSED: u16 = 1;
+/// `Note::code`: the operator says that a cover was wrong; the value is its reason's number.
+pub const NOTE_WRONG_BLOCK: u16 = 2;
 const RETRY: Duration = Duration::from_millis(500);
 
 /// One thing to keep, of one session.
@@ -74,6 +76,7 @@ pub enum What {
         shots: Vec<(Label, Picture)>,
         recipients: Recipients,
     },
+    Note(Note),
     /// The client's pictures, and where to tell that they are kept.
     Pictures {
         complete: Box<Complete>,
@@ -365,6 +368,7 @@ fn drafts(job: &Job, blobs: Vec<BlobRef>, known: Vec<BlobRef>) -> Vec<Draft> {
         }
         What::Cover { reason, cover } => plain(*reason, Event::Cover(*cover)),
         What::Uncover { boot_ms } => plain(Reason::None, Event::Uncover(Uncover { boot_ms: *boot_ms })),
+        What::Note(note) => vec![draft(None, vec![], Event::Note(*note))],
         What::Gap { reason, gap } => plain(*reason, Event::Gap(*gap)),
         What::Incident { reason, boot_ms, .. } => {
             let opened = Event::IncidentOpen(IncidentOpen { boot_ms: *boot_ms });

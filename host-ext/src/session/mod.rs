@@ -11,6 +11,7 @@
 mod driver;
 pub mod evidence;
 mod shots;
+mod words;
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use sudare_protocol::message::{Digest, Id};
 use sudare_protocol::records::{EvidenceDuty, Policy, Signed};
 use sudare_protocol::seal::{Recipients, SealError};
 
-use crate::channel::{DriverFactory, SessionDriver};
+use crate::channel::{DriverFactory, Seat, SessionDriver};
 use crate::registry::Registry;
 use driver::Session;
 use evidence::Evidence;
@@ -66,7 +67,7 @@ impl Sessions {
 }
 
 impl DriverFactory for Sessions {
-    fn session(&self, _peer: std::net::SocketAddr, user: Option<&str>) -> Box<dyn SessionDriver> {
-        Box::new(Session::new(self.shared.clone(), user.map(str::to_owned)))
+    fn session(&self, seat: Seat) -> Box<dyn SessionDriver> {
+        Box::new(Session::new(self.shared.clone(), seat))
     }
 }

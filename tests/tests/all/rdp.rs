@@ -5,7 +5,6 @@
 
 mod slow;
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,7 @@ use sudare_client_ext::channel::{
 };
 use sudare_host_ext::channel::ironrdp::{EmbeddedHost, HostHandle};
 use sudare_host_ext::channel::{
-    Action, CoverText, DriverFactory, LinkEvent, Painted, Picture, SessionDriver,
+    Action, CoverText, DriverFactory, LinkEvent, Painted, Picture, Seat, SessionDriver,
 };
 use sudare_host_ext::cover::{self, fonts::Fonts};
 use sudare_host_ext::tls::TlsIdentity;
@@ -48,8 +47,8 @@ impl Toys {
 }
 
 impl DriverFactory for Toys {
-    fn session(&self, _peer: SocketAddr, user: Option<&str>) -> Box<dyn SessionDriver> {
-        self.0.lock().unwrap().users.push(user.map(str::to_owned));
+    fn session(&self, seat: Seat) -> Box<dyn SessionDriver> {
+        self.0.lock().unwrap().users.push(seat.user);
         Box::new(Toy(self.clone()))
     }
 }
@@ -76,6 +75,7 @@ impl SessionDriver for Toy {
     fn on_link(&mut self, event: LinkEvent, actions: &mut Vec<Action>) {
         let bytes = match event {
             LinkEvent::Opened => return self.note("opened"),
+            LinkEvent::Missing => {}
             LinkEvent::Closed => return self.note("closed"),
             LinkEvent::Disconnected => return self.note("gone"),
             LinkEvent::Bytes(bytes) => bytes,

@@ -6,7 +6,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 
 use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use sudare_host_ext::channel::ironrdp::EmbeddedHost;
 use sudare_host_ext::channel::{
-    Action, CoverText, DriverFactory, LinkEvent, Painted, Picture, SessionDriver,
+    Action, CoverText, DriverFactory, LinkEvent, Painted, Picture, Seat, SessionDriver,
 };
 use sudare_host_ext::cover;
 use sudare_host_ext::tls::TlsIdentity;
@@ -29,7 +28,7 @@ struct Fixed {
 }
 
 impl DriverFactory for Fixed {
-    fn session(&self, _peer: SocketAddr, _user: Option<&str>) -> Box<dyn SessionDriver> {
+    fn session(&self, _seat: Seat) -> Box<dyn SessionDriver> {
         Box::new(*self)
     }
 }

@@ -31,7 +31,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::channel::DriverFactory;
+use crate::channel::{DriverFactory, Seat};
 use crate::cover::fonts::Fonts;
 use crate::tls::TlsIdentity;
 
@@ -233,7 +233,7 @@ async fn serve(
     };
     match accepted {
         Ok(Ok(accepted)) => {
-            let driver = host.factory.session(peer, accepted.user.as_deref());
+            let driver = host.factory.session(Seat { user: accepted.user.clone(), keys: false });
             tracing::info!(port = peer.port(), "session started, covered");
             let ended = session::run(accepted, driver, size, Arc::clone(&shared.fonts), stop).await;
             tracing::info!(port = peer.port(), reason = %ended, "session ended");

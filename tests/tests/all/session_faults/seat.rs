@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 use sudare_host_ext::audit::{self, Incident, Incidents, Store, Walk};
-use sudare_host_ext::channel::{Action, DriverFactory as _, LinkEvent, Painted, Picture, SessionDriver};
+use sudare_host_ext::channel::{self, Action, DriverFactory as _, LinkEvent, Painted, Picture, SessionDriver};
 use sudare_host_ext::clock;
 use sudare_host_ext::log::{LogKeys, Settings};
 use sudare_host_ext::registry::Registry;
@@ -181,8 +181,8 @@ pub(super) struct Seat {
 impl Seat {
     /// A connection whose channel is not open yet.
     pub(super) fn connect(host: &Host, user: &str) -> Seat {
-        let peer = "127.0.0.1:1".parse().unwrap();
-        let driver = Sessions::new(host.shared.clone()).session(peer, Some(user));
+        let who = channel::Seat { user: Some(user.to_owned()), keys: true };
+        let driver = Sessions::new(host.shared.clone()).session(who);
         let mut seat = Seat {
             driver,
             deframer: Deframer::default(),

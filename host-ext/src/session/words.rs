@@ -1,0 +1,65 @@
+//! What a cover says: what happened, since when, what to do, and which keys work.
+
+use sudare_protocol::reason::Reason;
+
+use crate::channel::{CoverText, Seat};
+
+/// What the operator last asked of the cover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Asked {
+    #[default]
+    Nothing,
+    Help,
+    /// A wrong block was reported, and the report is on its way to the log.
+    Reported,
+}
+
+/// The lines of a cover; `since` is the host's local time, such as "21:05".
+pub(super) fn cover(reason: Reason, since: &str, seat: &Seat, asked: Asked) -> CoverText {
+    let mut lines: Vec<String> = reason.cover_lines().map(str::to_owned).to_vec();
+    lines.push(format!("{since} から表示を停止しています。 Covered since {since} (host time)."));
+    match asked {
+        Asked::Nothing => {}
+        Asked::Reported => {
+            lines.push("誤検知の報告を記録しました。 Your report is recorded.".into());
+        }
+        Asked::Help => {
+            lines.push(
+                "カメラの映像はこの端末内で処理され、インシデント時の画像だけが暗号化されて記録されます。"
+                    .into(),
+            );
+            lines.push(
+                "The camera is read on your device only; pictures of an incident are sealed and kept.".into(),
+            );
+            lines.push("ご不明な点は管理者へ。 Questions? Ask your VDI administrator.".into());
+        }
+    }
+    if seat.keys {
+        let pause = if reason == Reason::Break {
+            "[F2] 休憩を終了 end the break"
+        } else {
+            "[F2] 休憩 take a break"
+        };
+        lines.push(format!("[F1] ヘルプ help   {pause}   [F3] 誤検知を報告 report a wrong block"));
+    }
+    CoverText { lines }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cover_says_why_since_when_and_what_to_do() {
+        let keys = Seat { user: None, keys: true };
+        for reason in Reason::ALL.iter().copied().filter(|r| *r != Reason::None) {
+            let text = cover(reason, "09:30", &keys, Asked::Nothing).lines;
+            assert_eq!(text.len(), 6, "{reason:?}");
+            assert!(text[4].contains("09:30") && text[5].contains("[F1]"));
+        }
+        let no_keys = cover(Reason::Stranger, "09:30", &Seat::default(), Asked::Nothing).lines;
+        assert!(no_keys.iter().all(|line| !line.contains("[F")), "keys that do nothing are not offered");
+        assert!(cover(Reason::Break, "", &keys, Asked::Nothing).lines[5].contains("end the break"));
+        assert!(cover(Reason::Stranger, "", &keys, Asked::Reported).lines[5].contains("recorded"));
+    }
+}
