@@ -1,0 +1,31 @@
+//! A webcam that is not there, for tests of programs that read one through Video4Linux.
+//!
+//! Put into `LD_PRELOAD`, the library stands before the C library's `open`, `close`, `ioctl`, `syscall`, `mmap`,
+//! `opendir` and `readdir64`. What concerns `/dev/video77` it answers itself; everything else passes through.
+//!
+//! ```text
+//! program ─ open, ioctl, mmap ─► sys (foreign calls) ─► camera (pure: formats, buffer queue, outages) ─► pictures
+//!                                 │ a timerfd is the device's descriptor, so `poll` works without our help
+//!                                 └ a memfd holds the buffers, so `mmap` gives shared memory as a driver does
+//! ```
+//! It is steered by environment variables, read at the first use:
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `SHIM_FORMATS` | what the camera offers, such as `MJPG:640x480@30,YUYV:640x480@15/2`; it starts in the first |
+//! | `SHIM_PICTURES` | folder of JPEG files that MJPG sends in the order of their names, over and over |
+//! | `SHIM_OUTAGE` | one of `unplug`, `stall`, `freeze`, `busy`, `busy-open`, `denied`, `io` |
+//! | `SHIM_OUTAGE_AFTER` | pictures sent before it begins (0) |
+//! | `SHIM_OUTAGE_MS` | how long it lasts (for ever) |
+//!
+//! YUYV sends colour bars over a strip that changes with each picture.
+//!
+//! Sources: Linux's Documentation/userspace-api/media/v4l and `linux/videodev2.h`, 64-bit little-endian layout.
+
+pub mod abi;
+pub mod camera;
+pub mod pictures;
+pub mod plan;
+// In this package's own tests the stand-ins would take the test program's `open` away.
+#[cfg(not(test))]
+mod sys;

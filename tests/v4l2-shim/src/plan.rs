@@ -1,0 +1,155 @@
+//! What the environment asks the camera to do.
+
+use std::path::PathBuf;
+
+/// A pixel format, a size and a rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Format {
+    pub fourcc: [u8; 4],
+    pub width: u32,
+    pub height: u32,
+    /// Seconds a picture, numerator and denominator.
+    pub interval: (u32, u32),
+}
+
+/// What can go wrong with a camera.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// The cable is out: no device node, and ENODEV on what was open.
+    Unplug,
+    /// The device is there and sends nothing.
+    Stall,
+    /// The same picture again and again.
+    Freeze,
+    /// Another program streams: it opens, but EBUSY where something would change (uvcvideo).
+    Busy,
+    /// It cannot even be opened twice: EBUSY.
+    BusyOpen,
+    /// The node belongs to a group that the user is not in: EACCES.
+    Denied,
+    /// Pictures end in EIO, as with a bad cable.
+    Io,
+}
+
+/// When it goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outage {
+    pub trouble: Trouble,
+    pub after_pictures: u64,
+    /// `None`: for ever.
+    pub lasts_ms: Option<u64>,
+}
+
+/// All of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Never empty; the camera starts in the first.
+    pub formats: Vec<Format>,
+    pub pictures: Option<PathBuf>,
+    pub outage: Option<Outage>,
+}
+
+/// A test that asks for 8K pictures is mistaken, and would take all memory.
+const MAX_SIDE_PX: u32 = 4096;
+
+impl Plan {
+    /// Reads it from variables.
+    ///
+    /// # Errors
+    /// Names the variable and what it may say.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let text = variable("SHIM_FORMATS").unwrap_or_else(|| "YUYV:640x480@30".to_owned());
+        let formats: Option<Vec<Format>> = text.split(',').map(parse_format).collect();
+        let formats = formats.ok_or_else(|| {
+            format!("SHIM_FORMATS={text}: give for example MJPG:640x480@30,YUYV:640x480@15/2")
+        })?;
+        let number = |name: &str| match variable(name).map(|text| text.parse::<u64>()) {
+            None => Ok(None),
+            Some(Ok(number)) => Ok(Some(number)),
+            Some(Err(_)) => Err(format!("{name}: give a whole number")),
+        };
+        let outage = match variable("SHIM_OUTAGE") {
+            None => None,
+            Some(name) => Some(Outage {
+                trouble: parse_trouble(&name).ok_or_else(|| format!("SHIM_OUTAGE={name} is not known"))?,
+                after_pictures: number("SHIM_OUTAGE_AFTER")?.unwrap_or(0),
+                lasts_ms: number("SHIM_OUTAGE_MS")?,
+            }),
+        };
+        let pictures = variable("SHIM_PICTURES").map(PathBuf::from);
+        if pictures.is_none() && formats.iter().any(|f| &f.fourcc == b"MJPG") {
+            return Err("MJPG needs SHIM_PICTURES, a folder of JPEG files".to_owned());
+        }
+        Ok(Self { formats, pictures, outage })
+    }
+}
+
+/// `MJPG:640x480@30` or `…@15/2`.
+fn parse_format(text: &str) -> Option<Format> {
+    let (fourcc, rest) = text.split_once(':')?;
+    let (size, rate) = rest.split_once('@')?;
+    let (width, height) = size.split_once('x')?;
+    let (pictures, seconds) = rate.split_once('/').unwrap_or((rate, "1"));
+    let side = |text: &str| text.parse::<u32>().ok().filter(|side| (2..=MAX_SIDE_PX).contains(side));
+    let count = |text: &str| text.parse::<u32>().ok().filter(|count| (1..=1000).contains(count));
+    Some(Format {
+        fourcc: fourcc.as_bytes().try_into().ok()?,
+        width: side(width)?,
+        height: side(height)?,
+        interval: (count(seconds)?, count(pictures)?),
+    })
+}
+
+fn parse_trouble(name: &str) -> Option<Trouble> {
+    Some(match name {
+        "unplug" => Trouble::Unplug,
+        "stall" => Trouble::Stall,
+        "freeze" => Trouble::Freeze,
+        "busy" => Trouble::Busy,
+        "busy-open" => Trouble::BusyOpen,
+        "denied" => Trouble::Denied,
+        "io" => Trouble::Io,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Plan, String> {
+        Plan::read(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn everything_can_be_said() {
+        let plan = read(&[
+            ("SHIM_FORMATS", "MJPG:640x480@30,YUYV:320x240@15/2"),
+            ("SHIM_PICTURES", "/pictures"),
+            ("SHIM_OUTAGE", "unplug"),
+            ("SHIM_OUTAGE_AFTER", "40"),
+            ("SHIM_OUTAGE_MS", "1500"),
+        ])
+        .unwrap();
+        assert_eq!(plan.formats[1], Format { fourcc: *b"YUYV", width: 320, height: 240, interval: (2, 15) });
+        assert_eq!(
+            plan.outage,
+            Some(Outage { trouble: Trouble::Unplug, after_pictures: 40, lasts_ms: Some(1500) })
+        );
+        assert_eq!(read(&[]).unwrap().formats.len(), 1);
+    }
+
+    #[test]
+    fn a_mistake_is_named_and_not_passed_over() {
+        for (pair, word) in [
+            (("SHIM_FORMATS", "MJPG"), "SHIM_FORMATS"),
+            (("SHIM_FORMATS", "MJPG:640x480@0"), "SHIM_FORMATS"),
+            (("SHIM_FORMATS", "YUYV:640x99999@30"), "SHIM_FORMATS"),
+            (("SHIM_FORMATS", "MJPG:640x480@30"), "SHIM_PICTURES"),
+            (("SHIM_OUTAGE", "fire"), "SHIM_OUTAGE"),
+        ] {
+            assert!(read(&[pair]).unwrap_err().contains(word), "{pair:?}");
+        }
+        assert!(read(&[("SHIM_OUTAGE", "io"), ("SHIM_OUTAGE_MS", "soon")]).is_err());
+    }
+}
