@@ -73,6 +73,16 @@ pub enum TlsError {
         /// What is wrong with it.
         detail: String,
     },
+    /// The RDP server's file holds no certificate.
+    #[error(
+        "{path} holds no certificate ({detail}). The setting `tls_certificate` must name the file that the RDP server shows its clients."
+    )]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// A new certificate could not be made.
     #[error("could not make a certificate: {0}. This is a fault of this program or its random source.")]
     Make(String),
@@ -92,6 +102,16 @@ impl TlsIdentity {
         let pem = read_private(&path)?;
         from_pem(&pem).map_err(|detail| TlsError::Damaged { path, detail })
     }
+}
+
+/// SHA-256 of the first certificate in a PEM file, as clients see it: the one of another RDP server.
+pub fn certificate_sha256(path: &Path) -> Result<[u8; 32], TlsError> {
+    let file = |source| TlsError::File { doing: "read", path: path.to_owned(), source };
+    let mut pem = Vec::new();
+    File::open(path).and_then(|f| f.take(MAX_FILE_BYTES).read_to_end(&mut pem)).map_err(file)?;
+    let cert = CertificateDer::from_pem_slice(&pem)
+        .map_err(|error| TlsError::NoCertificate { path: path.to_owned(), detail: error.to_string() })?;
+    Ok(Sha256::digest(cert.as_ref()).into())
 }
 
 fn from_pem(pem: &[u8]) -> Result<TlsIdentity, String> {

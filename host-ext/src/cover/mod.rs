@@ -6,6 +6,7 @@
 
 pub mod canvas;
 pub mod fonts;
+pub mod x11;
 
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 
 mod device;
 mod doctor;
+mod guard;
 mod organisation;
 mod output;
 mod serve;
@@ -63,6 +64,8 @@ enum Command {
     Key,
     /// Run the embedded RDP host
     Serve(serve::Serve),
+    /// Guard one display of xrdp (started by `supervise`)
+    Guard(guard::Guard),
     /// Say what is wrong with this host, and how to mend it
     Doctor,
     /// Enrolled devices and their operators
@@ -105,6 +108,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Serve(serve) => serve.run(settings),
+        Command::Guard(guard) => guard.run(settings),
         Command::Doctor => doctor::run(settings),
         Command::Device(device) => device.run(settings),
         Command::Organisation(organisation) => organisation.run(),

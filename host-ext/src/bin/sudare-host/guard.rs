@@ -1,0 +1,127 @@
+//! `sudare-host guard`: guards one display of xrdp. The supervisor starts it.
+
+use std::io::{BufRead as _, Read as _, Write as _};
+use std::sync::Arc;
+
+use anyhow::{Context as _, ensure};
+use clap::Args;
+use sudare_host_ext::channel::xrdp::{self, Options, Tell};
+use sudare_host_ext::cover::x11::Cookie;
+use sudare_host_ext::serve::{self, Assembled};
+use sudare_host_ext::session::Sessions;
+use tokio::sync::mpsc;
+use zeroize::Zeroizing;
+
+use crate::Settings;
+
+/// A cookie has 32 digits, its name 18 letters.
+const COOKIE_LINE_MAX_BYTES: u64 = 4096;
+
+/// Guards one display of xrdp; `sudare-host supervise` starts this, people do not.
+///
+/// Standard input: one line `AUTHNAME HEX`, which lets programs draw on the display; its end
+/// ends the guard, covered. Standard output: `beat covered|visible UNCONFIRMED_MS CLIENT
+/// BLANKER_PID` every 50 ms, and `disconnect WHY`.
+#[derive(Debug, Args)]
+pub(crate) struct Guard {
+    /// Number of the X display
+    #[arg(long, value_name = "N")]
+    display: u32,
+    /// The session's user
+    #[arg(long, value_name = "NAME")]
+    user: String,
+    /// The session user's number
+    #[arg(long, value_name = "UID")]
+    uid: u32,
+    /// Process of the X server
+    #[arg(long, value_name = "PID")]
+    server_pid: i32,
+}
+
+impl Guard {
+    pub(crate) fn run(&self, settings: &Settings) -> anyhow::Result<()> {
+        // Nobody of the same user needs to look into this process.
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+            .context("this process cannot be protected from debuggers")?;
+        let config = settings.load(&[])?;
+        let options = Options {
+            display: self.display,
+            user: self.user.clone(),
+            uid: self.uid,
+            server_pid: self.server_pid,
+            cookie: read_cookie()?,
+            socket_dir: config.xrdp_socket_dir.clone(),
+            blanker: config.blanker(),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        runtime.block_on(async {
+            // Before anything that takes time.
+            let blanker = options.start_blanker()?;
+            let display = self.display;
+            let assembled =
+                tokio::task::spawn_blocking(move || serve::assemble_display(&config, display)).await?;
+            let Assembled { shared, evidence, log_vkey } = assembled?;
+            tracing::info!(self.display, %log_vkey, "guarding; auditors are given this line once");
+            let sessions = Arc::new(Sessions::new(shared));
+            let mut lines = Lines::new()?;
+            let guarded =
+                xrdp::run(options, blanker, sessions, end_of_input()?, &mut |tell| lines.tell(&tell)).await;
+            // After the last session: waits until what it left is written.
+            tokio::task::spawn_blocking(move || drop(evidence)).await?;
+            Ok(guarded?)
+        })
+    }
+}
+
+fn read_cookie() -> anyhow::Result<Cookie> {
+    let mut line = Zeroizing::new(String::new());
+    std::io::stdin().lock().take(COOKIE_LINE_MAX_BYTES).read_line(&mut line)?;
+    let (name, digits) = line.trim_end().split_once(' ').context(
+        "the first line of standard input is no `AUTHNAME HEX`. Have `sudare-host supervise` start guards",
+    )?;
+    ensure!(digits.len().is_multiple_of(2) && digits.is_ascii(), "the cookie's digits are odd in number");
+    let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16);
+    let data: Result<Vec<u8>, _> = (0..digits.len()).step_by(2).map(byte).collect();
+    Ok(Cookie { name: name.to_owned(), data: Zeroizing::new(data.context("the cookie is not hexadecimal")?) })
+}
+
+/// Ends when standard input does, or at SIGTERM.
+fn end_of_input() -> anyhow::Result<mpsc::Receiver<()>> {
+    let (ended, stop) = mpsc::channel(1);
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let told = ended.clone();
+    tokio::spawn(async move {
+        terminate.recv().await;
+        // Full means that it was told already.
+        told.try_send(()).ok();
+    });
+    std::thread::Builder::new().name("supervisor".into()).spawn(move || {
+        let mut rest = [0; 64];
+        while matches!(std::io::stdin().lock().read(&mut rest), Ok(1..)) {}
+        ended.try_send(()).ok();
+    })?;
+    Ok(stop)
+}
+
+/// Standard output, which never makes the guard wait: a beat that does not fit is left out.
+struct Lines {
+    out: std::fs::File,
+}
+
+impl Lines {
+    fn new() -> anyhow::Result<Self> {
+        let out = std::fs::File::from(rustix::io::dup(std::io::stdout())?);
+        let flags = rustix::fs::fcntl_getfl(&out)?;
+        rustix::fs::fcntl_setfl(&out, flags | rustix::fs::OFlags::NONBLOCK)?;
+        Ok(Lines { out })
+    }
+
+    fn tell(&mut self, tell: &Tell) {
+        let line = match tell {
+            Tell::Beat(beat) => format!("{beat}\n"),
+            Tell::Disconnect(why) => format!("disconnect {}\n", why.replace('\n', " ")),
+        };
+        // A supervisor that does not read will miss the beats, and act on that.
+        self.out.write_all(line.as_bytes()).ok();
+    }
+}

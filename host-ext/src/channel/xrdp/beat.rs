@@ -1,0 +1,36 @@
+//! The line that a guard gives its supervisor, ten times a second and more.
+//!
+//! `beat covered|visible UNCONFIRMED_MS CLIENT BLANKER_PID`, CLIENT being 0 or 1.
+
+use super::desk::Desk;
+
+/// How a guarded session is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beat {
+    pub covered: bool,
+    /// For how long the cover has not been read back from the screen; 0 while visible.
+    pub unconfirmed_ms: u64,
+    /// Whether an RDP client is connected.
+    pub client: bool,
+    /// 0 while there is none.
+    pub blanker_pid: u32,
+}
+
+impl Beat {
+    pub(super) fn of(desk: &Desk, now_ms: u64, blanker_pid: u32) -> Self {
+        Beat {
+            covered: desk.is_covered(),
+            unconfirmed_ms: desk.unconfirmed_ms(now_ms),
+            client: desk.has_client(),
+            blanker_pid,
+        }
+    }
+}
+
+impl std::fmt::Display for Beat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown = if self.covered { "covered" } else { "visible" };
+        let Beat { unconfirmed_ms, client, blanker_pid, .. } = self;
+        write!(f, "beat {shown} {unconfirmed_ms} {} {blanker_pid}", u8::from(*client))
+    }
+}

@@ -1,0 +1,389 @@
+//! One display of xrdp: what the client's coming and going, the channel, the deciding part and
+//! the blanker mean for each other. Pure: inputs and time in, effects out.
+//!
+//! ```text
+//!  client comes/goes ─┐                        ┌─► SessionDriver (one a connection)
+//!  channel ───────────┼─► Desk::handle ────────┤
+//!  blanker ───────────┘                        └─► effects: blanker, channel, words, disconnect
+//! ```
+//! The session of xrdp goes on without a client, so the cover does as well: the desktop is shown
+//! only while a client is connected and its driver says so.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sudare_blanker::wire::{Key, Notice, Rect, Reply, Request};
+
+use super::opening::Opening;
+use crate::channel::{
+    Action, CoverKey, CoverNotice, CoverText, DriverFactory, LinkEvent, Painted, Picture, Seat, SessionDriver,
+};
+
+/// A blanker that says nothing for so long while it should cover is ended and started again.
+const SILENT_MAX_MS: u64 = 1_000;
+/// Blankers that may end within [`FAILURES_WITHIN_MS`] before the client is disconnected.
+const FAILURES_MAX: usize = 3;
+const FAILURES_WITHIN_MS: u64 = 60_000;
+/// Pictures asked for and not yet answered.
+const PICTURES_MAX: usize = 8;
+
+/// What happened.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// Every 50 ms.
+    Tick,
+    /// An RDP client is connected now, or none is any more.
+    Client(bool),
+    /// The answers to [`Effect::Open`].
+    Opened,
+    Missing,
+    OpenFailed,
+    /// The channel brought bytes, or is gone.
+    Bytes(Vec<u8>),
+    ChannelClosed,
+    Blanker(Reply),
+    BlankerEnded,
+}
+
+/// What to do about it, in this order.
+#[derive(Debug)]
+pub(super) enum Effect {
+    Blanker(Request),
+    /// Start a blanker; one that still runs is ended first.
+    StartBlanker,
+    Open,
+    Write(Vec<u8>),
+    CloseChannel,
+    /// Draw these words for this layout, and paint them.
+    Words {
+        layout: u32,
+        monitors: Vec<Rect>,
+        text: CoverText,
+    },
+    /// Have the supervisor end the client's connection.
+    Disconnect(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Screen {
+    Covered,
+    Visible,
+}
+
+/// The blanker as it is known here.
+#[derive(Debug, Default)]
+struct Health {
+    /// It has told its layout, so that it is expected to answer.
+    speaks: bool,
+    last_reply_ms: u64,
+    /// The cover was read back from the screen at this time.
+    confirmed_ms: u64,
+    failures_ms: Vec<u64>,
+}
+
+pub(super) struct Desk {
+    factory: Arc<dyn DriverFactory>,
+    user: String,
+    driver: Option<Box<dyn SessionDriver>>,
+    /// What the driver wants; covered without one.
+    wanted: Screen,
+    /// What the blanker was last asked for.
+    asked: (u64, Screen),
+    next_ticket: u64,
+    /// The blanker's tickets of pictures, and the driver's.
+    pictures: BTreeMap<u64, u64>,
+    text: CoverText,
+    layout: Option<(u32, Vec<Rect>)>,
+    blanker: Health,
+    opening: Opening,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Desk({:?}, client {})", self.wanted, self.driver.is_some())
+    }
+}
+
+impl Desk {
+    /// A display without a client. Its blanker was started already: nothing comes before that.
+    pub(super) fn new(factory: Arc<dyn DriverFactory>, user: String, now_ms: u64) -> (Self, Vec<Effect>) {
+        let mut desk = Desk {
+            factory,
+            user,
+            driver: None,
+            wanted: Screen::Covered,
+            asked: (0, Screen::Covered),
+            next_ticket: 0,
+            pictures: BTreeMap::new(),
+            text: CoverText::default(),
+            layout: None,
+            blanker: Health { confirmed_ms: now_ms, ..Health::default() },
+            opening: Opening::default(),
+        };
+        let mut effects = Vec::new();
+        desk.ask(Screen::Covered, None, &mut effects);
+        (desk, effects)
+    }
+
+    pub(super) fn handle(&mut self, now_ms: u64, input: Input) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match input {
+            Input::Tick => self.tick(now_ms, &mut effects),
+            Input::Client(true) => self.client_came(now_ms, &mut effects),
+            Input::Client(false) => self.client_left(now_ms, &mut effects),
+            Input::Opened => {
+                self.opening.opened(now_ms);
+                self.link(LinkEvent::Opened, now_ms, &mut effects);
+            }
+            Input::Missing => {
+                self.opening.failed(now_ms);
+                self.link(LinkEvent::Missing, now_ms, &mut effects);
+            }
+            Input::OpenFailed => self.opening.failed(now_ms),
+            Input::Bytes(bytes) => self.link(LinkEvent::Bytes(bytes), now_ms, &mut effects),
+            Input::ChannelClosed => {
+                self.opening.closed(now_ms);
+                self.link(LinkEvent::Closed, now_ms, &mut effects);
+            }
+            Input::Blanker(reply) => self.blanker_says(reply, now_ms, &mut effects),
+            Input::BlankerEnded => self.blanker_ended(now_ms, &mut effects),
+        }
+        effects
+    }
+
+    /// For how long the cover has not been confirmed; 0 while the desktop may be seen.
+    pub(super) fn unconfirmed_ms(&self, now_ms: u64) -> u64 {
+        match self.asked.1 {
+            Screen::Covered => now_ms.saturating_sub(self.blanker.confirmed_ms),
+            Screen::Visible => 0,
+        }
+    }
+
+    pub(super) fn is_covered(&self) -> bool {
+        self.asked.1 == Screen::Covered
+    }
+
+    pub(super) fn has_client(&self) -> bool {
+        self.driver.is_some()
+    }
+
+    fn tick(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+        self.drive(now_ms, effects, |driver, actions| driver.on_tick(actions));
+        if self.driver.is_some() && self.opening.is_due(now_ms) {
+            effects.push(Effect::Open);
+        }
+        let silent = self.blanker.speaks && now_ms.saturating_sub(self.blanker.last_reply_ms) > SILENT_MAX_MS;
+        if silent && self.is_covered() {
+            tracing::error!("the blanker does not answer any more; it is started again");
+            self.blanker_ended(now_ms, effects);
+        }
+    }
+
+    fn client_came(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+        if self.driver.is_some() {
+            self.client_left(now_ms, effects);
+        }
+        let seat = Seat { user: Some(self.user.clone()), keys: true };
+        self.driver = Some(self.factory.session(seat));
+        self.opening.begin(now_ms);
+        // Already covered; asked again so that the new driver hears it confirmed.
+        self.cover(None, now_ms, effects);
+    }
+
+    fn client_left(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+        self.opening = Opening::default();
+        self.cover(None, now_ms, effects);
+        if let Some(mut driver) = self.driver.take() {
+            // What it would still send has nowhere to go.
+            driver.on_link(LinkEvent::Disconnected, &mut Vec::new());
+        }
+        self.pictures.clear();
+        effects.push(Effect::CloseChannel);
+    }
+
+    fn link(&mut self, event: LinkEvent, now_ms: u64, effects: &mut Vec<Effect>) {
+        self.drive(now_ms, effects, |driver, actions| driver.on_link(event, actions));
+    }
+
+    /// Lets the driver decide, and carries out what it wants.
+    fn drive(
+        &mut self,
+        now_ms: u64,
+        effects: &mut Vec<Effect>,
+        tell: impl FnOnce(&mut dyn SessionDriver, &mut Vec<Action>),
+    ) {
+        let Some(driver) = &mut self.driver else { return };
+        let mut actions = Vec::new();
+        tell(driver.as_mut(), &mut actions);
+        let mut shot = None;
+        for action in actions {
+            match action {
+                Action::Send(bytes) => effects.push(Effect::Write(bytes)),
+                // Taken in the same moment as the cover, if one follows.
+                Action::Snapshot(ticket) => shot = Some(ticket),
+                Action::Cover(text) => {
+                    self.say(text, effects);
+                    if self.wanted == Screen::Visible {
+                        self.cover(shot.take(), now_ms, effects);
+                    }
+                }
+                Action::Uncover => {
+                    self.wanted = Screen::Visible;
+                    self.ask(Screen::Visible, None, effects);
+                    // The next cover must not begin with the words of this one.
+                    self.say(waiting_words(), effects);
+                }
+                Action::Disconnect { advice } => effects.push(Effect::Disconnect(advice)),
+            }
+        }
+        if let Some(ticket) = shot {
+            let own = self.ticket();
+            self.remember(own, ticket);
+            effects.push(Effect::Blanker(Request::Picture { ticket: own }));
+        }
+    }
+
+    fn say(&mut self, text: CoverText, effects: &mut Vec<Effect>) {
+        if self.text != text {
+            self.text = text;
+            self.words(effects);
+        }
+    }
+
+    fn words(&self, effects: &mut Vec<Effect>) {
+        if let Some((layout, monitors)) = &self.layout {
+            let (layout, monitors) = (*layout, monitors.clone());
+            effects.push(Effect::Words { layout, monitors, text: self.text.clone() });
+        }
+    }
+
+    fn cover(&mut self, shot: Option<u64>, now_ms: u64, effects: &mut Vec<Effect>) {
+        if self.asked.1 == Screen::Visible {
+            // From here the confirmation has its time.
+            (self.blanker.confirmed_ms, self.blanker.last_reply_ms) = (now_ms, now_ms);
+        }
+        self.wanted = Screen::Covered;
+        self.ask(Screen::Covered, shot, effects);
+    }
+
+    fn ask(&mut self, screen: Screen, shot: Option<u64>, effects: &mut Vec<Effect>) {
+        let ticket = self.ticket();
+        self.asked = (ticket, screen);
+        if let Some(shot) = shot {
+            self.remember(ticket, shot);
+        }
+        effects.push(Effect::Blanker(match screen {
+            Screen::Covered => Request::Cover { ticket, picture: shot.is_some() },
+            Screen::Visible => Request::Uncover { ticket },
+        }));
+    }
+
+    fn ticket(&mut self) -> u64 {
+        self.next_ticket += 1;
+        self.next_ticket
+    }
+
+    fn remember(&mut self, own: u64, drivers: u64) {
+        self.pictures.insert(own, drivers);
+        while self.pictures.len() > PICTURES_MAX {
+            self.pictures.pop_first();
+        }
+    }
+
+    fn blanker_says(&mut self, reply: Reply, now_ms: u64, effects: &mut Vec<Effect>) {
+        self.blanker.last_reply_ms = now_ms;
+        match reply {
+            Reply::Layout { layout, monitors, width, height } => {
+                tracing::info!(width, height, monitors = monitors.len(), "the display's layout");
+                self.blanker.speaks = true;
+                self.layout = Some((layout, monitors));
+                self.words(effects);
+            }
+            Reply::Covered { ticket } if (ticket, Screen::Covered) == self.asked => {
+                self.blanker.confirmed_ms = now_ms;
+                if self.wanted == Screen::Visible {
+                    // A blanker that was started again has covered; the desktop may still be seen.
+                    self.ask(Screen::Visible, None, effects);
+                } else {
+                    self.drive(now_ms, effects, |driver, actions| {
+                        driver.on_painted(Painted::Covered, actions);
+                    });
+                }
+            }
+            Reply::Uncovered { ticket } if (ticket, Screen::Visible) == self.asked => {
+                self.drive(now_ms, effects, |driver, actions| driver.on_painted(Painted::Visible, actions));
+            }
+            // An answer to what is no longer wanted says nothing.
+            Reply::Covered { .. } | Reply::Uncovered { .. } => {}
+            Reply::Health { pixels: true, .. } => self.blanker.confirmed_ms = now_ms,
+            Reply::Health { pixels: false, .. } => {
+                tracing::warn!("the cover was not found on the screen");
+            }
+            Reply::Picture { ticket, width, height, bgra } => {
+                if let Some(ticket) = self.pictures.remove(&ticket) {
+                    let picture = Picture { width, height, bgra: bgra.into() };
+                    self.drive(now_ms, effects, |d, actions| d.on_snapshot(ticket, picture, actions));
+                }
+            }
+            Reply::Key(key) => {
+                self.drive(now_ms, effects, |driver, actions| driver.on_key(key_of(key), actions));
+            }
+            Reply::Notice(notice) => {
+                tracing::warn!(?notice, "noticed on the display");
+                self.drive(now_ms, effects, |driver, _| driver.on_notice(notice_of(notice)));
+            }
+            Reply::Unfit { why } => {
+                tracing::error!(%why, "this display cannot be covered");
+                effects.push(Effect::Disconnect(format!("This display cannot be covered: {why}")));
+            }
+        }
+    }
+
+    /// Its windows stay on the screen. The next one covers first, whatever is wanted.
+    fn blanker_ended(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+        let failures = &mut self.blanker.failures_ms;
+        failures.retain(|at| now_ms.saturating_sub(*at) < FAILURES_WITHIN_MS);
+        failures.push(now_ms);
+        if failures.len() > FAILURES_MAX {
+            failures.clear();
+            effects.push(Effect::Disconnect(
+                "The blanker failed again and again. Its messages stand above; ask the VDI administrator."
+                    .into(),
+            ));
+        }
+        if self.asked.1 == Screen::Visible {
+            self.blanker.confirmed_ms = now_ms;
+        }
+        (self.blanker.speaks, self.layout) = (false, None);
+        self.pictures.clear();
+        effects.push(Effect::StartBlanker);
+        self.ask(Screen::Covered, None, effects);
+    }
+}
+
+/// What a cover says until its reason is drawn, some milliseconds later.
+fn waiting_words() -> CoverText {
+    CoverText { lines: vec!["画面を保護しています。".into(), "This screen is covered.".into()] }
+}
+
+fn key_of(key: Key) -> CoverKey {
+    match key {
+        Key::Help => CoverKey::Help,
+        Key::Break => CoverKey::Break,
+        Key::WrongBlock => CoverKey::WrongBlock,
+    }
+}
+
+fn notice_of(notice: Notice) -> CoverNotice {
+    match notice {
+        Notice::CompositorEnded => CoverNotice::CompositorEnded,
+        Notice::IntruderRemoved => CoverNotice::IntruderRemoved,
+        Notice::CoverRestored => CoverNotice::CoverRestored,
+        Notice::GrabTaken => CoverNotice::GrabTaken,
+        Notice::PredecessorReplaced => CoverNotice::CoverReplaced,
+        Notice::LateStart => CoverNotice::LateStart,
+    }
+}
+
+#[cfg(test)]
+mod tests;

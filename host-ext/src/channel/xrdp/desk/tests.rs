@@ -1,0 +1,196 @@
+//! The desk with a driver that does as it is told.
+
+use std::sync::Mutex;
+
+use super::*;
+
+#[derive(Default)]
+struct Told {
+    heard: Vec<String>,
+    next: Vec<Action>,
+}
+
+#[derive(Clone, Default)]
+struct Puppet(Arc<Mutex<Told>>);
+
+impl Puppet {
+    fn will(&self, actions: Vec<Action>) {
+        self.0.lock().unwrap().next = actions;
+    }
+
+    fn heard(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap().heard)
+    }
+
+    fn act(&self, what: String, actions: &mut Vec<Action>) {
+        let mut told = self.0.lock().unwrap();
+        told.heard.push(what);
+        actions.append(&mut told.next);
+    }
+}
+
+impl DriverFactory for Puppet {
+    fn session(&self, seat: Seat) -> Box<dyn SessionDriver> {
+        assert!(seat.keys && seat.user.as_deref() == Some("alice"));
+        Box::new(self.clone())
+    }
+}
+
+impl SessionDriver for Puppet {
+    fn on_link(&mut self, event: LinkEvent, actions: &mut Vec<Action>) {
+        self.act(format!("{event:?}"), actions);
+    }
+    fn on_tick(&mut self, actions: &mut Vec<Action>) {
+        let mut told = self.0.lock().unwrap();
+        actions.append(&mut told.next);
+    }
+    fn on_painted(&mut self, painted: Painted, actions: &mut Vec<Action>) {
+        self.act(format!("{painted:?}"), actions);
+    }
+    fn on_snapshot(&mut self, ticket: u64, picture: Picture, actions: &mut Vec<Action>) {
+        self.act(format!("{ticket} {picture:?}"), actions);
+    }
+    fn on_key(&mut self, key: CoverKey, actions: &mut Vec<Action>) {
+        self.act(format!("{key:?}"), actions);
+    }
+}
+
+fn words(line: &str) -> CoverText {
+    CoverText { lines: vec![line.into()] }
+}
+
+/// A display with its blanker at work and a client, whose driver wants the desktop shown.
+fn visible() -> (Desk, Puppet) {
+    let (mut desk, puppet) = covered();
+    puppet.will(vec![Action::Uncover]);
+    let effects = desk.handle(1_000, Input::Tick);
+    let ticket = ticket_of(&effects);
+    desk.handle(1_000, Input::Blanker(Reply::Uncovered { ticket }));
+    assert_eq!((desk.is_covered(), puppet.heard()), (false, vec!["Covered".into(), "Visible".into()]));
+    (desk, puppet)
+}
+
+fn covered() -> (Desk, Puppet) {
+    let puppet = Puppet::default();
+    let (mut desk, effects) = Desk::new(Arc::new(puppet.clone()), "alice".into(), 0);
+    let ticket = ticket_of(&effects);
+    let whole = Rect { x: 0, y: 0, width: 800, height: 600 };
+    desk.handle(
+        10,
+        Input::Blanker(Reply::Layout { layout: 1, width: 800, height: 600, monitors: vec![whole] }),
+    );
+    desk.handle(20, Input::Blanker(Reply::Covered { ticket }));
+    let effects = desk.handle(100, Input::Client(true));
+    let ticket = ticket_of(&effects);
+    desk.handle(110, Input::Blanker(Reply::Covered { ticket }));
+    (desk, puppet)
+}
+
+fn ticket_of(effects: &[Effect]) -> u64 {
+    effects
+        .iter()
+        .find_map(|effect| match effect {
+            Effect::Blanker(Request::Cover { ticket, .. } | Request::Uncover { ticket }) => Some(*ticket),
+            _ => None,
+        })
+        .expect("something was asked of the blanker")
+}
+
+#[test]
+fn the_picture_is_taken_with_the_cover_and_comes_back_under_the_drivers_name() {
+    let (mut desk, puppet) = visible();
+    puppet.will(vec![Action::Snapshot(77), Action::Cover(words("onlooker"))]);
+    let effects = desk.handle(2_000, Input::Tick);
+    let covers: Vec<_> = effects
+        .iter()
+        .filter(|e| matches!(e, Effect::Blanker(Request::Cover { picture: true, .. })))
+        .collect();
+    assert_eq!(covers.len(), 1, "{effects:?}");
+    assert!(effects.iter().any(|e| matches!(e, Effect::Words { text, .. } if text.lines == ["onlooker"])));
+    let ticket = ticket_of(&effects);
+    desk.handle(2_005, Input::Blanker(Reply::Covered { ticket }));
+    desk.handle(2_009, Input::Blanker(Reply::Picture { ticket, width: 1, height: 1, bgra: vec![0; 4] }));
+    assert_eq!(puppet.heard(), ["Covered", "77 Picture(1x1)"]);
+}
+
+#[test]
+fn without_a_client_the_desktop_is_covered_and_no_late_answer_shows_it() {
+    let (mut desk, puppet) = visible();
+    let effects = desk.handle(2_000, Input::Client(false));
+    assert!(matches!(effects[0], Effect::Blanker(Request::Cover { .. })));
+    assert!(matches!(effects.last(), Some(Effect::CloseChannel)));
+    assert_eq!(puppet.heard(), ["Disconnected"]);
+    puppet.will(vec![Action::Uncover]);
+    for input in [Input::Tick, Input::Opened, Input::Bytes(vec![1]), Input::Client(false)] {
+        let effects = desk.handle(2_100, input);
+        let shows = |e: &Effect| matches!(e, Effect::Blanker(Request::Uncover { .. }));
+        assert!(!effects.iter().any(shows), "{effects:?}");
+    }
+    assert!(desk.is_covered());
+}
+
+#[test]
+fn the_next_client_starts_with_a_driver_of_its_own_and_hears_the_cover_confirmed() {
+    let (mut desk, puppet) = visible();
+    let effects = desk.handle(2_000, Input::Client(true));
+    assert_eq!(puppet.heard(), ["Disconnected"], "a change that was missed ends the old one");
+    let ticket = effects.iter().rev().find_map(|e| match e {
+        Effect::Blanker(Request::Cover { ticket, .. }) => Some(*ticket),
+        _ => None,
+    });
+    desk.handle(2_010, Input::Blanker(Reply::Covered { ticket: ticket.unwrap() }));
+    assert_eq!(puppet.heard(), ["Covered"]);
+    assert!(desk.handle(2_400, Input::Tick).iter().any(|e| matches!(e, Effect::Open)));
+}
+
+#[test]
+fn a_cover_that_is_not_found_on_the_screen_counts_as_unconfirmed() {
+    let (mut desk, puppet) = visible();
+    assert_eq!(desk.unconfirmed_ms(60_000), 0, "nothing to confirm while visible");
+    puppet.will(vec![Action::Cover(words("away"))]);
+    let ticket = ticket_of(&desk.handle(2_000, Input::Tick));
+    assert_eq!(desk.unconfirmed_ms(2_400), 400);
+    desk.handle(2_400, Input::Blanker(Reply::Health { pixels: false, input: true }));
+    assert_eq!(desk.unconfirmed_ms(2_600), 600);
+    desk.handle(2_600, Input::Blanker(Reply::Covered { ticket }));
+    assert_eq!(desk.unconfirmed_ms(2_600), 0);
+    desk.handle(2_700, Input::Blanker(Reply::Health { pixels: true, input: true }));
+    assert_eq!(desk.unconfirmed_ms(2_750), 50);
+}
+
+#[test]
+fn a_blanker_that_dies_is_replaced_and_what_is_wanted_comes_back() {
+    let (mut desk, puppet) = visible();
+    let effects = desk.handle(2_000, Input::BlankerEnded);
+    assert!(matches!(effects[0], Effect::StartBlanker) && desk.is_covered());
+    let ticket = ticket_of(&effects);
+    let effects = desk.handle(2_050, Input::Blanker(Reply::Covered { ticket }));
+    assert!(matches!(effects[0], Effect::Blanker(Request::Uncover { .. })), "{effects:?}");
+    assert!(puppet.heard().is_empty(), "the driver wanted it visible all the time");
+    let gave_up = (0..3).any(|n| {
+        let effects = desk.handle(3_000 + n, Input::BlankerEnded);
+        effects.iter().any(|e| matches!(e, Effect::Disconnect(_)))
+    });
+    assert!(gave_up);
+}
+
+#[test]
+fn a_blanker_that_hangs_is_replaced_but_one_that_waits_for_the_server_is_not() {
+    let puppet = Puppet::default();
+    let (mut waiting, _) = Desk::new(Arc::new(puppet), "alice".into(), 0);
+    assert!(waiting.handle(9_000, Input::Tick).is_empty(), "the X server may take its time to start");
+    let (mut hung, _) = covered();
+    let starts = |effects: &[Effect]| effects.iter().any(|e| matches!(e, Effect::StartBlanker));
+    assert!(!starts(&hung.handle(1_000, Input::Tick)));
+    assert!(starts(&hung.handle(1_200, Input::Tick)));
+}
+
+#[test]
+fn keys_reach_the_driver_and_an_unfit_display_loses_its_client() {
+    let (mut desk, puppet) = covered();
+    puppet.heard();
+    desk.handle(200, Input::Blanker(Reply::Key(Key::Break)));
+    assert_eq!(puppet.heard(), ["Break"]);
+    let effects = desk.handle(300, Input::Blanker(Reply::Unfit { why: "no COMPOSITE".into() }));
+    assert!(matches!(&effects[0], Effect::Disconnect(why) if why.contains("COMPOSITE")));
+}
