@@ -194,3 +194,79 @@ fn keys_reach_the_driver_and_an_unfit_display_loses_its_client() {
     let effects = desk.handle(300, Input::Blanker(Reply::Unfit { why: "no COMPOSITE".into() }));
     assert!(matches!(&effects[0], Effect::Disconnect(why) if why.contains("COMPOSITE")));
 }
+
+/// What may happen next, in any order.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Client(bool),
+    Want(bool),
+    Answer,
+    OldAnswer,
+    BlankerEnds,
+    Tick,
+    ChannelCloses,
+}
+
+fn step() -> impl proptest::strategy::Strategy<Value = Step> {
+    use proptest::prelude::*;
+    prop_oneof![
+        any::<bool>().prop_map(Step::Client),
+        any::<bool>().prop_map(Step::Want),
+        Just(Step::Answer),
+        Just(Step::OldAnswer),
+        Just(Step::BlankerEnds),
+        Just(Step::Tick),
+        Just(Step::ChannelCloses),
+    ]
+}
+
+proptest::proptest! {
+    /// The desktop is asked for only while a client is connected and its own driver wants it.
+    #[test]
+    fn nothing_shows_the_desktop_but_the_driver_of_a_connected_client(
+        steps in proptest::collection::vec(step(), 1..80)
+    ) {
+        let puppet = Puppet::default();
+        let (mut desk, mut effects) = Desk::new(Arc::new(puppet.clone()), "alice".into(), 0);
+        let (mut connected, mut wanted, mut now_ms) = (false, false, 0);
+        let mut asked = vec![];
+        for step in steps {
+            for effect in &effects {
+                match effect {
+                    Effect::Blanker(Request::Cover { ticket, .. }) => asked.push((*ticket, true)),
+                    Effect::Blanker(Request::Uncover { ticket }) => {
+                        proptest::prop_assert!(connected && wanted);
+                        asked.push((*ticket, false));
+                    }
+                    _ => {}
+                }
+            }
+            let last_covers = asked.last().is_none_or(|(_, covers)| *covers);
+            proptest::prop_assert_eq!(desk.is_covered(), last_covers);
+            now_ms += 20;
+            let answer = |(ticket, covers): (u64, bool)| {
+                Input::Blanker(if covers { Reply::Covered { ticket } } else { Reply::Uncovered { ticket } })
+            };
+            let input = match step {
+                Step::Client(on) => {
+                    (connected, wanted) = (on, false);
+                    puppet.will(vec![]);
+                    Input::Client(on)
+                }
+                Step::Want(show) => {
+                    if connected {
+                        wanted = show;
+                        puppet.will(vec![if show { Action::Uncover } else { Action::Cover(words("x")) }]);
+                    }
+                    Input::Tick
+                }
+                Step::Answer => asked.last().copied().map_or(Input::Tick, answer),
+                Step::OldAnswer => asked.first().copied().map_or(Input::Tick, answer),
+                Step::BlankerEnds => Input::BlankerEnded,
+                Step::Tick => Input::Tick,
+                Step::ChannelCloses => Input::ChannelClosed,
+            };
+            effects = desk.handle(now_ms, input);
+        }
+    }
+}
