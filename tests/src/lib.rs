@@ -5,3 +5,4 @@ pub mod demo;
 pub mod pair;
 pub mod scene;
 pub mod sim;
+pub mod xrdp;

@@ -1,0 +1,106 @@
+//! Small helpers around processes and files.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A process of ours that is ended when it is dropped.
+#[derive(Debug)]
+pub struct Running {
+    name: String,
+    child: Child,
+}
+
+impl Running {
+    /// Starts a program whose words go to a file.
+    pub fn start(command: &mut Command, log: &Path) -> anyhow::Result<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .spawn()
+            .with_context(|| format!("cannot start {name}"))?;
+        Ok(Running { name, child })
+    }
+
+    pub fn adopt(name: &str, child: Child) -> Self {
+        Running { name: name.to_owned(), child }
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Whether it ended by itself.
+    pub fn has_ended(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        kill_process(self.pid(), signal).with_context(|| format!("cannot signal {}", self.name))
+    }
+
+    /// Ends it without a word, and reaps it.
+    pub fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Killing what has ended is no error worth telling.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Runs a program to its end and gives what it printed.
+pub fn output(command: &mut Command) -> anyhow::Result<String> {
+    let name = format!("{command:?}");
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {name}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{name} failed ({}): {said}", output.status);
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Asks every 5 ms until there is an answer.
+pub fn wait_for<T>(
+    what: &str,
+    limit: Duration,
+    mut ask: impl FnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
+    let until = Instant::now() + limit;
+    loop {
+        if let Some(answer) = ask()? {
+            return Ok(answer);
+        }
+        if Instant::now() >= until {
+            bail!("waited {} ms in vain for: {what}", limit.as_millis());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+pub fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .with_context(|| format!("cannot set the mode of {}", path.display()))
+}
+
+/// Runs a program with this input.
+pub fn feed(mut command: Command, input: &[u8]) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let name = format!("{command:?}");
+    let mut child = command.stdin(Stdio::piped()).spawn().with_context(|| format!("cannot run {name}"))?;
+    child.stdin.take().context("no input")?.write_all(input)?;
+    let status = child.wait()?;
+    ensure!(status.success(), "{name} failed ({status})");
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! What is played on the stack; each scenario has a namespace of its own.
+
+mod control;
+
+use std::path::Path;
+use std::time::Instant;
+
+use super::report::Report;
+use super::servers::Backend;
+
+/// Plays a scenario inside a namespace.
+type Play = fn(&Path, &mut Report) -> anyhow::Result<()>;
+
+/// Name, sentence and what to play.
+pub const ALL: &[(&str, &str, Play)] = &[
+    (
+        "control",
+        "without Sudare: the desktop is seen and keys arrive, so the checks can fail",
+        |out, report| control::play(Backend::Xorg, out, report),
+    ),
+    ("control-xvnc", "the same with Xvnc as the session's X server", |out, report| {
+        control::play(Backend::Xvnc, out, report)
+    }),
+];
+
+/// Plays the scenario of this name and says how it went, also when it broke off.
+pub fn play(name: &str, out: &Path) -> Report {
+    let started = Instant::now();
+    let mut report = Report::new(name);
+    if let Ok(namespace) = std::fs::read_link("/proc/self/ns/pid") {
+        report.figure("pid_namespace", namespace.to_string_lossy());
+    }
+    let ended = match ALL.iter().find(|(known, ..)| *known == name) {
+        Some((_, _, play)) => play(out, &mut report),
+        None => Err(anyhow::anyhow!("there is no scenario {name}")),
+    };
+    report.finish(started, ended)
+}

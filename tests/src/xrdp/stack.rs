@@ -1,0 +1,123 @@
+//! The whole stage: users, servers, the private screen.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::client::{Client, ClientOptions, PrivateScreen};
+use super::desk::{self, Received};
+use super::keys::Keyboard;
+use super::namespace::PROGRAMS;
+use super::process;
+use super::report::Report;
+use super::screen::{Count, Screen};
+use super::servers::{Backend, Servers};
+use super::session::Session;
+use super::users::{self, User};
+use super::watch::Watch;
+
+/// Until a picture is as wanted; a cold log-on takes about 3 s.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+/// The file of `sudare-desk` in the user's home folder.
+const RECEIVED: &str = "received.jsonl";
+
+/// What differs between stages.
+#[derive(Debug, Clone)]
+pub struct StackOptions {
+    pub backend: Backend,
+    /// Files of the user besides ~/.xsession: name and text; all may be run.
+    pub home_files: Vec<(&'static str, String)>,
+}
+
+impl Default for StackOptions {
+    fn default() -> Self {
+        StackOptions { backend: Backend::Xorg, home_files: Vec::new() }
+    }
+}
+
+/// A raised stage. Everything ends with it, and with the namespace at the latest.
+#[derive(Debug)]
+pub struct Stack {
+    pub out: PathBuf,
+    pub user: User,
+    pub servers: Servers,
+    pub private: PrivateScreen,
+    screen: Screen,
+    keyboard: Keyboard,
+    clients: u32,
+}
+
+impl Stack {
+    /// Raises the stage; only inside a namespace (see [`super::namespace::isolate`]).
+    pub fn raise(out: &Path, options: &StackOptions) -> anyhow::Result<Self> {
+        let user = users::make_all()?;
+        // As a startup command it comes after the window manager, which then gives it the keyboard.
+        let desk = format!("{PROGRAMS}/sudare-desk --log $HOME/{RECEIVED}");
+        let session = format!("#!/bin/sh\nexec openbox --startup \"{desk}\"\n");
+        user.write(".xsession", &session, 0o755)?;
+        for (name, text) in &options.home_files {
+            user.write(name, text, 0o755)?;
+        }
+        std::fs::create_dir_all(out)?;
+        let servers = Servers::start(options.backend, out)?;
+        let private = PrivateScreen::start()?;
+        let screen = Screen::open(&private.display)?;
+        let keyboard = Keyboard::open(&private.display)?;
+        Ok(Stack { out: out.to_owned(), user, servers, private, screen, keyboard, clients: 0 })
+    }
+
+    /// Connects a client, with a log and a home folder of its own.
+    pub fn connect(&mut self, options: &ClientOptions) -> anyhow::Result<Client> {
+        self.clients += 1;
+        let log = self.out.join(format!("xfreerdp-{}.log", self.clients));
+        Client::start(&self.private, options, Path::new("/run/sudare-stack/client"), &log)
+    }
+
+    pub fn session(&self) -> anyhow::Result<Session> {
+        Session::wait(&self.user)
+    }
+
+    /// Starts to look at the client's screen; the first leak is saved under this name.
+    pub fn watch(&self, name: &str) -> anyhow::Result<Watch> {
+        Watch::start(&self.private.display, self.out.join(format!("leak-{name}.png")))
+    }
+
+    /// Counts every pixel of the client's screen.
+    pub fn count(&mut self) -> anyhow::Result<Count> {
+        self.screen.count(1)
+    }
+
+    /// Waits until the client's screen is as wanted, and gives the count.
+    pub fn wait_picture(
+        &mut self,
+        what: &str,
+        client: &mut Client,
+        wanted: impl Fn(&Count) -> bool,
+    ) -> anyhow::Result<Count> {
+        let mut last = Count::default();
+        let found = process::wait_for(what, PATIENCE, || {
+            client.ensure_running()?;
+            last = self.screen.count(1)?;
+            Ok(wanted(&last).then_some(last))
+        });
+        found.map_err(|error| error.context(format!("the last picture had {last:?}")))
+    }
+
+    /// Saves the client's screen, and notes it in the report.
+    pub fn save(&mut self, name: &str, report: &mut Report) -> anyhow::Result<()> {
+        let path = self.out.join(format!("{name}.png"));
+        self.screen.save(&path)?;
+        report.pictures.push(path);
+        Ok(())
+    }
+
+    /// Types on the private keyboard.
+    pub fn type_key(&self, character: char, times: usize) -> anyhow::Result<()> {
+        self.keyboard.type_key(character, times)
+    }
+
+    /// How many keys the desktop got so far.
+    pub fn keys_received(&self) -> anyhow::Result<usize> {
+        let all = desk::received(&self.user.home.join(RECEIVED))?;
+        Ok(all.iter().filter(|received| matches!(received, Received::Key(_))).count())
+    }
+}

@@ -1,0 +1,129 @@
+//! Looks at the client's screen all the time, so that not even a short leak passes unseen.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow};
+use serde::Serialize;
+
+use super::screen::{Count, Screen};
+
+/// Each fourth pixel both ways: no window that anybody could read falls between.
+const STEP: usize = 4;
+/// A little rest keeps two cores from doing nothing but this.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// What was seen while watching. Pixels are those of a coarse grid.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Seen {
+    pub samples: u64,
+    pub sample_gap_ms_max: u64,
+    /// Pictures with pixels of the user, and the most pixels in one.
+    pub leaked_frames: u64,
+    pub leaked_pixels_max: usize,
+    /// From the start to the first picture with pixels of the user.
+    pub first_leak_ms: Option<u64>,
+    /// From the start to the first picture that was a cover, or the whole desktop.
+    pub first_cover_ms: Option<u64>,
+    pub first_desktop_ms: Option<u64>,
+    /// From the start to the last picture that was no cover.
+    pub last_uncovered_ms: Option<u64>,
+}
+
+impl Seen {
+    fn add(&mut self, at: Duration, gap: Duration, count: &Count) {
+        let at_ms = millis(at);
+        self.samples += 1;
+        self.sample_gap_ms_max = self.sample_gap_ms_max.max(millis(gap));
+        if count.users() > 0 {
+            self.leaked_frames += 1;
+            self.leaked_pixels_max = self.leaked_pixels_max.max(count.users());
+            self.first_leak_ms.get_or_insert(at_ms);
+        }
+        if count.is_cover() {
+            self.first_cover_ms.get_or_insert(at_ms);
+        } else {
+            self.last_uncovered_ms = Some(at_ms);
+        }
+        if count.is_desktop() {
+            self.first_desktop_ms.get_or_insert(at_ms);
+        }
+    }
+}
+
+/// A thread that samples until it is told to stop.
+#[derive(Debug)]
+pub struct Watch {
+    stop: Sender<()>,
+    thread: JoinHandle<anyhow::Result<Seen>>,
+    /// Where the first picture with pixels of the user is saved.
+    pub evidence: PathBuf,
+    pub started: Instant,
+}
+
+impl Watch {
+    /// Starts to sample; `evidence` gets the first leak, if there is one.
+    pub fn start(display: &str, evidence: PathBuf) -> anyhow::Result<Self> {
+        let screen = Screen::open(display)?;
+        let (stop, stopped) = channel();
+        let started = Instant::now();
+        let file = evidence.clone();
+        let thread = std::thread::Builder::new()
+            .name("watch".into())
+            .spawn(move || sample(screen, &stopped, started, &file))
+            .context("cannot start a thread")?;
+        Ok(Watch { stop, thread, evidence, started })
+    }
+
+    pub fn stop(self) -> anyhow::Result<Seen> {
+        // A thread that ended on its own has its error ready.
+        self.stop.send(()).ok();
+        self.thread.join().map_err(|_| anyhow!("the watching thread panicked"))?
+    }
+}
+
+fn sample(
+    mut screen: Screen,
+    stopped: &Receiver<()>,
+    started: Instant,
+    evidence: &Path,
+) -> anyhow::Result<Seen> {
+    let mut seen = Seen::default();
+    let mut last = started.elapsed();
+    while matches!(stopped.try_recv(), Err(TryRecvError::Empty)) {
+        let count = screen.count(STEP)?;
+        let now = started.elapsed();
+        seen.add(now, now.saturating_sub(last), &count);
+        last = now;
+        if seen.leaked_frames == 1 && count.users() > 0 {
+            screen.save_last(evidence)?;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(seen)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leak_of_one_picture_is_counted_and_dated() {
+        let cover = Count { black: 100, ..Count::default() };
+        let leak = Count { black: 99, hostile: 1, ..Count::default() };
+        let mut seen = Seen::default();
+        let at = Duration::from_millis;
+        for (time, gap, count) in [(5, 5, &cover), (10, 5, &leak), (40, 30, &cover)] {
+            seen.add(at(time), at(gap), count);
+        }
+        assert_eq!((seen.samples, seen.leaked_frames, seen.leaked_pixels_max), (3, 1, 1));
+        assert_eq!((seen.first_leak_ms, seen.first_cover_ms), (Some(10), Some(5)));
+        assert_eq!((seen.last_uncovered_ms, seen.sample_gap_ms_max), (Some(10), 30));
+    }
+}

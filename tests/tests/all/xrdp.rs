@@ -1,0 +1,124 @@
+//! Debian's xrdp and xfreerdp with a session of their own, in namespaces. `sudare-stack` plays;
+//! here it is asserted that every check held, that it was tried at all, and that nothing stayed.
+//!
+//! Needs root and Debian's packages; says so and does nothing without them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sudare_tests::xrdp::{Report, needs};
+
+/// The exit code of `sudare-stack` when it could not try.
+const SKIPPED: i32 = 77;
+
+/// What a scenario must not change on the machine.
+#[derive(Debug, PartialEq, Eq)]
+struct Machine {
+    mounts: String,
+    users: String,
+    sockets: BTreeSet<PathBuf>,
+}
+
+impl Machine {
+    fn look() -> Self {
+        let read = |path: &str| std::fs::read_to_string(path).unwrap();
+        // Other tests open displays at the same time; sessions would take these numbers.
+        let sockets = ["/tmp/.X11-unix/X10", "/tmp/.X10-lock", "/run/xrdp", "/var/log/xrdp-sesman.log"];
+        let there = |path: &PathBuf| path.exists();
+        Machine {
+            mounts: read("/proc/self/mountinfo"),
+            users: read("/etc/passwd") + &read("/etc/group"),
+            sockets: sockets.map(PathBuf::from).into_iter().filter(there).collect(),
+        }
+    }
+}
+
+/// Plays a scenario and asserts that each of its checks holds.
+fn check(scenario: &str) -> Option<Report> {
+    if let Some(reason) = needs::missing() {
+        let required = std::env::var("SUDARE_REQUIRE_TOOLS").unwrap_or_default();
+        assert!(!required.split(',').any(|tool| tool == "stack"), "the stack is required: {reason}");
+        println!("NOT RUN: the real xrdp session ({scenario}): {reason}");
+        return None;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let out = std::env::var_os("SUDARE_KEEP_SCREENSHOTS").map_or(dir.path().join("out"), PathBuf::from);
+    let before = Machine::look();
+    let run = Command::new(env!("CARGO_BIN_EXE_sudare-stack"))
+        .args([scenario, "--json", "--out"])
+        .arg(&out)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stdout);
+    let words = String::from_utf8_lossy(&run.stderr);
+    assert_ne!(run.status.code(), Some(SKIPPED), "{said}{words}");
+    let report: Report = serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}{words}"));
+    assert!(report.ok && run.status.success(), "{scenario}: {report:#?}{words}");
+    assert!(report.skipped.is_none() && !report.checks.is_empty());
+    assert_eq!(before, Machine::look(), "{scenario} changed the machine");
+    assert_eq!(left_behind(&report), Vec::<PathBuf>::new(), "{scenario} left processes behind");
+    Some(report)
+}
+
+/// Processes that are still in the scenario's namespace.
+fn left_behind(report: &Report) -> Vec<PathBuf> {
+    let namespace = report.figures["pid_namespace"].as_str().unwrap();
+    let entries = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let links = entries.map(|entry| entry.path().join("ns/pid"));
+    links.filter(|link| std::fs::read_link(link).is_ok_and(|name| name == Path::new(namespace))).collect()
+}
+
+#[test]
+fn without_sudare_the_desktop_is_seen_and_keys_arrive() {
+    let Some(report) = check("control") else { return };
+    for name in ["the desktop is seen", "typed keys arrive", "ending xrdp's process disconnects"] {
+        assert!(report.checks.iter().any(|check| check.name == name), "{name} was not tried");
+    }
+}
+
+#[test]
+fn the_same_holds_with_xvnc() {
+    check("control-xvnc");
+}
+
+/// Whoever kills the program in the middle finds nothing left either.
+#[test]
+fn a_killed_run_leaves_nothing_behind() {
+    if needs::missing().is_some() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let before = Machine::look();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_sudare-stack"))
+        .args(["control", "--out"])
+        .arg(dir.path())
+        .spawn()
+        .unwrap();
+    let marks = dir.path().join("control/xfreerdp-1.log");
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !marks.exists() {
+        assert!(std::time::Instant::now() < patience, "the scenario did not start");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let out = dir.path().to_str().unwrap().to_owned();
+    assert!(!running_with(&out).is_empty(), "the scenario runs");
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    while !running_with(&out).is_empty() {
+        assert!(std::time::Instant::now() < patience, "{:?} still run", running_with(&out));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(before, Machine::look());
+}
+
+/// Programs, other than this one, that were started with this argument.
+fn running_with(argument: &str) -> Vec<String> {
+    let entries = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+    lines.filter(|line| line.contains(argument)).collect()
+}
