@@ -1,0 +1,173 @@
+//! The cover's windows.
+//!
+//! ```text
+//! root ─┬─ the applications' windows
+//!       ├─ top: ours, as large as the screen; all there is if the overlay is taken away
+//!       └─ overlay: the server's own Composite Overlay Window, above everything that can be raised
+//!            └─ child: ours
+//! ```
+//! The overlay window belongs to the server, so no client can have it destroyed with `KillClient`;
+//! it gets the cover's picture as its own background too. All three keep their picture without us.
+
+use x11rb::connection::Connection as _;
+use x11rb::protocol::composite::ConnectionExt as _;
+use x11rb::protocol::shape::{ConnectionExt as _, SK, SO};
+use x11rb::protocol::xproto::{
+    Atom, AtomEnum, ChangeWindowAttributesAux, ConfigureWindowAux, ConnectionExt as _, CreateWindowAux,
+    Cursor, EventMask, Pixmap, PropMode, StackMode, Window, WindowClass,
+};
+use x11rb::wrapper::ConnectionExt as _;
+
+use crate::display::Display;
+use crate::error::{BlankerError, if_there};
+
+/// The overlay and its child are larger than any screen: a screen that grows is covered already.
+/// They are never redirected, so their size costs no memory.
+pub(crate) const OVERLAY_EXTENT: u16 = 16_384;
+
+/// What the windows carry besides their picture.
+#[derive(Clone, Copy)]
+pub(crate) struct Trim {
+    pub(crate) cursor: Cursor,
+    /// By this property a successor finds the windows.
+    pub(crate) tag: Atom,
+    pub(crate) bypass_compositor: Atom,
+}
+
+/// The windows of one cover. Nothing of it exists while the desktop is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Windows {
+    pub(crate) top: Window,
+    pub(crate) overlay: Window,
+    pub(crate) child: Window,
+}
+
+/// The very first thing on a display: a black window, made with nothing but core requests.
+pub(crate) fn create_top(display: &Display, (width, height): (u16, u16)) -> Result<Window, BlankerError> {
+    create(display, display.root, width, height, EventMask::STRUCTURE_NOTIFY)
+}
+
+/// Takes the overlay and puts a window of ours into it.
+pub(crate) fn create(
+    display: &Display,
+    parent: Window,
+    width: u16,
+    height: u16,
+    events: EventMask,
+) -> Result<Window, BlankerError> {
+    let window = display.x.generate_id()?;
+    let look = CreateWindowAux::new()
+        .override_redirect(1)
+        .background_pixel(0)
+        .border_pixel(0)
+        .do_not_propogate_mask(all_input())
+        .event_mask(events);
+    let (depth, class, visual) = (display.depth, WindowClass::INPUT_OUTPUT, display.visual);
+    display.x.create_window(depth, window, parent, 0, 0, width, height, 0, class, visual, &look)?;
+    Ok(window)
+}
+
+impl Windows {
+    /// Opens the overlay above a `top` that is there already, and shows everything.
+    pub(crate) fn open(display: &Display, top: Window, trim: &Trim) -> Result<Self, BlankerError> {
+        let x = &display.x;
+        let overlay = x.composite_get_overlay_window(display.root)?.reply()?.overlay_win;
+        let events = EventMask::STRUCTURE_NOTIFY | EventMask::SUBSTRUCTURE_NOTIFY;
+        let look = ChangeWindowAttributesAux::new()
+            .background_pixel(0)
+            .do_not_propogate_mask(all_input())
+            .event_mask(events);
+        x.change_window_attributes(overlay, &look)?;
+        let events = EventMask::STRUCTURE_NOTIFY | EventMask::VISIBILITY_CHANGE;
+        let child = create(display, overlay, OVERLAY_EXTENT, OVERLAY_EXTENT, events)?;
+        let windows = Self { top, overlay, child };
+        for window in [top, child] {
+            x.change_window_attributes(window, &ChangeWindowAttributesAux::new().cursor(trim.cursor))?;
+            x.change_property32(PropMode::REPLACE, window, trim.tag, AtomEnum::CARDINAL, &[1])?;
+            // 2: never draw this window directly past the compositor.
+            x.change_property32(PropMode::REPLACE, window, trim.bypass_compositor, AtomEnum::CARDINAL, &[2])?;
+        }
+        for window in windows.all() {
+            x.shape_select_input(window, true)?;
+        }
+        Ok(windows)
+    }
+
+    pub(crate) fn all(&self) -> [Window; 3] {
+        [self.overlay, self.child, self.top]
+    }
+
+    pub(crate) fn contains(&self, window: Window) -> bool {
+        self.all().contains(&window)
+    }
+
+    /// Whole, in place, above everything, visible. Harmless when all of it is so already.
+    pub(crate) fn show(&self, display: &Display, (width, height): (u16, u16)) -> Result<(), BlankerError> {
+        let extent = (OVERLAY_EXTENT, OVERLAY_EXTENT);
+        for (window, (width, height)) in
+            [(self.overlay, extent), (self.child, extent), (self.top, (width, height))]
+        {
+            let x = &display.x;
+            x.shape_mask(SO::SET, SK::BOUNDING, window, 0, 0, x11rb::NONE)?;
+            x.shape_mask(SO::SET, SK::CLIP, window, 0, 0, x11rb::NONE)?;
+            let place = ConfigureWindowAux::new().x(0).y(0).width(u32::from(width)).height(u32::from(height));
+            x.configure_window(window, &place.border_width(0).stack_mode(StackMode::ABOVE))?;
+            x.map_window(window)?;
+        }
+        Ok(())
+    }
+
+    /// Above everything that was raised meanwhile.
+    pub(crate) fn raise(&self, display: &Display) -> Result<(), BlankerError> {
+        for window in self.all() {
+            display.x.configure_window(window, &ConfigureWindowAux::new().stack_mode(StackMode::ABOVE))?;
+        }
+        Ok(())
+    }
+
+    /// Gives all windows this picture.
+    pub(crate) fn dress(&self, display: &Display, picture: Pixmap) -> Result<(), BlankerError> {
+        let look = ChangeWindowAttributesAux::new().background_pixmap(picture);
+        for window in self.all() {
+            display.x.change_window_attributes(window, &look)?;
+            display.x.clear_area(false, window, 0, 0, 0, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Whether all of them still exist.
+    pub(crate) fn exist(&self, display: &Display) -> Result<bool, BlankerError> {
+        for window in self.all() {
+            if if_there(display.x.get_window_attributes(window)?.reply())?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Gives the screen back. A compositor may go on using the overlay: it gets it as it was.
+    pub(crate) fn close(&self, display: &Display, (width, height): (u16, u16)) -> Result<(), BlankerError> {
+        let x = &display.x;
+        let look = ChangeWindowAttributesAux::new()
+            .background_pixmap(x11rb::NONE)
+            .do_not_propogate_mask(EventMask::NO_EVENT)
+            .event_mask(EventMask::NO_EVENT);
+        x.change_window_attributes(self.overlay, &look)?;
+        x.shape_select_input(self.overlay, false)?;
+        let place = ConfigureWindowAux::new().x(0).y(0).width(u32::from(width)).height(u32::from(height));
+        x.configure_window(self.overlay, &place)?;
+        x.destroy_window(self.child)?;
+        x.destroy_window(self.top)?;
+        x.composite_release_overlay_window(display.root)?;
+        Ok(())
+    }
+}
+
+/// Everything a window can keep from the windows behind it.
+fn all_input() -> EventMask {
+    EventMask::KEY_PRESS
+        | EventMask::KEY_RELEASE
+        | EventMask::BUTTON_PRESS
+        | EventMask::BUTTON_RELEASE
+        | EventMask::POINTER_MOTION
+}
