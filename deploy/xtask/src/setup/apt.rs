@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use super::Purpose;
+use super::{Purpose, services};
 use crate::project::Project;
 use crate::report;
 use crate::run::{Job, on_path};
@@ -16,6 +16,8 @@ enum Kind {
     Font,
     /// Some tests are left out without it.
     Test,
+    /// The real xrdp session, which only root can raise, is left out without it.
+    Session,
     /// The fuzz targets are left out without it: libFuzzer is C++.
     Fuzz,
 }
@@ -43,6 +45,21 @@ const NEEDS: &[Need] = &[
     Need { kind: Kind::Test, packages: &["imagemagick"] },
     Need { kind: Kind::Test, packages: &["x11-utils"] },
     Need { kind: Kind::Test, packages: &["x11-apps"] },
+    // The plugin's types are compared with the headers of the client that loads it.
+    Need { kind: Kind::Test, packages: &["freerdp2-dev", "freerdp3-dev"] },
+    Need { kind: Kind::Test, packages: &["libwinpr2-dev", "libwinpr3-dev"] },
+    // Window managers that draw over others; the cover must hold against them.
+    Need { kind: Kind::Test, packages: &["openbox"] },
+    Need { kind: Kind::Test, packages: &["xfwm4"] },
+    Need { kind: Kind::Test, packages: &["picom"] },
+    // A session in namespaces of its own: its servers, and tools that set it up.
+    Need { kind: Kind::Session, packages: &["xrdp"] },
+    Need { kind: Kind::Session, packages: &["xorgxrdp"] },
+    Need { kind: Kind::Session, packages: &["tigervnc-standalone-server"] },
+    Need { kind: Kind::Session, packages: &["ssl-cert"] },
+    Need { kind: Kind::Session, packages: &["x11-common"] },
+    Need { kind: Kind::Session, packages: &["xauth"] },
+    Need { kind: Kind::Session, packages: &["iproute2"] },
     // Evidence is opened by a tool that is not ours.
     Need { kind: Kind::Test, packages: &["age"] },
     Need { kind: Kind::Fuzz, packages: &["g++"] },
@@ -54,8 +71,8 @@ const NEEDS: &[Need] = &[
 /// When something that the build needs is missing and cannot be installed. What only tests
 /// need is reported and left out.
 pub(super) fn install_missing(project: &Project, purpose: Purpose) -> Result<((), String)> {
-    let fuzz = project.root.join("protocol/fuzz").is_dir();
-    let needs: Vec<&Need> = NEEDS.iter().filter(|need| need.wanted(purpose, fuzz)).collect();
+    let uses = Uses { fuzz: project.root.join("protocol/fuzz").is_dir(), root: is_root() };
+    let needs: Vec<&Need> = NEEDS.iter().filter(|need| need.wanted(purpose, uses)).collect();
     if on_path("dpkg-query").is_none() {
         return Ok(((), not_debian(&needs)));
     }
@@ -69,6 +86,9 @@ pub(super) fn install_missing(project: &Project, purpose: Purpose) -> Result<(()
     if !required.is_empty() {
         apt.install(&required)?;
     }
+    if optional.iter().any(|need| need.packages.contains(&"xrdp")) {
+        services::keep_from_starting(&["xrdp.service", "xrdp-sesman.service"]);
+    }
     let without = apt.install_possible(&optional);
     if without.is_empty() {
         return Ok(((), format!("installed {}", names(&[required, optional].concat()).join(" "))));
@@ -76,13 +96,21 @@ pub(super) fn install_missing(project: &Project, purpose: Purpose) -> Result<(()
     Ok(((), format!("without {}: what uses them is left out", without.join(" "))))
 }
 
+/// What this checkout and this user can use.
+#[derive(Clone, Copy)]
+struct Uses {
+    fuzz: bool,
+    root: bool,
+}
+
 impl Need {
-    fn wanted(&self, purpose: Purpose, fuzz: bool) -> bool {
+    fn wanted(&self, purpose: Purpose, uses: Uses) -> bool {
         let tests = matches!(purpose, Purpose::Test | Purpose::Everything);
         match self.kind {
             Kind::Build | Kind::Font => true,
             Kind::Test => tests,
-            Kind::Fuzz => tests && fuzz,
+            Kind::Session => tests && uses.root,
+            Kind::Fuzz => tests && uses.fuzz,
         }
     }
 
@@ -128,6 +156,11 @@ fn python_has_venv() -> bool {
     Job::new("python3").args(["-c", "import ensurepip, venv"]).succeeds()
 }
 
+/// Whether root runs this, so that more than looking is possible.
+pub(crate) fn is_root() -> bool {
+    Job::new("id").args(["-u"]).stdout().is_ok_and(|uid| uid.trim() == "0")
+}
+
 /// The way to apt-get on this machine.
 struct Apt {
     /// What goes before `apt-get`; `None` where nobody may install.
@@ -137,8 +170,7 @@ struct Apt {
 
 impl Apt {
     fn find() -> Self {
-        let root = Job::new("id").args(["-u"]).stdout().is_ok_and(|uid| uid.trim() == "0");
-        let prefix = if root {
+        let prefix = if is_root() {
             Some(vec!["env"])
         } else if on_path("sudo").is_some() && Job::new("sudo").args(["-n", "true"]).succeeds() {
             Some(vec!["sudo", "-n", "env"])
@@ -228,14 +260,19 @@ mod tests {
 
     #[test]
     fn the_demo_asks_for_no_test_tools() {
-        let wanted = |purpose, fuzz| {
-            NEEDS.iter().filter(|n| n.wanted(purpose, fuzz)).map(Need::preferred).collect::<Vec<_>>()
+        let wanted = |purpose, fuzz, root| {
+            let uses = Uses { fuzz, root };
+            NEEDS.iter().filter(|n| n.wanted(purpose, uses)).map(Need::preferred).collect::<Vec<_>>()
         };
-        assert!(wanted(Purpose::Demo, true).contains(&"libclang-dev"));
-        assert!(!wanted(Purpose::Demo, true).contains(&"xvfb"));
-        assert!(wanted(Purpose::Test, true).contains(&"g++"));
-        assert!(!wanted(Purpose::Test, false).contains(&"g++"));
-        assert!(wanted(Purpose::Everything, false).contains(&"xvfb"));
+        assert!(wanted(Purpose::Demo, true, true).contains(&"libclang-dev"));
+        assert!(!wanted(Purpose::Demo, true, true).contains(&"xvfb"));
+        assert!(wanted(Purpose::Test, true, false).contains(&"g++"));
+        assert!(!wanted(Purpose::Test, false, false).contains(&"g++"));
+        assert!(wanted(Purpose::Everything, false, false).contains(&"xvfb"));
+        // Nobody gets an RDP server for tests that only root can run.
+        assert!(wanted(Purpose::Test, false, true).contains(&"xrdp"));
+        assert!(!wanted(Purpose::Test, false, false).contains(&"xrdp"));
+        assert!(!wanted(Purpose::Demo, false, true).contains(&"xrdp"));
     }
 
     #[test]

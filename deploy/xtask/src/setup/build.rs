@@ -13,9 +13,10 @@ pub(super) fn programs(project: &Project, purpose: Purpose) -> Result<((), Strin
 
 /// Naming the examples makes cargo resolve features with the dev-dependencies, as `cargo test`
 /// does. Without that some thirty shared crates, serde among them, would be compiled once for
-/// the programs and once more for the tests.
+/// the programs and once more for the tests. Libraries are named because FreeRDP's plugin is one:
+/// nothing of ours links it, so nothing else would build it.
 fn arguments(purpose: Purpose) -> Vec<&'static str> {
-    let mut arguments = vec!["build", "--workspace", "--bins", "--examples"];
+    let mut arguments = vec!["build", "--workspace", "--lib", "--bins", "--examples"];
     if purpose.profile() == Profile::Release {
         arguments.push("--release");
     }

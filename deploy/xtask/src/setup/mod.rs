@@ -9,7 +9,9 @@ mod deny;
 mod models;
 mod pictures;
 mod python;
+mod services;
 
+pub(crate) use apt::is_root;
 pub(crate) use pictures::VARIABLE as PICTURES_VARIABLE;
 
 use anyhow::{Context, Result};

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use super::summary::Summary;
 use crate::project::Project;
 use crate::run::{Job, on_path};
-use crate::setup::{PICTURES_VARIABLE, Ready};
+use crate::setup::{self, PICTURES_VARIABLE, Ready};
 
 /// Programs that tests use where they are installed, by the name a test would type.
 const TOOLS: &[&str] =
@@ -45,7 +45,17 @@ fn tools(ready: &Ready) -> Vec<&'static str> {
         ("python", ready.python.is_some()),
     ];
     tools.extend(made.iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name));
+    if can_raise_a_session() {
+        tools.push("stack");
+    }
     tools
+}
+
+/// Whether a real xrdp session can be raised in namespaces of its own. What is missing beyond
+/// this is a fault of the set-up, and the tests fail.
+fn can_raise_a_session() -> bool {
+    let namespaces = ["--mount", "--pid", "--net", "--ipc", "--fork", "true"];
+    setup::is_root() && on_path("xrdp").is_some() && Job::new("unshare").args(namespaces).succeeds()
 }
 
 #[cfg(test)]
