@@ -7,3 +7,4 @@ mod session_faults;
 mod sim;
 mod wire;
 mod xfreerdp;
+mod xrdp;
