@@ -14,7 +14,7 @@ use sudare_client_ext::channel::{
 };
 use sudare_host_ext::channel::ironrdp::{EmbeddedHost, HostHandle};
 use sudare_host_ext::channel::{
-    Action, CoverText, DriverFactory, LinkEvent, Painted, Picture, Seat, SessionDriver,
+    Action, CoverText, DriverFactory, LinkEvent, Painted, Picture, SessionDriver,
 };
 use sudare_host_ext::cover::{self, fonts::Fonts};
 use sudare_host_ext::tls::TlsIdentity;
@@ -47,7 +47,7 @@ impl Toys {
 }
 
 impl DriverFactory for Toys {
-    fn session(&self, seat: Seat) -> Box<dyn SessionDriver> {
+    fn session(&self, seat: sudare_host_ext::channel::Seat) -> Box<dyn SessionDriver> {
         self.0.lock().unwrap().users.push(seat.user);
         Box::new(Toy(self.clone()))
     }
@@ -75,7 +75,7 @@ impl SessionDriver for Toy {
     fn on_link(&mut self, event: LinkEvent, actions: &mut Vec<Action>) {
         let bytes = match event {
             LinkEvent::Opened => return self.note("opened"),
-            LinkEvent::Missing => {}
+            LinkEvent::Missing => return,
             LinkEvent::Closed => return self.note("closed"),
             LinkEvent::Disconnected => return self.note("gone"),
             LinkEvent::Bytes(bytes) => bytes,
