@@ -1,6 +1,8 @@
 //! What only tests, the demo and the benchmark share: they alone know both ends.
 
 pub mod bench;
+pub mod blanking;
+pub mod camera_vm;
 pub mod demo;
 pub mod pair;
 pub mod scene;

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use sudare_blanker::wire::{Notice, Rect, Reply};
+use x11rb::connection::Connection as _;
 use x11rb::protocol::Event;
 use x11rb::protocol::composite::ConnectionExt as _;
 use x11rb::protocol::xproto::{Atom, CloseDown, ConnectionExt as _};
@@ -89,9 +90,10 @@ impl Blanker {
         notices.extend(self.seize(&windows)?);
         watch_root(&self.display, true)?;
         self.display.x.ungrab_server()?;
+        self.display.x.flush()?;
         // Not waited for: the server answers the keeper when it likes.
         drop(self.keeper.x.composite_get_overlay_window(self.keeper.root)?);
-        self.keeper.x.sync()?;
+        self.keeper.x.flush()?;
         Ok((taken, notices))
     }
 
@@ -173,7 +175,8 @@ impl Blanker {
             }
             if meanings.contains(&Meaning::Torn) || meanings.contains(&Meaning::Misplaced) {
                 self.restore(windows)?;
-            } else if meanings.iter().any(|meaning| matches!(meaning, Meaning::Raised | Meaning::Intruder(_))) {
+            } else if meanings.iter().any(|meaning| matches!(meaning, Meaning::Raised | Meaning::Intruder(_)))
+            {
                 windows.raise(&self.display)?;
             }
             if meanings.contains(&Meaning::Torn) {

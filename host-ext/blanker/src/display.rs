@@ -36,8 +36,7 @@ pub(crate) struct Display {
 impl Display {
     /// Waits until the server serves its clients, which may be long after its socket appeared.
     pub(crate) fn connect(address: &Address) -> Result<Self, BlankerError> {
-        let unreachable =
-            |cause: String| BlankerError::Unreachable { display: address.number, cause };
+        let unreachable = |cause: String| BlankerError::Unreachable { display: address.number, cause };
         let stream = open(address.number).map_err(|error| unreachable(error.to_string()))?;
         if let Some(expected) = address.server_pid {
             let peer = socket_peercred(&stream).map_err(|error| unreachable(error.to_string()))?;

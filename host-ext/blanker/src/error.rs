@@ -8,7 +8,9 @@ pub(crate) enum BlankerError {
     Arguments(String),
     #[error("no guard speaks on standard input ({0}). This program is started by sudare-host, not by hand")]
     NoGuard(&'static str),
-    #[error("cannot reach display :{display} ({cause}). Check that its X server runs and the cookie is its own")]
+    #[error(
+        "cannot reach display :{display} ({cause}). Check that its X server runs and the cookie is its own"
+    )]
     Unreachable { display: u32, cause: String },
     #[error("cannot keep pictures in memory ({0}). Give the system more memory")]
     Memory(#[source] std::io::Error),

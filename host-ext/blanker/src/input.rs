@@ -8,9 +8,7 @@ use x11rb::protocol::xinput::{
     ConnectionExt as _, DeviceClassData, DeviceType, GrabOwner, HierarchyChange, HierarchyChangeData,
     HierarchyChangeDataAttachSlave, HierarchyChangeDataDetachSlave, XIDeviceInfo, XIEventMask,
 };
-use x11rb::protocol::xproto::{
-    ConnectionExt as _, Cursor, GrabMode, GrabStatus, InputFocus, Window,
-};
+use x11rb::protocol::xproto::{ConnectionExt as _, Cursor, GrabMode, GrabStatus, InputFocus, Window};
 
 use crate::display::Display;
 use crate::error::{BlankerError, if_there};
@@ -145,8 +143,11 @@ fn attach(display: &Display, deviceid: u16, master: u16) -> Result<bool, Blanker
     Ok(if_there(cookie.check())?.is_some())
 }
 
-type GrabCookie<'a> =
-    x11rb::cookie::Cookie<'a, x11rb::rust_connection::RustConnection, x11rb::protocol::xinput::XIGrabDeviceReply>;
+type GrabCookie<'a> = x11rb::cookie::Cookie<
+    'a,
+    x11rb::rust_connection::RustConnection,
+    x11rb::protocol::xinput::XIGrabDeviceReply,
+>;
 
 fn grab<'a>(
     display: &'a Display,

@@ -46,7 +46,8 @@ fn monitors(found: &[MonitorInfo], width: u16, height: u16) -> Vec<Rect> {
         if x >= width || y >= height {
             continue;
         }
-        let place = Rect { x, y, width: monitor.width.min(width - x), height: monitor.height.min(height - y) };
+        let place =
+            Rect { x, y, width: monitor.width.min(width - x), height: monitor.height.min(height - y) };
         if place.bytes() > 0 && !monitors.contains(&place) {
             monitors.push(place);
         }

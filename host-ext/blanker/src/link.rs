@@ -127,18 +127,15 @@ mod tests {
 
     #[test]
     fn messages_in_pieces_become_requests() {
-        let bytes =
-            [Request::Uncover { ticket: 1 }, Request::Cover { ticket: 2, picture: true }].map(|r| r.to_bytes());
+        let bytes = [Request::Uncover { ticket: 1 }, Request::Cover { ticket: 2, picture: true }]
+            .map(|r| r.to_bytes());
         let mut incoming = Incoming::default();
         let mut requests = Vec::new();
         for byte in bytes.concat() {
             incoming.bytes.push(byte);
             assert!(incoming.parse(&mut requests));
         }
-        assert_eq!(
-            requests,
-            [Request::Uncover { ticket: 1 }, Request::Cover { ticket: 2, picture: true }]
-        );
+        assert_eq!(requests, [Request::Uncover { ticket: 1 }, Request::Cover { ticket: 2, picture: true }]);
         assert!(incoming.bytes.is_empty());
     }
 

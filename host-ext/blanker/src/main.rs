@@ -34,7 +34,8 @@ use std::process::ExitCode;
 
 use error::BlankerError;
 
-const HELP: &str = "usage: sudare-blanker [--server-pid PID]   covers a display; the guard speaks on standard input
+const HELP: &str =
+    "usage: sudare-blanker [--server-pid PID]   covers a display; the guard speaks on standard input
        sudare-blanker --preflight            tells whether the display of $DISPLAY can be covered";
 
 enum Command {

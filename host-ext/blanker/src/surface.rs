@@ -4,9 +4,7 @@
 //! Pixels are BGRX, four bytes, top row first; the fourth byte means nothing.
 
 use x11rb::connection::Connection as _;
-use x11rb::protocol::xproto::{
-    ConnectionExt as _, CreateGCAux, Gcontext, ImageFormat, Pixmap, Rectangle,
-};
+use x11rb::protocol::xproto::{ConnectionExt as _, CreateGCAux, Gcontext, ImageFormat, Pixmap, Rectangle};
 
 use crate::display::Display;
 use crate::error::BlankerError;

@@ -1,0 +1,9 @@
+//! The cover of X11 displays under attack: displays, attackers, and a witness that reads every pixel.
+//!
+//! Everything here needs only `DISPLAY` and `XAUTHORITY`, so the same matrix runs on Xvfb and
+//! inside an xrdp session.
+
+pub mod blanker;
+pub mod desktop;
+pub mod display;
+pub mod sampler;
