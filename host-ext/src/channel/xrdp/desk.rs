@@ -115,7 +115,7 @@ impl Desk {
             asked: (0, Screen::Covered),
             next_ticket: 0,
             pictures: BTreeMap::new(),
-            text: CoverText::default(),
+            text: waiting_words(),
             layout: None,
             blanker: Health { confirmed_ms: now_ms, ..Health::default() },
             opening: Opening::default(),
