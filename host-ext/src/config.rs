@@ -15,6 +15,20 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("state_dir", "/var/lib/sudare", "Folder of keys, policy and registry; private to Sudare's user."),
     ("evidence_dir", "<state_dir>/evidence", "Folder of the evidence store; private to Sudare's user."),
     ("log_origin", "sudare/<host id>", "Name of this host's log in its checkpoints."),
+    ("run_as", "sudare", "User that guards and blankers run as; nobody logs on as this user."),
+    ("xrdp_group", "xrdp", "Group that may open the sockets of xrdp's sessions; the guards' group."),
+    ("xrdp_socket_dir", "/run/xrdp/sockdir", "Folder of the sockets of xrdp's sessions."),
+    ("run_dir", "/run/sudare", "Folder of the supervisor's lock; only root may write there."),
+    (
+        "blanker",
+        "<beside sudare-host>",
+        "Program that covers a display: the absolute path of sudare-blanker.",
+    ),
+    (
+        "tls_certificate",
+        "/etc/xrdp/cert.pem",
+        "Certificate that xrdp shows, which clients compare with the handshake.",
+    ),
 ];
 
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +57,17 @@ pub struct HostConfig {
     pub state_dir: PathBuf,
     pub evidence_dir: Option<PathBuf>,
     pub log_origin: Option<String>,
+    #[serde(default = "default_user")]
+    pub run_as: String,
+    #[serde(default = "default_group")]
+    pub xrdp_group: String,
+    #[serde(default = "default_sockets")]
+    pub xrdp_socket_dir: PathBuf,
+    #[serde(default = "default_run")]
+    pub run_dir: PathBuf,
+    pub blanker: Option<PathBuf>,
+    #[serde(default = "default_certificate")]
+    pub tls_certificate: PathBuf,
 }
 
 fn default_listen() -> SocketAddr {
@@ -59,6 +84,22 @@ fn default_sessions() -> usize {
 }
 fn default_state() -> PathBuf {
     "/var/lib/sudare".into()
+}
+
+fn default_user() -> String {
+    "sudare".into()
+}
+fn default_group() -> String {
+    "xrdp".into()
+}
+fn default_sockets() -> PathBuf {
+    "/run/xrdp/sockdir".into()
+}
+fn default_run() -> PathBuf {
+    "/run/sudare".into()
+}
+fn default_certificate() -> PathBuf {
+    "/etc/xrdp/cert.pem".into()
 }
 
 impl HostConfig {
@@ -82,6 +123,12 @@ impl HostConfig {
         self.evidence_dir.clone().unwrap_or_else(|| self.state_dir.join("evidence"))
     }
 
+    /// As set, or the program that was installed together with this one.
+    pub fn blanker(&self) -> PathBuf {
+        let beside = || std::env::current_exe().ok().map(|exe| exe.with_file_name("sudare-blanker"));
+        self.blanker.clone().or_else(beside).unwrap_or_else(|| "/usr/local/bin/sudare-blanker".into())
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         let pixels = |name: &'static str, value: u16, step: u16| {
             let fits = (200..=8192).contains(&value) && value.is_multiple_of(step);
@@ -90,6 +137,15 @@ impl HostConfig {
         };
         pixels("width", self.width, 4)?;
         pixels("height", self.height, 1)?;
+        let absolute = |name: &'static str, path: &Path| {
+            let range = "an absolute path";
+            let value = || path.display().to_string();
+            path.is_absolute().then_some(()).ok_or_else(|| ConfigError::Range { name, value: value(), range })
+        };
+        absolute("xrdp_socket_dir", &self.xrdp_socket_dir)?;
+        absolute("run_dir", &self.run_dir)?;
+        absolute("tls_certificate", &self.tls_certificate)?;
+        self.blanker.as_deref().map_or(Ok(()), |path| absolute("blanker", path))?;
         if !(1..=1024).contains(&self.max_sessions) {
             let value = self.max_sessions.to_string();
             return Err(ConfigError::Range { name: "max_sessions", value, range: "1 to 1024" });
@@ -123,6 +179,8 @@ mod tests {
         let range = load("width = 801", &[]).unwrap_err().to_string();
         assert!(range.contains("width = 801") && range.contains("multiple of 4"), "{range}");
         assert!(load("max_sessions = 0", &[]).is_err());
+        // A relative program would be looked for wherever the service happens to stand.
+        assert!(load("blanker = \"sudare-blanker\"", &[]).is_err());
         assert!(load("listen = \"nowhere\"", &[]).is_err());
     }
 

@@ -27,4 +27,5 @@ pub mod serve;
 pub mod session;
 pub mod state;
 pub mod store;
+pub mod supervise;
 pub mod tls;

@@ -6,6 +6,7 @@ mod guard;
 mod organisation;
 mod output;
 mod serve;
+mod supervise;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ Examples:
   sudare-host key --state-dir /var/lib/sudare          the line that the security team signs
   sudare-host device add laptop.record --operator alice.operator --state-dir /var/lib/sudare
   sudare-host serve --config /etc/sudare/host.toml     run the embedded RDP host
+  sudare-host supervise --config /etc/sudare/host.toml guard the sessions of xrdp, as root
   sudare-host doctor                                   what is wrong, and how to mend it"
 )]
 struct Cli {
@@ -64,6 +66,8 @@ enum Command {
     Key,
     /// Run the embedded RDP host
     Serve(serve::Serve),
+    /// Guard the sessions of xrdp on this machine
+    Supervise(supervise::Supervise),
     /// Guard one display of xrdp (started by `supervise`)
     Guard(guard::Guard),
     /// Say what is wrong with this host, and how to mend it
@@ -108,6 +112,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Serve(serve) => serve.run(settings),
+        Command::Supervise(supervise) => supervise.run(settings),
         Command::Guard(guard) => guard.run(settings),
         Command::Doctor => doctor::run(settings),
         Command::Device(device) => device.run(settings),

@@ -35,7 +35,7 @@ impl Serve {
     }
 }
 
-fn wait_for_end() -> anyhow::Result<()> {
+pub(crate) fn wait_for_end() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;

@@ -1,0 +1,52 @@
+//! Users and groups, asked of the system's name service: in a VDI they rarely stand in /etc/passwd.
+
+/// Ids below this are the system's own (login.defs(5), SYS_UID_MAX): xrdp runs as one, people do not.
+pub const PEOPLE_FROM_UID: u32 = 1_000;
+
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    #[error("there is no user {0:?}. Create it (deploy/linux/host/README.md), or correct `run_as`")]
+    NoUser(String),
+    #[error("guards may not run as root: `run_as` names it. Use the user that the installation made, sudare")]
+    Root,
+    #[error("there is no group {0:?}. Install xrdp, or correct `xrdp_group`")]
+    NoGroup(String),
+}
+
+/// Under which uid and gid guards run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GuardAccount {
+    pub uid: u32,
+    pub gid: u32,
+}
+
+impl GuardAccount {
+    pub fn find(user: &str, group: &str) -> Result<Self, AccountError> {
+        let found = uzers::get_user_by_name(user).ok_or_else(|| AccountError::NoUser(user.to_owned()))?;
+        if found.uid() == 0 {
+            return Err(AccountError::Root);
+        }
+        let group = uzers::get_group_by_name(group).ok_or_else(|| AccountError::NoGroup(group.to_owned()))?;
+        Ok(GuardAccount { uid: found.uid(), gid: group.gid() })
+    }
+}
+
+/// The name of a session's user. May wait for a directory server.
+pub fn name_of(uid: u32) -> Option<String> {
+    uzers::get_user_by_uid(uid)?.name().to_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guards_never_run_as_root_or_as_nobody_in_particular() {
+        assert!(matches!(GuardAccount::find("root", "root"), Err(AccountError::Root)));
+        assert!(matches!(GuardAccount::find("no-such-user", "root"), Err(AccountError::NoUser(_))));
+        assert!(matches!(GuardAccount::find("nobody", "no-such-group"), Err(AccountError::NoGroup(_))));
+        assert!(GuardAccount::find("nobody", "root").is_ok());
+        assert_eq!(name_of(0).as_deref(), Some("root"));
+        assert_eq!(name_of(u32::MAX - 7), None);
+    }
+}

@@ -1,0 +1,137 @@
+//! Guards as processes: started under the system user, told the cookie, listened to.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::SyncSender;
+
+use super::accounts::GuardAccount;
+use super::line::{self, LINE_MAX_BYTES};
+use super::xauthority::Cookie;
+use super::{Inbox, Words};
+use crate::clock;
+
+/// What a guard may inherit of the environment; everything else is dropped.
+const ENVIRONMENT: [&str; 3] = ["PATH", "RUST_LOG", "LANG"];
+const SETTINGS_PREFIX: &str = "SUDARE_HOST_";
+
+/// How guards are started, the same for all.
+#[derive(Debug, Clone)]
+pub(super) struct Launcher {
+    /// This program itself, unless a test has another one.
+    pub(super) program: PathBuf,
+    pub(super) account: GuardAccount,
+    pub(super) config: Option<PathBuf>,
+}
+
+/// Whose guard it becomes.
+#[derive(Debug, Clone)]
+pub(super) struct Charge {
+    pub(super) number: u32,
+    pub(super) user: String,
+    pub(super) uid: u32,
+    pub(super) server_pid: i32,
+    pub(super) cookie: Cookie,
+}
+
+/// A running guard. The end of its standard input tells it to cover and end.
+#[derive(Debug)]
+pub(super) struct Guard {
+    pub(super) run: u64,
+    child: Child,
+    stdin: Option<ChildStdin>,
+}
+
+impl Launcher {
+    /// Starts a guard; what it says comes to the inbox.
+    pub(super) fn start(&self, charge: &Charge, run: u64, inbox: SyncSender<Inbox>) -> io::Result<Guard> {
+        let mut child = self.command(charge).spawn()?;
+        let mut stdin = child.stdin.take();
+        let told = match &mut stdin {
+            // One line fits into an empty pipe, so this does not wait.
+            Some(pipe) => pipe.write_all(charge.cookie.line().as_bytes()),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        };
+        let mut guard = Guard { run, child, stdin };
+        let listens = told.and_then(|()| guard.child.stdout.take().ok_or(io::ErrorKind::BrokenPipe.into()));
+        let number = charge.number;
+        let started = listens.and_then(|out| {
+            let name = format!("guard {number}");
+            std::thread::Builder::new().name(name).spawn(move || listen(number, run, out, &inbox))
+        });
+        if let Err(error) = started {
+            guard.kill();
+            return Err(error);
+        }
+        Ok(guard)
+    }
+
+    fn command(&self, charge: &Charge) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg0("sudare-host").args(["guard", "--display", &charge.number.to_string()]);
+        command.args(["--user", &charge.user, "--uid", &charge.uid.to_string()]);
+        command.args(["--server-pid", &charge.server_pid.to_string()]);
+        if let Some(config) = &self.config {
+            command.arg("--config").arg(config);
+        }
+        command.env_clear().envs(std::env::vars_os().filter(|(name, _)| {
+            let name = name.to_string_lossy();
+            ENVIRONMENT.contains(&&*name) || name.starts_with(SETTINGS_PREFIX)
+        }));
+        // Setting the uid also drops all of root's supplementary groups.
+        if rustix::process::geteuid().is_root() {
+            command.uid(self.account.uid).gid(self.account.gid);
+        }
+        // A Ctrl-C at a terminal is for the supervisor, which tells its guards in its own way.
+        command.current_dir(Path::new("/")).process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+    }
+}
+
+impl Guard {
+    /// Tells it to cover and end.
+    pub(super) fn dismiss(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Ends it now; its blanker notices and covers.
+    pub(super) fn kill(&mut self) {
+        self.stdin = None;
+        if let Err(error) = self.child.kill() {
+            tracing::debug!(%error, "the guard had ended already");
+        }
+    }
+
+    /// How it ended, if it did.
+    pub(super) fn ended(&mut self) -> Option<String> {
+        match self.child.try_wait() {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(status.to_string()),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+}
+
+/// Reads lines until the guard closes its output or says what no guard says.
+fn listen(number: u32, run: u64, out: ChildStdout, inbox: &SyncSender<Inbox>) {
+    let mut out = BufReader::new(out);
+    let mut bytes = Vec::with_capacity(LINE_MAX_BYTES);
+    loop {
+        bytes.clear();
+        let limit = u64::try_from(LINE_MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+        let words = match (&mut out).take(limit).read_until(b'\n', &mut bytes) {
+            Ok(0) | Err(_) => Words::End,
+            Ok(_) => match bytes.strip_suffix(b"\n").and_then(line::parse) {
+                Some(line) => Words::Line(line),
+                None => Words::Babble,
+            },
+        };
+        let last = !matches!(words, Words::Line(_));
+        let said = Inbox::Guard { number, run, at_ms: clock::boot_ms(), words };
+        if inbox.send(said).is_err() || last {
+            return;
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Holding a session back before any code of its user runs.
+//!
+//! sesman forks the process that will become the user's window manager early, and it waits for the X
+//! server. It is stopped the moment the X socket appears, and goes on when the screen is covered.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::origin::Origin;
+use super::process::Process;
+
+/// A stop takes effect before the process runs on; this is the scheduler's time on a busy machine.
+const TAKES_EFFECT: Duration = Duration::from_millis(50);
+/// sesman has one such process, or two for a moment.
+const HELD_MAX: usize = 8;
+
+/// Processes that wait. They wait on if this is forgotten, and also if the supervisor dies: its
+/// successor holds them anew and lets them go when the screen is covered.
+#[derive(Debug, Default)]
+pub(super) struct Hold {
+    stopped: Vec<OwnedFd>,
+}
+
+impl Hold {
+    /// Stops what has not begun. The answer is empty if there is nothing to stop: the user's code
+    /// runs already.
+    pub(super) fn place(origin: &Origin) -> io::Result<Self> {
+        let mut waiting = origin.not_begun()?;
+        if waiting.is_empty() && origin.begins_later() {
+            waiting.push(origin.leader.clone());
+        }
+        let mut stopped = Vec::new();
+        for process in waiting.iter().take(HELD_MAX) {
+            stopped.extend(stop(process)?);
+        }
+        Ok(Hold { stopped })
+    }
+
+    /// Whether everything of the user's waits.
+    pub(super) fn holds(&self) -> bool {
+        !self.stopped.is_empty()
+    }
+
+    pub(super) fn release(self) {
+        for handle in self.stopped {
+            match pidfd_send_signal(&handle, Signal::CONT) {
+                Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+                Err(error) => {
+                    tracing::error!(%error, "a held session cannot go on. Have its user log on anew");
+                }
+            }
+        }
+    }
+}
+
+fn stop(process: &Process) -> io::Result<Option<OwnedFd>> {
+    let handle = pidfd_open(process.pid, PidfdFlags::empty())?;
+    if !process.is_same() {
+        return Ok(None);
+    }
+    pidfd_send_signal(&handle, Signal::STOP)?;
+    let until = Instant::now() + TAKES_EFFECT;
+    loop {
+        let now = Process::read(process.pid)?;
+        if now.stopped && now.exe.file == process.exe.file {
+            return Ok(Some(handle));
+        }
+        if now.exe.file != process.exe.file || Instant::now() > until {
+            // It became the user's program in this very moment: too late, and not ours to stop.
+            pidfd_send_signal(&handle, Signal::CONT)?;
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::process;
+    use super::*;
+    use rustix::process::Pid;
+    use std::process::{Child, Command};
+
+    /// A shell plays the session manager: its copies wait, its other children are programs.
+    fn session(script: &str) -> (Child, Origin) {
+        let child = Command::new("bash").args(["-c", script]).spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        let (leader, server) = loop {
+            let leader = Process::read(pid).unwrap();
+            let children = process::children(pid).unwrap();
+            if let Some(found) = children.into_iter().find(|p| p.exe.name == "sleep") {
+                break (leader, found);
+            }
+        };
+        (child, Origin { server, leader })
+    }
+
+    fn end(mut child: Child, origin: &Origin) {
+        for process in process::children(origin.leader.pid).unwrap() {
+            rustix::process::kill_process(process.pid, Signal::KILL).unwrap();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn what_has_not_begun_waits_and_the_server_does_not() {
+        let (child, origin) = session("(while :; do read -t 0.1 <> <(:); done) & sleep 60 & wait");
+        let hold = Hold::place(&origin).unwrap();
+        assert!(hold.holds());
+        let waiting = origin.not_begun().unwrap();
+        assert!(waiting.len() == 1 && waiting[0].stopped);
+        assert!(!Process::read(origin.server.pid).unwrap().stopped);
+        // A second supervisor, after a crash of the first, holds the same ones.
+        assert!(Hold::place(&origin).unwrap().holds());
+        hold.release();
+        assert!(origin.not_begun().unwrap().iter().all(|p| !p.stopped));
+        end(child, &origin);
+    }
+
+    #[test]
+    fn a_session_whose_user_s_code_runs_is_not_stopped() {
+        let (child, origin) = session("sleep 60 & sleep 61 & wait");
+        // Both are programs by now, none a copy of the shell.
+        while !origin.not_begun().unwrap().is_empty() {}
+        assert!(!Hold::place(&origin).unwrap().holds());
+        assert!(process::children(origin.leader.pid).unwrap().iter().all(|p| !p.stopped));
+        end(child, &origin);
+    }
+}

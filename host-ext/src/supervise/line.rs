@@ -1,0 +1,100 @@
+//! What a guard says on its standard output, one line each.
+//!
+//! ```text
+//! beat covered|visible <unconfirmed_ms> <client 0|1> <blanker pid>     about every 100 ms
+//! disconnect <why, in words>
+//! ```
+
+/// Longer than any line; a guard that writes on is out of its mind.
+pub(super) const LINE_MAX_BYTES: usize = 512;
+/// As much of the guard's words as a log line needs.
+const ADVICE_MAX_CHARS: usize = 300;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Line {
+    Beat(Beat),
+    /// The guard cannot do its job and asks that nobody looks.
+    Disconnect(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Beat {
+    /// It covers, or means to.
+    pub(super) covered: bool,
+    /// Since the cover's pixels were last read back from the screen.
+    pub(super) unconfirmed_ms: u64,
+    /// An RDP client is connected, as far as the guard knows.
+    pub(super) client: bool,
+    /// The process that draws; 0 while there is none.
+    pub(super) blanker_pid: u32,
+}
+
+/// Reads a line; `None` if no guard of this version says that.
+pub(super) fn parse(line: &[u8]) -> Option<Line> {
+    if line.len() > LINE_MAX_BYTES {
+        return None;
+    }
+    let text = std::str::from_utf8(line).ok()?;
+    match text.split_once(' ')? {
+        ("beat", rest) => beat(rest).map(Line::Beat),
+        ("disconnect", words) => Some(Line::Disconnect(printable(words))),
+        _ => None,
+    }
+}
+
+fn beat(rest: &str) -> Option<Beat> {
+    let mut words = rest.split(' ');
+    let covered = match words.next()? {
+        "covered" => true,
+        "visible" => false,
+        _ => return None,
+    };
+    let unconfirmed_ms = words.next()?.parse().ok()?;
+    let client = match words.next()? {
+        "0" => false,
+        "1" => true,
+        _ => return None,
+    };
+    let blanker_pid = words.next()?.parse().ok()?;
+    words.next().is_none().then_some(Beat { covered, unconfirmed_ms, client, blanker_pid })
+}
+
+/// A line of the log stays one line, whatever the words are.
+fn printable(words: &str) -> String {
+    words.chars().filter(|c| !c.is_control()).take(ADVICE_MAX_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_guard_are_read() {
+        let beat = Beat { covered: true, unconfirmed_ms: 120, client: false, blanker_pid: 41 };
+        assert_eq!(parse(b"beat covered 120 0 41"), Some(Line::Beat(beat)));
+        let beat = Beat { covered: false, unconfirmed_ms: 0, client: true, blanker_pid: 0 };
+        assert_eq!(parse(b"beat visible 0 1 0"), Some(Line::Beat(beat)));
+        let said = Line::Disconnect("the cover fell. Look".into());
+        assert_eq!(parse(b"disconnect the cover\x1b fell. Look"), Some(said));
+    }
+
+    #[test]
+    fn everything_else_is_a_fault() {
+        let long = [b"disconnect ".as_slice(), &[b'x'; LINE_MAX_BYTES]].concat();
+        let lines: [&[u8]; 10] = [
+            b"",
+            b"beat",
+            b"beat covered",
+            b"beat covered 1 1",
+            b"beat covered -1 1 4",
+            b"beat covered 1 2 4",
+            b"beat covered 1 1 4 more",
+            b"beat hidden 1 1 4",
+            b"disconnect \xff",
+            &long,
+        ];
+        for line in lines {
+            assert_eq!(parse(line), None, "{}", String::from_utf8_lossy(line));
+        }
+    }
+}

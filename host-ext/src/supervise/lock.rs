@@ -1,0 +1,81 @@
+//! One supervisor a machine: two would start two guards for each display.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, OFlags, flock};
+
+const NAME: &str = "supervisor.lock";
+
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    #[error("{path}: {source}. Correct `run_dir`, or make the folder (deploy/linux/host/README.md)")]
+    Io { path: PathBuf, source: io::Error },
+    #[error(
+        "the supervisor's folder {0} can be written by others than root, who could put another lock there. Make it with `install -d -o root -m 755`"
+    )]
+    Unsafe(PathBuf),
+    #[error("another supervisor runs already, as process {holder}. End it first, or leave it alone")]
+    Held { holder: String },
+}
+
+/// Held while it lives; the kernel lets go of it when its process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    pub fn take(dir: &Path) -> Result<Self, LockError> {
+        let path = dir.join(NAME);
+        let error = |source: io::Error| LockError::Io { path: path.clone(), source };
+        fs::DirBuilder::new().recursive(true).mode(0o755).create(dir).map_err(error)?;
+        let meta = fs::metadata(dir).map_err(error)?;
+        if meta.mode() & 0o022 != 0 || meta.uid() != rustix::process::geteuid().as_raw() {
+            return Err(LockError::Unsafe(dir.to_owned()));
+        }
+        let flags = OFlags::NOFOLLOW.bits().cast_signed();
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o644).custom_flags(flags);
+        let mut file = options.open(&path).map_err(error)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut holder = String::new();
+                (&mut file).take(16).read_to_string(&mut holder).map_err(error)?;
+                return Err(LockError::Held { holder: holder.trim().to_owned() });
+            }
+            Err(e) => return Err(error(e.into())),
+        }
+        file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(error)?;
+        Ok(Lock { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_one_is_told_who_the_first_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("sudare");
+        let first = Lock::take(&run).unwrap();
+        let second = Lock::take(&run).unwrap_err().to_string();
+        assert!(second.contains(&format!("process {}.", std::process::id())), "{second}");
+        drop(first);
+        drop(Lock::take(&run).unwrap());
+    }
+
+    #[test]
+    fn a_folder_of_everybody_is_no_place_for_a_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        assert!(matches!(Lock::take(dir.path()), Err(LockError::Unsafe(_))));
+        fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", dir.path().join(NAME)).unwrap();
+        assert!(matches!(Lock::take(dir.path()), Err(LockError::Io { .. })));
+    }
+}

@@ -1,0 +1,215 @@
+//! What the kernel says about other processes (proc(5)), read with bounds.
+//!
+//! A user decides about the names, arguments and folders of own processes, never about uids, parents
+//! and who owns the program file; decisions are made from the latter only.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::process::Pid;
+
+const STATUS_MAX_BYTES: u64 = 16 * 1024;
+const CMDLINE_MAX_BYTES: u64 = 64 * 1024;
+/// Far more than any machine has processes; /proc/sys/kernel/pid_max is at most 2^22.
+const PIDS_MAX: usize = 1 << 22;
+/// xrdp has about twenty.
+const SOCKETS_MAX: usize = 4096;
+
+/// A process at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Process {
+    pub(super) pid: Pid,
+    pub(super) parent: Option<Pid>,
+    /// Ticks since boot at which it started: with the pid, this names a process for good.
+    pub(super) started_ticks: u64,
+    pub(super) stopped: bool,
+    /// Real, effective, saved and file system uid.
+    pub(super) uids: [u32; 4],
+    pub(super) exe: Exe,
+}
+
+/// The program a process runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Exe {
+    /// The last part of its path, as it was when it was started.
+    pub(super) name: String,
+    /// It belongs to root and only root may write it.
+    pub(super) is_roots: bool,
+    pub(super) file: (u64, u64),
+}
+
+impl Process {
+    pub(super) fn read(pid: Pid) -> io::Result<Self> {
+        let folder = folder(pid);
+        let stat = text(&folder.join("stat"))?;
+        let status = text(&folder.join("status"))?;
+        let (state, parent, started_ticks) = stat_fields(&stat).ok_or_else(unreadable)?;
+        Ok(Process {
+            pid,
+            parent,
+            started_ticks,
+            stopped: matches!(state, "T" | "t"),
+            uids: uids(&status).ok_or_else(unreadable)?,
+            exe: exe(&folder.join("exe"))?,
+        })
+    }
+
+    /// The session's user: an X server with root's rights still has this real uid.
+    pub(super) fn real_uid(&self) -> u32 {
+        self.uids[0]
+    }
+
+    /// All of its rights are root's, and so is its program.
+    pub(super) fn is_roots(&self) -> bool {
+        self.uids == [0; 4] && self.exe.is_roots
+    }
+
+    /// Whether it still is the process that was read, and has not ended.
+    pub(super) fn is_same(&self) -> bool {
+        text(&folder(self.pid).join("stat")).is_ok_and(|stat| {
+            stat_fields(&stat)
+                .is_some_and(|(state, _, ticks)| ticks == self.started_ticks && !matches!(state, "Z" | "X"))
+        })
+    }
+}
+
+/// Its arguments; the user may have changed them.
+pub(super) fn arguments(pid: Pid) -> io::Result<Vec<Vec<u8>>> {
+    let bytes = bounded(&folder(pid).join("cmdline"), CMDLINE_MAX_BYTES)?;
+    Ok(bytes.split(|&b| b == 0).map(<[u8]>::to_vec).collect())
+}
+
+/// Its present folder, as a path that leads there also if the folder was renamed.
+pub(super) fn present_folder(pid: Pid) -> PathBuf {
+    folder(pid).join("cwd")
+}
+
+/// All processes.
+pub(super) fn all() -> io::Result<Vec<Pid>> {
+    let names =
+        fs::read_dir("/proc")?.take(PIDS_MAX).filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    Ok(names.filter_map(|name| Pid::from_raw(name.parse().ok()?)).collect())
+}
+
+/// The processes whose parent it is.
+pub(super) fn children(parent: Pid) -> io::Result<Vec<Process>> {
+    // /proc/PID/task/TID/children would need CONFIG_PROC_CHILDREN and misses children of threads.
+    let theirs = |pid: &Pid| parent_of(*pid) == Some(parent);
+    let read = |pid| Process::read(pid).ok().filter(|p| p.parent == Some(parent));
+    Ok(all()?.into_iter().filter(theirs).filter_map(read).collect())
+}
+
+/// The processes that run a program of that name.
+pub(super) fn running(name: &str) -> io::Result<Vec<Process>> {
+    let named =
+        |pid: &Pid| fs::read_link(folder(*pid).join("exe")).is_ok_and(|exe| program_name(&exe) == name);
+    Ok(all()?.into_iter().filter(named).filter_map(|pid| Process::read(pid).ok()).collect())
+}
+
+/// The numbers of its open files that are sockets.
+pub(super) fn sockets(pid: Pid) -> io::Result<Vec<i32>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder(pid).join("fd"))?.take(SOCKETS_MAX) {
+        let entry = entry?;
+        let is_socket = fs::read_link(entry.path())
+            .is_ok_and(|to| to.as_os_str().as_encoded_bytes().starts_with(b"socket:"));
+        if is_socket {
+            found.extend(entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));
+        }
+    }
+    Ok(found)
+}
+
+fn folder(pid: Pid) -> PathBuf {
+    Path::new("/proc").join(pid.as_raw_nonzero().to_string())
+}
+
+fn exe(link: &Path) -> io::Result<Exe> {
+    let target = fs::read_link(link)?;
+    // This follows the link to the file itself, also if its name is gone after an upgrade.
+    let meta = fs::metadata(link)?;
+    Ok(Exe {
+        name: program_name(&target),
+        is_roots: meta.uid() == 0 && meta.mode() & 0o022 == 0,
+        file: (meta.dev(), meta.ino()),
+    })
+}
+
+fn program_name(target: &Path) -> String {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    name.strip_suffix(" (deleted)").unwrap_or(&name).to_owned()
+}
+
+fn parent_of(pid: Pid) -> Option<Pid> {
+    stat_fields(&text(&folder(pid).join("stat")).ok()?)?.1
+}
+
+/// State, parent and start time; the name before them may hold anything, also brackets.
+fn stat_fields(stat: &str) -> Option<(&str, Option<Pid>, u64)> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?;
+    let parent = Pid::from_raw(fields.next()?.parse().ok()?);
+    // Field 22 of the file is the 20th after the name.
+    let started_ticks = fields.nth(17)?.parse().ok()?;
+    Some((state, parent, started_ticks))
+}
+
+fn uids(status: &str) -> Option<[u32; 4]> {
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    let mut ids = line.split_ascii_whitespace().map(|id| id.parse().ok());
+    Some([ids.next()??, ids.next()??, ids.next()??, ids.next()??])
+}
+
+fn text(path: &Path) -> io::Result<String> {
+    Ok(String::from_utf8_lossy(&bounded(path, STATUS_MAX_BYTES)?).into_owned())
+}
+
+fn bounded(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(max_bytes).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn unreadable() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the kernel's page about this process has another form")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_name_cannot_pretend_to_be_another_parent() {
+        let stat = "77 (x) S 1 (y)) R 12 77 77 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 4711 1 1";
+        assert_eq!(stat_fields(stat), Some(("R", Pid::from_raw(12), 4711)));
+        assert_eq!(stat_fields("77 (x) S"), None);
+        assert_eq!(uids("Name:\tx\nUid:\t1\t2\t3\t4\nGid:\t5"), Some([1, 2, 3, 4]));
+        assert_eq!(uids("Name:\tUid: 0"), None);
+    }
+
+    #[test]
+    fn a_child_is_found_and_a_stranger_s_program_is_not_root_s() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("xrdp-sesman");
+        fs::copy("/bin/sleep", &program).unwrap();
+        fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let mut child = Command::new(&program).arg("60").stdin(Stdio::null()).spawn().unwrap();
+        let me = rustix::process::getpid();
+        let mine = children(me).unwrap();
+        let found = mine.iter().find(|p| p.pid == Pid::from_child(&child)).unwrap().clone();
+        assert_eq!((found.exe.name.as_str(), found.exe.is_roots), ("xrdp-sesman", false));
+        assert_eq!(arguments(found.pid).unwrap()[1], b"60");
+        assert!(found.is_same() && !found.stopped);
+        child.kill().unwrap();
+        // Dead but not yet waited for is ended, too.
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        while found.is_same() && std::time::Instant::now() < until {}
+        assert!(!found.is_same());
+        child.wait().unwrap();
+        assert!(!found.is_same());
+    }
+}
