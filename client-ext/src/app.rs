@@ -1,241 +1,97 @@
-//! The bundled client at work: RDP connection, link, camera and evidence, on one task.
+//! The bundled client at work: an RDP connection of our own, and the driver.
 //!
 //! ```text
-//!  rdp thread ─ RdpEvent ─┐                  ┌─► rdp: channel bytes
-//!  camera thread ─ Look ──┼─► App ─ Link ────┤
-//!  clock ─ 50 ms ─────────┤                  └─► AppEvent: what people and tests see
-//!  sealing thread ────────┘
+//!  rdp thread ─ RdpEvent ─► forwarding thread ─┬─► driver (channel)
+//!                                              └─► AppEvent (screen, end)
 //! ```
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use sudare_protocol::SigningKey;
-use sudare_protocol::VerifyingKey;
-use sudare_protocol::client::{Evidence, Fresh, Setup};
-use sudare_protocol::keyfile;
-use sudare_protocol::message::{Ack, CertificateCheck, Digest, Id, Status};
-use sudare_protocol::seal::Recipients;
+use sudare_protocol::message::Digest;
 use tokio::sync::mpsc;
 
-use crate::camera::live::boottime_ms;
 use crate::channel::{RdpEvent, RdpHandle, ScreenState};
-use crate::evidence::{self, Ring, Shots, random};
-use crate::link::{Link, Output};
-use crate::presence::Decision;
-use crate::watcher::{Look, Watcher};
-
-const TICK: Duration = Duration::from_millis(50);
-/// Incidents being sealed at once.
-const SEALING_MAX: usize = 8;
+use crate::driver::{Driver, Event};
+use crate::inbox::{Inbox, Line, NotSent, Transport};
 
 /// Is told each event, and whether a window of the client's own must be covered.
-pub type Tell<'a> = &'a mut dyn FnMut(AppEvent, bool);
-
-/// Who this device is.
-pub struct Identity {
-    pub organisation: VerifyingKey,
-    pub device_key: SigningKey,
-    pub boot_id: Id,
-    pub models: Vec<Digest>,
-}
-
-impl std::fmt::Debug for Identity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Identity")
-    }
-}
+pub type Tell<'a> = &'a mut (dyn FnMut(AppEvent, bool) + Send);
 
 /// What happened, for people and programs.
 #[derive(Debug)]
 pub enum AppEvent {
-    Ready { host_id: String, certificate: CertificateCheck },
-    Decided(Decision),
-    Status(Status),
+    Driver(Event),
     Screen(ScreenState),
-    Receipt(Ack),
-    Refused(sudare_protocol::Refusal),
     Ended { error: Option<String> },
 }
 
-pub struct App {
-    rdp: Arc<RdpHandle>,
-    identity: Identity,
-    watcher: Box<dyn Watcher>,
-    link: Link,
-    ring: Ring,
-    looks: Option<mpsc::Receiver<Look>>,
-    sealed: (mpsc::Sender<Evidence>, mpsc::Receiver<Evidence>),
+/// Runs until the connection ends or the driver is stopped, which ends the connection.
+pub fn run(rdp: &Arc<RdpHandle>, events: mpsc::Receiver<RdpEvent>, driver: Driver, tell: Tell<'_>) {
+    let inbox = driver.inbox();
+    let (tell, covers_own) = (Mutex::new(tell), AtomicBool::new(true));
+    // A panic of the one who is told ends this as well; nothing is left half done before.
+    let say = |event| {
+        tell.lock().unwrap_or_else(PoisonError::into_inner)(event, covers_own.load(Ordering::Acquire))
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| forward(events, rdp, &inbox, &say));
+        driver.run(&mut |event, covers| {
+            covers_own.store(covers, Ordering::Release);
+            say(AppEvent::Driver(event));
+        });
+        rdp.disconnect();
+    });
 }
 
-impl std::fmt::Debug for App {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("App")
-    }
-}
-
-impl App {
-    pub fn new(rdp: Arc<RdpHandle>, identity: Identity, watcher: Box<dyn Watcher>) -> Self {
-        let (link, ring, sealed) = (Link::default(), Ring::default(), mpsc::channel(SEALING_MAX));
-        App { rdp, identity, watcher, link, ring, looks: None, sealed }
-    }
-
-    /// Runs until the connection ends or `stop` is told.
-    pub async fn run(
-        mut self,
-        mut events: mpsc::Receiver<RdpEvent>,
-        mut stop: tokio::sync::watch::Receiver<bool>,
-        tell: Tell<'_>,
-    ) {
-        let mut ticks = tokio::time::interval(TICK);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        loop {
-            let mut out = Vec::new();
-            tokio::select! {
-                biased;
-                Some(look) = next(&mut self.looks) => self.look(look, &mut out),
-                event = events.recv() => match event {
-                    Some(RdpEvent::Ended { error }) => {
-                        self.say(AppEvent::Ended { error }, tell);
-                        return;
-                    }
-                    None => return,
-                    Some(event) => self.rdp_event(event, &mut out, tell),
-                },
-                Some(evidence) = self.sealed.1.recv() => self.link.evidence(evidence, &mut out),
-                _ = ticks.tick() => self.link.tick(boottime_ms(), fresh(), &mut out),
-                _ = stop.changed() => {
-                    self.link.bye(&mut out);
-                    self.carry_out(out, tell);
-                    self.rdp.disconnect();
-                    continue;
-                }
-            }
-            self.carry_out(out, tell);
-            for shots in self.ring.ready(boottime_ms()) {
-                self.seal(shots);
-            }
-        }
-    }
-
-    fn rdp_event(&mut self, event: RdpEvent, out: &mut Vec<Output>, tell: Tell<'_>) {
+fn forward(
+    mut events: mpsc::Receiver<RdpEvent>,
+    rdp: &Arc<RdpHandle>,
+    inbox: &Inbox,
+    say: &(dyn Fn(AppEvent) + Sync),
+) {
+    let mut line: Option<Line> = None;
+    while let Some(event) = events.blocking_recv() {
         match event {
-            RdpEvent::ChannelOpened => match self.fresh_handshake() {
-                Ok((setup, fresh)) => self.link.opened(setup, fresh),
-                Err(error) => tracing::error!(%error, "no randomness; the host stays covered"),
-            },
-            RdpEvent::ChannelBytes(bytes) => self.link.bytes(&bytes, out),
-            RdpEvent::ChannelClosed => self.link.closed(),
-            RdpEvent::Screen(screen) => self.say(AppEvent::Screen(screen), tell),
-            RdpEvent::Ended { .. } => {}
-        }
-    }
-
-    fn look(&mut self, look: Look, out: &mut Vec<Output>) {
-        if let Some(frame) = look.frame {
-            self.ring.push(frame);
-        }
-        self.link.observe(&look.observation, boottime_ms(), fresh(), out);
-    }
-
-    fn carry_out(&mut self, out: Vec<Output>, tell: Tell<'_>) {
-        for output in out {
-            let event = match output {
-                Output::Send(bytes) => {
-                    if let Err(error) = self.rdp.send(bytes) {
-                        // The host's lease ends by itself, and so the cover comes.
-                        tracing::warn!(%error, "a message was not sent");
-                    }
-                    continue;
-                }
-                Output::Incident(incident) => {
-                    self.ring.begin(incident);
-                    continue;
-                }
-                Output::Ready { operators, host_id, certificate } => {
-                    match self.watcher.start(operators) {
-                        Ok(looks) => self.looks = Some(looks),
-                        Err(error) => tracing::error!("{error:#}"),
-                    }
-                    AppEvent::Ready { host_id, certificate }
-                }
-                Output::Decided(decision) => AppEvent::Decided(decision),
-                Output::Status(status) => AppEvent::Status(status),
-                Output::Receipt(ack) => AppEvent::Receipt(ack),
-                Output::Refused(refusal) => AppEvent::Refused(refusal),
-            };
-            self.say(event, tell);
-        }
-    }
-
-    fn say(&self, event: AppEvent, tell: Tell<'_>) {
-        tell(event, self.link.covers_own());
-    }
-
-    /// Encoding and sealing take tens of milliseconds, so they have a thread of their own.
-    fn seal(&self, shots: Shots) {
-        let Some(live) = self.link.live() else {
-            tracing::warn!("the session ended before an incident's pictures could be sealed to its auditors");
-            return;
-        };
-        let policy = live.policy();
-        let (recipients, digest) = (Recipients::parse(&policy.record().auditors), policy.digest());
-        let done = self.sealed.0.clone();
-        let work = move || {
-            let built = recipients
-                .map_err(evidence::EvidenceError::from)
-                .and_then(|recipients| evidence::build(&shots, &recipients, digest, wall_ms()));
-            match built {
-                Ok(evidence) => {
-                    if done.blocking_send(evidence).is_err() {
-                        tracing::warn!("the client ended while pictures were sealed");
-                    }
-                }
-                Err(error) => tracing::error!(%error, "an incident has no camera pictures"),
+            RdpEvent::ChannelOpened => line = open(rdp, inbox),
+            RdpEvent::ChannelBytes(bytes) => {
+                // After the driver's end nobody wants them.
+                line = line.filter(|line| line.bytes_waiting(bytes).is_ok());
             }
-        };
-        if let Err(error) = std::thread::Builder::new().name("sealing".into()).spawn(work) {
-            tracing::error!(%error, "no thread to seal pictures");
+            RdpEvent::ChannelClosed => line = None,
+            RdpEvent::Screen(screen) => say(AppEvent::Screen(screen)),
+            RdpEvent::Ended { error } => {
+                say(AppEvent::Ended { error });
+                break;
+            }
         }
     }
+    drop(line);
+    inbox.stop();
+}
 
-    fn fresh_handshake(&self) -> Result<(Setup, Fresh), getrandom::Error> {
-        let identity = &self.identity;
-        let setup = Setup {
-            organisation: identity.organisation,
-            device_key: identity.device_key.clone(),
-            device_id: keyfile::device_id(&identity.device_key.verifying_key()),
-            boot_id: identity.boot_id,
-            software: concat!("sudare ", env!("CARGO_PKG_VERSION")).to_owned(),
-            models: identity.models.clone(),
-            tls_cert_sha256: Some(self.rdp.tls_cert_sha256),
-            wall_ms: wall_ms(),
-        };
-        Ok((setup, Fresh { nonce: random()?, template_secret: random()? }))
+fn open(rdp: &Arc<RdpHandle>, inbox: &Inbox) -> Option<Line> {
+    match inbox.opened(Box::new(RdpChannel(Arc::clone(rdp)))) {
+        Ok(line) => Some(line),
+        Err(error) => {
+            tracing::warn!("{error}");
+            None
+        }
     }
 }
 
-/// The next look, or never if nothing is watched yet or any more.
-async fn next(looks: &mut Option<mpsc::Receiver<Look>>) -> Option<Look> {
-    match looks {
-        Some(receiver) => match receiver.recv().await {
-            Some(look) => Some(look),
-            None => {
-                // The camera thread is gone: presence notices that no look comes, and covers.
-                *looks = None;
-                std::future::pending().await
-            }
-        },
-        None => std::future::pending().await,
+struct RdpChannel(Arc<RdpHandle>);
+
+impl Transport for RdpChannel {
+    fn send(&self, bytes: Vec<u8>) -> Result<(), NotSent> {
+        self.0.send(bytes).map_err(|error| NotSent(error.to_string()))
     }
-}
 
-/// Names an incident. Without randomness there is still a cover, under a name that is not random.
-fn fresh() -> Id {
-    random().unwrap_or_default()
-}
+    fn tls_cert_sha256(&self) -> Option<Digest> {
+        Some(self.0.tls_cert_sha256)
+    }
 
-fn wall_ms() -> u64 {
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)
+    /// This connection has one channel, and closing it would not tell the user more than the
+    /// host's cover does. What comes on it is not listened to any more.
+    fn close(&self) {}
 }

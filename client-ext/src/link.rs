@@ -6,12 +6,9 @@
 //! Every RDP client drives it the same way (the bundled one here, the FreeRDP plugin as well).
 //! Evidence that is not acknowledged is kept and sent again after a reconnect.
 
-use std::collections::VecDeque;
-
 use sudare_protocol::client::{AwaitHello, AwaitReady, Evidence, Fresh, HostNews, Live, Setup};
 use sudare_protocol::error::{Code, Fault, Refusal, Refused};
 use sudare_protocol::frame::Deframer;
-use sudare_protocol::limits::SPOOL_MAX_BYTES;
 use sudare_protocol::message::{Ack, Bye, CertificateCheck, Id, Status};
 use sudare_protocol::numbers::Numbers;
 use sudare_protocol::reason::Reason;
@@ -19,6 +16,7 @@ use sudare_protocol::template::OperatorTemplate;
 
 use crate::presence::{Decision, Observation, Presence};
 use crate::report::{Incident, Reporter};
+use crate::spool::Spool;
 
 /// What the driver has to do or may show.
 #[derive(Debug)]
@@ -35,6 +33,8 @@ pub enum Output {
     Status(Status),
     /// The host keeps this incident: the receipt.
     Receipt(Ack),
+    /// The operator began or ended a break on the host's cover: turn the camera off or on.
+    Break(bool),
     /// The session is over, and why. Cover.
     Refused(Refusal),
 }
@@ -51,6 +51,8 @@ struct LiveState {
     presence: Presence,
     reporter: Reporter,
     last: Option<Decision>,
+    /// The camera is off by the operator's wish; nothing is looked at.
+    on_break: bool,
 }
 
 /// One device's link to one host, over any number of reconnects.
@@ -58,7 +60,7 @@ pub struct Link {
     state: State,
     deframer: Deframer,
     /// Sent or waiting, not acknowledged.
-    spool: VecDeque<Evidence>,
+    spool: Spool,
 }
 
 impl std::fmt::Debug for Link {
@@ -69,7 +71,7 @@ impl std::fmt::Debug for Link {
 
 impl Default for Link {
     fn default() -> Self {
-        Link { state: State::Closed, deframer: Deframer::default(), spool: VecDeque::new() }
+        Link { state: State::Closed, deframer: Deframer::default(), spool: Spool::default() }
     }
 }
 
@@ -102,7 +104,9 @@ impl Link {
 
     /// A new look at the seat.
     pub fn observe(&mut self, seen: &Observation, now_ms: u64, fresh: Id, out: &mut Vec<Output>) {
-        if let State::Live(state) = &mut self.state {
+        if let State::Live(state) = &mut self.state
+            && !state.on_break
+        {
             let decision = state.presence.observe(seen);
             self.tell(decision, now_ms, fresh, out);
         }
@@ -111,7 +115,7 @@ impl Link {
     /// Time passes: ages grow, attestations and evidence go out.
     pub fn tick(&mut self, now_ms: u64, fresh: Id, out: &mut Vec<Output>) {
         if let State::Live(state) = &mut self.state {
-            let decision = state.presence.tick(now_ms);
+            let decision = if state.on_break { Decision::on_break() } else { state.presence.tick(now_ms) };
             self.tell(decision, now_ms, fresh, out);
             self.send_evidence(out);
         }
@@ -119,18 +123,15 @@ impl Link {
 
     /// Sealed pictures of an incident.
     pub fn evidence(&mut self, evidence: Evidence, out: &mut Vec<Output>) {
-        let bytes: usize = self.spool.iter().map(Evidence::bytes).sum();
-        if bytes + evidence.bytes() > SPOOL_MAX_BYTES {
-            tracing::error!(
-                "the evidence spool is full: the host has not acknowledged for too long; the newest incident has no camera pictures"
-            );
-            return;
-        }
-        self.spool.push_back(evidence);
-        if let (State::Live(state), Some(evidence)) = (&mut self.state, self.spool.back())
-            && let Err(refusal) = state.live.queue(evidence)
-        {
-            tracing::error!(%refusal, "evidence could not be queued");
+        match self.spool.push(evidence) {
+            Ok(evidence) => {
+                if let State::Live(state) = &mut self.state
+                    && let Err(refusal) = state.live.queue(evidence)
+                {
+                    tracing::error!(%refusal, "evidence could not be queued");
+                }
+            }
+            Err(error) => tracing::error!("{error}"),
         }
         self.send_evidence(out);
     }
@@ -163,6 +164,18 @@ impl Link {
 
     pub fn numbers(&self) -> Numbers {
         self.live().map(Live::numbers).unwrap_or_default()
+    }
+
+    /// Takes over what an earlier channel to the same host left.
+    pub fn keep(&mut self, left: Spool, out: &mut Vec<Output>) {
+        for evidence in left {
+            self.evidence(evidence, out);
+        }
+    }
+
+    /// What the host has not acknowledged, for the next channel to it.
+    pub fn take_spool(&mut self) -> Spool {
+        std::mem::take(&mut self.spool)
     }
 
     /// Incidents that the host has not acknowledged.
@@ -201,7 +214,7 @@ impl Link {
     }
 
     fn ready(&mut self, mut live: Live, operators: Vec<OperatorTemplate>, out: &mut Vec<Output>) {
-        for evidence in &self.spool {
+        for evidence in self.spool.iter() {
             if let Err(refusal) = live.queue(evidence) {
                 tracing::error!(%refusal, "kept evidence could not be queued again");
             }
@@ -212,19 +225,35 @@ impl Link {
             certificate: live.certificate(),
         });
         let presence = Presence::new(&live.numbers());
+        let reporter = Reporter::default();
         self.state =
-            State::Live(Box::new(LiveState { live, presence, reporter: Reporter::default(), last: None }));
+            State::Live(Box::new(LiveState { live, presence, reporter, last: None, on_break: false }));
     }
 
     fn news(&mut self, news: Option<HostNews>, out: &mut Vec<Output>) {
         match news {
-            Some(HostNews::Status(status)) => out.push(Output::Status(status)),
+            Some(HostNews::Status(status)) => {
+                out.push(Output::Status(status));
+                self.take_break(status.reason == Reason::Break, out);
+            }
             Some(HostNews::Acknowledged(ack)) => {
-                self.spool.retain(|e| e.manifest.incident_id != ack.incident_id);
+                self.spool.acknowledge(&ack.incident_id);
                 out.push(Output::Receipt(ack));
             }
             Some(HostNews::Credited) => self.send_evidence(out),
             Some(HostNews::Challenged) | None => {}
+        }
+    }
+
+    /// The host says whether it is a break. After it, everything before it is forgotten: the
+    /// operator has to be recognised anew.
+    fn take_break(&mut self, on: bool, out: &mut Vec<Output>) {
+        if let State::Live(state) = &mut self.state
+            && state.on_break != on
+        {
+            state.on_break = on;
+            state.presence = Presence::new(&state.live.numbers());
+            out.push(Output::Break(on));
         }
     }
 

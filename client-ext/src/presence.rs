@@ -70,6 +70,26 @@ pub struct Decision {
     pub frame_age_ms: u64,
 }
 
+impl Decision {
+    /// What is attested during a break: covered, nothing seen, and no wish for more.
+    ///
+    /// The reason is `Starting` and not `Break`: the host knows of the break, and an echo of it
+    /// under way when the break ends would look to the host like a wish for another one.
+    pub const fn on_break() -> Self {
+        Decision {
+            state: State::Absent,
+            cover: true,
+            reason: Reason::Starting,
+            suspect: false,
+            operator_confirmed_age_ms: u64::MAX,
+            not_alone_ms: 0,
+            undecided_ms: 0,
+            clear_ms: 0,
+            frame_age_ms: u64::MAX,
+        }
+    }
+}
+
 /// A face may be missed for this long before the seat counts as empty: blinks of the detector.
 const FLICKER_MS: u64 = 500;
 /// Exposure drains at half the speed at which it fills, so that a face seen in every second
@@ -82,6 +102,8 @@ pub struct Presence {
     started_ms: Option<u64>,
     last_ms: u64,
     last_look_ms: u64,
+    /// Until the first look the camera is being opened, which is no reason to call it lost.
+    looked: bool,
     view: View,
     operator_at_ms: Option<u64>,
     clear_since_ms: Option<u64>,
@@ -113,6 +135,7 @@ impl Presence {
             started_ms: None,
             last_ms: 0,
             last_look_ms: 0,
+            looked: false,
             view: View { state, reason: Reason::Starting, weight: 0.0, suspect: false },
             operator_at_ms: None,
             clear_since_ms: None,
@@ -128,7 +151,7 @@ impl Presence {
     /// A new look at the seat.
     pub fn observe(&mut self, seen: &Observation) -> Decision {
         self.advance(seen.t_ms);
-        self.last_look_ms = self.last_ms;
+        (self.last_look_ms, self.looked) = (self.last_ms, true);
         let mut view = view_of(seen);
         if !seen.faces.is_empty() {
             self.face_at_ms = self.last_ms;
@@ -148,7 +171,7 @@ impl Presence {
     /// Time passes without a new look.
     pub fn tick(&mut self, now_ms: u64) -> Decision {
         self.advance(now_ms);
-        if self.last_ms.saturating_sub(self.last_look_ms) > FRAME_STALE_MS && self.started_ms.is_some() {
+        if self.last_ms.saturating_sub(self.last_look_ms) > FRAME_STALE_MS && self.looked {
             self.enter(View {
                 state: State::CameraLost,
                 reason: Reason::CameraLost,
@@ -380,6 +403,15 @@ mod tests {
         assert!(!p.tick(5_000 + FRAME_STALE_MS).cover);
         let d = p.tick(5_001 + FRAME_STALE_MS);
         assert_eq!((d.state, d.cover), (State::CameraLost, true));
+    }
+
+    #[test]
+    fn a_camera_that_is_still_opening_is_not_lost_and_shows_nothing() {
+        let mut p = Presence::new(&Numbers::default());
+        p.tick(0);
+        let d = p.tick(60_000);
+        assert_eq!((d.state, d.cover, d.reason), (State::Absent, true, Reason::Starting));
+        assert_eq!(d.operator_confirmed_age_ms, u64::MAX);
     }
 
     #[test]

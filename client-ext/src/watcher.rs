@@ -1,23 +1,36 @@
 //! The thread that looks at the seat while a session is live.
+//!
+//! ```text
+//!  start ─► thread: models, camera ─► look, look, … ─► Looks
+//!  pause ─►   "     camera given back, models kept
+//!  stop  ─►   "     ends: camera given back, operators wiped
+//! ```
+//! A camera that cannot be opened (in use, unplugged) is asked for again and again.
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use sudare_protocol::template::OperatorTemplate;
-use tokio::sync::mpsc;
 
 use crate::camera::live::boottime_ms;
-use crate::camera::{Frame, FrameSource};
+use crate::camera::{self, CameraFault, Frame, FrameSource, SourceOptions, SourceSpec};
+use crate::inbox::Looks;
 use crate::operator;
-use crate::presence::Observation;
+use crate::presence::{CameraView, Observation};
 use crate::vision::engine::Engine;
-use crate::vision::rotate::Rotation;
 use crate::vision::{Mode, Vision};
 use crate::watch::view_of;
 
-/// Looks that wait for a slow consumer; more make the camera thread wait.
-const LOOKS_MAX: usize = 4;
+/// Between two attempts to open a camera, and how often a paused watch looks up.
+const RETRY: Duration = Duration::from_millis(500);
+const PAUSED_STEP: Duration = Duration::from_millis(50);
+/// How long a new watch waits for the one before it to give the camera back. A driver that hangs
+/// may keep it for longer; then the new one finds it in use, and says so.
+const HAND_OVER: Duration = Duration::from_secs(3);
 
 /// One look at the seat, and the picture it was made from.
 #[derive(Debug)]
@@ -28,74 +41,196 @@ pub struct Look {
 
 /// Whatever can look at the seat. The benchmark has one without a camera.
 pub trait Watcher: Send {
-    /// Starts looking for these operators; called when the session is live.
-    fn start(&mut self, operators: Vec<OperatorTemplate>) -> anyhow::Result<mpsc::Receiver<Look>>;
+    /// Starts looking for these operators, instead of those before. Must not wait.
+    ///
+    /// # Errors
+    /// It cannot even try.
+    fn start(&mut self, operators: Vec<OperatorTemplate>, looks: Looks) -> anyhow::Result<()>;
+
+    /// Turns the camera off for a while, or on again.
+    fn pause(&mut self, on: bool);
+
+    /// Turns the camera off and forgets the operators. Must not wait.
+    fn stop(&mut self);
 }
 
 /// A camera (or a film shown as one) and the face models.
 pub struct CameraWatcher {
-    parts: Option<Parts>,
+    spec: SourceSpec,
+    /// Folder of the device's seed.
+    home: PathBuf,
+    /// Opened in advance by a program that wants to know at once whether they are there.
+    source: Option<Box<dyn FrameSource>>,
+    engine: Option<Engine>,
+    running: Option<Running>,
 }
 
-struct Parts {
-    source: Box<dyn FrameSource>,
-    /// Whether the source has its own pace; a film is shown at its own speed.
-    live: bool,
-    engine: Engine,
-    rotation: Rotation,
+struct Running {
+    wish: Arc<AtomicU8>,
+    thread: JoinHandle<()>,
 }
 
 impl std::fmt::Debug for CameraWatcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("CameraWatcher")
+        write!(f, "CameraWatcher({:?})", self.spec)
     }
 }
 
+const LOOK: u8 = 0;
+const PAUSE: u8 = 1;
+const STOP: u8 = 2;
+
 impl CameraWatcher {
-    pub fn new(source: Box<dyn FrameSource>, live: bool, engine: Engine, rotation: Rotation) -> Self {
-        CameraWatcher { parts: Some(Parts { source, live, engine, rotation }) }
+    pub fn new(spec: SourceSpec, home: PathBuf) -> Self {
+        CameraWatcher { spec, home, source: None, engine: None, running: None }
+    }
+
+    /// Uses this source for the first watch.
+    #[must_use]
+    pub fn with_source(mut self, source: Box<dyn FrameSource>) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// Uses these models for the first watch.
+    #[must_use]
+    pub fn with_engine(mut self, engine: Engine) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
+    fn wish(&self, wish: u8) {
+        if let Some(running) = &self.running {
+            running.wish.store(wish, Ordering::Release);
+        }
     }
 }
 
 impl Watcher for CameraWatcher {
-    fn start(&mut self, operators: Vec<OperatorTemplate>) -> anyhow::Result<mpsc::Receiver<Look>> {
-        let parts = self.parts.take().ok_or_else(|| anyhow::anyhow!("this camera is watched already"))?;
-        let known = operator::from_templates(operators, parts.rotation, parts.engine.embedder_sha256)?;
-        let vision = Vision::new(parts.engine, known, Mode::Live)?;
-        let (looks, receiver) = mpsc::channel(LOOKS_MAX);
-        let (source, live) = (parts.source, parts.live);
-        thread::Builder::new().name("camera".into()).spawn(move || look(source, live, vision, &looks))?;
-        Ok(receiver)
+    fn start(&mut self, operators: Vec<OperatorTemplate>, looks: Looks) -> anyhow::Result<()> {
+        self.stop();
+        let wish = Arc::new(AtomicU8::new(LOOK));
+        let before = self.running.take().map(|running| running.thread);
+        let (source, engine) = (self.source.take(), self.engine.take());
+        let watch =
+            Watch { spec: self.spec.clone(), home: self.home.clone(), wish: Arc::clone(&wish), looks };
+        let body = move || {
+            wait_for(before);
+            if let Err(error) = watch.run(source, engine, operators) {
+                // No picture will come: the host is told the truth, and the operator the reason.
+                watch.looks.trouble(format!("{error:#}"));
+                watch.looks.send(nothing(CameraView::Lost));
+            }
+        };
+        let thread = thread::Builder::new().name("camera".into()).spawn(body)?;
+        self.running = Some(Running { wish, thread });
+        Ok(())
+    }
+
+    fn pause(&mut self, on: bool) {
+        self.wish(if on { PAUSE } else { LOOK });
+    }
+
+    fn stop(&mut self) {
+        self.wish(STOP);
     }
 }
 
-/// Looks until nobody listens. A fault is told as a lost camera, and the source is asked again.
-fn look(mut source: Box<dyn FrameSource>, live: bool, mut vision: Vision, looks: &mpsc::Sender<Look>) {
-    let started_ms = boottime_ms();
-    loop {
-        let look = match source.next_frame() {
-            Ok(mut frame) => {
-                if !live {
-                    frame.t_ms += started_ms;
-                    thread::sleep(Duration::from_millis(frame.t_ms.saturating_sub(boottime_ms())));
-                }
-                let seen = vision.process(&frame);
-                let observation = Observation { t_ms: frame.t_ms, camera: seen.camera, faces: seen.faces };
-                Look { observation, frame: Some(Arc::new(frame)) }
-            }
-            Err(fault) => {
-                tracing::warn!(%fault, "no picture");
-                if fault.is_final() {
-                    // Nothing more will come: the same answer at the pace of attestations.
-                    thread::sleep(Duration::from_millis(500));
-                }
-                let observation =
-                    Observation { t_ms: boottime_ms(), camera: view_of(&fault), faces: Vec::new() };
-                Look { observation, frame: None }
-            }
-        };
-        if looks.blocking_send(look).is_err() {
+impl Drop for CameraWatcher {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn wait_for(before: Option<JoinHandle<()>>) {
+    let Some(before) = before else { return };
+    let steps = HAND_OVER.as_millis() / PAUSED_STEP.as_millis();
+    for _ in 0..steps {
+        if before.is_finished() {
             return;
         }
+        thread::sleep(PAUSED_STEP);
     }
+}
+
+/// One watch, on its own thread.
+struct Watch {
+    spec: SourceSpec,
+    home: PathBuf,
+    wish: Arc<AtomicU8>,
+    looks: Looks,
+}
+
+impl Watch {
+    fn run(
+        &self,
+        mut source: Option<Box<dyn FrameSource>>,
+        engine: Option<Engine>,
+        operators: Vec<OperatorTemplate>,
+    ) -> anyhow::Result<()> {
+        let engine = engine.map_or_else(Engine::from_cache, Ok)?;
+        let rotation = operator::device_rotation(&self.home)?;
+        let known = operator::from_templates(operators, rotation, engine.embedder_sha256)
+            .context("nobody can be recognised")?;
+        let mut vision = Vision::new(engine, known, Mode::Live)?;
+        let paces_itself = matches!(self.spec, SourceSpec::Camera(_) | SourceSpec::Mjpeg(_));
+        let mut opened_ms = boottime_ms();
+        loop {
+            let wanted = match self.wish.load(Ordering::Acquire) {
+                STOP => return Ok(()),
+                PAUSE => {
+                    source = None;
+                    thread::sleep(PAUSED_STEP);
+                    continue;
+                }
+                _ => match &mut source {
+                    Some(source) => look(source.as_mut(), (!paces_itself).then_some(opened_ms), &mut vision),
+                    None => {
+                        opened_ms = boottime_ms();
+                        match camera::open(&self.spec, SourceOptions::default()) {
+                            Ok(opened) => {
+                                source = Some(opened);
+                                continue;
+                            }
+                            Err(fault) => no_picture(&fault, true),
+                        }
+                    }
+                },
+            };
+            // A wish that came during the look must not be answered with a picture.
+            if self.wish.load(Ordering::Acquire) == LOOK && !self.looks.send(wanted) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// One look. A film (`started_ms` given) is shown at its own speed. A fault is told as such, and the
+/// source is asked again.
+fn look(source: &mut dyn FrameSource, started_ms: Option<u64>, vision: &mut Vision) -> Look {
+    match source.next_frame() {
+        Ok(mut frame) => {
+            if let Some(started_ms) = started_ms {
+                frame.t_ms += started_ms;
+                thread::sleep(Duration::from_millis(frame.t_ms.saturating_sub(boottime_ms())));
+            }
+            let seen = vision.process(&frame);
+            let observation = Observation { t_ms: frame.t_ms, camera: seen.camera, faces: seen.faces };
+            Look { observation, frame: Some(Arc::new(frame)) }
+        }
+        // Nothing more will come from a film that ended: the same answer at the pace of attestations.
+        Err(fault) => no_picture(&fault, fault.is_final()),
+    }
+}
+
+fn no_picture(fault: &CameraFault, wait: bool) -> Look {
+    tracing::warn!(%fault, "no picture");
+    if wait {
+        thread::sleep(RETRY);
+    }
+    nothing(view_of(fault))
+}
+
+fn nothing(camera: CameraView) -> Look {
+    Look { observation: Observation { t_ms: boottime_ms(), camera, faces: Vec::new() }, frame: None }
 }

@@ -1,1 +1,21 @@
 //! The client extension as a dynamic channel plugin for FreeRDP 2 and 3.
+//!
+//! ```text
+//!  FreeRDP's threads                                   our threads
+//!  sys (C ABI) ─► plugin ─ Line ─► [bounded queue] ─► session: driver, camera, sealing
+//!   ▲  gate: is the channel alive? ◄──── Transport ────┘   └─► notices ─► notify ─► desktop
+//!  settings: arguments, client.toml · certificate: what FreeRDP pinned
+//! ```
+//! `/dvc:sudare[,config:FILE][,camera:SOURCE][,log:LEVEL]`. FreeRDP ends the whole connection when
+//! an add-in returns an error, so no entry ever does: trouble shows as a cover on the host, as a
+//! notification of the desktop and as a line on standard error. Deliberately absent: any RDP
+//! library, any async runtime of ours, and any wait on a thread of FreeRDP.
+
+mod certificate;
+mod gate;
+mod notices;
+mod notify;
+mod plugin;
+mod session;
+pub mod settings;
+mod sys;

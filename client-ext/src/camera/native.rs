@@ -15,6 +15,9 @@ use super::{CameraFault, MAX_FRAME_SIDE_PX, jpeg};
 
 const WANTED: [FrameFormat; 2] = [FrameFormat::MJPEG, FrameFormat::YUYV];
 
+const NOT_OFFERED: &str = "it offers neither MJPEG nor YUYV at a whole number of pictures a second";
+const LEFT_ODD: &str = "another program left it in a format or rate that cannot be read";
+
 /// A video device of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CameraInfo {
@@ -98,8 +101,7 @@ impl Webcam {
         let mut camera = self.camera(RequestedFormatType::None, &WANTED)?;
         let formats =
             camera.compatible_camera_formats().map_err(|e| classify(&self.name(), &e.to_string()))?;
-        choose(&formats)
-            .ok_or_else(|| unsupported(&self.name(), "it offers neither MJPEG nor YUYV".to_owned()))
+        choose(&formats).ok_or_else(|| unsupported(&self.name(), NOT_OFFERED.to_owned()))
     }
 
     fn camera(&self, kind: RequestedFormatType, formats: &[FrameFormat]) -> Result<Camera, CameraFault> {
@@ -133,9 +135,11 @@ fn classify(what: &str, text: &str) -> CameraFault {
         Some(19) => CameraFault::Unplugged { what },
         Some(1 | 13) => CameraFault::Denied { what },
         Some(2) => CameraFault::Unplugged { what },
-        _ if text.contains("Fufill") => unsupported(&what, "it offers neither MJPEG nor YUYV".to_owned()),
-        _ if text.contains("unsupported") || text.contains("not whole number") => {
-            unsupported(&what, text.to_owned())
+        _ if text.contains("Fufill") => unsupported(&what, NOT_OFFERED.to_owned()),
+        // nokhwa cannot open a device whose present format it does not know, whatever else that one offers. A
+        // webcam forgets what it was set to when it is unplugged, so this is not final.
+        _ if text.contains("FrameFormat: unsupported") || text.contains("not whole number") => {
+            CameraFault::Driver { what, detail: LEFT_ODD.to_owned() }
         }
         _ => CameraFault::Driver { what, detail: text.to_owned() },
     }
@@ -194,6 +198,10 @@ mod tests {
         assert!(matches!(classify("camera:0", &say(13)), CameraFault::Denied { .. }));
         assert!(matches!(classify("camera:0", "Failed to Fufill"), CameraFault::Unsupported { .. }));
         assert!(matches!(classify("camera:0", "whatever"), CameraFault::Driver { .. }));
+        for left in ["device property FrameFormat: unsupported", "Framerate not whole number: 15 / 2"] {
+            let fault = classify("camera:0", left);
+            assert!(!fault.is_final() && fault.to_string().contains(LEFT_ODD), "{fault}");
+        }
     }
 
     #[test]

@@ -42,6 +42,14 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// From this user's cache.
+    ///
+    /// # Errors
+    /// As [`Engine::load`].
+    pub fn from_cache() -> Result<Self, EngineError> {
+        Self::load(&Store::open(Store::default_dir()?)?)
+    }
+
     /// Reads, verifies and builds both networks, and has each compute a stored example.
     ///
     /// # Errors

@@ -5,18 +5,20 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, ensure};
-use sudare_client_ext::app::{App, AppEvent, Identity};
+use sudare_client_ext::app::{self, AppEvent};
 use sudare_client_ext::camera::live::boottime_ms;
 use sudare_client_ext::channel::{self, RdpOptions};
 use sudare_client_ext::device;
+use sudare_client_ext::driver::{Driver, Event, Identity};
+use sudare_client_ext::inbox::{Inbox, Looks};
 use sudare_client_ext::presence::{CameraView, FaceSeen, Observation, Who};
 use sudare_client_ext::watcher::{Look, Watcher};
 use sudare_protocol::template::OperatorTemplate;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::proxy;
 use crate::demo::{Stage, USER};
@@ -29,32 +31,35 @@ pub struct Latency {
     pub to_black_ms: Vec<f64>,
 }
 
-/// Looks that say what the script says.
+/// Looks that say what the script says: one each 100 ms, and one at once when the script changes.
 struct Scripted {
-    blocked: watch::Receiver<bool>,
+    blocked: Option<Receiver<bool>>,
 }
 
 impl Watcher for Scripted {
-    fn start(&mut self, _: Vec<OperatorTemplate>) -> anyhow::Result<mpsc::Receiver<Look>> {
-        let (looks, receiver) = mpsc::channel(4);
-        let mut blocked = self.blocked.clone();
-        tokio::spawn(async move {
-            let mut due = tokio::time::interval(LOOK_EVERY);
+    fn start(&mut self, _: Vec<OperatorTemplate>, looks: Looks) -> anyhow::Result<()> {
+        let script = self.blocked.take().context("one session is played")?;
+        std::thread::spawn(move || {
+            let mut blocked = false;
             loop {
-                tokio::select! {
-                    _ = due.tick() => {}
-                    changed = blocked.changed() => if changed.is_err() { return },
-                }
-                let camera = if *blocked.borrow() { CameraView::Blocked } else { CameraView::Clear };
+                let camera = if blocked { CameraView::Blocked } else { CameraView::Clear };
                 let face = FaceSeen { who: Who::Operator, width_share: 0.2, yaw_deg: 0.0 };
                 let observation = Observation { t_ms: boottime_ms(), camera, faces: vec![face] };
-                if looks.send(Look { observation, frame: None }).await.is_err() {
+                if !looks.send(Look { observation, frame: None }) {
                     return;
+                }
+                match script.recv_timeout(LOOK_EVERY) {
+                    Ok(now) => blocked = now,
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
         });
-        Ok(receiver)
+        Ok(())
     }
+
+    fn pause(&mut self, _: bool) {}
+    fn stop(&mut self) {}
 }
 
 enum Told {
@@ -71,9 +76,9 @@ pub fn measure(stage: &Stage, rounds: usize, rtt: Option<Duration>) -> anyhow::R
         Some(rtt) => proxy::start(host, rtt / 2)?,
         None => host,
     };
-    let (blocked, script) = watch::channel(false);
-    let (stop, stopped) = watch::channel(false);
+    let (blocked, script) = channel();
     let (tell, told) = channel();
+    let (stop_in, stop) = channel::<Inbox>();
     let home = stage.dir.join("device");
     let client = std::thread::spawn(move || -> anyhow::Result<()> {
         let (events_in, events) = mpsc::channel(256);
@@ -84,18 +89,20 @@ pub fn measure(stage: &Stage, rounds: usize, rtt: Option<Duration>) -> anyhow::R
             boot_id: device::boot_id()?,
             models: vec![],
         };
-        let app = App::new(rdp, identity, Box::new(Scripted { blocked: script }));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(app.run(events, stopped, &mut |event, _| {
+        let watcher = Box::new(Scripted { blocked: Some(script) });
+        let driver = Driver::new(identity, watcher, Arc::default())?;
+        stop_in.send(driver.inbox())?;
+        app::run(&rdp, events, driver, &mut |event, _| {
             if let Some(event) = note(event) {
                 // The measurement may be over before the connection is.
                 tell.send(event).ok();
             }
-        }));
+        });
         Ok(())
     });
     let measured = play(&told, &blocked, rounds);
-    stop.send_replace(true);
+    // Without a driver the connection failed, which the thread tells.
+    stop.recv().map(|driver| driver.stop()).ok();
     client.join().map_err(|_| anyhow!("the client panicked"))??;
     Ok(Latency { to_black_ms: measured? })
 }
@@ -114,22 +121,22 @@ fn options(address: SocketAddr) -> RdpOptions {
 
 fn note(event: AppEvent) -> Option<Told> {
     Some(match event {
-        AppEvent::Decided(d) => Told::Decided { cover: d.cover, at: Instant::now() },
+        AppEvent::Driver(Event::Decided(d)) => Told::Decided { cover: d.cover, at: Instant::now() },
         AppEvent::Screen(s) if s.is_covered() => Told::Covered { at: s.at },
         AppEvent::Screen(s) if s.kind == channel::ScreenKind::Desktop => Told::Desktop,
-        AppEvent::Refused(refusal) => Told::Ended(refusal.to_string()),
+        AppEvent::Driver(Event::Refused { refusal, .. }) => Told::Ended(refusal.to_string()),
         AppEvent::Ended { error } => Told::Ended(error.unwrap_or_default()),
         _ => return None,
     })
 }
 
-fn play(told: &Receiver<Told>, blocked: &watch::Sender<bool>, rounds: usize) -> anyhow::Result<Vec<f64>> {
+fn play(told: &Receiver<Told>, blocked: &Sender<bool>, rounds: usize) -> anyhow::Result<Vec<f64>> {
     let mut times = Vec::with_capacity(rounds);
     for round in 0..rounds {
         wait(told, |t| matches!(t, Told::Desktop).then_some(()))?;
         // Not always at the same point of the desktop's own updates.
         std::thread::sleep(Duration::from_millis(30 + u64::try_from(round)? * 7 % 61));
-        blocked.send_replace(true);
+        blocked.send(true)?;
         let decided = wait(told, |t| match t {
             Told::Decided { cover: true, at } => Some(*at),
             _ => None,
@@ -139,7 +146,7 @@ fn play(told: &Receiver<Told>, blocked: &watch::Sender<bool>, rounds: usize) -> 
             _ => None,
         })?;
         times.push(black.duration_since(decided).as_secs_f64() * 1e3);
-        blocked.send_replace(false);
+        blocked.send(false)?;
     }
     ensure!(times.len() == rounds, "only {} of {rounds} rounds", times.len());
     Ok(times)

@@ -13,17 +13,20 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::{Value, json};
-use sudare_client_ext::app::{App, AppEvent, Identity};
+use sudare_client_ext::app::{self, AppEvent};
 use sudare_client_ext::camera::live::boottime_ms;
 use sudare_client_ext::camera::{self, SourceOptions, SourceSpec};
 use sudare_client_ext::channel::{self, ClientPicture, RdpHandle, RdpOptions, ScreenKind};
+use sudare_client_ext::driver::{Driver, Event, Identity};
+use sudare_client_ext::inbox::Inbox;
 use sudare_client_ext::presence::Decision;
+use sudare_client_ext::vision::engine::Engine;
 use sudare_client_ext::watcher::CameraWatcher;
 use sudare_client_ext::{device, operator};
-use sudare_protocol::message::{CertificateCheck, Shown};
-use tokio::sync::{mpsc, watch};
+use sudare_protocol::message::{CertificateCheck, Shown, Status};
+use tokio::sync::mpsc;
 
-use crate::{inspect, output};
+use crate::output;
 
 /// Events of the connection that may wait.
 const EVENTS_MAX: usize = 256;
@@ -58,27 +61,23 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let home = operator::device_dir()?;
     let organisation = device::organisation(&home, arguments.organisation.as_deref())?;
     let spec: SourceSpec = arguments.source.parse()?;
-    let live = matches!(spec, SourceSpec::Camera(_) | SourceSpec::Mjpeg(_));
+    // Opened before anything is connected: whoever starts this wants to know at once.
     let source = camera::open(&spec, SourceOptions { fps: None })?;
-    let engine = inspect::engine()?;
+    let engine = Engine::from_cache()?;
     let identity = Identity {
         organisation,
         device_key: device::device_key(&home)?,
         boot_id: device::boot_id()?,
         models: vec![*engine.detector_sha256.as_bytes(), *engine.embedder_sha256.as_bytes()],
     };
-    let watcher = CameraWatcher::new(source, live, engine, operator::device_rotation(&home)?);
+    let watcher = CameraWatcher::new(spec, home).with_source(source).with_engine(engine);
+    let driver = Driver::new(identity, Box::new(watcher), Arc::default())?;
     let (events_in, events) = mpsc::channel(EVENTS_MAX);
     let rdp = Arc::new(channel::connect(options(arguments)?, events_in)?);
-    let (stop_in, stop) = watch::channel(false);
     let own_covered = Arc::new(AtomicBool::new(true));
-    read_commands(Arc::clone(&rdp), Arc::clone(&own_covered), stop_in)?;
-    let app = App::new(rdp, identity, Box::new(watcher));
+    read_commands(Arc::clone(&rdp), Arc::clone(&own_covered), driver.inbox())?;
     let mut teller = Teller { json: arguments.json, refused: None, screen: None, own_covered };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        app.run(events, stop, &mut |event, covers_own| teller.tell(event, covers_own)).await;
-    });
+    app::run(&rdp, events, driver, &mut |event, covers_own| teller.tell(event, covers_own));
     match teller.refused {
         Some(error) => bail!(error),
         None => Ok(()),
@@ -114,19 +113,7 @@ impl Teller {
         let at_ms = boottime_ms();
         self.own_covered.store(covers_own, Ordering::Relaxed);
         let (name, mut fields, text) = match event {
-            AppEvent::Ready { host_id, certificate } => {
-                let checked = certificate == CertificateCheck::Same;
-                let text = format!("connected to {host_id}");
-                ("ready", json!({ "host": host_id, "certificate_checked": checked }), text)
-            }
-            AppEvent::Decided(d) => ("decision", decision(&d), describe(&d)),
-            AppEvent::Status(s) => {
-                let shown = if s.shown == Shown::Covered { "covered" } else { "visible" };
-                let fields =
-                    json!({ "shown": shown, "reason": s.reason.as_str(), "host_boot_ms": s.boot_ms });
-                let text = format!("host: {shown}. {} {}", s.reason.japanese(), s.reason.english());
-                ("status", fields, text)
-            }
+            AppEvent::Driver(event) => self.describe(event),
             AppEvent::Screen(screen) => {
                 if self.screen.replace(screen.kind) == Some(screen.kind) {
                     return;
@@ -135,15 +122,6 @@ impl Teller {
                 let kind = format!("{:?}", screen.kind).to_lowercase();
                 let text = format!("screen: {kind}");
                 ("screen", json!({ "kind": kind, "covered": screen.is_covered(), "age_us": age_us }), text)
-            }
-            AppEvent::Receipt(ack) => {
-                let text = format!("the host keeps the evidence (entry {})", ack.leaf_index);
-                ("receipt", json!({ "leaf_index": ack.leaf_index, "checkpoint": ack.checkpoint }), text)
-            }
-            AppEvent::Refused(refusal) => {
-                let text = refusal.to_string();
-                self.refused = Some(text.clone());
-                ("refused", json!({ "code": refusal.code.number(), "text": text }), text)
             }
             AppEvent::Ended { error } => {
                 ("ended", json!({ "error": error }), error.unwrap_or_else(|| "connection ended".into()))
@@ -159,6 +137,44 @@ impl Teller {
         }
         output::line(&fields.to_string());
     }
+
+    /// Name, fields and text of an event.
+    fn describe(&mut self, event: Event) -> (&'static str, Value, String) {
+        match event {
+            Event::Ready { host_id, certificate } => {
+                let checked = certificate == CertificateCheck::Same;
+                let text = format!("connected to {host_id}");
+                ("ready", json!({ "host": host_id, "certificate_checked": checked }), text)
+            }
+            Event::Decided(d) => ("decision", decision(&d), describe(&d)),
+            Event::Status(s) => status(&s),
+            Event::Receipt(ack) => {
+                let text = format!("the host keeps the evidence (entry {})", ack.leaf_index);
+                ("receipt", json!({ "leaf_index": ack.leaf_index, "checkpoint": ack.checkpoint }), text)
+            }
+            Event::Break(on) => {
+                let text = if on { "break: the camera is off" } else { "the break has ended" };
+                ("break", json!({ "on": on }), text.to_owned())
+            }
+            Event::Refused { refusal, .. } => {
+                let text = refusal.to_string();
+                self.refused = Some(text.clone());
+                ("refused", json!({ "code": refusal.code.number(), "text": text }), text)
+            }
+            Event::Dropped(why) => ("dropped", json!({ "text": why }), format!("channel closed: {why}")),
+            Event::Trouble(text) => ("trouble", json!({ "text": text }), text),
+            Event::Over { waiting } => {
+                let text = format!("the host's channel is gone; {waiting} incidents wait for it");
+                ("over", json!({ "waiting": waiting }), text)
+            }
+        }
+    }
+}
+
+fn status(s: &Status) -> (&'static str, Value, String) {
+    let shown = if s.shown == Shown::Covered { "covered" } else { "visible" };
+    let fields = json!({ "shown": shown, "reason": s.reason.as_str(), "host_boot_ms": s.boot_ms });
+    ("status", fields, format!("host: {shown}. {} {}", s.reason.japanese(), s.reason.english()))
 }
 
 fn decision(d: &Decision) -> Value {
@@ -171,11 +187,7 @@ fn describe(d: &Decision) -> String {
 }
 
 /// Obeys standard input on a thread of its own. Its end is no command: a client may run without one.
-fn read_commands(
-    rdp: Arc<RdpHandle>,
-    own_covered: Arc<AtomicBool>,
-    stop: watch::Sender<bool>,
-) -> std::io::Result<()> {
+fn read_commands(rdp: Arc<RdpHandle>, own_covered: Arc<AtomicBool>, driver: Inbox) -> std::io::Result<()> {
     let obey = move || {
         for line in std::io::stdin().lock().lines() {
             let Ok(line) = line else { break };
@@ -185,18 +197,12 @@ fn read_commands(
                     let covered = own_covered.load(Ordering::Relaxed);
                     save(rdp.picture().map(|p| if covered { blackened(p) } else { p }), Path::new(path));
                 }
-                ["quit"] => {
-                    stop.send_replace(true);
-                    return;
-                }
+                ["quit"] => return driver.stop(),
                 _ => tracing::warn!(
                     "an unknown command; there are `save remote FILE`, `save own FILE` and `quit`"
                 ),
             }
         }
-        // Keeps the sender: without it, the loop would take its end for a command.
-        std::thread::park();
-        drop(stop);
     };
     std::thread::Builder::new().name("commands".into()).spawn(obey).map(|_| ())
 }

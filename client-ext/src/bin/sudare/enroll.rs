@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
+use sudare_client_ext::vision::engine::Engine;
 use sudare_client_ext::{enroll, operator};
 
-use crate::{inspect, output};
+use crate::output;
 
 /// Makes an operator file from pictures of one person.
 ///
@@ -25,7 +26,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let mut engine = inspect::engine()?;
+    let mut engine = Engine::from_cache()?;
     let rotation = operator::device_rotation(&operator::device_dir()?)?;
     let mut operator_id = [0; 16];
     getrandom::fill(&mut operator_id).map_err(|_| operator::OperatorError::NoRandomness)?;

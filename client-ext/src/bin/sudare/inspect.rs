@@ -8,7 +8,6 @@ use sudare_client_ext::camera::picture;
 use sudare_client_ext::vision::engine::Engine;
 use sudare_client_ext::vision::identity::Embedding;
 use sudare_client_ext::vision::{align, pose};
-use sudare_models::Store;
 
 use crate::output;
 
@@ -73,13 +72,8 @@ impl Serialize for Rounded {
     }
 }
 
-/// Loads the networks from this user's cache.
-pub(crate) fn engine() -> anyhow::Result<Engine> {
-    Ok(Engine::load(&Store::open(Store::default_dir()?)?)?)
-}
-
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let mut engine = engine()?;
+    let mut engine = Engine::from_cache()?;
     let bar = output::bar(arguments.files.len() as u64, arguments.json);
     let mut files = Vec::new();
     let mut embeddings = Vec::new();

@@ -10,6 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use sudare_client_ext::camera::{self, CameraFault, SourceOptions, SourceSpec};
 use sudare_client_ext::presence::Presence;
+use sudare_client_ext::vision::engine::Engine;
 use sudare_client_ext::vision::{Mode, Vision};
 use sudare_client_ext::watch::{Change, watch};
 use sudare_client_ext::{device, operator};
@@ -17,7 +18,7 @@ use sudare_protocol::limits::RECORD_MAX_BYTES;
 use sudare_protocol::numbers::Numbers;
 use sudare_protocol::records::{Policy, Signed};
 
-use crate::{inspect, output};
+use crate::output;
 
 /// Watches a source and tells when the desktop would be covered, and why.
 #[derive(Debug, Args)]
@@ -67,7 +68,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let live = matches!(spec, SourceSpec::Camera(_) | SourceSpec::Mjpeg(_));
     let numbers = numbers(arguments)?;
     let mut source = camera::open(&spec, SourceOptions { fps: arguments.fps })?;
-    let engine = inspect::engine()?;
+    let engine = Engine::from_cache()?;
     let rotation = operator::device_rotation(&operator::device_dir()?)?;
     let operators = operator::load(&arguments.operator, rotation, engine.embedder_sha256)?;
     let mode = if live { Mode::Live } else { Mode::Lockstep };

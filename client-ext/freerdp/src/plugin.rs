@@ -1,0 +1,93 @@
+//! What stands behind FreeRDP's entries: hands channels and their bytes to the session's thread.
+//!
+//! Everything here runs on FreeRDP's threads and returns at once.
+
+use sudare_client_ext::inbox::{Inbox, Line, NotSent, Overflow, Transport};
+use sudare_protocol::message::Digest;
+
+use crate::session;
+use crate::sys::{Channel, ChannelEvents, Extension, Told};
+
+/// Starts the session's thread and gives what FreeRDP talks to.
+pub(crate) fn start(told: Told) -> Box<dyn Extension> {
+    let tls_cert_sha256 = told.acceptance.pinned();
+    let inbox = session::start(told.arguments);
+    Box::new(Connection { inbox, tls_cert_sha256 })
+}
+
+struct Connection {
+    inbox: Inbox,
+    tls_cert_sha256: Option<Digest>,
+}
+
+impl Extension for Connection {
+    fn opened(&self, channel: Channel) -> Option<Box<dyn ChannelEvents>> {
+        let transport = DvcTransport { channel: channel.clone(), tls_cert_sha256: self.tls_cert_sha256 };
+        match self.inbox.opened(Box::new(transport)) {
+            Ok(line) => Some(Box::new(Receiving { line: Some(line), channel })),
+            Err(Overflow::Ended) => {
+                tracing::warn!(
+                    "a channel was refused, because the extension could not start. Its reason was told before"
+                );
+                None
+            }
+            Err(error) => {
+                tracing::warn!("a channel was refused: {error}");
+                None
+            }
+        }
+    }
+
+    fn terminated(&self) {
+        self.inbox.stop();
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.inbox.stop();
+    }
+}
+
+/// Dropped when the channel is closed, and with it the line.
+struct Receiving {
+    line: Option<Line>,
+    channel: Channel,
+}
+
+impl ChannelEvents for Receiving {
+    fn data(&mut self, bytes: &[u8]) {
+        let Some(line) = &self.line else { return };
+        if let Err(error) = line.bytes(bytes) {
+            tracing::warn!("a channel was given up: {error}");
+            self.channel.close();
+            self.line = None;
+        }
+    }
+}
+
+struct DvcTransport {
+    channel: Channel,
+    tls_cert_sha256: Option<Digest>,
+}
+
+impl Transport for DvcTransport {
+    fn send(&self, bytes: Vec<u8>) -> Result<(), NotSent> {
+        if self.channel.send(&bytes) { Ok(()) } else { Err(NotSent("the channel is closed".to_owned())) }
+    }
+
+    fn tls_cert_sha256(&self) -> Option<Digest> {
+        self.tls_cert_sha256
+    }
+
+    fn close(&self) {
+        self.channel.close();
+    }
+}
+
+impl Drop for DvcTransport {
+    fn drop(&mut self) {
+        // Nobody will ever read this channel again.
+        self.channel.close();
+    }
+}

@@ -1,0 +1,184 @@
+//! Evidence that no host has acknowledged yet: kept in memory, per host, over reconnects.
+//!
+//! ```text
+//!  Link ─ its own Spool ──┐ channel closed          ┌─► Link of the next channel to that host
+//!                         └────────► Spools ────────┘
+//! ```
+//! Evidence is sealed to the auditors of one host's policy, so it waits for that host alone.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sudare_protocol::client::Evidence;
+use sudare_protocol::limits::SPOOL_MAX_BYTES;
+use sudare_protocol::message::Id;
+
+/// Which host, of which organisation.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HostKey {
+    pub organisation: [u8; 32],
+    pub host_id: String,
+}
+
+/// No room: the host has not acknowledged for too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the evidence spool is full, because the host has not acknowledged for too long; this incident has no camera pictures. Tell the VDI administrator that the host keeps no evidence"
+)]
+pub struct SpoolFull;
+
+/// Incidents of one host in the order in which they happened, at most `SPOOL_MAX_BYTES`.
+#[derive(Default)]
+pub struct Spool {
+    waiting: VecDeque<Evidence>,
+}
+
+impl std::fmt::Debug for Spool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Spool({} incidents)", self.waiting.len())
+    }
+}
+
+impl Spool {
+    pub fn push(&mut self, evidence: Evidence) -> Result<&Evidence, SpoolFull> {
+        if self.bytes() + evidence.bytes() > SPOOL_MAX_BYTES {
+            return Err(SpoolFull);
+        }
+        self.waiting.push_back(evidence);
+        self.waiting.back().ok_or(SpoolFull)
+    }
+
+    /// The host keeps it now.
+    pub fn acknowledge(&mut self, incident_id: &Id) {
+        self.waiting.retain(|evidence| evidence.manifest.incident_id != *incident_id);
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Evidence> {
+        self.waiting.iter()
+    }
+
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    fn bytes(&self) -> usize {
+        self.waiting.iter().map(Evidence::bytes).sum()
+    }
+}
+
+impl IntoIterator for Spool {
+    type Item = Evidence;
+    type IntoIter = std::collections::vec_deque::IntoIter<Evidence>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.waiting.into_iter()
+    }
+}
+
+/// What waits for hosts that are not connected; shared by all drivers of a process.
+#[derive(Debug, Default)]
+pub struct Spools {
+    hosts: Mutex<BTreeMap<HostKey, Spool>>,
+}
+
+impl Spools {
+    /// Keeps what a channel left behind. All hosts together have `SPOOL_MAX_BYTES`.
+    pub fn put(&self, host: &HostKey, left: Spool) {
+        let mut hosts = self.lock();
+        for evidence in left {
+            let kept: usize = hosts.values().map(Spool::bytes).sum();
+            let fits = kept + evidence.bytes() <= SPOOL_MAX_BYTES;
+            let pushed = if fits {
+                hosts.entry(host.clone()).or_default().push(evidence).map(|_| ())
+            } else {
+                Err(SpoolFull)
+            };
+            if let Err(error) = pushed {
+                tracing::error!("{error}");
+            }
+        }
+    }
+
+    /// What waits for this host.
+    pub fn take(&self, host: &HostKey) -> Spool {
+        self.lock().remove(host).unwrap_or_default()
+    }
+
+    /// Incidents that wait for any host.
+    pub fn waiting(&self) -> usize {
+        self.lock().values().map(Spool::len).sum()
+    }
+
+    /// A map is whole after every statement, so a panicked holder leaves nothing half done.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<HostKey, Spool>> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sudare_protocol::message::Manifest;
+    use sudare_protocol::reason::Reason;
+
+    fn evidence(id: u8, bytes: usize) -> Evidence {
+        let manifest = Manifest {
+            incident_id: [id; 16],
+            reason: Reason::Stranger,
+            pieces: Vec::new(),
+            policy_digest: [0; 32],
+            decided_boot_ms: 0,
+            wall_ms: 0,
+            cosine_milli: None,
+        };
+        Evidence { manifest, pieces: vec![vec![0; bytes]] }
+    }
+
+    fn host(name: &str) -> HostKey {
+        HostKey { organisation: [1; 32], host_id: name.to_owned() }
+    }
+
+    fn spool(ids: &[u8]) -> Spool {
+        let mut spool = Spool::default();
+        for id in ids {
+            spool.push(evidence(*id, 10)).unwrap();
+        }
+        spool
+    }
+
+    #[test]
+    fn evidence_waits_for_its_own_host_only() {
+        let spools = Spools::default();
+        spools.put(&host("a"), spool(&[1]));
+        spools.put(&host("a"), spool(&[2]));
+        assert!(spools.take(&host("b")).is_empty());
+        let other = HostKey { organisation: [2; 32], ..host("a") };
+        assert!(spools.take(&other).is_empty(), "a host of the same name elsewhere");
+        let ids: Vec<u8> = spools.take(&host("a")).iter().map(|e| e.manifest.incident_id[0]).collect();
+        assert_eq!((ids, spools.waiting()), (vec![1, 2], 0));
+    }
+
+    #[test]
+    fn memory_is_bounded_over_all_hosts_and_the_oldest_stays() {
+        let spools = Spools::default();
+        let big = |id| {
+            let mut spool = Spool::default();
+            spool.push(evidence(id, SPOOL_MAX_BYTES / 2)).unwrap();
+            spool
+        };
+        for (id, name) in [(1, "a"), (2, "b"), (3, "c")] {
+            spools.put(&host(name), big(id));
+        }
+        assert_eq!(spools.waiting(), 2);
+        assert!(spools.take(&host("c")).is_empty());
+        let mut full = big(1);
+        full.push(evidence(2, SPOOL_MAX_BYTES / 2)).unwrap();
+        assert_eq!(full.push(evidence(3, 1)).err(), Some(SpoolFull));
+        full.acknowledge(&[1; 16]);
+        assert_eq!(full.len(), 1);
+    }
+}
