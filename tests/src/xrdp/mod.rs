@@ -29,6 +29,7 @@ pub mod screen;
 pub mod servers;
 pub mod session;
 pub mod stack;
+pub mod sudare;
 pub mod users;
 pub mod watch;
 

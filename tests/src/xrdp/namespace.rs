@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, ensure};
 use rustix::fs::CWD;
-use rustix::mount::{MountFlags, MoveMountFlags, OpenTreeFlags, mount, mount_bind, move_mount, open_tree};
+use rustix::mount::{MountFlags, MoveMountFlags, OpenTreeFlags, mount, move_mount, open_tree};
 use rustix::process::{WaitOptions, getpid, getppid, wait};
 
 use super::{needs, process};
@@ -130,13 +130,4 @@ fn overlay(folder: &Path, name: &str) -> anyhow::Result<()> {
     let options = CString::new(options)?;
     mount("overlay", folder, "overlay", MountFlags::empty(), options.as_c_str())
         .with_context(|| format!("cannot overlay {}", folder.display()))
-}
-
-/// Puts a file where a program looks for it; only inside.
-pub fn bind_file(from: &Path, to: &Path) -> anyhow::Result<()> {
-    if let Some(folder) = to.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    std::fs::File::create(to)?;
-    mount_bind(from, to).with_context(|| format!("cannot put {} to {}", from.display(), to.display()))
 }

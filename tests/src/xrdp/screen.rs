@@ -115,13 +115,19 @@ impl Screen {
 
     /// Counts the pixels of each `step`th row and column of a new picture.
     pub fn count(&mut self, step: usize) -> anyhow::Result<Count> {
-        self.take()?;
+        let step = step.max(1);
+        self.take(step)?;
         let mut count = Count::default();
-        let rows = self.raw.chunks_exact(usize::from(self.width) * PIXEL_BYTES);
-        for row in rows.step_by(step.max(1)) {
-            for pixel in row.chunks_exact(PIXEL_BYTES).step_by(step.max(1)) {
+        // Neighbours are mostly equal, and looking up an owner is what takes time.
+        let mut last = ([0; 3], palette::owner([0; 3]));
+        for row in self.raw.chunks_exact(usize::from(self.width) * PIXEL_BYTES).step_by(step) {
+            for pixel in row.chunks_exact(PIXEL_BYTES).step_by(step) {
                 if let [blue, green, red, _] = *pixel {
-                    count.add(palette::owner([red, green, blue]));
+                    let colour = [red, green, blue];
+                    if colour != last.0 {
+                        last = (colour, palette::owner(colour));
+                    }
+                    count.add(last.1);
                 }
             }
         }
@@ -130,33 +136,51 @@ impl Screen {
 
     /// Takes a new picture and saves it.
     pub fn save(&mut self, path: &Path) -> anyhow::Result<()> {
-        self.take()?;
+        self.take(1)?;
         self.save_last(path)
     }
 
-    /// Saves the picture that was counted last.
-    pub fn save_last(&self, path: &Path) -> anyhow::Result<()> {
+    /// Saves the picture that was counted last, all of it.
+    pub fn save_last(&mut self, path: &Path) -> anyhow::Result<()> {
+        // The shared memory still holds the rows that were left out.
+        self.read_rows(1)?;
         let colours = self.raw.chunks_exact(PIXEL_BYTES).flat_map(|p| [p[2], p[1], p[0]]).collect();
         let picture = RgbImage::from_raw(self.width.into(), self.height.into(), colours)
             .context("the picture has another size than the screen")?;
         picture.save(path).with_context(|| format!("cannot save {}", path.display()))
     }
 
-    fn take(&mut self) -> anyhow::Result<()> {
+    /// Has the server write a picture, and reads each `step`th row of it.
+    fn take(&mut self, step: usize) -> anyhow::Result<()> {
         let (width, height) = (self.width, self.height);
         let format = u8::from(ImageFormat::Z_PIXMAP);
         self.connection
             .shm_get_image(self.root, 0, 0, width, height, !0, format, self.segment, 0)?
             .reply()
             .context("the display gave no picture")?;
-        let mut done = 0;
-        while let Some(rest) = self.raw.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            let read = rustix::io::pread(&self.memory, rest, u64::try_from(done)?)?;
-            ensure!(read > 0, "the shared memory is shorter than the picture");
-            done += read;
+        self.read_rows(step)
+    }
+
+    fn read_rows(&mut self, step: usize) -> anyhow::Result<()> {
+        let row_bytes = usize::from(self.width) * PIXEL_BYTES;
+        if step == 1 {
+            return read_all(&self.memory, 0, &mut self.raw);
+        }
+        for (n, row) in self.raw.chunks_exact_mut(row_bytes).enumerate().step_by(step) {
+            read_all(&self.memory, n * row_bytes, row)?;
         }
         Ok(())
     }
+}
+
+fn read_all(memory: &OwnedFd, from: usize, into: &mut [u8]) -> anyhow::Result<()> {
+    let mut done = 0;
+    while let Some(rest) = into.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        let read = rustix::io::pread(memory, rest, u64::try_from(from + done)?)?;
+        ensure!(read > 0, "the shared memory is shorter than the picture");
+        done += read;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -96,7 +96,7 @@ impl Stack {
         let mut last = Count::default();
         let found = process::wait_for(what, PATIENCE, || {
             client.ensure_running()?;
-            last = self.screen.count(1)?;
+            last = self.screen.count(2)?;
             Ok(wanted(&last).then_some(last))
         });
         found.map_err(|error| error.context(format!("the last picture had {last:?}")))
@@ -113,6 +113,11 @@ impl Stack {
     /// Types on the private keyboard.
     pub fn type_key(&self, character: char, times: usize) -> anyhow::Result<()> {
         self.keyboard.type_key(character, times)
+    }
+
+    /// Whether the desktop was mapped, behind a cover or not.
+    pub fn is_desk_shown(&self) -> anyhow::Result<bool> {
+        Ok(desk::received(&self.user.home.join(RECEIVED))?.contains(&Received::Shown))
     }
 
     /// How many keys the desktop got so far.

@@ -80,6 +80,11 @@ fn without_sudare_the_desktop_is_seen_and_keys_arrive() {
 }
 
 #[test]
+fn without_sudare_what_log_on_scripts_draw_is_seen() {
+    check("control-hostile");
+}
+
+#[test]
 fn the_same_holds_with_xvnc() {
     check("control-xvnc");
 }

@@ -1,6 +1,8 @@
 //! What is played on the stack; each scenario has a namespace of its own.
 
 mod control;
+mod hostile;
+mod no_plugin;
 
 use std::path::Path;
 use std::time::Instant;
@@ -18,9 +20,15 @@ pub const ALL: &[(&str, &str, Play)] = &[
         "without Sudare: the desktop is seen and keys arrive, so the checks can fail",
         |out, report| control::play(Backend::Xorg, out, report),
     ),
+    (
+        "control-hostile",
+        "without Sudare: what ~/startwm.sh and ~/.profile draw at log-on is seen, so hiding it means something",
+        hostile::control,
+    ),
     ("control-xvnc", "the same with Xvnc as the session's X server", |out, report| {
         control::play(Backend::Xvnc, out, report)
     }),
+    ("no-plugin", "a client without the plugin sees the cover from the first picture on", no_plugin::play),
 ];
 
 /// Plays the scenario of this name and says how it went, also when it broke off.
