@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::abi::{self, Errno, buffer, capability, format, get_u32, listing, parameters, put, put_u32};
 use crate::pictures::Pictures;
-use crate::plan::{Format, Outage, Plan, Trouble};
+use crate::plan::{Format, Outage, Plan, Trouble, When};
 
 /// As many as a driver gives.
 const MAX_BUFFERS: u32 = 8;
@@ -18,12 +18,18 @@ pub struct Camera {
     pictures: Pictures,
     outage: Option<Outage>,
     outage_since_ms: Option<u64>,
+    /// Whether the file of the outage exists.
+    outage_file: bool,
+    /// Whether the device was away when it was last looked at.
+    away: bool,
     /// Descriptors that were opened and have not lost their device.
     handles: Vec<i32>,
     buffers: u32,
     queue: VecDeque<u32>,
     streaming: bool,
     sent: u64,
+    /// Number of the picture that was sent last.
+    shown: u64,
 }
 
 /// When something is asked.
@@ -61,14 +67,22 @@ impl Camera {
             current: *plan.formats.first()?,
             formats: plan.formats.clone(),
             pictures,
-            outage: plan.outage,
+            outage: plan.outage.clone(),
             outage_since_ms: None,
+            outage_file: false,
+            away: false,
             handles: Vec::new(),
             buffers: 0,
             queue: VecDeque::new(),
             streaming: false,
             sent: 0,
+            shown: 0,
         })
+    }
+
+    /// Notes whether the file of [`When::While`] exists.
+    pub fn note_outage_file(&mut self, exists: bool) {
+        self.outage_file = exists;
     }
 
     /// Whether there is a device node.
@@ -135,14 +149,23 @@ impl Camera {
 
     /// What is wrong now. A cable that is out takes the device from everybody who had it open.
     fn trouble(&mut self, now_ms: u64) -> Option<Trouble> {
-        let outage = self.outage.filter(|outage| self.sent >= outage.after_pictures)?;
-        if self.outage_since_ms.is_none() && outage.trouble == Trouble::Unplug {
+        let outage = self.outage.as_ref()?;
+        let trouble = outage.trouble;
+        let is_now = match outage.when {
+            When::While(_) => self.outage_file,
+            When::After { pictures, .. } if self.sent < pictures => false,
+            When::After { lasts_ms, .. } => {
+                let since_ms = *self.outage_since_ms.get_or_insert(now_ms);
+                lasts_ms.is_none_or(|lasts_ms| now_ms.saturating_sub(since_ms) < lasts_ms)
+            }
+        };
+        let away = is_now && trouble == Trouble::Unplug;
+        if away && !self.away {
             self.handles.clear();
             self.stop();
         }
-        let since_ms = *self.outage_since_ms.get_or_insert(now_ms);
-        let over = outage.lasts_ms.is_some_and(|lasts_ms| now_ms.saturating_sub(since_ms) >= lasts_ms);
-        (!over).then_some(outage.trouble)
+        self.away = away;
+        is_now.then_some(trouble)
     }
 
     fn list_formats(&self, argument: &mut [u8]) -> Done {
@@ -261,9 +284,10 @@ impl Camera {
         }
         let number = self.queue.pop_front().ok_or(abi::EAGAIN)?;
         let offset = self.place_buffer(argument, number)?;
-        let frozen = trouble == Some(Trouble::Freeze);
-        let shown = self.outage.filter(|_| frozen).map_or(self.sent, |outage| outage.after_pictures);
-        let mut picture = self.pictures.picture(&self.current, shown);
+        if trouble != Some(Trouble::Freeze) {
+            self.shown = self.sent;
+        }
+        let mut picture = self.pictures.picture(&self.current, self.shown);
         picture.truncate(usize::try_from(self.picture_bytes()).unwrap_or(0));
         put_u32(argument, buffer::BYTESUSED, u32::try_from(picture.len()).unwrap_or(0));
         put_u32(argument, buffer::FLAGS, buffer::DONE);
@@ -293,10 +317,12 @@ impl Camera {
     fn timer(&self, stalls: bool) -> Timer {
         let (seconds, pictures) = self.current.interval;
         let then_ns = u64::from(seconds) * 1_000_000_000 / u64::from(pictures.max(1));
-        match self.outage.filter(|_| stalls).map(|outage| outage.lasts_ms) {
+        match self.outage.as_ref().filter(|_| stalls).map(|outage| &outage.when) {
             None => Timer::Every { first_ns: then_ns, then_ns },
-            Some(None) => Timer::Never,
-            Some(Some(lasts_ms)) => Timer::Every { first_ns: lasts_ms.max(1) * 1_000_000, then_ns },
+            Some(When::After { lasts_ms: Some(lasts_ms), .. }) => {
+                Timer::Every { first_ns: lasts_ms.max(&1) * 1_000_000, then_ns }
+            }
+            Some(_) => Timer::Never,
         }
     }
 
@@ -352,8 +378,8 @@ mod tests {
         camera
     }
 
-    fn outage(trouble: Trouble, after_pictures: u64, lasts_ms: Option<u64>) -> Option<Outage> {
-        Some(Outage { trouble, after_pictures, lasts_ms })
+    fn outage(trouble: Trouble, pictures: u64, lasts_ms: Option<u64>) -> Option<Outage> {
+        Some(Outage { trouble, when: When::After { pictures, lasts_ms } })
     }
 
     fn ask(camera: &mut Camera, request: u32, value: u32, now_ms: u64) -> (Done, Vec<u8>) {
@@ -423,6 +449,21 @@ mod tests {
     }
 
     #[test]
+    fn an_outage_can_come_and_go_with_a_file() {
+        let when = When::While("file".into());
+        let mut camera = camera(Some(Outage { trouble: Trouble::Unplug, when }));
+        for _ in 0..2 {
+            camera.note_outage_file(true);
+            assert_eq!(ask(&mut camera, abi::G_FMT, 1, 0).0, Err(abi::ENODEV));
+            assert_eq!(camera.open(FD, 0), Err(abi::ENOENT));
+            camera.note_outage_file(false);
+            assert_eq!(ask(&mut camera, abi::G_FMT, 1, 0).0, Err(abi::ENODEV));
+            assert_eq!(camera.open(FD, 0), Ok(()));
+            assert!(ask(&mut camera, abi::G_FMT, 1, 0).0.is_ok());
+        }
+    }
+
+    #[test]
     fn a_stall_stops_the_timer_with_the_last_picture() {
         let mut camera = camera(outage(Trouble::Stall, 2, Some(700)));
         stream(&mut camera);
@@ -444,6 +485,6 @@ mod tests {
         let mut camera = camera(outage(Trouble::Freeze, 2, None));
         stream(&mut camera);
         let sent: Vec<_> = (0..4).map(|n| take(&mut camera, n * 40).unwrap().fill.unwrap().1).collect();
-        assert!(sent[0] != sent[1] && sent[1] != sent[2] && sent[2] == sent[3]);
+        assert!(sent[0] != sent[1] && sent[1] == sent[2] && sent[2] == sent[3]);
     }
 }

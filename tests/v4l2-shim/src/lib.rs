@@ -17,6 +17,7 @@
 //! | `SHIM_OUTAGE` | one of `unplug`, `stall`, `freeze`, `busy`, `busy-open`, `denied`, `io` |
 //! | `SHIM_OUTAGE_AFTER` | pictures sent before it begins (0) |
 //! | `SHIM_OUTAGE_MS` | how long it lasts (for ever) |
+//! | `SHIM_OUTAGE_FILE` | instead of these two: it lasts as long as this file exists (not for `stall`) |
 //!
 //! YUYV sends colour bars over a strip that changes with each picture.
 //!

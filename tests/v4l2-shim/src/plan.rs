@@ -31,13 +31,20 @@ pub enum Trouble {
     Io,
 }
 
-/// When it goes wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What goes wrong, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outage {
     pub trouble: Trouble,
-    pub after_pictures: u64,
-    /// `None`: for ever.
-    pub lasts_ms: Option<u64>,
+    pub when: When,
+}
+
+/// See [`Outage`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum When {
+    /// Once, after so many pictures; without an end if it is not given.
+    After { pictures: u64, lasts_ms: Option<u64> },
+    /// As long as this file exists.
+    While(PathBuf),
 }
 
 /// All of it.
@@ -72,10 +79,19 @@ impl Plan {
             None => None,
             Some(name) => Some(Outage {
                 trouble: parse_trouble(&name).ok_or_else(|| format!("SHIM_OUTAGE={name} is not known"))?,
-                after_pictures: number("SHIM_OUTAGE_AFTER")?.unwrap_or(0),
-                lasts_ms: number("SHIM_OUTAGE_MS")?,
+                when: match variable("SHIM_OUTAGE_FILE") {
+                    Some(file) => When::While(file.into()),
+                    None => When::After {
+                        pictures: number("SHIM_OUTAGE_AFTER")?.unwrap_or(0),
+                        lasts_ms: number("SHIM_OUTAGE_MS")?,
+                    },
+                },
             }),
         };
+        if let Some(Outage { trouble: Trouble::Stall, when: When::While(_) }) = outage {
+            // Who waits for a silent camera asks nothing, so nothing would notice that the file is gone.
+            return Err("SHIM_OUTAGE=stall needs SHIM_OUTAGE_MS, not SHIM_OUTAGE_FILE".to_owned());
+        }
         let pictures = variable("SHIM_PICTURES").map(PathBuf::from);
         if pictures.is_none() && formats.iter().any(|f| &f.fourcc == b"MJPG") {
             return Err("MJPG needs SHIM_PICTURES, a folder of JPEG files".to_owned());
@@ -134,7 +150,10 @@ mod tests {
         assert_eq!(plan.formats[1], Format { fourcc: *b"YUYV", width: 320, height: 240, interval: (2, 15) });
         assert_eq!(
             plan.outage,
-            Some(Outage { trouble: Trouble::Unplug, after_pictures: 40, lasts_ms: Some(1500) })
+            Some(Outage {
+                trouble: Trouble::Unplug,
+                when: When::After { pictures: 40, lasts_ms: Some(1500) }
+            })
         );
         assert_eq!(read(&[]).unwrap().formats.len(), 1);
     }
@@ -151,5 +170,6 @@ mod tests {
             assert!(read(&[pair]).unwrap_err().contains(word), "{pair:?}");
         }
         assert!(read(&[("SHIM_OUTAGE", "io"), ("SHIM_OUTAGE_MS", "soon")]).is_err());
+        assert!(read(&[("SHIM_OUTAGE", "stall"), ("SHIM_OUTAGE_FILE", "/file")]).is_err());
     }
 }

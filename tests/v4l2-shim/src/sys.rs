@@ -13,13 +13,14 @@ use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _};
 use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::abi;
 use crate::camera::{Camera, Effects, Moment, Timer};
 use crate::pictures::Pictures;
-use crate::plan::Plan;
+use crate::plan::{Outage, Plan, When};
 
 const NODE: &CStr = c"/dev/video77";
 const NODE_NAME: &[u8] = b"video77";
@@ -30,6 +31,7 @@ const NAME: &[u8] = b"Emulated camera\n";
 /// The camera and the memory of its buffers.
 struct Device {
     camera: Camera,
+    outage_file: Option<PathBuf>,
     memory: Option<File>,
 }
 
@@ -256,7 +258,11 @@ impl Device {
         let plan = Plan::read(|name| std::env::var(name).ok())?;
         let pictures = plan.pictures.as_deref().map_or(Ok(Pictures::default()), Pictures::load)?;
         let camera = Camera::new(&plan, pictures).ok_or("no format")?;
-        Ok(Self { camera, memory: None })
+        let outage_file = match plan.outage {
+            Some(Outage { when: When::While(file), .. }) => Some(file),
+            _ => None,
+        };
+        Ok(Self { camera, outage_file, memory: None })
     }
 
     fn apply(&mut self, descriptor: c_int, effects: Effects) -> Result<(), abi::Errno> {
@@ -286,7 +292,10 @@ fn device() -> MutexGuard<'static, Device> {
             std::process::exit(if said.is_ok() { 99 } else { 98 });
         }
     });
-    device.lock().unwrap_or_else(PoisonError::into_inner)
+    let mut device = device.lock().unwrap_or_else(PoisonError::into_inner);
+    let outage_file = device.outage_file.as_ref().is_some_and(|file| file.exists());
+    device.camera.note_outage_file(outage_file);
+    device
 }
 
 fn set_timer(descriptor: c_int, timer: Timer) {
