@@ -1,5 +1,6 @@
 //! Ending processes: asked first, made to half a second later.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -10,6 +11,9 @@ use super::process::Process;
 
 /// Between SIGTERM and SIGKILL.
 const PATIENCE_MS: u64 = 500;
+/// A connection that cannot be found may be one that has just ended, which the X server has not
+/// noticed yet; after this long it is taken for a real one.
+const UNKNOWN_FOR_MS: u64 = 2_000;
 /// The kernel's list of unix sockets: about 80 bytes each.
 const UNIX_MAX_BYTES: u64 = 32 << 20;
 const TCP_MAX_BYTES: u64 = 32 << 20;
@@ -21,7 +25,9 @@ pub(super) enum Outcome {
     Disconnected(usize),
     /// Nobody was connected.
     Nobody,
-    /// A connection was there but not to be found, so the session itself was ended.
+    /// A connection seems to be there that is not to be found.
+    Unknown,
+    /// It still was, so the session itself was ended.
     SessionEnded,
 }
 
@@ -29,25 +35,35 @@ pub(super) enum Outcome {
 #[derive(Debug, Default)]
 pub(super) struct Endings {
     pending: Vec<(OwnedFd, u64)>,
+    /// Displays with a connection that is not to be found, and since when.
+    unknown: BTreeMap<u32, u64>,
 }
 
 impl Endings {
     /// Ends all RDP connections to this display; if that cannot be done, the X server.
     pub(super) fn disconnect(&mut self, number: u32, server: &Process, now_ms: u64) -> Outcome {
-        let error = match clients::clients() {
-            Ok(all) => {
-                let mine: Vec<_> = all.into_iter().filter(|c| c.display == number).collect();
-                let count = mine.len();
-                let ended = mine.into_iter().try_for_each(|client| self.end_client(client, now_ms));
-                match ended {
-                    Ok(()) if count > 0 => return Outcome::Disconnected(count),
-                    Ok(()) if !is_attached(number) => return Outcome::Nobody,
-                    Ok(()) => None,
-                    Err(e) => Some(e),
-                }
+        let found = clients::clients().and_then(|all| {
+            let mine: Vec<_> = all.into_iter().filter(|c| c.display == number).collect();
+            let count = mine.len();
+            mine.into_iter().try_for_each(|client| self.end_client(client, now_ms)).map(|()| count)
+        });
+        let error = match found {
+            Ok(count) if count > 0 => {
+                self.unknown.remove(&number);
+                return Outcome::Disconnected(count);
             }
-            Err(e) => Some(e),
+            Ok(_) if !is_attached(number) => {
+                self.unknown.remove(&number);
+                return Outcome::Nobody;
+            }
+            Ok(_) => None,
+            Err(error) => Some(error),
         };
+        let since_ms = *self.unknown.entry(number).or_insert(now_ms);
+        if now_ms.saturating_sub(since_ms) < UNKNOWN_FOR_MS {
+            return Outcome::Unknown;
+        }
+        self.unknown.remove(&number);
         tracing::error!(
             display = number,
             ?error,

@@ -367,7 +367,9 @@ impl Supervisor {
             Outcome::Disconnected(clients) => {
                 tracing::error!(display = number, clients, "disconnected: {reason}");
             }
-            Outcome::Nobody => tracing::debug!(display = number, "nobody to disconnect: {reason}"),
+            Outcome::Nobody | Outcome::Unknown => {
+                tracing::debug!(display = number, "nobody to disconnect: {reason}");
+            }
             Outcome::SessionEnded => tracing::error!(display = number, "session ended: {reason}"),
         }
     }
@@ -467,3 +469,6 @@ fn watch_sockets(watch: &Watch, out: &SyncSender<Inbox>) {
         }
     }
 }
+
+#[cfg(test)]
+mod stage;

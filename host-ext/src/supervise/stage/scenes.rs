@@ -1,0 +1,278 @@
+//! What users, attackers and accidents do, and what must come of it.
+
+use super::actors::{Connection, Session, other_server, screen_socket, x_socket};
+use super::*;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt as _;
+
+#[test]
+fn a_session_is_guarded_before_any_of_its_user_s_code_runs() {
+    on_stage("a_session_is_guarded_before_any_of_its_user_s_code_runs", || {
+        let supervisor = supervise();
+        mode("nothing");
+        let session = Session::begin(10);
+        within(3_000, "a guard", || guards().len() == 1);
+        let server = session.server().unwrap();
+        let told = [
+            format!(
+                "guard --display 10 --user alice --uid {ALICE} --server-pid {} --config /run/stage/host.toml",
+                server.pid
+            ),
+            format!("MIT-MAGIC-COOKIE-1 {}", "ab".repeat(16)),
+            format!("{SUDARE} {XRDP_GROUP} {XRDP_GROUP}"),
+        ];
+        assert_eq!(guards()[0][..3], told);
+        within(2_000, "the X server is ready", || session.listens());
+        sleep(500);
+        assert!(!session.began(), "the user's code did not wait for the cover");
+        mode("covered");
+        within(1_000, "the user's code", || session.began());
+        supervisor.stop();
+    });
+}
+
+#[test]
+fn who_looks_while_the_guard_is_silent_is_disconnected_and_the_session_stays() {
+    on_stage("who_looks_while_the_guard_is_silent_is_disconnected_and_the_session_stays", || {
+        let _supervisor = supervise();
+        let session = Session::begin(10);
+        within(3_000, "the session", || session.began());
+        let mut connection = Connection::to(10);
+        sleep(1_200);
+        assert!(connection.is_there(), "a healthy session keeps its client");
+        mode("nothing");
+        let took_ms = within(1_500, "disconnection", || !connection.is_there());
+        assert!(took_ms >= 350, "{took_ms} ms is before the allowance is over");
+        // Coming back does not help.
+        let mut again = Connection::to(10);
+        within(1_200, "second disconnection", || !again.is_there());
+        assert!(session.server().is_some(), "the session stays");
+        mode("covered");
+        sleep(600);
+        let mut third = Connection::to(10);
+        sleep(1_200);
+        assert!(third.is_there(), "covered again, so it may stay");
+    });
+}
+
+#[test]
+fn a_cover_that_is_not_confirmed_or_a_guard_that_asks_disconnects() {
+    on_stage("a_cover_that_is_not_confirmed_or_a_guard_that_asks_disconnects", || {
+        let _supervisor = supervise();
+        let session = Session::begin(10);
+        within(3_000, "the session", || session.began());
+        for bad in ["unconfirmed", "asked"] {
+            let mut connection = Connection::to(10);
+            mode(bad);
+            within(1_000, bad, || !connection.is_there());
+            mode("covered");
+            sleep(700);
+        }
+        assert!(session.server().is_some());
+    });
+}
+
+#[test]
+fn a_guard_that_ends_is_replaced_at_once_and_the_third_time_disconnects() {
+    on_stage("a_guard_that_ends_is_replaced_at_once_and_the_third_time_disconnects", || {
+        let _supervisor = supervise();
+        let session = Session::begin(10);
+        within(3_000, "the session", || session.began());
+        let mut connection = Connection::to(10);
+        for count in 1..=2 {
+            kill_guard(&guards().last().unwrap()[3]);
+            within(400, "the next guard", || guards().len() == count + 1);
+            sleep(700);
+            assert!(connection.is_there(), "restarted in time {count}");
+        }
+        kill_guard(&guards()[2][3]);
+        within(1_000, "disconnection", || !connection.is_there());
+        assert_eq!(guards().len(), 3, "no guard while it rests");
+        within(1_500, "the guard after the pause", || guards().len() == 4);
+    });
+}
+
+#[test]
+fn a_guard_that_shows_first_or_babbles_never_lets_the_session_begin() {
+    on_stage("a_guard_that_shows_first_or_babbles_never_lets_the_session_begin", || {
+        let _supervisor = supervise();
+        for (display, bad) in [(10, "visible"), (11, "babble"), (12, "fail")] {
+            mode(bad);
+            let session = Session::begin(display);
+            sleep(1_000);
+            let mine = |g: &Vec<String>| g[0].contains(&format!("--display {display} "));
+            assert!((3..6).contains(&guards().iter().filter(|g| mine(g)).count()), "{bad}: {:?}", guards());
+            assert!(session.server().is_some() && !session.began(), "{bad}");
+        }
+    });
+}
+
+#[test]
+fn displays_of_others_and_lies_about_them_are_left_alone() {
+    on_stage("displays_of_others_and_lies_about_them_are_left_alone", || {
+        let _supervisor = supervise();
+        let session = Session::begin(10);
+        within(3_000, "the session", || session.began());
+        // Alice's own server; one whose parent only calls itself sesman; a link to the real one; a
+        // second socket of the same name after the first was removed.
+        let mut children = vec![other_server("Xorg", "server", 20, ALICE)];
+        let false_sesman = file_of("alice/xrdp-sesman");
+        fs::copy(file_of("other"), &false_sesman).unwrap();
+        std::os::unix::fs::chown(&false_sesman, Some(ALICE), Some(ALICE)).unwrap();
+        children.push(other_server("alice/xrdp-sesman", "leader", 21, ALICE));
+        // Root's program, but not root.
+        children.push(other_server("xrdp-sesman", "leader", 24, ALICE));
+        std::os::unix::fs::symlink(x_socket(10), x_socket(5)).unwrap();
+        fs::remove_file(x_socket(10)).unwrap();
+        let _false_x = UnixListener::bind(x_socket(10)).unwrap();
+        sleep(1_000);
+        assert_eq!(guards().len(), 1, "{:?}", guards());
+        assert!(session.server().is_some());
+        children.iter_mut().for_each(|child| child.kill().unwrap());
+    });
+}
+
+#[test]
+fn a_socket_that_was_replaced_before_anybody_looked_does_not_hide_the_session() {
+    on_stage("a_socket_that_was_replaced_before_anybody_looked_does_not_hide_the_session", || {
+        let session = Session::begin(10);
+        within(3_000, "the session", || session.began());
+        fs::remove_file(x_socket(10)).unwrap();
+        let _false_x = UnixListener::bind(x_socket(10)).unwrap();
+        let _supervisor = supervise();
+        within(2_000, "a guard", || guards().len() == 1);
+        let server = format!("--server-pid {} ", session.server().unwrap().pid);
+        assert!(guards()[0][0].contains(&server), "{:?}", guards());
+    });
+}
+
+#[test]
+fn a_flood_of_sockets_does_not_keep_a_session_from_being_noticed() {
+    on_stage("a_flood_of_sockets_does_not_keep_a_session_from_being_noticed", || {
+        let _supervisor = supervise();
+        let flood = thread::spawn(|| {
+            for number in (100..).take(20_000) {
+                drop(UnixListener::bind(x_socket(number)).unwrap());
+            }
+        });
+        let session = Session::begin(10);
+        let took_ms = within(6_000, "the session", || session.began());
+        eprintln!("under a flood of sockets the session began after {took_ms} ms");
+        flood.join().unwrap();
+        assert_eq!(guards().len(), 1);
+    });
+}
+
+#[test]
+fn sessions_over_the_limit_of_root_or_of_the_guards_user_are_ended() {
+    on_stage("sessions_over_the_limit_of_root_or_of_the_guards_user_are_ended", || {
+        let _supervisor = supervise_with(Options { max_sessions: 1, ..options() });
+        let first = Session::begin(10);
+        within(3_000, "the session", || first.began());
+        for (display, uid) in [(11, BOB), (12, 0), (13, SUDARE)] {
+            let session = Session::begin_as(display, uid);
+            within(3_000, "its server", || {
+                session.server().is_some() || fs::exists(x_socket(display)).unwrap()
+            });
+            within(3_000, "its end", || session.server().is_none());
+        }
+        assert_eq!(guards().len(), 1);
+        assert!(first.server().is_some());
+    });
+}
+
+#[test]
+fn who_is_attached_to_a_display_without_a_guard_is_disconnected() {
+    on_stage("who_is_attached_to_a_display_without_a_guard_is_disconnected", || {
+        let _supervisor = supervise();
+        let mut child = other_server("Xorg", "server", 30, ALICE);
+        within(2_000, "its screen", || fs::exists(screen_socket(30)).unwrap());
+        sleep(50);
+        let mut connection = Connection::to(30);
+        let mut own = Connection::by(30, "other", ALICE);
+        within(2_000, "disconnection", || !connection.is_there());
+        assert!(own.is_there(), "only xrdp is ended");
+        child.kill().unwrap();
+    });
+}
+
+#[test]
+fn a_connection_that_cannot_be_found_costs_the_session() {
+    on_stage("a_connection_that_cannot_be_found_costs_the_session", || {
+        let _supervisor = supervise();
+        let session = Session::begin(10);
+        within(3_000, "the session", || session.began());
+        let _unknown = Connection::by(10, "other", BOB);
+        mode("nothing");
+        let took_ms = within(5_000, "the end of the session", || session.server().is_none());
+        assert!(took_ms > 2_000, "{took_ms} ms: an X server may need a moment to notice an end");
+    });
+}
+
+#[test]
+fn a_new_supervisor_takes_over_what_the_old_one_left() {
+    on_stage("a_new_supervisor_takes_over_what_the_old_one_left", || {
+        let first = supervise();
+        let session = Session::begin(10);
+        within(3_000, "the session", || session.began());
+        mode("nothing");
+        let waiting = Session::begin_as(11, BOB);
+        within(3_000, "its guard", || guards().len() == 2);
+        let second = Supervisor::new(options()).unwrap_err().to_string();
+        assert!(second.contains(&format!("as process {}.", std::process::id())), "{second}");
+        first.stop();
+        let dismissed = || fs::read_to_string(file_of("dismissed")).unwrap().lines().count();
+        assert_eq!(dismissed(), 2, "guards are told to end, and end");
+        sleep(300);
+        assert!(!waiting.began(), "what waits goes on waiting without a supervisor");
+        let _second = supervise();
+        within(2_000, "both have a guard again", || guards().len() == 4);
+        mode("covered");
+        within(2_000, "the second session", || waiting.began());
+    });
+}
+
+#[test]
+fn the_session_s_user_cannot_reach_the_guard() {
+    on_stage("the_session_s_user_cannot_reach_the_guard", || {
+        let _supervisor = supervise();
+        let session = Session::begin(10);
+        within(3_000, "the session", || session.began());
+        let guard = &guards()[0][3];
+        for signal in ["KILL", "STOP", "TERM"] {
+            let mut kill = Command::new("kill");
+            let done = kill.args([&format!("-{signal}"), guard]).uid(ALICE).gid(ALICE).output().unwrap();
+            assert!(String::from_utf8_lossy(&done.stderr).contains("not permitted"), "{signal}: {done:?}");
+        }
+        for file in ["mem", "environ", "fd/0"] {
+            let mut read = Command::new("cat");
+            let done = read.arg(format!("/proc/{guard}/{file}")).uid(ALICE).gid(ALICE).output().unwrap();
+            assert!(String::from_utf8_lossy(&done.stderr).contains("denied"), "{file}: {done:?}");
+        }
+        assert_eq!(guards().len(), 1);
+    });
+}
+
+#[test]
+fn a_guard_leaves_when_its_display_ends() {
+    on_stage("a_guard_leaves_when_its_display_ends", || {
+        let _supervisor = supervise();
+        let session = Session::begin(10);
+        within(3_000, "the session", || session.began());
+        session.end_server();
+        within(1_000, "its end", || {
+            fs::read_to_string(file_of("dismissed")).unwrap() == format!("{}\n", guards()[0][3])
+        });
+        // The number is free for another session.
+        fs::remove_file(x_socket(10)).unwrap();
+        fs::remove_file(screen_socket(10)).unwrap();
+        fs::remove_file(file_of("began-10")).unwrap();
+        let next = Session::begin_as(10, BOB);
+        within(3_000, "the next session", || next.began());
+        assert!(guards()[1][0].contains("--user bob "));
+    });
+}
+
+fn kill_guard(pid: &str) {
+    assert!(Command::new("kill").args(["-KILL", pid]).status().unwrap().success());
+}
