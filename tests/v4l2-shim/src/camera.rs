@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 
-use crate::abi::{self, Errno, buffer, capability, format, get_u32, listing, parameters, put, put_u32};
+use crate::abi::{self, Errno, buffer, capability, format, get_u32, put, put_u32};
+use crate::formats::Formats;
+use crate::outage::Outages;
 use crate::pictures::Pictures;
-use crate::plan::{Format, Outage, Plan, Trouble, When};
+use crate::plan::{Plan, Trouble};
 
 /// As many as a driver gives.
 const MAX_BUFFERS: u32 = 8;
@@ -13,13 +15,9 @@ const PAGE_BYTES: u64 = 4096;
 /// An emulated camera.
 #[derive(Debug)]
 pub struct Camera {
-    formats: Vec<Format>,
-    current: Format,
+    formats: Formats,
     pictures: Pictures,
-    outage: Option<Outage>,
-    outage_since_ms: Option<u64>,
-    /// Whether the file of the outage exists.
-    outage_file: bool,
+    outages: Outages,
     /// Whether the device was away when it was last looked at.
     away: bool,
     /// Descriptors that were opened and have not lost their device.
@@ -64,12 +62,9 @@ impl Camera {
     #[must_use]
     pub fn new(plan: &Plan, pictures: Pictures) -> Option<Self> {
         Some(Self {
-            current: *plan.formats.first()?,
-            formats: plan.formats.clone(),
+            formats: Formats::new(&plan.formats)?,
             pictures,
-            outage: plan.outage.clone(),
-            outage_since_ms: None,
-            outage_file: false,
+            outages: Outages::new(plan.outage.clone()),
             away: false,
             handles: Vec::new(),
             buffers: 0,
@@ -80,9 +75,9 @@ impl Camera {
         })
     }
 
-    /// Notes whether the file of [`When::While`] exists.
+    /// Notes whether the file of [`crate::plan::When::While`] exists.
     pub fn note_outage_file(&mut self, exists: bool) {
-        self.outage_file = exists;
+        self.outages.note_file(exists);
     }
 
     /// Whether there is a device node.
@@ -128,15 +123,14 @@ impl Camera {
         if changes && trouble == Some(Trouble::Busy) {
             return Err(abi::EBUSY);
         }
+        if self.streaming && matches!(request, abi::S_FMT | abi::S_PARM) {
+            return Err(abi::EBUSY);
+        }
+        if let Some(done) = self.formats.ioctl(request, argument) {
+            return done.map(|()| Effects::default());
+        }
         match request {
             abi::QUERYCAP => Ok(describe(argument)),
-            abi::ENUM_FMT => self.list_formats(argument),
-            abi::ENUM_FRAMESIZES => self.list_sizes(argument),
-            abi::ENUM_FRAMEINTERVALS => self.list_intervals(argument),
-            abi::G_FMT => Ok(self.show_format(argument)),
-            abi::S_FMT => self.set_format(argument),
-            abi::G_PARM => Ok(self.show_rate(argument)),
-            abi::S_PARM => self.set_rate(argument),
             abi::REQBUFS => self.request_buffers(argument),
             abi::QUERYBUF => self.describe_buffer(argument),
             abi::QBUF => self.queue_buffer(argument),
@@ -149,99 +143,14 @@ impl Camera {
 
     /// What is wrong now. A cable that is out takes the device from everybody who had it open.
     fn trouble(&mut self, now_ms: u64) -> Option<Trouble> {
-        let outage = self.outage.as_ref()?;
-        let trouble = outage.trouble;
-        let is_now = match outage.when {
-            When::While(_) => self.outage_file,
-            When::After { pictures, .. } if self.sent < pictures => false,
-            When::After { lasts_ms, .. } => {
-                let since_ms = *self.outage_since_ms.get_or_insert(now_ms);
-                lasts_ms.is_none_or(|lasts_ms| now_ms.saturating_sub(since_ms) < lasts_ms)
-            }
-        };
-        let away = is_now && trouble == Trouble::Unplug;
+        let trouble = self.outages.now(self.sent, now_ms);
+        let away = trouble == Some(Trouble::Unplug);
         if away && !self.away {
             self.handles.clear();
             self.stop();
         }
         self.away = away;
-        is_now.then_some(trouble)
-    }
-
-    fn list_formats(&self, argument: &mut [u8]) -> Done {
-        let mut codes: Vec<[u8; 4]> = self.formats.iter().map(|f| f.fourcc).collect();
-        codes.dedup();
-        let code = codes.get(index(argument)).ok_or(abi::EINVAL)?;
-        put(argument, listing::DESCRIPTION, b"emulated\0");
-        put(argument, listing::FMTDESC_PIXELFORMAT, code);
-        Ok(Effects::default())
-    }
-
-    fn list_sizes(&self, argument: &mut [u8]) -> Done {
-        let code = get_u32(argument, listing::PIXEL_FORMAT).to_le_bytes();
-        let mut sizes: Vec<(u32, u32)> =
-            self.formats.iter().filter(|f| f.fourcc == code).map(|f| (f.width, f.height)).collect();
-        sizes.dedup();
-        let (width, height) = sizes.get(index(argument)).ok_or(abi::EINVAL)?;
-        put_u32(argument, listing::SIZE_TYPE, listing::DISCRETE);
-        put_u32(argument, listing::SIZE_WIDTH, *width);
-        put_u32(argument, listing::SIZE_HEIGHT, *height);
-        Ok(Effects::default())
-    }
-
-    fn list_intervals(&self, argument: &mut [u8]) -> Done {
-        let code = get_u32(argument, listing::PIXEL_FORMAT).to_le_bytes();
-        let size = (get_u32(argument, listing::INTERVAL_WIDTH), get_u32(argument, listing::INTERVAL_HEIGHT));
-        let mut fitting = self.formats.iter().filter(|f| f.fourcc == code && (f.width, f.height) == size);
-        let (numerator, denominator) = fitting.nth(index(argument)).ok_or(abi::EINVAL)?.interval;
-        put_u32(argument, listing::INTERVAL_TYPE, listing::DISCRETE);
-        put_u32(argument, listing::INTERVAL_NUMERATOR, numerator);
-        put_u32(argument, listing::INTERVAL_DENOMINATOR, denominator);
-        Ok(Effects::default())
-    }
-
-    fn show_format(&self, argument: &mut [u8]) -> Effects {
-        put_u32(argument, format::WIDTH, self.current.width);
-        put_u32(argument, format::HEIGHT, self.current.height);
-        put(argument, format::PIXELFORMAT, &self.current.fourcc);
-        put_u32(argument, format::FIELD, format::PROGRESSIVE);
-        let line = if &self.current.fourcc == b"YUYV" { self.current.width * 2 } else { 0 };
-        put_u32(argument, format::BYTESPERLINE, line);
-        put_u32(argument, format::SIZEIMAGE, self.picture_bytes());
-        put_u32(argument, format::COLORSPACE, format::SRGB);
-        Effects::default()
-    }
-
-    /// Takes what comes nearest, as drivers do, and says what that was.
-    fn set_format(&mut self, argument: &mut [u8]) -> Done {
-        if self.streaming {
-            return Err(abi::EBUSY);
-        }
-        let code = get_u32(argument, format::PIXELFORMAT).to_le_bytes();
-        let size = (get_u32(argument, format::WIDTH), get_u32(argument, format::HEIGHT));
-        let rank = |f: &&Format| (f.fourcc != code, (f.width, f.height) != size);
-        self.current = self.formats.iter().min_by_key(rank).copied().unwrap_or(self.current);
-        Ok(self.show_format(argument))
-    }
-
-    fn show_rate(&self, argument: &mut [u8]) -> Effects {
-        put_u32(argument, parameters::CAPABILITY, parameters::TIME_PER_FRAME);
-        put_u32(argument, parameters::NUMERATOR, self.current.interval.0);
-        put_u32(argument, parameters::DENOMINATOR, self.current.interval.1);
-        Effects::default()
-    }
-
-    /// A rate that the present format lacks changes nothing; the answer says so.
-    fn set_rate(&mut self, argument: &mut [u8]) -> Done {
-        if self.streaming {
-            return Err(abi::EBUSY);
-        }
-        let interval = (get_u32(argument, parameters::NUMERATOR), get_u32(argument, parameters::DENOMINATOR));
-        let wanted = Format { interval, ..self.current };
-        if self.formats.contains(&wanted) {
-            self.current = wanted;
-        }
-        Ok(self.show_rate(argument))
+        trouble
     }
 
     fn request_buffers(&mut self, argument: &mut [u8]) -> Done {
@@ -287,8 +196,8 @@ impl Camera {
         if trouble != Some(Trouble::Freeze) {
             self.shown = self.sent;
         }
-        let mut picture = self.pictures.picture(&self.current, self.shown);
-        picture.truncate(usize::try_from(self.picture_bytes()).unwrap_or(0));
+        let mut picture = self.pictures.picture(&self.formats.current, self.shown);
+        picture.truncate(usize::try_from(self.formats.picture_bytes()).unwrap_or(0));
         put_u32(argument, buffer::BYTESUSED, u32::try_from(picture.len()).unwrap_or(0));
         put_u32(argument, buffer::FLAGS, buffer::DONE);
         put_u32(argument, buffer::FIELD, format::PROGRESSIVE);
@@ -315,24 +224,17 @@ impl Camera {
     }
 
     fn timer(&self, stalls: bool) -> Timer {
-        let (seconds, pictures) = self.current.interval;
+        let (seconds, pictures) = self.formats.current.interval;
         let then_ns = u64::from(seconds) * 1_000_000_000 / u64::from(pictures.max(1));
-        match self.outage.as_ref().filter(|_| stalls).map(|outage| &outage.when) {
-            None => Timer::Every { first_ns: then_ns, then_ns },
-            Some(When::After { lasts_ms: Some(lasts_ms), .. }) => {
-                Timer::Every { first_ns: lasts_ms.max(&1) * 1_000_000, then_ns }
-            }
-            Some(_) => Timer::Never,
+        match (stalls, self.outages.lasts_ms()) {
+            (false, _) => Timer::Every { first_ns: then_ns, then_ns },
+            (true, Some(ms)) => Timer::Every { first_ns: ms.max(1) * 1_000_000, then_ns },
+            (true, None) => Timer::Never,
         }
     }
 
-    /// Real cameras reserve for MJPG what an uncompressed picture would take.
-    fn picture_bytes(&self) -> u32 {
-        self.current.width * self.current.height * 2
-    }
-
     fn buffer_bytes(&self) -> u64 {
-        u64::from(self.picture_bytes()).next_multiple_of(PAGE_BYTES)
+        u64::from(self.formats.picture_bytes()).next_multiple_of(PAGE_BYTES)
     }
 
     fn buffer_number(&self, argument: &[u8]) -> Result<u32, Errno> {
@@ -360,19 +262,16 @@ fn describe(argument: &mut [u8]) -> Effects {
     Effects::default()
 }
 
-fn index(argument: &[u8]) -> usize {
-    usize::try_from(get_u32(argument, listing::INDEX)).unwrap_or(usize::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{Format, Outage, When};
 
     const FD: i32 = 5;
 
     fn camera(outage: Option<Outage>) -> Camera {
         let yuyv = Format { fourcc: *b"YUYV", width: 16, height: 8, interval: (1, 25) };
-        let formats = vec![yuyv, Format { interval: (2, 15), ..yuyv }, Format { width: 32, ..yuyv }];
+        let formats = vec![yuyv];
         let mut camera = Camera::new(&Plan { formats, pictures: None, outage }, Pictures::default()).unwrap();
         camera.open(FD, 0).unwrap();
         camera
@@ -404,20 +303,6 @@ mod tests {
             ask(camera, abi::QBUF, get_u32(&argument, buffer::INDEX), now_ms).0.unwrap();
         }
         done
-    }
-
-    #[test]
-    fn what_is_offered_is_listed_and_can_be_set() {
-        let mut camera = camera(None);
-        assert_eq!(&ask(&mut camera, abi::ENUM_FMT, 0, 0).1[44..48], b"YUYV");
-        assert_eq!(ask(&mut camera, abi::ENUM_FMT, 1, 0).0, Err(abi::EINVAL));
-        let mut argument = vec![0; 208];
-        put(&mut argument, format::PIXELFORMAT, b"YUYV");
-        put_u32(&mut argument, format::WIDTH, 32);
-        put_u32(&mut argument, format::HEIGHT, 8);
-        camera.ioctl(FD, abi::S_FMT, &mut argument, Moment::default()).unwrap();
-        assert_eq!(get_u32(&argument, format::SIZEIMAGE), 32 * 8 * 2);
-        assert_eq!(camera.current, camera.formats[2]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! `opendir` and `readdir64`. What concerns `/dev/video77` it answers itself; everything else passes through.
 //!
 //! ```text
-//! program ─ open, ioctl, mmap ─► sys (foreign calls) ─► camera (pure: formats, buffer queue, outages) ─► pictures
+//! program ─ open, ioctl, mmap ─► sys (foreign calls) ─► camera (pure: buffer queue) ─► formats, outage, pictures
 //!                                 │ a timerfd is the device's descriptor, so `poll` works without our help
 //!                                 └ a memfd holds the buffers, so `mmap` gives shared memory as a driver does
 //! ```
@@ -25,6 +25,8 @@
 
 pub mod abi;
 pub mod camera;
+pub mod formats;
+pub mod outage;
 pub mod pictures;
 pub mod plan;
 // In this package's own tests the stand-ins would take the test program's `open` away.
