@@ -5,6 +5,7 @@ pub mod blanking;
 pub mod camera_vm;
 pub mod demo;
 pub mod pair;
+pub mod plugin;
 pub mod scene;
 pub mod sim;
 pub mod xrdp;

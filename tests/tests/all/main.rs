@@ -1,9 +1,10 @@
 //! Everything that needs both ends, in one binary: linking once is faster than linking ten times.
 
-mod camera;
 mod blanking;
+mod camera;
 mod docs;
 mod handshake;
+mod plugin;
 mod rdp;
 mod session_faults;
 mod sim;
