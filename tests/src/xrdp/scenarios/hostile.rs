@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
+use rustix::process::{Signal, kill_process};
+
 use crate::xrdp::client::ClientOptions;
 use crate::xrdp::namespace::PROGRAMS;
 use crate::xrdp::report::Report;
+use crate::xrdp::session;
 use crate::xrdp::stack::{Stack, StackOptions};
+use crate::xrdp::users::User;
 
 /// Both files draw at once. `~/startwm.sh` is the first code of the user that sesman runs, then
 /// the stock script reads `~/.profile`.
@@ -34,4 +38,13 @@ pub(super) fn control(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let began = std::fs::read_to_string(stack.user.home.join(BEGAN))?;
     report.check("~/startwm.sh of the user ran", !began.trim().is_empty(), began.trim());
     stack.session()?.end()
+}
+
+/// Ends what the log-on scripts started.
+pub(super) fn end(user: &User) -> anyhow::Result<()> {
+    let all = session::processes()?.into_iter().filter(|process| process.uid == user.uid);
+    let hostile = all.filter(|process| process.arguments.iter().any(|argument| argument == "--hostile"));
+    let ended = hostile.map(|process| kill_process(process.pid, Signal::KILL)).collect::<Vec<_>>();
+    anyhow::ensure!(ended.len() == 2, "{} hostile programs ran, not 2", ended.len());
+    Ok(())
 }

@@ -3,6 +3,7 @@
 mod control;
 mod hostile;
 mod no_plugin;
+mod story;
 
 use std::path::Path;
 use std::time::Instant;
@@ -29,6 +30,7 @@ pub const ALL: &[(&str, &str, Play)] = &[
         control::play(Backend::Xvnc, out, report)
     }),
     ("no-plugin", "a client without the plugin sees the cover from the first picture on", no_plugin::play),
+    ("story", "the main job: log-on, stranger, operator away, camera lost, client killed", story::play),
 ];
 
 /// Plays the scenario of this name and says how it went, also when it broke off.
