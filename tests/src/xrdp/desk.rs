@@ -59,8 +59,9 @@ pub fn run(manner: &Manner) -> anyhow::Result<()> {
     let window = open_window(&connection, screen.root, size, hostile)?;
     let gc = connection.generate_id()?;
     connection.create_gc(gc, window, &CreateGCAux::new())?;
-    let colours: &[Rgb] = if hostile { &palette::HOSTILE } else { &palette::DESKTOP };
-    let mut painter = Painter { connection: &connection, window, gc, colours, size, bar_x: 0 };
+    let (stripes, bar): (&[Rgb], Rgb) =
+        if hostile { (&palette::HOSTILE, palette::HOSTILE[0]) } else { (&palette::DESKTOP, palette::MOVING) };
+    let mut painter = Painter { connection: &connection, window, gc, stripes, bar, size, bar_x: 0 };
     let started = Instant::now();
     let mut frame = started;
     loop {
@@ -152,31 +153,29 @@ struct Painter<'a> {
     connection: &'a RustConnection,
     window: Window,
     gc: Gcontext,
-    colours: &'a [Rgb],
+    stripes: &'a [Rgb],
+    bar: Rgb,
     size: (u16, u16),
     bar_x: u16,
 }
 
 impl Painter<'_> {
-    /// Paints all stripes; the last colour is kept for what moves.
     fn all(&self) -> anyhow::Result<()> {
-        let (_, stripes) = self.colours.split_last().context("no colours")?;
-        let count = u16::try_from(stripes.len())?.max(1);
+        let count = u16::try_from(self.stripes.len())?.max(1);
         let height = self.size.1.div_ceil(count);
-        for (n, colour) in (0..count).zip(stripes) {
+        for (n, colour) in (0..count).zip(self.stripes) {
             self.fill(*colour, (0, n * height), (self.size.0, height))?;
         }
         Ok(())
     }
 
-    /// Moves the bar on by its width.
+    /// Moves the bar on by its width, within the first stripe.
     fn step(&mut self) -> anyhow::Result<()> {
         let height = self.size.1 / 4;
-        let first = self.colours.first().copied().context("no colours")?;
-        let last = self.colours.last().copied().context("no colours")?;
+        let first = self.stripes.first().copied().context("no colours")?;
         self.fill(first, (self.bar_x, 0), (BAR_PX, height))?;
         self.bar_x = if self.bar_x + BAR_PX < self.size.0 { self.bar_x + BAR_PX } else { 0 };
-        self.fill(last, (self.bar_x, 0), (BAR_PX, height))
+        self.fill(self.bar, (self.bar_x, 0), (BAR_PX, height))
     }
 
     fn fill(&self, colour: Rgb, (x, y): (u16, u16), (width, height): (u16, u16)) -> anyhow::Result<()> {

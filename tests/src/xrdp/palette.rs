@@ -7,8 +7,10 @@ pub type Rgb = [u8; 3];
 
 /// What is behind xfreerdp's window: the client shows nothing here.
 pub const BACKDROP: Rgb = [255, 0, 170];
-/// The user's desktop, in stripes; the last one moves.
-pub const DESKTOP: [Rgb; 4] = [[200, 40, 40], [40, 160, 60], [230, 190, 30], [120, 50, 200]];
+/// The user's desktop, in stripes.
+pub const DESKTOP: [Rgb; 3] = [[200, 40, 40], [40, 160, 60], [230, 190, 30]];
+/// What moves on the desktop.
+pub const MOVING: Rgb = [120, 50, 200];
 /// What programs of the user draw that want to be seen before, or above, the cover.
 pub const HOSTILE: [Rgb; 2] = [[255, 120, 0], [0, 255, 200]];
 /// How far each part of a colour may be off.
@@ -20,6 +22,7 @@ pub enum Owner {
     Backdrop,
     Black,
     Desktop,
+    Moving,
     Hostile,
     /// The words of a cover, a log-on window, a mouse pointer.
     Other,
@@ -34,6 +37,8 @@ pub fn owner(pixel: Rgb) -> Owner {
         Owner::Desktop
     } else if is_one_of(&HOSTILE) {
         Owner::Hostile
+    } else if is_near(pixel, MOVING) {
+        Owner::Moving
     } else if is_near(pixel, BACKDROP) {
         Owner::Backdrop
     } else {
@@ -58,6 +63,7 @@ mod tests {
     fn no_colour_is_taken_for_another_owner() {
         for (colours, expected) in [
             (&DESKTOP[..], Owner::Desktop),
+            (&[MOVING][..], Owner::Moving),
             (&HOSTILE[..], Owner::Hostile),
             (&[BACKDROP][..], Owner::Backdrop),
             (&[[0, 0, 0]][..], Owner::Black),

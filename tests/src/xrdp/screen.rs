@@ -27,14 +27,19 @@ pub struct Count {
     pub desktop: usize,
     pub hostile: usize,
     pub other: usize,
+    /// Where on the desktop the moving bar is, from the left.
+    pub bar_x: Option<usize>,
 }
 
 impl Count {
-    fn add(&mut self, owner: Owner) {
+    fn add(&mut self, owner: Owner, x: usize) {
+        if owner == Owner::Moving {
+            self.bar_x = Some(self.bar_x.map_or(x, |known| known.min(x)));
+        }
         *match owner {
             Owner::Backdrop => &mut self.backdrop,
             Owner::Black => &mut self.black,
-            Owner::Desktop => &mut self.desktop,
+            Owner::Desktop | Owner::Moving => &mut self.desktop,
             Owner::Hostile => &mut self.hostile,
             Owner::Other => &mut self.other,
         } += 1;
@@ -121,13 +126,13 @@ impl Screen {
         // Neighbours are mostly equal, and looking up an owner is what takes time.
         let mut last = ([0; 3], palette::owner([0; 3]));
         for row in self.raw.chunks_exact(usize::from(self.width) * PIXEL_BYTES).step_by(step) {
-            for pixel in row.chunks_exact(PIXEL_BYTES).step_by(step) {
+            for (x, pixel) in row.chunks_exact(PIXEL_BYTES).enumerate().step_by(step) {
                 if let [blue, green, red, _] = *pixel {
                     let colour = [red, green, blue];
                     if colour != last.0 {
                         last = (colour, palette::owner(colour));
                     }
-                    count.add(last.1);
+                    count.add(last.1, x);
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! The whole stage: users, servers, the private screen.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use super::watch::Watch;
 
 /// Until a picture is as wanted; a cold log-on takes about 3 s.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+/// In how many places the desktop's bar must be seen.
+const PLACES: usize = 3;
 /// The file of `sudare-desk` in the user's home folder.
 const RECEIVED: &str = "received.jsonl";
 
@@ -100,6 +103,15 @@ impl Stack {
             Ok(wanted(&last).then_some(last))
         });
         found.map_err(|error| error.context(format!("the last picture had {last:?}")))
+    }
+
+    /// Waits until the desktop's bar was seen in several places: the picture goes on.
+    pub fn wait_moving(&mut self) -> anyhow::Result<usize> {
+        let mut places = BTreeSet::new();
+        process::wait_for("the desktop to move", PATIENCE, || {
+            places.extend(self.screen.count(2)?.bar_x);
+            Ok((places.len() >= PLACES).then_some(places.len()))
+        })
     }
 
     /// Saves the client's screen, and notes it in the report.

@@ -63,6 +63,26 @@ fn check(scenario: &str) -> Option<Report> {
     Some(report)
 }
 
+/// The same, for scenarios in which somebody is before the camera.
+fn check_with_models(scenario: &str) -> Option<Report> {
+    let pictures = std::env::var_os("SUDARE_TEST_PICTURES").map(PathBuf::from);
+    if pictures.is_none_or(|folder| !folder.join("obama.jpg").exists()) {
+        let required = std::env::var("SUDARE_REQUIRE_TOOLS").unwrap_or_default();
+        assert!(!required.split(',').any(|tool| tool == "photographs"), "the photographs are required");
+        println!(
+            "NOT RUN: the real xrdp session ({scenario}): no photographs. `cargo xtask setup` fetches them"
+        );
+        return None;
+    }
+    check(scenario)
+}
+
+/// A short leak between two looks would pass unseen.
+fn assert_sampled_often(seen: &serde_json::Value) {
+    let (samples, gap_ms) = (seen["samples"].as_u64().unwrap(), seen["sample_gap_ms_max"].as_u64().unwrap());
+    assert!(samples > 300 && gap_ms < 250, "{samples} samples, {gap_ms} ms between two");
+}
+
 /// Processes that are still in the scenario's namespace.
 fn left_behind(report: &Report) -> Vec<PathBuf> {
     let namespace = report.figures["pid_namespace"].as_str().unwrap();
@@ -87,6 +107,20 @@ fn without_sudare_what_log_on_scripts_draw_is_seen() {
 #[test]
 fn the_same_holds_with_xvnc() {
     check("control-xvnc");
+}
+
+#[test]
+fn without_the_plugin_only_the_cover_is_seen() {
+    if let Some(report) = check_with_models("no-plugin") {
+        assert_sampled_often(&report.figures["watched"]);
+    }
+}
+
+#[test]
+fn the_main_job_is_done_on_the_real_stack() {
+    let Some(report) = check_with_models("story") else { return };
+    // Log-on, stranger, away, unplugged, connected again, without plugin: each with its picture.
+    assert!(report.pictures.len() >= 11, "{:?}", report.pictures);
 }
 
 /// Whoever kills the program in the middle finds nothing left either.

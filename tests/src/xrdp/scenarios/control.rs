@@ -23,6 +23,8 @@ pub(super) fn play(backend: Backend, out: &Path, report: &mut Report) -> anyhow:
     let mut client = stack.connect(&ClientOptions::default())?;
     let desktop = stack.wait_picture("the desktop", &mut client, |count| count.is_desktop())?;
     report.check("the desktop is seen", true, format!("{desktop:?}"));
+    let places = stack.wait_moving()?;
+    report.check("the desktop moves", true, format!("its bar was in {places} places"));
     stack.save("desktop", report)?;
     let seen = watch.stop()?;
     report.check("watching sees it too", seen.leaked_frames > 0, format!("{seen:?}"));

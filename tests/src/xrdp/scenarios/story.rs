@@ -89,6 +89,8 @@ impl Story<'_> {
         let count = self.stack.wait_picture(name, client, |count| count.is_desktop())?;
         self.report.figure(&format!("{}_ms", file_name(name)), millis(started.elapsed()));
         self.report.check(&format!("{name}: the desktop is seen"), true, format!("{count:?}"));
+        let places = self.stack.wait_moving()?;
+        self.report.check(&format!("{name}: the desktop moves"), true, places);
         self.picture(name)?;
         let keys = self.keys_delivered(KEYS)?;
         self.report.check(&format!("{name}: keys arrive"), keys == KEYS, keys);
