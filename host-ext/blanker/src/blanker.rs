@@ -6,9 +6,10 @@ use sudare_blanker::wire::{Notice, Rect, Reply};
 use x11rb::connection::Connection as _;
 use x11rb::protocol::Event;
 use x11rb::protocol::composite::ConnectionExt as _;
-use x11rb::protocol::xproto::{Atom, CloseDown, ConnectionExt as _};
+use x11rb::protocol::xproto::{CloseDown, ConnectionExt as _};
 use x11rb::wrapper::ConnectionExt as _;
 
+use crate::compositor::Compositor;
 use crate::display::Display;
 use crate::error::BlankerError;
 use crate::events::{Meaning, Scene};
@@ -16,24 +17,21 @@ use crate::framebuffer::Framebuffer;
 use crate::input::{Input, Taken};
 use crate::keys::Keys;
 use crate::layout::Layout;
+use crate::linger::linger;
 use crate::start::watch_root;
+use crate::steal;
 use crate::surface::Surface;
 use crate::windows::{Trim, Windows, create_top};
-use crate::{compositor, steal};
 
 /// Rows read by one look of the health check: bands so close that no window fits between them.
 const BANDS: u16 = 16;
 const BAND_ROWS: u16 = 4;
 
-pub(crate) struct Atoms {
-    pub(crate) selection: Atom,
-}
-
 pub(crate) struct Blanker {
     pub(crate) display: Display,
     pub(crate) keeper: Display,
     trim: Trim,
-    atoms: Atoms,
+    compositor: Compositor,
     layout: Layout,
     surface: Surface,
     framebuffer: Framebuffer,
@@ -55,7 +53,7 @@ impl Blanker {
         display: Display,
         keeper: Display,
         trim: Trim,
-        atoms: Atoms,
+        compositor: Compositor,
         layout: Layout,
         surface: Surface,
         framebuffer: Framebuffer,
@@ -63,7 +61,19 @@ impl Blanker {
         input: Input,
     ) -> Self {
         let (keys, windows) = (Keys::default(), Some(windows));
-        Self { display, keeper, trim, atoms, layout, surface, framebuffer, windows, input, keys, looks: 0 }
+        Self {
+            display,
+            keeper,
+            trim,
+            compositor,
+            layout,
+            surface,
+            framebuffer,
+            windows,
+            input,
+            keys,
+            looks: 0,
+        }
     }
 
     pub(crate) fn layout(&self) -> Reply {
@@ -82,11 +92,11 @@ impl Blanker {
         x.set_close_down_mode(CloseDown::RETAIN_PERMANENT)?;
         let taken = snapshot && self.framebuffer.snapshot(display)?;
         let top = create_top(display, size)?;
-        let windows = Windows::open(display, top, &self.trim)?;
+        let windows = Windows::open(display, top, &self.trim, size)?;
         windows.dress(display, self.surface.pixmap)?;
         windows.show(display, size)?;
         self.windows = Some(windows);
-        let mut notices = Vec::from_iter(compositor::settle(display, self.atoms.selection, &windows)?);
+        let mut notices = self.compositor.settle(display, &windows)?;
         notices.extend(self.seize(&windows)?);
         watch_root(&self.display, true)?;
         self.display.x.ungrab_server()?;
@@ -110,6 +120,11 @@ impl Blanker {
         x.sync()?;
         self.keeper.x.composite_release_overlay_window(self.keeper.root)?;
         Ok(self.keeper.x.sync()?)
+    }
+
+    /// Keeps the overlay black until a successor is there; `None` if nothing is covered.
+    pub(crate) fn linger(&self) -> Option<Result<(), BlankerError>> {
+        self.windows.map(|windows| linger(&self.keeper, &self.trim, &windows))
     }
 
     /// The screen as it is now.
@@ -169,8 +184,9 @@ impl Blanker {
         if let Some(windows) = self.windows {
             for meaning in &meanings {
                 if let Meaning::Intruder(window) = meaning {
-                    self.display.x.kill_client(*window)?;
-                    replies.push(Reply::Notice(Notice::IntruderRemoved));
+                    if self.compositor.on_intruder(&self.display, *window)? {
+                        replies.push(Reply::Notice(Notice::IntruderRemoved));
+                    }
                 }
             }
             if meanings.contains(&Meaning::Torn) || meanings.contains(&Meaning::Misplaced) {
@@ -183,7 +199,7 @@ impl Blanker {
                 replies.push(Reply::Notice(Notice::CoverRestored));
             }
             if meanings.contains(&Meaning::Compositor) {
-                let settled = compositor::settle(&self.display, self.atoms.selection, &windows)?;
+                let settled = self.compositor.on_place_lost(&self.display, &windows)?;
                 replies.extend(settled.map(Reply::Notice));
             }
         }
@@ -208,7 +224,7 @@ impl Blanker {
             return Ok(());
         }
         let top = create_top(&self.display, self.layout.size())?;
-        let new = Windows::open(&self.display, top, &self.trim)?;
+        let new = Windows::open(&self.display, top, &self.trim, self.layout.size())?;
         new.dress(&self.display, self.surface.pixmap)?;
         new.show(&self.display, self.layout.size())?;
         // The overlay is counted, and one release must free it.

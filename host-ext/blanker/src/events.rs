@@ -1,7 +1,7 @@
 //! What an event means for the cover.
 
 use x11rb::protocol::Event;
-use x11rb::protocol::shape::SK;
+use x11rb::protocol::shape::{NotifyEvent, SK};
 use x11rb::protocol::xproto::{ConfigureNotifyEvent, Visibility, Window};
 
 use crate::windows::{OVERLAY_EXTENT, Windows};
@@ -15,7 +15,7 @@ pub(crate) enum Meaning {
     Misplaced,
     /// A window of the cover was hidden, destroyed, cut or taken away.
     Torn,
-    /// Somebody put a window into the cover's own layer.
+    /// Somebody has a window in the cover's own layer, and did something with it.
     Intruder(Window),
     /// The screen or its monitors may have changed.
     Layout,
@@ -47,19 +47,13 @@ impl Scene {
 
     fn meaning_for(&self, windows: &Windows, event: &Event) -> Meaning {
         let ours = |window| windows.contains(window);
-        let layers = [self.root, windows.overlay];
         match event {
             Event::XinputKeyPress(event) => Meaning::Key(event.detail),
             Event::SelectionClear(_) => Meaning::Compositor,
             Event::UnmapNotify(event) if ours(event.window) => Meaning::Torn,
             Event::DestroyNotify(event) if ours(event.window) => Meaning::Torn,
             Event::ReparentNotify(event) if ours(event.window) => Meaning::Torn,
-            // The shape of the input is the compositor's business; ours does not depend on it.
-            Event::ShapeNotify(event)
-                if ours(event.affected_window) && event.shaped && event.shape_kind != SK::INPUT =>
-            {
-                Meaning::Torn
-            }
+            Event::ShapeNotify(event) if ours(event.affected_window) => cut(windows, event),
             Event::ConfigureNotify(event) if ours(event.window) => self.placed(windows, event),
             Event::CreateNotify(event) if event.parent == windows.overlay && !ours(event.window) => {
                 Meaning::Intruder(event.window)
@@ -67,10 +61,14 @@ impl Scene {
             Event::ReparentNotify(event) if event.parent == windows.overlay => {
                 Meaning::Intruder(event.window)
             }
-            Event::MapNotify(event) if layers.contains(&event.event) && !ours(event.window) => {
-                Meaning::Raised
+            Event::MapNotify(event) if event.event == windows.overlay && !ours(event.window) => {
+                Meaning::Intruder(event.window)
             }
-            Event::ConfigureNotify(event) if layers.contains(&event.event) => Meaning::Raised,
+            Event::ConfigureNotify(event) if event.event == windows.overlay => {
+                Meaning::Intruder(event.window)
+            }
+            Event::MapNotify(event) if event.event == self.root && !ours(event.window) => Meaning::Raised,
+            Event::ConfigureNotify(event) if event.event == self.root => Meaning::Raised,
             Event::VisibilityNotify(event)
                 if event.window == windows.child && event.state != Visibility::UNOBSCURED =>
             {
@@ -82,10 +80,22 @@ impl Scene {
 
     fn placed(&self, windows: &Windows, event: &ConfigureNotifyEvent) -> Meaning {
         let (width, height) =
-            if event.window == windows.top { self.size } else { (OVERLAY_EXTENT, OVERLAY_EXTENT) };
+            if event.window == windows.overlay { (OVERLAY_EXTENT, OVERLAY_EXTENT) } else { self.size };
         let right = (event.x, event.y, event.width, event.height) == (0, 0, width, height);
         if right { Meaning::Nothing } else { Meaning::Misplaced }
     }
+}
+
+/// Our windows have no shape but the overlay, whose contents are clipped away. The shape of the
+/// input is the compositor's business; ours does not depend on it.
+fn cut(windows: &Windows, event: &NotifyEvent) -> Meaning {
+    let empty = event.extents_width == 0 && event.extents_height == 0;
+    let right = match event.shape_kind {
+        SK::INPUT => true,
+        SK::CLIP if event.affected_window == windows.overlay => event.shaped && empty,
+        _ => !event.shaped,
+    };
+    if right { Meaning::Nothing } else { Meaning::Torn }
 }
 
 #[cfg(test)]
@@ -133,14 +143,14 @@ mod tests {
     #[test]
     fn our_own_steps_mean_nothing() {
         assert_eq!(SCENE.meaning(&configured(10, 10, 800, 600)), Meaning::Nothing);
-        assert_eq!(SCENE.meaning(&configured(12, 11, OVERLAY_EXTENT, OVERLAY_EXTENT)), Meaning::Nothing);
+        assert_eq!(SCENE.meaning(&configured(11, 1, OVERLAY_EXTENT, OVERLAY_EXTENT)), Meaning::Nothing);
         assert_eq!(SCENE.meaning(&created(12, 11)), Meaning::Nothing);
     }
 
     #[test]
     fn what_others_do_to_the_cover_is_noticed() {
         assert_eq!(SCENE.meaning(&configured(99, 1, 5, 5)), Meaning::Raised);
-        assert_eq!(SCENE.meaning(&configured(99, 11, 5, 5)), Meaning::Raised);
+        assert_eq!(SCENE.meaning(&configured(99, 11, 5, 5)), Meaning::Intruder(99));
         assert_eq!(SCENE.meaning(&configured(10, 10, 1, 1)), Meaning::Misplaced);
         assert_eq!(SCENE.meaning(&created(99, 11)), Meaning::Intruder(99));
         assert_eq!(SCENE.meaning(&created(99, 1)), Meaning::Nothing, "it is not visible yet");

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use sudare_blanker::wire::{MESSAGE_MAX_BYTES, Reply, Request, checked_length};
 
 /// Read at once; a picture for a whole screen takes several turns, between which X is served.
@@ -42,6 +42,14 @@ impl Link {
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+
+    /// Tells the guard that nothing more will come.
+    pub(crate) fn close(&mut self) {
+        self.flush();
+        self.open = false;
+        // It may have gone already.
+        shutdown(&self.socket, Shutdown::Both).ok();
     }
 
     /// What the guard has asked for until now. Its end, or a message that cannot be read, closes

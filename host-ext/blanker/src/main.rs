@@ -20,6 +20,7 @@ mod framebuffer;
 mod input;
 mod keys;
 mod layout;
+mod linger;
 mod link;
 mod output;
 mod preflight;

@@ -45,7 +45,10 @@ pub(crate) fn run(server_pid: Option<i32>) -> Result<(), BlankerError> {
         running.request(request)?;
     }
     loop {
-        running.turn()?;
+        if let Err(error) = running.turn() {
+            running.end(&error);
+            return Err(error);
+        }
     }
 }
 
@@ -118,6 +121,17 @@ impl Running {
         self.blanker.display.x.flush()?;
         self.link.flush();
         Ok(())
+    }
+
+    /// The guard learns it first, so that a successor covers soon.
+    fn end(&mut self, error: &BlankerError) {
+        output::log(&error.to_string());
+        self.link.close();
+        if matches!(error, BlankerError::Lost(_))
+            && let Some(Err(error)) = self.blanker.linger()
+        {
+            output::log(&error.to_string());
+        }
     }
 
     fn events(&self) -> Result<Vec<Event>, BlankerError> {

@@ -10,7 +10,8 @@ use x11rb::wrapper::ConnectionExt as _;
 
 use sudare_blanker::wire::Notice;
 
-use crate::blanker::{Atoms, Blanker};
+use crate::blanker::Blanker;
+use crate::compositor::Compositor;
 use crate::display::{Address, Display};
 use crate::error::BlankerError;
 use crate::framebuffer::Framebuffer;
@@ -18,7 +19,7 @@ use crate::input::Input;
 use crate::layout::Layout;
 use crate::surface::Surface;
 use crate::windows::{Trim, Windows, create_top};
-use crate::{compositor, preflight, reclaim};
+use crate::{preflight, reclaim};
 
 /// Covers the display. Returns with the server released again.
 pub(crate) fn start(address: &Address) -> Result<(Blanker, Vec<Notice>), BlankerError> {
@@ -39,12 +40,12 @@ pub(crate) fn start(address: &Address) -> Result<(Blanker, Vec<Notice>), Blanker
     let trim = trim(&display)?;
     let layout = Layout::read(&display, 1)?;
     let surface = Surface::black(&display, layout.size())?;
-    let windows = Windows::open(&display, top, &trim)?;
+    let windows = Windows::open(&display, top, &trim, layout.size())?;
     windows.dress(&display, surface.pixmap)?;
     windows.show(&display, layout.size())?;
-    let selection = display.x.intern_atom(false, compositor::SELECTION)?.reply()?.atom;
     let mut notices = Vec::from_iter(reclaim::take_over(&display, &windows, trim.tag)?);
-    notices.extend(compositor::settle(&display, selection, &windows)?);
+    let mut compositor = Compositor::new(&display)?;
+    notices.extend(compositor.settle(&display, &windows)?);
     let mut input = Input::default();
     input.take(&display, trim.cursor)?;
     input.take_focus(&display, windows.top)?;
@@ -58,8 +59,10 @@ pub(crate) fn start(address: &Address) -> Result<(Blanker, Vec<Notice>), Blanker
     let keeper = keeper(address)?;
     keeper.x.composite_get_overlay_window(keeper.root)?.reply()?;
     let framebuffer = Framebuffer::new(&display, layout.size())?;
-    let atoms = Atoms { selection };
-    Ok((Blanker::new(display, keeper, trim, atoms, layout, surface, framebuffer, windows, input), notices))
+    Ok((
+        Blanker::new(display, keeper, trim, compositor, layout, surface, framebuffer, windows, input),
+        notices,
+    ))
 }
 
 /// While covered, everything that happens on the root matters; otherwise only its size.

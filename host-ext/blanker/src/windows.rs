@@ -4,25 +4,29 @@
 //! root ─┬─ the applications' windows
 //!       ├─ top: ours, as large as the screen; all there is if the overlay is taken away
 //!       └─ overlay: the server's own Composite Overlay Window, above everything that can be raised
-//!            └─ child: ours
+//!            ├─ windows that others put in here
+//!            └─ child: ours, raised above them
 //! ```
-//! The overlay window belongs to the server, so no client can have it destroyed with `KillClient`;
-//! it gets the cover's picture as its own background too. All three keep their picture without us.
+//! The overlay belongs to the server: it cannot be destroyed with `KillClient`, and every client
+//! that holds it keeps it. Its clip shape is empty, so that neither a window inside it nor anything
+//! drawn on it can be seen: all of it counts as border (Shape 1.1, "clip region"), and its border
+//! is the cover's picture. Who takes the shape away finds our child on top until it is set again.
+//! All three windows keep their picture without this process.
 
 use x11rb::connection::Connection as _;
 use x11rb::protocol::composite::ConnectionExt as _;
 use x11rb::protocol::shape::{ConnectionExt as _, SK, SO};
 use x11rb::protocol::xproto::{
-    Atom, AtomEnum, ChangeWindowAttributesAux, ConfigureWindowAux, ConnectionExt as _, CreateWindowAux,
-    Cursor, EventMask, Pixmap, PropMode, StackMode, Window, WindowClass,
+    Atom, AtomEnum, ChangeWindowAttributesAux, ClipOrdering, ConfigureWindowAux, ConnectionExt as _,
+    CreateWindowAux, Cursor, EventMask, Pixmap, PropMode, StackMode, Window, WindowClass,
 };
 use x11rb::wrapper::ConnectionExt as _;
 
 use crate::display::Display;
 use crate::error::{BlankerError, if_there};
 
-/// The overlay and its child are larger than any screen: a screen that grows is covered already.
-/// They are never redirected, so their size costs no memory.
+/// The overlay is larger than any screen: a screen that grows is covered already. It is never
+/// redirected itself, so its size costs no memory.
 pub(crate) const OVERLAY_EXTENT: u16 = 16_384;
 
 /// What the windows carry besides their picture.
@@ -69,17 +73,23 @@ pub(crate) fn create(
 
 impl Windows {
     /// Opens the overlay above a `top` that is there already, and shows everything.
-    pub(crate) fn open(display: &Display, top: Window, trim: &Trim) -> Result<Self, BlankerError> {
+    pub(crate) fn open(
+        display: &Display,
+        top: Window,
+        trim: &Trim,
+        (width, height): (u16, u16),
+    ) -> Result<Self, BlankerError> {
         let x = &display.x;
         let overlay = x.composite_get_overlay_window(display.root)?.reply()?.overlay_win;
         let events = EventMask::STRUCTURE_NOTIFY | EventMask::SUBSTRUCTURE_NOTIFY;
         let look = ChangeWindowAttributesAux::new()
             .background_pixel(0)
+            .border_pixel(0)
             .do_not_propogate_mask(all_input())
             .event_mask(events);
         x.change_window_attributes(overlay, &look)?;
         let events = EventMask::STRUCTURE_NOTIFY | EventMask::VISIBILITY_CHANGE;
-        let child = create(display, overlay, OVERLAY_EXTENT, OVERLAY_EXTENT, events)?;
+        let child = create(display, overlay, width, height, events)?;
         let windows = Self { top, overlay, child };
         for window in [top, child] {
             x.change_window_attributes(window, &ChangeWindowAttributesAux::new().cursor(trim.cursor))?;
@@ -94,7 +104,7 @@ impl Windows {
     }
 
     pub(crate) fn all(&self) -> [Window; 3] {
-        [self.overlay, self.child, self.top]
+        [self.top, self.overlay, self.child]
     }
 
     pub(crate) fn contains(&self, window: Window) -> bool {
@@ -103,13 +113,16 @@ impl Windows {
 
     /// Whole, in place, above everything, visible. Harmless when all of it is so already.
     pub(crate) fn show(&self, display: &Display, (width, height): (u16, u16)) -> Result<(), BlankerError> {
-        let extent = (OVERLAY_EXTENT, OVERLAY_EXTENT);
-        for (window, (width, height)) in
-            [(self.overlay, extent), (self.child, extent), (self.top, (width, height))]
-        {
+        for window in self.all() {
             let x = &display.x;
+            let (width, height) =
+                if window == self.overlay { (OVERLAY_EXTENT, OVERLAY_EXTENT) } else { (width, height) };
             x.shape_mask(SO::SET, SK::BOUNDING, window, 0, 0, x11rb::NONE)?;
-            x.shape_mask(SO::SET, SK::CLIP, window, 0, 0, x11rb::NONE)?;
+            if window == self.overlay {
+                x.shape_rectangles(SO::SET, SK::CLIP, ClipOrdering::UNSORTED, window, 0, 0, &[])?;
+            } else {
+                x.shape_mask(SO::SET, SK::CLIP, window, 0, 0, x11rb::NONE)?;
+            }
             let place = ConfigureWindowAux::new().x(0).y(0).width(u32::from(width)).height(u32::from(height));
             x.configure_window(window, &place.border_width(0).stack_mode(StackMode::ABOVE))?;
             x.map_window(window)?;
@@ -127,7 +140,7 @@ impl Windows {
 
     /// Gives all windows this picture.
     pub(crate) fn dress(&self, display: &Display, picture: Pixmap) -> Result<(), BlankerError> {
-        let look = ChangeWindowAttributesAux::new().background_pixmap(picture);
+        let look = ChangeWindowAttributesAux::new().background_pixmap(picture).border_pixmap(picture);
         for window in self.all() {
             display.x.change_window_attributes(window, &look)?;
             display.x.clear_area(false, window, 0, 0, 0, 0)?;
@@ -156,6 +169,7 @@ impl Windows {
         x.shape_select_input(self.overlay, false)?;
         let place = ConfigureWindowAux::new().x(0).y(0).width(u32::from(width)).height(u32::from(height));
         x.configure_window(self.overlay, &place)?;
+        x.shape_mask(SO::SET, SK::CLIP, self.overlay, 0, 0, x11rb::NONE)?;
         x.destroy_window(self.child)?;
         x.destroy_window(self.top)?;
         x.composite_release_overlay_window(display.root)?;

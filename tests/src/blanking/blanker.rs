@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -24,6 +24,8 @@ pub struct Blanker {
     pub notices: Vec<Notice>,
     /// When, pixels, input.
     pub health: Vec<(Instant, bool, bool)>,
+    /// It has closed its end.
+    pub has_ended: bool,
     next_ticket: u64,
 }
 
@@ -72,6 +74,7 @@ impl Blanker {
             layout: None,
             notices: Vec::new(),
             health: Vec::new(),
+            has_ended: false,
             next_ticket: 1,
         };
         blanker.ask(&Request::Display {
@@ -106,8 +109,15 @@ impl Blanker {
 
     /// Notes what was told meanwhile.
     pub fn catch_up(&mut self) {
-        while let Ok((at, reply)) = self.replies.try_recv() {
-            self.note(at, &reply);
+        loop {
+            match self.replies.try_recv() {
+                Ok((at, reply)) => self.note(at, &reply),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.has_ended = true;
+                    return;
+                }
+            }
         }
     }
 

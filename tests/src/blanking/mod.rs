@@ -6,4 +6,6 @@
 pub mod blanker;
 pub mod desktop;
 pub mod display;
+pub mod hostile;
+pub mod matrix;
 pub mod sampler;

@@ -4,10 +4,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 
+use std::time::Duration;
+
 use sudare_blanker::wire::Rect;
 use sudare_tests::blanking::blanker::Blanker;
 use sudare_tests::blanking::desktop::{Desktop, Typist};
 use sudare_tests::blanking::display::{Xvfb, is_installed};
+use sudare_tests::blanking::hostile::Attack;
+use sudare_tests::blanking::matrix::{control, matrix};
 use sudare_tests::blanking::sampler::Screen;
 
 const PANEL: Rect = Rect { x: 200, y: 150, width: 400, height: 200 };
@@ -55,4 +59,23 @@ fn covers_shows_and_covers_again() {
     }
     assert!(blanker.health.iter().all(|(_, pixels, input)| *pixels && *input), "{:?}", blanker.health);
     println!("{:?} {:?}", blanker.layout, blanker.notices);
+}
+
+#[test]
+fn nothing_comes_through_under_attack() {
+    let Some(server) = xvfb(1920, 1080, 24) else { return };
+    let (seen, keys) = control(&server.access, Duration::from_millis(500)).unwrap();
+    assert!(seen.leaked_frames == seen.samples && keys > 10, "without a cover: {seen:?}, {keys} keys");
+    let lines = matrix(&server.access, &attacks(), Duration::from_secs(2)).unwrap();
+    for line in &lines {
+        println!("{line}");
+    }
+    let leaks: Vec<_> = lines.iter().filter(|line| !line.is_tight()).map(|line| line.attack).collect();
+    assert!(leaks.is_empty(), "came through: {leaks:?}");
+}
+fn attacks() -> Vec<Attack> {
+    match std::env::var("SUDARE_ATTACK") {
+        Ok(n) => vec![Attack::from_name(&n).unwrap()],
+        Err(_) => Attack::ALL.to_vec(),
+    }
 }
