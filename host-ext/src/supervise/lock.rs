@@ -54,6 +54,18 @@ impl Lock {
     }
 }
 
+/// The process that supervises now, if one does.
+pub fn holder(dir: &Path) -> Option<String> {
+    let mut file = File::open(dir.join(NAME)).ok()?;
+    let free = flock(&file, FlockOperation::NonBlockingLockShared);
+    if free != Err(rustix::io::Errno::WOULDBLOCK) {
+        return None;
+    }
+    let mut text = String::new();
+    (&mut file).take(16).read_to_string(&mut text).ok()?;
+    Some(text.trim().to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,7 +77,9 @@ mod tests {
         let first = Lock::take(&run).unwrap();
         let second = Lock::take(&run).unwrap_err().to_string();
         assert!(second.contains(&format!("process {}.", std::process::id())), "{second}");
+        assert_eq!(holder(&run), Some(std::process::id().to_string()));
         drop(first);
+        assert_eq!(holder(&run), None);
         drop(Lock::take(&run).unwrap());
     }
 

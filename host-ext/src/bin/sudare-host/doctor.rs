@@ -1,5 +1,8 @@
 //! `sudare-host doctor`: one line a part, and what to do about those that are wrong.
 
+mod ini;
+mod xrdp;
+
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -47,6 +50,9 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
             format!("{}: {e}. The host may be running already; otherwise choose another port", config.listen)
         }),
     );
+    for (part, finding) in xrdp::checks(&config) {
+        say(part, finding);
+    }
     anyhow::ensure!(wrong == 0, "{wrong} problem(s). Mend them and run doctor again");
     Ok(())
 }

@@ -172,7 +172,7 @@ fn manage(display: u32, uid: u32) {
     }
     let began = file_of(&format!("began-{display}"));
     fs::write(&began, "").unwrap();
-    Err::<(), _>(Command::new("sleep").arg("1000").uid(uid).gid(uid).exec()).unwrap();
+    panic!("{}", Command::new("sleep").arg("1000").uid(uid).gid(uid).exec());
 }
 
 fn attach(display: u32) {

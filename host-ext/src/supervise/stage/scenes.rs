@@ -193,6 +193,7 @@ fn who_is_attached_to_a_display_without_a_guard_is_disconnected() {
         within(2_000, "disconnection", || !connection.is_there());
         assert!(own.is_there(), "only xrdp is ended");
         child.kill().unwrap();
+        child.wait().unwrap();
     });
 }
 

@@ -1,0 +1,278 @@
+//! What must be right with xrdp and with the machine, so that its sessions can be guarded.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use sudare_host_ext::config::HostConfig;
+use sudare_host_ext::supervise::accounts::GuardAccount;
+use sudare_host_ext::supervise::lock;
+
+use super::ini::{Ini, is_yes};
+
+const PROGRAM: &str = "/usr/sbin/xrdp";
+const XRDP_INI: &str = "/etc/xrdp/xrdp.ini";
+const SESMAN_INI: &str = "/etc/xrdp/sesman.ini";
+const LIBRARIES: [&str; 4] =
+    ["/usr/lib/x86_64-linux-gnu/xrdp", "/usr/lib/aarch64-linux-gnu/xrdp", "/usr/lib64/xrdp", "/usr/lib/xrdp"];
+/// Kinds of session that end in a display of this machine, by the library that shows them.
+const GUARDED: [&str; 2] = ["libxup.so", "libvnc.so"];
+
+type Finding = (&'static str, Result<String, String>);
+
+/// All checks, or one remark where there is no xrdp.
+pub(super) fn checks(config: &HostConfig) -> Vec<Finding> {
+    if !Path::new(PROGRAM).exists() {
+        let text = "not installed; `serve` works without it. For sessions of xrdp: apt install xrdp xorgxrdp";
+        return vec![("xrdp", Ok(text.into()))];
+    }
+    let account = GuardAccount::find(&config.run_as, &config.xrdp_group);
+    let mut findings = vec![("xrdp", version())];
+    match Ini::read(Path::new(XRDP_INI)) {
+        Ok(ini) => findings.extend([
+            ("xrdp's channels", channels(&ini)),
+            ("xrdp's connections", connections(&ini)),
+            ("xrdp's kinds of session", kinds(&ini, has_library)),
+            ("xrdp's certificate", certificate(&ini, config, account.as_ref().ok())),
+        ]),
+        Err(e) => findings.push(("xrdp's settings", Err(format!("{XRDP_INI}: {e}. Run doctor as root")))),
+    }
+    match Ini::read(Path::new(SESMAN_INI)) {
+        Ok(ini) => {
+            findings.extend([("log-on as root", root(&ini)), ("disconnected sessions", disconnected(&ini))]);
+        }
+        Err(e) => findings.push(("sesman's settings", Err(format!("{SESMAN_INI}: {e}. Run doctor as root")))),
+    }
+    findings.push(("sockets of sessions", sockets(config, account.as_ref().ok())));
+    findings.push(("program that covers", blanker(&config.blanker(), account.as_ref().ok())));
+    if let Ok(account) = &account {
+        findings.push(("owner of the state folder", owner(&config.state_dir, &config.run_as, *account)));
+    }
+    let guards = |_| format!("guards run as {}, group {}", config.run_as, config.xrdp_group);
+    findings.push(("user of the guards", account.map(guards).map_err(|e| e.to_string())));
+    findings.push(("supervisor", supervisor(&config.run_dir)));
+    findings
+}
+
+fn version() -> Result<String, String> {
+    let output = Command::new(PROGRAM).arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let output = output.map_err(|e| format!("{PROGRAM}: {e}. Install xrdp anew"))?;
+    known(&String::from_utf8_lossy(&output.stdout))
+}
+
+fn known(text: &str) -> Result<String, String> {
+    let first = text.lines().next().unwrap_or_default().trim();
+    match first.strip_prefix("xrdp 0.").and_then(|rest| rest.split_once('.')) {
+        Some(("9" | "10", _)) => Ok(first.to_owned()),
+        _ => Err(format!("{first:?} is not a version that is known here. Use xrdp 0.9 or 0.10")),
+    }
+}
+
+fn channels(ini: &Ini) -> Result<String, String> {
+    let off = |value: Option<&str>| value.is_some_and(|v| !is_yes(v));
+    if off(ini.get("Globals", "allow_channels")) {
+        return Err(format!(
+            "allow_channels is off, so no client can prove anything. Set it to true in {XRDP_INI}"
+        ));
+    }
+    if !ini.get("Channels", "drdynvc").is_some_and(is_yes) {
+        return Err(format!("dynamic channels are off. Set drdynvc=true in [Channels] of {XRDP_INI}"));
+    }
+    match ini.sections.iter().find(|s| off(s.get("channel.drdynvc"))) {
+        Some(section) => Err(format!(
+            "[{}] of {XRDP_INI} turns dynamic channels off. Remove channel.drdynvc there",
+            section.name
+        )),
+        None => Ok("dynamic channels are on".into()),
+    }
+}
+
+fn connections(ini: &Ini) -> Result<String, String> {
+    if ini.get("Globals", "fork").is_some_and(|v| !is_yes(v)) {
+        return Err(format!(
+            "fork is off: to disconnect one client would disconnect all. Set fork=true in {XRDP_INI}"
+        ));
+    }
+    Ok("each client has its own process".into())
+}
+
+fn kinds(ini: &Ini, has: impl Fn(&str) -> bool) -> Result<String, String> {
+    let offered = ini.sections.iter().filter_map(|s| Some((s, s.get("lib")?)));
+    let foreign = |section: &&(_, &str)| {
+        let (section, library): &(&super::ini::Section, &str) = section;
+        let here = section.get("ip") == Some("127.0.0.1") && section.get("port") == Some("-1");
+        has(library) && !(GUARDED.contains(library) && here)
+    };
+    match offered.collect::<Vec<_>>().iter().find(foreign) {
+        Some((section, _)) => Err(format!(
+            "[{}] of {XRDP_INI} leads to desktops that sesman does not start and nobody guards. Remove that section",
+            section.name
+        )),
+        None => Ok("only those that sesman starts".into()),
+    }
+}
+
+fn has_library(name: &str) -> bool {
+    LIBRARIES.iter().any(|dir| Path::new(dir).join(name).exists())
+}
+
+fn certificate(ini: &Ini, config: &HostConfig, account: Option<&GuardAccount>) -> Result<String, String> {
+    let shown = match ini.get("Globals", "certificate") {
+        None | Some("") => PathBuf::from("/etc/xrdp/cert.pem"),
+        Some(path) => path.into(),
+    };
+    let ours = &config.tls_certificate;
+    let real = |path: &Path| {
+        path.canonicalize().map_err(|e| format!("{}: {e}. Make a certificate for xrdp", path.display()))
+    };
+    if real(&shown)? != real(ours)? {
+        return Err(format!(
+            "xrdp shows {}. Set tls_certificate to it, not to {}",
+            shown.display(),
+            ours.display()
+        ));
+    }
+    if ini.get("Globals", "security_layer") == Some("rdp") {
+        return Err(format!("security_layer=rdp shows no certificate. Set it to tls in {XRDP_INI}"));
+    }
+    reachable(ours, account, 4).map(|()| format!("{} can be read by guards", ours.display()))
+}
+
+fn root(ini: &Ini) -> Result<String, String> {
+    // sesman allows it when nothing is said.
+    if ini.get("Security", "AllowRootLogin").is_none_or(is_yes) {
+        return Err(format!(
+            "root may log on, from whom nothing can be guarded; such sessions are ended. Set AllowRootLogin=false in {SESMAN_INI}"
+        ));
+    }
+    Ok("not allowed".into())
+}
+
+fn disconnected(ini: &Ini) -> Result<String, String> {
+    if ini.get("Sessions", "KillDisconnected").is_some_and(is_yes) {
+        return Err(format!(
+            "KillDisconnected is on: who is disconnected because a guard failed loses unsaved work. Set it to false in {SESMAN_INI}"
+        ));
+    }
+    Ok("stay for their user".into())
+}
+
+fn sockets(config: &HostConfig, account: Option<&GuardAccount>) -> Result<String, String> {
+    let dir = &config.xrdp_socket_dir;
+    if !dir.exists() {
+        return Ok(format!("{} is made when xrdp starts", dir.display()));
+    }
+    reachable(dir, account, 1)?;
+    Ok(format!("{} can be reached by guards", dir.display()))
+}
+
+fn blanker(path: &Path, account: Option<&GuardAccount>) -> Result<String, String> {
+    let meta = std::fs::metadata(path)
+        .map_err(|e| format!("{}: {e}. Install sudare-blanker there, or set `blanker`", path.display()))?;
+    if meta.uid() != 0 || meta.mode() & 0o022 != 0 {
+        return Err(format!(
+            "{} can be changed by others than root. Run `chown root` and `chmod 755` on it",
+            path.display()
+        ));
+    }
+    reachable(path, account, 1).map(|()| format!("{} is in its place", path.display()))
+}
+
+fn owner(dir: &Path, user: &str, account: GuardAccount) -> Result<String, String> {
+    match std::fs::metadata(dir) {
+        Ok(meta) if meta.uid() == account.uid => Ok(format!("{} belongs to {user}", dir.display())),
+        Ok(_) => Err(format!(
+            "{} does not belong to {user}, so guards cannot read their keys. Run `chown -R {user}: {}`",
+            dir.display(),
+            dir.display()
+        )),
+        Err(e) => Err(format!("{}: {e}. Run `sudare-host init` as {user}", dir.display())),
+    }
+}
+
+fn supervisor(run_dir: &Path) -> Result<String, String> {
+    match lock::holder(run_dir) {
+        Some(pid) => Ok(format!("runs as process {pid}")),
+        None => {
+            Err("not running, so sessions of xrdp are not guarded. Run `systemctl enable --now sudare-host`"
+                .into())
+        }
+    }
+}
+
+/// Whether guards may use the file (4 = read, 1 = run or pass) and pass all folders before it.
+fn reachable(path: &Path, account: Option<&GuardAccount>, right: u32) -> Result<(), String> {
+    // Which user that is, is told elsewhere.
+    let Some(account) = account else { return Ok(()) };
+    let wrong = |path: &Path, e: &dyn std::fmt::Display| {
+        format!("{}: {e}. Guards must be able to reach it", path.display())
+    };
+    let real = path.canonicalize().map_err(|e| wrong(path, &e))?;
+    for (step, part) in real.ancestors().enumerate() {
+        let meta = std::fs::metadata(part).map_err(|e| wrong(part, &e))?;
+        let shift = match meta.uid() == account.uid {
+            true => 6,
+            false if meta.gid() == account.gid => 3,
+            false => 0,
+        };
+        let needed = if step == 0 { right } else { 1 };
+        if (meta.mode() >> shift) & needed == 0 {
+            return Err(wrong(part, &format!("mode {:o} keeps guards out", meta.mode() & 0o7777)));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_that_are_known_are_told() {
+        assert_eq!(known("xrdp 0.9.21.1\n  A Remote Desktop").unwrap(), "xrdp 0.9.21.1");
+        assert!(known("xrdp 0.10.4\n").is_ok());
+        for text in ["", "xrdp 0.8.0\n", "xrdp 1.0\n", "xrdp 0.10"] {
+            assert!(known(text).unwrap_err().contains("0.9 or 0.10"), "{text}");
+        }
+    }
+
+    #[test]
+    fn settings_that_leave_sessions_unguarded_are_found() {
+        let good = "[Globals]\nfork=true\nallow_channels=true\n[Channels]\ndrdynvc=true\n\
+            [Xorg]\nlib=libxup.so\nip=127.0.0.1\nport=-1\n[any]\nlib=libxrdpneutrinordp.so\nip=ask\n";
+        let ini = Ini::parse(good);
+        assert!(channels(&ini).is_ok() && connections(&ini).is_ok());
+        assert!(kinds(&ini, |name| name == "libxup.so").is_ok(), "a library that is not there leads nowhere");
+        assert!(kinds(&ini, |_| true).unwrap_err().contains("[any]"));
+        let bad = |from: &str, to: &str| Ini::parse(&good.replace(from, to));
+        assert!(channels(&bad("allow_channels=true", "allow_channels=false")).is_err());
+        assert!(channels(&bad("drdynvc=true", "")).is_err());
+        assert!(channels(&bad("lib=libxup.so", "lib=libxup.so\nchannel.drdynvc=false")).is_err());
+        assert!(connections(&bad("fork=true", "fork=no")).is_err());
+        let proxy = Ini::parse("[vnc-any]\nlib=libvnc.so\nip=ask\nport=ask5900\n");
+        assert!(kinds(&proxy, |_| true).unwrap_err().contains("[vnc-any]"));
+        assert!(root(&Ini::parse("[Security]\n")).is_err());
+        assert!(root(&Ini::parse("[Security]\nAllowRootLogin=false")).is_ok());
+        assert!(disconnected(&Ini::parse("[Sessions]\nKillDisconnected=1")).is_err());
+    }
+
+    #[test]
+    fn what_guards_cannot_reach_is_told_with_the_part_that_keeps_them_out() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("cert.pem");
+        std::fs::write(&file, "").unwrap();
+        let set =
+            |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+        set(dir.path(), 0o755);
+        set(&file, 0o644);
+        let account = GuardAccount { uid: 4_000_000, gid: 4_000_000 };
+        assert_eq!(reachable(&file, Some(&account), 4), Ok(()));
+        assert!(reachable(&file, Some(&account), 1).is_err());
+        set(&file, 0o600);
+        assert!(reachable(&file, Some(&account), 4).unwrap_err().contains("cert.pem: mode 600"));
+        set(&file, 0o644);
+        set(dir.path(), 0o700);
+        assert!(reachable(&file, Some(&account), 4).unwrap_err().contains("mode 700"));
+    }
+}
