@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sudare_protocol::client;
+use sudare_protocol::SigningKey;
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::host::{AwaitOpen, ClientNews, Device, Devices, Fresh, Live, Setup};
 use sudare_protocol::limits::{OPERATORS_MAX, VECTOR_DIM};
@@ -11,53 +11,35 @@ use sudare_protocol::reason::Reason;
 use sudare_protocol::records::{DeviceRecord, EvidenceDuty, HostRecord, Policy, RecordError, Signed};
 use sudare_protocol::seal::Identity;
 use sudare_protocol::template::OperatorTemplate;
-use sudare_protocol::{SigningKey, keyfile};
 
-pub const NOW_MS: u64 = 1_000_000;
-const WALL_MS: u64 = 1_800_000_000_000;
+pub(crate) const NOW_MS: u64 = 1_000_000;
+pub(crate) const WALL_MS: u64 = 1_800_000_000_000;
 
-pub fn organisation_key() -> SigningKey {
+pub(crate) fn organisation_key() -> SigningKey {
     SigningKey::from_bytes(&[1; 32])
 }
 
-pub fn device_key() -> SigningKey {
+pub(crate) fn device_key() -> SigningKey {
     SigningKey::from_bytes(&[3; 32])
 }
 
-pub fn client_setup() -> client::Setup {
-    client::Setup {
-        organisation: organisation_key().verifying_key(),
-        device_key: device_key(),
-        device_id: keyfile::device_id(&device_key().verifying_key()),
-        boot_id: [0xb1; 16],
-        software: "test".into(),
-        models: vec![],
-        tls_cert_sha256: None,
-        wall_ms: WALL_MS,
-    }
-}
-
-pub fn client_fresh() -> client::Fresh {
-    client::Fresh { nonce: [0x20; 32], template_secret: [0x21; 32] }
-}
-
 /// One channel, seen from the host.
-pub struct Host {
+pub(crate) struct Host {
     waiting: Option<AwaitOpen>,
-    pub live: Option<Live>,
+    pub(crate) live: Option<Live>,
     deframer: Deframer,
     /// What was said so far by the client.
-    pub news: Vec<ClientNews>,
+    pub(crate) news: Vec<ClientNews>,
 }
 
 impl Host {
     /// The host `host_id` of the organisation; gives its HELLO.
-    pub fn new(host_id: &str, nonce: u8) -> (Self, Vec<u8>) {
+    pub(crate) fn new(host_id: &str, nonce: u8) -> (Self, Vec<u8>) {
         Self::signed_by(&organisation_key(), host_id, nonce)
     }
 
     /// A host whose record somebody else signed.
-    pub fn signed_by(signer: &SigningKey, host_id: &str, nonce: u8) -> (Self, Vec<u8>) {
+    pub(crate) fn signed_by(signer: &SigningKey, host_id: &str, nonce: u8) -> (Self, Vec<u8>) {
         let host_key = SigningKey::from_bytes(&[2; 32]);
         let record = HostRecord {
             host_id: host_id.into(),
@@ -82,7 +64,7 @@ impl Host {
     }
 
     /// Takes bytes of the client; gives the answer, if there is one.
-    pub fn take(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         self.deframer.push(bytes);
         let mut answer = None;
         while let Some(frame) = self.deframer.next_frame().unwrap() {
@@ -98,7 +80,8 @@ impl Host {
         answer
     }
 
-    pub fn status(&mut self, reason: Reason) -> Vec<u8> {
+    /// What the host tells a live client.
+    pub(crate) fn status(&mut self, reason: Reason) -> Vec<u8> {
         let status = Status { shown: Shown::Covered, reason, boot_ms: NOW_MS, incident_id: None };
         self.live.as_mut().expect("a live session").status(status).unwrap()
     }

@@ -70,7 +70,12 @@ pub struct Client {
 
 impl Client {
     /// Connects to `listen` with these options; `folder` is its home and gets its log.
-    pub fn start(listen: &str, folder: &Path, options: &[String]) -> anyhow::Result<Self> {
+    pub fn start(
+        listen: &str,
+        folder: &Path,
+        options: &[String],
+        environment: &[(&str, &Path)],
+    ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder.join("overlay"))?;
         let (server, display) = display()?;
         let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("xfreerdp.log"))?;
@@ -98,6 +103,7 @@ impl Client {
             .env("SUDARE_LIBRARY", library)
             .env("SUDARE_INSTALL", install)
             .env_remove("DBUS_SESSION_BUS_ADDRESS")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -113,6 +119,11 @@ impl Client {
     /// Waits until this was said.
     pub fn wait_said(&mut self, words: &str, limit: Duration) -> anyhow::Result<()> {
         self.wait(words, limit, |client| Ok(client.said().contains(words)))
+    }
+
+    /// Waits until this was said so many times.
+    pub fn wait_said_times(&mut self, words: &str, times: usize, limit: Duration) -> anyhow::Result<()> {
+        self.wait(words, limit, |client| Ok(client.said().matches(words).count() >= times))
     }
 
     /// Waits until the window shows nothing but a cover: black outside the panel.
@@ -214,7 +225,8 @@ pub struct Cost {
 pub fn cost(stage: &Stage, photographs: &Path, time: Duration) -> anyhow::Result<Cost> {
     let limit = Duration::from_secs(30);
     let ignore = "/cert:ignore".to_owned();
-    let mut plain = Client::start(&stage.listen, &stage.dir.join("plain"), std::slice::from_ref(&ignore))?;
+    let mut plain =
+        Client::start(&stage.listen, &stage.dir.join("plain"), std::slice::from_ref(&ignore), &[])?;
     plain.wait_covered(limit)?;
     let without = spent(&plain, time)?;
     drop(plain);
@@ -222,7 +234,7 @@ pub fn cost(stage: &Stage, photographs: &Path, time: Duration) -> anyhow::Result
     let fifo = stage.dir.join("plugin.fifo");
     let _camera: Camera = Camera::start(Seat::load(photographs)?, &fifo)?;
     let dvc = format!("/dvc:sudare,config:{}", settings(stage, &fifo, "warn")?.display());
-    let mut client = Client::start(&stage.listen, &stage.dir.join("plugin"), &[ignore, dvc])?;
+    let mut client = Client::start(&stage.listen, &stage.dir.join("plugin"), &[ignore, dvc], &[])?;
     client.wait_desktop(limit)?;
     let with = spent(&client, time)?;
     Ok(Cost { cpu_percent: with.0 - without.0, mb: with.1 - without.1 })
@@ -249,6 +261,6 @@ pub fn settings(stage: &Stage, fifo: &Path, log_level: &str) -> anyhow::Result<P
     Ok(file)
 }
 
-/// Nobody at the seat, and so on: the scenes that the tests need by name.
+/// The scenes that the tests need by name.
 pub const STRANGER_BESIDE: Scene = Scene { operator: true, stranger: 1.0, blocked: false, plugged: true };
 pub const UNPLUGGED: Scene = Scene { operator: true, stranger: 0.0, blocked: false, plugged: false };

@@ -19,3 +19,14 @@ mod plugin;
 mod session;
 pub mod settings;
 mod sys;
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod layout_tests;
+/// The host's end for tests, shared with the client extension's own tests.
+#[cfg(test)]
+#[path = "../../src/testing.rs"]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -5,11 +5,12 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use sudare_client_ext::device::{self, DeviceError};
-use sudare_client_ext::driver::{Driver, Identity};
+use sudare_client_ext::driver::{Driver, Event, Identity};
 use sudare_client_ext::inbox::{Inbox, Inputs};
 use sudare_client_ext::spool::Spools;
 use sudare_client_ext::vision::engine::Engine;
 use sudare_client_ext::watcher::CameraWatcher;
+use sudare_protocol::message::CertificateCheck;
 use tracing_subscriber::EnvFilter;
 
 use crate::notices::{Notices, Say};
@@ -45,12 +46,34 @@ fn run(arguments: &[String], inbox: Inbox, inputs: Inputs) {
     match driver {
         Ok(driver) => {
             let mut notices = Notices::default();
-            driver.run(&mut |event, _| notices.event(&event).into_iter().for_each(notify::show));
+            driver.run(&mut |event, _| {
+                log(&event);
+                notices.event(&event).into_iter().for_each(notify::show);
+            });
         }
         Err(error) => {
             tracing::error!("{error}. The host stays covered; the connection goes on without the extension");
             notify::show(Say::cannot_start(&error.to_string()));
         }
+    }
+}
+
+/// What a person who looks for a fault wants to know; no names.
+fn log(event: &Event) {
+    match event {
+        Event::Ready { certificate, .. } => {
+            let certificate_checked = *certificate == CertificateCheck::Same;
+            tracing::info!(certificate_checked, "the host proved itself; the session begins");
+        }
+        Event::Decided(d) => {
+            tracing::info!(state = d.state.as_str(), cover = d.cover, reason = d.reason.as_str(), "decided");
+        }
+        Event::Status(s) => tracing::info!(shown = ?s.shown, reason = s.reason.as_str(), "the host's screen"),
+        Event::Break(on) => tracing::info!(on, "break"),
+        Event::Receipt(ack) => tracing::info!(entry = ack.leaf_index, "the host keeps an incident"),
+        Event::Over { waiting } => tracing::info!(waiting, "the host's channel is gone"),
+        // Logged where they arise.
+        Event::Refused { .. } | Event::Dropped(_) | Event::Trouble(_) => {}
     }
 }
 

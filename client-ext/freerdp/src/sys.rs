@@ -2,7 +2,7 @@
 //!
 //! One binary serves FreeRDP 2 and 3: what we hand over has the size of 3.x, and of what we are
 //! handed only the part that both have is read (`IDRDYNVC_ENTRY_POINTS` ends after four
-//! functions in 2.x; a fifth is never touched). sys/layout_tests.rs compares the types with
+//! functions in 2.x; a fifth is never touched). layout_tests.rs compares the types with
 //! Debian's `freerdp/dvc.h`.
 //!
 //! What is known about threads and lifetimes (FreeRDP 2.11 and 3.30, by test and by reading):
@@ -42,32 +42,33 @@ const CHANNELS_MAX: usize = 32;
 
 #[repr(C)]
 pub(crate) struct EntryPoints {
-    RegisterPlugin: Option<unsafe extern "C" fn(*mut EntryPoints, *const c_char, *mut Plugin) -> Uint>,
-    GetPlugin: Option<unsafe extern "C" fn(*mut EntryPoints, *const c_char) -> *mut Plugin>,
-    GetPluginData: Option<unsafe extern "C" fn(*mut EntryPoints) -> *mut AddinArgv>,
-    GetRdpSettings: Option<unsafe extern "C" fn(*mut EntryPoints) -> *mut c_void>,
+    pub(crate) RegisterPlugin:
+        Option<unsafe extern "C" fn(*mut EntryPoints, *const c_char, *mut Plugin) -> Uint>,
+    pub(crate) GetPlugin: Option<unsafe extern "C" fn(*mut EntryPoints, *const c_char) -> *mut Plugin>,
+    pub(crate) GetPluginData: Option<unsafe extern "C" fn(*mut EntryPoints) -> *mut AddinArgv>,
+    pub(crate) GetRdpSettings: Option<unsafe extern "C" fn(*mut EntryPoints) -> *mut c_void>,
 }
 
 #[repr(C)]
 pub(crate) struct AddinArgv {
-    argc: c_int,
-    argv: *mut *mut c_char,
+    pub(crate) argc: c_int,
+    pub(crate) argv: *mut *mut c_char,
 }
 
 #[repr(C)]
 pub(crate) struct Plugin {
-    Initialize: Option<unsafe extern "C" fn(*mut Plugin, *mut Manager) -> Uint>,
-    Connected: Option<unsafe extern "C" fn(*mut Plugin) -> Uint>,
-    Disconnected: Option<unsafe extern "C" fn(*mut Plugin, u32) -> Uint>,
-    Terminated: Option<unsafe extern "C" fn(*mut Plugin) -> Uint>,
-    Attached: Option<unsafe extern "C" fn(*mut Plugin) -> Uint>,
-    Detached: Option<unsafe extern "C" fn(*mut Plugin) -> Uint>,
-    pInterface: *mut c_void,
+    pub(crate) Initialize: Option<unsafe extern "C" fn(*mut Plugin, *mut Manager) -> Uint>,
+    pub(crate) Connected: Option<unsafe extern "C" fn(*mut Plugin) -> Uint>,
+    pub(crate) Disconnected: Option<unsafe extern "C" fn(*mut Plugin, u32) -> Uint>,
+    pub(crate) Terminated: Option<unsafe extern "C" fn(*mut Plugin) -> Uint>,
+    pub(crate) Attached: Option<unsafe extern "C" fn(*mut Plugin) -> Uint>,
+    pub(crate) Detached: Option<unsafe extern "C" fn(*mut Plugin) -> Uint>,
+    pub(crate) pInterface: *mut c_void,
 }
 
 #[repr(C)]
 pub(crate) struct Manager {
-    CreateListener: Option<
+    pub(crate) CreateListener: Option<
         unsafe extern "C" fn(
             *mut Manager,
             *const c_char,
@@ -76,28 +77,28 @@ pub(crate) struct Manager {
             *mut *mut Listener,
         ) -> Uint,
     >,
-    GetChannelId: Option<unsafe extern "C" fn(*mut VirtualChannel) -> u32>,
-    FindChannelById: Option<unsafe extern "C" fn(*mut Manager, u32) -> *mut VirtualChannel>,
-    GetChannelName: Option<unsafe extern "C" fn(*mut VirtualChannel) -> *const c_char>,
-    DestroyListener: Option<unsafe extern "C" fn(*mut Manager, *mut Listener) -> Uint>,
+    pub(crate) GetChannelId: Option<unsafe extern "C" fn(*mut VirtualChannel) -> u32>,
+    pub(crate) FindChannelById: Option<unsafe extern "C" fn(*mut Manager, u32) -> *mut VirtualChannel>,
+    pub(crate) GetChannelName: Option<unsafe extern "C" fn(*mut VirtualChannel) -> *const c_char>,
+    pub(crate) DestroyListener: Option<unsafe extern "C" fn(*mut Manager, *mut Listener) -> Uint>,
 }
 
 #[repr(C)]
 pub(crate) struct Listener {
-    GetConfiguration: Option<unsafe extern "C" fn(*mut Listener, *mut *mut c_void) -> Uint>,
-    pInterface: *mut c_void,
+    pub(crate) GetConfiguration: Option<unsafe extern "C" fn(*mut Listener, *mut *mut c_void) -> Uint>,
+    pub(crate) pInterface: *mut c_void,
 }
 
 #[repr(C)]
 pub(crate) struct VirtualChannel {
-    Write: Option<unsafe extern "C" fn(*mut VirtualChannel, u32, *const u8, *mut c_void) -> Uint>,
-    Close: Option<unsafe extern "C" fn(*mut VirtualChannel) -> Uint>,
+    pub(crate) Write: Option<unsafe extern "C" fn(*mut VirtualChannel, u32, *const u8, *mut c_void) -> Uint>,
+    pub(crate) Close: Option<unsafe extern "C" fn(*mut VirtualChannel) -> Uint>,
 }
 
 /// 3.x has the last field, 2.x does not look there.
 #[repr(C)]
 pub(crate) struct ListenerCallback {
-    OnNewChannelConnection: Option<
+    pub(crate) OnNewChannelConnection: Option<
         unsafe extern "C" fn(
             *mut ListenerCallback,
             *mut VirtualChannel,
@@ -106,25 +107,25 @@ pub(crate) struct ListenerCallback {
             *mut *mut ChannelCallback,
         ) -> Uint,
     >,
-    pInterface: *mut c_void,
+    pub(crate) pInterface: *mut c_void,
 }
 
 /// 3.x has the last field, 2.x does not look there.
 #[repr(C)]
 pub(crate) struct ChannelCallback {
-    OnDataReceived: Option<unsafe extern "C" fn(*mut ChannelCallback, *mut Stream) -> Uint>,
-    OnOpen: Option<unsafe extern "C" fn(*mut ChannelCallback) -> Uint>,
-    OnClose: Option<unsafe extern "C" fn(*mut ChannelCallback) -> Uint>,
-    pInterface: *mut c_void,
+    pub(crate) OnDataReceived: Option<unsafe extern "C" fn(*mut ChannelCallback, *mut Stream) -> Uint>,
+    pub(crate) OnOpen: Option<unsafe extern "C" fn(*mut ChannelCallback) -> Uint>,
+    pub(crate) OnClose: Option<unsafe extern "C" fn(*mut ChannelCallback) -> Uint>,
+    pub(crate) pInterface: *mut c_void,
 }
 
 /// The beginning of WinPR's `wStream`; the rest differs and is not read.
 #[repr(C)]
 pub(crate) struct Stream {
-    buffer: *mut u8,
-    pointer: *mut u8,
-    length: usize,
-    capacity: usize,
+    pub(crate) buffer: *mut u8,
+    pub(crate) pointer: *mut u8,
+    pub(crate) length: usize,
+    pub(crate) capacity: usize,
 }
 
 /// The plugin without C: what stands behind the entries.
@@ -258,7 +259,7 @@ pub(crate) unsafe extern "C" fn DVCPluginEntry(entry: *mut c_void) -> u32 {
 ///
 /// # Safety
 /// As `DVCPluginEntry`.
-unsafe fn enter(entry: *mut EntryPoints, start: fn(Told) -> Box<dyn Extension>) -> Uint {
+pub(crate) unsafe fn enter(entry: *mut EntryPoints, start: fn(Told) -> Box<dyn Extension>) -> Uint {
     guarded("DVCPluginEntry", || {
         // SAFETY: FreeRDP hands over its entry points, which live during this call.
         let Some(points) = (unsafe { entry.as_ref() }) else { return };
@@ -509,8 +510,3 @@ fn guarded(entry: &str, work: impl FnOnce()) -> Uint {
     }
     OK
 }
-
-#[cfg(test)]
-mod layout_tests;
-#[cfg(test)]
-mod tests;

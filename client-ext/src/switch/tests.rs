@@ -1,11 +1,29 @@
-use sudare_protocol::SigningKey;
+use sudare_protocol::client;
 use sudare_protocol::error::Code;
 use sudare_protocol::host::ClientNews;
 use sudare_protocol::reason::{Reason, State};
+use sudare_protocol::{SigningKey, keyfile};
 
 use super::*;
 use crate::presence::{CameraView, FaceSeen, Who};
-use crate::testing::{Host, NOW_MS, client_fresh, client_setup};
+use crate::testing::{Host, NOW_MS, WALL_MS, device_key, organisation_key};
+
+fn client_setup() -> client::Setup {
+    client::Setup {
+        organisation: organisation_key().verifying_key(),
+        device_key: device_key(),
+        device_id: keyfile::device_id(&device_key().verifying_key()),
+        boot_id: [0xb1; 16],
+        software: "test".into(),
+        models: vec![],
+        tls_cert_sha256: None,
+        wall_ms: WALL_MS,
+    }
+}
+
+fn client_fresh() -> client::Fresh {
+    client::Fresh { nonce: [0x20; 32], template_secret: [0x21; 32] }
+}
 
 /// A switch with everything it asked for.
 #[derive(Default)]
