@@ -32,7 +32,7 @@ pub fn run(rdp: &Arc<RdpHandle>, events: mpsc::Receiver<RdpEvent>, driver: Drive
     let (tell, covers_own) = (Mutex::new(tell), AtomicBool::new(true));
     // A panic of the one who is told ends this as well; nothing is left half done before.
     let say = |event| {
-        tell.lock().unwrap_or_else(PoisonError::into_inner)(event, covers_own.load(Ordering::Acquire))
+        tell.lock().unwrap_or_else(PoisonError::into_inner)(event, covers_own.load(Ordering::Acquire));
     };
     std::thread::scope(|scope| {
         scope.spawn(|| forward(events, rdp, &inbox, &say));

@@ -1,6 +1,6 @@
 //! The thread that encodes and seals pictures: tens of milliseconds that must delay nothing.
 
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use sudare_protocol::client::Evidence;
@@ -42,8 +42,8 @@ impl Sealing {
             tracing::warn!("an incident without auditors has no camera pictures");
             return;
         };
-        let queued = self.jobs.as_ref().map(|jobs| jobs.try_send((shots, to.clone())));
-        if let Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) = queued {
+        let Some(jobs) = &self.jobs else { return };
+        if jobs.try_send((shots, to.clone())).is_err() {
             tracing::error!("pictures cannot be sealed fast enough; an incident has no camera pictures");
         }
     }

@@ -85,11 +85,11 @@ impl Switch {
         let mut out = Vec::new();
         if let Some(live) = self.live.as_mut().filter(|live| live.id == id) {
             live.link.bytes(bytes, &mut out);
-            self.from_live(out, acts);
+            self.take_live(out, acts);
         } else if let Some(at) = self.pending.iter().position(|pending| pending.id == id) {
             let Some(pending) = self.pending.get_mut(at) else { return };
             pending.link.bytes(bytes, &mut out);
-            self.from_pending(at, out, acts);
+            self.take_pending(at, out, acts);
         }
     }
 
@@ -135,10 +135,10 @@ impl Switch {
         let Some(live) = &mut self.live else { return };
         let mut out = Vec::new();
         work(&mut live.link, &mut out);
-        self.from_live(out, acts);
+        self.take_live(out, acts);
     }
 
-    fn from_live(&mut self, out: Vec<Output>, acts: &mut Vec<Act>) {
+    fn take_live(&mut self, out: Vec<Output>, acts: &mut Vec<Act>) {
         let Some(id) = self.live.as_ref().map(|live| live.id) else { return };
         for output in out {
             match output {
@@ -152,7 +152,7 @@ impl Switch {
         }
     }
 
-    fn from_pending(&mut self, at: usize, out: Vec<Output>, acts: &mut Vec<Act>) {
+    fn take_pending(&mut self, at: usize, out: Vec<Output>, acts: &mut Vec<Act>) {
         let Some(id) = self.pending.get(at).map(|pending| pending.id) else { return };
         for output in out {
             match output {

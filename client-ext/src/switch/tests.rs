@@ -1,4 +1,3 @@
-use sudare_protocol::client;
 use sudare_protocol::error::Code;
 use sudare_protocol::host::ClientNews;
 use sudare_protocol::reason::{Reason, State};
@@ -8,8 +7,8 @@ use super::*;
 use crate::presence::{CameraView, FaceSeen, Who};
 use crate::testing::{Host, NOW_MS, WALL_MS, device_key, organisation_key};
 
-fn client_setup() -> client::Setup {
-    client::Setup {
+fn client_setup() -> Setup {
+    Setup {
         organisation: organisation_key().verifying_key(),
         device_key: device_key(),
         device_id: keyfile::device_id(&device_key().verifying_key()),
@@ -21,8 +20,8 @@ fn client_setup() -> client::Setup {
     }
 }
 
-fn client_fresh() -> client::Fresh {
-    client::Fresh { nonce: [0x20; 32], template_secret: [0x21; 32] }
+fn client_fresh() -> Fresh {
+    Fresh { nonce: [0x20; 32], template_secret: [0x21; 32] }
 }
 
 /// A switch with everything it asked for.
