@@ -9,7 +9,7 @@ mod emulated;
 mod machine;
 mod watching;
 
-use emulated::{Line, bars_as_jpegs, faults, pictures, probe, probe_each, with_shim};
+use emulated::{Line, bars_as_jpegs, faults, pictures, probe, seen, with_shim};
 
 /// Full colours in the order of the bars.
 const COLOURS: [[i64; 3]; 8] = [
@@ -68,12 +68,6 @@ fn back_ms(lines: &[Line]) -> u64 {
     pictures(&lines[at..]).next().expect("no picture came after it")["frame_ms"].as_u64().unwrap()
 }
 
-/// What cameras with these formats give.
-fn of_formats<const N: usize>(formats: [&str; N], seconds: u32) -> Vec<(&str, Vec<Line>)> {
-    let settings = formats.map(|text| [("SHIM_FORMATS", text)]);
-    formats.into_iter().zip(probe_each(&settings.each_ref().map(|s| &s[..]), seconds)).collect()
-}
-
 #[test]
 fn yuyv_comes_at_its_pace_with_the_right_colours() {
     let lines = probe(&[("SHIM_FORMATS", "YUYV:640x480@30")], 3);
@@ -94,33 +88,40 @@ fn mjpeg_comes_at_its_pace_with_the_right_colours() {
 
 #[test]
 fn an_unplugged_camera_is_told_at_once_and_comes_back() {
-    let outage = [("SHIM_OUTAGE", "unplug"), ("SHIM_OUTAGE_AFTER", "30"), ("SHIM_OUTAGE_MS", "1500")];
-    let lines = probe(&outage, 5);
-    let (last_ms, fault_ms) = last_picture_and_fault_ms(&lines);
+    let lines = seen("unplug");
+    let (last_ms, fault_ms) = last_picture_and_fault_ms(lines);
     assert!(fault_ms - last_ms <= 200 + LATE_MS, "told {} ms after the last picture", fault_ms - last_ms);
-    assert!(faults(&lines).all(|fault| fault == "unplugged"), "{lines:?}");
+    assert!(faults(lines).all(|fault| fault == "unplugged"), "{lines:?}");
     // Asked for once a second.
-    let back_after_ms = back_ms(&lines) - fault_ms;
+    let back_after_ms = back_ms(lines) - fault_ms;
     assert!((1_500..=2_600 + LATE_MS).contains(&back_after_ms), "back after {back_after_ms} ms");
-    assert_right_pixels(&lines, (640, 480));
+    assert_right_pixels(lines, (160, 120));
 }
 
 #[test]
 fn a_silent_camera_is_told_in_time_although_its_reader_hangs() {
-    let outage = [("SHIM_OUTAGE", "stall"), ("SHIM_OUTAGE_AFTER", "30"), ("SHIM_OUTAGE_MS", "3500")];
-    let lines = probe(&outage, 6);
-    let (last_ms, fault_ms) = last_picture_and_fault_ms(&lines);
+    let lines = seen("stall");
+    let (last_ms, fault_ms) = last_picture_and_fault_ms(lines);
     let after_ms = fault_ms - last_ms;
     assert!((2_000..=2_300 + LATE_MS).contains(&after_ms), "told after {after_ms} ms");
-    assert!(faults(&lines).all(|fault| fault == "stalled"), "{lines:?}");
-    assert!(faults(&lines).count() > 2, "a stall that lasts is told again: {lines:?}");
-    assert!(back_ms(&lines) - last_ms >= 3_400);
+    assert!(faults(lines).all(|fault| fault == "stalled"), "{lines:?}");
+    assert!(faults(lines).count() > 2, "a stall that lasts is told again: {lines:?}");
+    assert!(back_ms(lines) - last_ms >= 3_400);
+}
+
+#[test]
+fn a_silent_camera_comes_back_when_it_is_plugged_in_again() {
+    let lines = seen("stall-replug");
+    let told: Vec<&str> = faults(lines).collect();
+    assert_eq!((told.first(), told.last()), (Some(&"stalled"), Some(&"unplugged")), "{lines:?}");
+    // Silent from 0.5 s to 3 s, and opened a second later.
+    assert!((4_000..=4_300 + LATE_MS).contains(&back_ms(lines)), "back at {} ms", back_ms(lines));
 }
 
 #[test]
 fn a_camera_that_is_silent_from_the_start_is_told_in_time() {
-    let lines = probe(&[("SHIM_OUTAGE", "stall")], 3);
-    assert_eq!(pictures(&lines).count(), 0);
+    let lines = seen("stall-at-once");
+    assert_eq!(pictures(lines).count(), 0);
     let first = lines.first().expect("nothing was told");
     assert_eq!(first["fault"], "stalled");
     assert!((2_000..=2_300 + LATE_MS).contains(&first["t_ms"].as_u64().unwrap()), "{first}");
@@ -128,49 +129,48 @@ fn a_camera_that_is_silent_from_the_start_is_told_in_time() {
 
 #[test]
 fn a_frozen_camera_is_told() {
-    let lines = probe(&[("SHIM_OUTAGE", "freeze"), ("SHIM_OUTAGE_AFTER", "30")], 5);
-    assert!(faults(&lines).all(|fault| fault == "frozen"), "{lines:?}");
-    let (_, fault_ms) = last_picture_and_fault_ms(&lines);
+    let lines = seen("freeze");
+    assert!(faults(lines).all(|fault| fault == "frozen"), "{lines:?}");
+    let (_, fault_ms) = last_picture_and_fault_ms(lines);
     // It froze after one second.
     assert!((2_900..=3_400 + LATE_MS).contains(&fault_ms), "told at {fault_ms} ms");
 }
 
 #[test]
 fn a_camera_in_a_meeting_is_busy_with_advice_and_used_when_it_is_free() {
-    let kinds = ["busy", "busy-open"];
-    let settings = kinds.map(|kind| [("SHIM_OUTAGE", kind), ("SHIM_OUTAGE_MS", "700")]);
-    for (kind, lines) in kinds.iter().zip(probe_each(&settings.each_ref().map(|s| &s[..]), 3)) {
-        assert_eq!(faults(&lines).collect::<Vec<_>>(), ["busy"], "{kind}");
+    for kind in ["busy", "busy-open"] {
+        let lines = seen(kind);
+        assert_eq!(faults(lines).collect::<Vec<_>>(), ["busy"], "{kind}");
         let text = lines[0]["text"].as_str().unwrap();
         assert!(text.contains("in use by another program. Close the programs"), "{text}");
-        assert!(back_ms(&lines) >= 700, "{kind}");
+        assert!(back_ms(lines) >= 700, "{kind}");
     }
 }
 
 #[test]
 fn a_camera_of_another_group_is_refused_with_advice() {
-    let lines = probe(&[("SHIM_OUTAGE", "denied")], 1);
+    let lines = seen("denied");
     assert_eq!(lines[0]["fault"], "denied");
     assert!(lines[0]["text"].as_str().unwrap().contains("group `video`"));
 }
 
 #[test]
 fn errors_of_the_wire_are_told_and_passed_over() {
-    let outage = [("SHIM_OUTAGE", "io"), ("SHIM_OUTAGE_AFTER", "15"), ("SHIM_OUTAGE_MS", "500")];
-    let lines = probe(&outage, 3);
-    assert_eq!(faults(&lines).collect::<Vec<_>>(), ["driver"]);
-    assert!(back_ms(&lines) > 500);
+    let lines = seen("io");
+    assert_eq!(faults(lines).collect::<Vec<_>>(), ["driver"]);
+    assert!(back_ms(lines) > 500);
 }
 
 #[test]
 fn a_format_that_cannot_be_read_is_final_and_one_that_was_left_behind_is_not() {
-    for (only, lines) in of_formats(["NV12:640x480@30", "H264:640x480@30", "YUYV:640x480@15/2"], 1) {
-        let [line] = &lines[..] else { panic!("{only}: {lines:?}") };
+    for only in ["nv12-only", "h264-only", "odd-rate-only"] {
+        let lines = seen(only);
+        let [line] = lines else { panic!("{only}: {lines:?}") };
         assert_eq!((&line["fault"], &line["final"]), (&"unsupported".into(), &true.into()), "{only}");
         assert!(line["text"].as_str().unwrap().contains("Use a webcam that sends MJPEG or YUYV"));
     }
-    let left_behind = ["H264:1920x1080@30,YUYV:640x480@30", "YUYV:640x480@15/2,YUYV:640x480@30"];
-    for (left, lines) in of_formats(left_behind, 1) {
+    for left in ["left-in-h264", "left-at-odd-rate"] {
+        let lines = seen(left);
         assert_eq!((&lines[0]["fault"], &lines[0]["final"]), (&"driver".into(), &false.into()), "{left}");
         assert!(lines[0]["text"].as_str().unwrap().contains("Unplug the camera and plug it in again"));
     }
@@ -178,11 +178,10 @@ fn a_format_that_cannot_be_read_is_final_and_one_that_was_left_behind_is_not() {
 
 #[test]
 fn odd_sizes_and_slow_cameras_work() {
-    let sizes = [(642, 482), (160, 120)];
-    for ((format, lines), size) in of_formats(["YUYV:642x482@30", "YUYV:160x120@5"], 2).into_iter().zip(sizes)
-    {
-        assert!(faults(&lines).count() == 0 && pictures(&lines).count() >= 6, "{format}: {lines:?}");
-        assert_right_pixels(&lines, size);
+    for (kind, size) in [("odd-size", (162, 122)), ("slow", (160, 120))] {
+        let lines = seen(kind);
+        assert!(faults(lines).count() == 0 && pictures(lines).count() >= 6, "{kind}: {lines:?}");
+        assert_right_pixels(lines, size);
     }
 }
 

@@ -18,8 +18,8 @@ pub struct Camera {
     formats: Formats,
     pictures: Pictures,
     outages: Outages,
-    /// Whether the device was away when it was last looked at.
-    away: bool,
+    /// What was wrong when it was last looked at.
+    was: Option<Trouble>,
     /// Descriptors that were opened and have not lost their device.
     handles: Vec<i32>,
     buffers: u32,
@@ -65,7 +65,7 @@ impl Camera {
             formats: Formats::new(&plan.formats)?,
             pictures,
             outages: Outages::new(plan.outage.clone()),
-            away: false,
+            was: None,
             handles: Vec::new(),
             buffers: 0,
             queue: VecDeque::new(),
@@ -144,12 +144,13 @@ impl Camera {
     /// What is wrong now. A cable that is out takes the device from everybody who had it open.
     fn trouble(&mut self, now_ms: u64) -> Option<Trouble> {
         let trouble = self.outages.now(self.sent, now_ms);
-        let away = trouble == Some(Trouble::Unplug);
-        if away && !self.away {
+        let pulled = trouble == Some(Trouble::Unplug) && self.was != trouble;
+        let replugged = self.was == Some(Trouble::StallUntilReplugged) && trouble.is_none();
+        if pulled || replugged {
             self.handles.clear();
             self.stop();
         }
-        self.away = away;
+        self.was = trouble;
         trouble
     }
 
@@ -206,14 +207,14 @@ impl Camera {
         put_u32(argument, buffer::SEQUENCE, u32::try_from(self.sent).unwrap_or(u32::MAX));
         self.sent += moment.ticks;
         // A stall must begin before the descriptor is readable again, or the reader would be told EAGAIN.
-        let stalls = self.trouble(moment.now_ms) == Some(Trouble::Stall);
+        let stalls = self.trouble(moment.now_ms).is_some_and(Trouble::is_silent);
         let timer = stalls.then(|| self.timer(true));
         Ok(Effects { fill: Some((offset, picture)), timer, allocate_bytes: None })
     }
 
     fn start(&mut self, now_ms: u64) -> Effects {
         self.streaming = true;
-        let stalls = self.trouble(now_ms) == Some(Trouble::Stall);
+        let stalls = self.trouble(now_ms).is_some_and(Trouble::is_silent);
         Effects { timer: Some(self.timer(stalls)), ..Effects::default() }
     }
 
@@ -288,12 +289,12 @@ mod tests {
         (done, argument)
     }
 
-    fn stream(camera: &mut Camera) {
-        ask(camera, abi::REQBUFS, 2, 0).0.unwrap();
+    fn stream(camera: &mut Camera, now_ms: u64) {
+        ask(camera, abi::REQBUFS, 2, now_ms).0.unwrap();
         for number in 0..2 {
-            ask(camera, abi::QBUF, number, 0).0.unwrap();
+            ask(camera, abi::QBUF, number, now_ms).0.unwrap();
         }
-        ask(camera, abi::STREAMON, 1, 0).0.unwrap();
+        ask(camera, abi::STREAMON, 1, now_ms).0.unwrap();
     }
 
     /// Takes a picture and gives its buffer back.
@@ -309,7 +310,7 @@ mod tests {
     fn pictures_go_through_the_queue_in_turn() {
         let mut camera = camera(None);
         assert_eq!(take(&mut camera, 0), Err(abi::EINVAL), "before it streams");
-        stream(&mut camera);
+        stream(&mut camera, 0);
         let offsets: Vec<u64> = (0..3).map(|n| take(&mut camera, n * 40).unwrap().fill.unwrap().0).collect();
         assert_eq!(offsets, [0, 4096, 0]);
         ask(&mut camera, abi::DQBUF, 0, 0).0.unwrap();
@@ -323,7 +324,7 @@ mod tests {
     #[test]
     fn a_pulled_cable_takes_the_device_for_good_from_who_had_it() {
         let mut camera = camera(outage(Trouble::Unplug, 1, Some(500)));
-        stream(&mut camera);
+        stream(&mut camera, 0);
         ask(&mut camera, abi::DQBUF, 0, 0).0.unwrap();
         assert_eq!(ask(&mut camera, abi::DQBUF, 0, 40).0, Err(abi::ENODEV));
         assert!(!camera.is_there(400));
@@ -351,10 +352,21 @@ mod tests {
     #[test]
     fn a_stall_stops_the_timer_with_the_last_picture() {
         let mut camera = camera(outage(Trouble::Stall, 2, Some(700)));
-        stream(&mut camera);
+        stream(&mut camera, 0);
         assert_eq!(take(&mut camera, 0).unwrap().timer, None);
         let timer = take(&mut camera, 40).unwrap().timer;
         assert_eq!(timer, Some(Timer::Every { first_ns: 700_000_000, then_ns: 40_000_000 }));
+    }
+
+    #[test]
+    fn a_silent_camera_that_is_plugged_in_again_must_be_opened_again() {
+        let mut camera = camera(outage(Trouble::StallUntilReplugged, 1, Some(700)));
+        stream(&mut camera, 0);
+        assert!(take(&mut camera, 0).unwrap().timer.is_some());
+        assert_eq!(ask(&mut camera, abi::DQBUF, 0, 700).0, Err(abi::ENODEV));
+        assert_eq!(camera.open(FD, 700), Ok(()));
+        stream(&mut camera, 700);
+        assert!(take(&mut camera, 740).is_ok());
     }
 
     #[test]
@@ -368,7 +380,7 @@ mod tests {
     #[test]
     fn a_frozen_camera_sends_the_same_picture() {
         let mut camera = camera(outage(Trouble::Freeze, 2, None));
-        stream(&mut camera);
+        stream(&mut camera, 0);
         let sent: Vec<_> = (0..4).map(|n| take(&mut camera, n * 40).unwrap().fill.unwrap().1).collect();
         assert!(sent[0] != sent[1] && sent[1] == sent[2] && sent[2] == sent[3]);
     }

@@ -14,10 +14,10 @@
 //! |---|---|
 //! | `SHIM_FORMATS` | what the camera offers, such as `MJPG:640x480@30,YUYV:640x480@15/2`; it starts in the first |
 //! | `SHIM_PICTURES` | folder of JPEG files that MJPG sends in the order of their names, over and over |
-//! | `SHIM_OUTAGE` | one of `unplug`, `stall`, `freeze`, `busy`, `busy-open`, `denied`, `io` |
+//! | `SHIM_OUTAGE` | one of `unplug`, `stall`, `stall-replug`, `freeze`, `busy`, `busy-open`, `denied`, `io` |
 //! | `SHIM_OUTAGE_AFTER` | pictures sent before it begins (0) |
 //! | `SHIM_OUTAGE_MS` | how long it lasts (for ever) |
-//! | `SHIM_OUTAGE_FILE` | instead of these two: it lasts as long as this file exists (not for `stall`) |
+//! | `SHIM_OUTAGE_FILE` | instead of these two: it lasts as long as this file exists (not for stalls) |
 //!
 //! YUYV sends colour bars over a strip that changes with each picture.
 //!

@@ -19,6 +19,8 @@ pub enum Trouble {
     Unplug,
     /// The device is there and sends nothing.
     Stall,
+    /// The same, until somebody plugs it in again: who had it open gets ENODEV, and it can be opened at once.
+    StallUntilReplugged,
     /// The same picture again and again.
     Freeze,
     /// Another program streams: it opens, but EBUSY where something would change (uvcvideo).
@@ -29,6 +31,14 @@ pub enum Trouble {
     Denied,
     /// Pictures end in EIO, as with a bad cable.
     Io,
+}
+
+impl Trouble {
+    /// Whether the descriptor never becomes readable.
+    #[must_use]
+    pub fn is_silent(self) -> bool {
+        matches!(self, Self::Stall | Self::StallUntilReplugged)
+    }
 }
 
 /// What goes wrong, and when.
@@ -88,9 +98,11 @@ impl Plan {
                 },
             }),
         };
-        if let Some(Outage { trouble: Trouble::Stall, when: When::While(_) }) = outage {
+        if let Some(Outage { trouble, when: When::While(_) }) = &outage
+            && trouble.is_silent()
+        {
             // Who waits for a silent camera asks nothing, so nothing would notice that the file is gone.
-            return Err("SHIM_OUTAGE=stall needs SHIM_OUTAGE_MS, not SHIM_OUTAGE_FILE".to_owned());
+            return Err("a stall needs SHIM_OUTAGE_MS, not SHIM_OUTAGE_FILE".to_owned());
         }
         let pictures = variable("SHIM_PICTURES").map(PathBuf::from);
         if pictures.is_none() && formats.iter().any(|f| &f.fourcc == b"MJPG") {
@@ -120,6 +132,7 @@ fn parse_trouble(name: &str) -> Option<Trouble> {
     Some(match name {
         "unplug" => Trouble::Unplug,
         "stall" => Trouble::Stall,
+        "stall-replug" => Trouble::StallUntilReplugged,
         "freeze" => Trouble::Freeze,
         "busy" => Trouble::Busy,
         "busy-open" => Trouble::BusyOpen,
