@@ -123,6 +123,14 @@ fn the_main_job_is_done_on_the_real_stack() {
     assert!(report.pictures.len() >= 11, "{:?}", report.pictures);
 }
 
+#[test]
+fn what_is_killed_stays_covered_and_the_user_can_do_nothing() {
+    let Some(report) = check_with_models("faults") else { return };
+    for name in ["a stopped X server disconnects the client", "a third failed guard disconnects the client"] {
+        assert!(report.checks.iter().any(|check| check.name == name), "{name} was not tried");
+    }
+}
+
 /// Whoever kills the program in the middle finds nothing left either.
 #[test]
 fn a_killed_run_leaves_nothing_behind() {

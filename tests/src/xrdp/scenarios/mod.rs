@@ -1,6 +1,8 @@
 //! What is played on the stack; each scenario has a namespace of its own.
 
+mod acts;
 mod control;
+mod faults;
 mod hostile;
 mod no_plugin;
 mod story;
@@ -31,6 +33,11 @@ pub const ALL: &[(&str, &str, Play)] = &[
     }),
     ("no-plugin", "a client without the plugin sees the cover from the first picture on", no_plugin::play),
     ("story", "the main job: log-on, stranger, operator away, camera lost, client killed", story::play),
+    (
+        "faults",
+        "guard and blanker killed, the user's own attempts, an X server that stands still",
+        faults::play,
+    ),
 ];
 
 /// Plays the scenario of this name and says how it went, also when it broke off.

@@ -1,0 +1,148 @@
+//! What breaks, or is broken on purpose: it stays covered, comes back, or is disconnected.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::acts::{AWAY, Acts, POLICY};
+use crate::scene::ALONE;
+use crate::xrdp::client::Client;
+use crate::xrdp::process;
+use crate::xrdp::report::Report;
+use crate::xrdp::session::{Process, processes};
+use crate::xrdp::stack::{PATIENCE, Stack, StackOptions};
+use crate::xrdp::sudare::Sudare;
+use crate::xrdp::users::{GUARD, User};
+
+/// How long it is watched after each fault.
+const WATCHED: Duration = Duration::from_secs(2);
+/// The supervisor's 500 ms, a client that takes its leave, and a busy machine.
+const DISCONNECT: Duration = Duration::from_secs(5);
+
+pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
+    let stack = Stack::raise(out, &StackOptions::default())?;
+    let sudare = Sudare::start(out, POLICY)?;
+    let device = sudare.device()?;
+    let camera = sudare.film()?;
+    camera.show(AWAY);
+    let mut acts = Acts { stack, camera, device, report, number: 0 };
+    let mut client = acts.log_on("log-on", true)?;
+    the_user_can_do_nothing(&acts.stack.user.clone(), acts.report)?;
+    killed_while_covered(&mut acts, "blanker killed", false)?;
+    killed_while_covered(&mut acts, "guard and blanker killed", true)?;
+    client.ensure_running()?;
+    acts.uncovers("operator alone after the kills", &mut client, ALONE)?;
+    killed_while_visible(&mut acts, &mut client)?;
+    let session = acts.stack.session()?;
+    a_stopped_server_disconnects(&mut acts, client, session.server)?;
+    session.wait_connected(false)?;
+    let client = acts.log_on("connected again", true)?;
+    a_third_failure_disconnects(&mut acts, client)?;
+    acts.report.check("the session outlived the kills", session.is_alive(), session.display);
+    session.end()
+}
+
+/// The desktop is shown when the guard dies: covered at once, and shown again by its successor.
+fn killed_while_visible(acts: &mut Acts<'_>, client: &mut Client) -> anyhow::Result<()> {
+    let guard = ours()?.guard;
+    let started = Instant::now();
+    kill_process(guard, Signal::KILL)?;
+    acts.stack.wait_picture("the cover after the guard died", client, |count| count.is_cover())?;
+    acts.report.figure("guard_killed_to_black_ms", millis(started.elapsed()));
+    acts.picture("guard killed while visible")?;
+    acts.report.check("a guard killed while the desktop is seen covers it", true, "");
+    acts.uncovers("desktop by the next guard", client, ALONE)
+}
+
+/// The user may stop the session's X server, which is the user's own. Then nothing can be covered,
+/// and so nobody may look.
+fn a_stopped_server_disconnects(acts: &mut Acts<'_>, mut client: Client, server: Pid) -> anyhow::Result<()> {
+    kill_process(server, Signal::STOP)?;
+    let started = Instant::now();
+    acts.camera.show(AWAY);
+    let ended = client.wait_ended(DISCONNECT);
+    acts.report.figure("server_stopped_to_disconnected_ms", millis(started.elapsed()));
+    kill_process(server, Signal::CONT)?;
+    let detail = ended.as_ref().map_or_else(ToString::to_string, |()| "disconnected".to_owned());
+    acts.report.check("a stopped X server disconnects the client", ended.is_ok(), detail);
+    Ok(())
+}
+
+/// By root, for nobody else can.
+fn killed_while_covered(acts: &mut Acts<'_>, name: &str, guard: bool) -> anyhow::Result<()> {
+    let before = ours()?;
+    let watch = acts.stack.watch(&name.replace(' ', "-"))?;
+    if guard {
+        // First: it would start another blanker.
+        kill_process(before.guard, Signal::KILL)?;
+    }
+    kill_process(before.blanker, Signal::KILL)?;
+    let after = process::wait_for("their successors", PATIENCE, || {
+        let others = |now: &Ours| now.blanker != before.blanker && (!guard || now.guard != before.guard);
+        Ok(ours().ok().filter(others))
+    })?;
+    std::thread::sleep(WATCHED);
+    let seen = watch.stop()?;
+    acts.picture(name)?;
+    acts.report.check(&format!("{name}: stays covered"), seen.leaked_frames == 0, format!("{seen:?}"));
+    acts.report.check(&format!("{name}: replaced"), true, format!("{before:?} by {after:?}"));
+    Ok(())
+}
+
+/// Whoever makes guards fail gets a session that nobody sees.
+fn a_third_failure_disconnects(acts: &mut Acts<'_>, mut client: Client) -> anyhow::Result<()> {
+    let watch = acts.stack.watch("third-failure")?;
+    kill_process(ours()?.guard, Signal::KILL)?;
+    let ended = client.wait_ended(DISCONNECT);
+    let seen = watch.stop()?;
+    let detail = ended.as_ref().map_or_else(ToString::to_string, |()| "disconnected".to_owned());
+    acts.report.check("a third failed guard disconnects the client", ended.is_ok(), detail);
+    acts.report.check("and shows nothing before", seen.leaked_frames == 0, format!("{seen:?}"));
+    Ok(())
+}
+
+/// Guard and blanker of the one session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ours {
+    guard: Pid,
+    blanker: Pid,
+}
+
+fn ours() -> anyhow::Result<Ours> {
+    let uid = User::find(GUARD)?.uid;
+    let all: Vec<Process> = processes()?.into_iter().filter(|process| process.uid == uid).collect();
+    let find = |wanted: &dyn Fn(&Process) -> bool| all.iter().find(|process| wanted(process)).map(|p| p.pid);
+    let guard = find(&|process| process.arguments.iter().any(|argument| argument == "guard"));
+    let blanker = find(&|process| process.program() == "sudare-blanker");
+    Ok(Ours { guard: guard.context("no guard runs")?, blanker: blanker.context("no blanker runs")? })
+}
+
+/// Signals and looking into their memory: refused by the kernel.
+fn the_user_can_do_nothing(user: &User, report: &mut Report) -> anyhow::Result<()> {
+    let before = ours()?;
+    for (name, pid) in [("guard", before.guard), ("blanker", before.blanker)] {
+        for attempt in ["kill -KILL", "kill -STOP", "kill -TERM"] {
+            let line = format!("{attempt} {}", pid.as_raw_nonzero());
+            let run = user.command("sh").args(["-c", &line]).output()?;
+            let said = String::from_utf8_lossy(&run.stderr);
+            let refused = !run.status.success() && said.contains("not permitted");
+            report.check(&format!("the user cannot {attempt} the {name}"), refused, said.trim());
+        }
+        let line = format!("head -c 1 /proc/{}/mem", pid.as_raw_nonzero());
+        let run = user.command("sh").args(["-c", &line]).output()?;
+        let said = String::from_utf8_lossy(&run.stderr);
+        report.check(
+            &format!("the user cannot look into the {name}"),
+            !run.status.success() && said.contains("denied"),
+            said.trim(),
+        );
+    }
+    report.check("both still run", ours()? == before, format!("{before:?}"));
+    Ok(())
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
