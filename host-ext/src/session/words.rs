@@ -17,11 +17,11 @@ pub(super) enum Asked {
 /// The lines of a cover; `since` is the host's local time, such as "21:05".
 pub(super) fn cover(reason: Reason, since: &str, seat: &Seat, asked: Asked) -> CoverText {
     let mut lines: Vec<String> = reason.cover_lines().map(str::to_owned).to_vec();
-    lines.push(format!("{since} から表示を停止しています。 Covered since {since} (host time)."));
+    lines.push(format!("{since} から / since {since}"));
     match asked {
         Asked::Nothing => {}
         Asked::Reported => {
-            lines.push("誤検知の報告を記録しました。 Your report is recorded.".into());
+            lines.push("報告を記録しました。 Your report is recorded.".into());
         }
         Asked::Help => {
             lines.push(
@@ -35,12 +35,8 @@ pub(super) fn cover(reason: Reason, since: &str, seat: &Seat, asked: Asked) -> C
         }
     }
     if seat.keys {
-        let pause = if reason == Reason::Break {
-            "[F2] 休憩を終了 end the break"
-        } else {
-            "[F2] 休憩 take a break"
-        };
-        lines.push(format!("[F1] ヘルプ help   {pause}   [F3] 誤検知を報告 report a wrong block"));
+        let pause = if reason == Reason::Break { "再開 resume" } else { "休憩 break" };
+        lines.push(format!("[F1] ヘルプ help  [F2] {pause}  [F3] 誤検知 wrong block"));
     }
     CoverText { lines }
 }
@@ -59,7 +55,7 @@ mod tests {
         }
         let no_keys = cover(Reason::Stranger, "09:30", &Seat::default(), Asked::Nothing).lines;
         assert!(no_keys.iter().all(|line| !line.contains("[F")), "keys that do nothing are not offered");
-        assert!(cover(Reason::Break, "", &keys, Asked::Nothing).lines[5].contains("end the break"));
+        assert!(cover(Reason::Break, "", &keys, Asked::Nothing).lines[5].contains("resume"));
         assert!(cover(Reason::Stranger, "", &keys, Asked::Reported).lines[5].contains("recorded"));
     }
 }
