@@ -1,10 +1,14 @@
 //! Guards as processes: started under the system user, told the cookie, listened to.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::SyncSender;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::accounts::GuardAccount;
 use super::line::{self, LINE_MAX_BYTES};
@@ -15,6 +19,8 @@ use crate::clock;
 /// What a guard may inherit of the environment; everything else is dropped.
 const ENVIRONMENT: [&str; 3] = ["PATH", "RUST_LOG", "LANG"];
 const SETTINGS_PREFIX: &str = "SUDARE_HOST_";
+
+const ENDS_WITHIN_NS: i64 = 200_000_000;
 
 /// How guards are started, the same for all.
 #[derive(Debug, Clone)]
@@ -47,6 +53,8 @@ impl Launcher {
     /// Starts a guard; what it says comes to the inbox.
     pub(super) fn start(&self, charge: &Charge, run: u64, inbox: SyncSender<Inbox>) -> io::Result<Guard> {
         let mut child = self.command(charge).spawn()?;
+        // Not yet waited for, so the number is still this child's.
+        let ended = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(io::Error::from);
         let mut stdin = child.stdin.take();
         let told = match &mut stdin {
             // One line fits into an empty pipe, so this does not wait.
@@ -57,8 +65,9 @@ impl Launcher {
         let listens = told.and_then(|()| guard.child.stdout.take().ok_or(io::ErrorKind::BrokenPipe.into()));
         let number = charge.number;
         let started = listens.and_then(|out| {
+            let ended = ended?;
             let name = format!("guard {number}");
-            std::thread::Builder::new().name(name).spawn(move || listen(number, run, out, &inbox))
+            std::thread::Builder::new().name(name).spawn(move || listen(number, run, out, &ended, &inbox))
         });
         if let Err(error) = started {
             guard.kill();
@@ -115,7 +124,7 @@ impl Guard {
 }
 
 /// Reads lines until the guard closes its output or says what no guard says.
-fn listen(number: u32, run: u64, out: ChildStdout, inbox: &SyncSender<Inbox>) {
+fn listen(number: u32, run: u64, out: ChildStdout, ended: &OwnedFd, inbox: &SyncSender<Inbox>) {
     let mut out = BufReader::new(out);
     let mut bytes = Vec::with_capacity(LINE_MAX_BYTES);
     loop {
@@ -128,10 +137,22 @@ fn listen(number: u32, run: u64, out: ChildStdout, inbox: &SyncSender<Inbox>) {
                 None => Words::Babble,
             },
         };
+        if matches!(words, Words::End) {
+            wait_for(ended);
+        }
         let last = !matches!(words, Words::Line(_));
         let said = Inbox::Guard { number, run, at_ms: clock::boot_ms(), words };
         if inbox.send(said).is_err() || last {
             return;
         }
+    }
+}
+
+/// A process closes its files a moment before it can be seen to have ended.
+fn wait_for(ended: &OwnedFd) {
+    let limit = Timespec { tv_sec: 0, tv_nsec: ENDS_WITHIN_NS };
+    // If it does not, it is noticed as one that says nothing.
+    if let Err(error) = poll(&mut [PollFd::new(ended, PollFlags::IN)], Some(&limit)) {
+        tracing::debug!(%error, "the end of a guard could not be waited for");
     }
 }

@@ -9,7 +9,8 @@
 //! One rule stands above these states: a display whose guard has not *confirmed* within
 //! [`CONFIRM_MS`] has its clients disconnected, and again every [`DISCONNECT_EVERY_MS`] until it
 //! does. To confirm is to say `covered` with pixels read back that recently, or to say `visible`
-//! after having covered. A guard that starts again inherits the clock of the one before. Times are
+//! after having covered. A guard that has read nothing back yet counts up from its own start, so its
+//! first confirmation is the one at which the count went down. A guard that starts again inherits the clock of the one before. Times are
 //! milliseconds of CLOCK_BOOTTIME.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -112,9 +113,16 @@ struct Display {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Guard {
-    Running { heard_ms: u64, spoke: bool },
+    /// `counted_ms`: its last count, until it has covered.
+    Running {
+        heard_ms: u64,
+        spoke: bool,
+        counted_ms: Option<u64>,
+    },
     Killed,
-    Resting { until_ms: u64 },
+    Resting {
+        until_ms: u64,
+    },
 }
 
 impl Plan {
@@ -173,7 +181,7 @@ impl Plan {
         if let Some(watch) = self.displays.get_mut(&number) {
             watch.run = run;
             watch.covered = false;
-            watch.guard = Guard::Running { heard_ms: now_ms, spoke: false };
+            watch.guard = Guard::Running { heard_ms: now_ms, spoke: false, counted_ms: None };
             actions.push(Action::Start { number, run });
         }
     }
@@ -187,7 +195,7 @@ impl Plan {
         let mut rested = Vec::new();
         for (&number, watch) in &mut self.displays {
             match watch.guard {
-                Guard::Running { heard_ms, spoke } => {
+                Guard::Running { heard_ms, spoke, .. } => {
                     let limit_ms = if spoke { HANG_MS } else { FIRST_WORD_MS };
                     if now_ms.saturating_sub(heard_ms) > limit_ms {
                         watch.kill(number, actions);
@@ -219,7 +227,7 @@ impl Plan {
 impl Display {
     fn new(run: u64, held: bool, now_ms: u64) -> Self {
         Display {
-            guard: Guard::Running { heard_ms: now_ms, spoke: false },
+            guard: Guard::Running { heard_ms: now_ms, spoke: false, counted_ms: None },
             run,
             covered: false,
             held,
@@ -234,10 +242,15 @@ impl Display {
     }
 
     fn said(&mut self, number: u32, line: Line, now_ms: u64, actions: &mut Vec<Action>) {
-        let Guard::Running { heard_ms, spoke } = &mut self.guard else { return };
+        let Guard::Running { heard_ms, spoke, counted_ms } = &mut self.guard else { return };
         (*heard_ms, *spoke) = (now_ms, true);
         match line {
-            Line::Beat(beat) => self.beat(number, beat, now_ms, actions),
+            Line::Beat(beat) => {
+                // Its own clock, so that what the pipe adds to a time does not look like progress.
+                let before_ms = counted_ms.replace(beat.unconfirmed_ms);
+                let went_down = before_ms.is_some_and(|before_ms| beat.unconfirmed_ms < before_ms);
+                self.beat(number, beat, went_down, now_ms, actions);
+            }
             Line::Disconnect(text) => {
                 self.healthy_since_ms = None;
                 self.disconnect(number, Why::Asked(text), now_ms, actions);
@@ -245,9 +258,10 @@ impl Display {
         }
     }
 
-    fn beat(&mut self, number: u32, beat: Beat, now_ms: u64, actions: &mut Vec<Action>) {
+    fn beat(&mut self, number: u32, beat: Beat, went_down: bool, now_ms: u64, actions: &mut Vec<Action>) {
+        let read_back_ms = now_ms.saturating_sub(if beat.covered { beat.unconfirmed_ms } else { 0 });
         self.unconfirmed = beat.covered && beat.unconfirmed_ms > CONFIRM_MS;
-        if self.unconfirmed {
+        if self.unconfirmed || (beat.covered && !self.covered && !went_down) {
             self.judge(number, now_ms, actions);
             return;
         }
@@ -257,8 +271,7 @@ impl Display {
             return;
         }
         self.covered = true;
-        let age_ms = if beat.covered { beat.unconfirmed_ms } else { 0 };
-        self.confirmed_ms = self.confirmed_ms.max(now_ms.saturating_sub(age_ms));
+        self.confirmed_ms = self.confirmed_ms.max(read_back_ms);
         self.allowance_ms = CONFIRM_MS;
         if std::mem::take(&mut self.held) {
             actions.push(Action::Release { number });

@@ -36,7 +36,7 @@ echo "$* | $cookie | $(id -u) $(id -g) $(id -G) | $$" >> /run/stage/guards
 trap 'echo "$$" >> /run/stage/dismissed' EXIT
 while :; do
   case "$(cat /run/stage/mode)" in
-    covered) echo "beat covered 20 1 $$" ;;
+    covered) echo "beat covered $((40 - (n = !n) * 20)) 1 $$" ;;
     visible) echo "beat visible 20 1 $$" ;;
     unconfirmed) echo "beat covered 900 1 $$" ;;
     babble) echo "all is well" ;;

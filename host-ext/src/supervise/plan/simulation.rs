@@ -44,6 +44,7 @@ struct Model {
     confirmed_ms: u64,
     allowance_ms: u64,
     covered: bool,
+    counted_ms: Option<u64>,
     disconnected_ms: u64,
 }
 
@@ -69,6 +70,7 @@ impl World {
                 assert!(run > self.last_run, "runs are told apart");
                 self.last_run = run;
                 (model.live, model.covered, model.killed) = (Some(run), false, false);
+                model.counted_ms = None;
             }
             Action::Kill { number, run } => {
                 if let Some(model) = self.models.get_mut(&number) {
@@ -92,9 +94,12 @@ impl World {
         let Some(model) = self.models.get_mut(&number) else { return };
         let Some(run) = model.live else { return };
         if !model.killed {
-            if covered && unconfirmed_ms <= CONFIRM_MS {
+            let read_back_ms = self.now_ms.saturating_sub(unconfirmed_ms);
+            let before_ms = model.counted_ms.replace(unconfirmed_ms);
+            let counts = model.covered || before_ms.is_some_and(|ms| unconfirmed_ms < ms);
+            if covered && unconfirmed_ms <= CONFIRM_MS && counts {
                 model.covered = true;
-                model.confirmed_ms = model.confirmed_ms.max(self.now_ms.saturating_sub(unconfirmed_ms));
+                model.confirmed_ms = model.confirmed_ms.max(read_back_ms);
                 model.allowance_ms = CONFIRM_MS;
             } else if !covered && model.covered {
                 model.confirmed_ms = self.now_ms;
@@ -115,9 +120,17 @@ impl World {
                 if !self.plan.knows(number) {
                     let allowance_ms = if held { HELD_START_MS } else { CONFIRM_MS };
                     let (confirmed_ms, disconnected_ms) = (self.now_ms, 0);
-                    let (live, killed, covered) = (None, false, false);
-                    let model =
-                        Model { live, killed, held, confirmed_ms, allowance_ms, covered, disconnected_ms };
+                    let (live, killed, covered, counted_ms) = (None, false, false, None);
+                    let model = Model {
+                        live,
+                        killed,
+                        held,
+                        confirmed_ms,
+                        allowance_ms,
+                        covered,
+                        counted_ms,
+                        disconnected_ms,
+                    };
                     self.models.insert(number, model);
                 }
                 self.event(Event::Appeared { number, held });

@@ -24,6 +24,13 @@ fn started(held: bool) -> Plan {
     plan
 }
 
+/// The same, and the guard has begun to speak at 0.
+fn speaking(held: bool) -> Plan {
+    let mut plan = started(held);
+    assert_eq!(plan.handle(said(1, covered(1)), 0), [], "its first word confirms nothing");
+    plan
+}
+
 /// Ticks every 50 ms over the span; all that came of it, with its time.
 fn ticks(plan: &mut Plan, from_ms: u64, to_ms: u64) -> Vec<(u64, Action)> {
     let times = (from_ms..to_ms).step_by(50);
@@ -37,9 +44,12 @@ fn disconnect(why: Why) -> Action {
 #[test]
 fn user_code_starts_when_the_screen_was_seen_covered_and_not_before() {
     let mut plan = started(true);
-    assert_eq!(plan.handle(said(1, covered(CONFIRM_MS + 1)), 100), []);
-    assert_eq!(plan.handle(said(1, covered(10)), 200), [Action::Release { number: D }]);
-    assert_eq!(plan.handle(said(1, covered(10)), 300), []);
+    assert_eq!(plan.handle(said(1, covered(0)), 100), []);
+    // It has read nothing back yet: it counts from its start. The line took its time on the way.
+    assert_eq!(plan.handle(said(1, covered(50)), 190), []);
+    assert_eq!(plan.handle(said(1, covered(700)), 800), []);
+    assert_eq!(plan.handle(said(1, covered(10)), 900), [Action::Release { number: D }]);
+    assert_eq!(plan.handle(said(1, covered(10)), 1_000), []);
 }
 
 #[test]
@@ -54,8 +64,8 @@ fn a_held_start_may_take_its_time_and_another_may_not() {
 
 #[test]
 fn half_a_second_of_silence_disconnects_and_goes_on_disconnecting() {
-    let mut plan = started(true);
-    plan.handle(said(1, covered(0)), 0);
+    let mut plan = speaking(true);
+    plan.handle(said(1, covered(0)), 50);
     plan.handle(said(1, visible()), 100);
     let all = ticks(&mut plan, 100, 1_700);
     let silent = disconnect(Why::Silent);
@@ -64,7 +74,7 @@ fn half_a_second_of_silence_disconnects_and_goes_on_disconnecting() {
 
 #[test]
 fn pixels_that_are_not_confirmed_disconnect_at_once() {
-    let mut plan = started(true);
+    let mut plan = speaking(true);
     plan.handle(said(1, covered(0)), 1_000);
     assert_eq!(plan.handle(said(1, covered(450)), 1_450), []);
     assert_eq!(plan.handle(said(1, covered(501)), 1_501), [disconnect(Why::Unconfirmed)]);
@@ -86,13 +96,13 @@ fn a_guard_that_shows_before_it_covered_is_ended() {
     assert_eq!(next, [Action::Start { number: D, run: 2 }]);
     // Nor does a word of the first on behalf of the second.
     assert_eq!(plan.handle(said(1, covered(0)), 80), []);
-    assert_eq!(plan.handle(said(2, covered(0)), 90), [Action::Release { number: D }]);
+    assert_eq!(plan.handle(said(2, covered(9)), 90), []);
+    assert_eq!(plan.handle(said(2, covered(0)), 140), [Action::Release { number: D }]);
 }
 
 #[test]
 fn a_hanging_or_babbling_guard_is_replaced() {
-    let mut plan = started(true);
-    plan.handle(said(1, covered(0)), 0);
+    let mut plan = speaking(true);
     let all = ticks(&mut plan, 0, 2_100);
     assert!(all.contains(&(2_050, Action::Kill { number: D, run: 1 })), "{all:?}");
     plan.handle(Event::Ended { number: D, run: 1 }, 2_100);
@@ -130,16 +140,16 @@ fn a_healthy_minute_clears_the_count() {
     let mut plan = started(true);
     plan.handle(Event::Ended { number: D, run: 1 }, 0);
     plan.handle(Event::Ended { number: D, run: 2 }, 0);
-    for ms in (0..=HEALTHY_MS).step_by(100) {
-        plan.handle(said(3, covered(0)), ms);
+    for ms in (0..=HEALTHY_MS + 100).step_by(100) {
+        plan.handle(said(3, covered(9 - ms / 100 % 2)), ms);
     }
-    let next = plan.handle(Event::Ended { number: D, run: 3 }, HEALTHY_MS);
+    let next = plan.handle(Event::Ended { number: D, run: 3 }, HEALTHY_MS + 100);
     assert_eq!(next, [Action::Start { number: D, run: 4 }]);
 }
 
 #[test]
 fn a_display_that_ends_is_forgotten() {
-    let mut plan = started(true);
+    let mut plan = speaking(true);
     assert_eq!(plan.handle(Event::Gone { number: D }, 10), [Action::Forget { number: D }]);
     assert_eq!(plan.handle(Event::Ended { number: D, run: 1 }, 20), []);
     // The same number again is another session, without the debts of the first.
@@ -149,7 +159,7 @@ fn a_display_that_ends_is_forgotten() {
 
 #[test]
 fn a_pause_of_the_supervisor_is_not_held_against_the_guard() {
-    let mut plan = started(true);
+    let mut plan = speaking(true);
     plan.handle(Event::Tick, 900);
     plan.handle(said(1, covered(0)), 1_000);
     assert_eq!(plan.handle(Event::Tick, 1_900), [], "its words may still be in the pipe");
