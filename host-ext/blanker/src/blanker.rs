@@ -21,7 +21,7 @@ use crate::linger::linger;
 use crate::start::watch_root;
 use crate::steal;
 use crate::surface::Surface;
-use crate::windows::{Trim, Windows, create_top};
+use crate::windows::{Trim, Windows, show_top};
 
 /// Rows read by one look of the health check: bands so close that no window fits between them.
 const BANDS: u16 = 16;
@@ -91,7 +91,7 @@ impl Blanker {
         x.grab_server()?;
         x.set_close_down_mode(CloseDown::RETAIN_PERMANENT)?;
         let taken = snapshot && self.framebuffer.snapshot(display)?;
-        let top = create_top(display, size)?;
+        let top = show_top(display, size, Some(self.surface.pixmap))?;
         let windows = Windows::open(display, top, &self.trim, size)?;
         windows.dress(display, self.surface.pixmap)?;
         windows.show(display, size)?;
@@ -113,7 +113,7 @@ impl Blanker {
         let x = &self.display.x;
         x.grab_server()?;
         watch_root(&self.display, false)?;
-        windows.close(&self.display, self.layout.size())?;
+        windows.close(&self.display)?;
         self.input.give_back(&self.display)?;
         x.set_close_down_mode(CloseDown::DESTROY_ALL)?;
         x.ungrab_server()?;
@@ -183,10 +183,10 @@ impl Blanker {
         let mut replies = Vec::new();
         if let Some(windows) = self.windows {
             for meaning in &meanings {
-                if let Meaning::Intruder(window) = meaning {
-                    if self.compositor.on_intruder(&self.display, *window)? {
-                        replies.push(Reply::Notice(Notice::IntruderRemoved));
-                    }
+                if let Meaning::Intruder(window) = meaning
+                    && self.compositor.on_intruder(&self.display, *window)?
+                {
+                    replies.push(Reply::Notice(Notice::IntruderRemoved));
                 }
             }
             if meanings.contains(&Meaning::Torn) || meanings.contains(&Meaning::Misplaced) {
@@ -223,7 +223,7 @@ impl Blanker {
         if windows.exist(&self.display)? {
             return Ok(());
         }
-        let top = create_top(&self.display, self.layout.size())?;
+        let top = show_top(&self.display, self.layout.size(), Some(self.surface.pixmap))?;
         let new = Windows::open(&self.display, top, &self.trim, self.layout.size())?;
         new.dress(&self.display, self.surface.pixmap)?;
         new.show(&self.display, self.layout.size())?;

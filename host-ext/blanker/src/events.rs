@@ -2,9 +2,9 @@
 
 use x11rb::protocol::Event;
 use x11rb::protocol::shape::{NotifyEvent, SK};
-use x11rb::protocol::xproto::{ConfigureNotifyEvent, Visibility, Window};
+use x11rb::protocol::xproto::{ConfigureNotifyEvent, Window};
 
-use crate::windows::{OVERLAY_EXTENT, Windows};
+use crate::windows::Windows;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
@@ -54,7 +54,7 @@ impl Scene {
             Event::DestroyNotify(event) if ours(event.window) => Meaning::Torn,
             Event::ReparentNotify(event) if ours(event.window) => Meaning::Torn,
             Event::ShapeNotify(event) if ours(event.affected_window) => cut(windows, event),
-            Event::ConfigureNotify(event) if ours(event.window) => self.placed(windows, event),
+            Event::ConfigureNotify(event) if ours(event.window) => self.placed(event),
             Event::CreateNotify(event) if event.parent == windows.overlay && !ours(event.window) => {
                 Meaning::Intruder(event.window)
             }
@@ -69,18 +69,12 @@ impl Scene {
             }
             Event::MapNotify(event) if event.event == self.root && !ours(event.window) => Meaning::Raised,
             Event::ConfigureNotify(event) if event.event == self.root => Meaning::Raised,
-            Event::VisibilityNotify(event)
-                if event.window == windows.child && event.state != Visibility::UNOBSCURED =>
-            {
-                Meaning::Raised
-            }
             _ => Meaning::Nothing,
         }
     }
 
-    fn placed(&self, windows: &Windows, event: &ConfigureNotifyEvent) -> Meaning {
-        let (width, height) =
-            if event.window == windows.overlay { (OVERLAY_EXTENT, OVERLAY_EXTENT) } else { self.size };
+    fn placed(&self, event: &ConfigureNotifyEvent) -> Meaning {
+        let (width, height) = self.size;
         let right = (event.x, event.y, event.width, event.height) == (0, 0, width, height);
         if right { Meaning::Nothing } else { Meaning::Misplaced }
     }
@@ -143,7 +137,7 @@ mod tests {
     #[test]
     fn our_own_steps_mean_nothing() {
         assert_eq!(SCENE.meaning(&configured(10, 10, 800, 600)), Meaning::Nothing);
-        assert_eq!(SCENE.meaning(&configured(11, 1, OVERLAY_EXTENT, OVERLAY_EXTENT)), Meaning::Nothing);
+        assert_eq!(SCENE.meaning(&configured(11, 1, 800, 600)), Meaning::Nothing);
         assert_eq!(SCENE.meaning(&created(12, 11)), Meaning::Nothing);
     }
 

@@ -63,7 +63,8 @@ impl Input {
         if now == ours {
             return Ok(());
         }
-        if !display.is_ours(now) && self.focus.is_none() {
+        // None is where a killed predecessor's windows left it: keys would go nowhere.
+        if now != x11rb::NONE && !display.is_ours(now) && self.focus.is_none() {
             self.focus = Some(now);
         }
         display.x.set_input_focus(InputFocus::NONE, ours, x11rb::CURRENT_TIME)?;

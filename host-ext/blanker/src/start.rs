@@ -18,7 +18,7 @@ use crate::framebuffer::Framebuffer;
 use crate::input::Input;
 use crate::layout::Layout;
 use crate::surface::Surface;
-use crate::windows::{Trim, Windows, create_top};
+use crate::windows::{Trim, Windows, show_top};
 use crate::{preflight, reclaim};
 
 /// Covers the display. Returns with the server released again.
@@ -27,8 +27,7 @@ pub(crate) fn start(address: &Address) -> Result<(Blanker, Vec<Notice>), Blanker
     display.x.grab_server()?;
     display.x.set_close_down_mode(CloseDown::RETAIN_PERMANENT)?;
     let size = display.screen().map(|screen| (screen.width_in_pixels, screen.height_in_pixels));
-    let top = create_top(&display, size.unwrap_or_default())?;
-    display.x.map_window(top)?;
+    let top = show_top(&display, size.unwrap_or_default(), None)?;
     display.x.flush()?;
     // The screen is black, and no other client is served: from here on there is time.
     let why = preflight::unfit(&display)?;

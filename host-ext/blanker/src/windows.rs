@@ -25,10 +25,6 @@ use x11rb::wrapper::ConnectionExt as _;
 use crate::display::Display;
 use crate::error::{BlankerError, if_there};
 
-/// The overlay is larger than any screen: a screen that grows is covered already. It is never
-/// redirected itself, so its size costs no memory.
-pub(crate) const OVERLAY_EXTENT: u16 = 16_384;
-
 /// What the windows carry besides their picture.
 #[derive(Clone, Copy)]
 pub(crate) struct Trim {
@@ -46,33 +42,23 @@ pub(crate) struct Windows {
     pub(crate) child: Window,
 }
 
-/// The very first thing on a display: a black window, made with nothing but core requests.
-pub(crate) fn create_top(display: &Display, (width, height): (u16, u16)) -> Result<Window, BlankerError> {
-    create(display, display.root, width, height, EventMask::STRUCTURE_NOTIFY)
-}
-
-/// Takes the overlay and puts a window of ours into it.
-pub(crate) fn create(
+/// The very first thing on a display: a black window, made and shown with nothing but core requests.
+pub(crate) fn show_top(
     display: &Display,
-    parent: Window,
-    width: u16,
-    height: u16,
-    events: EventMask,
+    (width, height): (u16, u16),
+    picture: Option<Pixmap>,
 ) -> Result<Window, BlankerError> {
-    let window = display.x.generate_id()?;
-    let look = CreateWindowAux::new()
-        .override_redirect(1)
-        .background_pixel(0)
-        .border_pixel(0)
-        .do_not_propogate_mask(all_input())
-        .event_mask(events);
-    let (depth, class, visual) = (display.depth, WindowClass::INPUT_OUTPUT, display.visual);
-    display.x.create_window(depth, window, parent, 0, 0, width, height, 0, class, visual, &look)?;
-    Ok(window)
+    let top = create(display, display.root, width, height)?;
+    if let Some(picture) = picture {
+        let look = ChangeWindowAttributesAux::new().background_pixmap(picture);
+        display.x.change_window_attributes(top, &look)?;
+    }
+    display.x.map_window(top)?;
+    Ok(top)
 }
 
 impl Windows {
-    /// Opens the overlay above a `top` that is there already, and shows everything.
+    /// Opens the overlay and makes everything ready above a `top` that is shown already.
     pub(crate) fn open(
         display: &Display,
         top: Window,
@@ -88,8 +74,7 @@ impl Windows {
             .do_not_propogate_mask(all_input())
             .event_mask(events);
         x.change_window_attributes(overlay, &look)?;
-        let events = EventMask::STRUCTURE_NOTIFY | EventMask::VISIBILITY_CHANGE;
-        let child = create(display, overlay, width, height, events)?;
+        let child = create(display, overlay, width, height)?;
         let windows = Self { top, overlay, child };
         for window in [top, child] {
             x.change_window_attributes(window, &ChangeWindowAttributesAux::new().cursor(trim.cursor))?;
@@ -113,10 +98,8 @@ impl Windows {
 
     /// Whole, in place, above everything, visible. Harmless when all of it is so already.
     pub(crate) fn show(&self, display: &Display, (width, height): (u16, u16)) -> Result<(), BlankerError> {
+        let x = &display.x;
         for window in self.all() {
-            let x = &display.x;
-            let (width, height) =
-                if window == self.overlay { (OVERLAY_EXTENT, OVERLAY_EXTENT) } else { (width, height) };
             x.shape_mask(SO::SET, SK::BOUNDING, window, 0, 0, x11rb::NONE)?;
             if window == self.overlay {
                 x.shape_rectangles(SO::SET, SK::CLIP, ClipOrdering::UNSORTED, window, 0, 0, &[])?;
@@ -124,17 +107,20 @@ impl Windows {
                 x.shape_mask(SO::SET, SK::CLIP, window, 0, 0, x11rb::NONE)?;
             }
             let place = ConfigureWindowAux::new().x(0).y(0).width(u32::from(width)).height(u32::from(height));
-            x.configure_window(window, &place.border_width(0).stack_mode(StackMode::ABOVE))?;
+            x.configure_window(window, &place.border_width(0))?;
             x.map_window(window)?;
         }
-        Ok(())
+        self.raise(display)
     }
 
-    /// Above everything that was raised meanwhile.
+    /// Above everything that was raised meanwhile. Nothing moves if that is so already: a window of
+    /// ours above another of ours would be painted anew each time.
     pub(crate) fn raise(&self, display: &Display) -> Result<(), BlankerError> {
-        for window in self.all() {
-            display.x.configure_window(window, &ConfigureWindowAux::new().stack_mode(StackMode::ABOVE))?;
-        }
+        let above = ConfigureWindowAux::new().stack_mode(StackMode::ABOVE);
+        display.x.configure_window(self.overlay, &above)?;
+        display.x.configure_window(self.child, &above)?;
+        let below = ConfigureWindowAux::new().sibling(self.overlay).stack_mode(StackMode::BELOW);
+        display.x.configure_window(self.top, &below)?;
         Ok(())
     }
 
@@ -159,7 +145,7 @@ impl Windows {
     }
 
     /// Gives the screen back. A compositor may go on using the overlay: it gets it as it was.
-    pub(crate) fn close(&self, display: &Display, (width, height): (u16, u16)) -> Result<(), BlankerError> {
+    pub(crate) fn close(&self, display: &Display) -> Result<(), BlankerError> {
         let x = &display.x;
         let look = ChangeWindowAttributesAux::new()
             .background_pixmap(x11rb::NONE)
@@ -167,14 +153,25 @@ impl Windows {
             .event_mask(EventMask::NO_EVENT);
         x.change_window_attributes(self.overlay, &look)?;
         x.shape_select_input(self.overlay, false)?;
-        let place = ConfigureWindowAux::new().x(0).y(0).width(u32::from(width)).height(u32::from(height));
-        x.configure_window(self.overlay, &place)?;
         x.shape_mask(SO::SET, SK::CLIP, self.overlay, 0, 0, x11rb::NONE)?;
         x.destroy_window(self.child)?;
         x.destroy_window(self.top)?;
         x.composite_release_overlay_window(display.root)?;
         Ok(())
     }
+}
+
+fn create(display: &Display, parent: Window, width: u16, height: u16) -> Result<Window, BlankerError> {
+    let window = display.x.generate_id()?;
+    let look = CreateWindowAux::new()
+        .override_redirect(1)
+        .background_pixel(0)
+        .border_pixel(0)
+        .do_not_propogate_mask(all_input())
+        .event_mask(EventMask::STRUCTURE_NOTIFY);
+    let (depth, class, visual) = (display.depth, WindowClass::INPUT_OUTPUT, display.visual);
+    display.x.create_window(depth, window, parent, 0, 0, width, height, 0, class, visual, &look)?;
+    Ok(window)
 }
 
 /// Everything a window can keep from the windows behind it.

@@ -89,6 +89,11 @@ impl Blanker {
         Ok(wire::write(&mut self.guard, &request.to_bytes())?)
     }
 
+    /// Bytes that are no message.
+    pub fn write_raw(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        Ok(wire::write(&mut self.guard, bytes)?)
+    }
+
     /// The next reply that is of interest; layout, notices and health are noted on the way.
     pub fn wait_for<T>(
         &mut self,

@@ -1,11 +1,13 @@
 //! What must not be seen and not be typed into: a full-screen window of known colours that counts
 //! the keys and clicks it gets.
 
-use x11rb::connection::Connection as _;
+use anyhow::Context as _;
+use x11rb::connection::{Connection as _, RequestConnection as _};
 use x11rb::protocol::Event;
+use x11rb::protocol::xinput::{self, ConnectionExt as _, DeviceType};
 use x11rb::protocol::xproto::{
-    ConnectionExt as _, CreateGCAux, CreateWindowAux, EventMask, InputFocus, KEY_PRESS_EVENT,
-    KEY_RELEASE_EVENT, Rectangle, Window, WindowClass,
+    ConnectionExt as _, CreateGCAux, CreateWindowAux, EventMask,
+    InputFocus, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, Rectangle, Window, WindowClass,
 };
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
@@ -96,6 +98,28 @@ impl Typist {
             {
                 self.x.xtest_fake_input(kind, 1, 0, x11rb::NONE, 0, 0, 0)?;
             }
+        }
+        Ok(self.x.sync()?)
+    }
+
+    /// The keyboard that the display has besides the one of XTEST.
+    pub fn physical_keyboard(&self) -> anyhow::Result<u8> {
+        self.x.xinput_xi_query_version(2, 2)?.reply()?;
+        let devices = self.x.xinput_xi_query_device(0_u16)?.reply()?.infos;
+        let kinds = [DeviceType::SLAVE_KEYBOARD, DeviceType::FLOATING_SLAVE];
+        let found = devices.iter().find(|device| {
+            let name = String::from_utf8_lossy(&device.name).into_owned();
+            kinds.contains(&device.type_) && name.contains("eyboard") && !name.contains("XTEST")
+        });
+        Ok(u8::try_from(found.context("no keyboard")?.deviceid)?)
+    }
+
+    /// One key of that keyboard, down and up, as its driver would send it.
+    pub fn press_on(&self, device: u8, keycode: u8) -> anyhow::Result<()> {
+        let extension = self.x.extension_information(xinput::X11_EXTENSION_NAME)?;
+        let first = extension.context("no XInput")?.first_event;
+        for kind in [xinput::DEVICE_KEY_PRESS_EVENT, xinput::DEVICE_KEY_RELEASE_EVENT] {
+            self.x.xtest_fake_input(first + kind, keycode, 0, x11rb::NONE, 0, 0, device)?;
         }
         Ok(self.x.sync()?)
     }

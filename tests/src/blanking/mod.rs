@@ -7,5 +7,6 @@ pub mod blanker;
 pub mod desktop;
 pub mod display;
 pub mod hostile;
+pub mod latency;
 pub mod matrix;
 pub mod sampler;
