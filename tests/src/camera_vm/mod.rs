@@ -33,17 +33,17 @@ const END: &str = "@@end";
 /// A kernel that panics over and over prints without an end.
 const MAX_LINES: usize = 20_000;
 
-/// Why it cannot be done here, with what to install.
+/// Whether this machine can have the packages that the other is built from.
+#[must_use]
+pub fn is_possible_here() -> bool {
+    cfg!(all(target_arch = "x86_64", target_os = "linux")) && find("apt-get").is_some()
+}
+
+/// What to install first.
 #[must_use]
 pub fn missing() -> Option<String> {
-    if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
-        return Some("the machine is built from Debian's amd64 packages".to_owned());
-    }
     let missing: Vec<_> = TOOLS.iter().filter(|(tool, _)| find(tool).is_none()).map(|(_, p)| *p).collect();
-    if missing.is_empty() {
-        return None;
-    }
-    Some(format!("install {}", missing.join(" ")))
+    (!missing.is_empty()).then(|| format!("apt-get install {}", missing.join(" ")))
 }
 
 /// A machine, ready to run once.
