@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program's output is for people")]
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
@@ -92,6 +93,7 @@ fn play_outside(name: &str, out: &Path) -> anyhow::Result<Report> {
     std::fs::create_dir_all(&out)?;
     let out = out.canonicalize()?;
     let arguments: Vec<OsString> = vec!["--init".into(), name.into(), "--out".into(), out.clone().into()];
+    let _alone = wait_for_others()?;
     let mut command: Command = namespace::command(&arguments)?;
     let status = command.stdin(Stdio::null()).status().context("cannot start setpriv")?;
     let file = out.join("report.json");
@@ -99,6 +101,14 @@ fn play_outside(name: &str, out: &Path) -> anyhow::Result<Report> {
     ensure!(length > 0, "{name} ended ({status}) without a report; its words stand above");
     ensure!(length <= REPORT_BYTES_MAX, "the report of {name} has {length} bytes");
     serde_json::from_slice(&std::fs::read(&file)?).with_context(|| format!("{} is damaged", file.display()))
+}
+
+/// Two stages at once would only slow each other down. The lock is on the program itself, so that
+/// no file is left behind.
+fn wait_for_others() -> anyhow::Result<File> {
+    let program = File::open(std::env::current_exe()?)?;
+    program.lock().context("cannot wait for another stage")?;
+    Ok(program)
 }
 
 fn play_inside(arguments: &Arguments) -> anyhow::Result<ExitCode> {

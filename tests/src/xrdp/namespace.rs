@@ -24,12 +24,26 @@ pub const HOMES: &str = "/run/sudare-stack/home";
 const UPPER: &str = "/run/sudare-stack/upper";
 
 /// The command that runs `arguments` of this program as pid 1 of namespaces of its own. All of it
-/// ends when the calling thread ends, even by SIGKILL.
+/// ends when the calling thread ends, even by SIGKILL. It goes before compilers and other tests: a
+/// session whose cover cannot be confirmed for 500 ms is disconnected, as it must be.
 pub fn command(arguments: &[OsString]) -> anyhow::Result<Command> {
     let this = std::env::current_exe().context("the path of this program is unknown")?;
     let mut command = Command::new("setpriv");
     command
-        .args(["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork"])
+        .args([
+            "--pdeathsig",
+            "KILL",
+            "nice",
+            "-n",
+            "-10",
+            "unshare",
+            "--mount",
+            "--pid",
+            "--net",
+            "--ipc",
+            "--uts",
+            "--fork",
+        ])
         .args(["--mount-proc", "--kill-child=KILL"])
         .arg(this)
         .args(arguments);

@@ -9,8 +9,9 @@ use anyhow::Context as _;
 use super::client::ClientOptions;
 use super::namespace::{PROGRAMS, library_folder};
 use super::process::{self, Running};
-use super::users::GUARD;
-use crate::demo::Stage;
+use super::session::processes;
+use super::users::{GUARD, User};
+use crate::demo::{self, Proof, Stage};
 use crate::scene::{Camera, Seat};
 
 /// Keys, records and evidence. Only its own user may enter the host's part.
@@ -49,7 +50,7 @@ impl Sudare {
         let log = self.logs.join(format!("supervisor-{}.log", self.starts));
         let mut command = Command::new(Path::new(PROGRAMS).join("sudare-host"));
         command.args(["supervise", "--config"]).arg(self.stage.dir.join("host.toml"));
-        command.env("RUST_LOG", "info");
+        command.env("RUST_LOG", "info").env("NO_COLOR", "1");
         let mut running = Running::start(&mut command, &log)?;
         process::wait_for("the supervisor to watch for displays", PATIENCE, || {
             let said = std::fs::read_to_string(&log)?;
@@ -63,6 +64,23 @@ impl Sudare {
     /// SIGKILL; its guards notice that they are alone.
     pub fn kill_supervisor(&mut self) -> anyhow::Result<()> {
         self.supervisor.take().context("the supervisor does not run")?.kill()
+    }
+
+    /// Verifies the evidence of a display that ended, and opens the incident in which somebody
+    /// looked, as auditors do: from a copy, with the log's public line that the guard told once.
+    pub fn prove(&self, display: u32) -> anyhow::Result<Proof> {
+        let guard = User::find(GUARD)?;
+        process::wait_for("the guard to write its last evidence", PATIENCE, || {
+            let running = processes()?.into_iter().any(|process| process.uid == guard.uid);
+            Ok((!running).then_some(()))
+        })?;
+        let said = std::fs::read_to_string(self.logs.join(format!("supervisor-{}.log", self.starts)))?;
+        let told = said.rsplit_once("log_vkey=").context("the guard told no log_vkey")?.1;
+        let line = told.split_whitespace().next().context("the log_vkey is empty")?;
+        std::fs::write(&self.stage.log_vkey, format!("{line}\n"))?;
+        let store = self.stage.dir.join("host/evidence").join(format!("display-{display}"));
+        process::output(Command::new("cp").arg("-r").arg(store).arg(self.stage.evidence()))?;
+        demo::prove(&self.stage)
     }
 
     /// Puts the plugin where xfreerdp looks, writes the device's settings, and gives the options

@@ -2,9 +2,13 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
+
 use super::acts::{AWAY, Acts, POLICY};
 use super::hostile;
+use crate::demo::Proof;
 use crate::scene::{ALONE, Scene};
+use crate::xrdp::palette::{self, Owner};
 use crate::xrdp::report::Report;
 use crate::xrdp::stack::{Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
@@ -41,5 +45,25 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let client = story.log_on("connected without plugin", false)?;
     client.kill()?;
     story.report.check("the session outlived all of it", session.is_alive(), session.display);
-    session.end()
+    let display = session.display;
+    session.end()?;
+    evidence(&sudare.prove(display)?, out, report)
+}
+
+/// Whoever looked is in the log, with pictures that only auditors can open.
+fn evidence(proof: &Proof, out: &Path, report: &mut Report) -> anyhow::Result<()> {
+    report.check("the evidence verifies", true, format!("{} entries: {}", proof.entries, proof.reasons()));
+    for (label, file) in &proof.pictures {
+        let copy = out.join(format!("evidence-{label}.png"));
+        let picture = image::open(file).with_context(|| file.display().to_string())?;
+        picture.save(&copy)?;
+        if label.starts_with("screenshot") {
+            let pixels = picture.to_rgb8();
+            let of_the_desktop = pixels.pixels().filter(|p| palette::owner(p.0) == Owner::Desktop).count();
+            let enough = of_the_desktop * 2 > pixels.pixels().len();
+            report.check(&format!("{label} shows the desktop"), enough, of_the_desktop);
+        }
+        report.pictures.push(copy);
+    }
+    Ok(())
 }
