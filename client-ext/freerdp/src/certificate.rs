@@ -2,7 +2,7 @@
 //!
 //! FreeRDP shows a plugin its settings, and not the certificate of the connection. The next best
 //! is a pin: with `/cert:deny,fingerprint:sha256:…` nobody is asked and nothing is taken on first
-//! use, so the pinned certificate is the one (docs/decisions/0013 names the two exceptions).
+//! use, so the pinned certificate is the one (docs/decisions/0013 names the exceptions).
 
 use sudare_protocol::message::Digest;
 
