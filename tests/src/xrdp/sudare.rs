@@ -50,7 +50,7 @@ impl Sudare {
         let log = self.logs.join(format!("supervisor-{}.log", self.starts));
         let mut command = Command::new(Path::new(PROGRAMS).join("sudare-host"));
         command.args(["supervise", "--config"]).arg(self.stage.dir.join("host.toml"));
-        command.env("RUST_LOG", "info").env("NO_COLOR", "1");
+        command.env("RUST_LOG", "info");
         let mut running = Running::start(&mut command, &log)?;
         process::wait_for("the supervisor to watch for displays", PATIENCE, || {
             let said = std::fs::read_to_string(&log)?;
@@ -75,6 +75,7 @@ impl Sudare {
             Ok((!running).then_some(()))
         })?;
         let said = std::fs::read_to_string(self.logs.join(format!("supervisor-{}.log", self.starts)))?;
+        let said = without_colours(&said);
         let told = said.rsplit_once("log_vkey=").context("the guard told no log_vkey")?.1;
         let line = told.split_whitespace().next().context("the log_vkey is empty")?;
         std::fs::write(&self.stage.log_vkey, format!("{line}\n"))?;
@@ -116,6 +117,14 @@ impl Sudare {
     }
 }
 
+/// Leaves out what only a terminal understands: from an escape to the next `m`.
+fn without_colours(text: &str) -> String {
+    let mut parts = text.split('\u{1b}');
+    let first = parts.next().unwrap_or_default();
+    let rest = parts.map(|part| part.split_once('m').map_or(part, |(_, after)| after));
+    std::iter::once(first).chain(rest).collect()
+}
+
 /// The client has a home folder of its own, but the models are in that of whoever runs the tests.
 fn cache() -> anyhow::Result<Vec<(String, String)>> {
     let folder = sudare_models::Store::default_dir()?;
@@ -127,4 +136,14 @@ fn photographs() -> anyhow::Result<PathBuf> {
     let folder = std::env::var_os("SUDARE_TEST_PICTURES")
         .context("SUDARE_TEST_PICTURES is not set. `cargo xtask test` sets it")?;
     Ok(folder.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_of_a_log_are_left_out() {
+        assert_eq!(without_colours("a \u{1b}[3mlog_vkey\u{1b}[0m\u{1b}[2m=\u{1b}[0mx y"), "a log_vkey=x y");
+    }
 }
