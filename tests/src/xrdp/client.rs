@@ -32,7 +32,7 @@ impl PrivateScreen {
             .spawn()
             .context("cannot start Xvfb")?;
         let told = server.stdout.take().context("Xvfb has no output")?;
-        let server = Running::adopt("Xvfb", server);
+        let server = Running::adopt(server);
         let mut number = String::new();
         BufReader::new(told).read_line(&mut number)?;
         ensure!(!number.trim().is_empty(), "Xvfb ended without a display");
@@ -80,10 +80,6 @@ impl Client {
             .env_remove("XAUTHORITY")
             .envs(options.environment.iter().map(|(name, value)| (name, value)));
         Ok(Client { running: Running::start(&mut command, log)?, log: log.to_owned() })
-    }
-
-    pub fn pid(&self) -> rustix::process::Pid {
-        self.running.pid()
     }
 
     /// Says why a client that should run does not.

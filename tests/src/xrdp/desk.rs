@@ -106,7 +106,7 @@ fn open_window(
 ) -> anyhow::Result<Window> {
     let window = connection.generate_id()?;
     let events = EventMask::EXPOSURE | EventMask::STRUCTURE_NOTIFY;
-    let input = EventMask::KEY_PRESS | EventMask::BUTTON_PRESS | EventMask::VISIBILITY_CHANGE;
+    let input = EventMask::KEY_PRESS | EventMask::BUTTON_PRESS;
     let attributes = CreateWindowAux::new()
         .override_redirect(u32::from(hostile))
         .background_pixel(palette::pixel_value(if hostile {

@@ -6,14 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
 
 /// A process of ours that is ended when it is dropped.
 #[derive(Debug)]
-pub struct Running {
-    name: String,
-    child: Child,
-}
+pub struct Running(Child);
 
 impl Running {
     /// Starts a program whose words go to a file.
@@ -26,30 +22,22 @@ impl Running {
             .stderr(file)
             .spawn()
             .with_context(|| format!("cannot start {name}"))?;
-        Ok(Running { name, child })
+        Ok(Running(child))
     }
 
-    pub fn adopt(name: &str, child: Child) -> Self {
-        Running { name: name.to_owned(), child }
-    }
-
-    pub fn pid(&self) -> Pid {
-        Pid::from_child(&self.child)
+    pub fn adopt(child: Child) -> Self {
+        Running(child)
     }
 
     /// Whether it ended by itself.
     pub fn has_ended(&mut self) -> anyhow::Result<bool> {
-        Ok(self.child.try_wait()?.is_some())
-    }
-
-    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        kill_process(self.pid(), signal).with_context(|| format!("cannot signal {}", self.name))
+        Ok(self.0.try_wait()?.is_some())
     }
 
     /// Ends it without a word, and reaps it.
     pub fn kill(mut self) -> anyhow::Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
+        self.0.kill()?;
+        self.0.wait()?;
         Ok(())
     }
 }
@@ -57,8 +45,8 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         // Killing what has ended is no error worth telling.
-        drop(self.child.kill());
-        drop(self.child.wait());
+        drop(self.0.kill());
+        drop(self.0.wait());
     }
 }
 

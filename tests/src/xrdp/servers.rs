@@ -28,8 +28,8 @@ pub enum Backend {
 /// The two daemons; they end with this value.
 #[derive(Debug)]
 pub struct Servers {
-    pub xrdp: Running,
-    pub sesman: Running,
+    _xrdp: Running,
+    _sesman: Running,
 }
 
 impl Servers {
@@ -56,7 +56,7 @@ impl Servers {
         xrdp.args(["--reuid", "xrdp", "--regid", "xrdp", "--init-groups", "xrdp", "-n"]);
         let xrdp = Running::start(&mut xrdp, &logs.join("xrdp.log"))?;
         wait_for_port("xrdp", RDP_PORT)?;
-        Ok(Servers { xrdp, sesman })
+        Ok(Servers { _xrdp: xrdp, _sesman: sesman })
     }
 }
 

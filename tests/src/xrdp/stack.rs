@@ -42,7 +42,7 @@ impl Default for StackOptions {
 pub struct Stack {
     pub out: PathBuf,
     pub user: User,
-    pub servers: Servers,
+    _servers: Servers,
     pub private: PrivateScreen,
     screen: Screen,
     keyboard: Keyboard,
@@ -65,7 +65,7 @@ impl Stack {
         let private = PrivateScreen::start()?;
         let screen = Screen::open(&private.display)?;
         let keyboard = Keyboard::open(&private.display)?;
-        Ok(Stack { out: out.to_owned(), user, servers, private, screen, keyboard, clients: 0 })
+        Ok(Stack { out: out.to_owned(), user, _servers: servers, private, screen, keyboard, clients: 0 })
     }
 
     /// Connects a client, with a log and a home folder of its own.

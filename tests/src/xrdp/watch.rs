@@ -58,9 +58,6 @@ impl Seen {
 pub struct Watch {
     stop: Sender<()>,
     thread: JoinHandle<anyhow::Result<Seen>>,
-    /// Where the first picture with pixels of the user is saved.
-    pub evidence: PathBuf,
-    pub started: Instant,
 }
 
 impl Watch {
@@ -69,12 +66,11 @@ impl Watch {
         let screen = Screen::open(display)?;
         let (stop, stopped) = channel();
         let started = Instant::now();
-        let file = evidence.clone();
         let thread = std::thread::Builder::new()
             .name("watch".into())
-            .spawn(move || sample(screen, &stopped, started, &file))
+            .spawn(move || sample(screen, &stopped, started, &evidence))
             .context("cannot start a thread")?;
-        Ok(Watch { stop, thread, evidence, started })
+        Ok(Watch { stop, thread })
     }
 
     pub fn stop(self) -> anyhow::Result<Seen> {

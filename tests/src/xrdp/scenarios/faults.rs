@@ -23,13 +23,14 @@ const DISCONNECT: Duration = Duration::from_secs(5);
 
 pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let stack = Stack::raise(out, &StackOptions::default())?;
-    let sudare = Sudare::start(out, POLICY)?;
+    let mut sudare = Sudare::start(out, POLICY)?;
     let device = sudare.device()?;
     let camera = sudare.film()?;
     camera.show(AWAY);
     let mut acts = Acts { stack, camera, device, report, number: 0 };
     let mut client = acts.log_on("log-on", true)?;
     the_user_can_do_nothing(&acts.stack.user.clone(), acts.report)?;
+    without_a_supervisor(&mut acts, &mut sudare)?;
     killed_while_covered(&mut acts, "blanker killed", false)?;
     killed_while_covered(&mut acts, "guard and blanker killed", true)?;
     client.ensure_running()?;
@@ -67,6 +68,23 @@ fn a_stopped_server_disconnects(acts: &mut Acts<'_>, mut client: Client, server:
     kill_process(server, Signal::CONT)?;
     let detail = ended.as_ref().map_or_else(ToString::to_string, |()| "disconnected".to_owned());
     acts.report.check("a stopped X server disconnects the client", ended.is_ok(), detail);
+    Ok(())
+}
+
+/// The supervisor dies: its guard ends covered, and a successor finds the session again.
+fn without_a_supervisor(acts: &mut Acts<'_>, sudare: &mut Sudare) -> anyhow::Result<()> {
+    let before = ours()?;
+    let watch = acts.stack.watch("without-supervisor")?;
+    sudare.kill_supervisor()?;
+    std::thread::sleep(WATCHED);
+    sudare.supervise()?;
+    let guard = process::wait_for("a guard of the next supervisor", PATIENCE, || {
+        Ok(ours().ok().map(|now| now.guard).filter(|guard| *guard != before.guard))
+    })?;
+    std::thread::sleep(WATCHED);
+    let seen = watch.stop()?;
+    acts.report.check("without a supervisor: stays covered", seen.leaked_frames == 0, format!("{seen:?}"));
+    acts.report.check("the next supervisor starts a guard", true, format!("{guard:?}"));
     Ok(())
 }
 
