@@ -172,6 +172,7 @@ impl Guard {
         let mut actions = Vec::new();
         self.advance(now_ms);
         let mut wanted_id = None;
+        let greets = matches!(event, Event::LinkUp { .. });
         match event {
             Event::Tick => {}
             Event::LinkUp { numbers } => self.link = Some(Link::new(numbers)),
@@ -201,6 +202,12 @@ impl Guard {
         }
         self.settle_silence(now_ms, &mut actions);
         self.decide(now_ms, wanted_id.unwrap_or(fresh), &mut actions);
+        // A client that just came knows nothing yet, even if nothing changes by its coming.
+        let told = actions.iter().any(|action| matches!(action, Action::Status { .. }));
+        if greets && !told && self.pending.is_none() {
+            let (shown, reason, incident_id) = (self.shown, self.reason, self.incident_id);
+            actions.push(Action::Status { shown, reason, incident_id });
+        }
         actions
     }
 

@@ -208,3 +208,14 @@ fn a_client_that_never_comes_is_missed_after_a_while() {
     desk.pass(100, None);
     assert_eq!(desk.covered_for(), Some(Reason::NoClient));
 }
+
+#[test]
+fn a_client_that_comes_is_told_what_is_shown() {
+    let mut desk = Desk { guard: Guard::new(0), now_ms: 0, clear_ms: 0, actions: Vec::new() };
+    desk.tell(Event::Painted(Shown::Covered));
+    desk.pass(300, None);
+    desk.actions.clear();
+    desk.tell(Event::LinkUp { numbers: Numbers::default() });
+    let status = Action::Status { shown: Shown::Covered, reason: Reason::Starting, incident_id: None };
+    assert_eq!(desk.actions, [status]);
+}
