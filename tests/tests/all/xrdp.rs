@@ -146,7 +146,8 @@ fn a_killed_run_leaves_nothing_behind() {
         .unwrap();
     // The first picture with pixels of the session.
     let marks = dir.path().join("control/leak-control.png");
-    let patience = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    // Other scenarios come first, one at a time.
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(240);
     while !marks.exists() {
         assert!(std::time::Instant::now() < patience, "the scenario did not start");
         std::thread::sleep(std::time::Duration::from_millis(20));
