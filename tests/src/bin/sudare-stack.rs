@@ -71,7 +71,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for name in &arguments.scenarios {
         let report = match needs::missing() {
-            Some(reason) => Report { skipped: Some(reason), ..Report::new(name) },
+            Some(reason) => Report { ok: false, skipped: Some(reason), ..Report::new(name) },
             None => play_outside(name, &arguments.out)?,
         };
         tell(&report, arguments.json)?;
