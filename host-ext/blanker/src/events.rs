@@ -53,7 +53,7 @@ impl Scene {
             Event::UnmapNotify(event) if ours(event.window) => Meaning::Torn,
             Event::DestroyNotify(event) if ours(event.window) => Meaning::Torn,
             Event::ReparentNotify(event) if ours(event.window) => Meaning::Torn,
-            Event::ShapeNotify(event) if ours(event.affected_window) => cut(windows, event),
+            Event::ShapeNotify(event) if ours(event.affected_window) => self.cut(windows, event),
             Event::ConfigureNotify(event) if ours(event.window) => self.placed(event),
             Event::CreateNotify(event) if event.parent == windows.overlay && !ours(event.window) => {
                 Meaning::Intruder(event.window)
@@ -73,23 +73,24 @@ impl Scene {
         }
     }
 
+    /// The top window has a shape as large as itself, the overlay's contents are clipped away. The
+    /// shape of the input is the compositor's business; ours does not depend on it.
+    fn cut(&self, windows: &Windows, event: &NotifyEvent) -> Meaning {
+        let extents = (event.extents_width, event.extents_height);
+        let right = match event.shape_kind {
+            SK::INPUT => true,
+            SK::BOUNDING if event.affected_window == windows.top => event.shaped && extents == self.size,
+            SK::CLIP if event.affected_window == windows.overlay => event.shaped && extents == (0, 0),
+            _ => !event.shaped,
+        };
+        if right { Meaning::Nothing } else { Meaning::Torn }
+    }
+
     fn placed(&self, event: &ConfigureNotifyEvent) -> Meaning {
         let (width, height) = self.size;
         let right = (event.x, event.y, event.width, event.height) == (0, 0, width, height);
         if right { Meaning::Nothing } else { Meaning::Misplaced }
     }
-}
-
-/// Our windows have no shape but the overlay, whose contents are clipped away. The shape of the
-/// input is the compositor's business; ours does not depend on it.
-fn cut(windows: &Windows, event: &NotifyEvent) -> Meaning {
-    let empty = event.extents_width == 0 && event.extents_height == 0;
-    let right = match event.shape_kind {
-        SK::INPUT => true,
-        SK::CLIP if event.affected_window == windows.overlay => event.shaped && empty,
-        _ => !event.shaped,
-    };
-    if right { Meaning::Nothing } else { Meaning::Torn }
 }
 
 #[cfg(test)]

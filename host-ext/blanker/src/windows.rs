@@ -18,7 +18,7 @@ use x11rb::protocol::composite::ConnectionExt as _;
 use x11rb::protocol::shape::{ConnectionExt as _, SK, SO};
 use x11rb::protocol::xproto::{
     Atom, AtomEnum, ChangeWindowAttributesAux, ClipOrdering, ConfigureWindowAux, ConnectionExt as _,
-    CreateWindowAux, Cursor, EventMask, Pixmap, PropMode, StackMode, Window, WindowClass,
+    CreateWindowAux, Cursor, EventMask, Pixmap, PropMode, Rectangle, StackMode, Window, WindowClass,
 };
 use x11rb::wrapper::ConnectionExt as _;
 
@@ -100,7 +100,14 @@ impl Windows {
     pub(crate) fn show(&self, display: &Display, (width, height): (u16, u16)) -> Result<(), BlankerError> {
         let x = &display.x;
         for window in self.all() {
-            x.shape_mask(SO::SET, SK::BOUNDING, window, 0, 0, x11rb::NONE)?;
+            if window == self.top {
+                // Whole, but with a shape: xfwm4 takes the overlay away to show plain full-screen
+                // windows directly.
+                let whole = [Rectangle { x: 0, y: 0, width, height }];
+                x.shape_rectangles(SO::SET, SK::BOUNDING, ClipOrdering::UNSORTED, window, 0, 0, &whole)?;
+            } else {
+                x.shape_mask(SO::SET, SK::BOUNDING, window, 0, 0, x11rb::NONE)?;
+            }
             if window == self.overlay {
                 x.shape_rectangles(SO::SET, SK::CLIP, ClipOrdering::UNSORTED, window, 0, 0, &[])?;
             } else {

@@ -6,8 +6,8 @@ use x11rb::connection::{Connection as _, RequestConnection as _};
 use x11rb::protocol::Event;
 use x11rb::protocol::xinput::{self, ConnectionExt as _, DeviceType};
 use x11rb::protocol::xproto::{
-    ConnectionExt as _, CreateGCAux, CreateWindowAux, EventMask,
-    InputFocus, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, Rectangle, Window, WindowClass,
+    AtomEnum, ConnectionExt as _, CreateGCAux, CreateWindowAux, EventMask, InputFocus, KEY_PRESS_EVENT,
+    KEY_RELEASE_EVENT, Rectangle, Window, WindowClass,
 };
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
@@ -34,8 +34,11 @@ impl Desktop {
         let screen = x.setup().roots[0].clone();
         let size = x.get_geometry(screen.root)?.reply()?;
         let window = x.generate_id()?;
+        // With a window manager it is an ordinary window of it, as a desktop is.
+        let check = x.intern_atom(false, b"_NET_SUPPORTING_WM_CHECK")?.reply()?.atom;
+        let manager = x.get_property(false, screen.root, check, AtomEnum::WINDOW, 0, 1)?.reply()?;
         let look = CreateWindowAux::new()
-            .override_redirect(1)
+            .override_redirect(u32::from(manager.value_len == 0))
             .background_pixel(BACKGROUND)
             .event_mask(EventMask::KEY_PRESS | EventMask::BUTTON_PRESS | EventMask::EXPOSURE);
         let (depth, visual) = (screen.root_depth, screen.root_visual);

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::Context as _;
+use x11rb::connection::Connection as _;
+use x11rb::protocol::randr::{ConnectionExt as _, Rotation};
 use x11rb::rust_connection::RustConnection;
 
 pub const COOKIE_NAME: &str = "MIT-MAGIC-COOKIE-1";
@@ -35,7 +37,7 @@ impl Access {
 
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
-        command.envs(self.environment()).stdin(Stdio::null());
+        command.envs(self.environment()).stdin(Stdio::null()).stdout(Stdio::null());
         command
     }
 }
@@ -87,6 +89,18 @@ impl Drop for Running {
         self.0.kill().ok();
         self.0.wait().ok();
     }
+}
+
+/// Gives the screen another size. Its monitors are switched off: they would have to fit into it.
+pub fn resize(x: &RustConnection, width: u16, height: u16) -> anyhow::Result<()> {
+    let root = x.setup().roots.first().context("no screen")?.root;
+    let resources = x.randr_get_screen_resources_current(root)?.reply()?;
+    for crtc in resources.crtcs {
+        let (time, upright) = (x11rb::CURRENT_TIME, Rotation::ROTATE0);
+        let off = x.randr_set_crtc_config(crtc, time, resources.config_timestamp, 0, 0, 0, upright, &[])?;
+        off.reply()?;
+    }
+    Ok(x.randr_set_screen_size(root, width, height, 500, 300)?.check()?)
 }
 
 /// Whether a program is installed.

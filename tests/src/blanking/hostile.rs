@@ -9,7 +9,6 @@ use anyhow::Context as _;
 use x11rb::connection::Connection;
 use x11rb::protocol::Event;
 use x11rb::protocol::composite::ConnectionExt as _;
-use x11rb::protocol::randr::ConnectionExt as _;
 use x11rb::protocol::shape::{ConnectionExt as _, SK, SO};
 use x11rb::protocol::xproto::{
     AtomEnum, ClipOrdering, ColormapAlloc, ConfigureWindowAux, ConnectionExt as _, CreateWindowAux,
@@ -17,6 +16,8 @@ use x11rb::protocol::xproto::{
 };
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
+
+use super::display::resize;
 
 /// What a hostile window looks like.
 const COLOUR: u32 = 0xff_00_00;
@@ -346,17 +347,14 @@ impl Hostile {
 
     fn resize(self) -> anyhow::Result<Outcome> {
         let (width, height) = (self.screen.width_in_pixels, self.screen.height_in_pixels);
-        let sizes = [(width / 3 * 2, height / 3 * 2), (width, height)];
-        let turn = std::cell::Cell::new(0);
+        let small = std::cell::Cell::new(false);
         let outcome = self.every(200, |hostile| {
-            let (width, height) = sizes[turn.get() % 2];
-            turn.set(turn.get() + 1);
-            let root = hostile.screen.root;
-            Ok(hostile.x.randr_set_screen_size(root, width, height, 500, 300)?.ignore_error())
+            small.set(!small.get());
+            let part = if small.get() { 2 } else { 3 };
+            resize(&hostile.x, width / 3 * part, height / 3 * part)
         });
         let (x, _) = RustConnection::connect(None)?;
-        x.randr_set_screen_size(x.setup().roots[0].root, width, height, 500, 300)?;
-        x.sync()?;
+        resize(&x, width, height)?;
         outcome
     }
 

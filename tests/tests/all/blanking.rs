@@ -10,14 +10,12 @@ use std::time::{Duration, Instant};
 use sudare_blanker::wire::{Key, Notice, Rect, Reply, Request};
 use sudare_tests::blanking::blanker::{Blanker, program};
 use sudare_tests::blanking::desktop::{BACKGROUND, Desktop, Typist};
-use sudare_tests::blanking::display::{Access, Running, Xvfb, is_installed};
+use sudare_tests::blanking::display::{Access, Running, Xvfb, is_installed, resize};
 use sudare_tests::blanking::hostile::Attack;
 use sudare_tests::blanking::latency;
 use sudare_tests::blanking::matrix::{self, PANEL, control, matrix, ready};
 use sudare_tests::blanking::sampler::{Screen, Witness};
-use x11rb::connection::Connection as _;
-use x11rb::protocol::randr::ConnectionExt as _;
-use x11rb::wrapper::ConnectionExt as _;
+use x11rb::protocol::xproto::ConnectionExt as _;
 
 const NOTHING: Rect = Rect { x: 0, y: 0, width: 0, height: 0 };
 const EACH: Duration = Duration::from_secs(2);
@@ -258,12 +256,10 @@ fn a_screen_of_another_size_is_covered_and_told() {
     let _desktop = Desktop::show(access).unwrap();
     let mut blanker = ready(access).unwrap();
     let x = access.connect().unwrap();
-    let root = x.setup().roots[0].root;
     let mut screen = Screen::open(access).unwrap();
     for (layout, width, height) in [(2, 1280, 720), (3, 1920, 1080)] {
-        x.randr_set_screen_size(root, width, height, 500, 300).unwrap();
-        x.sync().unwrap();
-        assert!(screen.is_covered(PANEL).unwrap(), "even before anybody could react");
+        resize(&x, width, height).unwrap();
+        assert!(screen.is_covered(PANEL).unwrap(), "at once");
         let new = |reply: &Reply| matches!(reply, Reply::Layout { .. }).then_some(());
         blanker.wait_for("layout", new).unwrap();
         let (number, told_width, told_height, monitors) = blanker.layout.clone().unwrap();
@@ -384,7 +380,6 @@ fn compositor(access: &Access, command: &[&str]) -> Running {
 }
 
 fn compositor_runs(access: &Access) -> bool {
-    use x11rb::protocol::xproto::ConnectionExt as _;
     let x = access.connect().unwrap();
     let place = x.intern_atom(false, b"_NET_WM_CM_S0").unwrap().reply().unwrap().atom;
     x.get_selection_owner(place).unwrap().reply().unwrap().owner != x11rb::NONE
