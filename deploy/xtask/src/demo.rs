@@ -24,3 +24,20 @@ pub(crate) fn command(project: &Project, camera: bool) -> Result<ExitCode> {
     job.run()?;
     Ok(ExitCode::SUCCESS)
 }
+
+/// The same on xrdp, xorgxrdp and xfreerdp as Debian has them.
+pub(crate) fn xrdp(project: &Project) -> Result<ExitCode> {
+    let mut steps = Steps::default();
+    let ready = setup::run(project, Purpose::Stack, &mut steps)?;
+    steps.require_all()?;
+    let mut job = Job::new(project.program(Profile::Debug, "sudare-stack")).dir(&project.root).args([
+        "story",
+        "--out",
+        "target/demo-xrdp",
+    ]);
+    if let Some(folder) = ready.photographs {
+        job = job.env(PICTURES_VARIABLE, folder);
+    }
+    job.run()?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -3,7 +3,7 @@
 //! ```text
 //!   setup ──► packages ─► build ─► python ─► models ─► photographs ─► cargo-deny
 //!     ▲          apt       cargo     venv      sudare     sudare        cargo
-//!     ├── demo   ─► target/debug/sudare-demo
+//!     ├── demo   ─► target/debug/sudare-demo, with --xrdp target/debug/sudare-stack
 //!     ├── test   ─► tidy, format, clippy, deny, tests, fuzz
 //!     └── bench  ─► target/release/sudare-bench
 //! ```
@@ -45,6 +45,9 @@ enum Task {
         /// Watch the webcam of this machine instead of the scene made from photographs
         #[arg(long)]
         camera: bool,
+        /// Play on a real xrdp session with xfreerdp and the plugin (needs root; in namespaces of its own)
+        #[arg(long, conflicts_with = "camera")]
+        xrdp: bool,
     },
     /// Check format, lints, licences and structure, and run all tests
     Test {
@@ -69,7 +72,8 @@ fn main() -> ExitCode {
 fn start(project: &Project, task: &Task) -> Result<ExitCode> {
     match task {
         Task::Setup => setup::command(project),
-        Task::Demo { camera } => demo::command(project, *camera),
+        Task::Demo { xrdp: true, .. } => demo::xrdp(project),
+        Task::Demo { camera, .. } => demo::command(project, *camera),
         Task::Test { long } => test::command(project, *long),
         Task::Bench => bench::command(project),
     }

@@ -40,8 +40,10 @@ struct Arguments {
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| "warn,sudare_tests::xrdp::report=info".into()),
         )
+        .with_target(false)
         .with_writer(std::io::stderr)
         .init();
     match run(&Arguments::parse()) {
@@ -74,7 +76,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             Some(reason) => Report { ok: false, skipped: Some(reason), ..Report::new(name) },
             None => play_outside(name, &arguments.out)?,
         };
-        tell(&report, arguments.json)?;
+        tell(&report, arguments.json, &arguments.out.join(name))?;
         if report.skipped.is_some() {
             code = ExitCode::from(SKIPPED);
         } else if !report.ok {
@@ -128,7 +130,7 @@ fn play_inside(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn tell(report: &Report, json: bool) -> anyhow::Result<()> {
+fn tell(report: &Report, json: bool, out: &Path) -> anyhow::Result<()> {
     if json {
         println!("{}", serde_json::to_string(report)?);
         return Ok(());
@@ -144,5 +146,20 @@ fn tell(report: &Report, json: bool) -> anyhow::Result<()> {
     if let Some(error) = &report.error {
         println!("  FAILED {error}");
     }
+    draw(report, out)
+}
+
+/// One picture of all pictures, to look at.
+fn draw(report: &Report, out: &Path) -> anyhow::Result<()> {
+    if report.pictures.is_empty() {
+        return Ok(());
+    }
+    let caption = |path: &PathBuf| {
+        path.file_stem().map(|name| name.to_string_lossy().replace('-', " ")).unwrap_or_default()
+    };
+    let pictures: Vec<_> = report.pictures.iter().map(|path| (caption(path), out.join(path))).collect();
+    let sheet = out.join("contact-sheet.png");
+    sudare_tests::demo::gallery(&pictures, &sheet)?;
+    println!("contact sheet: {}", sheet.display());
     Ok(())
 }

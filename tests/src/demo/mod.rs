@@ -23,7 +23,7 @@ pub use client::{Client, Event};
 pub use edges::{after_kill, log_on};
 pub use play::{STORY, Step, play};
 pub use proof::{Proof, prove};
-pub use sheet::draw;
+pub use sheet::{draw, gallery};
 pub use stage::{Stage, USER};
 
 /// What happened in one step.

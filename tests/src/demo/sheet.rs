@@ -62,6 +62,22 @@ pub fn draw(dir: &Path, played: &[Played], proof: &Proof, path: &Path) -> anyhow
     sheet.save(path).with_context(|| path.display().to_string())
 }
 
+/// Draws and saves pictures with their captions, three in a row.
+pub fn gallery(pictures: &[(String, std::path::PathBuf)], path: &Path) -> anyhow::Result<()> {
+    let (columns, cell) = (3, (THUMB.0 + MARGIN, THUMB.1 + TEXT_HEIGHT + MARGIN));
+    let rows = u32::try_from(pictures.len())?.div_ceil(columns);
+    let mut sheet = RgbImage::from_pixel(columns * cell.0 + MARGIN, rows * cell.1 + MARGIN, Rgb(PAPER));
+    let mut captions = Vec::new();
+    for (n, (caption, file)) in (0u32..).zip(pictures) {
+        let (x, y) = (MARGIN + n % columns * cell.0, MARGIN + n / columns * cell.1);
+        let picture = image::open(file).with_context(|| file.display().to_string())?.to_rgb8();
+        put(&mut sheet, &picture, (x, y + TEXT_HEIGHT), THUMB);
+        captions.push((x, y, caption.clone()));
+    }
+    write_captions(&mut sheet, &captions);
+    sheet.save(path).with_context(|| path.display().to_string())
+}
+
 fn caption(number: u32, done: &Played) -> String {
     let shown = if done.covered { format!("covered: {}", done.reason) } else { "desktop".to_owned() };
     let latency = done.latency_ms.map(|ms| format!(", {ms} ms after the decision")).unwrap_or_default();

@@ -18,6 +18,8 @@ enum Kind {
     Test,
     /// The real xrdp session, which only root can raise, is left out without it.
     Session,
+    /// One of the long tests is left out without it.
+    Machine,
     /// The fuzz targets are left out without it: libFuzzer is C++.
     Fuzz,
 }
@@ -62,6 +64,11 @@ const NEEDS: &[Need] = &[
     Need { kind: Kind::Session, packages: &["iproute2"] },
     // Evidence is opened by a tool that is not ours.
     Need { kind: Kind::Test, packages: &["age"] },
+    // A machine with a camera driver of the real kernel.
+    Need { kind: Kind::Machine, packages: &["qemu-system-x86"] },
+    Need { kind: Kind::Machine, packages: &["busybox-static"] },
+    Need { kind: Kind::Machine, packages: &["kmod"] },
+    Need { kind: Kind::Machine, packages: &["v4l-utils"] },
     Need { kind: Kind::Fuzz, packages: &["g++"] },
 ];
 
@@ -105,12 +112,12 @@ struct Uses {
 
 impl Need {
     fn wanted(&self, purpose: Purpose, uses: Uses) -> bool {
-        let tests = matches!(purpose, Purpose::Test | Purpose::Everything);
         match self.kind {
             Kind::Build | Kind::Font => true,
-            Kind::Test => tests,
-            Kind::Session => tests && uses.root,
-            Kind::Fuzz => tests && uses.fuzz,
+            Kind::Test => purpose.raises_sessions(),
+            Kind::Session => purpose.raises_sessions() && uses.root,
+            Kind::Machine => matches!(purpose, Purpose::LongTest),
+            Kind::Fuzz => purpose.runs_tests() && uses.fuzz,
         }
     }
 
@@ -273,6 +280,9 @@ mod tests {
         assert!(wanted(Purpose::Test, false, true).contains(&"xrdp"));
         assert!(!wanted(Purpose::Test, false, false).contains(&"xrdp"));
         assert!(!wanted(Purpose::Demo, false, true).contains(&"xrdp"));
+        assert!(wanted(Purpose::Stack, false, true).contains(&"xrdp"));
+        assert!(!wanted(Purpose::Test, false, true).contains(&"qemu-system-x86"));
+        assert!(wanted(Purpose::LongTest, false, true).contains(&"qemu-system-x86"));
     }
 
     #[test]

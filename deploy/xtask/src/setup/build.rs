@@ -20,7 +20,7 @@ fn arguments(purpose: Purpose) -> Vec<&'static str> {
     if purpose.profile() == Profile::Release {
         arguments.push("--release");
     }
-    if purpose == Purpose::Test {
+    if matches!(purpose, Purpose::Test | Purpose::LongTest) {
         arguments.push("--tests");
     } else {
         // This program runs already.

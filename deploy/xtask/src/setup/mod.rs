@@ -30,7 +30,11 @@ pub(crate) enum Purpose {
     /// All of the others.
     Everything,
     Demo,
+    /// The demo on a real xrdp session.
+    Stack,
     Test,
+    /// The tests with those that take long.
+    LongTest,
     Bench,
 }
 
@@ -87,7 +91,7 @@ pub(crate) fn run(project: &Project, purpose: Purpose, steps: &mut Steps) -> Res
         steps.skip("photographs", "our programs are not built");
     }
     ready.python = python;
-    if matches!(purpose, Purpose::Test | Purpose::Everything) {
+    if purpose.runs_tests() {
         ready.cargo_deny =
             steps.run("cargo-deny", "reads the licences and sources of what we build on", || {
                 deny::install(project)
@@ -97,6 +101,15 @@ pub(crate) fn run(project: &Project, purpose: Purpose, steps: &mut Steps) -> Res
 }
 
 impl Purpose {
+    pub(crate) fn runs_tests(self) -> bool {
+        matches!(self, Self::Test | Self::LongTest | Self::Everything)
+    }
+
+    /// Whether it raises displays and sessions with Debian's programs.
+    pub(crate) fn raises_sessions(self) -> bool {
+        self.runs_tests() || matches!(self, Self::Stack | Self::Bench)
+    }
+
     /// The profile of the programs that this purpose runs.
     pub(crate) fn profile(self) -> Profile {
         // Figures of an unoptimised build would say nothing.

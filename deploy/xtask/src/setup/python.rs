@@ -42,8 +42,8 @@ fn folder(project: &Project) -> PathBuf {
 
 fn lists(purpose: Purpose) -> &'static [&'static str] {
     match purpose {
-        Purpose::Demo => &[],
-        Purpose::Test => &["test.txt"],
+        Purpose::Demo | Purpose::Stack => &[],
+        Purpose::Test | Purpose::LongTest => &["test.txt"],
         Purpose::Bench => &["bench.txt"],
         Purpose::Everything => &["test.txt", "bench.txt"],
     }

@@ -8,8 +8,22 @@ use crate::run::{Job, on_path};
 use crate::setup::{self, PICTURES_VARIABLE, Ready};
 
 /// Programs that tests use where they are installed, by the name a test would type.
-const TOOLS: &[&str] =
-    &["Xvfb", "age", "convert", "import", "openssl", "xdpyinfo", "xfreerdp", "xfreerdp3", "xwd", "xwininfo"];
+const TOOLS: &[&str] = &[
+    "Xvfb",
+    "age",
+    "busybox",
+    "convert",
+    "depmod",
+    "import",
+    "openssl",
+    "qemu-system-x86_64",
+    "v4l2-ctl",
+    "xdpyinfo",
+    "xfreerdp",
+    "xfreerdp3",
+    "xwd",
+    "xwininfo",
+];
 
 /// Runs `cargo test` over the workspace.
 pub(super) fn test(

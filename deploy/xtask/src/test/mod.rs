@@ -20,7 +20,8 @@ use summary::Summary;
 
 pub(crate) fn command(project: &Project, long: bool) -> Result<ExitCode> {
     let mut steps = Steps::default();
-    let ready = setup::run(project, Purpose::Test, &mut steps)?;
+    let purpose = if long { Purpose::LongTest } else { Purpose::Test };
+    let ready = setup::run(project, purpose, &mut steps)?;
     check_sources(project, &ready, &mut steps);
     let mut summary = Summary::default();
     if ready.built {
