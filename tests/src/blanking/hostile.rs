@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use x11rb::connection::Connection;
+use x11rb::cookie::VoidCookie;
 use x11rb::protocol::Event;
 use x11rb::protocol::composite::ConnectionExt as _;
 use x11rb::protocol::shape::{ConnectionExt as _, SK, SO};
@@ -131,17 +132,19 @@ pub fn attack(attack: Attack, duration: Duration) -> anyhow::Result<Outcome> {
         Attack::RootGrab => hostile.hold_grabs(root),
         Attack::ServerGrab => hostile.server_grab(),
         Attack::OverlayChild => hostile.overlay_child(),
-        Attack::Unmap => hostile
-            .every(10, |hostile| hostile.on_cover(|x, window| Ok(x.unmap_window(window)?.ignore_error()))),
+        Attack::Unmap => {
+            hostile.every(10, |hostile| hostile.on_cover(|x, window| quietly(x.unmap_window(window)?)))
+        }
         Attack::UnmapOverlay => hostile.unmap_overlay(),
         Attack::Shape => hostile.every(10, |hostile| hostile.on_cover(cut)),
         Attack::OverlayShape => hostile.overlay_shape(),
         Attack::Shrink => hostile.every(10, |hostile| {
             let small = ConfigureWindowAux::new().x(5).y(5).width(10).height(10);
-            hostile.on_cover(|x, window| Ok(x.configure_window(window, &small)?.ignore_error()))
+            hostile.on_cover(|x, window| quietly(x.configure_window(window, &small)?))
         }),
-        Attack::Destroy => hostile
-            .every(50, |hostile| hostile.on_cover(|x, window| Ok(x.destroy_window(window)?.ignore_error()))),
+        Attack::Destroy => {
+            hostile.every(50, |hostile| hostile.on_cover(|x, window| quietly(x.destroy_window(window)?)))
+        }
         Attack::KillClient => hostile.kill_client(),
         Attack::Resize => hostile.resize(),
     }
@@ -213,7 +216,7 @@ impl Hostile {
 
     fn raise(&self, window: Window) -> anyhow::Result<()> {
         let above = ConfigureWindowAux::new().stack_mode(StackMode::ABOVE);
-        Ok(self.x.configure_window(window, &above)?.ignore_error())
+        quietly(self.x.configure_window(window, &above)?)
     }
 
     /// Counts the keys and clicks that came; returns whether we were told to be covered.
@@ -324,7 +327,7 @@ impl Hostile {
 
     fn unmap_overlay(self) -> anyhow::Result<Outcome> {
         let overlay = self.overlay()?;
-        self.every(10, |hostile| Ok(hostile.x.unmap_window(overlay)?.ignore_error()))
+        self.every(10, |hostile| quietly(hostile.x.unmap_window(overlay)?))
     }
 
     fn overlay_shape(self) -> anyhow::Result<Outcome> {
@@ -339,7 +342,7 @@ impl Hostile {
 
     fn kill_client(self) -> anyhow::Result<Outcome> {
         std::thread::sleep(Duration::from_millis(300));
-        self.on_cover(|x, window| Ok(x.kill_client(window)?.ignore_error()))?;
+        self.on_cover(|x, window| quietly(x.kill_client(window)?))?;
         self.x.sync()?;
         let outcome = self.every(50, |_| Ok(()))?;
         Ok(Outcome { strikes: 1, ..outcome })
@@ -381,6 +384,12 @@ impl Hostile {
         self.x.composite_release_overlay_window(self.screen.root)?;
         Ok(overlay)
     }
+}
+
+/// What the server thinks of it does not matter.
+fn quietly(sent: VoidCookie<'_, RustConnection>) -> anyhow::Result<()> {
+    sent.ignore_error();
+    Ok(())
 }
 
 fn cut(x: &RustConnection, window: Window) -> anyhow::Result<()> {
