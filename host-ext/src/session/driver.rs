@@ -377,6 +377,8 @@ impl SessionDriver for Session {
         }
         let reason = self.guard.reason();
         match key {
+            // Without a proven client there is no camera to turn off, and no log to report to.
+            CoverKey::Break | CoverKey::WrongBlock if !self.started => return,
             CoverKey::Break => {
                 self.on_break = !self.on_break;
                 return self.decide(Event::Break(self.on_break), actions);

@@ -34,7 +34,10 @@ pub(super) fn cover(reason: Reason, since: &str, seat: &Seat, asked: Asked) -> C
             lines.push("ご不明な点は管理者へ。 Questions? Ask your VDI administrator.".into());
         }
     }
-    if seat.keys {
+    if seat.keys && matches!(reason, Reason::NoClient | Reason::DeviceRefused) {
+        // Nobody is there to take a break, and nothing was seen that could be wrong.
+        lines.push("[F1] ヘルプ help".into());
+    } else if seat.keys {
         let pause = if reason == Reason::Break { "再開 resume" } else { "休憩 break" };
         lines.push(format!("[F1] ヘルプ help  [F2] {pause}  [F3] 誤検知 wrong block"));
     }
@@ -53,6 +56,7 @@ mod tests {
             assert_eq!(text.len(), 6, "{reason:?}");
             assert!(text[4].contains("09:30") && text[5].contains("[F1]"));
         }
+        assert!(!cover(Reason::NoClient, "", &keys, Asked::Nothing).lines[5].contains("[F2]"));
         let no_keys = cover(Reason::Stranger, "09:30", &Seat::default(), Asked::Nothing).lines;
         assert!(no_keys.iter().all(|line| !line.contains("[F")), "keys that do nothing are not offered");
         assert!(cover(Reason::Break, "", &keys, Asked::Nothing).lines[5].contains("resume"));

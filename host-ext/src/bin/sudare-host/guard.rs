@@ -61,7 +61,7 @@ impl Guard {
             let assembled =
                 tokio::task::spawn_blocking(move || serve::assemble_display(&config, display)).await?;
             let Assembled { shared, evidence, log_vkey } = assembled?;
-            tracing::info!(self.display, %log_vkey, "guarding; auditors are given this line once");
+            tracing::info!(display = self.display, %log_vkey, "guarding; auditors need this line, which stays the same");
             let sessions = Arc::new(Sessions::new(shared));
             let mut lines = Lines::new()?;
             let guarded =

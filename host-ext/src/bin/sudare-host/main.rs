@@ -8,6 +8,7 @@ mod output;
 mod serve;
 mod supervise;
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -86,6 +87,8 @@ fn main() -> ExitCode {
             tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
         )
         .with_writer(std::io::stderr)
+        // A log file is not a terminal.
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     match run(&Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
