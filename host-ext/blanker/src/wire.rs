@@ -35,7 +35,7 @@ pub enum Request {
     /// First of all: how to log on to the display. The name is that of X's authorisation protocol.
     Display { number: u32, auth_name: String, auth_data: Vec<u8> },
     /// Cover now; with `picture`, take a picture of the screen just before. Also asked again while
-    /// covered, which is answered again.
+    /// covered, which is answered again, but without a picture: there is only the cover to be seen.
     Cover { ticket: u64, picture: bool },
     /// Show the desktop.
     Uncover { ticket: u64 },
