@@ -4,9 +4,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 
+use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use sudare_blanker::wire::{Key, Notice, Rect, Reply, Request};
 use sudare_tests::blanking::blanker::{Blanker, program};
 use sudare_tests::blanking::desktop::{BACKGROUND, Desktop, Typist};
@@ -368,9 +370,10 @@ fn preflight(access: &Access) -> (bool, String) {
 }
 
 /// Starts a compositor and waits until it has its place.
-fn compositor(access: &Access, command: &[&str]) -> Running {
-    let child = access.command(command[0]).args(&command[1..]).stderr(Stdio::null()).spawn().unwrap();
-    let running = Running(child);
+fn compositor(access: &Access, command: &[&str]) -> Group {
+    let mut program = access.command(command[0]);
+    let child = program.args(&command[1..]).stderr(Stdio::null()).process_group(0).spawn().unwrap();
+    let running = Group(Running(child));
     let until = Instant::now() + Duration::from_secs(10);
     while !compositor_runs(access) {
         assert!(Instant::now() < until, "{command:?} does not start");
@@ -378,6 +381,16 @@ fn compositor(access: &Access, command: &[&str]) -> Running {
     }
     std::thread::sleep(Duration::from_millis(500));
     running
+}
+
+/// A program with everything that it starts: a session bus outlives its session otherwise.
+struct Group(Running);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let group = Pid::from_child(&self.0.0);
+        kill_process_group(group, Signal::TERM).ok();
+    }
 }
 
 fn compositor_runs(access: &Access) -> bool {
