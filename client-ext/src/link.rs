@@ -264,6 +264,14 @@ impl Link {
                 out.extend(told.messages.into_iter().map(Output::Send));
                 let shown = |d: &Decision| (d.state, d.cover, d.reason);
                 if state.last.as_ref().map(shown) != Some(shown(&decision)) {
+                    // With its time, so that what follows from it can be measured from here.
+                    tracing::info!(
+                        boot_ms = now_ms,
+                        state = decision.state.as_str(),
+                        cover = decision.cover,
+                        reason = decision.reason.as_str(),
+                        "decided"
+                    );
                     out.push(Output::Decided(decision));
                 }
                 state.last = Some(decision);

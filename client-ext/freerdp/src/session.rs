@@ -65,15 +65,12 @@ fn log(event: &Event) {
             let certificate_checked = *certificate == CertificateCheck::Same;
             tracing::info!(certificate_checked, "the host proved itself; the session begins");
         }
-        Event::Decided(d) => {
-            tracing::info!(state = d.state.as_str(), cover = d.cover, reason = d.reason.as_str(), "decided");
-        }
         Event::Status(s) => tracing::info!(shown = ?s.shown, reason = s.reason.as_str(), "the host's screen"),
         Event::Break(on) => tracing::info!(on, "break"),
         Event::Receipt(ack) => tracing::info!(entry = ack.leaf_index, "the host keeps an incident"),
         Event::Over { waiting } => tracing::info!(waiting, "the host's channel is gone"),
         // Logged where they arise.
-        Event::Refused { .. } | Event::Dropped(_) | Event::Trouble(_) => {}
+        Event::Decided(_) | Event::Refused { .. } | Event::Dropped(_) | Event::Trouble(_) => {}
     }
 }
 

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: a table, and `target/bench/bench.json`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program's output is for people")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use sudare_tests::bench::{self, Row};
+use sudare_tests::bench::{self, Needed, Table};
 use sudare_tests::demo::Stage;
 
 const WAN_RTT: Duration = Duration::from_millis(150);
@@ -44,8 +44,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (bin, photographs, python) =
         (path("SUDARE_BIN_DIR")?, path("SUDARE_TEST_PICTURES")?, path("SUDARE_BENCH_PYTHON")?);
-    let models = sudare_models::Store::default_dir()?;
-    let bar = ProgressBar::new(6);
+    let bar = ProgressBar::new(10);
     bar.set_style(
         ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
@@ -59,56 +58,72 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     // The shortest release that a policy may have, so that a hundred rounds take minutes.
     stage.prepare_with(&Stage::enrolment_pictures(&photographs), "[numbers]\nrelease_ms = 1000\n")?;
     stage.serve()?;
+    let mut table = Table::default();
+    loopback(&mut table, &stage, &photographs, &python, arguments.rounds, &step)?;
+    step("cost of the plugin in xfreerdp");
+    bench::plugin::measure(&mut table, &stage, &photographs)?;
+    stage.end()?;
+    real_servers(&mut table, &bin, &stage.dir.join("stack"), &step)?;
+    bar.finish_and_clear();
+    table.lines().for_each(|line| println!("{line}"));
+    let file = arguments.out.join("bench.json");
+    std::fs::write(&file, serde_json::to_vec_pretty(table.figures())?)?;
+    println!("{}", file.display());
+    Ok(())
+}
+
+/// The embedded host over loopback, and the peer.
+fn loopback(
+    table: &mut Table,
+    stage: &Stage,
+    photographs: &Path,
+    python: &Path,
+    rounds: usize,
+    step: &dyn Fn(&str),
+) -> anyhow::Result<()> {
     step("signing and verifying");
     let crypto_us = bench::attest_sign_verify_us()?;
     step("CPU beside OpenCV");
-    let cpu = bench::cpu(&stage, &photographs, &python, &models)?;
+    let cpu = bench::cpu(stage, photographs, python, &sudare_models::Store::default_dir()?)?;
     step("decision to black over loopback");
-    let near = bench::latency(&stage, arguments.rounds, None)?;
+    let near = bench::summary(bench::latency(stage, rounds, None)?.to_black_ms);
     step("decision to black over 150 ms");
-    let far = bench::latency(&stage, arguments.rounds / 4, Some(WAN_RTT))?;
+    let far = bench::summary(bench::latency(stage, rounds / 4, Some(WAN_RTT))?.to_black_ms);
     step("peak memory of the client");
-    let peak_mb = bench::client_peak_mb(&stage, &photographs)?;
-    stage.end()?;
-    bar.finish_and_clear();
-
-    let (near, far) = (bench::summary(near.to_black_ms), bench::summary(far.to_black_ms));
+    let peak_mb = bench::client_peak_mb(stage, photographs)?;
     let ratio = cpu.sudare / cpu.opencv;
-    let figure = |value: &serde_json::Value, key: &str| value[key].as_f64().unwrap_or(f64::NAN);
-    let rows = [
-        Row { name: "CPU, Sudare", value: cpu.sudare, unit: "ms/s", needed: None },
-        Row { name: "CPU, OpenCV on every frame", value: cpu.opencv, unit: "ms/s", needed: None },
-        Row { name: "CPU ratio", value: ratio, unit: "", needed: Some(0.35) },
-        Row { name: "decision to black, p50", value: figure(&near, "p50"), unit: "ms", needed: Some(40.0) },
-        Row { name: "decision to black, p99", value: figure(&near, "p99"), unit: "ms", needed: Some(100.0) },
-        Row {
-            name: "decision to black, 150 ms RTT p50",
-            value: figure(&far, "p50"),
-            unit: "ms",
-            needed: None,
-        },
-        Row {
-            name: "decision to black, 150 ms RTT p99",
-            value: figure(&far, "p99"),
-            unit: "ms",
-            needed: None,
-        },
-        Row { name: "attestation, sign and verify", value: crypto_us, unit: "us", needed: Some(300.0) },
-        Row { name: "peak memory of the client", value: peak_mb, unit: "MB", needed: Some(250.0) },
-    ];
-    rows.iter().for_each(|row| println!("{}", row.text()));
-    let figures = json!({
-        "cpu_ratio_vs_opencv": ratio,
-        "cpu_ms_per_watched_second": { "sudare": cpu.sudare, "opencv": cpu.opencv },
-        "decision_to_black_ms": near,
-        "wan_lock_to_black_ms": far,
-        "wan_rtt_ms": u64::try_from(WAN_RTT.as_millis())?,
-        "attest_sign_verify_us": crypto_us,
-        "client_peak_mb": peak_mb,
-    });
-    let file = arguments.out.join("bench.json");
-    std::fs::write(&file, serde_json::to_vec_pretty(&figures)?)?;
-    println!("{}", file.display());
+    for (name, value, unit, needed) in [
+        ("CPU, Sudare", Some(cpu.sudare), "ms/s", Needed::Nothing),
+        ("CPU, OpenCV on every frame", Some(cpu.opencv), "ms/s", Needed::Nothing),
+        ("CPU ratio", Some(ratio), "", Needed::AtMost(0.35)),
+        ("decision to black, p50", near["p50"].as_f64(), "ms", Needed::AtMost(40.0)),
+        ("decision to black, p99", near["p99"].as_f64(), "ms", Needed::AtMost(100.0)),
+        ("decision to black, 150 ms RTT p50", far["p50"].as_f64(), "ms", Needed::Nothing),
+        ("decision to black, 150 ms RTT p99", far["p99"].as_f64(), "ms", Needed::Nothing),
+        ("attestation, sign and verify", Some(crypto_us), "us", Needed::AtMost(300.0)),
+        ("peak memory of the client", Some(peak_mb), "MB", Needed::AtMost(250.0)),
+    ] {
+        table.row(name, value, unit, needed);
+    }
+    table.keep("cpu_ratio_vs_opencv", ratio);
+    table.keep("cpu_ms_per_watched_second", json!({ "sudare": cpu.sudare, "opencv": cpu.opencv }));
+    table.keep("decision_to_black_ms", near);
+    table.keep("wan_lock_to_black_ms", far);
+    table.keep("wan_rtt_ms", u64::try_from(WAN_RTT.as_millis())?);
+    table.keep("attest_sign_verify_us", crypto_us);
+    table.keep("client_peak_mb", peak_mb);
+    Ok(())
+}
+
+/// X servers that people use: Xvfb alone, and xorgxrdp in a session.
+fn real_servers(table: &mut Table, bin: &Path, out: &Path, step: &dyn Fn(&str)) -> anyhow::Result<()> {
+    step("request to black at the host");
+    bench::x11::cover_latency(table)?;
+    step("an xrdp session: lock and silence to black");
+    bench::stack::cover_latency(table, bin, out)?;
+    step("attacks on Xvfb and in an xrdp session");
+    let found = [bench::x11::matrix()?, bench::stack::matrix(bin, out)?];
+    bench::x11::tell_matrix(table, &found);
     Ok(())
 }
 

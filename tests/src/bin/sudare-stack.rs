@@ -120,7 +120,8 @@ fn play_inside(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let programs = this.parent().context("this program has no folder")?;
     let given = needs::folders();
     let mut keep: Vec<&Path> = given.iter().map(PathBuf::as_path).collect();
-    keep.push(&arguments.out);
+    // Attackers and blanker are started from where this program lies.
+    keep.extend([programs, &arguments.out]);
     let isolated = namespace::isolate(&keep, programs);
     let report = match isolated {
         Ok(()) => scenarios::play(name, &arguments.out),

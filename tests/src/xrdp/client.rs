@@ -10,7 +10,7 @@ use super::process::{self, Running};
 use super::screen::Screen;
 use super::users;
 
-/// Width and height of the private screen; the remote desktop fills it.
+/// Width and height of the private screen, unless told; the remote desktop fills it.
 pub const SIZE: (u16, u16) = (1024, 700);
 
 /// The screen. It outlives the clients that come and go on it.
@@ -18,14 +18,15 @@ pub const SIZE: (u16, u16) = (1024, 700);
 pub struct PrivateScreen {
     _server: Running,
     pub display: String,
+    size: (u16, u16),
 }
 
 impl PrivateScreen {
-    pub fn start() -> anyhow::Result<Self> {
+    pub fn start(size: (u16, u16)) -> anyhow::Result<Self> {
         let mut server = Command::new("Xvfb")
             // Without -noreset it would start over when the last of its clients goes.
             .args(["-displayfd", "1", "-nolisten", "tcp", "-noreset", "-screen", "0"])
-            .arg(format!("{}x{}x24", SIZE.0, SIZE.1))
+            .arg(format!("{}x{}x24", size.0, size.1))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -38,7 +39,7 @@ impl PrivateScreen {
         ensure!(!number.trim().is_empty(), "Xvfb ended without a display");
         let display = format!(":{}", number.trim());
         Screen::open(&display)?.set_backdrop()?;
-        Ok(PrivateScreen { _server: server, display })
+        Ok(PrivateScreen { _server: server, display, size })
     }
 }
 
@@ -71,7 +72,7 @@ impl Client {
             .arg(format!("/v:127.0.0.1:{}", super::servers::RDP_PORT))
             .arg(format!("/u:{}", users::USER))
             .arg(format!("/p:{}", users::PASSWORD))
-            .arg(format!("/size:{}x{}", SIZE.0, SIZE.1))
+            .arg(format!("/size:{}x{}", screen.size.0, screen.size.1))
             // The certificate is made by the package, for no name in particular.
             .args(["/cert:ignore", "-decorations"])
             .args(&options.arguments)

@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,6 +12,7 @@ use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pi
 
 use super::process;
 use super::users::User;
+use crate::blanking::display::Access;
 
 /// Logging on, the X server and the first program take well under this.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -80,6 +82,22 @@ impl Session {
     /// Whether the same X server still runs.
     pub fn is_alive(&self) -> bool {
         look_at(self.server.as_raw_nonzero().get()).is_some()
+    }
+
+    /// How the user's own programs get to the display.
+    pub fn access(&self) -> anyhow::Result<Access> {
+        let xauthority = self.user.home.join(".Xauthority");
+        let mut xauth = Command::new("xauth");
+        xauth.arg("-f").arg(&xauthority).args(["list", &format!(":{}", self.display)]);
+        let told = process::output(&mut xauth)?;
+        let digits =
+            told.split_whitespace().last().context("the session's user has no key to the display")?;
+        let cookie = digits.as_bytes().chunks(2).map(|pair| {
+            let pair = std::str::from_utf8(pair)?;
+            u8::from_str_radix(pair, 16).context("a key to the display is no hexadecimal number")
+        });
+        let cookie = cookie.collect::<anyhow::Result<Vec<u8>>>()?;
+        Ok(Access { number: self.display, xauthority, cookie })
     }
 
     /// Exists only while no RDP client is connected.

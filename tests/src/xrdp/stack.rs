@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::client::{Client, ClientOptions, PrivateScreen};
+use super::client::{self, Client, ClientOptions, PrivateScreen};
 use super::desk::{self, Received};
 use super::keys::Keyboard;
 use super::namespace::PROGRAMS;
@@ -29,11 +29,13 @@ pub struct StackOptions {
     pub backend: Backend,
     /// Files of the user besides ~/.xsession: name and text; all may be run.
     pub home_files: Vec<(&'static str, String)>,
+    /// Width and height of the private screen and the remote desktop.
+    pub size: (u16, u16),
 }
 
 impl Default for StackOptions {
     fn default() -> Self {
-        StackOptions { backend: Backend::Xorg, home_files: Vec::new() }
+        StackOptions { backend: Backend::Xorg, home_files: Vec::new(), size: client::SIZE }
     }
 }
 
@@ -62,7 +64,7 @@ impl Stack {
         }
         std::fs::create_dir_all(out)?;
         let servers = Servers::start(options.backend, out)?;
-        let private = PrivateScreen::start()?;
+        let private = PrivateScreen::start(options.size)?;
         let screen = Screen::open(&private.display)?;
         let keyboard = Keyboard::open(&private.display)?;
         Ok(Stack { out: out.to_owned(), user, _servers: servers, private, screen, keyboard, clients: 0 })
@@ -79,7 +81,7 @@ impl Stack {
         Session::wait(&self.user)
     }
 
-    /// Starts to look at the client's screen; the first leak is saved under this name.
+    /// Starts to look at the client's screen; the worst leak is saved under this name.
     pub fn watch(&self, name: &str) -> anyhow::Result<Watch> {
         Watch::start(&self.private.display, self.out.join(format!("leak-{name}.png")))
     }

@@ -61,7 +61,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Starts to sample; `evidence` gets the first leak, if there is one.
+    /// Starts to sample; `evidence` gets the worst leak, if there is one.
     pub fn start(display: &str, evidence: PathBuf) -> anyhow::Result<Self> {
         let screen = Screen::open(display)?;
         let (stop, stopped) = channel();
@@ -87,18 +87,28 @@ fn sample(
     evidence: &Path,
 ) -> anyhow::Result<Seen> {
     let mut seen = Seen::default();
-    let mut last = started.elapsed();
+    let (mut last, mut worst) = (started.elapsed(), 0);
     while matches!(stopped.try_recv(), Err(TryRecvError::Empty)) {
         let count = screen.count(STEP)?;
         let now = started.elapsed();
         seen.add(now, now.saturating_sub(last), &count);
         last = now;
-        if seen.leaked_frames == 1 && count.users() > 0 {
+        // The worst one tells most about what came through.
+        if count.users() > 0 && is_new_worst(&mut worst, count.users()) {
             screen.save_last(evidence)?;
         }
         std::thread::sleep(PAUSE);
     }
     Ok(seen)
+}
+
+/// Twice as bad as the one that was kept, so that saving does not keep us from looking.
+fn is_new_worst(worst: &mut usize, pixels: usize) -> bool {
+    let is_worse = pixels >= worst.saturating_mul(2).max(1);
+    if is_worse {
+        *worst = pixels;
+    }
+    is_worse
 }
 
 fn millis(time: Duration) -> u64 {
@@ -108,6 +118,13 @@ fn millis(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_worst_leak_is_kept_and_not_each_that_is_hardly_worse() {
+        let mut worst = 0;
+        let kept = [5, 9, 10, 3, 19, 40].map(|pixels| is_new_worst(&mut worst, pixels));
+        assert_eq!(kept, [true, false, true, false, false, true]);
+    }
 
     #[test]
     fn a_leak_of_one_picture_is_counted_and_dated() {

@@ -1,8 +1,10 @@
 //! What is played on the stack; each scenario has a namespace of its own.
 
 mod acts;
+mod attacks;
 mod control;
 mod faults;
+mod figures;
 mod hostile;
 mod no_plugin;
 mod story;
@@ -38,6 +40,9 @@ pub const ALL: &[(&str, &str, Play)] = &[
         "guard and blanker killed, the user's own attempts, an X server that stands still",
         faults::play,
     ),
+    ("attacks", "the cover of a session at 1080p, attacked in every way", attacks::all),
+    ("attacks-worst", "the same with the worst attacks only", attacks::worst),
+    ("figures", "how soon the cover comes after the plugin's lock, and after its silence", figures::play),
 ];
 
 /// Plays the scenario of this name and says how it went, also when it broke off.
