@@ -4,9 +4,12 @@
 
 mod page;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use page::{code, commands, fields, files, links, maps, read, root, rows, same, section, short};
+use page::{
+    block, code, commands, constants, fields, files, links, literals, maps, modules, read, root, rows, same,
+    section, short,
+};
 use sudare_host_ext::config::SETTINGS;
 use sudare_protocol::error::Code;
 use sudare_protocol::evidence::event;
@@ -39,8 +42,11 @@ fn every_member_and_folder_is_on_the_map() {
         );
     }
     let manifest = read("Cargo.toml");
-    let members = manifest.lines().find(|line| line.starts_with("members")).expect("members");
-    for member in members.split('"').skip(1).step_by(2) {
+    let list = manifest.split_once("members = [").expect("members").1;
+    let members: Vec<&str> =
+        list.split(']').next().unwrap_or_default().split('"').skip(1).step_by(2).collect();
+    assert!(members.len() > 6 && members.iter().all(|m| root().join(m).is_dir()), "{members:?}");
+    for member in members {
         assert!(named.iter().any(|n| n == member), "{member} has no heading in the code map");
     }
     for entry in root().read_dir().expect("the checkout") {
@@ -53,15 +59,32 @@ fn every_member_and_folder_is_on_the_map() {
 }
 
 #[test]
-fn every_module_is_on_the_map() {
+fn every_module_is_on_the_map_and_nothing_else() {
     let page = read("docs/architecture.md");
-    for package in ["protocol", "client-ext", "host-ext"] {
+    for (package, source) in [
+        ("protocol", "lib.rs"),
+        ("client-ext", "lib.rs"),
+        ("client-ext/freerdp", "lib.rs"),
+        ("host-ext", "lib.rs"),
+        ("host-ext/src/supervise", "mod.rs"),
+        ("host-ext/src/channel/xrdp", "mod.rs"),
+        ("host-ext/blanker", "main.rs"),
+        ("tests", "lib.rs"),
+        ("tests/v4l2-shim", "lib.rs"),
+    ] {
         let part = section(&page, &format!("### `{package}/`"));
-        let (_, spans) = code(part);
-        let library = read(&format!("{package}/src/lib.rs"));
-        for module in library.lines().filter_map(|l| l.strip_prefix("pub mod ")?.strip_suffix(';')) {
-            let named = spans.iter().any(|s| s.trim_end_matches('/').split('/').next() == Some(module));
-            assert!(named, "module {module} of {package} is not in the code map");
+        let folder = if package.contains("/src/") { package.to_owned() } else { format!("{package}/src") };
+        let named: Vec<String> = (rows(part, &["files", "what"]).iter())
+            .flat_map(|row| row[0].split(", ").map(|name| name.trim_end_matches('/').to_owned()))
+            .collect();
+        for module in modules(&read(&format!("{folder}/{source}"))) {
+            let is_named = named.iter().any(|name| name.split('/').next() == Some(module));
+            assert!(is_named, "module {module} of {package} is not in the code map");
+        }
+        for name in named {
+            let there =
+                [name.clone(), format!("{name}.rs")].iter().any(|n| root().join(&folder).join(n).exists());
+            assert!(there, "the code map names {name} of {package}, which is not there");
         }
     }
 }
@@ -87,6 +110,89 @@ fn settings_and_numbers_are_those_of_the_code() {
     same("numbers", numbers(true).collect(), columns(rows(&operating, &header), [0, 1, 2, 3, 4]));
     let protocol = read("docs/protocol.md");
     same("numbers", numbers(false).collect(), columns(rows(&protocol, &header), [0, 1, 2, 3, 9]));
+}
+
+#[test]
+fn settings_of_the_plugin_are_those_of_the_code() {
+    let source = read("client-ext/freerdp/src/settings.rs");
+    let settings: Vec<[String; 3]> = (literals(&source, "SETTINGS: &[(&str, &str, &str)] = &[").chunks(3))
+        .map(|row| [0, 1, 2].map(|i| row[i].to_owned()))
+        .collect();
+    let operating = read("docs/operating.md");
+    let listed = columns(rows(&operating, &["plugin's setting", "default", "meaning"]), [0, 1, 2]);
+    let plain = |row: &[String; 3]| row.clone().map(|cell| cell.replace('`', ""));
+    same("the plugin's settings", settings.iter().map(plain).collect(), listed);
+
+    let known = literals(&source, "ARGUMENTS: &[(&str, &str)] = &[");
+    let mut arguments: Vec<[String; 2]> =
+        known.chunks(2).map(|pair| [pair[0].to_owned(), pair[1].to_owned()]).collect();
+    arguments.push(["config".to_owned(), String::new()]);
+    // The same table stands where users read it.
+    let header = ["argument", "setting in client.toml", "default", "meaning"];
+    let mut listed = columns(rows(&read("deploy/linux/client/README.md"), &header), [0, 1]);
+    let names = listed.iter().map(|row| row[1].clone()).filter(|name| !name.is_empty()).collect();
+    same("settings in the client's README", settings.into_iter().map(|[name, ..]| name).collect(), names);
+    listed.retain(|[argument, _]| !argument.is_empty());
+    let listed = listed
+        .into_iter()
+        .map(|[argument, setting]| [argument.split(':').next().unwrap_or_default().to_owned(), setting]);
+    same("the plugin's arguments", arguments, listed.collect());
+}
+
+#[test]
+fn times_of_the_supervision_are_those_of_the_code() {
+    let files = ["supervise/plan", "supervise/audit", "channel/xrdp/desk", "channel/xrdp/opening"];
+    let values = files.into_iter().flat_map(|file| {
+        let found = constants(&read(&format!("host-ext/src/{file}.rs")));
+        found.into_iter().map(move |(name, value)| [file.to_owned(), name, value.to_string()])
+    });
+    let listed = rows(&read("docs/architecture.md"), &["where", "constant", "value", "meaning"]);
+    same("times", values.collect(), columns(listed, [0, 1, 2]));
+}
+
+#[test]
+fn codes_of_notes_are_those_of_the_code() {
+    let evidence = constants(&read("host-ext/src/session/evidence.rs"));
+    let notes = evidence.into_iter().filter(|(name, _)| name.starts_with("NOTE_")).map(|(_, code)| code);
+    let channel = read("host-ext/src/channel/mod.rs");
+    let notices = block(&channel, "pub enum CoverNotice {").lines().filter_map(|line| {
+        line.trim().trim_end_matches(',').split_once(" = ").map(|(_, code)| code.parse().expect("a code"))
+    });
+    let codes: Vec<u64> = notes.chain(notices).collect();
+    assert!(codes.len() >= 8, "only {codes:?} were found");
+    let listed = rows(&read("docs/evidence.md"), &["note code", "what"]);
+    same(
+        "notes",
+        codes.iter().map(ToString::to_string).collect(),
+        listed.into_iter().map(|r| r[0].clone()).collect(),
+    );
+}
+
+#[test]
+fn messages_that_pages_explain_are_those_of_the_programs() {
+    let text = |folders: &[&str]| {
+        let all: String = (folders.iter().flat_map(|folder| files(folder, ".rs")))
+            .map(|path| std::fs::read_to_string(path).expect("a source"))
+            .collect();
+        all.replace("\\\n", " ").split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let client = text(&["client-ext", "protocol/src"]);
+    let host = text(&["host-ext", "protocol/src"]);
+    let operating = read("docs/operating.md");
+    let explained = rows(&operating, &["message", "whose", "what to do"]);
+    let on_host = rows(&read("deploy/linux/host/README.md"), &["line", "what to do"]);
+    let on_host = on_host.into_iter().map(|row| [row[0].clone(), "host".to_owned()]);
+    let mut checked = 0;
+    for [message, whose] in columns(explained, [0, 1]).into_iter().chain(on_host) {
+        let sources = if ["plugin", "client"].contains(&&*whose) { &client } else { &host };
+        // What a program fills in stands as `…`, and a reason after a colon.
+        for part in message.split(['…', '=']).flat_map(|part| part.split(": ")).map(str::trim) {
+            let known = part.len() < 8 || sources.contains(part);
+            assert!(known, "no program of the {whose} says {part:?}, which a page explains");
+            checked += usize::from(part.len() >= 8);
+        }
+    }
+    assert!(checked > 25, "only {checked} messages were found");
 }
 
 #[test]
@@ -140,36 +246,9 @@ fn errors_states_and_reasons_are_those_of_the_code() {
 
 #[test]
 fn limits_are_those_of_the_code() {
-    let source = read("protocol/src/limits.rs");
-    let mut values: BTreeMap<String, u64> = BTreeMap::new();
-    for line in source.lines().filter_map(|line| line.strip_prefix("pub const ")) {
-        let (name, rest) = line.split_once(':').expect("a constant has a type");
-        let (_, expression) = rest.split_once('=').expect("a constant has a value");
-        values.insert(name.to_owned(), value(expression.trim_end_matches(';'), &values));
-    }
+    let values = constants(&read("protocol/src/limits.rs"));
     let code = values.into_iter().map(|(name, value)| [name, value.to_string()]).collect();
     same("limits", code, columns(rows(&read("docs/protocol.md"), &["name", "value", "meaning"]), [0, 1]));
-}
-
-/// The value of a sum of products of numbers and earlier constants, such as `A * (B * 4 + 8) + 256`.
-fn value(expression: &str, known: &BTreeMap<String, u64>) -> u64 {
-    let expression = expression.trim();
-    if let Some((before, inner, after)) = parentheses(expression) {
-        return value(&format!("{before}{}{after}", value(inner, known)), known);
-    }
-    let number = |text: &str| {
-        let text = text.trim().replace('_', "");
-        let named =
-            |text: &str| known.iter().find(|(name, _)| name.replace('_', "") == text).map(|(_, v)| *v);
-        text.parse().ok().or_else(|| named(&text)).unwrap_or_else(|| panic!("{text} in {expression}"))
-    };
-    expression.split('+').map(|product| product.split('*').map(number).product::<u64>()).sum()
-}
-
-fn parentheses(text: &str) -> Option<(&str, &str, &str)> {
-    let (before, rest) = text.split_once('(')?;
-    let (inner, after) = rest.split_once(')')?;
-    Some((before, inner, after))
 }
 
 #[test]
@@ -226,9 +305,23 @@ fn every_link_and_path_leads_somewhere() {
     assert!(checked > 50, "only {checked} links and paths were found");
 }
 
+/// Pages that show commands.
+const PAGES: [&str; 9] = [
+    "README.md",
+    "README.ja.md",
+    "docs/operating.md",
+    "docs/privacy.md",
+    "docs/evidence.md",
+    "docs/threat-model.md",
+    "docs/style.md",
+    "deploy/linux/host/README.md",
+    "deploy/linux/client/README.md",
+];
+
 #[test]
 fn commands_that_pages_show_exist() {
-    let xtask = commands(&read("deploy/xtask/src/main.rs"), "Task");
+    let tasks = read("deploy/xtask/src/main.rs");
+    let xtask = commands(&tasks, "Task");
     let programs = [
         (
             "sudare",
@@ -238,14 +331,27 @@ fn commands_that_pages_show_exist() {
         ("sudare-host", "host-ext/src/bin/sudare-host", host_commands()),
         ("sudare-audit", "host-ext/src/bin/sudare-audit", audit_commands()),
     ];
+    let blanker = read("host-ext/blanker/src/main.rs");
     let mut checked = 0;
-    for name in ["README.md", "README.ja.md", "docs/operating.md", "docs/privacy.md", "docs/evidence.md"] {
+    for name in PAGES {
         let text = read(name);
         let (lines, spans) = code(&text);
         for line in lines.into_iter().chain(spans) {
-            let line = line.split(" #").next().unwrap_or_default().trim();
-            if let Some(task) = line.strip_prefix("cargo xtask ").and_then(|l| l.split(' ').next()) {
-                assert!(xtask.contains(task), "{name}: cargo xtask {task} does not exist");
+            let line = as_typed(line);
+            if let Some(task) = line.strip_prefix("cargo xtask ") {
+                let task_name = task.split(' ').next().unwrap_or_default();
+                assert!(xtask.contains(task_name), "{name}: cargo xtask {task_name} does not exist");
+                for flag in flags(task) {
+                    let known = tasks.contains(&format!("{}: ", flag.replace('-', "_")));
+                    assert!(known, "{name}: cargo xtask {task_name} has no --{flag}");
+                }
+                checked += 1;
+            }
+            for flag in line.strip_prefix("sudare-blanker ").map(flags).unwrap_or_default() {
+                assert!(
+                    blanker.contains(&format!("\"--{flag}\" =>")),
+                    "{name}: sudare-blanker has no --{flag}"
+                );
                 checked += 1;
             }
             for (program, folder, known) in &programs {
@@ -255,32 +361,40 @@ fn commands_that_pages_show_exist() {
             }
         }
     }
-    assert!(checked > 40, "only {checked} commands were found");
+    assert!(checked > 60, "only {checked} commands were found");
     assert!(xtask.contains("demo") && xtask.contains("test"), "the README's two commands: {xtask:?}");
 }
 
-fn host_commands() -> std::collections::BTreeSet<String> {
+/// A command without its comment and without the program that only changes the user.
+fn as_typed(line: &str) -> &str {
+    let line = line.split(" #").next().unwrap_or_default().trim();
+    if line.starts_with("setpriv ") {
+        return line.find(" sudare-").map_or(line, |at| line[at..].trim());
+    }
+    line.strip_prefix("sudo ").unwrap_or(line)
+}
+
+/// Long options of a command line.
+fn flags(line: &str) -> Vec<String> {
+    let words = line.split([' ', '[', ']', '|']).filter_map(|word| word.strip_prefix("--"));
+    words.map(|flag| flag.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect()).collect()
+}
+
+fn host_commands() -> BTreeSet<String> {
     commands(&read("host-ext/src/bin/sudare-host/main.rs"), "Command")
 }
 
-fn audit_commands() -> std::collections::BTreeSet<String> {
+fn audit_commands() -> BTreeSet<String> {
     commands(&read("host-ext/src/bin/sudare-audit/args.rs"), "Command")
 }
 
 /// The subcommand exists, and each flag is a field of some command of that program.
-fn check_command(
-    page: &str,
-    program: &str,
-    folder: &str,
-    known: &std::collections::BTreeSet<String>,
-    rest: &str,
-) {
+fn check_command(page: &str, program: &str, folder: &str, known: &BTreeSet<String>, rest: &str) {
     let command = rest.split(' ').next().unwrap_or_default();
     assert!(known.contains(command), "{page}: {program} {command} does not exist");
     let sources: String =
         files(folder, ".rs").iter().filter_map(|p| std::fs::read_to_string(p).ok()).collect();
-    for flag in rest.split([' ', '[', ']']).filter_map(|word| word.strip_prefix("--")) {
-        let flag: String = flag.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
+    for flag in flags(rest) {
         let field = format!("{}: ", flag.replace('-', "_"));
         let known = sources.contains(&field) || sources.contains(&format!("long = \"{flag}\""));
         assert!(known, "{page}: {program} {command} has no --{flag}");
@@ -288,21 +402,29 @@ fn check_command(
 }
 
 #[test]
-fn environment_variables_are_on_a_page() {
-    let pages = read("docs/operating.md") + &read("deploy/xtask/README.md");
-    let mut found = 0;
-    for folder in ["client-ext/src", "host-ext/src", "models/src", "tests/src"] {
+fn environment_variables_are_on_a_page_and_read_somewhere() {
+    let pages = read("docs/operating.md") + &read("deploy/xtask/README.md") + &read("docs/style.md");
+    let is_name = |text: &str| {
+        text.len() > 7
+            && (text.starts_with("SUDARE_") || text.starts_with("SHIM_"))
+            && text.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+    };
+    let mut found = BTreeSet::new();
+    for folder in ["client-ext", "host-ext", "models", "tests", "deploy/xtask"] {
         for path in files(folder, ".rs") {
             let text = std::fs::read_to_string(&path).expect("a source");
-            for literal in text.split('"').filter(|part| part.starts_with("SUDARE_")) {
-                let name: String =
-                    literal.chars().take_while(|c| c.is_ascii_uppercase() || *c == '_').collect();
-                if name.len() == literal.len() {
-                    assert!(pages.contains(&name), "{}: {name} is on no page", short(&path));
-                    found += 1;
-                }
+            for name in text.split('"').filter(|part| is_name(part)) {
+                assert!(pages.contains(&format!("`{name}")), "{}: {name} is on no page", short(&path));
+                found.insert(name.to_owned());
             }
         }
     }
-    assert!(found > 5, "only {found} variables were found");
+    assert!(found.len() > 20, "only {found:?} were found");
+    // Settings are read under a prefix, and their names are checked elsewhere.
+    let read_under_a_prefix =
+        |name: &str| ["SUDARE_HOST", "SUDARE_CLIENT"].iter().any(|p| name.starts_with(p));
+    let (_, spans) = code(&pages);
+    for name in spans.into_iter().filter(|span| is_name(span) && !read_under_a_prefix(span)) {
+        assert!(found.contains(name), "a page names {name}, which no program reads");
+    }
 }

@@ -1,6 +1,6 @@
 //! Reads pages and sources: tables, links, code, declarations. No more than these tests need.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -126,6 +126,65 @@ pub(crate) fn maps(source: &str) -> Vec<&str> {
     after.filter_map(|rest| rest.split("struct ").nth(1)?.split([' ', '{']).next()).collect()
 }
 
+/// Modules that a source declares, but for those of its tests.
+pub(crate) fn modules(source: &str) -> Vec<&str> {
+    let (mut found, mut for_tests) = (Vec::new(), false);
+    for line in source.lines() {
+        let declared = line.strip_prefix("pub ").unwrap_or(line);
+        if let Some(name) = declared.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) {
+            found.extend((!for_tests).then_some(name));
+        }
+        for_tests = line.starts_with("#[") && (for_tests || line.contains("cfg(test)"));
+    }
+    found
+}
+
+/// The text literals between a word and the end of that declaration.
+pub(crate) fn literals<'a>(source: &'a str, after: &str) -> Vec<&'a str> {
+    let start = source.find(after).unwrap_or_else(|| panic!("no {after:?}")) + after.len();
+    let body = source[start..].split("];").next().unwrap_or_default();
+    body.split('"').skip(1).step_by(2).collect()
+}
+
+/// (name, value) of each numeric constant of a source that does not build on another module's.
+pub(crate) fn constants(source: &str) -> Vec<(String, u64)> {
+    let mut found: BTreeMap<String, u64> = BTreeMap::new();
+    for line in source.lines() {
+        let Some(rest) =
+            ["pub const ", "pub(super) const ", "const "].iter().find_map(|p| line.strip_prefix(p))
+        else {
+            continue;
+        };
+        let Some((name, rest)) = rest.split_once(": ").filter(|(name, _)| *name != "_") else { continue };
+        let (kind, expression) = rest.split_once(" = ").expect("a constant has a value");
+        if ["u8", "u16", "u32", "u64", "usize"].contains(&kind) && !expression.contains("::") {
+            found.insert(name.to_owned(), value(expression.trim_end_matches(';'), &found));
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// The value of a sum of products of numbers and earlier constants, such as `A * (B * 4 + 8) + 256`.
+fn value(expression: &str, known: &BTreeMap<String, u64>) -> u64 {
+    let expression = expression.trim();
+    if let Some((before, inner, after)) = parentheses(expression) {
+        return value(&format!("{before}{}{after}", value(inner, known)), known);
+    }
+    let number = |text: &str| {
+        let text = text.trim().replace('_', "");
+        let named =
+            |text: &str| known.iter().find(|(name, _)| name.replace('_', "") == text).map(|(_, v)| *v);
+        text.parse().ok().or_else(|| named(&text)).unwrap_or_else(|| panic!("{text} in {expression}"))
+    };
+    expression.split('+').map(|product| product.split('*').map(number).product::<u64>()).sum()
+}
+
+fn parentheses(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once('(')?;
+    let (inner, after) = rest.split_once(')')?;
+    Some((before, inner, after))
+}
+
 /// The commands of a clap enum, as one types them.
 pub(crate) fn commands(source: &str, name: &str) -> BTreeSet<String> {
     let body = block(source, &format!("enum {name} {{"));
@@ -138,7 +197,7 @@ pub(crate) fn commands(source: &str, name: &str) -> BTreeSet<String> {
 }
 
 /// What stands between an opening line and the brace at the start of a line that closes it.
-fn block<'a>(source: &'a str, opening: &str) -> &'a str {
+pub(crate) fn block<'a>(source: &'a str, opening: &str) -> &'a str {
     let start = source.find(opening).unwrap_or_else(|| panic!("no {opening:?}")) + opening.len();
     source[start..].split("\n}").next().unwrap_or_default()
 }
