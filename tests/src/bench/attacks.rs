@@ -4,7 +4,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 use x11rb::protocol::xproto::ConnectionExt as _;
 
@@ -94,7 +94,7 @@ pub fn all(access: &Access, server: &str) -> anyhow::Result<Matrix> {
             continue;
         }
         let _compositor = compositor(access, command)?;
-        let lines = matrix::matrix(access, attacks, EACH)?;
+        let lines = matrix::matrix(access, attacks, EACH).with_context(|| format!("with {name}"))?;
         found.rows.extend(lines.iter().map(|line| Row::of(server, &format!("{name}+"), line)));
     }
     Ok(found)
@@ -108,7 +108,7 @@ pub fn some(access: &Access, server: &str, attacks: &[Attack]) -> anyhow::Result
     for (name, killed) in
         [("kill-blanker", [true, false]), ("kill-guard", [false, true]), ("kill-both", [true, true])]
     {
-        let (seen, keys) = kill(access, killed)?;
+        let (seen, keys) = kill(access, killed).context(name)?;
         rows.push(Row::new(server, name, &seen, keys));
     }
     Ok(Matrix {

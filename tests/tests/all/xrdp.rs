@@ -131,6 +131,16 @@ fn what_is_killed_stays_covered_and_the_user_can_do_nothing() {
     }
 }
 
+/// Needs no models: the matrix drives the blanker itself.
+#[test]
+fn the_worst_attacks_show_nothing_on_the_x_server_of_users() {
+    let Some(report) = check("attacks-worst") else { return };
+    let rows = report.figures["matrix"]["rows"].as_array().unwrap();
+    assert!(rows.len() >= 10, "{rows:?}");
+    // The benchmark asks for 200; here other tests run beside.
+    assert!(rows.iter().all(|row| row["samples_per_second"].as_f64().unwrap() > 100.0), "{rows:?}");
+}
+
 /// Whoever kills the program in the middle finds nothing left either.
 #[test]
 fn a_killed_run_leaves_nothing_behind() {

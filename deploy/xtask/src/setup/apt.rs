@@ -14,7 +14,7 @@ enum Kind {
     Build,
     /// The cover says its reason in Japanese; without a font it is only black.
     Font,
-    /// Some tests are left out without it.
+    /// Some tests and figures are left out without it.
     Test,
     /// The real xrdp session, which only root can raise, is left out without it.
     Session,
@@ -280,6 +280,8 @@ mod tests {
         assert!(wanted(Purpose::Test, false, true).contains(&"xrdp"));
         assert!(!wanted(Purpose::Test, false, false).contains(&"xrdp"));
         assert!(!wanted(Purpose::Demo, false, true).contains(&"xrdp"));
+        assert!(wanted(Purpose::Bench, false, true).contains(&"xrdp"));
+        assert!(!wanted(Purpose::Bench, true, true).contains(&"g++"));
         assert!(wanted(Purpose::Stack, false, true).contains(&"xrdp"));
         assert!(!wanted(Purpose::Test, false, true).contains(&"qemu-system-x86"));
         assert!(wanted(Purpose::LongTest, false, true).contains(&"qemu-system-x86"));

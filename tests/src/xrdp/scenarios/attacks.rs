@@ -10,6 +10,7 @@ use crate::blanking::display::Access;
 use crate::blanking::hostile::Attack;
 use crate::blanking::sampler::Screen;
 use crate::xrdp::client::ClientOptions;
+use crate::xrdp::namespace::PROGRAMS;
 use crate::xrdp::report::Report;
 use crate::xrdp::stack::{Stack, StackOptions};
 
@@ -41,7 +42,12 @@ fn play(
     report: &mut Report,
     attack: impl FnOnce(&Access) -> anyhow::Result<Matrix>,
 ) -> anyhow::Result<()> {
-    let mut stack = Stack::raise(out, &StackOptions { size: FULL_HD, ..StackOptions::default() })?;
+    let desk = format!("{PROGRAMS}/sudare-desk --log $HOME/received.jsonl");
+    // The session outlives its window manager, which another one with a compositor replaces.
+    let session = format!("#!/bin/sh\nopenbox --startup \"{desk}\"\nexec sleep 1000\n");
+    let options =
+        StackOptions { size: FULL_HD, home_files: vec![(".xsession", session)], ..StackOptions::default() };
+    let mut stack = Stack::raise(out, &options)?;
     let mut client = stack.connect(&ClientOptions::default())?;
     stack.wait_picture("the desktop", &mut client, |count| count.is_desktop())?;
     let session = stack.session()?;

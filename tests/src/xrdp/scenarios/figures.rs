@@ -13,6 +13,7 @@ use super::attacks::FULL_HD;
 use crate::blanking::sampler;
 use crate::scene::{ALONE, Camera, Scene};
 use crate::xrdp::client::Client;
+use crate::xrdp::process;
 use crate::xrdp::report::Report;
 use crate::xrdp::screen;
 use crate::xrdp::session::processes;
@@ -86,11 +87,14 @@ fn locks(client: &Client) -> anyhow::Result<Vec<f64>> {
 
 /// From SIGSTOP of the whole client to black on the session's own display.
 fn stop_to_black_ms(stack: &mut Stack, client: &mut Client, round: usize) -> anyhow::Result<f64> {
-    stack.wait_picture("the desktop", client, |count| count.is_desktop())?;
     let [left, top, right, bottom] = panel(FULL_HD.0, FULL_HD.1);
     let words = Rect { x: left, y: top, width: right - left, height: bottom - top };
     let mut screen = sampler::Screen::open(&stack.session()?.access()?)?;
-    ensure!(!screen.is_covered(words)?, "the desktop is not seen before the silence");
+    // A client that was stopped still shows what it showed then.
+    process::wait_for("the desktop on the session's display", PATIENCE, || {
+        Ok((!screen.is_covered(words)?).then_some(()))
+    })?;
+    stack.wait_picture("the desktop", client, |count| count.is_desktop())?;
     // Anywhere between two attestations, which come each half second.
     std::thread::sleep(Duration::from_millis(u64::try_from(round)? * 97 % 500));
     let pid = xfreerdp()?;
