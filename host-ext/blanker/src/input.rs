@@ -107,6 +107,18 @@ impl Input {
     }
 }
 
+/// Takes cursor and focus from all applications for as long as this connection lives. Refused where
+/// somebody, perhaps a successor of ours, was faster.
+pub(crate) fn hold_masters(display: &Display) -> Result<(), BlankerError> {
+    let devices = list(display)?;
+    let grabs = devices.iter().filter(|device| is_master(device));
+    let cookies = grabs.map(|device| grab(display, device, x11rb::NONE)).collect::<Result<Vec<_>, _>>()?;
+    for cookie in cookies {
+        if_there(cookie.reply())?;
+    }
+    Ok(())
+}
+
 fn list(display: &Display) -> Result<Vec<XIDeviceInfo>, BlankerError> {
     let mut devices = display.x.xinput_xi_query_device(0_u16)?.reply()?.infos;
     devices.truncate(DEVICES_MAX);

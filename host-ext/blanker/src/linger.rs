@@ -4,6 +4,9 @@
 //! anybody holds it. The second connection holds it, and nobody can name anything it owns. So it
 //! is kept until a successor's window is in there, or the patience ends: a process that hides a
 //! desktop without anybody to show it again would be a fault of its own.
+//!
+//! With our windows the keyboard focus goes, too, and a window manager gives it back to the desktop
+//! within milliseconds. So the second connection takes the masters.
 
 use std::time::{Duration, Instant};
 
@@ -11,6 +14,7 @@ use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _};
 
 use crate::display::Display;
 use crate::error::{BlankerError, if_there};
+use crate::input::hold_masters;
 use crate::windows::{Trim, Windows};
 
 /// Enough for a guard to start a successor, and for the supervisor to end the session otherwise.
@@ -19,6 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Waits with the overlay held by `keeper`. `lost` are the windows that the dead connection had.
 pub(crate) fn linger(keeper: &Display, trim: &Trim, lost: &Windows) -> Result<(), BlankerError> {
+    hold_masters(keeper)?;
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until && !has_successor(keeper, trim, lost)? {
         std::thread::sleep(LOOK_EVERY);

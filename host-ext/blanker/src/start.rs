@@ -3,6 +3,7 @@
 use x11rb::connection::Connection as _;
 use x11rb::protocol::composite::ConnectionExt as _;
 use x11rb::protocol::randr::{ConnectionExt as _, NotifyMask};
+use x11rb::protocol::xinput::ConnectionExt as _;
 use x11rb::protocol::xproto::{
     ChangeWindowAttributesAux, CloseDown, ConnectionExt as _, CreateGCAux, Cursor, EventMask, Rectangle,
 };
@@ -80,6 +81,7 @@ pub(crate) fn watch_root(display: &Display, covered: bool) -> Result<(), Blanker
 fn keeper(address: &Address) -> Result<Display, BlankerError> {
     let keeper = Display::connect(address)?;
     keeper.x.composite_query_version(0, 4)?.reply()?;
+    keeper.x.xinput_xi_query_version(2, 2)?.reply()?;
     Ok(keeper)
 }
 

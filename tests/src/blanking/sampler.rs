@@ -12,7 +12,8 @@ use anyhow::{anyhow, ensure};
 use rustix::fs::{MemfdFlags, memfd_create};
 use sudare_blanker::wire::Rect;
 use x11rb::connection::Connection as _;
-use x11rb::protocol::shm::{ConnectionExt as _, Seg};
+use x11rb::cookie::Cookie;
+use x11rb::protocol::shm::{ConnectionExt as _, GetImageReply, Seg};
 use x11rb::protocol::xproto::{ConnectionExt as _, ImageFormat, Window};
 use x11rb::rust_connection::RustConnection;
 
@@ -91,16 +92,40 @@ impl Screen {
         Ok(strangers(&self.pixels, self.width, panel))
     }
 
+    /// Looks at the picture that arrived last.
+    fn shows_cover(&mut self, panel: Rect) -> anyhow::Result<bool> {
+        self.pixels.resize(usize::from(self.width) * usize::from(self.height) * 4, 0);
+        self.memory.read_exact_at(&mut self.pixels, 0)?;
+        Ok(strangers(&self.pixels, self.width, panel) == 0)
+    }
+
     fn image(&self, x: u16, y: u16, width: u16, height: u16) -> anyhow::Result<bool> {
+        arrived(self.ask_for(x, y, width, height)?)
+    }
+
+    /// Has the server write a picture, without waiting for it.
+    fn ask(&self) -> anyhow::Result<Arriving<'_>> {
+        let arriving = self.ask_for(0, 0, self.width, self.height)?;
+        self.x.flush()?;
+        Ok(arriving)
+    }
+
+    fn ask_for(&self, x: u16, y: u16, width: u16, height: u16) -> anyhow::Result<Arriving<'_>> {
         let (format, planes) = (ImageFormat::Z_PIXMAP.into(), !0);
         let (x, y) = (i16::try_from(x)?, i16::try_from(y)?);
-        let (root, segment) = (self.root, self.segment);
-        let image = self.x.shm_get_image(root, x, y, width, height, planes, format, segment, 0)?;
-        match image.reply() {
-            Ok(_) => Ok(true),
-            Err(x11rb::errors::ReplyError::X11Error(_)) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        Ok(self.x.shm_get_image(self.root, x, y, width, height, planes, format, self.segment, 0)?)
+    }
+}
+
+/// A picture that the server writes.
+type Arriving<'a> = Cookie<'a, RustConnection, GetImageReply>;
+
+/// Waits for it; it is refused when the screen became smaller meanwhile.
+fn arrived(arriving: Arriving<'_>) -> anyhow::Result<bool> {
+    match arriving.reply() {
+        Ok(_) => Ok(true),
+        Err(x11rb::errors::ReplyError::X11Error(_)) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -114,11 +139,13 @@ pub struct Witness {
 impl Witness {
     /// Everything outside `panel` must be black from now on.
     pub fn start(access: &Access, panel: Rect) -> anyhow::Result<Self> {
-        let mut screen = Screen::open(access)?;
-        screen.read()?;
+        let mut screens = [Screen::open(access)?, Screen::open(access)?];
+        for screen in &mut screens {
+            screen.read()?;
+        }
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
-        let thread = std::thread::spawn(move || watch(&mut screen, panel, &stopped));
+        let thread = std::thread::spawn(move || watch(screens, panel, &stopped));
         Ok(Self { stop, thread })
     }
 
@@ -129,16 +156,24 @@ impl Witness {
     }
 }
 
-fn watch(screen: &mut Screen, panel: Rect, stopped: &AtomicBool) -> anyhow::Result<Seen> {
+/// While one picture is looked at, the server writes the next.
+fn watch(screens: [Screen; 2], panel: Rect, stopped: &AtomicBool) -> anyhow::Result<Seen> {
+    let [mut now, mut next] = screens;
     let mut seen = Seen::default();
     let start = Instant::now();
     let (mut last, mut gap) = (start, Duration::ZERO);
     while !stopped.load(Ordering::Relaxed) {
+        let arriving = next.ask()?;
         seen.samples += 1;
-        seen.leaked_frames += u64::from(!screen.is_covered(panel)?);
-        let now = Instant::now();
-        gap = gap.max(now - last);
-        last = now;
+        seen.leaked_frames += u64::from(!now.shows_cover(panel)?);
+        let is_whole = arrived(arriving)?;
+        if !is_whole {
+            next.read()?;
+        }
+        let at = Instant::now();
+        gap = gap.max(at - last);
+        last = at;
+        std::mem::swap(&mut now, &mut next);
     }
     seen.sample_gap_ms_max = gap.as_secs_f64() * 1e3;
     seen.seconds = start.elapsed().as_secs_f64();
