@@ -44,7 +44,7 @@ fn check(scenario: &str) -> Option<Report> {
         println!("NOT RUN: the real xrdp session ({scenario}): {reason}");
         return None;
     }
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::Builder::new().prefix("sudare-stack-").tempdir().unwrap();
     let out = std::env::var_os("SUDARE_KEEP_SCREENSHOTS").map_or(dir.path().join("out"), PathBuf::from);
     let before = Machine::look();
     let run = Command::new(env!("CARGO_BIN_EXE_sudare-stack"))
@@ -56,6 +56,10 @@ fn check(scenario: &str) -> Option<Report> {
     let words = String::from_utf8_lossy(&run.stderr);
     assert_ne!(run.status.code(), Some(SKIPPED), "{said}{words}");
     let report: Report = serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}{words}"));
+    if !report.ok {
+        // The picture of the worst leak, and the logs.
+        println!("{} is kept", dir.keep().display());
+    }
     assert!(report.ok && run.status.success(), "{scenario}: {report:#?}{words}");
     assert!(report.skipped.is_none() && !report.checks.is_empty());
     assert_eq!(before, Machine::look(), "{scenario} changed the machine");

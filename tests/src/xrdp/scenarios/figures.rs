@@ -65,7 +65,7 @@ fn lock_to_black_ms(
     // Not always at the same point of the desktop's own updates.
     std::thread::sleep(Duration::from_millis(50 + u64::try_from(round)? * 7 % 61));
     let comes = Scene { stranger: 1.0, ..ALONE };
-    camera.show(if round % 2 == 0 { comes } else { Scene { blocked: true, ..ALONE } });
+    camera.show(if round.is_multiple_of(2) { comes } else { Scene { blocked: true, ..ALONE } });
     let until = Instant::now() + PATIENCE;
     while !screen.count(STEP)?.is_cover() {
         ensure!(Instant::now() < until, "round {round} was not covered");
