@@ -76,6 +76,10 @@ impl Session {
         }
     }
 
+    fn keep_notice(&self, code: u16) {
+        self.keep(self.guard.incident_id(), What::Note(Note { code, value: 0 }));
+    }
+
     /// Feeds the guard and carries out what it decides.
     fn decide(&mut self, event: Event, actions: &mut Vec<Action>) {
         let now_ms = clock::boot_ms();
@@ -237,6 +241,8 @@ impl Session {
                 subject_id: None,
             }),
         );
+        // What was noticed before there was a session to record it in.
+        self.noticed.iter().for_each(|code| self.keep_notice(*code));
         self.decide(Event::LinkUp { numbers }, actions);
         Ok(())
     }
@@ -399,7 +405,7 @@ impl SessionDriver for Session {
     fn on_notice(&mut self, notice: CoverNotice) {
         // The same thing every few milliseconds is one fact: a flood would only hide others.
         if self.noticed.insert(notice as u16) {
-            self.keep(self.guard.incident_id(), What::Note(Note { code: notice as u16, value: 0 }));
+            self.keep_notice(notice as u16);
         }
     }
 }

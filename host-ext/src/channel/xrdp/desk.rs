@@ -24,6 +24,10 @@ const SILENT_MAX_MS: u64 = 1_000;
 /// Blankers that may end within [`FAILURES_WITHIN_MS`] before the client is disconnected.
 const FAILURES_MAX: usize = 3;
 const FAILURES_WITHIN_MS: u64 = 60_000;
+/// What is told while no cover was ever read back: longer than any limit.
+const NEVER_CONFIRMED_MS: u64 = 3_600_000;
+/// Notices that wait for a client whose session can record them.
+const NOTICES_MAX: usize = 16;
 /// Pictures asked for and not yet answered.
 const PICTURES_MAX: usize = 8;
 
@@ -76,8 +80,8 @@ struct Health {
     /// It has told its layout, so that it is expected to answer.
     speaks: bool,
     last_reply_ms: u64,
-    /// The cover was read back from the screen at this time.
-    confirmed_ms: u64,
+    /// The cover was read back from the screen at this time; `None`: never yet.
+    confirmed_ms: Option<u64>,
     failures_ms: Vec<u64>,
 }
 
@@ -96,6 +100,8 @@ pub(super) struct Desk {
     layout: Option<(u32, Vec<Rect>)>,
     blanker: Health,
     opening: Opening,
+    /// What was noticed while nobody was connected.
+    notices: Vec<CoverNotice>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -106,7 +112,7 @@ impl std::fmt::Debug for Desk {
 
 impl Desk {
     /// A display without a client. Its blanker was started already: nothing comes before that.
-    pub(super) fn new(factory: Arc<dyn DriverFactory>, user: String, now_ms: u64) -> (Self, Vec<Effect>) {
+    pub(super) fn new(factory: Arc<dyn DriverFactory>, user: String) -> (Self, Vec<Effect>) {
         let mut desk = Desk {
             factory,
             user,
@@ -117,8 +123,9 @@ impl Desk {
             pictures: BTreeMap::new(),
             text: waiting_words(),
             layout: None,
-            blanker: Health { confirmed_ms: now_ms, ..Health::default() },
+            blanker: Health::default(),
             opening: Opening::default(),
+            notices: Vec::new(),
         };
         let mut effects = Vec::new();
         desk.ask(Screen::Covered, None, &mut effects);
@@ -154,7 +161,9 @@ impl Desk {
     /// For how long the cover has not been confirmed; 0 while the desktop may be seen.
     pub(super) fn unconfirmed_ms(&self, now_ms: u64) -> u64 {
         match self.asked.1 {
-            Screen::Covered => now_ms.saturating_sub(self.blanker.confirmed_ms),
+            Screen::Covered => {
+                self.blanker.confirmed_ms.map_or(NEVER_CONFIRMED_MS, |at| now_ms.saturating_sub(at))
+            }
             Screen::Visible => 0,
         }
     }
@@ -184,7 +193,9 @@ impl Desk {
             self.client_left(now_ms, effects);
         }
         let seat = Seat { user: Some(self.user.clone()), keys: true };
-        self.driver = Some(self.factory.session(seat));
+        let mut driver = self.factory.session(seat);
+        self.notices.drain(..).for_each(|notice| driver.on_notice(notice));
+        self.driver = Some(driver);
         self.opening.begin(now_ms);
         // Already covered; asked again so that the new driver hears it confirmed.
         self.cover(None, now_ms, effects);
@@ -260,7 +271,7 @@ impl Desk {
     fn cover(&mut self, shot: Option<u64>, now_ms: u64, effects: &mut Vec<Effect>) {
         if self.asked.1 == Screen::Visible {
             // From here the confirmation has its time.
-            (self.blanker.confirmed_ms, self.blanker.last_reply_ms) = (now_ms, now_ms);
+            (self.blanker.confirmed_ms, self.blanker.last_reply_ms) = (Some(now_ms), now_ms);
         }
         self.wanted = Screen::Covered;
         self.ask(Screen::Covered, shot, effects);
@@ -300,7 +311,7 @@ impl Desk {
                 self.words(effects);
             }
             Reply::Covered { ticket } if (ticket, Screen::Covered) == self.asked => {
-                self.blanker.confirmed_ms = now_ms;
+                self.blanker.confirmed_ms = Some(now_ms);
                 if self.wanted == Screen::Visible {
                     // A blanker that was started again has covered; the desktop may still be seen.
                     self.ask(Screen::Visible, None, effects);
@@ -315,7 +326,7 @@ impl Desk {
             }
             // An answer to what is no longer wanted says nothing.
             Reply::Covered { .. } | Reply::Uncovered { .. } => {}
-            Reply::Health { pixels: true, .. } => self.blanker.confirmed_ms = now_ms,
+            Reply::Health { pixels: true, .. } => self.blanker.confirmed_ms = Some(now_ms),
             Reply::Health { pixels: false, .. } => {
                 tracing::warn!("the cover was not found on the screen");
             }
@@ -328,9 +339,16 @@ impl Desk {
             Reply::Key(key) => {
                 self.drive(now_ms, effects, |driver, actions| driver.on_key(key_of(key), actions));
             }
+            // Of a blanker that was started again it says nothing about how the session began.
+            Reply::Notice(Notice::LateStart) if !self.blanker.failures_ms.is_empty() => {}
             Reply::Notice(notice) => {
                 tracing::warn!(?notice, "noticed on the display");
-                self.drive(now_ms, effects, |driver, _| driver.on_notice(notice_of(notice)));
+                let notice = notice_of(notice);
+                match &mut self.driver {
+                    Some(driver) => driver.on_notice(notice),
+                    None if self.notices.len() < NOTICES_MAX => self.notices.push(notice),
+                    None => {}
+                }
             }
             Reply::Unfit { why } => {
                 tracing::error!(%why, "this display cannot be covered");
@@ -352,7 +370,7 @@ impl Desk {
             ));
         }
         if self.asked.1 == Screen::Visible {
-            self.blanker.confirmed_ms = now_ms;
+            self.blanker.confirmed_ms = Some(now_ms);
         }
         (self.blanker.speaks, self.layout) = (false, None);
         self.pictures.clear();

@@ -93,7 +93,7 @@ pub async fn run(
 ) -> Result<(), GuardError> {
     let sockets = Sockets::new(&options.socket_dir, options.uid, options.display);
     let mut changes = detector::start(sockets.clone())?;
-    let (mut desk, effects) = Desk::new(factory, options.user.clone(), clock::boot_ms());
+    let (mut desk, effects) = Desk::new(factory, options.user.clone());
     let mut parts = Parts::new(options, sockets, blanker);
     parts.carry_out(effects, tell)?;
     let mut painter = Painter::start(Fonts::load);

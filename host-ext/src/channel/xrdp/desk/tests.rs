@@ -50,6 +50,9 @@ impl SessionDriver for Puppet {
     fn on_snapshot(&mut self, ticket: u64, picture: Picture, actions: &mut Vec<Action>) {
         self.act(format!("{ticket} {picture:?}"), actions);
     }
+    fn on_notice(&mut self, notice: CoverNotice) {
+        self.act(format!("{notice:?}"), &mut Vec::new());
+    }
     fn on_key(&mut self, key: CoverKey, actions: &mut Vec<Action>) {
         self.act(format!("{key:?}"), actions);
     }
@@ -72,7 +75,7 @@ fn visible() -> (Desk, Puppet) {
 
 fn covered() -> (Desk, Puppet) {
     let puppet = Puppet::default();
-    let (mut desk, effects) = Desk::new(Arc::new(puppet.clone()), "alice".into(), 0);
+    let (mut desk, effects) = Desk::new(Arc::new(puppet.clone()), "alice".into());
     let ticket = ticket_of(&effects);
     let whole = Rect { x: 0, y: 0, width: 800, height: 600 };
     desk.handle(
@@ -177,7 +180,7 @@ fn a_blanker_that_dies_is_replaced_and_what_is_wanted_comes_back() {
 #[test]
 fn a_blanker_that_hangs_is_replaced_but_one_that_waits_for_the_server_is_not() {
     let puppet = Puppet::default();
-    let (mut waiting, _) = Desk::new(Arc::new(puppet), "alice".into(), 0);
+    let (mut waiting, _) = Desk::new(Arc::new(puppet), "alice".into());
     assert!(waiting.handle(9_000, Input::Tick).is_empty(), "the X server may take its time to start");
     let (mut hung, _) = covered();
     let starts = |effects: &[Effect]| effects.iter().any(|e| matches!(e, Effect::StartBlanker));
@@ -193,6 +196,18 @@ fn keys_reach_the_driver_and_an_unfit_display_loses_its_client() {
     assert_eq!(puppet.heard(), ["Break"]);
     let effects = desk.handle(300, Input::Blanker(Reply::Unfit { why: "no COMPOSITE".into() }));
     assert!(matches!(&effects[0], Effect::Disconnect(why) if why.contains("COMPOSITE")));
+}
+
+#[test]
+fn nothing_is_confirmed_before_it_was_seen_and_early_notices_reach_the_first_driver() {
+    let puppet = Puppet::default();
+    let (mut desk, effects) = Desk::new(Arc::new(puppet.clone()), "alice".into());
+    assert!(desk.unconfirmed_ms(10) > 60_000);
+    desk.handle(10, Input::Blanker(Reply::Notice(Notice::LateStart)));
+    desk.handle(20, Input::Blanker(Reply::Covered { ticket: ticket_of(&effects) }));
+    assert_eq!(desk.unconfirmed_ms(30), 10);
+    desk.handle(40, Input::Client(true));
+    assert_eq!(puppet.heard(), ["LateStart"]);
 }
 
 /// What may happen next, in any order.
@@ -227,7 +242,7 @@ proptest::proptest! {
         steps in proptest::collection::vec(step(), 1..80)
     ) {
         let puppet = Puppet::default();
-        let (mut desk, mut effects) = Desk::new(Arc::new(puppet.clone()), "alice".into(), 0);
+        let (mut desk, mut effects) = Desk::new(Arc::new(puppet.clone()), "alice".into());
         let (mut connected, mut wanted, mut now_ms) = (false, false, 0);
         let mut asked = vec![];
         for step in steps {
