@@ -8,7 +8,8 @@ mod full_disk;
 mod logs;
 mod seat;
 
-use sudare_host_ext::channel::LinkEvent;
+use sudare_host_ext::channel::{CoverKey, CoverNotice, LinkEvent};
+use sudare_host_ext::session::evidence::NOTE_WRONG_BLOCK;
 use sudare_protocol::error::{Code, Fault, Refusal};
 use sudare_protocol::frame::frame;
 use sudare_protocol::message::{Bye, Unlock};
@@ -141,4 +142,41 @@ fn an_acknowledgement_lost_with_the_channel_is_given_when_the_evidence_comes_aga
     let with_camera =
         |i: &&sudare_host_ext::audit::Incident| i.pictures.iter().any(|p| p.label == "camera-at");
     assert_eq!(incidents.iter().filter(with_camera).count(), 1);
+}
+
+#[test]
+fn the_covers_keys_report_a_wrong_block_and_take_a_break() {
+    let host = Host::start();
+    let mut seat = Seat::visible(&host);
+    seat.press(CoverKey::Break);
+    assert_eq!(seat.shown, Shown::Desktop, "there is no cover whose key it could be");
+    seat.lock_with_picture(&host, Reason::Onlooker);
+    // Twice: one report of one cover.
+    seat.press(CoverKey::WrongBlock);
+    seat.press(CoverKey::WrongBlock);
+    seat.press(CoverKey::Break);
+    assert_eq!(seat.shown, Shown::Covered(Reason::Break));
+    let unlock = seat.client.as_mut().unwrap().unlock(Unlock { boot_ms: 2 }).unwrap();
+    seat.send(&unlock);
+    seat.attest_for_ms(2_500);
+    assert_eq!(seat.shown, Shown::Covered(Reason::Break), "only its own key ends it");
+    seat.press(CoverKey::Break);
+    assert_eq!(seat.shown, Shown::Covered(Reason::Starting));
+    seat.until("the desktop returns", |seat| seat.shown == Shown::Desktop);
+    seat.link(LinkEvent::Disconnected);
+    drop(seat);
+    assert_eq!(host.verified_notes(), [(NOTE_WRONG_BLOCK, u64::from(Reason::Onlooker.number()))]);
+}
+
+#[test]
+fn what_was_noticed_before_the_handshake_is_recorded_with_it_and_once() {
+    let host = Host::start();
+    let mut seat = Seat::connect(&host, USER);
+    seat.notice(CoverNotice::LateStart);
+    seat.open();
+    seat.notice(CoverNotice::LateStart);
+    seat.press(CoverKey::Help);
+    seat.link(LinkEvent::Disconnected);
+    drop(seat);
+    assert_eq!(host.verified_notes(), [(CoverNotice::LateStart as u16, 0)]);
 }

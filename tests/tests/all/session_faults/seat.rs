@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 use sudare_host_ext::audit::{self, Incident, Incidents, Store, Walk};
-use sudare_host_ext::channel::{self, Action, DriverFactory as _, LinkEvent, Painted, Picture, SessionDriver};
+use sudare_host_ext::channel::{
+    self, Action, DriverFactory as _, LinkEvent, Painted, Picture, SessionDriver,
+};
 use sudare_host_ext::clock;
 use sudare_host_ext::log::{LogKeys, Settings};
 use sudare_host_ext::registry::Registry;
@@ -15,6 +17,7 @@ use sudare_host_ext::session::evidence::EvidenceThread;
 use sudare_host_ext::session::{Sessions, Shared};
 use sudare_protocol::client::{AwaitHello, Evidence, Fresh, HostNews, Live, Setup, chunk_digests};
 use sudare_protocol::error::Refusal;
+use sudare_protocol::evidence::Event;
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::message::{Ack, Attest, Id, Lock, Manifest, Moment, Piece};
 use sudare_protocol::reason::{Reason, State};
@@ -105,6 +108,26 @@ impl Host {
                 std::fs::write(file.path(), [0; 64]).unwrap();
             }
         }
+    }
+
+    /// Ends the host, verifies the whole store and lists its notes: code and value.
+    #[track_caller]
+    pub(super) fn verified_notes(self) -> Vec<(u16, u64)> {
+        let Host { shared, evidence_dir, verifier, thread, dir: _dir, .. } = self;
+        drop(shared);
+        drop(thread);
+        assert!(audit::verify_store(&evidence_dir, &verifier, &[]).unwrap().ok);
+        let store = Store::open(&evidence_dir).unwrap();
+        let mut notes = Vec::new();
+        Walk::new(&store, &verifier, &[])
+            .run(|_, entry, _| {
+                if let Event::Note(note) = entry.event().unwrap() {
+                    notes.push((note.code, note.value));
+                }
+                Ok(())
+            })
+            .unwrap();
+        notes
     }
 
     /// Ends the host, verifies the whole store and lists its incidents. The folder stays until then.
@@ -236,6 +259,17 @@ impl Seat {
         self.carry_out(actions);
     }
 
+    /// The operator presses a key of the cover.
+    pub(super) fn press(&mut self, key: channel::CoverKey) {
+        let mut actions = Vec::new();
+        self.driver.on_key(key, &mut actions);
+        self.carry_out(actions);
+    }
+
+    pub(super) fn notice(&mut self, notice: channel::CoverNotice) {
+        self.driver.on_notice(notice);
+    }
+
     pub(super) fn send(&mut self, bytes: &[u8]) {
         self.link(LinkEvent::Bytes(bytes.to_vec()));
     }
@@ -329,7 +363,9 @@ impl Seat {
             match action {
                 Action::Send(bytes) => self.hear(&bytes),
                 Action::Cover(text) => {
-                    let same = |reason: &&Reason| reason.cover_lines()[..] == text.lines[..];
+                    let same = |reason: &&Reason| {
+                        text.lines.iter().zip(reason.cover_lines()).filter(|(a, b)| a == b).count() == 4
+                    };
                     let reason = Reason::ALL.iter().find(same).expect("a cover with its reason");
                     let was_covered = self.shown != Shown::Desktop;
                     self.shown = Shown::Covered(*reason);
