@@ -5,6 +5,8 @@
 //! disconnect <why, in words>
 //! ```
 
+pub(super) use crate::channel::xrdp::beat::Beat;
+
 /// Longer than any line; a guard that writes on is out of its mind.
 pub(super) const LINE_MAX_BYTES: usize = 512;
 /// As much of the guard's words as a log line needs.
@@ -17,18 +19,6 @@ pub(super) enum Line {
     Disconnect(String),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Beat {
-    /// It covers, or means to.
-    pub(super) covered: bool,
-    /// Since the cover's pixels were last read back from the screen.
-    pub(super) unconfirmed_ms: u64,
-    /// An RDP client is connected, as far as the guard knows.
-    pub(super) client: bool,
-    /// The process that draws; 0 while there is none.
-    pub(super) blanker_pid: u32,
-}
-
 /// Reads a line; `None` if no guard of this version says that.
 pub(super) fn parse(line: &[u8]) -> Option<Line> {
     if line.len() > LINE_MAX_BYTES {
@@ -36,27 +26,10 @@ pub(super) fn parse(line: &[u8]) -> Option<Line> {
     }
     let text = std::str::from_utf8(line).ok()?;
     match text.split_once(' ')? {
-        ("beat", rest) => beat(rest).map(Line::Beat),
+        ("beat", _) => Beat::parse(text).map(Line::Beat),
         ("disconnect", words) => Some(Line::Disconnect(printable(words))),
         _ => None,
     }
-}
-
-fn beat(rest: &str) -> Option<Beat> {
-    let mut words = rest.split(' ');
-    let covered = match words.next()? {
-        "covered" => true,
-        "visible" => false,
-        _ => return None,
-    };
-    let unconfirmed_ms = words.next()?.parse().ok()?;
-    let client = match words.next()? {
-        "0" => false,
-        "1" => true,
-        _ => return None,
-    };
-    let blanker_pid = words.next()?.parse().ok()?;
-    words.next().is_none().then_some(Beat { covered, unconfirmed_ms, client, blanker_pid })
 }
 
 /// A line of the log stays one line, whatever the words are.

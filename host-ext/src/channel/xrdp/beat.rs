@@ -25,6 +25,22 @@ impl Beat {
             blanker_pid,
         }
     }
+
+    /// Reads the line; `None` if no guard of this version says that.
+    pub fn parse(line: &str) -> Option<Beat> {
+        let words: Vec<&str> = line.splitn(6, ' ').collect();
+        let ["beat", shown @ ("covered" | "visible"), unconfirmed_ms, client @ ("0" | "1"), blanker_pid] =
+            words[..]
+        else {
+            return None;
+        };
+        Some(Beat {
+            covered: shown == "covered",
+            unconfirmed_ms: unconfirmed_ms.parse().ok()?,
+            client: client == "1",
+            blanker_pid: blanker_pid.parse().ok()?,
+        })
+    }
 }
 
 impl std::fmt::Display for Beat {
@@ -32,5 +48,23 @@ impl std::fmt::Display for Beat {
         let shown = if self.covered { "covered" } else { "visible" };
         let Beat { unconfirmed_ms, client, blanker_pid, .. } = self;
         write!(f, "beat {shown} {unconfirmed_ms} {} {blanker_pid}", u8::from(*client))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_guard_says_its_supervisor_reads() {
+        for covered in [true, false] {
+            let beat = Beat { covered, unconfirmed_ms: 3_600_000, client: !covered, blanker_pid: 7 };
+            assert_eq!(Beat::parse(&beat.to_string()), Some(beat));
+        }
+        for line in
+            ["beat covered 1 2 3", "beat covered 1 0", "beat black 1 0 1", "beat covered 1 0 1 1", "x"]
+        {
+            assert_eq!(Beat::parse(line), None, "{line}");
+        }
     }
 }
