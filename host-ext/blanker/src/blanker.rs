@@ -93,7 +93,7 @@ impl Blanker {
         let taken = snapshot && self.framebuffer.snapshot(display)?;
         let top = show_top(display, size, Some(self.surface.pixmap))?;
         let windows = Windows::open(display, top, &self.trim, size)?;
-        windows.dress(display, self.surface.pixmap)?;
+        windows.wear(display, self.surface.pixmap)?;
         windows.show(display, size)?;
         self.windows = Some(windows);
         let mut notices = self.compositor.settle(display, &windows)?;

@@ -131,12 +131,21 @@ impl Windows {
         Ok(())
     }
 
-    /// Gives all windows this picture.
+    /// Gives all windows this picture, and shows it where they are seen already.
     pub(crate) fn dress(&self, display: &Display, picture: Pixmap) -> Result<(), BlankerError> {
+        self.wear(display, picture)?;
+        for window in self.all() {
+            display.x.clear_area(false, window, 0, 0, 0, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Gives all windows this picture, to be painted when they are shown: at a cover each painting of
+    /// the whole screen is one too many.
+    pub(crate) fn wear(&self, display: &Display, picture: Pixmap) -> Result<(), BlankerError> {
         let look = ChangeWindowAttributesAux::new().background_pixmap(picture).border_pixmap(picture);
         for window in self.all() {
             display.x.change_window_attributes(window, &look)?;
-            display.x.clear_area(false, window, 0, 0, 0, 0)?;
         }
         Ok(())
     }
