@@ -96,6 +96,14 @@ impl Blanker {
         self.requests.send(message).ok();
     }
 
+    /// Lets the process end by itself, as it does when its display is somebody else's to cover.
+    pub fn leave(mut self) {
+        let reap = move || self.child.wait().map(|_| ());
+        if let Err(error) = thread::Builder::new().name("reaper".into()).spawn(reap) {
+            tracing::warn!(%error, "an old blanker cannot be waited for");
+        }
+    }
+
     /// Ends the process at once. Its windows stay.
     pub fn kill(mut self) {
         if let Err(error) = self.child.kill().and_then(|()| self.child.wait()) {

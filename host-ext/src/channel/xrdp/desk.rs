@@ -53,8 +53,12 @@ pub(super) enum Input {
 #[derive(Debug)]
 pub(super) enum Effect {
     Blanker(Request),
-    /// Start a blanker; one that still runs is ended first.
-    StartBlanker,
+    /// Start a blanker. With `end_old`, the old one hangs and is ended first, so that it does not keep
+    /// the server. Otherwise it is left alone: one that lost its connection to the X server holds the
+    /// overlay black until the new one has covered, and then ends by itself.
+    StartBlanker {
+        end_old: bool,
+    },
     Open,
     Write(Vec<u8>),
     CloseChannel,
@@ -153,7 +157,7 @@ impl Desk {
                 self.link(LinkEvent::Closed, now_ms, &mut effects);
             }
             Input::Blanker(reply) => self.blanker_says(reply, now_ms, &mut effects),
-            Input::BlankerEnded => self.blanker_ended(now_ms, &mut effects),
+            Input::BlankerEnded => self.start_over(false, now_ms, &mut effects),
         }
         effects
     }
@@ -184,7 +188,7 @@ impl Desk {
         let silent = self.blanker.speaks && now_ms.saturating_sub(self.blanker.last_reply_ms) > SILENT_MAX_MS;
         if silent && self.is_covered() {
             tracing::error!("the blanker does not answer any more; it is started again");
-            self.blanker_ended(now_ms, effects);
+            self.start_over(true, now_ms, effects);
         }
     }
 
@@ -358,7 +362,7 @@ impl Desk {
     }
 
     /// Its windows stay on the screen. The next one covers first, whatever is wanted.
-    fn blanker_ended(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+    fn start_over(&mut self, end_old: bool, now_ms: u64, effects: &mut Vec<Effect>) {
         let failures = &mut self.blanker.failures_ms;
         failures.retain(|at| now_ms.saturating_sub(*at) < FAILURES_WITHIN_MS);
         failures.push(now_ms);
@@ -374,7 +378,7 @@ impl Desk {
         }
         (self.blanker.speaks, self.layout) = (false, None);
         self.pictures.clear();
-        effects.push(Effect::StartBlanker);
+        effects.push(Effect::StartBlanker { end_old });
         self.ask(Screen::Covered, None, effects);
     }
 }

@@ -213,10 +213,11 @@ impl Parts {
                         blanker.send(request.to_bytes());
                     }
                 }
-                Effect::StartBlanker => {
-                    // The old one first: a hung process must not keep its grabs.
-                    if let Some(old) = self.blanker.take() {
-                        old.kill();
+                Effect::StartBlanker { end_old } => {
+                    match self.blanker.take() {
+                        Some(old) if end_old => old.kill(),
+                        Some(old) => old.leave(),
+                        None => {}
                     }
                     self.blanker = Some(self.options.start_blanker()?);
                 }

@@ -165,7 +165,8 @@ fn a_cover_that_is_not_found_on_the_screen_counts_as_unconfirmed() {
 fn a_blanker_that_dies_is_replaced_and_what_is_wanted_comes_back() {
     let (mut desk, puppet) = visible();
     let effects = desk.handle(2_000, Input::BlankerEnded);
-    assert!(matches!(effects[0], Effect::StartBlanker) && desk.is_covered());
+    assert!(matches!(effects[0], Effect::StartBlanker { end_old: false }), "it may hold the overlay");
+    assert!(desk.is_covered());
     let ticket = ticket_of(&effects);
     let effects = desk.handle(2_050, Input::Blanker(Reply::Covered { ticket }));
     assert!(matches!(effects[0], Effect::Blanker(Request::Uncover { .. })), "{effects:?}");
@@ -183,7 +184,8 @@ fn a_blanker_that_hangs_is_replaced_but_one_that_waits_for_the_server_is_not() {
     let (mut waiting, _) = Desk::new(Arc::new(puppet), "alice".into());
     assert!(waiting.handle(9_000, Input::Tick).is_empty(), "the X server may take its time to start");
     let (mut hung, _) = covered();
-    let starts = |effects: &[Effect]| effects.iter().any(|e| matches!(e, Effect::StartBlanker));
+    let starts =
+        |effects: &[Effect]| effects.iter().any(|e| matches!(e, Effect::StartBlanker { end_old: true }));
     assert!(!starts(&hung.handle(1_000, Input::Tick)));
     assert!(starts(&hung.handle(1_200, Input::Tick)));
 }
