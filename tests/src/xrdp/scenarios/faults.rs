@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::acts::{AWAY, Acts, POLICY};
 use crate::scene::ALONE;
 use crate::xrdp::client::Client;
+use crate::xrdp::namespace::PROGRAMS;
 use crate::xrdp::process;
 use crate::xrdp::report::Report;
 use crate::xrdp::session::{Process, processes};
@@ -16,6 +17,8 @@ use crate::xrdp::stack::{PATIENCE, Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
 use crate::xrdp::users::{GUARD, User};
 
+/// Time for one KillClient or two: more in a minute than the guard takes are another scene.
+const KILL_MS: &str = "40";
 /// How long it is watched after each fault.
 const WATCHED: Duration = Duration::from_secs(2);
 /// The supervisor's 500 ms, a client that takes its leave, and a busy machine.
@@ -33,6 +36,7 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     without_a_supervisor(&mut acts, &mut sudare)?;
     killed_while_covered(&mut acts, "blanker killed", false)?;
     killed_while_covered(&mut acts, "guard and blanker killed", true)?;
+    its_connection_killed(&mut acts)?;
     client.ensure_running()?;
     acts.uncovers("operator alone after the kills", &mut client, ALONE)?;
     killed_while_visible(&mut acts, &mut client)?;
@@ -43,6 +47,25 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     a_third_failure_disconnects(&mut acts, client)?;
     acts.report.check("the session outlived the kills", session.is_alive(), session.display);
     session.end()
+}
+
+/// By a program of the session: KillClient ends the blanker's connection and destroys its windows.
+/// What it leaves behind must cover until the guard's next blanker does.
+fn its_connection_killed(acts: &mut Acts<'_>) -> anyhow::Result<()> {
+    let before = ours()?;
+    let access = acts.stack.session()?.access()?;
+    let watch = acts.stack.watch("connection-killed")?;
+    let mut hostile = access.command(Path::new(PROGRAMS).join("sudare-hostile"));
+    let told = process::output(hostile.args(["kill-client", KILL_MS]))?;
+    process::wait_for("a blanker after KillClient", PATIENCE, || {
+        Ok(ours().ok().filter(|now| now.blanker != before.blanker))
+    })?;
+    std::thread::sleep(WATCHED);
+    let seen = watch.stop()?;
+    let detail = format!("{seen:?}, strikes and keys {}", told.trim());
+    acts.report.check("KillClient: stays covered", seen.leaked_frames == 0, detail);
+    acts.report.check("KillClient: the guard goes on", ours()?.guard == before.guard, "");
+    Ok(())
 }
 
 /// The desktop is shown when the guard dies: covered at once, and shown again by its successor.
