@@ -14,7 +14,7 @@ use crate::display::Display;
 use crate::error::BlankerError;
 use crate::events::{Meaning, Scene};
 use crate::framebuffer::Framebuffer;
-use crate::input::{Input, Taken};
+use crate::input::{Input, Taken, stand_by, stand_down};
 use crate::keys::Keys;
 use crate::layout::Layout;
 use crate::linger::linger;
@@ -103,6 +103,7 @@ impl Blanker {
         self.display.x.flush()?;
         // Not waited for: the server answers the keeper when it likes.
         drop(self.keeper.x.composite_get_overlay_window(self.keeper.root)?);
+        stand_by(&self.keeper)?;
         self.keeper.x.flush()?;
         Ok((taken, notices))
     }
@@ -110,6 +111,9 @@ impl Blanker {
     /// Shows the desktop.
     pub(crate) fn uncover(&mut self) -> Result<(), BlankerError> {
         let Some(windows) = self.windows.take() else { return Ok(()) };
+        // First, so that no key is lost that the desktop is about to get.
+        stand_down(&self.keeper)?;
+        self.keeper.x.sync()?;
         let x = &self.display.x;
         x.grab_server()?;
         watch_root(&self.display, false)?;

@@ -5,14 +5,19 @@
 //! grabbed besides: floated devices so that only we hear the cover's keys, masters against XTEST.
 
 use x11rb::protocol::xinput::{
-    ConnectionExt as _, DeviceClassData, DeviceType, GrabOwner, HierarchyChange, HierarchyChangeData,
-    HierarchyChangeDataAttachSlave, HierarchyChangeDataDetachSlave, XIDeviceInfo, XIEventMask,
+    ConnectionExt as _, DeviceClassData, DeviceType, GrabMode22, GrabOwner, GrabType, HierarchyChange,
+    HierarchyChangeData, HierarchyChangeDataAttachSlave, HierarchyChangeDataDetachSlave, ModifierMask,
+    XIDeviceInfo, XIEventMask,
 };
 use x11rb::protocol::xproto::{ConnectionExt as _, Cursor, GrabMode, GrabStatus, InputFocus, Window};
 
 use crate::display::Display;
 use crate::error::{BlankerError, if_there};
 
+/// XIAllMasterDevices.
+const ALL_MASTERS: u16 = 1;
+/// XIAnyKeycode and XIAnyButton.
+const ANY: u32 = 0;
 /// More input devices than any session has.
 const DEVICES_MAX: usize = 128;
 
@@ -105,6 +110,41 @@ impl Input {
         self.floated.push((deviceid, device.attachment));
         Ok(())
     }
+}
+
+/// Asks for every key and click that nobody else has grabbed. Sleeps as long as another connection of
+/// ours holds the masters, and wakes in the moment that one is gone: no key fits in between.
+///
+/// Grabs of XI2 do not collide with the core grabs that window managers have on the root. One that
+/// a program of the session was faster with is left to it; then only the masters' grab is left.
+pub(crate) fn stand_by(display: &Display) -> Result<(), BlankerError> {
+    let events = u32::from(XIEventMask::KEY_PRESS) | u32::from(XIEventMask::BUTTON_PRESS);
+    for kind in [GrabType::KEYCODE, GrabType::BUTTON] {
+        // Not waited for: while the server is grabbed, an answer would not come.
+        drop(display.x.xinput_xi_passive_grab_device(
+            x11rb::CURRENT_TIME,
+            display.root,
+            x11rb::NONE,
+            ANY,
+            ALL_MASTERS,
+            kind,
+            GrabMode22::ASYNC,
+            GrabMode::ASYNC,
+            GrabOwner::NO_OWNER,
+            &[events],
+            &[ModifierMask::ANY.into()],
+        )?);
+    }
+    Ok(())
+}
+
+/// Ends `stand_by`.
+pub(crate) fn stand_down(display: &Display) -> Result<(), BlankerError> {
+    for kind in [GrabType::KEYCODE, GrabType::BUTTON] {
+        let modifiers = [ModifierMask::ANY.into()];
+        display.x.xinput_xi_passive_ungrab_device(display.root, ANY, ALL_MASTERS, kind, &modifiers)?;
+    }
+    Ok(())
 }
 
 /// Takes cursor and focus from all applications for as long as this connection lives. Refused where

@@ -6,7 +6,8 @@
 //! desktop without anybody to show it again would be a fault of its own.
 //!
 //! With our windows the keyboard focus goes, too, and a window manager gives it back to the desktop
-//! within milliseconds. So the second connection takes the masters.
+//! within milliseconds. So the second connection takes the masters; until it has them, the grabs with
+//! which it stood by catch every key.
 
 use std::time::{Duration, Instant};
 

@@ -16,7 +16,7 @@ use crate::compositor::Compositor;
 use crate::display::{Address, Display};
 use crate::error::BlankerError;
 use crate::framebuffer::Framebuffer;
-use crate::input::Input;
+use crate::input::{Input, stand_by};
 use crate::layout::Layout;
 use crate::surface::Surface;
 use crate::windows::{Trim, Windows, show_top};
@@ -57,6 +57,7 @@ pub(crate) fn start(address: &Address) -> Result<(Blanker, Vec<Notice>), Blanker
     display.x.ungrab_server()?;
     display.x.sync()?;
     let keeper = keeper(address)?;
+    stand_by(&keeper)?;
     keeper.x.composite_get_overlay_window(keeper.root)?.reply()?;
     let framebuffer = Framebuffer::new(&display, layout.size())?;
     Ok((
@@ -76,8 +77,9 @@ pub(crate) fn watch_root(display: &Display, covered: bool) -> Result<(), Blanker
     Ok(())
 }
 
-/// A second connection that does nothing but hold the overlay. It owns nothing that others can
-/// name, so nobody can have it killed: whoever kills the first one finds the overlay still black.
+/// A second connection that does nothing but hold the overlay and stand by for the input. It owns
+/// nothing that others can name, so nobody can have it killed: whoever kills the first one finds the
+/// overlay still black and the keys taken.
 fn keeper(address: &Address) -> Result<Display, BlankerError> {
     let keeper = Display::connect(address)?;
     keeper.x.composite_query_version(0, 4)?.reply()?;

@@ -17,7 +17,15 @@ use sudare_tests::blanking::hostile::Attack;
 use sudare_tests::blanking::latency;
 use sudare_tests::blanking::matrix::{self, PANEL, control, matrix, ready};
 use sudare_tests::blanking::sampler::{Screen, Witness};
-use x11rb::protocol::xproto::ConnectionExt as _;
+use x11rb::connection::Connection as _;
+use x11rb::protocol::composite::ConnectionExt as _;
+use x11rb::protocol::xproto::{
+    AtomEnum, BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConnectionExt as _, InputFocus, KEY_PRESS_EVENT,
+    KEY_RELEASE_EVENT, Window,
+};
+use x11rb::protocol::xtest::ConnectionExt as _;
+use x11rb::rust_connection::RustConnection;
+use x11rb::wrapper::ConnectionExt as _;
 
 const NOTHING: Rect = Rect { x: 0, y: 0, width: 0, height: 0 };
 const EACH: Duration = Duration::from_secs(2);
@@ -207,6 +215,48 @@ fn a_killed_blanker_leaves_the_cover_and_a_successor_takes_over() {
     typist.press_on(keyboard, LETTER).unwrap();
     assert_eq!(desktop.delivered().unwrap(), 3, "nothing of the dead ones is left in the way");
     assert!(Screen::open(access).unwrap().strangers(NOTHING).unwrap() > 2_000_000);
+}
+
+/// KillClient on every window of the cover, the focus given away and a key typed, all in one write: the X
+/// server does them in one go, before the blanker can learn of it.
+#[test]
+fn no_key_fits_between_kill_client_and_the_second_connection() {
+    let Some(server) = xvfb(800, 600, 24) else { return };
+    let access = &server.access;
+    let desktop = Desktop::show(access).unwrap();
+    let mut blanker = ready(access).unwrap();
+    let x = access.connect().unwrap();
+    let windows = cover_windows(&x);
+    assert_eq!(windows.len(), 2, "the two layers of the cover");
+    for window in windows {
+        x.kill_client(window).unwrap().ignore_error();
+    }
+    x.set_input_focus(InputFocus::POINTER_ROOT, desktop.window, x11rb::CURRENT_TIME).unwrap();
+    for (down, up, code) in
+        [(KEY_PRESS_EVENT, KEY_RELEASE_EVENT, LETTER), (BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, 1)]
+    {
+        for kind in [down, up] {
+            x.xtest_fake_input(kind, code, 0, x11rb::NONE, 0, 0, 0).unwrap();
+        }
+    }
+    x.sync().unwrap();
+    assert_eq!(desktop.delivered().unwrap(), 0);
+    assert!(!blanker.process.0.wait().unwrap().success(), "its connection was ended");
+}
+
+/// The windows that carry the cover's mark, on the root and in the overlay.
+fn cover_windows(x: &RustConnection) -> Vec<Window> {
+    let tag = x.intern_atom(false, b"_SUDARE_COVER").unwrap().reply().unwrap().atom;
+    x.composite_query_version(0, 4).unwrap().reply().unwrap();
+    let root = x.setup().roots[0].root;
+    let overlay = x.composite_get_overlay_window(root).unwrap().reply().unwrap().overlay_win;
+    let children = |window| x.query_tree(window).unwrap().reply().unwrap().children;
+    let mut found: Vec<Window> = [root, overlay].into_iter().flat_map(children).collect();
+    found.retain(|window| {
+        let mark = x.get_property(false, *window, tag, AtomEnum::CARDINAL, 0, 1).unwrap().reply();
+        mark.is_ok_and(|mark| mark.value_len > 0)
+    });
+    found
 }
 
 #[test]
