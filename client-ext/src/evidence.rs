@@ -127,6 +127,8 @@ pub fn build(
             chunks: chunk_digests(&sealed.ciphertext),
             boot_ms: frame.t_ms,
             media: MEDIA_JPEG,
+            header_size: None,
+            pixelated: None,
         });
         pieces.push(sealed.ciphertext);
     }

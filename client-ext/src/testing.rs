@@ -96,6 +96,7 @@ fn policy(signer: &SigningKey) -> Signed<Policy> {
         auditors: vec![Identity::generate().recipient(), Identity::generate().recipient()],
         evidence: EvidenceDuty::Required,
         numbers: BTreeMap::new(),
+        rules: None,
     };
     let signed = Signed::sign(signer, &policy).unwrap();
     Signed::verify(&signer.verifying_key(), &signed, WALL_MS).unwrap()

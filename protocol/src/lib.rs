@@ -28,6 +28,7 @@ pub mod message;
 pub mod numbers;
 pub mod reason;
 pub mod records;
+pub mod rules;
 pub mod screen;
 #[cfg(feature = "seal")]
 pub mod seal;

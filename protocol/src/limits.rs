@@ -33,6 +33,11 @@ pub const TEMPLATE_MAX_BYTES: usize = VECTORS_MAX * (VECTOR_DIM * 4 + 8) + 256;
 /// Auditors a policy may name, and the fewest it must.
 pub const AUDITORS_MAX: usize = 16;
 pub const AUDITORS_MIN: usize = 2;
+/// Keys that may approve an erasure; two of them must.
+pub const APPROVERS_MAX: usize = 16;
+pub const APPROVERS_MIN: usize = 2;
+/// Longest time that a policy may have pictures kept: two years.
+pub const RETENTION_MAX_HOURS: u32 = 2 * 366 * 24;
 /// Texts chosen by a peer: names, versions, advice.
 pub const TEXT_MAX_BYTES: usize = 512;
 /// Signed records inside HELLO (host record, policy).

@@ -275,6 +275,12 @@ pub struct Piece {
     /// 0 = image/jpeg, 1 = image/png.
     #[n(7)]
     pub media: u8,
+    /// Bytes of the first part, where it is not the age header itself but that header sealed to the custodian.
+    #[n(8)]
+    pub header_size: Option<u32>,
+    /// Whether all faces but the operator's and the intruder's are pixelated; absent is false.
+    #[n(9)]
+    pub pixelated: Option<bool>,
 }
 
 /// Announces the pictures of one incident; sent before the first chunk.

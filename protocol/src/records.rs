@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::cose::{self, CoseError};
 use crate::limits::{AUDITORS_MAX, AUDITORS_MIN, RECORD_MAX_BYTES, TEXT_MAX_BYTES};
 use crate::numbers::{NumberError, Numbers};
+use crate::rules::{EvidenceRules, RulesError};
 
 /// Which host key belongs to a host, and for how long (Unix milliseconds).
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -77,6 +78,9 @@ pub struct Policy {
     /// Numbers that differ from the defaults, by name (see `numbers::TABLE`).
     #[n(6)]
     pub numbers: BTreeMap<String, u64>,
+    /// What is kept, for how long, and who can open it; the defaults if absent.
+    #[n(7)]
+    pub rules: Option<EvidenceRules>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -105,6 +109,8 @@ pub enum RecordError {
     Auditors(usize),
     #[error("the policy cannot be used: {0}")]
     Number(#[from] NumberError),
+    #[error("the policy cannot be used: {0}")]
+    Rules(#[from] RulesError),
     #[error(
         "a text of the {kind} is longer than {TEXT_MAX_BYTES} bytes or empty. The security team must correct it"
     )]
@@ -239,11 +245,17 @@ impl Record for Policy {
         for auditor in &self.auditors {
             text(auditor, Self::KIND)?;
         }
+        self.rules().check()?;
         self.effective().map(|_| ())
     }
 }
 
 impl Policy {
+    /// The rules in force about evidence.
+    pub fn rules(&self) -> EvidenceRules {
+        self.rules.clone().unwrap_or_default()
+    }
+
     /// The numbers in force: the defaults, and what this policy says differently.
     pub fn effective(&self) -> Result<Numbers, RecordError> {
         let mut numbers = Numbers::default();
@@ -283,6 +295,7 @@ mod tests {
             auditors: vec!["age1a".into(), "age1b".into()],
             evidence: EvidenceDuty::Required,
             numbers: BTreeMap::from([("hold_ms".to_owned(), 500)]),
+            rules: None,
         }
     }
 

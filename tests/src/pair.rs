@@ -39,6 +39,7 @@ pub fn policy() -> Policy {
         ],
         evidence: EvidenceDuty::Required,
         numbers: BTreeMap::new(),
+        rules: None,
     }
 }
 

@@ -83,6 +83,8 @@ impl Draft {
             reason: self.reason.map(Reason::number),
             blobs: self.blobs,
             body,
+            source: None,
+            serial: None,
         }
     }
 }

@@ -77,6 +77,7 @@ impl BlobStore {
             sha256: sealed.ciphertext_sha256,
             size: sealed.ciphertext.len() as u64,
             commitment: sealed.commitment,
+            header_size: None,
         })
     }
 

@@ -78,6 +78,7 @@ fn live() -> (host::Live, [u8; 32]) {
         auditors: vec!["a".into(), "b".into()],
         evidence: EvidenceDuty::Required,
         numbers: Default::default(),
+        rules: None,
     };
     let policy = Signed::sign(&key(1), &policy).expect("a policy");
     let setup = host::Setup {

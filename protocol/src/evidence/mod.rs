@@ -67,6 +67,12 @@ pub struct Entry {
     /// CBOR map of the kind.
     #[cbor(n(10), with = "minicbor::bytes")]
     pub body: Vec<u8>,
+    /// Random id of the process that reported it to the recorder; absent for the recorder's own entries.
+    #[cbor(n(11), with = "minicbor::bytes")]
+    pub source: Option<Id>,
+    /// That process's count of its reports, from 1: what it reports again is not recorded again.
+    #[n(12)]
+    pub serial: Option<u64>,
 }
 
 /// A sealed picture, named without showing anything of it.
@@ -91,6 +97,10 @@ pub struct BlobRef {
     /// SHA-256(picture ‖ salt), see `seal`.
     #[cbor(n(5), with = "minicbor::bytes")]
     pub commitment: [u8; 32],
+    /// Bytes of the first part, where it is not the age header itself: with a custodian it is that header
+    /// sealed once more.
+    #[n(6)]
+    pub header_size: Option<u32>,
 }
 
 macro_rules! numbered {
@@ -126,6 +136,9 @@ numbered! {
         CameraAfter = 2, "camera-after";
         ScreenshotSuspect = 3, "screenshot-suspect";
         ScreenshotAtCover = 4, "screenshot-at-cover";
+        CameraBeforePixelated = 5, "camera-before-pixelated";
+        CameraAtPixelated = 6, "camera-at-pixelated";
+        CameraAfterPixelated = 7, "camera-after-pixelated";
     }
 }
 
@@ -234,8 +247,15 @@ mod tests {
 
     fn example() -> Entry {
         let (kind, body) = Event::Uncover(event::Uncover { boot_ms: 5 }).encode();
-        let blob =
-            BlobRef { blob_id: [1; 16], label: 1, media: 0, sha256: [2; 32], size: 3, commitment: [4; 32] };
+        let blob = BlobRef {
+            blob_id: [1; 16],
+            label: 1,
+            media: 0,
+            sha256: [2; 32],
+            size: 3,
+            commitment: [4; 32],
+            header_size: None,
+        };
         Entry {
             version: VERSION,
             seq: 7,
@@ -248,6 +268,8 @@ mod tests {
             reason: Some(3),
             blobs: vec![blob],
             body,
+            source: None,
+            serial: None,
         }
     }
 

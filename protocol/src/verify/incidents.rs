@@ -145,7 +145,15 @@ mod tests {
     const INCIDENT: Id = [1; 16];
 
     fn blob(n: u8) -> BlobRef {
-        BlobRef { blob_id: [n; 16], label: 1, media: 0, sha256: [n; 32], size: 1, commitment: [n; 32] }
+        BlobRef {
+            blob_id: [n; 16],
+            label: 1,
+            media: 0,
+            sha256: [n; 32],
+            size: 1,
+            commitment: [n; 32],
+            header_size: None,
+        }
     }
 
     fn manifest(numbers: &[u8]) -> Manifest {
@@ -158,6 +166,8 @@ mod tests {
             chunks: vec![],
             boot_ms: 0,
             media: 0,
+            header_size: None,
+            pixelated: None,
         };
         Manifest {
             incident_id: INCIDENT,
@@ -203,6 +213,8 @@ mod tests {
                 reason,
                 blobs,
                 body,
+                source: None,
+                serial: None,
             };
             incidents.check(seq, &entry, &event, manifest, &mut findings);
         }

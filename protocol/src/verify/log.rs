@@ -223,7 +223,22 @@ mod tests {
         let Stamp { wall_ms, boot_ms, boot_id } = stamp;
         let (session_id, incident_id, reason, blobs) = (None, None, None, vec![]);
         let version = VERSION;
-        Entry { version, seq, wall_ms, boot_ms, boot_id, session_id, incident_id, kind, reason, blobs, body }
+        let (source, serial) = (None, None);
+        Entry {
+            version,
+            seq,
+            wall_ms,
+            boot_ms,
+            boot_id,
+            session_id,
+            incident_id,
+            kind,
+            reason,
+            blobs,
+            body,
+            source,
+            serial,
+        }
     }
 
     fn stamp(ms: u64) -> Stamp {

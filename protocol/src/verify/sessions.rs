@@ -188,6 +188,8 @@ mod tests {
                 reason,
                 blobs,
                 body,
+                source: None,
+                serial: None,
             };
             sessions.check(seq, &entry, &event, Some(&key(2).verifying_key()), &mut findings);
         }

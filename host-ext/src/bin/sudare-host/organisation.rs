@@ -170,5 +170,6 @@ fn read_policy(path: &Path, sign: &Sign) -> anyhow::Result<Policy> {
         auditors: file.auditors,
         evidence,
         numbers: file.numbers,
+        rules: None,
     })
 }

@@ -28,6 +28,8 @@ fn piece(bytes: &[u8], number: u8) -> Piece {
         chunks: chunk_digests(bytes),
         boot_ms: 1,
         media: 0,
+        header_size: None,
+        pixelated: None,
     }
 }
 

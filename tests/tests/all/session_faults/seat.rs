@@ -61,6 +61,7 @@ impl Host {
         let policy = Policy {
             auditors: vec![auditor.recipient(), second.recipient()],
             numbers: numbers.map(|(name, value)| (name.to_owned(), value)).into(),
+            rules: None,
             ..pair::policy()
         };
         let policy = Signed::sign(&organisation, &policy).unwrap();
@@ -290,6 +291,8 @@ impl Seat {
             chunks: chunk_digests(&sealed.ciphertext),
             boot_ms,
             media: 0,
+            header_size: None,
+            pixelated: None,
         };
         let manifest = Manifest {
             incident_id,

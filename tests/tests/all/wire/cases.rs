@@ -111,6 +111,7 @@ fn entry() -> Said {
         sha256: [0x5a; 32],
         size: 123_456,
         commitment: [0xcc; 32],
+        header_size: None,
     };
     let entry = Entry {
         version: 1,
@@ -124,6 +125,8 @@ fn entry() -> Said {
         reason: Some(sudare_protocol::reason::Reason::Onlooker.number()),
         blobs: vec![blob],
         body,
+        source: None,
+        serial: None,
     };
     let (key, context) = (pair::host_key(), ENTRY_CONTEXT.to_vec());
     Said { name: "log entry: cover".into(), signer: "host", message: entry.sign(&key).unwrap(), key, context }

@@ -119,6 +119,8 @@ fn evidence() -> (Manifest, Chunk) {
         chunks: client::chunk_digests(&data),
         boot_ms: 900,
         media: 0,
+        header_size: None,
+        pixelated: None,
     };
     let manifest = Manifest {
         incident_id: [0x1d; 16],
