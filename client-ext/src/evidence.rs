@@ -140,6 +140,7 @@ pub fn build(
         decided_boot_ms: shots.incident.decided_ms,
         wall_ms,
         cosine_milli: None,
+        basis: None,
     };
     Ok(Evidence { manifest, pieces })
 }

@@ -17,7 +17,9 @@ use crate::cose;
 use crate::error::{Code, Fault, Refusal, Refused};
 use crate::frame::{Chunk, frame};
 use crate::limits::SPOOL_MAX_BYTES;
-use crate::message::{self, Ack, Attest, CertificateCheck, Digest, Hello, Id, Manifest, Open, Status, kind};
+use crate::message::{
+    self, Ack, Attest, CertificateCheck, Digest, Hello, Id, KeyKept, Manifest, Open, Status, kind,
+};
 use crate::numbers::Numbers;
 use crate::records::{HostRecord, Policy, Signed};
 use crate::session::{HELLO_CONTEXT, OPEN_CONTEXT, Sealer, error_body, peer_error, transcript};
@@ -117,7 +119,7 @@ impl AwaitHello {
             software: setup.software.clone(),
             models: setup.models.iter().map(|m| m.to_vec().into()).collect(),
             wall_ms: setup.wall_ms,
-            key_assurance: None,
+            key_assurance: Some(KeyKept::File.number()),
         };
         let signed = cose::sign1(&setup.device_key, OPEN_CONTEXT, &message::encode(kind::OPEN, 0, &open));
         let sealer = Sealer::new(setup.device_key, host_key, transcript(hello, &signed));

@@ -112,7 +112,7 @@ pub struct Open {
     pub models: Vec<ByteVec>,
     #[n(10)]
     pub wall_ms: u64,
-    /// Reserved: how the device key is kept (0 = file; platform stores later).
+    /// How the device key is kept: a number of [`KeyKept`].
     #[n(11)]
     pub key_assurance: Option<u8>,
 }
@@ -299,9 +299,124 @@ pub struct Manifest {
     pub decided_boot_ms: u64,
     #[n(5)]
     pub wall_ms: u64,
-    /// Score and thresholds of the decision, in thousandths (cosine of the nearest operator).
+    /// Cosine of the intruder with the nearest operator, in thousandths; absent without an intruder.
     #[n(6)]
     pub cosine_milli: Option<i32>,
+    /// What the decision was made from.
+    #[n(7)]
+    pub basis: Option<Basis>,
+}
+
+/// What a decision was made from, and how far each part of it can be trusted (its assurance class). It is here
+/// and not only in OPEN, because an incident may be sent in a later session.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Basis {
+    /// Cosines in thousandths: from `operator_min` on a face is the operator's, from `same_person_min` on it
+    /// stays so, below `stranger_max` it is a stranger's.
+    #[n(0)]
+    pub operator_min_milli: i32,
+    #[n(1)]
+    pub same_person_min_milli: i32,
+    #[n(2)]
+    pub stranger_max_milli: i32,
+    /// As in the attestation of that moment.
+    #[n(3)]
+    pub not_alone_ms: u64,
+    #[n(4)]
+    pub undecided_ms: u64,
+    #[n(5)]
+    pub operator_confirmed_age_ms: u64,
+    /// The hold in force.
+    #[n(6)]
+    pub hold_ms: u64,
+    /// SHA-256 of each model in use.
+    #[n(7)]
+    pub models: Vec<ByteVec>,
+    /// The boot that `decided_boot_ms` and `boot_ms` of the pieces count from.
+    #[cbor(n(8), with = "minicbor::bytes")]
+    pub boot_id: Id,
+    /// A number of [`CameraKind`]; absent if it is not known.
+    #[n(9)]
+    pub camera: Option<u8>,
+    /// A number of [`KeyKept`].
+    #[n(10)]
+    pub key_kept: Option<u8>,
+    #[n(11)]
+    pub certificate: CertificateCheck,
+}
+
+/// Where pictures came from, as far as the client can tell: a program with the device's rights can lie here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CameraKind {
+    /// A camera that the operating system says is hardware.
+    Hardware,
+    /// A camera that is a program.
+    Virtual,
+    /// A stream of pictures that somebody writes.
+    Stream,
+    /// A file that is played.
+    Film,
+}
+
+impl CameraKind {
+    pub const ALL: &'static [CameraKind] =
+        &[CameraKind::Hardware, CameraKind::Virtual, CameraKind::Stream, CameraKind::Film];
+
+    pub fn number(self) -> u8 {
+        match self {
+            CameraKind::Hardware => 0,
+            CameraKind::Virtual => 1,
+            CameraKind::Stream => 2,
+            CameraKind::Film => 3,
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CameraKind::Hardware => "hardware",
+            CameraKind::Virtual => "virtual",
+            CameraKind::Stream => "stream",
+            CameraKind::Film => "film",
+        }
+    }
+
+    /// `None` for a number of a later version.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.number() == number)
+    }
+}
+
+/// How a device key is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKept {
+    /// A private file: whoever has the user's rights can copy it.
+    File,
+    /// The platform's key store: it can be used and not copied.
+    Platform,
+}
+
+impl KeyKept {
+    pub const ALL: &'static [KeyKept] = &[KeyKept::File, KeyKept::Platform];
+
+    pub fn number(self) -> u8 {
+        match self {
+            KeyKept::File => 0,
+            KeyKept::Platform => 1,
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KeyKept::File => "file",
+            KeyKept::Platform => "platform",
+        }
+    }
+
+    /// `None` for a number of a later version.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kept| kept.number() == number)
+    }
 }
 
 /// The incident is in durable storage: the client may forget it, and keeps this receipt.
@@ -431,6 +546,12 @@ impl Bounded for Manifest {
             && self.pieces.len() <= PIECES_MAX
             && total <= INCIDENT_MAX_BYTES as u64
             && self.pieces.iter().all(Piece::in_bounds)
+            && self.basis.as_ref().is_none_or(Basis::in_bounds)
+    }
+}
+impl Basis {
+    fn in_bounds(&self) -> bool {
+        self.models.len() <= MODELS_MAX && self.models.iter().all(|m| m.len() == 32)
     }
 }
 impl Piece {
@@ -441,6 +562,7 @@ impl Piece {
             && self.chunks.len() == size.div_ceil(CHUNK_BYTES)
             && self.chunks.iter().all(|c| c.len() == 32)
             && self.media <= 1
+            && self.header_size.is_none_or(|header| header > 0 && u64::from(header) < self.size)
     }
 
     /// How many bytes chunk `index` must have.

@@ -12,6 +12,8 @@
 //! This is the one place of the crate with randomness of its own: age draws the file key, the
 //! ephemeral keys and the nonce from the operating system. The salt is an argument.
 
+mod custodian;
+
 use std::fmt;
 use std::io::{Read as _, Write as _};
 use std::str::FromStr as _;
@@ -23,12 +25,13 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::limits::{AUDITORS_MAX, AUDITORS_MIN};
+pub use custodian::{Custodian, seal_for_custodian, split_stored, unwrap_header};
 
 /// Random bytes after the picture.
 pub const SALT_BYTES: usize = 32;
 /// Largest picture that is sealed; a 4K screenshot as PNG stays below.
 pub const PICTURE_MAX_BYTES: usize = 16 * 1024 * 1024;
-/// Largest age header: one stanza per recipient has about 100 bytes.
+/// Largest age header: one stanza per recipient has about 100 bytes, and the custodian's seal adds some 200.
 pub const HEADER_MAX_BYTES: usize = 8 * 1024;
 /// Largest age file around such a picture (16 bytes per 64 KiB chunk, and the header).
 pub const CIPHERTEXT_MAX_BYTES: usize = PICTURE_MAX_BYTES + PICTURE_MAX_BYTES / 2048 + HEADER_MAX_BYTES;
@@ -48,6 +51,11 @@ pub enum SealError {
          that one lost key loses nothing. The security team must correct the policy."
     )]
     Recipients(usize),
+    /// The policy's custodian.
+    #[error(
+        "The policy's custodian is not an X25519 age recipient (age1…). The security team must correct the policy."
+    )]
+    Custodian,
     /// Not an identity file.
     #[error("This is not an age identity (AGE-SECRET-KEY-1…). Give the file that `age-keygen` wrote.")]
     Identity,
@@ -221,7 +229,8 @@ pub fn commit(picture: &[u8], salt: &[u8; SALT_BYTES]) -> [u8; 32] {
 /// Splits an age file into header (to and with the line of its MAC) and body.
 ///
 /// They are stored apart: without its header a body can never be opened again, so deleting
-/// some 400 bytes erases a picture. `cat header body | age -d` puts them together.
+/// some 400 bytes erases a picture. `cat header body | age -d` puts them together. What is stored may have
+/// another first part than this: [`split_stored`] knows.
 pub fn split_header(ciphertext: &[u8]) -> Result<(&[u8], &[u8]), SealError> {
     let missing = SealError::Damaged("it has no age header");
     if !ciphertext.starts_with(b"age-encryption.org/v1\n") {

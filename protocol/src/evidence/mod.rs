@@ -16,6 +16,7 @@ use minicbor::{Decode, Encode};
 use thiserror::Error;
 
 use crate::cose::{self, CoseError};
+use crate::message::Moment;
 use crate::tlog::note::{SigningKey, VerifyingKey};
 use crate::tlog::tiles::MAX_ENTRY_BYTES;
 pub use event::Event;
@@ -139,6 +140,20 @@ numbered! {
         CameraBeforePixelated = 5, "camera-before-pixelated";
         CameraAtPixelated = 6, "camera-at-pixelated";
         CameraAfterPixelated = 7, "camera-after-pixelated";
+    }
+}
+
+impl Label {
+    /// Of a camera picture of a manifest.
+    pub fn of_camera(moment: Moment, pixelated: bool) -> Self {
+        match (moment, pixelated) {
+            (Moment::Before, false) => Self::CameraBefore,
+            (Moment::At, false) => Self::CameraAt,
+            (Moment::After, false) => Self::CameraAfter,
+            (Moment::Before, true) => Self::CameraBeforePixelated,
+            (Moment::At, true) => Self::CameraAtPixelated,
+            (Moment::After, true) => Self::CameraAfterPixelated,
+        }
     }
 }
 

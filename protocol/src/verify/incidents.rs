@@ -177,6 +177,7 @@ mod tests {
             decided_boot_ms: 0,
             wall_ms: 0,
             cosine_milli: None,
+            basis: None,
         }
     }
 

@@ -51,6 +51,7 @@ fn incident(incident_id: Id, sizes: &[usize]) -> Evidence {
         decided_boot_ms: 1,
         wall_ms: 1,
         cosine_milli: Some(123),
+        basis: None,
     };
     Evidence { manifest, pieces }
 }

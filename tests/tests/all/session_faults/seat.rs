@@ -302,6 +302,7 @@ impl Seat {
             decided_boot_ms: boot_ms,
             wall_ms: clock::wall_ms(),
             cosine_milli: None,
+            basis: None,
         };
         let evidence = Evidence { manifest, pieces: vec![sealed.ciphertext] };
         self.queue(&evidence);

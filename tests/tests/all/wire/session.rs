@@ -130,6 +130,7 @@ fn evidence() -> (Manifest, Chunk) {
         decided_boot_ms: 1_020,
         wall_ms: pair::WALL_MS,
         cosine_milli: Some(-42),
+        basis: None,
     };
     (manifest, Chunk { incident_id: [0x1d; 16], piece: 0, index: 0, data })
 }
