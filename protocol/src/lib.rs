@@ -15,6 +15,7 @@
 //! crate's clippy.toml bans clocks, threads, files and sockets. Time is in milliseconds, either
 //! `boot_ms` (CLOCK_BOOTTIME, never goes back, counts suspend) or `wall_ms` (Unix time, for people).
 
+pub mod approval;
 pub mod client;
 pub mod cose;
 pub mod error;

@@ -1,6 +1,7 @@
 //! The transparency log's formats, pure: what the recorder writes and an auditor checks.
 //!
 //! - [`merkle`]: the hash tree of RFC 6962 section 2, grown leaf by leaf in bounded memory.
+//! - [`inclusion`]: that one leaf is under a root, for somebody who does not have the log.
 //! - [`tiles`]: names of tile files and entry bundles (C2SP tlog-tiles, height 8).
 //! - [`note`]: signed notes and verifier keys (C2SP signed-note, Ed25519).
 //! - [`checkpoint`]: the signed tree head (C2SP tlog-checkpoint).
@@ -17,6 +18,7 @@
 //! <https://c2sp.org/tlog-checkpoint>, RFC 6962.
 
 pub mod checkpoint;
+pub mod inclusion;
 pub mod merkle;
 pub mod note;
 pub mod tiles;
