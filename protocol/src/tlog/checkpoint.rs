@@ -84,7 +84,7 @@ impl SignedCheckpoint {
 }
 
 /// Digits only and no leading zero, so that one size has one spelling.
-fn parse_size(text: &str) -> Option<u64> {
+pub(super) fn parse_size(text: &str) -> Option<u64> {
     let plain = text == "0" || (!text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()));
     if plain { text.parse().ok() } else { None }
 }

@@ -145,20 +145,7 @@ pub fn sign(text: &str, name: &str, key: &SigningKey) -> Result<String, NoteErro
 
 /// Checks that `key` signed the note and returns its text. Signatures by others are left alone.
 pub fn open<'a>(note: &'a [u8], key: &VerifierKey) -> Result<&'a str, NoteError> {
-    if note.len() > MAX_NOTE_BYTES {
-        return Err(NoteError::Malformed("it is too long"));
-    }
-    let note = std::str::from_utf8(note).map_err(|_| NoteError::Malformed("it is not UTF-8"))?;
-    // The last empty line separates, so that a text may hold empty lines of its own.
-    let split = note.rfind("\n\n").ok_or(NoteError::Malformed("no empty line before the signatures"))?;
-    let (text, signatures) = note.split_at(split + 1);
-    let signatures = signatures.strip_prefix('\n').unwrap_or_default();
-    if !is_note_text(text) {
-        return Err(NoteError::Malformed("its text holds control characters"));
-    }
-    if signatures.is_empty() || !signatures.ends_with('\n') {
-        return Err(NoteError::Malformed("the signature lines are missing or cut short"));
-    }
+    let (text, signatures) = parts(note)?;
     let mut signed = false;
     for line in signatures.lines() {
         let (name, id, signature) = parse_signature_line(line)?;
@@ -174,7 +161,26 @@ pub fn open<'a>(note: &'a [u8], key: &VerifierKey) -> Result<&'a str, NoteError>
     if signed { Ok(text) } else { Err(NoteError::Unsigned(key.name.clone())) }
 }
 
-fn parse_signature_line(line: &str) -> Result<(&str, [u8; KEY_ID_BYTES], Vec<u8>), NoteError> {
+/// The text of a note and its signature lines, nothing checked but the form.
+pub(super) fn parts(note: &[u8]) -> Result<(&str, &str), NoteError> {
+    if note.len() > MAX_NOTE_BYTES {
+        return Err(NoteError::Malformed("it is too long"));
+    }
+    let note = std::str::from_utf8(note).map_err(|_| NoteError::Malformed("it is not UTF-8"))?;
+    // The last empty line separates, so that a text may hold empty lines of its own.
+    let split = note.rfind("\n\n").ok_or(NoteError::Malformed("no empty line before the signatures"))?;
+    let (text, signatures) = note.split_at(split + 1);
+    let signatures = signatures.strip_prefix('\n').unwrap_or_default();
+    if !is_note_text(text) {
+        return Err(NoteError::Malformed("its text holds control characters"));
+    }
+    if signatures.is_empty() || !signatures.ends_with('\n') {
+        return Err(NoteError::Malformed("the signature lines are missing or cut short"));
+    }
+    Ok((text, signatures))
+}
+
+pub(super) fn parse_signature_line(line: &str) -> Result<(&str, [u8; KEY_ID_BYTES], Vec<u8>), NoteError> {
     let (name, signature) = line
         .strip_prefix("\u{2014} ")
         .and_then(|rest| rest.split_once(' '))
@@ -190,7 +196,7 @@ fn parse_signature_line(line: &str) -> Result<(&str, [u8; KEY_ID_BYTES], Vec<u8>
     Ok((name, *id, signature.to_vec()))
 }
 
-fn is_key_name(name: &str) -> bool {
+pub(super) fn is_key_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
 }
 
