@@ -95,8 +95,8 @@ fn assemble(state: HostState, place: LogPlace, tls_cert_sha256: Digest) -> Resul
     let boot_id = clock::boot_id().map_err(StateError::Random)?;
     let host_record = state.host_record.bytes().to_vec();
     let keys = {
-        let (log, host) = (state.log_key.clone(), state.host_key.clone());
-        move || LogKeys { origin: place.origin.clone(), log: log.clone(), host: host.clone() }
+        let (log, host_key) = (state.log_key.clone(), state.host_key.verifying_key().to_bytes());
+        move || LogKeys { origin: place.origin.clone(), log: log.clone(), host_key }
     };
     let log_vkey = keys().verifier()?.to_string();
     let open = {

@@ -18,7 +18,7 @@ use super::incidents::Incidents;
 use super::show::{find, show};
 use super::{Store, Walk, verify_store};
 use crate::log::{Draft, LogKeys, LogWriter};
-use crate::store::blobs::hex;
+use crate::store::blobs::{describe, hex};
 use crate::store::{BlobStore, OsDisk};
 
 const INCIDENT: [u8; 16] = [0xab; 16];
@@ -28,7 +28,7 @@ fn keys() -> LogKeys {
     LogKeys {
         origin: "sudare.example/log/test".into(),
         log: SigningKey::from_bytes(&[1; 32]),
-        host: SigningKey::from_bytes(&[2; 32]),
+        host_key: SigningKey::from_bytes(&[2; 32]).verifying_key().to_bytes(),
     }
 }
 
@@ -84,11 +84,8 @@ fn example() -> Example {
 fn example_with(entries: u64, first_note: u64) -> Example {
     let example = Example { folder: TempDir::new().unwrap(), auditor: Identity::generate() };
     let mut writer = example.writer();
-    let start = LogStart {
-        host_key: writer.host_key().to_bytes(),
-        log_key: writer.log_key().to_bytes(),
-        host_record: vec![],
-    };
+    let start =
+        LogStart { host_key: writer.host_key(), log_key: writer.log_key().to_bytes(), host_record: vec![] };
     let append = |writer: &mut LogWriter<OsDisk>, draft| {
         let ms = writer.size();
         writer.append(draft, stamp(ms)).unwrap();
@@ -101,7 +98,8 @@ fn example_with(entries: u64, first_note: u64) -> Example {
     let recipients = Recipients::parse(&[example.auditor.recipient(), other.recipient()]).unwrap();
     let sealed = seal(b"a picture of a stranger", &[9; 32], &recipients).unwrap();
     let store = BlobStore::new(example.path());
-    let blob = store.put(writer.durable(), BLOB, Label::CameraAt, Media::Jpeg, &sealed).unwrap();
+    let blob = describe(BLOB, Label::CameraAt, Media::Jpeg, &sealed);
+    store.put(writer.durable(), &blob, &sealed.ciphertext).unwrap();
     let blobs = vec![blob];
     append(&mut writer, Draft { blobs: blobs.clone(), ..incident(Event::PicturesStored(PicturesStored {})) });
     append(

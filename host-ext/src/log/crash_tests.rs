@@ -7,10 +7,11 @@ use sudare_protocol::SigningKey;
 use sudare_protocol::evidence::event::Note;
 use sudare_protocol::evidence::{Entry, Event, Stamp};
 use sudare_protocol::tlog::merkle::{Hash, Tree, leaf_hash};
-use sudare_protocol::tlog::tiles::{self, MAX_BUNDLE_BYTES};
+use sudare_protocol::tlog::tiles::{self, MAX_BUNDLE_BYTES, TILE_WIDTH};
 use sudare_protocol::tlog::{SignedCheckpoint, TilePath};
 
-use super::writer::{Draft, LogKeys, LogWriter};
+use super::recorder::opening;
+use super::writer::{BATCH_MAX_ENTRIES, Draft, LogKeys, LogWriter, TAIL_ENTRIES};
 use crate::store::simulated::SimulatedDisk;
 use crate::store::{Disk as _, StoreError};
 
@@ -20,7 +21,7 @@ fn keys() -> LogKeys {
     LogKeys {
         origin: "sudare.example/log/test".into(),
         log: SigningKey::from_bytes(&[1; 32]),
-        host: SigningKey::from_bytes(&[2; 32]),
+        host_key: SigningKey::from_bytes(&[2; 32]).verifying_key().to_bytes(),
     }
 }
 
@@ -235,31 +236,81 @@ fn after_a_failed_sync_nothing_is_acknowledged_until_the_log_is_opened_again() {
 }
 
 #[test]
-fn a_second_recorder_a_foreign_host_key_and_a_foreign_log_key_are_refused() {
+fn a_second_recorder_and_a_foreign_log_key_are_refused() {
     let (disk, _) = prepared();
     let writer = open(&disk).unwrap();
     assert!(matches!(open(&disk), Err(StoreError::Locked { .. })));
     drop(writer);
-    let with = |keys| LogWriter::open(disk.clone(), Path::new(DIR), keys, [3; 16]).map(|_| ());
-    let host = LogKeys { host: SigningKey::from_bytes(&[9; 32]), ..keys() };
-    assert!(matches!(with(host), Err(StoreError::HostKey)));
-    let log = LogKeys { log: SigningKey::from_bytes(&[9; 32]), ..keys() };
-    assert!(matches!(with(log), Err(StoreError::Checkpoint(_))));
+    let with = |disk: &SimulatedDisk, log| {
+        let keys = LogKeys { log: SigningKey::from_bytes(&[log; 32]), ..keys() };
+        LogWriter::open(disk.clone(), Path::new(DIR), keys, [3; 16]).map(|_| ())
+    };
+    assert!(matches!(with(&disk, 9), Err(StoreError::Checkpoint(_))));
+    // Nor before the first checkpoint.
+    let disk = SimulatedDisk::new();
+    append(&mut open(&disk).unwrap(), 0).unwrap();
+    assert!(matches!(with(&disk, 9), Err(StoreError::LastEntry(_))));
+    with(&disk, 1).unwrap();
 }
 
 #[test]
-fn a_changed_host_key_continues_the_log() {
-    let (disk, _) = prepared();
+fn what_is_already_recorded_is_known_when_the_log_is_opened_again() {
+    let disk = SimulatedDisk::new();
     let mut writer = open(&disk).unwrap();
-    let stamp = Stamp { wall_ms: 1, boot_ms: 1, boot_id: [0; 16] };
-    let new = SigningKey::from_bytes(&[9; 32]);
-    writer.change_host_key(new.clone(), Vec::new(), stamp).unwrap();
+    let reported = |source: u8, serial| Draft {
+        source: Some([source; 16]),
+        serial: Some(serial),
+        ..Draft::of(Event::Note(Note { code: 0, value: serial }))
+    };
+    let stamp = |ms| Stamp { wall_ms: ms, boot_ms: ms, boot_id: [0; 16] };
+    // The first is too far back to be read again, the last ones are in the write-ahead file only.
+    let mut all = vec![(reported(1, 7), stamp(0))];
+    all.extend((1..=TAIL_ENTRIES + TILE_WIDTH as u64).map(|n| (reported(2, n), stamp(n))));
+    for batch in all.chunks(BATCH_MAX_ENTRIES) {
+        writer.append_all(batch.to_vec()).unwrap();
+    }
+    writer.checkpoint().unwrap();
+    writer.append_all(vec![(reported(3, 1), stamp(5000)), (reported(3, 2), stamp(5000))]).unwrap();
     drop(writer);
-    // Killed right after the change: the new key is the one that opens.
-    assert!(matches!(open(&disk), Err(StoreError::HostKey)));
-    let keys = LogKeys { host: new, ..keys() };
-    let (mut writer, _) = LogWriter::open(disk, Path::new(DIR), keys, [3; 16]).unwrap();
-    append(&mut writer, 251).unwrap();
+    let (_, opened) = LogWriter::open(disk, Path::new(DIR), keys(), [3; 16]).unwrap();
+    assert_eq!(opened.recovered_entries, 2);
+    assert_eq!(opened.sources, [([2; 16], TAIL_ENTRIES + TILE_WIDTH as u64), ([3; 16], 2)].into());
+}
+
+#[test]
+fn each_entry_of_a_batch_keeps_its_time_and_a_batch_has_an_end() {
+    let disk = SimulatedDisk::new();
+    let mut writer = open(&disk).unwrap();
+    let draft = |value| Draft::of(Event::Note(Note { code: 0, value }));
+    let stamp = |ms| Stamp { wall_ms: ms, boot_ms: ms, boot_id: [0; 16] };
+    let before = disk.steps();
+    writer.append_all(vec![(draft(0), stamp(10)), (draft(1), stamp(20))]).unwrap();
+    assert_eq!(disk.steps() - before, 2, "one write and one sync");
+    let many = vec![(draft(2), stamp(30)); BATCH_MAX_ENTRIES + 1];
+    assert!(matches!(writer.append_all(many), Err(StoreError::Batch(_))));
+    assert_eq!(writer.append(draft(2), stamp(30)).unwrap(), 2);
+    writer.checkpoint().unwrap();
+    let bundle = disk.read(&Path::new(DIR).join("tile/entries/000.p/3"), MAX_BUNDLE_BYTES).unwrap();
+    let times = tiles::entries(&bundle).map(|leaf| Entry::open_unverified(leaf.unwrap()).unwrap().wall_ms);
+    assert_eq!(times.collect::<Vec<_>>(), [10, 20, 30]);
+}
+
+#[test]
+fn another_host_key_is_written_into_the_log_once() {
+    let disk = SimulatedDisk::new();
+    let stamp = Stamp { wall_ms: 0, boot_ms: 0, boot_id: [0; 16] };
+    let start = |host_key| {
+        let keys = LogKeys { host_key, ..keys() };
+        let (mut writer, opened) = LogWriter::open(disk.clone(), Path::new(DIR), keys, [3; 16]).unwrap();
+        let events = opening(&writer, &opened, vec![]);
+        let names: Vec<_> = events.iter().map(Event::name).collect();
+        writer.append_all(events.into_iter().map(|event| (Draft::of(event), stamp)).collect()).unwrap();
+        names
+    };
+    assert_eq!(start([7; 32]), ["log-start"]);
+    assert_eq!(start([7; 32]), ["recorder-start"]);
+    assert_eq!(start([8; 32]), ["recorder-start", "host-key-change"]);
+    assert_eq!(start([8; 32]), ["recorder-start"]);
 }
 
 #[test]

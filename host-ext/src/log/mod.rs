@@ -16,4 +16,4 @@ pub mod wal;
 pub mod writer;
 
 pub use recorder::{Recorder, Settings};
-pub use writer::{Draft, LogKeys, LogWriter, Opened};
+pub use writer::{BATCH_MAX_ENTRIES, Draft, LogKeys, LogWriter, Opened};

@@ -7,14 +7,14 @@
 
 use std::path::{Path, PathBuf};
 
-use sudare_protocol::evidence::event::{LogStart, RecorderStart};
+use sudare_protocol::evidence::event::{HostKeyChange, LogStart, RecorderStart};
 use sudare_protocol::evidence::{BlobRef, Event, Id, Label, Media, Stamp};
 use sudare_protocol::seal::Sealed;
 use sudare_protocol::tlog::{SignedCheckpoint, VerifierKey};
 
-use super::writer::{Draft, LogKeys, LogWriter};
+use super::writer::{Draft, LogKeys, LogWriter, Opened};
 use crate::clock;
-use crate::store::{BlobStore, OsDisk, StoreError};
+use crate::store::{BlobStore, Disk, OsDisk, StoreError, blobs};
 
 /// What a recorder needs to know.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub struct Recorder {
     writer: LogWriter<OsDisk>,
     blobs: BlobStore,
     boot_id: Id,
+    /// Entries that were there before this run.
+    found: u64,
     dir: PathBuf,
     verifier: VerifierKey,
 }
@@ -48,19 +50,11 @@ impl Recorder {
             StoreError::io(Path::new("/dev/urandom"), "read", std::io::Error::other(e.to_string()))
         })?;
         let (mut writer, opened) = LogWriter::open(OsDisk, &dir, keys, nonce)?;
-        let first = if writer.size() == 0 {
-            let host_key = writer.host_key().to_bytes();
-            Event::LogStart(LogStart { host_key, log_key: writer.log_key().to_bytes(), host_record })
-        } else {
-            Event::RecorderStart(RecorderStart {
-                torn_bytes: opened.torn_bytes,
-                recovered_entries: opened.recovered_entries,
-                wal_behind: opened.wal_behind,
-            })
-        };
-        writer.append(Draft::of(first), now(boot_id))?;
+        let found = writer.size();
+        let first = opening(&writer, &opened, host_record);
+        writer.append_all(first.into_iter().map(|event| (Draft::of(event), now(boot_id))).collect())?;
         writer.checkpoint()?;
-        Ok(Self { blobs: BlobStore::new(&dir), writer, boot_id, dir, verifier })
+        Ok(Self { blobs: BlobStore::new(&dir), writer, boot_id, found, dir, verifier })
     }
 
     /// Stores a sealed picture durably; put what it returns into an entry.
@@ -71,7 +65,9 @@ impl Recorder {
         media: Media,
         sealed: &Sealed,
     ) -> Result<BlobRef, StoreError> {
-        self.blobs.put(self.writer.durable(), blob_id, label, media, sealed)
+        let blob = blobs::describe(blob_id, label, media, sealed);
+        self.blobs.put(self.writer.durable(), &blob, &sealed.ciphertext)?;
+        Ok(blob)
     }
 
     /// Appends an entry, stamped with the clocks of this moment; returns its leaf index.
@@ -81,7 +77,8 @@ impl Recorder {
 
     /// Appends several entries under one sync, all or none; returns the index of the last.
     pub fn append_all(&mut self, drafts: Vec<Draft>) -> Result<u64, StoreError> {
-        self.writer.append_all(drafts, now(self.boot_id))?;
+        let stamp = now(self.boot_id);
+        self.writer.append_all(drafts.into_iter().map(|draft| (draft, stamp)).collect())?;
         Ok(self.writer.size().saturating_sub(1))
     }
 
@@ -95,6 +92,11 @@ impl Recorder {
         self.writer.size()
     }
 
+    /// Number of entries that were there when it was opened.
+    pub fn found(&self) -> u64 {
+        self.found
+    }
+
     /// The line that auditors are given out of band.
     pub fn verifier(&self) -> &VerifierKey {
         &self.verifier
@@ -104,15 +106,22 @@ impl Recorder {
     pub fn dir(&self) -> &Path {
         &self.dir
     }
+}
 
-    /// Goes over to another host key.
-    pub fn change_host_key(
-        &mut self,
-        key: sudare_protocol::SigningKey,
-        host_record: Vec<u8>,
-    ) -> Result<u64, StoreError> {
-        self.writer.change_host_key(key, host_record, now(self.boot_id))
+/// What a recorder that has just opened its log writes first: how the log begins or goes on, and
+/// which host key is in force unless the newest entries say so already.
+pub fn opening<D: Disk>(writer: &LogWriter<D>, opened: &Opened, host_record: Vec<u8>) -> Vec<Event> {
+    let host_key = writer.host_key();
+    if writer.size() == 0 {
+        let log_key = writer.log_key().to_bytes();
+        return vec![Event::LogStart(LogStart { host_key, log_key, host_record })];
     }
+    let Opened { torn_bytes, recovered_entries, wal_behind, .. } = *opened;
+    let mut events = vec![Event::RecorderStart(RecorderStart { torn_bytes, recovered_entries, wal_behind })];
+    if opened.host_key != Some(host_key) {
+        events.push(Event::HostKeyChange(HostKeyChange { host_key, host_record }));
+    }
+    events
 }
 
 /// The clocks at this moment.

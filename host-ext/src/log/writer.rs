@@ -1,13 +1,13 @@
 //! The log writer: appends signed entries, and signs checkpoints over them.
 //!
-//! Life of a leaf: signed by the host key → one frame in the write-ahead file, fdatasync →
+//! Life of a leaf: signed by the log key → one frame in the write-ahead file, fdatasync →
 //! *acknowledged* → at the next checkpoint in a bundle and under tiles, each durable before
 //! the checkpoint names them → *verifiable by others*. Memory holds the leaves since the last
 //! checkpoint (at most [`PENDING_MAX_BYTES`]) and the right edge of the tree.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use sudare_protocol::evidence::event::HostKeyChange;
 use sudare_protocol::evidence::{BlobRef, Entry, Event, Id, Stamp, VERSION};
 use sudare_protocol::reason::Reason;
 use sudare_protocol::tlog::merkle::{HashTile, Tree, leaf_hash};
@@ -19,20 +19,26 @@ use super::wal::WalHeader;
 use crate::store::{Disk, Durable, StoreError};
 
 mod recovery;
+mod tail;
 
 /// Entries not yet under a checkpoint are checkpointed at the latest when they reach this.
 pub const PENDING_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// The write-ahead file is started anew at the first checkpoint after it reaches this.
 const WAL_ROTATE_BYTES: usize = 4 * 1024 * 1024;
+/// Entries that one sync may cover. That many always fit into one frame of the write-ahead file,
+/// which can hold a bundle of the longest entries.
+pub const BATCH_MAX_ENTRIES: usize = TILE_WIDTH;
+/// Newest entries that are read back when a log is opened.
+pub const TAIL_ENTRIES: u64 = 4096;
 
-/// What signs: the log its checkpoints, the host its entries.
+/// The log's name and key, and the host it is about.
 pub struct LogKeys {
     /// Name of the log, such as `sudare.example/log/vdi-0042`.
     pub origin: String,
-    /// Signs checkpoints.
+    /// Signs entries and checkpoints.
     pub log: SigningKey,
-    /// Signs entries.
-    pub host: SigningKey,
+    /// Public key of the host, which signs HELLO.
+    pub host_key: [u8; 32],
 }
 
 impl std::fmt::Debug for LogKeys {
@@ -61,12 +67,17 @@ pub struct Draft {
     pub blobs: Vec<BlobRef>,
     /// What happened.
     pub event: Event,
+    /// Who reported it to the recorder; `None` for the recorder's own entries.
+    pub source: Option<Id>,
+    /// That one's count of its reports, from 1.
+    pub serial: Option<u64>,
 }
 
 impl Draft {
     /// An entry about the log or the host itself.
     pub fn of(event: Event) -> Self {
-        Self { session_id: None, incident_id: None, reason: None, blobs: Vec::new(), event }
+        let (session_id, incident_id, reason, source, serial) = (None, None, None, None, None);
+        Self { session_id, incident_id, reason, blobs: Vec::new(), event, source, serial }
     }
 
     fn at(self, seq: u64, stamp: Stamp) -> Entry {
@@ -83,14 +94,14 @@ impl Draft {
             reason: self.reason.map(Reason::number),
             blobs: self.blobs,
             body,
-            source: None,
-            serial: None,
+            source: self.source,
+            serial: self.serial,
         }
     }
 }
 
 /// What opening a log found; the recorder writes it into the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Opened {
     /// Acknowledged entries that were not yet under a checkpoint; now they are.
     pub recovered_entries: u64,
@@ -98,6 +109,10 @@ pub struct Opened {
     pub torn_bytes: u64,
     /// Entries under the checkpoint that the write-ahead file should have held too.
     pub wal_behind: u64,
+    /// Last serial of each source among the newest [`TAIL_ENTRIES`] entries: what is already recorded.
+    pub sources: BTreeMap<Id, u64>,
+    /// Host key that the newest entry about it names, if that is among the newest [`TAIL_ENTRIES`].
+    pub host_key: Option<[u8; 32]>,
 }
 
 /// An open log. One process at a time has it (a lock file sees to that).
@@ -144,12 +159,12 @@ impl<D: Disk> LogWriter<D> {
         self.last.as_ref()
     }
 
-    /// Public part of the key that signs entries now.
-    pub fn host_key(&self) -> VerifyingKey {
-        self.keys.host.verifying_key()
+    /// Public key of the host, as given when the log was opened.
+    pub fn host_key(&self) -> [u8; 32] {
+        self.keys.host_key
     }
 
-    /// Public part of the key that signs checkpoints.
+    /// Public part of the key that signs entries and checkpoints.
     pub fn log_key(&self) -> VerifyingKey {
         self.keys.log.verifying_key()
     }
@@ -161,19 +176,23 @@ impl<D: Disk> LogWriter<D> {
 
     /// Appends an entry; once this returns its index, a crash or power cut does not lose it.
     pub fn append(&mut self, draft: Draft, stamp: Stamp) -> Result<u64, StoreError> {
-        self.append_all(vec![draft], stamp)?.ok_or(StoreError::Poisoned)
+        self.append_all(vec![(draft, stamp)])?.ok_or(StoreError::Poisoned)
     }
 
-    /// Appends several entries under one sync, all or none; returns the index of the first.
-    pub fn append_all(&mut self, drafts: Vec<Draft>, stamp: Stamp) -> Result<Option<u64>, StoreError> {
+    /// Appends up to [`BATCH_MAX_ENTRIES`] entries under one sync, all or none; returns the index of the
+    /// first. Each has the time at which it was reported, which must not be before the last one's.
+    pub fn append_all(&mut self, drafts: Vec<(Draft, Stamp)>) -> Result<Option<u64>, StoreError> {
         if self.poisoned {
             return Err(StoreError::Poisoned);
+        }
+        if drafts.len() > BATCH_MAX_ENTRIES {
+            return Err(StoreError::Batch(drafts.len()));
         }
         if self.pending_bytes >= PENDING_MAX_BYTES {
             self.checkpoint()?;
         }
         let first = self.tree.size();
-        let sign = |(seq, draft): (u64, Draft)| draft.at(seq, stamp).sign(&self.keys.host);
+        let sign = |(seq, (draft, stamp)): (u64, (Draft, Stamp))| draft.at(seq, stamp).sign(&self.keys.log);
         let leaves: Vec<Vec<u8>> = (first..).zip(drafts).map(sign).collect::<Result<_, _>>()?;
         if leaves.is_empty() {
             return Ok(None);
@@ -221,19 +240,6 @@ impl<D: Disk> LogWriter<D> {
             self.start_wal(next_nonce(&self.wal.header, &signed))?;
         }
         Ok(signed)
-    }
-
-    /// Goes over to another host key: the old one signs the change, the new one what follows.
-    pub fn change_host_key(
-        &mut self,
-        key: SigningKey,
-        host_record: Vec<u8>,
-        stamp: Stamp,
-    ) -> Result<u64, StoreError> {
-        let change = HostKeyChange { host_key: key.verifying_key().to_bytes(), host_record };
-        let seq = self.append(Draft::of(Event::HostKeyChange(change)), stamp)?;
-        self.keys.host = key;
-        Ok(seq)
     }
 
     /// Starts the write-ahead file anew. Everything must be under a checkpoint.

@@ -72,12 +72,15 @@ pub enum StoreError {
          and restore the store or start a new one beside it."
     )]
     Damaged(String),
-    /// The host key is another one than the log's last entry names.
+    /// The log's last entry is not ours, or newer than this program.
     #[error(
-        "The log's last entry was signed by another host key. After a key change, call for the change with \
-         both keys; otherwise use the key this store was made with."
+        "The log's last entry is not accepted: {0} Use the log key and at least the program version this store \
+         was made with, or start a new store beside it."
     )]
-    HostKey,
+    LastEntry(EntryError),
+    /// More entries at once than one sync may cover.
+    #[error("{0} entries at once are more than one sync may cover. Append them in several steps.")]
+    Batch(usize),
     /// The entry itself.
     #[error("{0}")]
     Entry(#[from] EntryError),
@@ -90,9 +93,46 @@ pub enum StoreError {
          the stored one is kept."
     )]
     BlobExists(String),
+    /// Not the bytes that were announced.
+    #[error("The picture {0} is not the one that was announced. The sender is at fault; it was not stored.")]
+    BlobDiffers(String),
+    /// One device has filled its share.
+    #[error(
+        "This device has stored as much evidence as it may in a day. Its session stays covered if evidence is \
+         required. Look what it does; it may store again after midnight (UTC)."
+    )]
+    Quota,
+    /// A guard skipped a number, or went back.
+    #[error("A guard reports out of order. This is a fault of Sudare: the guard starts again by itself.")]
+    OutOfOrder,
+    /// The recorder's process is not there.
+    #[error(
+        "The recorder cannot be reached at {path}: {source}. Sessions that must keep evidence stay covered. Start \
+         sudare-recorder.service, and see `sudare-host doctor`."
+    )]
+    NoRecorder {
+        /// Its socket.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The recorder's process keeps nothing now.
+    #[error("{0}")]
+    Recorder(String),
+    /// The recorder's process refused what can never be stored.
+    #[error("{0}")]
+    Refused(String),
 }
 
 impl StoreError {
+    /// Whether trying again cannot help: what is to be stored can never be.
+    pub fn is_contents_fault(&self) -> bool {
+        matches!(
+            self,
+            Self::Entry(_) | Self::Seal(_) | Self::BlobExists(_) | Self::BlobDiffers(_) | Self::Refused(_)
+        )
+    }
+
     /// Sorts a failed system call by what helps against it.
     pub fn io(path: &Path, action: &'static str, source: io::Error) -> Self {
         let path = path.to_owned();

@@ -21,7 +21,7 @@ pub mod error;
 #[cfg(test)]
 pub(crate) mod simulated;
 
-pub use blobs::BlobStore;
+pub use blobs::{BlobStore, hex, unhex};
 pub use disk::{Disk, OsDisk};
 pub use durable::Durable;
 pub use error::StoreError;

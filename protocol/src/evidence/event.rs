@@ -1,11 +1,12 @@
 //! The kinds of entries and the body of each.
 //!
-//! Numbers are never used again for something else. 40 to 59 are kept for tombstones, views
-//! of evidence and approvals; readers that do not know them list them as unknown.
+//! Numbers are never used again for something else. 40 to 59 are about evidence that was kept:
+//! erased, approved, looked at.
 
 use minicbor::{Decode, Encode};
 
 use super::{EntryError, Id};
+use crate::cose::KeyId;
 
 macro_rules! events {
     ($($number:literal $variant:ident $name:literal $doc:literal;)*) => {
@@ -55,7 +56,7 @@ macro_rules! events {
 
 events! {
     1 LogStart "log-start" "The first entry of a log: which keys it begins with.";
-    2 HostKeyChange "host-key-change" "Signed by the old host key: the next entries are signed by another.";
+    2 HostKeyChange "host-key-change" "From here on another host key signs HELLO.";
     3 RecorderStart "recorder-start" "The recorder started again on an existing log.";
     4 SessionStart "session-start" "A handshake was completed: both messages, so that later signatures can be checked.";
     5 SessionEnd "session-end" "The session or its channel ended.";
@@ -68,16 +69,19 @@ events! {
     12 PresenceInterval "presence-interval" "What the client attested over a time, rolled up.";
     13 Gap "gap" "A time for which there is no enforcement or no record.";
     14 Note "note" "Anything else, as a number.";
+    40 Tombstone "tombstone" "Pictures were erased: their files are gone, and may be.";
+    41 Approval "approval" "Somebody approved, with a signature, what needs two approvals.";
+    42 View "view" "Somebody was shown a picture.";
 }
 
 /// Body of kind 1.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct LogStart {
-    /// Ed25519 key that signs the entries from here on.
+    /// Ed25519 key that signs HELLO from here on.
     #[cbor(n(0), with = "minicbor::bytes")]
     pub host_key: [u8; 32],
-    /// Ed25519 key of the checkpoints, so that the host vouches for the log and the log for the host.
+    /// Ed25519 key of the checkpoints and of every entry.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub log_key: [u8; 32],
     /// The host record signed by the organisation; empty if there is none.
@@ -89,7 +93,7 @@ pub struct LogStart {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct HostKeyChange {
-    /// Ed25519 key that signs the entries after this one.
+    /// Ed25519 key that signs HELLO from here on.
     #[cbor(n(0), with = "minicbor::bytes")]
     pub host_key: [u8; 32],
     /// The new host record signed by the organisation; empty if there is none.
@@ -247,6 +251,61 @@ pub struct Note {
     pub value: u64,
 }
 
+/// Pictures that one tombstone may name; more of them take more tombstones.
+pub const TOMBSTONE_BLOBS_MAX: usize = 1024;
+
+/// Body of kind 40. Whatever is missing of a picture named here is no fault of the store's.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Tombstone {
+    /// The pictures, at most [`TOMBSTONE_BLOBS_MAX`].
+    #[n(0)]
+    pub blobs: Vec<BlobId>,
+    /// Number of an [`Erasure`].
+    #[n(1)]
+    pub cause: u8,
+    /// SHA-256 of the signed approvals, for an approved erasure.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub approvals_sha256: Option<[u8; 32]>,
+}
+
+/// The id of a picture as a CBOR byte string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(transparent)]
+pub struct BlobId(#[cbor(n(0), with = "minicbor::bytes")] pub Id);
+
+numbered! {
+    /// Why pictures were erased.
+    Erasure {
+        Retention = 0, "retention";
+        Approved = 1, "approved";
+    }
+}
+
+/// Body of kind 41.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Approval {
+    /// The approval as signed by the approver.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub signed: Vec<u8>,
+}
+
+/// Body of kind 42, recorded before the picture is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct View {
+    /// Number of the purpose that was given.
+    #[n(0)]
+    pub purpose: u16,
+    /// Which picture.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub blob_id: Id,
+    /// Key id (`cose::key_id`) of who was shown it.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub viewer: KeyId,
+}
+
 fn to_vec(body: &impl Encode<()>) -> Vec<u8> {
     // Writing CBOR to a `Vec` cannot fail; an empty body would be refused by every reader.
     minicbor::to_vec(body).unwrap_or_default()
@@ -276,6 +335,13 @@ mod tests {
             Event::PicturesStored(PicturesStored {}),
             Event::Cover(Cover { asked_boot_ms: 1, effective_boot_ms: 2, confirmed: true, cause_seq: None }),
             Event::Note(Note { code: 1, value: u64::MAX }),
+            Event::Tombstone(Tombstone {
+                blobs: vec![BlobId([1; 16]), BlobId([2; 16])],
+                cause: Erasure::Approved.number(),
+                approvals_sha256: Some([3; 32]),
+            }),
+            Event::Approval(Approval { signed: vec![1, 2] }),
+            Event::View(View { purpose: 3, blob_id: [4; 16], viewer: [5; 8] }),
         ];
         for event in events {
             let (kind, body) = event.encode();

@@ -1,7 +1,7 @@
 //! What the evidence log holds: one signed [`Entry`] per leaf.
 //!
 //! ```text
-//! leaf = COSE_Sign1( key: host, external_aad: "sudare/v1 log entry", payload: CBOR map )
+//! leaf = COSE_Sign1( key: log, external_aad: "sudare/v1 log entry", payload: CBOR map )
 //!        └ envelope: where in the log, when, which session and incident, which pictures
 //!          └ body: what happened, a CBOR map of its own whose form the kind decides ([`Event`])
 //! ```
@@ -10,6 +10,8 @@
 //! messages and salted hashes only. Readers skip keys they do not know, and keep entries of
 //! kinds they do not know, so both may be added. docs/evidence.md has the same as tables.
 
+#[macro_use]
+mod numbered;
 pub mod event;
 
 use minicbor::{Decode, Encode};
@@ -104,31 +106,6 @@ pub struct BlobRef {
     pub header_size: Option<u32>,
 }
 
-macro_rules! numbered {
-    ($(#[$doc:meta])* $type:ident { $($variant:ident = $number:literal, $name:literal;)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum $type { $(#[doc = $name] $variant,)* }
-
-        impl $type {
-            /// All of them, in the order of their numbers.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-            /// The number in the log.
-            pub fn number(self) -> u8 {
-                match self { $(Self::$variant => $number,)* }
-            }
-            /// The stable name in JSON, file names and documents.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-            /// `None` for a number of a later version.
-            pub fn from_number(number: u8) -> Option<Self> {
-                match number { $($number => Some(Self::$variant),)* _ => None }
-            }
-        }
-    };
-}
-
 numbered! {
     /// What a picture shows, and when it was taken.
     Label {
@@ -212,23 +189,23 @@ pub enum EntryError {
 }
 
 impl Entry {
-    /// Signs the entry as the host and returns the bytes of the leaf.
-    pub fn sign(&self, host: &SigningKey) -> Result<Vec<u8>, EntryError> {
+    /// Signs the entry with the log key and returns the bytes of the leaf.
+    pub fn sign(&self, log: &SigningKey) -> Result<Vec<u8>, EntryError> {
         if self.blobs.len() > BLOBS_MAX {
             return Err(EntryError::TooManyBlobs(self.blobs.len()));
         }
         let payload = minicbor::to_vec(self).map_err(|_| EntryError::Malformed)?;
-        let leaf = cose::sign1(host, ENTRY_CONTEXT, &payload);
+        let leaf = cose::sign1(log, ENTRY_CONTEXT, &payload);
         if leaf.len() > MAX_ENTRY_BYTES { Err(EntryError::TooLong(leaf.len())) } else { Ok(leaf) }
     }
 
-    /// Reads a leaf after checking that `host` signed it.
-    pub fn open(leaf: &[u8], host: &VerifyingKey) -> Result<Self, EntryError> {
-        Self::decode(cose::verify1(host, ENTRY_CONTEXT, leaf)?)
+    /// Reads a leaf after checking that `log` signed it.
+    pub fn open(leaf: &[u8], log: &VerifyingKey) -> Result<Self, EntryError> {
+        Self::decode(cose::verify1(log, ENTRY_CONTEXT, leaf)?)
     }
 
-    /// Reads a leaf without checking its signature: to learn the first host key, or to go on
-    /// after a wrong signature has been reported.
+    /// Reads a leaf without checking its signature: when that is checked elsewhere, or to go on after
+    /// a wrong one has been reported.
     pub fn open_unverified(leaf: &[u8]) -> Result<Self, EntryError> {
         Self::decode(cose::unverified_payload(leaf)?)
     }
@@ -256,7 +233,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn host() -> SigningKey {
+    fn log() -> SigningKey {
         SigningKey::from_bytes(&[4; 32])
     }
 
@@ -290,8 +267,8 @@ mod tests {
 
     #[test]
     fn an_entry_survives_signing_and_reading() {
-        let leaf = example().sign(&host()).unwrap();
-        let entry = Entry::open(&leaf, &host().verifying_key()).unwrap();
+        let leaf = example().sign(&log()).unwrap();
+        let entry = Entry::open(&leaf, &log().verifying_key()).unwrap();
         assert_eq!(entry, example());
         assert_eq!(entry.event().unwrap(), Event::Uncover(event::Uncover { boot_ms: 5 }));
         let other = SigningKey::from_bytes(&[5; 32]).verifying_key();
@@ -305,19 +282,19 @@ mod tests {
         payload[0] += 1;
         payload.extend(minicbor::to_vec(99u8).unwrap());
         payload.extend(minicbor::to_vec("later").unwrap());
-        let leaf = cose::sign1(&host(), ENTRY_CONTEXT, &payload);
-        assert_eq!(Entry::open(&leaf, &host().verifying_key()).unwrap(), example());
-        let later = Entry { version: 2, ..example() }.sign(&host()).unwrap();
-        assert_eq!(Entry::open(&later, &host().verifying_key()), Err(EntryError::Version(2)));
+        let leaf = cose::sign1(&log(), ENTRY_CONTEXT, &payload);
+        assert_eq!(Entry::open(&leaf, &log().verifying_key()).unwrap(), example());
+        let later = Entry { version: 2, ..example() }.sign(&log()).unwrap();
+        assert_eq!(Entry::open(&later, &log().verifying_key()), Err(EntryError::Version(2)));
     }
 
     #[test]
     fn what_a_bundle_cannot_carry_is_refused() {
         let long = Entry { body: vec![0; MAX_ENTRY_BYTES], ..example() };
-        assert!(matches!(long.sign(&host()), Err(EntryError::TooLong(_))));
+        assert!(matches!(long.sign(&log()), Err(EntryError::TooLong(_))));
         let blob = example().blobs.remove(0);
         let many = Entry { blobs: vec![blob; BLOBS_MAX + 1], ..example() };
-        assert_eq!(many.sign(&host()), Err(EntryError::TooManyBlobs(BLOBS_MAX + 1)));
+        assert_eq!(many.sign(&log()), Err(EntryError::TooManyBlobs(BLOBS_MAX + 1)));
     }
 
     #[test]
@@ -334,8 +311,8 @@ mod tests {
         #[test]
         fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300), kind in any::<u16>()) {
             prop_assert!(Entry::open_unverified(&bytes).is_err());
-            let signed = cose::sign1(&host(), ENTRY_CONTEXT, &bytes);
-            drop(Entry::open(&signed, &host().verifying_key()));
+            let signed = cose::sign1(&log(), ENTRY_CONTEXT, &bytes);
+            drop(Entry::open(&signed, &log().verifying_key()));
             drop(Event::decode(kind, &bytes));
         }
     }

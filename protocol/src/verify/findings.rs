@@ -31,7 +31,7 @@ kinds! {
     TileMissing "tile-missing" true "A file of hashes is missing.";
     TileDiffers "tile-differs" true "Stored hashes are not those of the entries.";
     EntryDamaged "entry-damaged" true "An entry cannot be read.";
-    EntrySignature "entry-signature" true "An entry is not signed by the host key in force.";
+    EntrySignature "entry-signature" true "An entry is not signed by the log key.";
     EntryOrder "entry-order" true "An entry does not stand where it says.";
     LogStart "log-start" true "The first entry does not begin this log.";
     RolledBack "rolled-back" true "The log is shorter than a receipt proves it was.";

@@ -1,4 +1,4 @@
-//! The entries in order: tree, host signatures, sequence, clocks, receipts.
+//! The entries in order: tree, signatures of the log key, sequence, clocks, receipts.
 
 use std::collections::BTreeSet;
 
@@ -115,17 +115,7 @@ impl LogCheck {
     /// Reads an entry and checks its signature; a wrongly signed one is read all the same, so
     /// that one edit does not hide what follows from it.
     fn read(&mut self, index: u64, leaf: &[u8], findings: &mut Findings) -> Option<Entry> {
-        if self.host_key.is_none() {
-            self.host_key = self.first_key(leaf);
-            if index == 0 && self.host_key.is_none() {
-                findings.add(FindingKind::LogStart, Some(index), "it names no host key for this log");
-            }
-        }
-        let opened = match &self.host_key {
-            Some(key) => Entry::open(leaf, key),
-            None => Err(EntryError::Cose(CoseError::WrongKey)),
-        };
-        let error = match opened {
+        let error = match Entry::open(leaf, self.verifier.key()) {
             Ok(entry) => return Some(entry),
             Err(error) => error,
         };
@@ -138,11 +128,15 @@ impl LogCheck {
         Entry::open_unverified(leaf).ok()
     }
 
-    /// The host key that a log-start entry names, if it vouches for this log's key.
-    fn first_key(&self, leaf: &[u8]) -> Option<VerifyingKey> {
-        let Ok(Event::LogStart(start)) = Entry::open_unverified(leaf).ok()?.event() else { return None };
-        let ours = start.log_key == self.verifier.key().to_bytes();
-        ours.then(|| VerifyingKey::from_bytes(&start.host_key).ok()).flatten()
+    /// The first entry says for which log it is, and which key signs HELLO.
+    fn start(&mut self, index: u64, event: &Event, findings: &mut Findings) {
+        let Event::LogStart(start) = event else {
+            return findings.add(FindingKind::LogStart, Some(index), "the first entry is of another kind");
+        };
+        if start.log_key != self.verifier.key().to_bytes() {
+            findings.add(FindingKind::LogStart, Some(index), "it begins the log of another key");
+        }
+        self.host_key = host_key(index, &start.host_key, findings);
     }
 
     fn check(&mut self, index: u64, entry: &Entry, findings: &mut Findings) {
@@ -156,13 +150,11 @@ impl LogCheck {
             Err(error) => return findings.add(FindingKind::EntryDamaged, Some(index), error.to_string()),
         };
         match &event {
-            Event::LogStart(_) if index > 0 => {
+            _ if index == 0 => self.start(index, &event, findings),
+            Event::LogStart(_) => {
                 findings.add(FindingKind::LogStart, Some(index), "a log begins only once");
             }
-            Event::HostKeyChange(change) => match VerifyingKey::from_bytes(&change.host_key) {
-                Ok(key) => self.host_key = Some(key),
-                Err(_) => findings.add(FindingKind::EntryDamaged, Some(index), "the new host key is no key"),
-            },
+            Event::HostKeyChange(change) => self.host_key = host_key(index, &change.host_key, findings),
             Event::Unknown { kind, .. } => {
                 let detail = format!("kind {kind}; use a newer sudare-audit to read it");
                 findings.add(FindingKind::UnknownKind, Some(index), detail);
@@ -173,6 +165,14 @@ impl LogCheck {
         let manifest = self.sessions.check(index, entry, &event, host_key, findings);
         self.incidents.check(index, entry, &event, manifest, findings);
     }
+}
+
+fn host_key(index: u64, bytes: &[u8; 32], findings: &mut Findings) -> Option<VerifyingKey> {
+    let key = VerifyingKey::from_bytes(bytes).ok();
+    if key.is_none() {
+        findings.add(FindingKind::EntryDamaged, Some(index), "the host key in it is no key");
+    }
+    key
 }
 
 /// Order of time within a boot and over boots.
@@ -258,7 +258,7 @@ mod tests {
         };
         let events = [Event::LogStart(start), note(1), note(2), note(3)];
         let entries = events.iter().zip(0..).map(|(event, seq)| entry(seq, event, stamp(seq)));
-        entries.map(|entry| entry.sign(&key(2)).unwrap()).collect()
+        entries.map(|entry| entry.sign(&key(1)).unwrap()).collect()
     }
 
     fn sign(leaves: &[Vec<u8>]) -> SignedCheckpoint {
@@ -298,16 +298,13 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_by_another_key_is_refused_until_the_old_key_signs_the_change() {
+    fn an_entry_by_another_key_is_refused_also_if_the_log_names_that_key() {
         let mut forged = leaves();
+        let change = HostKeyChange { host_key: key(7).verifying_key().to_bytes(), host_record: vec![] };
+        forged[1] = entry(1, &Event::HostKeyChange(change), stamp(1)).sign(&key(1)).unwrap();
+        assert_eq!(check(&forged, &sign(&forged), &[]), []);
         forged[2] = entry(2, &note(2), stamp(2)).sign(&key(7)).unwrap();
         assert_eq!(check(&forged, &sign(&forged), &[]), [("entry-signature", Some(2))]);
-        let mut changed = leaves();
-        let change = HostKeyChange { host_key: key(7).verifying_key().to_bytes(), host_record: vec![] };
-        changed[1] = entry(1, &Event::HostKeyChange(change), stamp(1)).sign(&key(2)).unwrap();
-        changed[2] = entry(2, &note(2), stamp(2)).sign(&key(7)).unwrap();
-        changed[3] = entry(3, &note(3), stamp(3)).sign(&key(7)).unwrap();
-        assert_eq!(check(&changed, &sign(&changed), &[]), []);
     }
 
     #[test]
@@ -317,7 +314,7 @@ mod tests {
         let older = &leaves[..3];
         assert_eq!(check(older, &sign(older), std::slice::from_ref(&receipt)), [("rolled-back", None)]);
         let mut fork = leaves.clone();
-        fork[3] = entry(3, &note(9), stamp(3)).sign(&key(2)).unwrap();
+        fork[3] = entry(3, &note(9), stamp(3)).sign(&key(1)).unwrap();
         assert_eq!(check(&fork, &sign(&fork), &[receipt]), [("forked", None)]);
     }
 
@@ -333,7 +330,7 @@ mod tests {
     fn clocks_that_go_back_are_remarked() {
         let mut leaves = leaves();
         let back = Stamp { wall_ms: 10_000, boot_ms: 9, boot_id: [1; 16] };
-        leaves[1] = entry(1, &note(1), back).sign(&key(2)).unwrap();
+        leaves[1] = entry(1, &note(1), back).sign(&key(1)).unwrap();
         let found = check(&leaves, &sign(&leaves), &[]);
         assert!(found.contains(&("clock-set-back", Some(2))) && found.contains(&("time-order", Some(2))));
     }
@@ -342,9 +339,9 @@ mod tests {
     fn kinds_and_versions_of_the_future_are_listed() {
         let mut leaves = leaves();
         let future = Event::Unknown { kind: 4000, body: vec![0xa0] };
-        leaves[1] = entry(1, &future, stamp(1)).sign(&key(2)).unwrap();
+        leaves[1] = entry(1, &future, stamp(1)).sign(&key(1)).unwrap();
         let newer = Entry { version: 2, ..entry(2, &note(2), stamp(2)) };
-        leaves[2] = newer.sign(&key(2)).unwrap();
+        leaves[2] = newer.sign(&key(1)).unwrap();
         let found = check(&leaves, &sign(&leaves), &[]);
         assert_eq!(found, [("unknown-kind", Some(1)), ("newer-version", Some(2))]);
     }

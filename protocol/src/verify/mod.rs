@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! leaf ──► tree (root, tiles)            recomputed, never read
-//!      ──► signature of the host key     which entry 0 names and later entries may change
+//!      ──► signature of the log key      which is given out of band
 //!      ──► order and clocks
-//!      ──► sessions: handshake, then each client message under its transcript
+//!      ──► sessions: handshake under the host key that the log names, then each client message under its transcript
 //!      └─► incidents: each manifest is complete
 //! ```
 //! Pure and streaming: whoever reads the files pushes leaves into a [`LogCheck`]. Memory grows

@@ -11,13 +11,13 @@
 use std::io;
 use std::path::Path;
 
-use sudare_protocol::evidence::{Entry, Event};
+use sudare_protocol::evidence::Entry;
 use sudare_protocol::tlog::merkle::{Hash, Tree, edge_widths, leaf_hash};
 use sudare_protocol::tlog::note::MAX_NOTE_BYTES;
 use sudare_protocol::tlog::tiles::{self, MAX_BUNDLE_BYTES, TILE_WIDTH};
 use sudare_protocol::tlog::{SignedCheckpoint, TileContent, TilePath};
 
-use super::{LogKeys, LogWriter, Opened, PENDING_MAX_BYTES, WAL_ROTATE_BYTES, Wal, damaged};
+use super::{LogKeys, LogWriter, Opened, PENDING_MAX_BYTES, WAL_ROTATE_BYTES, Wal, damaged, tail};
 use crate::log::wal::{self, WalHeader};
 use crate::store::{Disk, Durable, StoreError};
 
@@ -38,8 +38,7 @@ pub(super) fn open<D: Disk>(
     let last = read_checkpoint(durable.disk(), dir, &keys)?;
     let edge = read_edge(durable.disk(), dir, last.as_ref())?;
     let OpenedWal { wal, entries, mut opened } = open_wal(&mut durable, dir, last.as_ref(), nonce)?;
-    let last_leaf = entries.last().or(edge.last_leaf.as_ref());
-    check_host_key(&keys, last_leaf)?;
+    check_log_key(&keys, entries.last().or(edge.last_leaf.as_ref()))?;
     let mut writer = LogWriter {
         dir: dir.to_owned(),
         keys,
@@ -61,6 +60,7 @@ pub(super) fn open<D: Disk>(
     }
     writer.start_wal(nonce)?;
     opened.recovered_entries = entries.len() as u64;
+    tail::read(&writer, &mut opened)?;
     Ok((writer, opened))
 }
 
@@ -177,14 +177,10 @@ fn open_wal<D: Disk>(
     Ok(OpenedWal { wal, entries, opened })
 }
 
-/// The configured host key must be the one that continues the log.
-fn check_host_key(keys: &LogKeys, last_leaf: Option<&Vec<u8>>) -> Result<(), StoreError> {
+/// The configured log key must be the one that continues the log, also before there is a checkpoint.
+fn check_log_key(keys: &LogKeys, last_leaf: Option<&Vec<u8>>) -> Result<(), StoreError> {
     let Some(leaf) = last_leaf else { return Ok(()) };
-    let host = keys.host.verifying_key();
-    if let Ok(Event::HostKeyChange(change)) = Entry::open_unverified(leaf).and_then(|entry| entry.event()) {
-        return if change.host_key == host.to_bytes() { Ok(()) } else { Err(StoreError::HostKey) };
-    }
-    Entry::open(leaf, &host).map(|_| ()).map_err(|_| StoreError::HostKey)
+    Entry::open(leaf, &keys.log.verifying_key()).map(|_| ()).map_err(StoreError::LastEntry)
 }
 
 fn read_if_there<D: Disk>(disk: &D, path: &Path, max_bytes: usize) -> Result<Option<Vec<u8>>, StoreError> {

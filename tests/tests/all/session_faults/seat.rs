@@ -79,7 +79,11 @@ impl Host {
             let (dir, host_record) = (evidence_dir.clone(), host_record.clone());
             move || Settings {
                 dir: dir.clone(),
-                keys: LogKeys { origin: "sudare/vdi-1".into(), log: log.clone(), host: pair::host_key() },
+                keys: LogKeys {
+                    origin: "sudare/vdi-1".into(),
+                    log: log.clone(),
+                    host_key: pair::host_key().verifying_key().to_bytes(),
+                },
                 host_record: host_record.clone(),
                 boot_id: [0xb0; 16],
             }
