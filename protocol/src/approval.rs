@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::cose::{self, CoseError};
 use crate::evidence::Id;
+use crate::evidence::event::BlobId;
 use crate::limits::APPROVERS_MIN;
 use crate::rules::ByteKey;
 use crate::{SigningKey, VerifyingKey};
@@ -44,7 +45,7 @@ pub struct Approval {
     pub incident_id: Id,
     /// Pictures of it; none means all of them.
     #[n(3)]
-    pub pictures: Vec<PictureId>,
+    pub pictures: Vec<BlobId>,
     /// Why, as a number that the organisation gives a meaning (a text could hold a name).
     #[n(4)]
     pub reason_code: u16,
@@ -55,11 +56,6 @@ pub struct Approval {
     #[n(6)]
     pub expires_ms: u64,
 }
-
-/// Id of a sealed picture as a CBOR byte string.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
-#[cbor(transparent)]
-pub struct PictureId(#[cbor(n(0), with = "minicbor::bytes")] pub Id);
 
 /// Why approvals do not allow an erasure.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -146,7 +142,7 @@ pub struct Wish<'a> {
     /// The incident.
     pub incident_id: Id,
     /// Pictures of it; none means all of them.
-    pub pictures: &'a [PictureId],
+    pub pictures: &'a [BlobId],
 }
 
 /// Whether two different approvers of the policy agree to exactly this, now. Every approval that is
@@ -263,7 +259,7 @@ mod tests {
         };
         assert_eq!(other(|a| a.origin = "log/b".into()), Err(ApprovalError::OtherThing("log")));
         assert_eq!(other(|a| a.incident_id = [8; 16]), Err(ApprovalError::OtherThing("incident")));
-        let pictures = other(|a| a.pictures = vec![PictureId([1; 16])]);
+        let pictures = other(|a| a.pictures = vec![BlobId([1; 16])]);
         assert_eq!(pictures, Err(ApprovalError::OtherThing("choice of pictures")));
         assert_eq!(other(|a| a.version = 2), Err(ApprovalError::Version(2)));
         assert!(matches!(other(|a| a.expires_ms = NOW_MS - 1), Err(ApprovalError::Time { .. })));

@@ -198,6 +198,17 @@ pub fn open(
     identity: &Identity,
     commitment: &[u8; 32],
 ) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    let mut plain = open_salted(ciphertext, identity, commitment)?;
+    plain.truncate(plain.len().saturating_sub(SALT_BYTES));
+    Ok(plain)
+}
+
+/// As [`open`], with the salt still after the picture: whoever is handed both can check the commitment again.
+pub fn open_salted(
+    ciphertext: &[u8],
+    identity: &Identity,
+    commitment: &[u8; 32],
+) -> Result<Zeroizing<Vec<u8>>, SealError> {
     if ciphertext.len() > CIPHERTEXT_MAX_BYTES {
         return Err(SealError::Damaged("it is longer than any sealed picture"));
     }
@@ -210,14 +221,13 @@ pub fn open(
     })?;
     let mut plain = Zeroizing::new(Vec::with_capacity(ciphertext.len()));
     reader.read_to_end(&mut plain).map_err(|_| SealError::Damaged("its body was changed or cut short"))?;
-    let Some(picture_bytes) = plain.len().checked_sub(SALT_BYTES) else {
+    if plain.len() < SALT_BYTES {
         return Err(SealError::Damaged("it is too short for its salt"));
-    };
+    }
     let found: [u8; 32] = Sha256::digest(plain.as_slice()).into();
     if !bool::from(found.ct_eq(commitment)) {
         return Err(SealError::Commitment);
     }
-    plain.truncate(picture_bytes);
     Ok(plain)
 }
 
