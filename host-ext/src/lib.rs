@@ -8,6 +8,7 @@
 //!  state, registry, config   keys, enrolled devices, settings
 //!  serve                     puts a running host together (`sudare-host serve`)
 //!  audit/                    reads a store offline (`sudare-audit`)
+//!  siem/                     tells the security team's own tools of alarms in the log
 //! ```
 //! Deliberately absent: nothing here looks at faces, holds an embedding that fits a person's
 //! face, or can open a sealed picture.
@@ -21,10 +22,13 @@ pub mod desktop;
 pub mod files;
 pub mod guard;
 pub mod log;
+pub mod recorder;
 pub mod registry;
 pub mod screenshot;
 pub mod serve;
 pub mod session;
+pub mod siem;
+pub mod ship;
 pub mod state;
 pub mod store;
 pub mod supervise;

@@ -2,9 +2,11 @@
 
 mod device;
 mod doctor;
+mod forward;
 mod guard;
 mod organisation;
 mod output;
+mod recorder;
 mod serve;
 mod supervise;
 
@@ -26,6 +28,7 @@ Examples:
   sudare-host key --state-dir /var/lib/sudare          the line that the security team signs
   sudare-host device add laptop.record --operator alice.operator --state-dir /var/lib/sudare
   sudare-host serve --config /etc/sudare/host.toml     run the embedded RDP host
+  sudare-host recorder --config /etc/sudare/host.toml  keep the evidence of xrdp's sessions
   sudare-host supervise --config /etc/sudare/host.toml guard the sessions of xrdp, as root
   sudare-host doctor                                   what is wrong, and how to mend it"
 )]
@@ -62,15 +65,23 @@ impl Settings {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Make this host's keys and certificate (those that are not there yet)
-    Init,
+    Init {
+        /// Only the recorder's key, in the recorder's folder
+        #[arg(long)]
+        recorder: bool,
+    },
     /// Print this host's public key line, for the security team to sign
     Key,
     /// Run the embedded RDP host
     Serve(serve::Serve),
+    /// Keep the evidence of all sessions of this machine
+    Recorder(recorder::Recorder),
     /// Guard the sessions of xrdp on this machine
     Supervise(supervise::Supervise),
     /// Guard one display of xrdp (started by `supervise`)
     Guard(guard::Guard),
+    /// Send alarms from the evidence log to a SIEM
+    Forward(forward::Forward),
     /// Say what is wrong with this host, and how to mend it
     Doctor,
     /// Enrolled devices and their operators
@@ -102,7 +113,16 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> anyhow::Result<()> {
     let settings = &cli.settings;
     match &cli.command {
-        Command::Init => {
+        Command::Init { recorder: true } => {
+            let dir = settings.load(&[])?.recorder_dir;
+            sudare_host_ext::state::init_recorder(&dir)?;
+            output::line(&format!(
+                "The recorder's key is in {}. Next: put organisation.pub and host.record there, too.",
+                dir.display()
+            ));
+            Ok(())
+        }
+        Command::Init { recorder: false } => {
             let dir = settings.load(&[])?.state_dir;
             sudare_host_ext::state::init(&dir)?;
             output::line(&format!("Keys are in {}. Next: `sudare-host key`.", dir.display()));
@@ -115,8 +135,10 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Serve(serve) => serve.run(settings),
+        Command::Recorder(recorder) => recorder.run(settings),
         Command::Supervise(supervise) => supervise.run(settings),
         Command::Guard(guard) => guard.run(settings),
+        Command::Forward(forward) => forward.run(),
         Command::Doctor => doctor::run(settings),
         Command::Device(device) => device.run(settings),
         Command::Organisation(organisation) => organisation.run(),

@@ -1,0 +1,352 @@
+//! Which leaves of the log are alarms, and what they say; before any receiver's form.
+//!
+//! An alarm names ids, numbers and hashes that the log holds already. No picture, no name and no
+//! text that a client or a user chose is in it: every word comes from the tables here and in
+//! `sudare_protocol::reason`.
+
+use sudare_protocol::evidence::event::{Cover, Erasure, Gap, Note, RecorderStart, Tombstone};
+use sudare_protocol::evidence::{BlobRef, Entry, Event, Id};
+use sudare_protocol::reason::Reason;
+
+use super::format::hex;
+
+/// How bad, on the scale of OCSF (`severity_id`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Informational = 1,
+    Low = 2,
+    Medium = 3,
+    High = 4,
+    Critical = 5,
+}
+
+/// What the alarm is to the finding that it belongs to, as in OCSF (`activity_id`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// The first of a finding.
+    Create = 1,
+    /// More about a finding that was told of.
+    Update = 2,
+}
+
+/// One alarm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alert {
+    /// Leaf of the log that says so.
+    pub leaf_index: u64,
+    /// Host's Unix time of that leaf.
+    pub wall_ms: u64,
+    /// Stable name of the kind of alarm.
+    pub kind: &'static str,
+    /// New finding or more about one.
+    pub activity: Activity,
+    /// How bad.
+    pub severity: Severity,
+    /// What happened, in a few words.
+    pub title: &'static str,
+    /// What happened, in a sentence.
+    pub description: String,
+    /// Why, if the leaf says so.
+    pub reason: Option<Reason>,
+    /// Session in the log.
+    pub session_id: Option<Id>,
+    /// Incident in the log.
+    pub incident_id: Option<Id>,
+    /// Sealed pictures: ids and hashes.
+    pub blobs: Vec<BlobRef>,
+    /// Numbers that go with the kind, each with its unit in its name.
+    pub numbers: Vec<(&'static str, u64)>,
+    /// Further ids in hex.
+    pub ids: Vec<(&'static str, String)>,
+}
+
+/// The checkpoint under which a leaf was found: with it, anybody can have the leaf proved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// Name of the log.
+    pub origin: String,
+    /// Entries under the checkpoint.
+    pub size: u64,
+    /// Root over them.
+    pub root: [u8; 32],
+}
+
+impl Alert {
+    /// The alarm that a leaf is, if it is one.
+    pub fn of(leaf_index: u64, entry: &Entry) -> Option<Self> {
+        let words = match entry.event() {
+            Ok(event) => words(&event, entry.reason.and_then(Reason::from_number))?,
+            Err(_) => Words::new("entry-unreadable", Severity::High, "A log entry cannot be read"),
+        };
+        let reason = entry.reason.and_then(Reason::from_number).filter(|reason| *reason != Reason::None);
+        let description = match reason {
+            Some(reason) => format!("{}. Reason: {}", words.title, reason.english()),
+            None => format!("{}.", words.title),
+        };
+        Some(Self {
+            leaf_index,
+            wall_ms: entry.wall_ms,
+            kind: words.kind,
+            activity: words.activity,
+            severity: words.severity,
+            title: words.title,
+            description,
+            reason,
+            session_id: entry.session_id,
+            incident_id: entry.incident_id,
+            blobs: entry.blobs.clone(),
+            numbers: words.numbers,
+            ids: words.ids,
+        })
+    }
+
+    /// The log contradicts itself, or what was read of it before. It is no leaf; it stands behind the
+    /// last one that was read.
+    pub fn contradiction(after_leaves: u64, wall_ms: u64, detail: &str) -> Self {
+        Self {
+            leaf_index: after_leaves,
+            wall_ms,
+            kind: CONTRADICTION,
+            activity: Activity::Create,
+            severity: Severity::Critical,
+            title: "The evidence log contradicts what was read of it before",
+            description: format!(
+                "{detail} Keep a copy of the store and run `sudare-audit verify` on it: entries may have been changed."
+            ),
+            reason: None,
+            session_id: None,
+            incident_id: None,
+            blobs: Vec::new(),
+            numbers: Vec::new(),
+            ids: Vec::new(),
+        }
+    }
+
+    /// The same each time the alarm is sent, and never that of another one.
+    pub fn uid(&self, origin: &str) -> String {
+        let suffix = if self.kind == CONTRADICTION { "!contradiction" } else { "" };
+        format!("{origin}#{}{suffix}", self.leaf_index)
+    }
+}
+
+const CONTRADICTION: &str = "log-contradiction";
+
+/// What a kind of alarm says.
+struct Words {
+    kind: &'static str,
+    severity: Severity,
+    title: &'static str,
+    activity: Activity,
+    numbers: Vec<(&'static str, u64)>,
+    ids: Vec<(&'static str, String)>,
+}
+
+impl Words {
+    fn new(kind: &'static str, severity: Severity, title: &'static str) -> Self {
+        Self { kind, severity, title, activity: Activity::Create, numbers: Vec::new(), ids: Vec::new() }
+    }
+
+    fn number(mut self, name: &'static str, value: u64) -> Self {
+        self.numbers.push((name, value));
+        self
+    }
+
+    fn id(mut self, name: &'static str, id: &[u8]) -> Self {
+        self.ids.push((name, hex(id)));
+        self
+    }
+
+    fn update(mut self) -> Self {
+        self.activity = Activity::Update;
+        self
+    }
+}
+
+fn words(event: &Event, reason: Option<Reason>) -> Option<Words> {
+    match event {
+        Event::IncidentOpen(_) => {
+            let title = "An incident was opened and the session covered";
+            Some(Words::new("incident-open", incident_severity(reason), title))
+        }
+        Event::IncidentComplete(complete) => {
+            let severity = if complete.missing == 0 { Severity::Informational } else { Severity::Medium };
+            let title = "The evidence of an incident is as complete as it will be";
+            let words = Words::new("incident-complete", severity, title).update();
+            Some(words.number("missing_pictures", complete.missing.into()))
+        }
+        Event::Cover(cover) => cover_words(cover, reason),
+        Event::SessionEnd(_) if reason == Some(Reason::DeviceRefused) => Some(refused()),
+        Event::Gap(gap) => Some(gap_words(gap)),
+        Event::Note(note) => Some(note_words(*note)),
+        Event::RecorderStart(start) => recorder_words(start),
+        Event::HostKeyChange(_) => {
+            Some(Words::new("host-key-change", Severity::Medium, "The host has another key from here on"))
+        }
+        Event::Tombstone(tombstone) => Some(tombstone_words(tombstone)),
+        Event::Approval(_) => {
+            Some(Words::new("approval", Severity::Low, "An erasure or a view was approved"))
+        }
+        Event::View(view) => {
+            let words = Words::new("view", Severity::Informational, "Somebody was shown a picture");
+            let words = words.number("purpose", view.purpose.into());
+            Some(words.id("viewed_blob_id", &view.blob_id).id("viewer_key_id", &view.viewer))
+        }
+        Event::Unknown { kind, .. } => {
+            let words = Words::new("unknown-kind", Severity::Low, "The log holds a kind of a later version");
+            Some(words.number("kind", (*kind).into()))
+        }
+        _ => None,
+    }
+}
+
+fn incident_severity(reason: Option<Reason>) -> Severity {
+    match reason {
+        Some(Reason::Stranger | Reason::Spoof | Reason::Phone | Reason::BadMessage) | None => Severity::High,
+        Some(Reason::LinkLost | Reason::ClientAsked) => Severity::Low,
+        Some(_) => Severity::Medium,
+    }
+}
+
+fn refused() -> Words {
+    Words::new("refused", Severity::Medium, "A device was refused")
+}
+
+/// A cover that did what it should belongs to an incident or to daily life, and is no alarm.
+fn cover_words(cover: &Cover, reason: Option<Reason>) -> Option<Words> {
+    let words = match reason {
+        Some(Reason::DeviceRefused) => refused(),
+        Some(Reason::EvidenceNotKept) => {
+            let title = "The session was covered, because its evidence cannot be kept";
+            Words::new("evidence-not-kept", Severity::High, title)
+        }
+        Some(Reason::CoverFault) => {
+            Words::new("cover-fault", Severity::High, "The cover could not be confirmed")
+        }
+        _ if !cover.confirmed => {
+            Words::new("cover-unconfirmed", Severity::Medium, "A cover was asked for and not confirmed")
+        }
+        _ => return None,
+    };
+    Some(words.number("cover_ms", cover.effective_boot_ms.saturating_sub(cover.asked_boot_ms)))
+}
+
+fn gap_words(gap: &Gap) -> Words {
+    let title = "There is a time without enforcement or record";
+    let words = Words::new("gap", Severity::Medium, title);
+    words.number("gap_ms", gap.to_boot_ms.saturating_sub(gap.from_boot_ms))
+}
+
+/// Codes of notes; docs/evidence.md has the same as a table.
+fn note_words(note: Note) -> Words {
+    let (kind, severity, title) = match note.code {
+        1 => (
+            "evidence-refused",
+            Severity::High,
+            "Evidence of a client was refused, because it can never be stored",
+        ),
+        2 => ("wrong-block", Severity::Low, "The operator says that a cover was wrong"),
+        16 => (
+            "x11-compositor",
+            Severity::Medium,
+            "A compositor that would have drawn over the cover was ended",
+        ),
+        17 => ("x11-window-above", Severity::High, "A window in the cover's own layer was removed"),
+        18 => ("x11-cover-unmapped", Severity::High, "Somebody unmapped or destroyed a window of the cover"),
+        19 => {
+            ("x11-input-held", Severity::Medium, "An application held keyboard or pointer against the cover")
+        }
+        20 => ("x11-blanker-died", Severity::High, "The windows of a blanker that had died were taken over"),
+        21 => ("x11-early-windows", Severity::Medium, "Windows were on the screen before the first cover"),
+        _ => ("note", Severity::Low, "Something was noted that this program has no words for"),
+    };
+    Words::new(kind, severity, title).number("code", note.code.into()).number("value", note.value)
+}
+
+/// That pictures reach the end of their time is daily life; that people erase some is worth a look.
+fn tombstone_words(tombstone: &Tombstone) -> Words {
+    let by_retention = tombstone.cause == Erasure::Retention.number();
+    let severity = if by_retention { Severity::Informational } else { Severity::Medium };
+    let words = Words::new("tombstone", severity, "Sealed pictures were erased");
+    let words = words.number("erased_pictures", tombstone.blobs.len() as u64);
+    words.number("cause", tombstone.cause.into())
+}
+
+/// An orderly start is no alarm; one that found less than was written is.
+fn recorder_words(start: &RecorderStart) -> Option<Words> {
+    if start.torn_bytes == 0 && start.wal_behind == 0 {
+        return None;
+    }
+    let severity = if start.wal_behind > 0 { Severity::High } else { Severity::Medium };
+    let title = "The recorder found its write-ahead file torn or shorter than it should be";
+    let words = Words::new("recorder-recovered", severity, title);
+    Some(words.number("torn_bytes", start.torn_bytes).number("wal_behind", start.wal_behind))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use sudare_protocol::evidence::VERSION;
+    use sudare_protocol::evidence::event::{IncidentComplete, IncidentOpen, Uncover};
+
+    pub(crate) fn entry(event: &Event, reason: Option<Reason>) -> Entry {
+        let (kind, body) = event.encode();
+        Entry {
+            version: VERSION,
+            seq: 7,
+            wall_ms: 1_795_341_600_123,
+            boot_ms: 5,
+            boot_id: [3; 16],
+            session_id: Some([5; 16]),
+            incident_id: Some([0xab; 16]),
+            kind,
+            reason: reason.map(Reason::number),
+            blobs: Vec::new(),
+            body,
+            source: None,
+            serial: None,
+        }
+    }
+
+    fn kind_of(event: Event, reason: Reason) -> Option<&'static str> {
+        Alert::of(7, &entry(&event, Some(reason))).map(|alert| alert.kind)
+    }
+
+    #[test]
+    fn daily_life_is_no_alarm_and_what_went_wrong_is() {
+        let cover = |confirmed| {
+            Event::Cover(Cover { asked_boot_ms: 1, effective_boot_ms: 31, confirmed, cause_seq: None })
+        };
+        assert_eq!(kind_of(cover(true), Reason::Absent), None);
+        assert_eq!(kind_of(Event::Uncover(Uncover { boot_ms: 1 }), Reason::None), None);
+        assert_eq!(kind_of(cover(false), Reason::Absent), Some("cover-unconfirmed"));
+        assert_eq!(kind_of(cover(true), Reason::DeviceRefused), Some("refused"));
+        assert_eq!(kind_of(cover(true), Reason::EvidenceNotKept), Some("evidence-not-kept"));
+        let gap = Event::Gap(Gap { from_boot_ms: 1, to_boot_ms: 4 });
+        assert_eq!(kind_of(gap, Reason::LinkLost), Some("gap"));
+        let later = Event::Unknown { kind: 4000, body: vec![0xa0] };
+        assert_eq!(kind_of(later, Reason::None), Some("unknown-kind"));
+        let note = |code| Event::Note(Note { code, value: 3 });
+        assert_eq!(kind_of(note(1), Reason::None), Some("evidence-refused"));
+        assert_eq!(kind_of(note(2), Reason::None), Some("wrong-block"));
+        assert_eq!(kind_of(note(999), Reason::None), Some("note"));
+    }
+
+    #[test]
+    fn an_incident_is_opened_and_then_updated_under_one_id() {
+        let open = entry(&Event::IncidentOpen(IncidentOpen { boot_ms: 1 }), Some(Reason::Stranger));
+        let open = Alert::of(7, &open).unwrap();
+        let done = entry(&Event::IncidentComplete(IncidentComplete { missing: 2 }), Some(Reason::Stranger));
+        let done = Alert::of(9, &done).unwrap();
+        assert_eq!((open.activity, done.activity), (Activity::Create, Activity::Update));
+        assert_eq!(open.incident_id, done.incident_id);
+        assert_eq!((open.severity, done.severity), (Severity::High, Severity::Medium));
+        assert_eq!((open.uid("o"), done.uid("o")), ("o#7".into(), "o#9".into()));
+        assert_eq!(Alert::contradiction(9, 0, "").uid("o"), "o#9!contradiction");
+    }
+
+    #[test]
+    fn an_unreadable_body_is_told_and_not_dropped() {
+        let broken = Entry { body: vec![0xff], ..entry(&Event::Note(Note { code: 1, value: 0 }), None) };
+        assert_eq!(Alert::of(7, &broken).unwrap().kind, "entry-unreadable");
+    }
+}

@@ -1,0 +1,149 @@
+//! Delivers a batch, and says when it may be forgotten.
+//!
+//! | receiver | a batch is accepted once |
+//! |---|---|
+//! | file | its lines are written and synced |
+//! | syslog over TCP | the receiver has closed the connection in order, after we said that nothing more comes |
+//! | syslog over TLS | the same, and the close is authenticated (`close_notify`, RFC 5425 section 4.4) |
+//! | event collector | it answered 200 |
+//!
+//! Syslog has no acknowledgement. Bytes that a socket took may be lost with the receiver or the network, so a
+//! connection carries one batch and is closed from our side first: a receiver closes its side after it has read to
+//! the end. That it has read everything is known then; that it has stored it is not.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::connection::Connection;
+use super::http::Collector;
+use super::syslog;
+use super::target::Address;
+use super::tls::{Tls, TlsError};
+
+/// What a syslog receiver may say before it closes; none of it is looked at.
+const ANSWER_MAX_BYTES: u64 = 64 * 1024;
+
+/// Why a batch was not accepted. It is sent again.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    /// No connection.
+    #[error(
+        "{address} cannot be reached: {source}. Check the receiver, the network and the certificate's authority."
+    )]
+    Connect {
+        /// Host and port.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// TLS as such.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The connection broke.
+    #[error("The connection to {address} broke: {source}. The events are sent again.")]
+    Broken {
+        /// Host and port.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The receiver did not close in order.
+    #[error(
+        "{address} did not close the connection in order after everything was sent ({source}), so that it is not \
+         known whether it read the events. They are sent again. Look at the receiver's own log."
+    )]
+    Unconfirmed {
+        /// Host and port.
+        address: String,
+        /// What came instead.
+        source: io::Error,
+    },
+    /// The collector said no.
+    #[error("The event collector answered {status}: {text}. {advice}")]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// The beginning of what it said.
+        text: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// Not HTTP, or cut short.
+    #[error("The event collector's answer is not HTTP. Check the address in --to.")]
+    NotHttp,
+    /// The file.
+    #[error(
+        "{path} cannot be written: {source}. Make room, or give the file to the user this program runs as."
+    )]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Where batches go.
+#[derive(Debug)]
+pub enum Receiver {
+    /// Lines of a file.
+    File(PathBuf),
+    /// Frames of syslog.
+    Syslog {
+        /// Host and port.
+        address: Address,
+        /// `None` for plain TCP.
+        tls: Option<Tls>,
+    },
+    /// HTTP Event Collector.
+    Collector(Collector),
+}
+
+impl Receiver {
+    /// Returns once the batch is accepted.
+    pub fn deliver(&self, events: &[String]) -> Result<(), DeliveryError> {
+        match self {
+            Self::File(path) => {
+                append(path, events).map_err(|source| DeliveryError::File { path: path.clone(), source })
+            }
+            Self::Syslog { address, tls } => send_syslog(address, tls.as_ref(), events),
+            Self::Collector(collector) => collector.post(events),
+        }
+    }
+}
+
+/// Opened for each batch, so that the file may be moved away in between (log rotation).
+fn append(path: &Path, events: &[String]) -> io::Result<()> {
+    let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+    let mut lines = events.join("\n").into_bytes();
+    lines.push(b'\n');
+    // A line that was cut short, by a full disk or a kill, is ended: only it is unreadable then, and it comes again.
+    if file.metadata()?.len() > 0 {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            lines.insert(0, b'\n');
+        }
+    }
+    file.write_all(&lines)?;
+    file.sync_data()
+}
+
+fn send_syslog(address: &Address, tls: Option<&Tls>, events: &[String]) -> Result<(), DeliveryError> {
+    let broken = |source| DeliveryError::Broken { address: address.to_string(), source };
+    let mut connection = Connection::open(address, tls)?;
+    connection.write_all(&syslog::frames(events)).map_err(broken)?;
+    connection.finish_writing().map_err(broken)?;
+    let read = io::copy(&mut connection.take(ANSWER_MAX_BYTES), &mut io::sink());
+    let unconfirmed = |source| DeliveryError::Unconfirmed { address: address.to_string(), source };
+    match read.map_err(unconfirmed)? {
+        ANSWER_MAX_BYTES.. => Err(unconfirmed(io::Error::other("it sends without an end"))),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
