@@ -10,8 +10,11 @@
 //! come from outside the store: whoever changed the store could have changed them too.
 
 pub mod blobs;
+pub mod erase;
 pub mod incidents;
+pub mod open;
 pub mod report;
+pub mod retention;
 pub mod show;
 pub mod store;
 #[cfg(test)]
