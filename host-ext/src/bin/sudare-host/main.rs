@@ -8,6 +8,7 @@ mod organisation;
 mod output;
 mod recorder;
 mod serve;
+mod ship;
 mod supervise;
 
 use std::io::IsTerminal as _;
@@ -82,6 +83,8 @@ enum Command {
     Guard(guard::Guard),
     /// Send alarms from the evidence log to a SIEM
     Forward(forward::Forward),
+    /// Copy evidence to a folder or a bucket
+    Ship(ship::Ship),
     /// Say what is wrong with this host, and how to mend it
     Doctor,
     /// Enrolled devices and their operators
@@ -139,6 +142,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Supervise(supervise) => supervise.run(settings),
         Command::Guard(guard) => guard.run(settings),
         Command::Forward(forward) => forward.run(),
+        Command::Ship(ship) => ship.run(),
         Command::Doctor => doctor::run(settings),
         Command::Device(device) => device.run(settings),
         Command::Organisation(organisation) => organisation.run(),
