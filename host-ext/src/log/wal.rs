@@ -12,9 +12,13 @@
 //! pass for a frame. Pure: bytes in, bytes out.
 
 use sha2::{Digest as _, Sha256};
-use sudare_protocol::tlog::tiles::{self, MAX_BUNDLE_BYTES};
+use sudare_protocol::tlog::tiles::{self, MAX_ENTRY_BYTES};
 use thiserror::Error;
 
+/// Entries of one frame, which is what one sync may cover.
+pub const BATCH_MAX_ENTRIES: usize = 1024;
+/// That many of the longest.
+pub const FRAME_MAX_BYTES: usize = BATCH_MAX_ENTRIES * (2 + MAX_ENTRY_BYTES);
 const FILE_MAGIC: &[u8; 8] = b"sudarewl";
 const FRAME_MAGIC: &[u8; 4] = b"frm1";
 /// Random part of the file's header.
@@ -64,7 +68,7 @@ impl WalHeader {
             tiles::push_entry(&mut payload, entry)?;
         }
         // What would not be read back must not be acknowledged.
-        let fits = payload.len() <= MAX_BUNDLE_BYTES;
+        let fits = payload.len() <= FRAME_MAX_BYTES;
         let length = u32::try_from(payload.len()).ok().filter(|_| fits);
         let length = length.ok_or(tiles::BundleError::EntryTooLong(payload.len()))?;
         let mut frame = FRAME_MAGIC.to_vec();
@@ -96,7 +100,7 @@ impl WalHeader {
         let (digest, rest) = rest.split_first_chunk::<32>()?;
         let (index, length) = (u64::from_be_bytes(*index), u32::from_be_bytes(*length));
         let payload = rest.get(..usize::try_from(length).ok()?)?;
-        (payload.len() <= MAX_BUNDLE_BYTES && self.digest(index, length, payload) == *digest).then_some((
+        (payload.len() <= FRAME_MAX_BYTES && self.digest(index, length, payload) == *digest).then_some((
             index,
             payload,
             FRAME_HEADER_BYTES + payload.len(),
@@ -201,10 +205,10 @@ mod tests {
 
     #[test]
     fn a_frame_that_would_not_be_read_back_is_refused() {
-        let entry = vec![0; tiles::MAX_ENTRY_BYTES];
-        let mut entries = vec![entry.as_slice(); tiles::TILE_WIDTH];
+        let entry = vec![0; MAX_ENTRY_BYTES];
+        let mut entries = vec![entry.as_slice(); BATCH_MAX_ENTRIES];
         let file = [HEADER.encode(), HEADER.frame(40, &entries).unwrap()].concat();
-        assert_eq!(recover(&file).unwrap().entries.len(), tiles::TILE_WIDTH);
+        assert_eq!(recover(&file).unwrap().entries.len(), BATCH_MAX_ENTRIES);
         entries.push(b"one too many");
         assert!(HEADER.frame(40, &entries).is_err());
     }

@@ -5,7 +5,6 @@
 //! the checkpoint names them → *verifiable by others*. Memory holds the leaves since the last
 //! checkpoint (at most [`PENDING_MAX_BYTES`]) and the right edge of the tree.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sudare_protocol::evidence::{BlobRef, Entry, Event, Id, Stamp, VERSION};
@@ -25,10 +24,8 @@ mod tail;
 pub const PENDING_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// The write-ahead file is started anew at the first checkpoint after it reaches this.
 const WAL_ROTATE_BYTES: usize = 4 * 1024 * 1024;
-/// Entries that one sync may cover. That many always fit into one frame of the write-ahead file,
-/// which can hold a bundle of the longest entries.
-pub const BATCH_MAX_ENTRIES: usize = TILE_WIDTH;
-/// Newest entries that are read back when a log is opened.
+pub use super::wal::BATCH_MAX_ENTRIES;
+/// Newest entries that are looked at when a log is opened.
 pub const TAIL_ENTRIES: u64 = 4096;
 
 /// The log's name and key, and the host it is about.
@@ -101,7 +98,7 @@ impl Draft {
 }
 
 /// What opening a log found; the recorder writes it into the log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Opened {
     /// Acknowledged entries that were not yet under a checkpoint; now they are.
     pub recovered_entries: u64,
@@ -109,8 +106,6 @@ pub struct Opened {
     pub torn_bytes: u64,
     /// Entries under the checkpoint that the write-ahead file should have held too.
     pub wal_behind: u64,
-    /// Last serial of each source among the newest [`TAIL_ENTRIES`] entries: what is already recorded.
-    pub sources: BTreeMap<Id, u64>,
     /// Host key that the newest entry about it names, if that is among the newest [`TAIL_ENTRIES`].
     pub host_key: Option<[u8; 32]>,
 }

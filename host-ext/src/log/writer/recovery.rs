@@ -18,11 +18,11 @@ use sudare_protocol::tlog::tiles::{self, MAX_BUNDLE_BYTES, TILE_WIDTH};
 use sudare_protocol::tlog::{SignedCheckpoint, TileContent, TilePath};
 
 use super::{LogKeys, LogWriter, Opened, PENDING_MAX_BYTES, WAL_ROTATE_BYTES, Wal, damaged, tail};
-use crate::log::wal::{self, WalHeader};
+use crate::log::wal::{self, FRAME_MAX_BYTES, WalHeader};
 use crate::store::{Disk, Durable, StoreError};
 
 /// Longer than a write-ahead file can become: it is started anew at a checkpoint.
-const WAL_MAX_BYTES: usize = 2 * PENDING_MAX_BYTES + WAL_ROTATE_BYTES + 2 * MAX_BUNDLE_BYTES;
+const WAL_MAX_BYTES: usize = 2 * PENDING_MAX_BYTES + WAL_ROTATE_BYTES + 2 * FRAME_MAX_BYTES;
 
 /// See [`LogWriter::open`].
 pub(super) fn open<D: Disk>(
@@ -60,7 +60,7 @@ pub(super) fn open<D: Disk>(
     }
     writer.start_wal(nonce)?;
     opened.recovered_entries = entries.len() as u64;
-    tail::read(&writer, &mut opened)?;
+    opened.host_key = tail::host_key(&writer)?;
     Ok((writer, opened))
 }
 

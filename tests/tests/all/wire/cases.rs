@@ -1,7 +1,7 @@
 //! What stands in each vector file, made by our code from the fixed keys of `pair`.
 
 use serde_json::{Value, json};
-use sudare_protocol::evidence::event::Cover;
+use sudare_protocol::evidence::event::{BlobId, Cover, Erasure, Tombstone};
 use sudare_protocol::evidence::{BlobRef, ENTRY_CONTEXT, Entry, Event, Label, Media};
 use sudare_protocol::frame::frame;
 use sudare_protocol::records::{DeviceRecord, EvidenceDuty, HostRecord, Policy, Record, Signed};
@@ -19,7 +19,7 @@ pub(super) fn files() -> Vec<(&'static str, Value)> {
         ("keys.json", keys()),
         ("messages.json", signed(&session.said)),
         ("records.json", signed(&records())),
-        ("entries.json", signed(&[entry()])),
+        ("entries.json", signed(&entries())),
         ("transcript.json", transcript(&session)),
         ("template.json", sealed_template(&session)),
         ("frames.json", frames(&session)),
@@ -31,7 +31,7 @@ pub(super) fn files() -> Vec<(&'static str, Value)> {
 pub(super) fn all_signed() -> Vec<Said> {
     let mut all = session::play().said;
     all.extend(records());
-    all.push(entry());
+    all.extend(entries());
     all
 }
 
@@ -67,7 +67,12 @@ fn keys() -> Value {
         key("organisation", pair::organisation_key()),
         key("host", pair::host_key()),
         key("device", pair::device_key()),
+        key("log", log_key()),
     ])
+}
+
+pub(super) fn log_key() -> SigningKey {
+    SigningKey::from_bytes(&[4; 32])
 }
 
 fn record<R: Record>(name: &str, record: &R) -> Said {
@@ -101,7 +106,7 @@ fn records() -> Vec<Said> {
     ]
 }
 
-fn entry() -> Said {
+fn entries() -> [Said; 2] {
     let cover = Cover { asked_boot_ms: 10, effective_boot_ms: 35, confirmed: true, cause_seq: Some(300) };
     let (kind, body) = Event::Cover(cover).encode();
     let blob = BlobRef {
@@ -125,11 +130,30 @@ fn entry() -> Said {
         reason: Some(sudare_protocol::reason::Reason::Onlooker.number()),
         blobs: vec![blob],
         body,
+        source: Some([0x50; 16]),
+        serial: Some(12),
+    };
+    let erased = Event::Tombstone(Tombstone {
+        blobs: vec![BlobId([0xb1; 16])],
+        cause: Erasure::Approved.number(),
+        approvals_sha256: Some([0xa9; 32]),
+    });
+    let (kind, body) = erased.encode();
+    let tombstone = Entry {
+        seq: 302,
+        kind,
+        body,
+        blobs: vec![],
         source: None,
         serial: None,
+        reason: None,
+        ..entry.clone()
     };
-    let (key, context) = (pair::host_key(), ENTRY_CONTEXT.to_vec());
-    Said { name: "log entry: cover".into(), signer: "host", message: entry.sign(&key).unwrap(), key, context }
+    [("cover", entry), ("tombstone", tombstone)].map(|(name, entry)| {
+        let (key, context) = (log_key(), ENTRY_CONTEXT.to_vec());
+        let (name, message) = (format!("log entry: {name}"), entry.sign(&key).unwrap());
+        Said { name, signer: "log", message, key, context }
+    })
 }
 
 fn transcript(session: &Session) -> Value {
@@ -168,7 +192,7 @@ fn frames(session: &Session) -> Value {
 }
 
 fn checkpoint() -> Value {
-    let (key, origin) = (SigningKey::from_bytes(&[4; 32]), "sudare/vdi-1".to_owned());
+    let (key, origin) = (log_key(), "sudare/vdi-1".to_owned());
     let vkey = VerifierKey::new(&origin, key.verifying_key()).unwrap().to_string();
     let root = [0x12; 32];
     let signed = Checkpoint { origin: origin.clone(), size: 70_001, root }.sign(&key).unwrap();

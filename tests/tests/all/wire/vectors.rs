@@ -105,9 +105,9 @@ fn same_record<R: Record>(context: &[u8], bytes: &[u8]) -> bool {
 fn log_entries_and_checkpoints_are_read() {
     for vector in read("entries.json").as_array().unwrap() {
         let leaf = field(vector, "cose");
-        let entry = Entry::open(&leaf, &pair::host_key().verifying_key()).unwrap();
+        let entry = Entry::open(&leaf, &cases::log_key().verifying_key()).unwrap();
         assert!(!matches!(entry.event().unwrap(), Event::Unknown { .. }));
-        assert_eq!(entry.sign(&pair::host_key()).unwrap(), leaf);
+        assert_eq!(entry.sign(&cases::log_key()).unwrap(), leaf);
         assert_eq!(field(vector, "external_aad"), ENTRY_CONTEXT);
     }
     let vector = &read("checkpoint.json")[0];
