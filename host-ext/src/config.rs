@@ -18,6 +18,17 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("run_as", "sudare", "User that guards and blankers run as; nobody logs on as this user."),
     ("xrdp_group", "xrdp", "Group that may open the sockets of xrdp's sessions; the guards' group."),
     ("xrdp_socket_dir", "/run/xrdp/sockdir", "Folder of the sockets of xrdp's sessions."),
+    (
+        "recorder_socket",
+        "/run/sudare-recorder/socket",
+        "Socket at which the recorder takes what guards report.",
+    ),
+    (
+        "recorder_dir",
+        "/var/lib/sudare-recorder",
+        "Folder of the recorder: its log key, the records it vouches for, and the evidence.",
+    ),
+    ("ship_state_dir", "<none>", "Folder in which the shipper notes how far the remote store is."),
     ("run_dir", "/run/sudare", "Folder of the supervisor's lock; only root may write there."),
     (
         "blanker",
@@ -63,6 +74,11 @@ pub struct HostConfig {
     pub xrdp_group: String,
     #[serde(default = "default_sockets")]
     pub xrdp_socket_dir: PathBuf,
+    #[serde(default = "default_recorder_socket")]
+    pub recorder_socket: PathBuf,
+    #[serde(default = "default_recorder_dir")]
+    pub recorder_dir: PathBuf,
+    pub ship_state_dir: Option<PathBuf>,
     #[serde(default = "default_run")]
     pub run_dir: PathBuf,
     pub blanker: Option<PathBuf>,
@@ -95,6 +111,12 @@ fn default_group() -> String {
 fn default_sockets() -> PathBuf {
     "/run/xrdp/sockdir".into()
 }
+fn default_recorder_socket() -> PathBuf {
+    "/run/sudare-recorder/socket".into()
+}
+fn default_recorder_dir() -> PathBuf {
+    "/var/lib/sudare-recorder".into()
+}
 fn default_run() -> PathBuf {
     "/run/sudare".into()
 }
@@ -123,6 +145,11 @@ impl HostConfig {
         self.evidence_dir.clone().unwrap_or_else(|| self.state_dir.join("evidence"))
     }
 
+    /// Where the recorder keeps the evidence of all sessions.
+    pub fn recorder_evidence_dir(&self) -> PathBuf {
+        self.evidence_dir.clone().unwrap_or_else(|| self.recorder_dir.join("evidence"))
+    }
+
     /// As set, or the program that was installed together with this one.
     pub fn blanker(&self) -> PathBuf {
         let beside = || std::env::current_exe().ok().map(|exe| exe.with_file_name("sudare-blanker"));
@@ -143,6 +170,8 @@ impl HostConfig {
             path.is_absolute().then_some(()).ok_or_else(|| ConfigError::Range { name, value: value(), range })
         };
         absolute("xrdp_socket_dir", &self.xrdp_socket_dir)?;
+        absolute("recorder_socket", &self.recorder_socket)?;
+        absolute("recorder_dir", &self.recorder_dir)?;
         absolute("run_dir", &self.run_dir)?;
         absolute("tls_certificate", &self.tls_certificate)?;
         self.blanker.as_deref().map_or(Ok(()), |path| absolute("blanker", path))?;

@@ -1,19 +1,23 @@
-//! Puts a running host together: state, evidence thread, sessions, embedded RDP host.
+//! Puts a running host together: state, evidence, sessions, embedded RDP host.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
-use sudare_protocol::message::Digest;
+use sudare_protocol::message::{Digest, Id};
 use sudare_protocol::seal::SealError;
 
 use crate::channel::ironrdp::{EmbeddedHost, HostError, HostHandle};
 use crate::clock;
 use crate::config::HostConfig;
 use crate::log::{LogKeys, Settings};
-use crate::session::evidence::EvidenceThread;
+use crate::recorder::desk::Desk;
+use crate::recorder::server::{self, RecorderError, RunningRecorder};
+use crate::recorder::{Local, Remote};
+use crate::session::evidence::{Evidence, EvidenceThread, OpenKeep};
 use crate::session::{Sessions, Shared};
-use crate::state::{HostState, StateError};
+use crate::state::{HostState, RecorderState, StateError};
 use crate::store::StoreError;
+use crate::supervise::accounts::{self, AccountError};
 use crate::tls::{self, TlsError};
 
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +32,12 @@ pub enum ServeError {
     Host(#[from] HostError),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Recorder(#[from] RecorderError),
     #[error("the log's name or key cannot be used: {0}. Correct `log_origin`")]
     Log(#[from] sudare_protocol::tlog::NoteError),
+    #[error(transparent)]
+    Account(#[from] AccountError),
 }
 
 /// A running host. Dropping it ends all sessions, covered, and then writes what is left of the evidence.
@@ -42,30 +50,24 @@ pub struct RunningHost {
     pub log_vkey: String,
 }
 
-/// What sessions share, and the thread that keeps their evidence.
+/// What the sessions of a guard share, and the thread that keeps their evidence.
 #[derive(Debug)]
 pub struct Assembled {
     pub shared: Arc<Shared>,
     pub evidence: EvidenceThread,
-    /// The line that auditors are given out of band.
-    pub log_vkey: String,
 }
 
-/// Where the evidence goes, and under which name.
-struct LogPlace {
-    dir: PathBuf,
-    origin: String,
-}
-
-/// Starts the host; nothing is served if anything is missing.
+/// Starts the embedded host, which records by itself; nothing is served if anything is missing.
 pub fn start(config: &HostConfig) -> Result<RunningHost, ServeError> {
     let state = HostState::load(&config.state_dir)?;
+    let recorder = RecorderState::load(&config.state_dir)?;
     let tls = state.tls.clone();
-    let place = LogPlace {
-        dir: config.evidence_dir(),
-        origin: log_origin(config, &state.host_record.record().host_id),
-    };
-    let Assembled { shared, evidence, log_vkey } = assemble(state, place, tls.cert_sha256)?;
+    let settings = log_settings(config, &config.evidence_dir(), &recorder)?;
+    let log_vkey = settings().keys.verifier()?.to_string();
+    let open: OpenKeep = Box::new(move |_| Ok(Box::new(Local::open(settings())?)));
+    let source = random_id()?;
+    let (thread, evidence) = EvidenceThread::start(open, source, state.policy.record().rules())?;
+    let shared = share(state, tls.cert_sha256, evidence)?;
     let rdp = EmbeddedHost {
         listen: config.listen,
         tls,
@@ -75,54 +77,77 @@ pub fn start(config: &HostConfig) -> Result<RunningHost, ServeError> {
         max_sessions: config.max_sessions,
     }
     .start()?;
-    Ok(RunningHost { rdp, _evidence: evidence, log_vkey })
+    Ok(RunningHost { rdp, _evidence: thread, log_vkey })
 }
 
-/// What the guard of one display of xrdp needs. Each display has a log of its own, because a log
-/// has one writer.
-pub fn assemble_display(config: &HostConfig, display: u32) -> Result<Assembled, ServeError> {
+/// What the guard of one display of xrdp needs. It reports to the recorder, and covers while there is none.
+pub fn assemble_guard(config: &HostConfig) -> Result<Assembled, ServeError> {
     let state = HostState::load(&config.state_dir)?;
-    let origin = log_origin(config, &state.host_record.record().host_id);
-    let place = LogPlace {
-        dir: config.evidence_dir().join(format!("display-{display}")),
-        origin: format!("{origin}/display-{display}"),
-    };
     let certificate = tls::certificate_sha256(&config.tls_certificate)?;
-    assemble(state, place, certificate)
+    let socket = config.recorder_socket.clone();
+    let open: OpenKeep = Box::new(move |source| Ok(Box::new(Remote::connect(&socket, source)?)));
+    let source = random_id()?;
+    let (thread, evidence) = EvidenceThread::start_without(open, source, state.policy.record().rules())?;
+    Ok(Assembled { shared: share(state, certificate, evidence)?, evidence: thread })
 }
 
-fn assemble(state: HostState, place: LogPlace, tls_cert_sha256: Digest) -> Result<Assembled, ServeError> {
-    let boot_id = clock::boot_id().map_err(StateError::Random)?;
-    let host_record = state.host_record.bytes().to_vec();
-    let keys = {
-        let (log, host_key) = (state.log_key.clone(), state.host_key.verifying_key().to_bytes());
-        move || LogKeys { origin: place.origin.clone(), log: log.clone(), host_key }
-    };
-    let log_vkey = keys().verifier()?.to_string();
-    let open = {
-        let (dir, host_record) = (place.dir, host_record.clone());
-        Box::new(move || Settings {
-            dir: dir.clone(),
-            keys: keys(),
-            host_record: host_record.clone(),
-            boot_id,
-        })
-    };
-    let (thread, evidence) = EvidenceThread::start(open)?;
-    let shared = Arc::new(Shared {
-        host_key: state.host_key,
-        host_record,
-        recipients: Shared::recipients_of(state.policy.record())?,
-        policy: state.policy,
-        registry: state.registry,
-        boot_id,
-        tls_cert_sha256,
-        evidence,
-    });
-    Ok(Assembled { shared, evidence: thread, log_vkey })
+/// Starts the recorder for the guards of this host.
+pub fn record(config: &HostConfig) -> Result<RunningRecorder, ServeError> {
+    let guards = accounts::system_uid(&config.run_as)?;
+    let state = RecorderState::load(&config.recorder_dir)?;
+    let settings = log_settings(config, &config.recorder_evidence_dir(), &state)?;
+    let ship_state = config.ship_state_dir.clone();
+    Ok(server::start(server::Options {
+        socket: config.recorder_socket.clone(),
+        allowed_uids: vec![guards],
+        open: Box::new(move || Desk::open(settings(), ship_state.clone())),
+    })?)
+}
+
+/// The line that auditors are given out of band.
+pub fn log_vkey(config: &HostConfig) -> Result<String, ServeError> {
+    let state = RecorderState::load(&config.recorder_dir)?;
+    let settings = log_settings(config, &config.recorder_evidence_dir(), &state)?;
+    Ok(settings().keys.verifier()?.to_string())
 }
 
 /// The log's name in checkpoints: as set, or made from the host's id.
 pub fn log_origin(config: &HostConfig, host_id: &str) -> String {
     config.log_origin.clone().unwrap_or_else(|| format!("sudare/{host_id}"))
+}
+
+/// How to open the log; called each time that it is opened.
+fn log_settings(
+    config: &HostConfig,
+    dir: &Path,
+    state: &RecorderState,
+) -> Result<impl Fn() -> Settings + Send + 'static, ServeError> {
+    let boot_id = clock::boot_id().map_err(StateError::Random)?;
+    let record = state.host_record.record();
+    let (origin, host_key) = (log_origin(config, &record.host_id), record.host_key);
+    let (dir, log, host_record) =
+        (dir.to_owned(), state.log_key.clone(), state.host_record.bytes().to_vec());
+    Ok(move || Settings {
+        dir: dir.clone(),
+        keys: LogKeys { origin: origin.clone(), log: log.clone(), host_key },
+        host_record: host_record.clone(),
+        boot_id,
+    })
+}
+
+fn share(state: HostState, tls_cert_sha256: Digest, evidence: Evidence) -> Result<Arc<Shared>, ServeError> {
+    Ok(Arc::new(Shared {
+        host_key: state.host_key,
+        host_record: state.host_record.bytes().to_vec(),
+        recipients: Shared::recipients_of(state.policy.record())?,
+        policy: state.policy,
+        registry: state.registry,
+        boot_id: clock::boot_id().map_err(StateError::Random)?,
+        tls_cert_sha256,
+        evidence,
+    }))
+}
+
+fn random_id() -> Result<Id, StateError> {
+    clock::random().map_err(StateError::Random)
 }

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! state_dir/            0700
-//!   host.key            signs HELLO, status and log entries        0600, made by `init`
-//!   log.key             signs checkpoints                          0600, made by `init`
+//!   host.key            signs HELLO and status                     0600, made by `init`
+//!   log.key             signs log entries and checkpoints          0600, made by `init`; where a recorder
+//!                       runs beside the guards, it has its own in its own folder
 //!   storage.key         seals operator templates                   0600, made by `init`
 //!   rdp-tls.pem         certificate of the embedded RDP host       0600, made by `init`
 //!   organisation.pub    pinned at set-up
@@ -52,7 +53,6 @@ pub enum StateError {
 /// Everything the host needs to serve, read once and checked.
 pub struct HostState {
     pub host_key: SigningKey,
-    pub log_key: SigningKey,
     pub host_record: Signed<HostRecord>,
     pub policy: Signed<Policy>,
     pub registry: Registry,
@@ -65,24 +65,52 @@ impl std::fmt::Debug for HostState {
     }
 }
 
-/// Makes the keys that do not exist yet.
-pub fn init(dir: &Path) -> Result<(), StateError> {
-    files::make_private_dir(dir)?;
-    for name in ["host.key", "log.key"] {
-        let path = dir.join(name);
-        if !path.exists() {
-            files::write_private(
-                &path,
-                keyfile::secret_line(&SigningKey::from_bytes(&clock::random()?)).as_bytes(),
-            )?;
-        }
+/// What the recorder needs: its own key, and the host that its log is about.
+pub struct RecorderState {
+    pub log_key: SigningKey,
+    pub host_record: Signed<HostRecord>,
+}
+
+impl std::fmt::Debug for RecorderState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RecorderState")
     }
+}
+
+impl RecorderState {
+    /// From a folder with `log.key`, `organisation.pub` and `host.record`.
+    pub fn load(dir: &Path) -> Result<Self, StateError> {
+        let organisation = read_public(&dir.join("organisation.pub"), PIN)?;
+        let log_key = read_secret(&dir.join("log.key"), INIT)?;
+        let host_record = record(&dir.join("host.record"), &organisation, clock::wall_ms(), SIGN_HOST)?;
+        Ok(RecorderState { log_key, host_record })
+    }
+}
+
+/// Makes the recorder's key, if it does not exist yet.
+pub fn init_recorder(dir: &Path) -> Result<(), StateError> {
+    files::make_private_dir(dir)?;
+    make_key(&dir.join("log.key"))
+}
+
+/// Makes a host's keys that do not exist yet; with the recorder's, for a host that records by itself.
+pub fn init(dir: &Path) -> Result<(), StateError> {
+    init_recorder(dir)?;
+    make_key(&dir.join("host.key"))?;
     let storage = dir.join("storage.key");
     if !storage.exists() {
         files::write_private(&storage, &Zeroizing::new(clock::random::<32>()?)[..])?;
     }
     TlsIdentity::load_or_create(dir)?;
     Ok(())
+}
+
+fn make_key(path: &Path) -> Result<(), StateError> {
+    if path.exists() {
+        return Ok(());
+    }
+    let key = SigningKey::from_bytes(&clock::random()?);
+    Ok(files::write_private(path, keyfile::secret_line(&key).as_bytes())?)
 }
 
 /// Makes a new key file, for the organisation; never over an old one.
@@ -126,7 +154,6 @@ impl HostState {
     pub fn load(dir: &Path) -> Result<Self, StateError> {
         let organisation = read_public(&dir.join("organisation.pub"), PIN)?;
         let host_key = read_secret(&dir.join("host.key"), INIT)?;
-        let log_key = read_secret(&dir.join("log.key"), INIT)?;
         let wall_ms = clock::wall_ms();
         let host_record: Signed<HostRecord> =
             record(&dir.join("host.record"), &organisation, wall_ms, SIGN_HOST)?;
@@ -135,7 +162,7 @@ impl HostState {
         }
         let policy = record(&dir.join("policy.record"), &organisation, wall_ms, SIGN_POLICY)?;
         let tls = TlsIdentity::load_or_create(dir)?;
-        Ok(HostState { host_key, log_key, host_record, policy, registry: registry(dir)?, tls })
+        Ok(HostState { host_key, host_record, policy, registry: registry(dir)?, tls })
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use sudare_protocol::error::{Code, Fault, Refusal, Refused};
-use sudare_protocol::evidence::event::{Cover, Gap, Note, SessionStart};
+use sudare_protocol::evidence::event::{Cover, Gap, Note, PresenceInterval, SessionStart};
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::host::{AwaitOpen, ClientNews, Fresh, Live, Setup};
 use sudare_protocol::limits::OPERATORS_MAX;
@@ -14,6 +14,7 @@ use sudare_protocol::reason::Reason;
 
 use super::Shared;
 use super::evidence::{Job, NOTE_WRONG_BLOCK, What};
+use super::presence::Presence;
 use super::shots::{Due, Shots};
 use super::words::{self, Asked};
 use crate::channel::{Action, CoverKey, CoverNotice, LinkEvent, Painted, Picture, Seat, SessionDriver};
@@ -35,6 +36,7 @@ pub(super) struct Session {
     deframer: Deframer,
     guard: Guard,
     shots: Shots,
+    presence: Presence,
     /// A cover that was asked for and not yet confirmed, and since when.
     covering_since_ms: Option<u64>,
     /// Since when it is covered, for people to read.
@@ -59,6 +61,7 @@ impl Session {
             deframer: Deframer::default(),
             guard: Guard::new(clock::boot_ms()),
             shots: Shots::default(),
+            presence: Presence::default(),
             covering_since_ms: None,
             covered_since: clock::local_time(),
             asked: Asked::Nothing,
@@ -73,6 +76,12 @@ impl Session {
     fn keep(&self, incident_id: Option<Id>, what: What) {
         if self.started {
             self.shared.evidence.keep(Job { session_id: self.session_id, incident_id, what });
+        }
+    }
+
+    fn keep_presence(&self, ended: Option<PresenceInterval>) {
+        if let Some(interval) = ended {
+            self.keep(None, What::Presence(interval));
         }
     }
 
@@ -250,6 +259,10 @@ impl Session {
     fn news(&mut self, news: ClientNews, lease_until_ms: u64, actions: &mut Vec<Action>) {
         let event = match news {
             ClientNews::Attested { attest, nonce_issued_ms } => {
+                let now_ms = clock::boot_ms();
+                let nonce_age_ms = now_ms.saturating_sub(nonce_issued_ms);
+                let ended = self.presence.attested(attest.state, nonce_age_ms, now_ms);
+                self.keep_presence(ended);
                 Event::Attested { attest, nonce_issued_ms, lease_until_ms }
             }
             // Not in the log: a suspicion that came to nothing is nobody's business.
@@ -305,6 +318,8 @@ impl Session {
             let what = What::Incident { reason: due.reason, boot_ms: due.boot_ms, shots, recipients };
             self.keep(Some(due.incident_id), what);
         }
+        let ended = self.presence.end();
+        self.keep_presence(ended);
         self.keep(None, What::SessionEnd { reason, boot_ms: clock::boot_ms() });
         self.started = false;
     }
@@ -342,7 +357,7 @@ impl SessionDriver for Session {
 
     fn on_tick(&mut self, actions: &mut Vec<Action>) {
         if self.shared.evidence_is_required() {
-            self.decide(Event::EvidenceKept(self.shared.evidence.health().is_kept()), actions);
+            self.decide(Event::EvidenceKept(self.shared.evidence.health().is_kept(&self.session_id)), actions);
         }
         self.decide(Event::Tick, actions);
         while let Ok(ack) = self.acks.1.try_recv() {

@@ -10,6 +10,7 @@
 
 mod driver;
 pub mod evidence;
+mod presence;
 mod shots;
 mod words;
 

@@ -22,13 +22,16 @@ pub struct GuardAccount {
 
 impl GuardAccount {
     pub fn find(user: &str, group: &str) -> Result<Self, AccountError> {
-        let found = uzers::get_user_by_name(user).ok_or_else(|| AccountError::NoUser(user.to_owned()))?;
-        if found.uid() == 0 {
-            return Err(AccountError::Root);
-        }
+        let uid = system_uid(user)?;
         let group = uzers::get_group_by_name(group).ok_or_else(|| AccountError::NoGroup(group.to_owned()))?;
-        Ok(GuardAccount { uid: found.uid(), gid: group.gid() })
+        Ok(GuardAccount { uid, gid: group.gid() })
     }
+}
+
+/// The number of the user that guards run as.
+pub fn system_uid(user: &str) -> Result<u32, AccountError> {
+    let found = uzers::get_user_by_name(user).ok_or_else(|| AccountError::NoUser(user.to_owned()))?;
+    if found.uid() == 0 { Err(AccountError::Root) } else { Ok(found.uid()) }
 }
 
 /// The name of a session's user. May wait for a directory server.

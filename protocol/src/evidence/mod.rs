@@ -139,6 +139,7 @@ numbered! {
     Media {
         Jpeg = 0, "image/jpeg";
         Png = 1, "image/png";
+        Salt = 2, "application/x-sudare-salt";
     }
 }
 
@@ -148,6 +149,7 @@ impl Media {
         match self {
             Self::Jpeg => "jpg",
             Self::Png => "png",
+            Self::Salt => "salt",
         }
     }
 }

@@ -57,11 +57,9 @@ impl Guard {
         runtime.block_on(async {
             // Before anything that takes time.
             let blanker = options.start_blanker()?;
-            let display = self.display;
-            let assembled =
-                tokio::task::spawn_blocking(move || serve::assemble_display(&config, display)).await?;
-            let Assembled { shared, evidence, log_vkey } = assembled?;
-            tracing::info!(display = self.display, %log_vkey, "guarding; auditors need this line, which stays the same");
+            let assembled = tokio::task::spawn_blocking(move || serve::assemble_guard(&config)).await?;
+            let Assembled { shared, evidence } = assembled?;
+            tracing::info!(display = self.display, "guarding");
             let sessions = Arc::new(Sessions::new(shared));
             let mut lines = Lines::new()?;
             let guarded =

@@ -13,7 +13,8 @@ use sudare_host_ext::channel::{
 use sudare_host_ext::clock;
 use sudare_host_ext::log::{LogKeys, Settings};
 use sudare_host_ext::registry::Registry;
-use sudare_host_ext::session::evidence::EvidenceThread;
+use sudare_host_ext::recorder::Local;
+use sudare_host_ext::session::evidence::{EvidenceThread, OpenKeep};
 use sudare_host_ext::session::{Sessions, Shared};
 use sudare_protocol::client::{AwaitHello, Evidence, Fresh, HostNews, Live, Setup, chunk_digests};
 use sudare_protocol::error::Refusal;
@@ -88,7 +89,10 @@ impl Host {
                 boot_id: [0xb0; 16],
             }
         };
-        let (thread, evidence) = EvidenceThread::start(Box::new(settings)).unwrap();
+        let (thread, evidence) = {
+            let open: OpenKeep = Box::new(move |_| Ok(Box::new(Local::open(settings())?)));
+            EvidenceThread::start(open, [0x50; 16], policy.record().rules()).unwrap()
+        };
         let shared = Arc::new(Shared {
             host_key: pair::host_key(),
             host_record,

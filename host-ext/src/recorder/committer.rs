@@ -1,0 +1,187 @@
+//! The one thread that has the log: takes all reports that wait, and syncs once for all of them.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::{Duration, Instant};
+
+use sudare_protocol::evidence::Id;
+
+use super::NewEntries;
+use super::desk::Desk;
+use super::wire::{Answer, Why, refused};
+use crate::log::writer::BATCH_MAX_ENTRIES;
+use crate::store::StoreError;
+
+/// A store that failed is opened again after this time.
+const REOPEN: Duration = Duration::from_millis(500);
+
+/// Opens the log.
+pub type OpenDesk = Box<dyn Fn() -> Result<Desk, StoreError> + Send>;
+
+/// What a guard wants of the log, and where to answer.
+#[derive(Debug)]
+pub struct Ask {
+    pub what: What,
+    pub answer: SyncSender<Answer>,
+}
+
+#[derive(Debug)]
+pub enum What {
+    LastSerial(Id),
+    Record(NewEntries),
+    State,
+}
+
+impl std::fmt::Debug for Committer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Committer({})", self.dir.display())
+    }
+}
+
+/// The log while it can be used, and how to get it back.
+pub struct Committer {
+    desk: Option<Desk>,
+    open: OpenDesk,
+    log_vkey: String,
+    dir: PathBuf,
+    failed: Option<(Instant, String)>,
+}
+
+impl Committer {
+    pub fn new(open: OpenDesk) -> Result<Self, StoreError> {
+        let desk = open()?;
+        let (log_vkey, dir) = (desk.log_vkey(), desk.dir().to_owned());
+        Ok(Committer { desk: Some(desk), open, log_vkey, dir, failed: None })
+    }
+
+    pub fn log_vkey(&self) -> &str {
+        &self.log_vkey
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Answers `first` and whatever else waits, up to one batch.
+    pub fn commit(&mut self, first: Ask, queue: &Receiver<Ask>) {
+        let mut reports = Vec::new();
+        let mut entries = 0;
+        let mut next = Some(first);
+        while let Some(ask) = next.take() {
+            match ask.what {
+                What::Record(new) => {
+                    entries += new.entries.len();
+                    reports.push((new, ask.answer));
+                }
+                What::LastSerial(source) => self.last_serial(source, &ask.answer),
+                What::State => self.state(&ask.answer),
+            }
+            if entries + super::wire::ENTRIES_MAX <= BATCH_MAX_ENTRIES {
+                next = queue.try_recv().ok();
+            }
+        }
+        if !reports.is_empty() {
+            self.record(&reports);
+        }
+    }
+
+    /// Makes the log verifiable from time to time, and opens it again if it failed.
+    pub fn tick(&mut self) {
+        let ticked = self.desk().and_then(|desk| desk.tick().map_err(|error| error.to_string()));
+        self.noted(ticked);
+    }
+
+    /// Before the end: everything verifiable.
+    pub fn finish(&mut self) {
+        if let Some(desk) = &mut self.desk
+            && let Err(error) = desk.checkpoint()
+        {
+            tracing::error!(%error, "the last entries become verifiable at the next start");
+        }
+    }
+
+    fn record(&mut self, reports: &[(NewEntries, SyncSender<Answer>)]) {
+        let batch: Vec<&NewEntries> = reports.iter().map(|(new, _)| new).collect();
+        let recorded = self.desk().and_then(|desk| desk.record(&batch).map_err(|error| error.to_string()));
+        match recorded {
+            Ok(answers) => {
+                for ((_, to), recorded) in reports.iter().zip(answers) {
+                    tell(to, recorded.map_or_else(|error| refusal(&error), |recorded| Answer::Recorded { recorded }));
+                }
+            }
+            Err(why) => {
+                reports.iter().for_each(|(_, to)| tell(to, refused(Why::Store, &why)));
+                self.noted(Err(why));
+            }
+        }
+    }
+
+    fn last_serial(&mut self, source: Id, to: &SyncSender<Answer>) {
+        let version = super::wire::VERSION;
+        let answer = match self.desk() {
+            Ok(desk) => Answer::Welcome { version, last_serial: desk.last_serial(&source) },
+            Err(why) => refused(Why::Store, &why),
+        };
+        tell(to, answer);
+    }
+
+    fn state(&mut self, to: &SyncSender<Answer>) {
+        let answer = match self.desk() {
+            Ok(desk) => Answer::State { state: desk.state() },
+            Err(why) => refused(Why::Store, &why),
+        };
+        tell(to, answer);
+    }
+
+    /// The log, opened again if it is time; otherwise why not.
+    fn desk(&mut self) -> Result<&mut Desk, String> {
+        if self.desk.is_none() {
+            if let Some((when, why)) = &self.failed
+                && when.elapsed() < REOPEN
+            {
+                return Err(why.clone());
+            }
+            match (self.open)() {
+                Ok(desk) => {
+                    tracing::info!("the evidence store works again");
+                    (self.desk, self.failed) = (Some(desk), None);
+                }
+                Err(error) => self.noted(Err(error.to_string())),
+            }
+        }
+        let why = self.failed.as_ref().map(|(_, why)| why.clone()).unwrap_or_default();
+        self.desk.as_mut().ok_or(why)
+    }
+
+    /// After a failure nobody knows what the disk holds until it is read back.
+    fn noted(&mut self, result: Result<(), String>) {
+        let Err(why) = result else { return };
+        if self.failed.as_ref().is_none_or(|(_, before)| *before != why) {
+            tracing::error!(%why, "evidence cannot be kept; sessions that need it stay covered");
+        }
+        self.desk = None;
+        self.failed = Some((Instant::now(), why));
+    }
+}
+
+fn refusal(error: &StoreError) -> Answer {
+    let why = match error {
+        StoreError::Quota => Why::Quota,
+        StoreError::OutOfOrder => Why::Packet,
+        error if error.is_contents_fault() => Why::Content,
+        _ => Why::Store,
+    };
+    refused(why, &error.to_string())
+}
+
+/// A guard that is gone asks again when it is back.
+fn tell(to: &SyncSender<Answer>, answer: Answer) {
+    if to.try_send(answer).is_err() {
+        tracing::debug!("a guard left before its answer");
+    }
+}
+
+/// For connection threads, which meet the same errors.
+pub(super) fn answer_to(error: &StoreError) -> Answer {
+    refusal(error)
+}

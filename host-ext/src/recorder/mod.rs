@@ -1,0 +1,70 @@
+//! The recorder: one process, of a user of its own, that keeps the evidence of all sessions of a host.
+//!
+//! ```text
+//!  guard ─ Remote ──┐  SOCK_SEQPACKET, SO_PEERCRED     ┌─ connection threads: pictures (blobs)
+//!  guard ─ Remote ──┼────────────────────────────► Server ─ Desk: entries of all, one sync (log)
+//!  embedded host ─ Local ─► Desk                       └─ once a second: checkpoint
+//! ```
+//! The session's user can reach none of it, and a guard can only add: nothing that it says removes or
+//! changes what is there. Everything may be said twice, so that a guard that had no answer asks again.
+//!
+//! - [`wire`]: what guard and recorder say, pure.
+//! - [`desk`]: reports in, durable entries and receipts out; what was reported before is not recorded again.
+//! - [`server`]: the socket and its threads. [`remote`]: the guard's end of it.
+//! - [`quota`]: what one device may store in a day, pure. [`completed`]: incidents that are complete.
+
+pub mod committer;
+pub mod completed;
+pub mod desk;
+mod guest;
+pub mod quota;
+pub mod remote;
+pub mod server;
+pub mod shelf;
+pub mod socket;
+mod tail;
+#[cfg(test)]
+mod tests;
+pub mod wire;
+
+use sudare_protocol::evidence::{BlobRef, Id};
+
+use crate::store::StoreError;
+pub use desk::Local;
+pub use remote::Remote;
+use wire::{NewEntry, Recorded, State};
+
+/// A sealed picture on its way into the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewBlob {
+    /// Names it, says what it is, and vouches for its bytes.
+    pub blob: BlobRef,
+    /// Whose quota it counts for.
+    pub device: Option<Id>,
+    /// All bytes: header and body.
+    pub bytes: Vec<u8>,
+}
+
+/// Entries that go into the log together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEntries {
+    /// Random id of the process that reports them.
+    pub source: Id,
+    /// Its number of the first of them.
+    pub serial: u64,
+    pub entries: Vec<NewEntry>,
+    /// Whether a checkpoint over them is waited for.
+    pub receipt: bool,
+    /// The incident that they complete: recorded once, whoever reports it again.
+    pub once: Option<Id>,
+}
+
+/// Where evidence is kept: in this process, or by the recorder's.
+pub trait Keep: Send {
+    /// Stores a sealed picture; the same one again is harmless.
+    fn put_blob(&mut self, blob: &NewBlob) -> Result<(), StoreError>;
+    /// Records entries; the same ones again are not recorded twice.
+    fn record(&mut self, entries: &NewEntries) -> Result<Recorded, StoreError>;
+    /// Whether it is still there, and how far it is.
+    fn state(&mut self) -> Result<State, StoreError>;
+}

@@ -1,0 +1,90 @@
+//! How much one device may store in a day, so that none fills the store for the others.
+
+use std::collections::BTreeMap;
+
+use sudare_protocol::evidence::Id;
+use sudare_protocol::limits::DEVICE_DAY_MAX_BYTES;
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+/// More devices than one host sees in a day; another one has to wait for tomorrow.
+const DEVICES_MAX: usize = 10_000;
+
+/// Bytes of each device since midnight (UTC).
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Quota {
+    day: u64,
+    used: BTreeMap<Id, u64>,
+}
+
+/// The device has used up what it may store today.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuotaReached;
+
+impl Quota {
+    /// Counts bytes that are about to be stored, or refuses them.
+    pub fn take(&mut self, device: &Id, bytes: u64, wall_ms: u64) -> Result<(), QuotaReached> {
+        let day = wall_ms / DAY_MS;
+        // A clock that is set back does not give a day twice.
+        if day > self.day {
+            *self = Quota { day, used: BTreeMap::new() };
+        }
+        let used = self.used.get(device).copied().unwrap_or(0);
+        let is_new = !self.used.contains_key(device);
+        let sum = used.saturating_add(bytes);
+        if sum > DEVICE_DAY_MAX_BYTES || (is_new && self.used.len() >= DEVICES_MAX) {
+            return Err(QuotaReached);
+        }
+        self.used.insert(*device, sum);
+        Ok(())
+    }
+
+    /// What was not stored after all.
+    pub fn give_back(&mut self, device: &Id, bytes: u64) {
+        if let Some(used) = self.used.get_mut(device) {
+            *used = used.saturating_sub(bytes);
+        }
+    }
+
+    /// For a file: the day, then a line for each device.
+    pub fn to_text(&self) -> String {
+        let lines = self.used.iter().map(|(device, bytes)| format!("{} {bytes}\n", crate::store::hex(device)));
+        std::iter::once(format!("{}\n", self.day)).chain(lines).collect()
+    }
+
+    /// Reads what `to_text` wrote; anything else counts as nothing used.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        let day = lines.next()?.parse().ok()?;
+        let device = |line: &str| {
+            let (hex, bytes) = line.split_once(' ')?;
+            Some((crate::store::unhex(hex)?, bytes.parse().ok()?))
+        };
+        let used = lines.take(DEVICES_MAX).map(device).collect::<Option<_>>()?;
+        Some(Quota { day, used })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_device_is_stopped_and_the_others_are_not() {
+        let mut quota = Quota::default();
+        assert_eq!(quota.take(&[1; 16], DEVICE_DAY_MAX_BYTES, 5), Ok(()));
+        assert_eq!(quota.take(&[1; 16], 1, 5), Err(QuotaReached));
+        assert_eq!(quota.take(&[2; 16], 1, 5), Ok(()));
+        quota.give_back(&[1; 16], 10);
+        assert_eq!(quota.take(&[1; 16], 10, 5), Ok(()));
+        assert_eq!(quota.take(&[1; 16], 1, DAY_MS), Ok(()), "a new day");
+        assert_eq!(quota.take(&[1; 16], DEVICE_DAY_MAX_BYTES, 5), Err(QuotaReached), "the clock was set back");
+    }
+
+    #[test]
+    fn it_survives_a_restart() {
+        let mut quota = Quota::default();
+        quota.take(&[1; 16], 7, 3 * DAY_MS).unwrap();
+        assert_eq!(Quota::from_text(&quota.to_text()), Some(quota));
+        assert_eq!(Quota::from_text("today"), None);
+    }
+}

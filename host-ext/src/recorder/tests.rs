@@ -1,0 +1,322 @@
+//! A recorder with its socket, and guards that report to it.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
+
+use sudare_protocol::SigningKey;
+use sudare_protocol::evidence::event::{Event, IncidentComplete, IncidentOpen, Note};
+use sudare_protocol::evidence::{BlobRef, Entry, Id, Label, Media};
+use sudare_protocol::limits::DEVICE_DAY_MAX_BYTES;
+use sudare_protocol::seal::{Identity, Recipients, seal};
+use sudare_protocol::tlog::VerifierKey;
+use tempfile::TempDir;
+
+use super::desk::Desk;
+use super::server::{Options, RunningRecorder, start};
+use super::socket::Connection;
+use super::wire::{self, Answer, NewEntry, Request, VERSION, Why};
+use super::{Keep, Local, NewBlob, NewEntries, Remote};
+use crate::audit;
+use crate::log::{LogKeys, Settings};
+use crate::store::StoreError;
+
+const ORIGIN: &str = "sudare/test";
+
+struct Place {
+    dir: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Place { dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn store(&self) -> PathBuf {
+        self.dir.path().join("store")
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.dir.path().join("socket")
+    }
+
+    fn record(&self) -> RunningRecorder {
+        self.record_for(rustix::process::geteuid().as_raw(), Arc::default())
+    }
+
+    /// `broken`: the store cannot be opened while it is set.
+    fn record_for(&self, uid: u32, broken: Arc<AtomicBool>) -> RunningRecorder {
+        let store = self.store();
+        let open = move || match broken.load(Ordering::Relaxed) {
+            true => Err(StoreError::Full { path: "store".into() }),
+            false => Desk::open(settings(&store), None),
+        };
+        start(Options { socket: self.socket(), allowed_uids: vec![uid], open: Box::new(open) }).unwrap()
+    }
+
+    fn guard(&self, source: u8) -> Remote {
+        Remote::connect(&self.socket(), [source; 16]).unwrap()
+    }
+
+    /// Sources and serials of the log's entries, after the whole store was verified.
+    #[track_caller]
+    fn verified(&self) -> Vec<(Option<Id>, Option<u64>)> {
+        verified(&self.store()).iter().map(|entry| (entry.source, entry.serial)).collect()
+    }
+}
+
+fn settings(store: &Path) -> Settings {
+    Settings {
+        dir: store.to_owned(),
+        keys: LogKeys { origin: ORIGIN.into(), log: key(4), host_key: key(3).verifying_key().to_bytes() },
+        host_record: vec![],
+        boot_id: [0xb0; 16],
+    }
+}
+
+fn key(n: u8) -> SigningKey {
+    SigningKey::from_bytes(&[n; 32])
+}
+
+#[track_caller]
+fn verified(store: &Path) -> Vec<Entry> {
+    let verifier = VerifierKey::new(ORIGIN, key(4).verifying_key()).unwrap();
+    let report = audit::verify_store(store, &verifier, &[]).unwrap();
+    assert!(report.ok, "{report:?}");
+    let opened = audit::store::Store::open(store).unwrap();
+    let mut entries = Vec::new();
+    audit::walk::Walk::new(&opened, &verifier, &[])
+        .run(|_, entry, _| {
+            entries.push(entry.clone());
+            Ok(())
+        })
+        .unwrap();
+    entries
+}
+
+fn note(code: u16) -> NewEntry {
+    new_entry(None, vec![], &Event::Note(Note { code, value: 0 }))
+}
+
+fn new_entry(incident_id: Option<Id>, blobs: Vec<BlobRef>, event: &Event) -> NewEntry {
+    let (kind, body) = event.encode();
+    NewEntry { session_id: None, incident_id, reason: None, blobs, kind, body }
+}
+
+fn notes(source: u8, serial: u64, count: usize) -> NewEntries {
+    NewEntries { source: [source; 16], serial, entries: vec![note(1); count], receipt: false, once: None }
+}
+
+fn completion(source: u8, serial: u64, incident: u8) -> NewEntries {
+    let done = Event::IncidentComplete(IncidentComplete { missing: 0 });
+    let opened = Event::IncidentOpen(IncidentOpen { boot_ms: 1 });
+    let entries = [opened, done].map(|event| new_entry(Some([incident; 16]), vec![], &event)).to_vec();
+    NewEntries { source: [source; 16], serial, entries, receipt: true, once: Some([incident; 16]) }
+}
+
+fn picture(id: u8, device: u8) -> NewBlob {
+    let auditors = [Identity::generate().recipient(), Identity::generate().recipient()];
+    let sealed = seal(&vec![id; 300_000], &[id; 32], &Recipients::parse(&auditors).unwrap()).unwrap();
+    let blob = crate::store::blobs::describe([id; 16], Label::CameraAt, Media::Jpeg, &sealed);
+    NewBlob { blob, device: Some([device; 16]), bytes: sealed.ciphertext }
+}
+
+#[test]
+fn entries_and_pictures_arrive_and_the_receipt_verifies() {
+    let place = Place::new();
+    let recorder = place.record();
+    let mut guard = place.guard(1);
+    let picture = picture(7, 1);
+    guard.put_blob(&picture).unwrap();
+    guard.put_blob(&picture).unwrap();
+    let mut new = completion(1, 1, 9);
+    new.entries[1].blobs = vec![picture.blob.clone()];
+    let recorded = guard.record(&new).unwrap();
+    // Entry 0 begins the log.
+    assert_eq!((recorded.leaf_index, recorded.last_serial), (2, 2));
+    let receipt = recorded.receipt.unwrap();
+    let verifier: VerifierKey = recorder.log_vkey.parse().unwrap();
+    let checkpoint = sudare_protocol::tlog::SignedCheckpoint::open(receipt.note.as_bytes(), &verifier).unwrap();
+    assert_eq!((checkpoint.size(), receipt.size), (3, 3));
+    assert_eq!(guard.state().unwrap().size, 3);
+    drop((guard, recorder));
+    assert_eq!(place.verified().len(), 3);
+}
+
+#[test]
+fn what_was_reported_before_is_not_recorded_again() {
+    let place = Place::new();
+    let recorder = place.record();
+    let first = place.guard(1).record(&notes(1, 1, 3)).unwrap();
+    // The answer was lost, and with it the connection; then the recorder, too.
+    assert_eq!(place.guard(1).record(&notes(1, 1, 3)).unwrap(), first);
+    drop(recorder);
+    let recorder = place.record();
+    let mut guard = place.guard(1);
+    assert_eq!(guard.last_serial(), 3);
+    assert_eq!(guard.record(&notes(1, 1, 3)).unwrap(), first);
+    guard.record(&notes(1, 4, 1)).unwrap();
+    // A number left out is a fault, not a report.
+    assert!(matches!(guard.record(&notes(1, 6, 1)), Err(StoreError::Recorder(_))));
+    drop((guard, recorder));
+    let serials: Vec<u64> = place.verified().into_iter().filter_map(|(_, serial)| serial).collect();
+    assert_eq!(serials, [1, 2, 3, 4]);
+}
+
+#[test]
+fn an_incident_is_completed_once_whoever_says_so() {
+    let place = Place::new();
+    let recorder = place.record();
+    let first = place.guard(1).record(&completion(1, 1, 9)).unwrap();
+    let mut other = place.guard(2);
+    let again = other.record(&completion(2, 1, 9)).unwrap();
+    assert_eq!((again.leaf_index, again.last_serial), (first.leaf_index, 0));
+    assert!(again.receipt.is_some());
+    // Its numbers go on as if it had said nothing.
+    assert_eq!(other.record(&notes(2, 1, 1)).unwrap().last_serial, 1);
+    drop((other, recorder));
+    // As after a power cut, which takes files that were not synced.
+    std::fs::remove_dir_all(place.store().join("completed")).unwrap();
+    let recorder = place.record();
+    let late = place.guard(3).record(&completion(3, 1, 9)).unwrap();
+    assert_eq!(late.leaf_index, first.leaf_index);
+    drop(recorder);
+    let completions = verified(&place.store()).iter().filter(|entry| entry.incident_id.is_some()).count();
+    assert_eq!(completions, 2, "its opening and its end, once");
+}
+
+#[test]
+fn many_guards_share_a_sync() {
+    const GUARDS: u8 = 8;
+    const REPORTS: u64 = 50;
+    let place = Place::new();
+    let recorder = place.record();
+    let barrier = Arc::new(Barrier::new(GUARDS.into()));
+    let threads: Vec<_> = (1..=GUARDS)
+        .map(|n| {
+            let (mut guard, barrier) = (place.guard(n), barrier.clone());
+            std::thread::spawn(move || {
+                barrier.wait();
+                for serial in 1..=REPORTS {
+                    guard.record(&notes(n, serial, 1)).unwrap();
+                }
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    drop(recorder);
+    let found = place.verified();
+    for n in 1..=GUARDS {
+        let serials: Vec<u64> =
+            found.iter().filter(|(source, _)| *source == Some([n; 16])).filter_map(|(_, serial)| *serial).collect();
+        assert_eq!(serials, (1..=REPORTS).collect::<Vec<_>>(), "guard {n}");
+    }
+}
+
+#[test]
+fn only_the_guards_user_may_report_and_only_what_makes_sense() {
+    let place = Place::new();
+    // Not even this process, unless it is root, which always may.
+    let somebody = 12_345;
+    let recorder = place.record_for(somebody, Arc::default());
+    let admitted = Remote::connect(&place.socket(), [1; 16]);
+    assert_eq!(admitted.is_ok(), rustix::process::geteuid().is_root());
+    drop((admitted, recorder));
+
+    let _recorder = place.record();
+    let say = |requests: &[Request]| {
+        let connection = Connection::open(&place.socket()).unwrap();
+        connection.set_patience(Duration::from_secs(5)).unwrap();
+        requests.iter().for_each(|request| connection.send(&wire::encode(request).unwrap()).unwrap());
+        let (mut buffer, mut last) = (Vec::new(), None);
+        while let Ok(Some(packet)) = connection.receive(&mut buffer) {
+            last = Some(wire::decode_answer(packet).unwrap());
+        }
+        last
+    };
+    let hello = Request::Hello { version: VERSION, source: [1; 16] };
+    let blob = |size| Request::Blob { device: None, blob: BlobRef { size, ..picture(1, 1).blob } };
+    let nonsense = [
+        vec![Request::Hello { version: VERSION + 1, source: [1; 16] }],
+        vec![blob(10)],
+        vec![hello.clone(), hello.clone()],
+        vec![hello.clone(), Request::Chunk { bytes: vec![1] }],
+        vec![hello.clone(), blob(u64::MAX)],
+        vec![hello.clone(), blob(10), blob(10)],
+        vec![hello.clone(), blob(10), Request::Chunk { bytes: vec![1; 11] }],
+    ];
+    for requests in nonsense {
+        let last = say(&requests);
+        assert!(matches!(last, Some(Answer::Refused { why: Why::Packet, .. })), "{requests:?}: {last:?}");
+    }
+}
+
+#[test]
+fn a_picture_that_is_not_what_was_announced_is_refused_and_quotas_hold() {
+    let place = Place::new();
+    let _recorder = place.record();
+    let mut guard = place.guard(1);
+    let mut wrong = picture(1, 1);
+    wrong.bytes[5000] ^= 1;
+    assert!(matches!(guard.put_blob(&wrong), Err(StoreError::Refused(_))));
+    let mut huge = picture(2, 1);
+    huge.device = None;
+    guard.put_blob(&huge).unwrap();
+    // The day's file says that device 1 has had its share.
+    drop(guard);
+    drop(_recorder);
+    let day = crate::clock::wall_ms() / 86_400_000;
+    let device = crate::store::hex(&[1; 16]);
+    std::fs::write(place.store().join("quota"), format!("{day}\n{device} {DEVICE_DAY_MAX_BYTES}\n")).unwrap();
+    let _recorder = place.record();
+    let mut guard = place.guard(1);
+    assert!(matches!(guard.put_blob(&picture(1, 1)), Err(StoreError::Quota)));
+    guard.put_blob(&picture(3, 2)).unwrap();
+    guard.record(&notes(1, 1, 1)).unwrap();
+}
+
+#[test]
+fn a_store_that_fails_is_said_so_and_works_again_by_itself() {
+    let place = Place::new();
+    let broken = Arc::new(AtomicBool::new(false));
+    let uid = rustix::process::geteuid().as_raw();
+    let _recorder = place.record_for(uid, broken.clone());
+    let mut guard = place.guard(1);
+    guard.record(&notes(1, 1, 1)).unwrap();
+    // The folder is gone under the recorder's feet, and comes back with what it held.
+    let away = place.dir.path().join("away");
+    broken.store(true, Ordering::Relaxed);
+    std::fs::rename(place.store(), &away).unwrap();
+    let mut new = notes(1, 2, 1);
+    new.receipt = true;
+    assert!(matches!(guard.record(&new), Err(StoreError::Recorder(_))));
+    let told = guard.state().unwrap_err().to_string();
+    assert!(told.contains("full"), "{told}");
+    // What the dead log left under its old name is nobody's.
+    std::fs::remove_dir_all(place.store()).ok();
+    std::fs::rename(&away, place.store()).unwrap();
+    broken.store(false, Ordering::Relaxed);
+    let since = Instant::now();
+    while guard.record(&new).is_err() {
+        assert!(since.elapsed() < Duration::from_secs(5), "it does not work again");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drop(guard);
+    drop(_recorder);
+    let serials: Vec<u64> = place.verified().into_iter().filter_map(|(_, serial)| serial).collect();
+    assert_eq!(serials, [1, 2]);
+}
+
+#[test]
+fn the_recorder_within_the_process_keeps_the_same_promises() {
+    let place = Place::new();
+    let mut local = Local::open(settings(&place.store())).unwrap();
+    let first = local.record(&completion(1, 1, 9)).unwrap();
+    assert_eq!(local.record(&completion(1, 1, 9)).unwrap(), first);
+    assert_eq!(local.record(&completion(2, 1, 9)).unwrap().leaf_index, first.leaf_index);
+    local.put_blob(&picture(1, 1)).unwrap();
+    assert_eq!(local.state().unwrap().size, 3);
+    drop(local);
+    assert_eq!(place.verified().len(), 3);
+}

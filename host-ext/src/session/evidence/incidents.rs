@@ -1,0 +1,76 @@
+//! Which incident waits for what, pure.
+
+use std::collections::BTreeMap;
+
+use sudare_protocol::evidence::{BlobRef, Id};
+
+use super::{Job, What, entries};
+use crate::recorder::wire::NewEntry;
+use sudare_protocol::reason::Reason;
+
+/// Pictures that an auditor may expect of an incident that the client announced.
+const PICTURES_DUE: u16 = 3;
+
+/// Incidents that are not complete yet. Bounded by the sessions, each of which has one at a time.
+#[derive(Debug, Default)]
+pub(super) struct Incidents {
+    open: BTreeMap<Id, Open>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Open {
+    session_id: Id,
+    reason: Option<Reason>,
+    blobs: Vec<BlobRef>,
+    /// The client's pictures are still to come.
+    due: bool,
+}
+
+impl Incidents {
+    /// Pictures that the job's incident has already.
+    pub(super) fn known(&self, job: &Job) -> Vec<BlobRef> {
+        job.incident_id.and_then(|id| self.open.get(&id)).map(|open| open.blobs.clone()).unwrap_or_default()
+    }
+
+    /// Ends of incidents that this job brings: those that wait for nothing when the desktop is shown
+    /// again, and all of a session when it ends.
+    pub(super) fn completions(&self, job: &Job) -> Vec<NewEntry> {
+        let complete = |(id, open): (&Id, &Open)| {
+            let missing = if open.due { PICTURES_DUE } else { 0 };
+            entries::completion(open.session_id, *id, open.reason, open.blobs.clone(), missing)
+        };
+        self.open.iter().filter(|(_, open)| open.ends_with(job)).map(complete).collect()
+    }
+
+    /// The job is durable: remember what belongs to its incident.
+    pub(super) fn settle(&mut self, job: &Job, blobs: Vec<BlobRef>) {
+        self.open.retain(|_, open| !open.ends_with(job));
+        let Some(id) = job.incident_id else { return };
+        match &job.what {
+            What::Incident { reason, .. } => {
+                let open = self.open.entry(id).or_default();
+                (open.session_id, open.reason) = (job.session_id, Some(*reason));
+                open.blobs.extend(blobs);
+            }
+            What::ClientMessage { pictures_due: true, .. } => {
+                let open = self.open.entry(id).or_default();
+                (open.session_id, open.due) = (job.session_id, true);
+            }
+            What::Pictures { .. } => {
+                self.open.remove(&id);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Open {
+    fn ends_with(&self, job: &Job) -> bool {
+        let over = match job.what {
+            What::Uncover { .. } => !self.due,
+            What::SessionEnd { .. } => true,
+            _ => false,
+        };
+        over && self.session_id == job.session_id
+    }
+}
