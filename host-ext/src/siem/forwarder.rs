@@ -1,7 +1,7 @@
 //! The loop: read what is verified, keep it in the outbox, send the oldest batch, remember that it is accepted.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sudare_protocol::tlog::VerifierKey;
 
@@ -18,6 +18,8 @@ use crate::files::FileError;
 
 /// How often the log is looked at while there is nothing to do. An incident makes a checkpoint at once.
 pub const POLL: Duration = Duration::from_millis(500);
+/// How often the place is kept that was reached without alarms.
+const REMEMBER: Duration = Duration::from_secs(10);
 /// Wait after the first failed try; each further one doubles it, up to [`BACKOFF_MAX`].
 const BACKOFF_MIN: Duration = Duration::from_millis(500);
 /// Longest wait between tries.
@@ -102,13 +104,19 @@ impl Forwarder {
     /// Sends what is there and returns; the first failure ends it.
     pub fn run_once(&mut self) -> Result<(), ForwardError> {
         while self.round_with_status()? == Round::Moved {}
-        Ok(())
+        Ok(self.outbox.remember()?)
     }
 
     /// Forwards until the process ends. It may be killed at any moment.
     pub fn run(&mut self) -> ! {
+        let mut remembered = Instant::now();
         loop {
-            match self.round_with_status() {
+            let mut round = self.round_with_status();
+            if matches!(round, Ok(Round::Idle)) && remembered.elapsed() >= REMEMBER {
+                remembered = Instant::now();
+                round = self.outbox.remember().map(|()| Round::Idle).map_err(ForwardError::from);
+            }
+            match round {
                 Ok(Round::Moved) => {}
                 Ok(Round::Idle) => std::thread::sleep(POLL),
                 Err(_) => std::thread::sleep(backoff(self.status.failed_tries)),

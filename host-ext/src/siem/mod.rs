@@ -26,6 +26,8 @@ pub mod status;
 pub mod syslog;
 pub mod tail;
 pub mod target;
+#[cfg(test)]
+mod test_log;
 pub mod tls;
 
 pub use format::Format;

@@ -142,7 +142,7 @@ impl Outbox {
         self.waiting_events
     }
 
-    /// Leaves up to which everything is accepted.
+    /// Leaves up to which everything is accepted, as it is remembered.
     pub fn accepted_leaves(&self) -> u64 {
         self.cursor.accepted.size
     }
@@ -152,18 +152,23 @@ impl Outbox {
         self.cursor.events
     }
 
-    /// Keeps what was read up to `to`; without events only the place is remembered.
+    /// Keeps what was read up to `to`. Leaves without alarms need no batch: killed, they are read again.
     pub fn push(&mut self, to: &Tree, events: Vec<String>) -> Result<(), OutboxError> {
         let position = Position::of(to);
         if !events.is_empty() {
             self.store(&Batch { from: self.read.size(), to: position, told: None, events })?;
-        } else if self.waiting.is_empty() && to.size() / 4096 > self.cursor.accepted.size / 4096 {
-            // Leaves without alarms need no batch. Now and then their place is kept, so that a restart need not
-            // read them all again.
-            self.save(Cursor { accepted: position, ..self.cursor.clone() })?;
         }
         self.read = to.clone();
         Ok(())
+    }
+
+    /// Keeps the place up to which nothing is left to send, so that a restart goes on there, and knows what the log
+    /// was like.
+    pub fn remember(&mut self) -> Result<(), OutboxError> {
+        if !self.waiting.is_empty() || self.read.size() == self.cursor.accepted.size {
+            return Ok(());
+        }
+        self.save(Cursor { accepted: Position::of(&self.read), ..self.cursor.clone() })
     }
 
     /// Keeps the alarm that the log contradicts itself behind what was read; once.
