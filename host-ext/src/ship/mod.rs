@@ -24,6 +24,8 @@ mod s3;
 mod shipper;
 mod source;
 pub mod state;
+#[cfg(test)]
+mod tests;
 
 pub use error::ShipError;
 pub use follow::{Options, Stopper, follow};
