@@ -170,6 +170,9 @@ mod tests {
     #[test]
     fn an_error_never_shows_a_signed_address() {
         let text = "error sending request for url (http://h/b?object-lock=&X-Amz-Signature=12&X-Amz-Date=3): refused";
-        assert_eq!(without_signature(text), "error sending request for url (http://h/b?object-lock=&");
+        assert_eq!(
+            without_signature(text),
+            "error sending request for url (http://h/b?object-lock=& refused"
+        );
     }
 }

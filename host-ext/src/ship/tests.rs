@@ -117,9 +117,9 @@ async fn a_growing_log_is_always_there_as_a_whole() {
         assert_eq!(shipped_size(&bench.path("ship")).unwrap(), recorder.size());
         assert_eq!(bench.findings(), [""; 0]);
     }
-    let partial =
-        files(&bench.path("remote")).iter().filter(|f| f.display().to_string().contains(".p/")).count();
-    assert_eq!(partial, 3, "old partial files are gone: one bundle and two tiles are left");
+    let exists = |name: &str| bench.path("remote/tile").join(name).exists();
+    assert!(exists("entries/002") && exists("entries/003.p") && exists("0/003.p"));
+    assert!(["entries/000.p", "0/000.p", "0/001.p"].iter().all(|replaced| !exists(replaced)));
     assert_eq!(files(&bench.path("remote/blobs")).len(), 6);
 }
 
