@@ -143,6 +143,13 @@ numbered! {
     }
 }
 
+impl Label {
+    /// True for what the client's camera took; the host takes the others itself.
+    pub fn is_camera(self) -> bool {
+        !matches!(self, Self::ScreenshotSuspect | Self::ScreenshotAtCover)
+    }
+}
+
 impl Media {
     /// Usual end of a file name.
     pub fn extension(self) -> &'static str {

@@ -37,11 +37,16 @@ kinds! {
     RolledBack "rolled-back" true "The log is shorter than a receipt proves it was.";
     Forked "forked" true "The log's beginning is not the one that a receipt proves.";
     ReceiptRefused "receipt-refused" true "A receipt is not signed by the given key, or was changed.";
+    SourceOrder "source-order" true "A process that reports to the recorder left out or repeated a number.";
+    HostRecord "host-record" true "The organisation's record of the host key is not signed by its key, not valid, or for another key.";
+    Policy "policy" true "The policy of a session is not signed by the organisation's key, or was not valid.";
+    CosignatureRefused "cosignature-refused" true "The cosignature of a witness on the checkpoint is wrong.";
     SessionHandshake "session-handshake" true "A session's handshake is not signed as it should be.";
     SessionUnknown "session-unknown" true "A client message belongs to a session that never began.";
     MessageSignature "message-signature" true "A client message is not signed by the device under this session's transcript.";
     MessageRepeated "message-repeated" true "A client message stands in the log twice.";
     ManifestIncomplete "manifest-incomplete" true "A completed incident lacks a picture that the client announced.";
+    ManifestExceeded "manifest-exceeded" true "A completed incident has a camera picture that the client did not announce.";
     BlobMissing "blob-missing" true "A sealed picture is missing.";
     BlobHeaderMissing "blob-header-missing" true "The age header of a sealed picture is missing.";
     BlobDiffers "blob-differs" true "A sealed picture is not the one that the log vouches for.";
@@ -49,6 +54,10 @@ kinds! {
     UnknownKind "unknown-kind" false "An entry has a kind that this program does not know; it was verified all the same.";
     TimeOrder "time-order" false "The host's clock since boot went back, or an earlier boot came again.";
     ClockSetBack "clock-set-back" false "The host's calendar clock was set back.";
+    SourceStart "source-start" false "The first report of a process is not its number 1: earlier ones are not in this log.";
+    CosignatureMissing "cosignature-missing" false "The checkpoint bears no cosignature of a given witness.";
+    ManifestUncompleted "manifest-uncompleted" false "A client announced pictures, and the incident was never completed.";
+    ErasureUnfinished "erasure-unfinished" false "A picture is said to be erased, and its age header is still there.";
     IncidentUnopened "incident-unopened" false "An incident was completed that was never opened.";
     IncidentIncomplete "incident-incomplete" false "An incident was opened and never completed.";
     PictureUnlisted "picture-unlisted" false "A stored picture is not in the list that completes its incident; it was verified all the same.";

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::findings::{FindingKind, Findings};
-use crate::evidence::{BlobRef, Entry, Event, Id};
+use crate::evidence::{BlobRef, Entry, Event, Id, Label};
 use crate::message::Manifest;
 
 /// Pictures of one incident that are followed; a log with more is a fault by itself.
@@ -21,6 +21,8 @@ struct Incident {
     since: u64,
     stored: Vec<Picture>,
     announced: Vec<Picture>,
+    /// Entry of the last manifest.
+    announced_at: Option<u64>,
 }
 
 /// What identifies a sealed picture.
@@ -30,12 +32,13 @@ struct Picture {
     sha256: [u8; 32],
     commitment: [u8; 32],
     size: u64,
+    header_size: Option<u32>,
 }
 
 impl From<&BlobRef> for Picture {
     fn from(blob: &BlobRef) -> Self {
-        let BlobRef { blob_id, sha256, commitment, size, .. } = *blob;
-        Self { blob_id, sha256, commitment, size }
+        let BlobRef { blob_id, sha256, commitment, size, header_size, .. } = *blob;
+        Self { blob_id, sha256, commitment, size, header_size }
     }
 }
 
@@ -77,11 +80,15 @@ impl Incidents {
         for incident in std::mem::take(&mut self.open).into_values() {
             let detail = "the host ended in the middle of it, or it is still going on";
             findings.add(FindingKind::IncidentIncomplete, Some(incident.since), detail);
+            if let Some(announced_at) = incident.announced_at {
+                let detail = format!("{} pictures were announced", incident.announced.len());
+                findings.add(FindingKind::ManifestUncompleted, Some(announced_at), detail);
+            }
         }
     }
 
     fn follow(&mut self, incident_id: Id, since: u64) -> &mut Incident {
-        let new = || Incident { since, stored: Vec::new(), announced: Vec::new() };
+        let new = || Incident { since, stored: Vec::new(), announced: Vec::new(), announced_at: None };
         self.open.entry(incident_id).or_insert_with(new)
     }
 
@@ -96,6 +103,7 @@ impl Incidents {
                 sha256: piece.sha256,
                 commitment: piece.commitment,
                 size: piece.size,
+                header_size: piece.header_size,
             })
             .collect();
         let incident = self.follow(manifest.incident_id, index);
@@ -103,7 +111,7 @@ impl Incidents {
             let detail = "a second manifest leaves out a picture of the first";
             findings.add(FindingKind::ManifestIncomplete, Some(index), detail);
         }
-        incident.announced = pictures;
+        (incident.announced, incident.announced_at) = (pictures, Some(index));
     }
 
     fn complete(
@@ -131,6 +139,20 @@ impl Incidents {
                 format!("{absent} announced pictures are not in its list, {missing} are declared missing");
             findings.add(FindingKind::ManifestIncomplete, Some(index), detail);
         }
+        incident.check_camera(index, &entry.blobs, findings);
+    }
+}
+
+impl Incident {
+    /// Camera pictures come from the client only, and all of them are in its signed manifest.
+    fn check_camera(&self, index: u64, listed: &[BlobRef], findings: &mut Findings) {
+        let is_camera = |blob: &&BlobRef| Label::from_number(blob.label).is_some_and(Label::is_camera);
+        let foreign = |blob: &&BlobRef| !self.announced.contains(&Picture::from(*blob));
+        let count = listed.iter().filter(is_camera).filter(foreign).count();
+        if count > 0 {
+            let detail = format!("{count} camera pictures in its list are in no manifest");
+            findings.add(FindingKind::ManifestExceeded, Some(index), detail);
+        }
     }
 }
 
@@ -144,10 +166,12 @@ mod tests {
 
     const INCIDENT: Id = [1; 16];
 
+    /// Camera pictures, and screenshots from 5.
     fn blob(n: u8) -> BlobRef {
+        let label = if n < 5 { Label::CameraAt } else { Label::ScreenshotAtCover };
         BlobRef {
             blob_id: [n; 16],
-            label: 1,
+            label: label.number(),
             media: 0,
             sha256: [n; 32],
             size: 1,
@@ -234,6 +258,22 @@ mod tests {
         assert!(check(vec![opened(), completed(&[1], 1, &[1, 2])]).is_empty());
         // Completed without it first, and again when the client came back with it.
         assert!(check(vec![opened(), completed(&[], 1, &[]), completed(&[1], 0, &[1])]).is_empty());
+    }
+
+    #[test]
+    fn a_camera_picture_must_have_been_announced() {
+        assert_eq!(check(vec![opened(), completed(&[5, 1, 2], 0, &[1])]), ["manifest-exceeded"]);
+        assert_eq!(check(vec![opened(), completed(&[1], 0, &[])]), ["manifest-exceeded"]);
+        let mut larger = completed(&[1], 0, &[1]);
+        larger.1[0].size += 1;
+        assert_eq!(check(vec![opened(), larger]), ["manifest-incomplete", "manifest-exceeded"]);
+    }
+
+    #[test]
+    fn a_manifest_that_is_never_completed_is_remarked() {
+        let (open, _, _) = opened();
+        let steps = vec![(open, vec![], Some(manifest(&[1])))];
+        assert_eq!(check(steps), ["incident-incomplete", "manifest-uncompleted"]);
     }
 
     #[test]

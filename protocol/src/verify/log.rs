@@ -1,18 +1,16 @@
 //! The entries in order: tree, signatures of the log key, sequence, clocks, receipts.
 
-use std::collections::BTreeSet;
-
+use super::authority::Authority;
+use super::clocks::Clocks;
 use super::findings::{FindingKind, Findings};
 use super::incidents::Incidents;
+use super::leaf::{Depth, Leaf};
 use super::sessions::Sessions;
-use crate::cose::CoseError;
-use crate::evidence::{Entry, EntryError, Event, Id};
-use crate::tlog::merkle::{HashTile, Tree, leaf_hash};
+use super::sources::Sources;
+use crate::evidence::{Entry, Event};
+use crate::tlog::merkle::{HashTile, Tree};
 use crate::tlog::note::VerifyingKey;
 use crate::tlog::{SignedCheckpoint, VerifierKey};
-
-/// A calendar clock may be corrected by this much without a remark.
-const CLOCK_CORRECTION_MS: u64 = 2_000;
 
 /// Takes the leaves of a log one by one and collects what is wrong with them.
 #[derive(Debug)]
@@ -25,7 +23,10 @@ pub struct LogCheck {
     /// False once leaves were missing: then no root can be computed.
     whole: bool,
     host_key: Option<VerifyingKey>,
+    depth: Depth,
+    authority: Authority,
     clocks: Clocks,
+    sources: Sources,
     sessions: Sessions,
     incidents: Incidents,
 }
@@ -42,10 +43,27 @@ impl LogCheck {
             index: 0,
             whole: true,
             host_key: None,
+            depth: Depth::Signatures,
+            authority: Authority::default(),
             clocks: Clocks::default(),
+            sources: Sources::default(),
             sessions: Sessions::default(),
             incidents: Incidents::default(),
         }
+    }
+
+    /// Checks as much as this; all signatures unless told.
+    #[must_use]
+    pub fn with_depth(mut self, depth: Depth) -> Self {
+        self.depth = depth;
+        self
+    }
+
+    /// Checks host records and policies, too. The key comes from outside the store.
+    #[must_use]
+    pub fn with_organisation(mut self, key: Option<VerifyingKey>) -> Self {
+        self.authority = Authority::new(key);
+        self
     }
 
     /// Leaves seen, missing ones counted.
@@ -64,16 +82,27 @@ impl LogCheck {
     }
 
     /// Checks the next leaf; returns it read, and the tiles it filled.
-    pub fn leaf(&mut self, leaf: &[u8], findings: &mut Findings) -> (Option<Entry>, Vec<HashTile>) {
+    pub fn leaf(&mut self, bytes: &[u8], findings: &mut Findings) -> (Option<Entry>, Vec<HashTile>) {
+        self.take(Leaf::examine(bytes, self.verifier.key(), self.depth), findings)
+    }
+
+    /// The same for a leaf that was examined elsewhere, under the same key and depth.
+    pub fn take(&mut self, leaf: Leaf, findings: &mut Findings) -> (Option<Entry>, Vec<HashTile>) {
         self.compare_receipts(findings);
         let index = self.index;
         self.index += 1;
-        let filled = if self.whole { self.tree.push(leaf_hash(leaf)) } else { Vec::new() };
-        let entry = self.read(index, leaf, findings);
-        if let Some(entry) = &entry {
-            self.check(index, entry, findings);
+        let Leaf { hash, entry, problem } = leaf;
+        let filled = if self.whole { self.tree.push(hash) } else { Vec::new() };
+        if let Some((kind, error)) = problem {
+            findings.add(kind, Some(index), error.to_string());
         }
-        (entry, filled)
+        let Some((entry, event)) = entry else { return (None, filled) };
+        self.check_place(index, &entry, findings);
+        match event {
+            Ok(event) => self.check(index, &entry, &event, findings),
+            Err(error) => findings.add(FindingKind::EntryDamaged, Some(index), error.to_string()),
+        }
+        (Some(entry), filled)
     }
 
     /// Leaves that could not be read at all. The caller has reported why.
@@ -112,49 +141,26 @@ impl LogCheck {
         }
     }
 
-    /// Reads an entry and checks its signature; a wrongly signed one is read all the same, so
-    /// that one edit does not hide what follows from it.
-    fn read(&mut self, index: u64, leaf: &[u8], findings: &mut Findings) -> Option<Entry> {
-        let error = match Entry::open(leaf, self.verifier.key()) {
-            Ok(entry) => return Some(entry),
-            Err(error) => error,
-        };
-        let kind = match error {
-            EntryError::Version(_) => FindingKind::NewerVersion,
-            EntryError::Cose(CoseError::WrongKey | CoseError::BadSignature) => FindingKind::EntrySignature,
-            _ => FindingKind::EntryDamaged,
-        };
-        findings.add(kind, Some(index), error.to_string());
-        Entry::open_unverified(leaf).ok()
-    }
-
-    /// The first entry says for which log it is, and which key signs HELLO.
-    fn start(&mut self, index: u64, event: &Event, findings: &mut Findings) {
-        let Event::LogStart(start) = event else {
-            return findings.add(FindingKind::LogStart, Some(index), "the first entry is of another kind");
-        };
-        if start.log_key != self.verifier.key().to_bytes() {
-            findings.add(FindingKind::LogStart, Some(index), "it begins the log of another key");
-        }
-        self.host_key = host_key(index, &start.host_key, findings);
-    }
-
-    fn check(&mut self, index: u64, entry: &Entry, findings: &mut Findings) {
+    /// Everything about an entry that does not depend on what happened.
+    fn check_place(&mut self, index: u64, entry: &Entry, findings: &mut Findings) {
         if entry.seq != index {
             let detail = format!("it says that it is number {}", entry.seq);
             findings.add(FindingKind::EntryOrder, Some(index), detail);
         }
         self.clocks.check(index, entry, findings);
-        let event = match entry.event() {
-            Ok(event) => event,
-            Err(error) => return findings.add(FindingKind::EntryDamaged, Some(index), error.to_string()),
-        };
-        match &event {
-            _ if index == 0 => self.start(index, &event, findings),
+        self.sources.check(index, entry, findings);
+    }
+
+    fn check(&mut self, index: u64, entry: &Entry, event: &Event, findings: &mut Findings) {
+        match event {
+            _ if index == 0 => self.start(entry, event, findings),
             Event::LogStart(_) => {
                 findings.add(FindingKind::LogStart, Some(index), "a log begins only once");
             }
-            Event::HostKeyChange(change) => self.host_key = host_key(index, &change.host_key, findings),
+            Event::HostKeyChange(change) => {
+                self.set_host_key(index, entry, &change.host_key, &change.host_record, findings);
+            }
+            Event::SessionStart(start) => self.authority.policy(index, entry, start, findings),
             Event::Unknown { kind, .. } => {
                 let detail = format!("kind {kind}; use a newer sudare-audit to read it");
                 findings.add(FindingKind::UnknownKind, Some(index), detail);
@@ -162,45 +168,34 @@ impl LogCheck {
             _ => {}
         }
         let host_key = self.host_key.as_ref();
-        let manifest = self.sessions.check(index, entry, &event, host_key, findings);
-        self.incidents.check(index, entry, &event, manifest, findings);
+        let manifest = self.sessions.check(index, entry, event, host_key, self.depth, findings);
+        self.incidents.check(index, entry, event, manifest, findings);
     }
-}
 
-fn host_key(index: u64, bytes: &[u8; 32], findings: &mut Findings) -> Option<VerifyingKey> {
-    let key = VerifyingKey::from_bytes(bytes).ok();
-    if key.is_none() {
-        findings.add(FindingKind::EntryDamaged, Some(index), "the host key in it is no key");
+    /// The first entry says for which log it is, and which key signs HELLO.
+    fn start(&mut self, entry: &Entry, event: &Event, findings: &mut Findings) {
+        let Event::LogStart(start) = event else {
+            return findings.add(FindingKind::LogStart, Some(0), "the first entry is of another kind");
+        };
+        if start.log_key != self.verifier.key().to_bytes() {
+            findings.add(FindingKind::LogStart, Some(0), "it begins the log of another key");
+        }
+        self.set_host_key(0, entry, &start.host_key, &start.host_record, findings);
     }
-    key
-}
 
-/// Order of time within a boot and over boots.
-#[derive(Debug, Default)]
-struct Clocks {
-    last: Option<(Id, u64, u64)>,
-    earlier_boots: BTreeSet<Id>,
-}
-
-impl Clocks {
-    fn check(&mut self, index: u64, entry: &Entry, findings: &mut Findings) {
-        if let Some((boot_id, boot_ms, wall_ms)) = self.last {
-            if entry.boot_id == boot_id && entry.boot_ms < boot_ms {
-                let detail = format!("clock since boot: {} after {boot_ms} ms", entry.boot_ms);
-                findings.add(FindingKind::TimeOrder, Some(index), detail);
-            }
-            if entry.boot_id != boot_id {
-                self.earlier_boots.insert(boot_id);
-            }
-            if entry.wall_ms.saturating_add(CLOCK_CORRECTION_MS) < wall_ms {
-                let detail = format!("calendar clock: {} after {wall_ms} ms", entry.wall_ms);
-                findings.add(FindingKind::ClockSetBack, Some(index), detail);
-            }
+    fn set_host_key(
+        &mut self,
+        index: u64,
+        entry: &Entry,
+        key: &[u8; 32],
+        record: &[u8],
+        findings: &mut Findings,
+    ) {
+        self.authority.host_key(index, entry.wall_ms, key, record, findings);
+        self.host_key = VerifyingKey::from_bytes(key).ok();
+        if self.host_key.is_none() {
+            findings.add(FindingKind::EntryDamaged, Some(index), "the host key in it is no key");
         }
-        if self.earlier_boots.contains(&entry.boot_id) {
-            findings.add(FindingKind::TimeOrder, Some(index), "an earlier boot of the host came again");
-        }
-        self.last = Some((entry.boot_id, entry.boot_ms, entry.wall_ms));
     }
 }
 
@@ -209,6 +204,8 @@ mod tests {
     use super::*;
     use crate::evidence::event::{HostKeyChange, LogStart, Note};
     use crate::evidence::{Stamp, VERSION};
+    use crate::records::{HostRecord, Signed};
+    use crate::tlog::merkle::leaf_hash;
     use crate::tlog::note::SigningKey;
     use crate::tlog::{Checkpoint, VerifierKey};
 
@@ -305,6 +302,65 @@ mod tests {
         assert_eq!(check(&forged, &sign(&forged), &[]), []);
         forged[2] = entry(2, &note(2), stamp(2)).sign(&key(7)).unwrap();
         assert_eq!(check(&forged, &sign(&forged), &[]), [("entry-signature", Some(2))]);
+    }
+
+    /// Names of the findings about a log whose host key has this record, with the organisation's key.
+    fn with_record(record: Vec<u8>, wall_ms: u64) -> Vec<&'static str> {
+        let verifier = VerifierKey::new(ORIGIN, key(1).verifying_key()).unwrap();
+        let log_key = key(1).verifying_key().to_bytes();
+        let start = LogStart { host_key: key(2).verifying_key().to_bytes(), log_key, host_record: record };
+        let at = Stamp { wall_ms, boot_ms: 0, boot_id: [1; 16] };
+        let leaf = entry(0, &Event::LogStart(start), at).sign(&key(1)).unwrap();
+        let mut check = LogCheck::new(verifier, vec![]).with_organisation(Some(key(5).verifying_key()));
+        let mut findings = Findings::default();
+        check.leaf(&leaf, &mut findings);
+        findings.list().iter().map(|finding| finding.kind.as_str()).collect()
+    }
+
+    #[test]
+    fn with_the_organisations_key_a_host_key_needs_a_record() {
+        let record = |organisation: u8, host: u8| {
+            let host_key = key(host).verifying_key().to_bytes();
+            let record = HostRecord { host_id: "h".into(), host_key, not_before_ms: 10, not_after_ms: 20 };
+            Signed::sign(&key(organisation), &record).unwrap()
+        };
+        assert_eq!(with_record(record(5, 2), 15), [""; 0]);
+        for (record, wall_ms) in
+            [(record(6, 2), 15), (record(5, 3), 15), (record(5, 2), 9), (record(5, 2), 21), (vec![], 15)]
+        {
+            assert_eq!(with_record(record, wall_ms), ["host-record"]);
+        }
+    }
+
+    #[test]
+    fn hashes_alone_notice_every_change_but_not_who_signed() {
+        let leaves = leaves();
+        let verifier = VerifierKey::new(ORIGIN, key(1).verifying_key()).unwrap();
+        let hashes_only = |leaves: &[Vec<u8>], checkpoint: &SignedCheckpoint| {
+            let mut check = LogCheck::new(verifier.clone(), vec![]).with_depth(Depth::Hashes);
+            let mut findings = Findings::default();
+            for leaf in leaves {
+                check.leaf(leaf, &mut findings);
+            }
+            check.finish(checkpoint, &mut findings);
+            findings.list().iter().map(|finding| finding.kind.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(hashes_only(&leaves, &sign(&leaves)), [""; 0]);
+        let mut forged = leaves.clone();
+        forged[2] = entry(2, &note(2), stamp(2)).sign(&key(7)).unwrap();
+        assert_eq!(hashes_only(&forged, &sign(&leaves)), ["root-differs"]);
+        assert_eq!(hashes_only(&forged, &sign(&forged)), [""; 0], "the log key vouches for it");
+    }
+
+    #[test]
+    fn a_report_left_out_is_found() {
+        let mut leaves = leaves();
+        for (at, serial) in [(1, 1), (2, 2), (3, 4)] {
+            let mut entry = entry(at, &note(at), stamp(at));
+            (entry.source, entry.serial) = (Some([8; 16]), Some(serial));
+            leaves[usize::try_from(at).unwrap()] = entry.sign(&key(1)).unwrap();
+        }
+        assert_eq!(check(&leaves, &sign(&leaves), &[]), [("source-order", Some(3))]);
     }
 
     #[test]

@@ -3,21 +3,27 @@
 //! ```text
 //! leaf ──► tree (root, tiles)            recomputed, never read
 //!      ──► signature of the log key      which is given out of band
-//!      ──► order and clocks
+//!      ──► order, clocks, and the count of each source
 //!      ──► sessions: handshake under the host key that the log names, then each client message under its transcript
 //!      └─► incidents: each manifest is complete
 //! ```
-//! Pure and streaming: whoever reads the files pushes leaves into a [`LogCheck`]. Memory grows
+//! Pure and streaming: whoever reads the files examines each [`Leaf`], on as many threads as there
+//! are, and pushes them in order into a [`LogCheck`]. Memory grows
 //! with sessions and incidents that are open, not with the length of the log (16 bytes per
 //! incident are kept to the end).
 //!
 //! *Integrity* findings say that something was changed, removed or forged. *Plausibility*
 //! findings say that something true looks odd: a clock set back, an incident never completed.
 
+mod authority;
+mod clocks;
 pub mod findings;
 mod incidents;
+mod leaf;
 mod log;
 mod sessions;
+mod sources;
 
 pub use findings::{Finding, FindingKind, Findings};
+pub use leaf::{Depth, Leaf};
 pub use log::LogCheck;

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest as _, Sha256};
 
 use super::findings::{FindingKind, Findings};
-use crate::cose;
+use super::leaf::Depth;
+use crate::cose::{self, CoseError};
 use crate::evidence::event::SessionStart;
 use crate::evidence::{Entry, Event, Id};
 use crate::message::{self, Hello, Manifest, Open, kind};
@@ -35,11 +36,12 @@ impl Sessions {
         entry: &Entry,
         event: &Event,
         host_key: Option<&VerifyingKey>,
+        depth: Depth,
         findings: &mut Findings,
     ) -> Option<Manifest> {
         match event {
             Event::SessionStart(start) => {
-                match begin(entry, start, host_key) {
+                match begin(entry, start, host_key, depth) {
                     Ok((session_id, session)) => drop(self.open.insert(session_id, session)),
                     Err(detail) => findings.add(FindingKind::SessionHandshake, Some(index), detail),
                 }
@@ -55,7 +57,7 @@ impl Sessions {
                     findings.add(FindingKind::SessionUnknown, Some(index), "no session-start before it");
                     return None;
                 };
-                match session.check(&body.message) {
+                match session.check(&body.message, depth) {
                     Ok(manifest) => manifest,
                     Err((kind, detail)) => {
                         findings.add(kind, Some(index), detail);
@@ -73,11 +75,12 @@ fn begin(
     entry: &Entry,
     start: &SessionStart,
     host_key: Option<&VerifyingKey>,
+    depth: Depth,
 ) -> Result<(Id, Session), String> {
     let host_key = host_key.ok_or("the host key is not known")?;
-    let hello = cose::verify1(host_key, HELLO_CONTEXT, &start.hello).map_err(|e| format!("HELLO: {e}"))?;
+    let hello = payload(host_key, HELLO_CONTEXT, &start.hello, depth).map_err(|e| format!("HELLO: {e}"))?;
     let device = VerifyingKey::from_bytes(&start.device_key).map_err(|_| "the device key is no key")?;
-    let open = cose::verify1(&device, OPEN_CONTEXT, &start.open).map_err(|e| format!("OPEN: {e}"))?;
+    let open = payload(&device, OPEN_CONTEXT, &start.open, depth).map_err(|e| format!("OPEN: {e}"))?;
     let hello: Hello = read(hello, kind::HELLO).ok_or("HELLO cannot be read")?;
     let open: Open = read(open, kind::OPEN).ok_or("OPEN cannot be read")?;
     if open.session_id != hello.session_id || entry.session_id != Some(hello.session_id) {
@@ -91,14 +94,26 @@ fn begin(
     Ok((hello.session_id, Session { device, transcript, sequences: BTreeSet::new() }))
 }
 
+fn payload<'m>(
+    key: &VerifyingKey,
+    context: &[u8],
+    message: &'m [u8],
+    depth: Depth,
+) -> Result<&'m [u8], CoseError> {
+    match depth {
+        Depth::Signatures => cose::verify1(key, context, message),
+        Depth::Hashes => cose::unverified_payload(message),
+    }
+}
+
 fn read<'b, T: minicbor::Decode<'b, ()> + message::Bounded>(payload: &'b [u8], expected: u8) -> Option<T> {
     let (kind, _, body) = message::split(payload).ok()?;
     if kind == expected { message::body(body).ok() } else { None }
 }
 
 impl Session {
-    fn check(&mut self, signed: &[u8]) -> Result<Option<Manifest>, (FindingKind, String)> {
-        let payload = cose::verify1(&self.device, &self.transcript, signed)
+    fn check(&mut self, signed: &[u8], depth: Depth) -> Result<Option<Manifest>, (FindingKind, String)> {
+        let payload = payload(&self.device, &self.transcript, signed, depth)
             .map_err(|e| (FindingKind::MessageSignature, e.to_string()))?;
         let (kind, sequence, _) = message::split(payload)
             .map_err(|_| (FindingKind::MessageSignature, "it is signed but no message".to_owned()))?;
@@ -191,7 +206,8 @@ mod tests {
                 source: None,
                 serial: None,
             };
-            sessions.check(seq, &entry, &event, Some(&key(2).verifying_key()), &mut findings);
+            let host = key(2).verifying_key();
+            sessions.check(seq, &entry, &event, Some(&host), Depth::Signatures, &mut findings);
         }
         findings.list().iter().map(|finding| finding.kind.as_str()).collect()
     }
