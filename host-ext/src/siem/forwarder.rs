@@ -81,6 +81,7 @@ pub struct Forwarder {
     tail: Tail,
     status_file: StatusFile,
     status: Status,
+    remembered: Instant,
 }
 
 impl Forwarder {
@@ -98,7 +99,7 @@ impl Forwarder {
             ..Status::default()
         };
         let status_file = StatusFile::open(&settings.state)?;
-        Ok(Self { outbox, tail, status_file, status, settings })
+        Ok(Self { outbox, tail, status_file, status, settings, remembered: Instant::now() })
     }
 
     /// Sends what is there and returns; the first failure ends it.
@@ -109,14 +110,8 @@ impl Forwarder {
 
     /// Forwards until the process ends. It may be killed at any moment.
     pub fn run(&mut self) -> ! {
-        let mut remembered = Instant::now();
         loop {
-            let mut round = self.round_with_status();
-            if matches!(round, Ok(Round::Idle)) && remembered.elapsed() >= REMEMBER {
-                remembered = Instant::now();
-                round = self.outbox.remember().map(|()| Round::Idle).map_err(ForwardError::from);
-            }
-            match round {
+            match self.round_with_status() {
                 Ok(Round::Moved) => {}
                 Ok(Round::Idle) => std::thread::sleep(POLL),
                 Err(_) => std::thread::sleep(backoff(self.status.failed_tries)),
@@ -178,7 +173,13 @@ impl Forwarder {
         let read = self.fill();
         let sent = self.send();
         match (read?, sent?) {
-            (Round::Idle, Round::Idle) => Ok(Round::Idle),
+            (Round::Idle, Round::Idle) => {
+                if self.remembered.elapsed() >= REMEMBER {
+                    self.remembered = Instant::now();
+                    self.outbox.remember()?;
+                }
+                Ok(Round::Idle)
+            }
             _ => Ok(Round::Moved),
         }
     }

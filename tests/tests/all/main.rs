@@ -7,6 +7,7 @@ mod handshake;
 mod plugin;
 mod rdp;
 mod session_faults;
+mod siem;
 mod sim;
 mod wire;
 mod xfreerdp;

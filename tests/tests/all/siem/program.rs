@@ -1,0 +1,66 @@
+//! The program under test, and what its events say of themselves.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use super::log::Log;
+
+/// `sudare-host`, built now: `cargo test` builds no programs of other packages. With the whole workspace selected the
+/// libraries are those that the tests were linked with, so that this only links.
+pub(crate) fn sudare_host() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let built = Command::new(cargo)
+            .args(["build", "--quiet", "--offline", "--workspace", "--bin", "sudare-host", "--target-dir"])
+            .arg(&target)
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&built.stderr);
+        assert!(built.status.success(), "sudare-host cannot be built: {said}");
+        target.join("debug/sudare-host")
+    })
+}
+
+/// `sudare-host forward` from this log.
+pub(crate) fn forward(log: &Log, to: &str, format: &str) -> Command {
+    let mut command = Command::new(sudare_host());
+    command.arg("forward").arg("--store").arg(log.path("store")).arg("--state").arg(log.path("state"));
+    command.arg("--key").arg(log.path("log.vkey")).args(["--to", to, "--format", format]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// Sends what is there and ends.
+pub(crate) fn forward_once(log: &Log, to: &str, format: &str, more: &[&str]) -> Output {
+    let mut command = forward(log, to, format);
+    command.arg("--once").args(more).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap()
+}
+
+/// The same, and it must succeed.
+pub(crate) fn forwarded(log: &Log, to: &str, format: &str, more: &[&str]) {
+    let output = forward_once(log, to, format, more);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// `sudare-host forward --status --json`.
+pub(crate) fn status(log: &Log) -> serde_json::Value {
+    let mut command = Command::new(sudare_host());
+    command.args(["forward", "--status", "--json", "--state"]).arg(log.path("state"));
+    let output = command.output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"))
+}
+
+/// The id of an event in any of the forms.
+pub(crate) fn uid(event: &str) -> String {
+    if let Some((_, rest)) = event.split_once("externalId=") {
+        return rest.split(' ').next().unwrap().to_owned();
+    }
+    let at = event.find('{').unwrap_or_else(|| panic!("neither CEF nor JSON: {event}"));
+    let value: serde_json::Value =
+        serde_json::from_str(&event[at..]).unwrap_or_else(|e| panic!("{e}: {event}"));
+    value["metadata"]["uid"].as_str().unwrap().to_owned()
+}
