@@ -9,6 +9,7 @@
 //!  serve                     puts a running host together (`sudare-host serve`)
 //!  audit/                    reads a store offline (`sudare-audit`)
 //!  siem/                     tells the security team's own tools of alarms in the log
+//!  witness/, timestamp/      somebody else says what was there, and when
 //! ```
 //! Deliberately absent: nothing here looks at faces, holds an embedding that fits a person's
 //! face, or can open a sealed picture.
@@ -32,4 +33,6 @@ pub mod ship;
 pub mod state;
 pub mod store;
 pub mod supervise;
+pub mod timestamp;
 pub mod tls;
+pub mod witness;

@@ -1,0 +1,3 @@
+//! Times from outside.
+
+pub mod http;
