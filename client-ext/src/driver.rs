@@ -21,7 +21,7 @@ use sudare_protocol::template::OperatorTemplate;
 use sudare_protocol::{Refusal, SigningKey, VerifyingKey};
 
 use crate::camera::live::boottime_ms;
-use crate::evidence::{Ring, random};
+use crate::evidence::{Ring, Terms, random};
 use crate::inbox::{Inbox, Input, Inputs, LineState, Looks, Transport};
 use crate::link::Output;
 use crate::presence::Decision;
@@ -124,7 +124,7 @@ impl Driver {
         spools: Arc<Spools>,
         (inbox, Inputs(inputs)): (Inbox, Inputs),
     ) -> std::io::Result<Self> {
-        let sealing = Sealing::start(inbox.clone())?;
+        let sealing = Sealing::start(inbox.clone(), watcher.finder())?;
         Ok(Driver {
             identity,
             watcher,
@@ -224,8 +224,8 @@ impl Driver {
     }
 
     fn look(&mut self, look: Look, acts: &mut Vec<Act>) {
-        if let Some(frame) = look.frame {
-            self.ring.push(frame);
+        if let Some(picture) = look.frame {
+            self.ring.push(picture);
         }
         self.switch.observe(&look.observation, boottime_ms(), fresh(), acts);
     }
@@ -299,8 +299,16 @@ impl Driver {
         let Some(live) = self.switch.live() else { return };
         let host = self.host_key(host_id);
         let policy = live.policy();
-        let auditors = policy.record().auditors.clone();
-        self.to = Some(To { auditors, policy_digest: policy.digest(), host: host.clone() });
+        let terms = Terms {
+            auditors: policy.record().auditors.clone(),
+            custodian: policy.record().rules.as_ref().and_then(|rules| rules.custodian.clone()),
+            policy_digest: policy.digest(),
+            hold_ms: live.numbers().hold_ms,
+            certificate: live.certificate(),
+            models: self.identity.models.clone(),
+            boot_id: self.identity.boot_id,
+        };
+        self.to = Some(To { terms, host: host.clone() });
         self.switch.keep(self.spools.take(&host), acts);
         self.watch += 1;
         if let Err(error) = self.watcher.start(operators, Looks::new(self.inbox.clone(), self.watch)) {

@@ -286,7 +286,7 @@ fn view_of(seen: &Observation) -> View {
 /// Facing: full within 30 degrees, a quarter from 60 on. Distance: a webcam of 70 degrees shows a
 /// face 2 m away at 0.054 of the picture's width; from there on nearer is full, and a quarter at
 /// 0.02 (about 5 m). See docs/decisions/0006-exposure.md.
-fn weight_of(face: &FaceSeen) -> f64 {
+pub(crate) fn weight_of(face: &FaceSeen) -> f64 {
     let facing = 1.0 - 0.75 * ramp(f64::from(face.yaw_deg.abs()), 30.0, 60.0);
     let distance = 0.25 + 0.75 * ramp(f64::from(face.width_share), 0.02, 0.054);
     facing * distance

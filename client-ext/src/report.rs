@@ -31,6 +31,8 @@ pub struct Incident {
     pub incident_id: Id,
     pub reason: Reason,
     pub decided_ms: u64,
+    /// What it was decided on.
+    pub decision: Decision,
 }
 
 impl Reporter {
@@ -53,6 +55,7 @@ impl Reporter {
                 incident_id: fresh,
                 reason: decision.reason,
                 decided_ms: now_ms,
+                decision: *decision,
             });
         }
         if decision.suspect != self.suspect {

@@ -3,12 +3,8 @@
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use sudare_protocol::client::Evidence;
-use sudare_protocol::message::Digest;
-use sudare_protocol::seal::Recipients;
-
 use crate::driver::wall_ms;
-use crate::evidence::{self, EvidenceError, Shots};
+use crate::evidence::{self, Finder, Shots, Terms};
 use crate::inbox::{Inbox, Input};
 use crate::spool::HostKey;
 
@@ -18,8 +14,7 @@ const WAITING_MAX: usize = 8;
 /// To whom pictures are sealed, by which policy, and for which host.
 #[derive(Debug, Clone)]
 pub(crate) struct To {
-    pub(crate) auditors: Vec<String>,
-    pub(crate) policy_digest: Digest,
+    pub(crate) terms: Terms,
     pub(crate) host: HostKey,
 }
 
@@ -29,10 +24,10 @@ pub(crate) struct Sealing {
 }
 
 impl Sealing {
-    pub(crate) fn start(inbox: Inbox) -> std::io::Result<Self> {
+    pub(crate) fn start(inbox: Inbox, finder: Option<Finder>) -> std::io::Result<Self> {
         let (jobs, queue) = sync_channel(WAITING_MAX);
         let thread =
-            std::thread::Builder::new().name("sealing".into()).spawn(move || work(&queue, &inbox))?;
+            std::thread::Builder::new().name("sealing".into()).spawn(move || work(&queue, &inbox, finder))?;
         Ok(Sealing { jobs: Some(jobs), thread })
     }
 
@@ -58,9 +53,9 @@ impl Sealing {
     }
 }
 
-fn work(queue: &Receiver<(Shots, To)>, inbox: &Inbox) {
+fn work(queue: &Receiver<(Shots, To)>, inbox: &Inbox, mut finder: Option<Finder>) {
     for (shots, to) in queue {
-        match build(&shots, &to) {
+        match evidence::build(&shots, &to.terms, finder.as_mut(), wall_ms()) {
             Ok(evidence) => {
                 if !inbox.put(Input::Sealed(to.host, Box::new(evidence))) {
                     tracing::warn!("the client ended while pictures were sealed");
@@ -70,9 +65,4 @@ fn work(queue: &Receiver<(Shots, To)>, inbox: &Inbox) {
             Err(error) => tracing::error!(%error, "an incident has no camera pictures"),
         }
     }
-}
-
-fn build(shots: &Shots, to: &To) -> Result<Evidence, EvidenceError> {
-    let recipients = Recipients::parse(&to.auditors)?;
-    evidence::build(shots, &recipients, to.policy_digest, wall_ms())
 }

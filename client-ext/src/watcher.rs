@@ -14,10 +14,12 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use sudare_protocol::message::CameraKind;
 use sudare_protocol::template::OperatorTemplate;
 
 use crate::camera::live::boottime_ms;
-use crate::camera::{self, CameraFault, Frame, FrameSource, SourceOptions, SourceSpec};
+use crate::camera::{self, CameraFault, FrameSource, SourceOptions, SourceSpec};
+use crate::evidence::{Finder, Picture};
 use crate::inbox::Looks;
 use crate::operator;
 use crate::presence::{CameraView, Observation};
@@ -36,7 +38,7 @@ const HAND_OVER: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Look {
     pub observation: Observation,
-    pub frame: Option<Arc<Frame>>,
+    pub frame: Option<Picture>,
 }
 
 /// Whatever can look at the seat. The benchmark has one without a camera.
@@ -52,6 +54,12 @@ pub trait Watcher: Send {
 
     /// Turns the camera off and forgets the operators. Must not wait.
     fn stop(&mut self);
+
+    /// Finds faces in single pictures again, more carefully than while watching. Where there is none, what
+    /// was seen while watching has to do.
+    fn finder(&self) -> Option<Finder> {
+        None
+    }
 }
 
 /// A camera (or a film shown as one) and the face models.
@@ -134,6 +142,10 @@ impl Watcher for CameraWatcher {
     fn stop(&mut self) {
         self.wish(STOP);
     }
+
+    fn finder(&self) -> Option<Finder> {
+        Some(Finder::from_cache())
+    }
 }
 
 impl Drop for CameraWatcher {
@@ -173,6 +185,7 @@ impl Watch {
         let known = operator::from_templates(operators, rotation, engine.embedder_sha256)
             .context("nobody can be recognised")?;
         let mut vision = Vision::new(engine, known, Mode::Live)?;
+        let kind = self.spec.kind();
         let paces_itself = matches!(self.spec, SourceSpec::Camera(_) | SourceSpec::Mjpeg(_));
         let mut opened_ms = boottime_ms();
         loop {
@@ -184,7 +197,9 @@ impl Watch {
                     continue;
                 }
                 _ => match &mut source {
-                    Some(source) => look(source.as_mut(), (!paces_itself).then_some(opened_ms), &mut vision),
+                    Some(source) => {
+                        look(source.as_mut(), kind, (!paces_itself).then_some(opened_ms), &mut vision)
+                    }
                     None => {
                         opened_ms = boottime_ms();
                         match camera::open(&self.spec, SourceOptions::default()) {
@@ -207,7 +222,12 @@ impl Watch {
 
 /// One look. A film (`started_ms` given) is shown at its own speed. A fault is told as such, and the
 /// source is asked again.
-fn look(source: &mut dyn FrameSource, started_ms: Option<u64>, vision: &mut Vision) -> Look {
+fn look(
+    source: &mut dyn FrameSource,
+    kind: CameraKind,
+    started_ms: Option<u64>,
+    vision: &mut Vision,
+) -> Look {
     match source.next_frame() {
         Ok(mut frame) => {
             if let Some(started_ms) = started_ms {
@@ -216,7 +236,9 @@ fn look(source: &mut dyn FrameSource, started_ms: Option<u64>, vision: &mut Visi
             }
             let seen = vision.process(&frame);
             let observation = Observation { t_ms: frame.t_ms, camera: seen.camera, faces: seen.faces };
-            Look { observation, frame: Some(Arc::new(frame)) }
+            let (frame, thresholds) = (Arc::new(frame), vision.thresholds());
+            let picture = Picture { frame, marks: seen.marks, camera: Some(kind), thresholds };
+            Look { observation, frame: Some(picture) }
         }
         // Nothing more will come from a film that ended: the same answer at the pace of attestations.
         Err(fault) => no_picture(&fault, fault.is_final()),

@@ -39,6 +39,14 @@ pub fn list() -> Vec<CameraInfo> {
     found
 }
 
+/// Whether the system says that a program stands behind a camera (such as v4l2loopback): hardware hangs on a
+/// bus. What the system does not tell is taken for a program.
+#[must_use]
+pub fn is_virtual(index: u32) -> bool {
+    let device = std::fs::canonicalize(format!("/sys/class/video4linux/video{index}"));
+    device.map_or(true, |path| path.starts_with("/sys/devices/virtual"))
+}
+
 /// Prepares a camera; the first `next_frame` opens the device and tells whether it is busy.
 ///
 /// # Errors

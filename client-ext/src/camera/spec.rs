@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::CameraFault;
+use sudare_protocol::message::CameraKind;
+
+use super::{CameraFault, native};
 
 /// Pictures a second that a folder is played at when nothing else is said, and that live sources are thinned to.
 pub const DEFAULT_FPS: u32 = 10;
@@ -21,6 +23,19 @@ pub enum SourceSpec {
     Avi(PathBuf),
     /// Uncompressed YUV4MPEG2.
     Y4m(PathBuf),
+}
+
+impl SourceSpec {
+    /// What stands behind it, for the record.
+    #[must_use]
+    pub fn kind(&self) -> CameraKind {
+        match self {
+            Self::Camera(index) if native::is_virtual(*index) => CameraKind::Virtual,
+            Self::Camera(_) => CameraKind::Hardware,
+            Self::Mjpeg(_) => CameraKind::Stream,
+            Self::Folder(_) | Self::Avi(_) | Self::Y4m(_) => CameraKind::Film,
+        }
+    }
 }
 
 /// How a source is played.

@@ -5,10 +5,9 @@ use sudare_protocol::host::ClientNews;
 use sudare_protocol::reason::{Reason, State};
 
 use super::*;
-use crate::camera::Frame;
 use crate::inbox::{Line, NotSent, Overflow};
 use crate::presence::{CameraView, FaceSeen, Observation, Who};
-use crate::testing::{Host, device_key, organisation_key};
+use crate::testing::{Host, device_key, organisation_key, picture};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -129,8 +128,7 @@ fn seen(faces: &[Who]) -> Look {
     let face = |who: &Who| FaceSeen { who: *who, width_share: 0.2, yaw_deg: 0.0 };
     let observation =
         Observation { t_ms, camera: CameraView::Clear, faces: faces.iter().map(face).collect() };
-    let frame = Frame { width: 16, height: 16, rgb: vec![90; 16 * 16 * 3], t_ms, seq: 0 };
-    Look { observation, frame: Some(Arc::new(frame)) }
+    Look { observation, frame: Some(picture(t_ms)) }
 }
 
 /// Shows the same faces for a while, at 20 pictures a second.

@@ -50,6 +50,20 @@ impl Engine {
         Self::load(&Store::open(Store::default_dir()?)?)
     }
 
+    /// The detector alone, from this user's cache.
+    ///
+    /// # Errors
+    /// As [`Engine::load`].
+    pub fn detector_from_cache() -> Result<Detector, EngineError> {
+        let store = Store::open(Store::default_dir()?)?;
+        let (environment, model) = (environment(&store)?, store.load(Role::FaceDetector)?);
+        let session = session(&environment, &model)?;
+        match model.facts {
+            Facts::Detector(facts) => Ok(Detector::new(session, facts)),
+            Facts::Embedder(_) => Err(swapped()),
+        }
+    }
+
     /// Reads, verifies and builds both networks, and has each compute a stored example.
     ///
     /// # Errors
@@ -63,8 +77,7 @@ impl Engine {
         let (Facts::Detector(detector_facts), Facts::Embedder(embedder_facts)) =
             (detector.facts, embedder.facts)
         else {
-            let detail = "the manifest swaps detector and embedder".to_owned();
-            return Err(EngineError::Model { role: Role::FaceDetector, detail });
+            return Err(swapped());
         };
         Ok(Self {
             detector: Detector::new(detector_session, detector_facts),
@@ -73,6 +86,11 @@ impl Engine {
             embedder_sha256: embedder.sha256,
         })
     }
+}
+
+fn swapped() -> EngineError {
+    let detail = "the manifest swaps detector and embedder".to_owned();
+    EngineError::Model { role: Role::FaceDetector, detail }
 }
 
 /// ONNX Runtime is loaded once per process and kept: it cannot be loaded a second time.

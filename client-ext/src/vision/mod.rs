@@ -25,10 +25,11 @@ pub mod worker;
 use sudare_models::EmbedderFacts;
 
 use crate::camera::Frame;
-use crate::presence::{CameraView, FaceSeen};
+use crate::evidence::Mark;
+use crate::presence::{CameraView, FaceSeen, weight_of};
 use engine::{Engine, EngineError};
 use faces::Detector;
-use track::Tracker;
+use track::{Tracked, Tracker};
 use verdict::Thresholds;
 use worker::{Job, Known, Worker, WorkerGone};
 
@@ -46,6 +47,8 @@ pub enum Mode {
 pub struct Seen {
     pub faces: Vec<FaceSeen>,
     pub camera: CameraView,
+    /// The same faces and those just missed, where they are in the frame; `None` if it could not be examined.
+    pub marks: Option<Vec<Mark>>,
 }
 
 /// Watches frame after frame.
@@ -80,7 +83,7 @@ impl Vision {
 
     /// Looks at one frame. Time stamps must not go backwards.
     pub fn process(&mut self, frame: &Frame) -> Seen {
-        let nothing = |camera| Seen { faces: Vec::new(), camera };
+        let nothing = |camera| Seen { faces: Vec::new(), camera, marks: None };
         let faces = match self.detector.watch(frame) {
             Ok(faces) => faces,
             Err(error) => {
@@ -99,12 +102,23 @@ impl Vision {
             return nothing(CameraView::Lost);
         }
         let width = precise(frame.width);
-        let seen = self.tracker.in_view(frame.t_ms).into_iter().map(|tracked| FaceSeen {
-            who: tracked.who,
-            width_share: tracked.face.bbox[2] / width,
-            yaw_deg: pose::yaw_deg(&tracked.face.landmarks),
-        });
-        Seen { faces: seen.collect(), camera: CameraView::Clear }
+        let (mut faces, mut marks) = (Vec::new(), Vec::new());
+        for tracked in self.tracker.known(frame.t_ms) {
+            let face = FaceSeen {
+                who: tracked.who,
+                width_share: tracked.face.bbox[2] / width,
+                yaw_deg: pose::yaw_deg(&tracked.face.landmarks),
+            };
+            faces.extend(tracked.seen.then_some(face));
+            let Tracked { id: track, who, cosine, seen, .. } = tracked;
+            marks.push(Mark { track, area: tracked.face.bbox, who, weight: weight_of(&face), cosine, seen });
+        }
+        Seen { faces, camera: CameraView::Clear, marks: Some(marks) }
+    }
+
+    /// The thresholds in use, for the record.
+    pub fn thresholds(&self) -> Thresholds {
+        self.thresholds
     }
 
     /// Hands new faces to the worker and takes what it has found out.

@@ -9,7 +9,6 @@
 use std::path::{Path, PathBuf};
 
 use image::{RgbImage, imageops};
-use sudare_models::Store;
 use sudare_protocol::numbers::Numbers;
 
 use super::engine::Engine;
@@ -21,28 +20,8 @@ use crate::camera::{Frame, SourceOptions, picture};
 use crate::enroll::{EnrollError, enroll};
 use crate::operator;
 use crate::presence::{CameraView, Presence, Who};
+use crate::testing::models_and_photographs;
 use crate::watch::{Change, watch};
-
-/// The models and the folder of photographs, or `None` with a loud word.
-fn ready() -> Option<(Engine, PathBuf)> {
-    let engine = Store::default_dir().and_then(Store::open).map_err(|e| e.to_string());
-    let engine = engine.and_then(|store| Engine::load(&store).map_err(|e| e.to_string()));
-    let folder =
-        std::env::var_os("SUDARE_TEST_PICTURES").map(PathBuf::from).filter(|f| f.join("obama.jpg").exists());
-    let required = std::env::var("SUDARE_REQUIRE_TOOLS").unwrap_or_default();
-    let required = |tool| required.split(',').any(|name| name == tool);
-    match (engine, folder) {
-        (Ok(engine), Some(folder)) => Some((engine, folder)),
-        (Err(error), _) => skip("the models", required("models"), &error),
-        (_, None) => skip("the photographs", required("photographs"), "SUDARE_TEST_PICTURES names none"),
-    }
-}
-
-fn skip<T>(what: &str, required: bool, why: &str) -> Option<T> {
-    assert!(!required, "{what} should be there: {why}");
-    println!("SKIPPED: {what} are not there: {why}");
-    None
-}
 
 fn rotation() -> Rotation {
     Rotation::from_seed(&[3; 32])
@@ -82,7 +61,7 @@ fn scene(t_ms: u64, heads: &[(&RgbImage, i64)]) -> Frame {
 
 #[test]
 fn faces_lie_where_opencv_finds_them() {
-    let Some((mut engine, folder)) = ready() else { return };
+    let Some((mut engine, folder)) = models_and_photographs() else { return };
     let expected = [
         ("obama.jpg", [[443.1, 207.4], [550.5, 209.7], [500.7, 270.9], [445.1, 317.2], [544.4, 318.7]]),
         ("obama2.jpg", [[252.5, 360.7], [376.4, 382.2], [281.9, 446.1], [237.5, 502.2], [342.9, 519.9]]),
@@ -99,7 +78,7 @@ fn faces_lie_where_opencv_finds_them() {
 
 #[test]
 fn people_are_told_apart_as_opencv_does() {
-    let Some((mut engine, folder)) = ready() else { return };
+    let Some((mut engine, folder)) = models_and_photographs() else { return };
     let embeddings = ["obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg"].map(|name| {
         let frame = picture::load(&folder.join(name)).unwrap();
         let face = engine.detector.still(&frame).unwrap()[0];
@@ -115,7 +94,7 @@ fn people_are_told_apart_as_opencv_does() {
 
 #[test]
 fn enrolment_takes_one_person_and_refuses_everything_else() {
-    let Some((mut engine, folder)) = ready() else { return };
+    let Some((mut engine, folder)) = models_and_photographs() else { return };
     let dir = tempfile::tempdir().unwrap();
     let photo = |name: &str| folder.join(name);
     let save = |name: &str, picture: &RgbImage| {
@@ -143,7 +122,7 @@ fn enrolment_takes_one_person_and_refuses_everything_else() {
 
 #[test]
 fn operator_and_stranger_are_recognised_among_the_frames() {
-    let Some((mut engine, folder)) = ready() else { return };
+    let Some((mut engine, folder)) = models_and_photographs() else { return };
     // Other photographs than the one that was enrolled.
     let operator = head(&mut engine, &folder.join("obama3.jpg"));
     let stranger = head(&mut engine, &folder.join("biden.jpg"));
@@ -175,7 +154,7 @@ fn operator_and_stranger_are_recognised_among_the_frames() {
 
 #[test]
 fn a_live_watch_comes_to_the_same_verdict_without_waiting() {
-    let Some((mut engine, folder)) = ready() else { return };
+    let Some((mut engine, folder)) = models_and_photographs() else { return };
     let operator = head(&mut engine, &folder.join("obama3.jpg"));
     let known = operators(&mut engine, &folder);
     let mut vision = Vision::new(engine, known, Mode::Live).unwrap();
@@ -192,7 +171,7 @@ fn a_live_watch_comes_to_the_same_verdict_without_waiting() {
 
 #[test]
 fn a_scene_is_covered_and_released_in_time() {
-    let Some((mut engine, folder)) = ready() else { return };
+    let Some((mut engine, folder)) = models_and_photographs() else { return };
     let operator = head(&mut engine, &folder.join("obama3.jpg"));
     let stranger = head(&mut engine, &folder.join("biden.jpg"));
     let known = operators(&mut engine, &folder);
@@ -225,7 +204,7 @@ fn a_scene_is_covered_and_released_in_time() {
 
 #[test]
 fn photographs_are_not_taken_for_a_covered_camera_even_in_dim_light() {
-    let Some((_, folder)) = ready() else { return };
+    let Some((_, folder)) = models_and_photographs() else { return };
     for name in ["obama.jpg", "obama3.jpg", "biden.jpg"] {
         let mut frame = picture::load(&folder.join(name)).unwrap();
         assert!(!quality::is_blocked(&frame), "{name}");

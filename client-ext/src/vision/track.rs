@@ -23,6 +23,8 @@ struct Track {
     face: Face,
     seen_ms: u64,
     verdict: Verdict,
+    /// Of the latest look.
+    cosine: Option<f32>,
     /// When the embedder should look next.
     look_at_ms: u64,
     /// A look is under way.
@@ -44,6 +46,10 @@ pub struct Tracked {
     pub id: u64,
     pub face: Face,
     pub who: Who,
+    /// Of the latest look that counts.
+    pub cosine: Option<f32>,
+    /// Whether the newest frame shows it.
+    pub seen: bool,
 }
 
 impl Tracker {
@@ -67,6 +73,7 @@ impl Tracker {
                 face,
                 seen_ms: t_ms,
                 verdict: Verdict::NONE,
+                cosine: None,
                 look_at_ms: t_ms,
                 looking: false,
                 trusted_from_ms: t_ms,
@@ -98,6 +105,7 @@ impl Tracker {
         match cosine {
             Some(cosine) if t_ms >= track.trusted_from_ms => {
                 track.verdict.look(cosine, t_ms, thresholds);
+                track.cosine = Some(cosine);
                 track.look_at_ms = t_ms + track.verdict.recheck_ms();
             }
             _ => track.look_at_ms = 0,
@@ -107,9 +115,22 @@ impl Tracker {
     /// The faces of the frame of `t_ms`, in the order in which they first appeared.
     #[must_use]
     pub fn in_view(&self, t_ms: u64) -> Vec<Tracked> {
-        let seen = self.tracks.iter().filter(|track| track.seen_ms == t_ms);
-        let mut faces: Vec<_> =
-            seen.map(|t| Tracked { id: t.id, face: t.face, who: t.verdict.who() }).collect();
+        let mut faces = self.known(t_ms);
+        faces.retain(|tracked| tracked.seen);
+        faces
+    }
+
+    /// The same, and those that were there less than [`LOST_MS`] ago, where they were.
+    #[must_use]
+    pub fn known(&self, t_ms: u64) -> Vec<Tracked> {
+        let tracked = |t: &Track| Tracked {
+            id: t.id,
+            face: t.face,
+            who: t.verdict.who(),
+            cosine: t.cosine,
+            seen: t.seen_ms == t_ms,
+        };
+        let mut faces: Vec<_> = self.tracks.iter().map(tracked).collect();
         faces.sort_by_key(|tracked| tracked.id);
         faces
     }
@@ -118,7 +139,7 @@ impl Tracker {
 impl Track {
     fn see(&mut self, face: Face, t_ms: u64) {
         if t_ms.saturating_sub(self.seen_ms) > TRUST_GAP_MS {
-            self.verdict = Verdict::NONE;
+            (self.verdict, self.cosine) = (Verdict::NONE, None);
             self.look_at_ms = t_ms;
             self.trusted_from_ms = t_ms;
         } else if iou(&self.face.bbox, &face.bbox) < STEADY_IOU {
