@@ -199,7 +199,8 @@ pub fn open(
     commitment: &[u8; 32],
 ) -> Result<Zeroizing<Vec<u8>>, SealError> {
     let mut plain = open_salted(ciphertext, identity, commitment)?;
-    plain.truncate(plain.len().saturating_sub(SALT_BYTES));
+    let picture_bytes = plain.len().saturating_sub(SALT_BYTES);
+    plain.truncate(picture_bytes);
     Ok(plain)
 }
 
