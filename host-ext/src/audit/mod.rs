@@ -1,18 +1,21 @@
 //! Reads an evidence store and says what can be relied on. Never writes into it.
 //!
 //! ```text
-//! files ──► store (bounded reading) ──► walk: each leaf through protocol's LogCheck,
+//! files ──► store (bounded reading) ──► pool: hash and signature of each leaf, on all cores
+//!                                        walk: each leaf in order through protocol's LogCheck,
 //!                                        each tile compared with what the entries give
 //!                                          ├─► blobs: are the sealed pictures there and whole
 //!                                          └─► incidents: what `list` and `show` tell
 //! ```
-//! One bundle of at most 256 entries is in memory at a time. The verifier key and receipts
+//! A few bundles of at most 256 entries are in memory at a time. The verifier key and receipts
 //! come from outside the store: whoever changed the store could have changed them too.
 
 pub mod blobs;
 pub mod erase;
+pub mod export;
 pub mod incidents;
 pub mod open;
+mod pool;
 pub mod report;
 pub mod retention;
 pub mod show;

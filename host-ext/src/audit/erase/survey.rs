@@ -28,6 +28,7 @@ pub struct Survey {
     rules: BTreeMap<Digest, Result<EvidenceRules, String>>,
     tombstones: BTreeSet<Id>,
     unfinished: Vec<Id>,
+    host_key: Option<[u8; 32]>,
 }
 
 impl Survey {
@@ -44,6 +45,7 @@ impl Survey {
             rules: BTreeMap::new(),
             tombstones: BTreeSet::new(),
             unfinished: Vec::new(),
+            host_key: None,
         };
         let mut incidents = Incidents::default();
         let report = Walk::new(store, verifier, &[]).run(|index, entry, _| {
@@ -64,6 +66,11 @@ impl Survey {
     /// Name of the log.
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// The host key that the log says is in force: whoever opens the log to erase must not change it.
+    pub fn host_key(&self) -> Option<[u8; 32]> {
+        self.host_key
     }
 
     /// True if a tombstone names the picture, whether its files are gone or not.
@@ -88,6 +95,8 @@ impl Survey {
 
     fn add(&mut self, entry: &Entry, organisation: &VerifyingKey) {
         match entry.event() {
+            Ok(Event::LogStart(start)) => self.host_key = Some(start.host_key),
+            Ok(Event::HostKeyChange(change)) => self.host_key = Some(change.host_key),
             Ok(Event::SessionStart(start)) => self.session(entry, &start, organisation),
             Ok(Event::Tombstone(tombstone)) => {
                 self.tombstones.extend(tombstone.blobs.iter().map(|id| id.0));

@@ -84,6 +84,16 @@ pub type Opened = Result<Zeroizing<Vec<u8>>, String>;
 
 /// Opens one picture after comparing it with what the log vouches for.
 pub fn open_picture(store: &Store, blob: &BlobRef, request: &Request<'_>) -> Result<Opened, AuditError> {
+    let mut opened = open_salted(store, blob, request)?;
+    if let Ok(picture) = &mut opened {
+        let picture_bytes = picture.len().saturating_sub(seal::SALT_BYTES);
+        picture.truncate(picture_bytes);
+    }
+    Ok(opened)
+}
+
+/// As [`open_picture`], with the salt still after the picture.
+pub fn open_salted(store: &Store, blob: &BlobRef, request: &Request<'_>) -> Result<Opened, AuditError> {
     let stored = match sealed(store, blob)? {
         Ok(stored) => stored,
         Err(problem) => return Ok(Err(problem)),
@@ -92,7 +102,7 @@ pub fn open_picture(store: &Store, blob: &BlobRef, request: &Request<'_>) -> Res
         Ok(whole) => whole,
         Err(problem) => return Ok(Err(problem)),
     };
-    Ok(seal::open(&whole, request.identity, &blob.commitment).map_err(|error| error.to_string()))
+    Ok(seal::open_salted(&whole, request.identity, &blob.commitment).map_err(|error| error.to_string()))
 }
 
 /// A sealed picture as it is stored, if it is the one that the log vouches for.
