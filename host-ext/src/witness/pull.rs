@@ -177,10 +177,10 @@ mod tests {
         let mut place = place(&log);
         log.write(&place.store, 300);
         place.pull(&log).unwrap();
-        let tile = place.store.join("tile/0/000");
-        let kept = std::fs::read(&tile).unwrap();
         log.write(&place.store, 500);
-        std::fs::write(&tile, [0; 8192]).unwrap();
+        let tile = place.store.join("tile/0/001.p/244");
+        let kept = std::fs::read(&tile).unwrap();
+        std::fs::write(&tile, vec![0; kept.len()]).unwrap();
         assert!(matches!(place.pull(&log), Err(PullError::Damaged)));
         std::fs::remove_file(&tile).unwrap();
         assert!(matches!(place.pull(&log), Err(PullError::Prove(ProveError::Tile(TileError::Missing(_))))));

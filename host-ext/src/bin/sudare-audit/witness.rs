@@ -1,0 +1,282 @@
+//! `sudare-audit witness`: cosigns checkpoints of logs, and remembers what they said.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::Subcommand;
+use serde_json::json;
+use sudare_host_ext::audit::Store;
+use sudare_host_ext::clock;
+use sudare_host_ext::files::write_private;
+use sudare_host_ext::store::OsDisk;
+use sudare_host_ext::store::disk::read_bounded;
+use sudare_host_ext::timestamp::Stamper;
+use sudare_host_ext::witness::pull::cosign_folder;
+use sudare_host_ext::witness::server::Server;
+use sudare_host_ext::witness::status::{Hearing, SILENCE_S, Status, status};
+use sudare_host_ext::witness::{Desk, Memory, Submitter};
+use sudare_protocol::keyfile;
+use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
+use sudare_protocol::tlog::{Cosigner, SignedCheckpoint, VerifierKey, WitnessKey};
+use zeroize::Zeroizing;
+
+use crate::args::Language::{self, En, Ja};
+use crate::output;
+
+const SECRET_MAX_BYTES: usize = 4096;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WitnessCommand {
+    /// Make the key and the memory of a new witness; prints the line that auditors are given
+    Keygen {
+        /// Name of the witness, such as witness.example/audit
+        #[arg(long)]
+        name: String,
+        /// File for the private key; must not exist
+        #[arg(long)]
+        key: PathBuf,
+        /// Folder for its memory
+        #[arg(long)]
+        state: PathBuf,
+    },
+    /// Cosign what logs send (C2SP tlog-witness), until it is ended
+    Serve {
+        /// Address and port; put a reverse proxy with TLS in front of it for others than this machine
+        #[arg(long, default_value = "127.0.0.1:8790")]
+        listen: SocketAddr,
+        /// Folder of its memory
+        #[arg(long)]
+        state: PathBuf,
+        /// File with the private key
+        #[arg(long)]
+        key: PathBuf,
+        /// File with public lines of logs; may be given several times
+        #[arg(long, required = true)]
+        log: Vec<PathBuf>,
+        /// Seconds after which a log that has not sent raises an alarm
+        #[arg(long, default_value_t = SILENCE_S)]
+        silence: u64,
+    },
+    /// Say which logs were heard when; exit 1 if one is silent or an alarm is on record
+    Status {
+        /// Folder of its memory
+        #[arg(long)]
+        state: PathBuf,
+        /// Seconds after which a log counts as silent
+        #[arg(long, default_value_t = SILENCE_S)]
+        silence: u64,
+        /// One JSON object instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Cosign the checkpoint of a store folder or a copy of one, without network
+    Check {
+        /// Folder of the evidence store, or a copy of it
+        dir: PathBuf,
+        /// Folder of the memory of the witness
+        #[arg(long)]
+        state: PathBuf,
+        /// File with the private key of the witness
+        #[arg(long)]
+        key: PathBuf,
+        /// File with the public line of the log
+        #[arg(long)]
+        log: PathBuf,
+        /// File for the cosigned checkpoint
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Ask a witness for a cosignature on the checkpoint of a store folder
+    Submit {
+        /// Folder of the evidence store, or a copy of it
+        dir: PathBuf,
+        /// File with the public line of the log
+        #[arg(long)]
+        log: PathBuf,
+        /// Where the witness listens, such as https://witness.example
+        #[arg(long)]
+        url: String,
+        /// File with the public line of the witness
+        #[arg(long)]
+        witness: PathBuf,
+        /// File for the cosigned checkpoint
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Ask a time-stamp service (RFC 3161) for a token on the checkpoint of a store folder
+    Stamp {
+        /// Folder of the evidence store, or a copy of it
+        dir: PathBuf,
+        /// File with the public line of the log
+        #[arg(long)]
+        log: PathBuf,
+        /// Where the time-stamp service listens
+        #[arg(long)]
+        url: String,
+        /// File for the answer; its signature is checked with `openssl ts -verify`
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+pub(crate) fn run(command: &WitnessCommand, language: Language) -> anyhow::Result<bool> {
+    match command {
+        WitnessCommand::Keygen { name, key, state } => keygen(name, key, state),
+        WitnessCommand::Serve { listen, state, key, log, silence } => {
+            serve(*listen, state, key, log, *silence)
+        }
+        WitnessCommand::Status { state, silence, json } => show(state, *silence, *json, language),
+        WitnessCommand::Check { dir, state, key, log, out } => check(dir, state, key, log, out),
+        WitnessCommand::Submit { dir, log, url, witness, out } => submit(dir, log, url, witness, out),
+        WitnessCommand::Stamp { dir, log, url, out } => stamp(dir, log, url, out),
+    }
+}
+
+fn keygen(name: &str, key: &Path, state: &Path) -> anyhow::Result<bool> {
+    if key.exists() {
+        bail!("{} exists and is not overwritten. Give another name, or move it away.", key.display());
+    }
+    let secret = Zeroizing::new(clock::random::<32>().context("The system gave no randomness")?);
+    let secret = sudare_protocol::SigningKey::from_bytes(&secret);
+    let cosigner = Cosigner::new(name, secret.clone())?;
+    write_private(key, keyfile::secret_line(&secret).as_bytes())?;
+    Memory::create(OsDisk, state, cosigner.public())?;
+    output::line(&cosigner.public().to_string());
+    Ok(true)
+}
+
+fn serve(
+    listen: SocketAddr,
+    state: &Path,
+    key: &Path,
+    logs: &[PathBuf],
+    silence: u64,
+) -> anyhow::Result<bool> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    let mut desk = open(state, key, logs)?;
+    let watched = desk.logs().to_vec();
+    desk.memory().change(|memory| memory.set_logs(&watched))?;
+    runtime()?.block_on(async {
+        let server = Server::bind(listen, desk, silence).await;
+        let server = server.with_context(|| format!("{listen} cannot be listened on"))?;
+        output::line(&format!("listening on http://{}", server.address()?));
+        server.run().await;
+        Ok(true)
+    })
+}
+
+fn show(state: &Path, silence: u64, json: bool, language: Language) -> anyhow::Result<bool> {
+    let memory = Memory::open_any(OsDisk, state)?;
+    let status = status(&memory, clock::wall_ms() / 1000, silence)?;
+    if json {
+        output::json(&status)?;
+    } else {
+        words(&status, language).iter().for_each(|line| output::line(line));
+    }
+    Ok(status.ok)
+}
+
+fn check(dir: &Path, state: &Path, key: &Path, log: &Path, out: &Path) -> anyhow::Result<bool> {
+    let mut desk = open(state, key, &[log.to_owned()])?;
+    let Some(log) = desk.logs().first().cloned() else { bail!("{} names no log.", log.display()) };
+    let note = cosign_folder(&mut desk, &log, dir, clock::wall_ms() / 1000)?;
+    keep(out, note.as_bytes())
+}
+
+fn submit(dir: &Path, log: &Path, url: &str, witness: &Path, out: &Path) -> anyhow::Result<bool> {
+    let witness: WitnessKey =
+        text(witness)?.parse().with_context(|| format!("{} cannot be used", witness.display()))?;
+    let (store, checkpoint) = checkpoint(dir, log)?;
+    let cosigned =
+        runtime()?.block_on(async { Submitter::new(url, witness)?.submit(&store, &checkpoint).await })?;
+    keep(out, cosigned.note.as_bytes())
+}
+
+fn stamp(dir: &Path, log: &Path, url: &str, out: &Path) -> anyhow::Result<bool> {
+    let (_, checkpoint) = checkpoint(dir, log)?;
+    let nonce = clock::random().context("The system gave no randomness")?;
+    let fetch = async { Stamper::new(url)?.fetch(checkpoint.note().as_bytes(), nonce).await };
+    let stamped = runtime()?.block_on(fetch)?;
+    output::line(&stamped.token.time);
+    keep(out, &stamped.response)
+}
+
+/// Only what the key of the log signed is handed to others.
+fn checkpoint(dir: &Path, log: &Path) -> anyhow::Result<(Store, SignedCheckpoint)> {
+    let key: VerifierKey = text(log)?.parse().with_context(|| format!("{} cannot be used", log.display()))?;
+    let store = Store::open(dir)?;
+    let Some(note) = store.checkpoint()? else { bail!("{} holds no `checkpoint`.", dir.display()) };
+    let checkpoint = SignedCheckpoint::open(&note, &key)?;
+    Ok((store, checkpoint))
+}
+
+fn open(state: &Path, key: &Path, logs: &[PathBuf]) -> anyhow::Result<Desk<OsDisk>> {
+    let secret = Zeroizing::new(read(key, SECRET_MAX_BYTES)?);
+    let secret = std::str::from_utf8(&secret).with_context(|| format!("{} is no text", key.display()))?;
+    let secret =
+        keyfile::parse_secret(secret).with_context(|| format!("{} cannot be used", key.display()))?;
+    let name = Memory::open_any(OsDisk, state)?.witness().name().to_owned();
+    let mut keys = Vec::new();
+    for path in logs {
+        for line in
+            text(path)?.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+        {
+            keys.push(
+                line.parse::<VerifierKey>().with_context(|| format!("{} cannot be used", path.display()))?,
+            );
+        }
+    }
+    Ok(Desk::open(OsDisk, state, Cosigner::new(&name, secret)?, keys)?)
+}
+
+fn keep(out: &Path, bytes: &[u8]) -> anyhow::Result<bool> {
+    write_private(out, bytes)?;
+    Ok(true)
+}
+
+fn text(path: &Path) -> anyhow::Result<String> {
+    let bytes = read(path, sudare_host_ext::witness::memory::MAX_LOGS * MAX_VKEY_BYTES)?;
+    String::from_utf8(bytes).with_context(|| format!("{} is no text", path.display()))
+}
+
+fn read(path: &Path, max_bytes: usize) -> anyhow::Result<Vec<u8>> {
+    read_bounded(path, max_bytes).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("No threads could be started")
+}
+
+fn words(status: &Status, language: Language) -> Vec<String> {
+    let log = |log: &sudare_host_ext::witness::status::LogStatus| {
+        let age = log.age_s.unwrap_or(0);
+        match (log.state, language) {
+            (Hearing::Heard, Ja) => format!("  {}: {} 件、{age} 秒前に連署", log.origin, log.size),
+            (Hearing::Heard, En) => format!("  {}: {} entries, cosigned {age} s ago", log.origin, log.size),
+            (Hearing::Silent, Ja) => {
+                format!("  沈黙: {}: {} 件、最後の連署は {age} 秒前", log.origin, log.size)
+            }
+            (Hearing::Silent, En) => {
+                format!("  SILENT: {}: {} entries, last {age} s ago", log.origin, log.size)
+            }
+            (Hearing::Never, Ja) => format!("  未受信: {}", log.origin),
+            (Hearing::Never, En) => format!("  NEVER HEARD: {}", log.origin),
+        }
+    };
+    let mut lines: Vec<String> = status.logs.iter().map(log).collect();
+    let alarms = status.serious_alarms;
+    lines.push(match (status.ok, language) {
+        (true, Ja) => "異常はありません。".to_owned(),
+        (true, En) => "All logs were heard, and none contradicted itself.".to_owned(),
+        (false, Ja) => format!("確認が必要です。重大な警報 {alarms} 件（alarms.jsonl を読み、別の場所へ移してください）。"),
+        (false, En) => {
+            format!("Needs attention; {alarms} serious alarms are on record (read alarms.jsonl, then move it away).")
+        }
+    });
+    lines
+}
