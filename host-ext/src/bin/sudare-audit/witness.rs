@@ -5,17 +5,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
-use serde_json::json;
 use sudare_host_ext::audit::Store;
 use sudare_host_ext::clock;
 use sudare_host_ext::files::write_private;
 use sudare_host_ext::store::OsDisk;
 use sudare_host_ext::store::disk::read_bounded;
 use sudare_host_ext::timestamp::Stamper;
-use sudare_host_ext::witness::pull::cosign_folder;
+use sudare_host_ext::witness::pull::{PullError, cosign_folder};
 use sudare_host_ext::witness::server::Server;
 use sudare_host_ext::witness::status::{Hearing, SILENCE_S, Status, status};
-use sudare_host_ext::witness::{Desk, Memory, Submitter};
+use sudare_host_ext::witness::{Desk, Memory, SubmitError, Submitter};
 use sudare_protocol::keyfile;
 use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
 use sudare_protocol::tlog::{Cosigner, SignedCheckpoint, VerifierKey, WitnessKey};
@@ -25,6 +24,18 @@ use crate::args::Language::{self, En, Ja};
 use crate::output;
 
 const SECRET_MAX_BYTES: usize = 4096;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  sudare-audit witness keygen --name witness.example/audit --key witness.key --state /var/lib/sudare-witness
+  sudare-audit witness serve --state /var/lib/sudare-witness --key witness.key --log vdi-0042.vkey
+  sudare-audit witness status --state /var/lib/sudare-witness
+  sudare-audit witness check /srv/copy --state /var/lib/sudare-witness --key witness.key --log vdi-0042.vkey \\
+      --out checkpoint.cosigned
+
+Exit codes: 0 in order, 1 a log contradicted itself or is silent, 2 it could not be done.
+Run the witness on another machine than the logs, under other people: what it adds is that nobody
+alone can rewrite what was cosigned.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WitnessCommand {
@@ -180,8 +191,11 @@ fn show(state: &Path, silence: u64, json: bool, language: Language) -> anyhow::R
 fn check(dir: &Path, state: &Path, key: &Path, log: &Path, out: &Path) -> anyhow::Result<bool> {
     let mut desk = open(state, key, &[log.to_owned()])?;
     let Some(log) = desk.logs().first().cloned() else { bail!("{} names no log.", log.display()) };
-    let note = cosign_folder(&mut desk, &log, dir, clock::wall_ms() / 1000)?;
-    keep(out, note.as_bytes())
+    match cosign_folder(&mut desk, &log, dir, clock::wall_ms() / 1000) {
+        Ok(note) => keep(out, note.as_bytes()),
+        Err(error @ (PullError::RolledBack { .. } | PullError::Forked { .. })) => contradicted(&error),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn submit(dir: &Path, log: &Path, url: &str, witness: &Path, out: &Path) -> anyhow::Result<bool> {
@@ -189,8 +203,12 @@ fn submit(dir: &Path, log: &Path, url: &str, witness: &Path, out: &Path) -> anyh
         text(witness)?.parse().with_context(|| format!("{} cannot be used", witness.display()))?;
     let (store, checkpoint) = checkpoint(dir, log)?;
     let cosigned =
-        runtime()?.block_on(async { Submitter::new(url, witness)?.submit(&store, &checkpoint).await })?;
-    keep(out, cosigned.note.as_bytes())
+        runtime()?.block_on(async { Submitter::new(url, witness)?.submit(&store, &checkpoint).await });
+    match cosigned {
+        Ok(cosigned) => keep(out, cosigned.note.as_bytes()),
+        Err(error @ (SubmitError::RolledBack { .. } | SubmitError::Forked { .. })) => contradicted(&error),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn stamp(dir: &Path, log: &Path, url: &str, out: &Path) -> anyhow::Result<bool> {
@@ -228,6 +246,12 @@ fn open(state: &Path, key: &Path, logs: &[PathBuf]) -> anyhow::Result<Desk<OsDis
         }
     }
     Ok(Desk::open(OsDisk, state, Cosigner::new(&name, secret)?, keys)?)
+}
+
+/// A finding, not a failure: the exit code says so.
+fn contradicted(error: &dyn std::error::Error) -> anyhow::Result<bool> {
+    output::error(&error.to_string());
+    Ok(false)
 }
 
 fn keep(out: &Path, bytes: &[u8]) -> anyhow::Result<bool> {
