@@ -30,7 +30,9 @@ pub fn mask(picture: &Picture) -> Picture {
             let columns = left..(left + MASK_PX).min(width);
             let mut sum = [0_usize; 4];
             for at in rows.clone().flat_map(|y| columns.clone().map(move |x| (y * width + x) * 4)) {
-                sum.iter_mut().zip(&picture.bgra[at..at + 4]).for_each(|(sum, part)| *sum += usize::from(*part));
+                sum.iter_mut()
+                    .zip(&picture.bgra[at..at + 4])
+                    .for_each(|(sum, part)| *sum += usize::from(*part));
             }
             let pixels = rows.len() * columns.len();
             let mean = sum.map(|sum| u8::try_from(sum / pixels.max(1)).unwrap_or(u8::MAX));
@@ -48,7 +50,8 @@ mod tests {
 
     #[test]
     fn a_masked_picture_has_one_colour_in_each_square() {
-        let bgra: Vec<u8> = (0..100 * 60_usize).flat_map(|n| [(n % 251) as u8, (n % 13) as u8, 200, 0]).collect();
+        let bgra: Vec<u8> =
+            (0..100 * 60_usize).flat_map(|n| [(n % 251) as u8, (n % 13) as u8, 200, 0]).collect();
         let masked = mask(&Picture { width: 100, height: 60, bgra: bgra.into() });
         let pixel = |x: usize, y: usize| &masked.bgra[(y * 100 + x) * 4..][..3];
         for (x, y) in [(0, 0), (48, 0), (96, 0), (0, 48), (96, 48)] {

@@ -125,8 +125,7 @@ fn log_settings(
     let boot_id = clock::boot_id().map_err(StateError::Random)?;
     let record = state.host_record.record();
     let (origin, host_key) = (log_origin(config, &record.host_id), record.host_key);
-    let (dir, log, host_record) =
-        (dir.to_owned(), state.log_key.clone(), state.host_record.bytes().to_vec());
+    let (dir, log, host_record) = (dir.to_owned(), state.log_key.clone(), state.host_record.bytes().to_vec());
     Ok(move || Settings {
         dir: dir.clone(),
         keys: LogKeys { origin: origin.clone(), log: log.clone(), host_key },

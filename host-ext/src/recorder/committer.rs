@@ -87,8 +87,8 @@ impl Committer {
 
     /// Makes the log verifiable from time to time, and opens it again if it failed.
     pub fn tick(&mut self) {
-        let ticked = self.desk().and_then(|desk| desk.tick().map_err(|error| error.to_string()));
-        self.noted(ticked);
+        // What fails is noted, and said to whoever asks.
+        drop(self.with_desk(Desk::tick));
     }
 
     /// Before the end: everything verifiable.
@@ -102,65 +102,63 @@ impl Committer {
 
     fn record(&mut self, reports: &[(NewEntries, SyncSender<Answer>)]) {
         let batch: Vec<&NewEntries> = reports.iter().map(|(new, _)| new).collect();
-        let recorded = self.desk().and_then(|desk| desk.record(&batch).map_err(|error| error.to_string()));
-        match recorded {
+        match self.with_desk(|desk| desk.record(&batch)) {
             Ok(answers) => {
                 for ((_, to), recorded) in reports.iter().zip(answers) {
-                    tell(to, recorded.map_or_else(|error| refusal(&error), |recorded| Answer::Recorded { recorded }));
+                    tell(
+                        to,
+                        recorded
+                            .map_or_else(|error| refusal(&error), |recorded| Answer::Recorded { recorded }),
+                    );
                 }
             }
-            Err(why) => {
-                reports.iter().for_each(|(_, to)| tell(to, refused(Why::Store, &why)));
-                self.noted(Err(why));
-            }
+            Err(why) => reports.iter().for_each(|(_, to)| tell(to, refused(Why::Store, &why))),
         }
     }
 
     fn last_serial(&mut self, source: Id, to: &SyncSender<Answer>) {
         let version = super::wire::VERSION;
-        let answer = match self.desk() {
-            Ok(desk) => Answer::Welcome { version, last_serial: desk.last_serial(&source) },
+        let answer = match self.with_desk(|desk| Ok(desk.last_serial(&source))) {
+            Ok(last_serial) => Answer::Welcome { version, last_serial },
             Err(why) => refused(Why::Store, &why),
         };
         tell(to, answer);
     }
 
     fn state(&mut self, to: &SyncSender<Answer>) {
-        let answer = match self.desk() {
-            Ok(desk) => Answer::State { state: desk.state() },
+        let answer = match self.with_desk(|desk| Ok(desk.state())) {
+            Ok(state) => Answer::State { state },
             Err(why) => refused(Why::Store, &why),
         };
         tell(to, answer);
     }
 
-    /// The log, opened again if it is time; otherwise why not.
-    fn desk(&mut self) -> Result<&mut Desk, String> {
-        if self.desk.is_none() {
-            if let Some((when, why)) = &self.failed
-                && when.elapsed() < REOPEN
-            {
-                return Err(why.clone());
-            }
-            match (self.open)() {
+    /// Does something with the log, opened again if it is time; otherwise says why not.
+    fn with_desk<T>(&mut self, act: impl FnOnce(&mut Desk) -> Result<T, StoreError>) -> Result<T, String> {
+        let desk = match (&mut self.desk, &self.failed) {
+            (Some(desk), _) => desk,
+            (None, Some((when, why))) if when.elapsed() < REOPEN => return Err(why.clone()),
+            (none, _) => match (self.open)() {
                 Ok(desk) => {
                     tracing::info!("the evidence store works again");
-                    (self.desk, self.failed) = (Some(desk), None);
+                    self.failed = None;
+                    none.insert(desk)
                 }
-                Err(error) => self.noted(Err(error.to_string())),
-            }
-        }
-        let why = self.failed.as_ref().map(|(_, why)| why.clone()).unwrap_or_default();
-        self.desk.as_mut().ok_or(why)
+                Err(error) => return Err(self.fails(&error)),
+            },
+        };
+        act(desk).map_err(|error| self.fails(&error))
     }
 
     /// After a failure nobody knows what the disk holds until it is read back.
-    fn noted(&mut self, result: Result<(), String>) {
-        let Err(why) = result else { return };
+    fn fails(&mut self, error: &StoreError) -> String {
+        let why = error.to_string();
         if self.failed.as_ref().is_none_or(|(_, before)| *before != why) {
             tracing::error!(%why, "evidence cannot be kept; sessions that need it stay covered");
         }
         self.desk = None;
-        self.failed = Some((Instant::now(), why));
+        self.failed = Some((Instant::now(), why.clone()));
+        why
     }
 }
 

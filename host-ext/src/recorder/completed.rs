@@ -41,7 +41,8 @@ impl Completed {
     pub fn remember(&self, incident_id: &Id, leaf_index: u64) {
         let path = self.path(incident_id);
         let temporary = path.with_extension("tmp");
-        let written = fs::write(&temporary, leaf_index.to_string()).and_then(|()| fs::rename(&temporary, &path));
+        let written =
+            fs::write(&temporary, leaf_index.to_string()).and_then(|()| fs::rename(&temporary, &path));
         if let Err(error) = written {
             tracing::warn!(%error, "a completed incident cannot be noted; it may be recorded again");
         }

@@ -73,8 +73,12 @@ impl Desk {
     /// If the store keeps nothing: then none of them is recorded, or nobody knows. Open it again.
     pub fn record(&mut self, batch: &[&NewEntries]) -> Result<Vec<Result<Recorded, StoreError>>, StoreError> {
         let fates: Vec<Fate> = self.fates(batch);
-        let drafts: Vec<Draft> =
-            batch.iter().zip(&fates).filter(|(_, fate)| fate.is_new()).flat_map(|(new, _)| drafts(new)).collect();
+        let drafts: Vec<Draft> = batch
+            .iter()
+            .zip(&fates)
+            .filter(|(_, fate)| fate.is_new())
+            .flat_map(|(new, _)| drafts(new))
+            .collect();
         match self.append(drafts) {
             Ok(()) => {}
             // One that can never be recorded must not keep the others out.
@@ -125,7 +129,8 @@ impl Desk {
         for new in batch {
             let known = last.get(&new.source).or_else(|| self.sources.get(&new.source)).copied();
             let last_serial = new.serial + new.entries.len() as u64 - 1;
-            let done = new.once.and_then(|id| completing.get(&id).copied().or_else(|| self.completed.find(&id)));
+            let done =
+                new.once.and_then(|id| completing.get(&id).copied().or_else(|| self.completed.find(&id)));
             let fate = match (known, done) {
                 (Some(known), _) if known.serial == last_serial => Fate::Known(known),
                 (Some(known), _) if known.serial + 1 != new.serial => Fate::OutOfOrder,

@@ -47,7 +47,8 @@ impl Quota {
 
     /// For a file: the day, then a line for each device.
     pub fn to_text(&self) -> String {
-        let lines = self.used.iter().map(|(device, bytes)| format!("{} {bytes}\n", crate::store::hex(device)));
+        let lines =
+            self.used.iter().map(|(device, bytes)| format!("{} {bytes}\n", crate::store::hex(device)));
         std::iter::once(format!("{}\n", self.day)).chain(lines).collect()
     }
 
@@ -77,7 +78,11 @@ mod tests {
         quota.give_back(&[1; 16], 10);
         assert_eq!(quota.take(&[1; 16], 10, 5), Ok(()));
         assert_eq!(quota.take(&[1; 16], 1, DAY_MS), Ok(()), "a new day");
-        assert_eq!(quota.take(&[1; 16], DEVICE_DAY_MAX_BYTES, 5), Err(QuotaReached), "the clock was set back");
+        assert_eq!(
+            quota.take(&[1; 16], DEVICE_DAY_MAX_BYTES, 5),
+            Err(QuotaReached),
+            "the clock was set back"
+        );
     }
 
     #[test]

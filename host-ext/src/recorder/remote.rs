@@ -83,12 +83,8 @@ impl Keep for Remote {
     }
 
     fn record(&mut self, new: &NewEntries) -> Result<Recorded, StoreError> {
-        let report = Report {
-            serial: new.serial,
-            entries: new.entries.clone(),
-            receipt: new.receipt,
-            once: new.once,
-        };
+        let report =
+            Report { serial: new.serial, entries: new.entries.clone(), receipt: new.receipt, once: new.once };
         match self.ask(&Request::Report { report })? {
             Answer::Recorded { recorded } => {
                 self.last_serial = recorded.last_serial;

@@ -79,10 +79,8 @@ pub fn start(options: Options) -> Result<RunningRecorder, RecorderError> {
         shelf,
         store,
     };
-    let threads = vec![
-        spawn("log", move || commit(&mut committer, &queue))?,
-        spawn("door", move || door.keep())?,
-    ];
+    let threads =
+        vec![spawn("log", move || commit(&mut committer, &queue))?, spawn("door", move || door.keep())?];
     Ok(RunningRecorder { log_vkey, listener, guests, threads })
 }
 
@@ -127,7 +125,12 @@ impl Door {
         }
     }
 
-    fn admit(&self, number: u64, connection: Connection, threads: &mut Vec<JoinHandle<()>>) -> io::Result<()> {
+    fn admit(
+        &self,
+        number: u64,
+        connection: Connection,
+        threads: &mut Vec<JoinHandle<()>>,
+    ) -> io::Result<()> {
         let uid = connection.peer_uid()?;
         if uid != 0 && !self.allowed_uids.contains(&uid) {
             tracing::warn!(uid, "a process of this user tried to report to the recorder; it may not");

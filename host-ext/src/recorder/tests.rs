@@ -118,7 +118,7 @@ fn completion(source: u8, serial: u64, incident: u8) -> NewEntries {
 fn picture(id: u8, device: u8) -> NewBlob {
     let auditors = [Identity::generate().recipient(), Identity::generate().recipient()];
     let sealed = seal(&vec![id; 300_000], &[id; 32], &Recipients::parse(&auditors).unwrap()).unwrap();
-    let blob = crate::store::blobs::describe([id; 16], Label::CameraAt, Media::Jpeg, &sealed);
+    let blob = crate::store::blobs::describe([id; 16], Label::ScreenshotAtCover, Media::Png, &sealed);
     NewBlob { blob, device: Some([device; 16]), bytes: sealed.ciphertext }
 }
 
@@ -137,7 +137,8 @@ fn entries_and_pictures_arrive_and_the_receipt_verifies() {
     assert_eq!((recorded.leaf_index, recorded.last_serial), (2, 2));
     let receipt = recorded.receipt.unwrap();
     let verifier: VerifierKey = recorder.log_vkey.parse().unwrap();
-    let checkpoint = sudare_protocol::tlog::SignedCheckpoint::open(receipt.note.as_bytes(), &verifier).unwrap();
+    let checkpoint =
+        sudare_protocol::tlog::SignedCheckpoint::open(receipt.note.as_bytes(), &verifier).unwrap();
     assert_eq!((checkpoint.size(), receipt.size), (3, 3));
     assert_eq!(guard.state().unwrap().size, 3);
     drop((guard, recorder));
@@ -208,8 +209,11 @@ fn many_guards_share_a_sync() {
     drop(recorder);
     let found = place.verified();
     for n in 1..=GUARDS {
-        let serials: Vec<u64> =
-            found.iter().filter(|(source, _)| *source == Some([n; 16])).filter_map(|(_, serial)| *serial).collect();
+        let serials: Vec<u64> = found
+            .iter()
+            .filter(|(source, _)| *source == Some([n; 16]))
+            .filter_map(|(_, serial)| *serial)
+            .collect();
         assert_eq!(serials, (1..=REPORTS).collect::<Vec<_>>(), "guard {n}");
     }
 }
@@ -291,6 +295,7 @@ fn a_store_that_fails_is_said_so_and_works_again_by_itself() {
     let mut new = notes(1, 2, 1);
     new.receipt = true;
     assert!(matches!(guard.record(&new), Err(StoreError::Recorder(_))));
+    std::thread::sleep(Duration::from_millis(600));
     let told = guard.state().unwrap_err().to_string();
     assert!(told.contains("full"), "{told}");
     // What the dead log left under its old name is nobody's.

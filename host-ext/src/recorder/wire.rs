@@ -182,7 +182,9 @@ pub enum Why {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a packet between guard and recorder cannot be read. Both must be of one version: restart both after an update")]
+#[error(
+    "a packet between guard and recorder cannot be read. Both must be of one version: restart both after an update"
+)]
 pub struct Garbled;
 
 /// The bytes of a packet.
@@ -231,11 +233,20 @@ mod tests {
     use proptest::prelude::*;
 
     fn entry() -> NewEntry {
-        NewEntry { session_id: Some([1; 16]), incident_id: None, reason: Some(2), blobs: vec![], kind: 8, body: vec![0xa0] }
+        NewEntry {
+            session_id: Some([1; 16]),
+            incident_id: None,
+            reason: Some(2),
+            blobs: vec![],
+            kind: 8,
+            body: vec![0xa0],
+        }
     }
 
     fn report(serial: u64, entries: usize) -> Request {
-        Request::Report { report: Report { serial, entries: vec![entry(); entries], receipt: true, once: Some([2; 16]) } }
+        Request::Report {
+            report: Report { serial, entries: vec![entry(); entries], receipt: true, once: Some([2; 16]) },
+        }
     }
 
     #[test]
@@ -274,7 +285,9 @@ mod tests {
 
     #[test]
     fn what_is_out_of_bounds_is_refused() {
-        for request in [report(0, 1), report(1, 0), report(1, ENTRIES_MAX + 1), Request::Chunk { bytes: vec![] }] {
+        for request in
+            [report(0, 1), report(1, 0), report(1, ENTRIES_MAX + 1), Request::Chunk { bytes: vec![] }]
+        {
             assert_eq!(decode_request(&encode(&request).unwrap()), Err(Garbled));
         }
         assert_eq!(encode(&Request::Chunk { bytes: vec![0; PACKET_MAX_BYTES] }), Err(Garbled));

@@ -357,7 +357,10 @@ impl SessionDriver for Session {
 
     fn on_tick(&mut self, actions: &mut Vec<Action>) {
         if self.shared.evidence_is_required() {
-            self.decide(Event::EvidenceKept(self.shared.evidence.health().is_kept(&self.session_id)), actions);
+            self.decide(
+                Event::EvidenceKept(self.shared.evidence.health().is_kept(&self.session_id)),
+                actions,
+            );
         }
         self.decide(Event::Tick, actions);
         while let Ok(ack) = self.acks.1.try_recv() {

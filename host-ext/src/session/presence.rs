@@ -24,8 +24,9 @@ impl Presence {
         now_ms: u64,
     ) -> Option<PresenceInterval> {
         let state = state as u8;
-        let is_over =
-            self.open.is_some_and(|o| o.state != state || now_ms.saturating_sub(o.from_boot_ms) >= INTERVAL_MAX_MS);
+        let is_over = self
+            .open
+            .is_some_and(|o| o.state != state || now_ms.saturating_sub(o.from_boot_ms) >= INTERVAL_MAX_MS);
         let ended = if is_over { self.open.take() } else { None };
         let nonce_age_ms = u32::try_from(nonce_age_ms).unwrap_or(u32::MAX);
         let open = self.open.get_or_insert(PresenceInterval {

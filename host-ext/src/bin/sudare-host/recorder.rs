@@ -23,7 +23,10 @@ impl Recorder {
             return Ok(());
         }
         let recorder = serve::record(&config)?;
-        tracing::info!(log_vkey = recorder.log_vkey, "recording; auditors need this line, which stays the same");
+        tracing::info!(
+            log_vkey = recorder.log_vkey,
+            "recording; auditors need this line, which stays the same"
+        );
         wait_for_end()?;
         drop(recorder);
         Ok(())

@@ -143,9 +143,10 @@ impl Keeper {
         let (new, once) = match (attempt.note, &job.what) {
             // Not acknowledged, so that the client keeps its pictures.
             (Some(code), What::Pictures { .. }) => (vec![entries::note(job, code)], None),
-            (None, What::Pictures { complete, .. }) => {
-                (entries::of(job, blobs.clone(), self.incidents.known(job)), Some(complete.manifest.incident_id))
-            }
+            (None, What::Pictures { complete, .. }) => (
+                entries::of(job, blobs.clone(), self.incidents.known(job)),
+                Some(complete.manifest.incident_id),
+            ),
             (note, _) => {
                 let mut new = entries::of(job, blobs.clone(), self.incidents.known(job));
                 new.extend(note.map(|code| entries::note(job, code)));
@@ -191,7 +192,9 @@ impl Keeper {
 
     /// Tells the client that its pictures are kept, or remembers to tell it.
     fn acknowledge(&mut self, job: &Job, recorded: &Recorded) {
-        let (What::Pictures { complete, reply }, Some(receipt)) = (&job.what, &recorded.receipt) else { return };
+        let (What::Pictures { complete, reply }, Some(receipt)) = (&job.what, &recorded.receipt) else {
+            return;
+        };
         let incident_id = complete.manifest.incident_id;
         let ack = Ack { incident_id, leaf_index: recorded.leaf_index, checkpoint: receipt.note.clone() };
         match self.rules.durable {
@@ -210,7 +213,9 @@ impl Keeper {
         if self.awaiting.front().is_none_or(|first| first.since.elapsed() <= REMOTE_LATE) {
             self.works();
         } else if !self.health.failing.swap(true, Ordering::Relaxed) {
-            tracing::error!("the remote store does not have the evidence yet. See whether `sudare-host ship` runs");
+            tracing::error!(
+                "the remote store does not have the evidence yet. See whether `sudare-host ship` runs"
+            );
         }
     }
 

@@ -12,8 +12,8 @@ use crate::channel::Picture;
 use crate::clock;
 use crate::recorder::NewBlob;
 use crate::screenshot;
-use crate::store::blobs::describe;
 use crate::store::StoreError;
+use crate::store::blobs::describe;
 
 /// Screenshots are sealed here, to the auditors of the signed policy, as far as it allows them.
 pub(super) fn seal_shots(
@@ -40,8 +40,8 @@ fn seal_shot(
         }
         Screenshot::Full | Screenshot::Hash => picture,
     };
-    let png = screenshot::encode_png(shown)
-        .map_err(|e| StoreError::io(Path::new("screenshot"), "encoded", e))?;
+    let png =
+        screenshot::encode_png(shown).map_err(|e| StoreError::io(Path::new("screenshot"), "encoded", e))?;
     let (salt, blob_id) = (fresh()?, fresh()?);
     let (media, sealed) = match rule {
         Screenshot::Hash => {
@@ -79,7 +79,6 @@ fn label(piece: &Piece) -> Label {
 }
 
 fn fresh<const N: usize>() -> Result<[u8; N], StoreError> {
-    clock::random().map_err(|e| {
-        StoreError::io(Path::new("/dev/urandom"), "read", std::io::Error::other(e.to_string()))
-    })
+    clock::random()
+        .map_err(|e| StoreError::io(Path::new("/dev/urandom"), "read", std::io::Error::other(e.to_string())))
 }

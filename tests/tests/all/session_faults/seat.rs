@@ -12,8 +12,8 @@ use sudare_host_ext::channel::{
 };
 use sudare_host_ext::clock;
 use sudare_host_ext::log::{LogKeys, Settings};
-use sudare_host_ext::registry::Registry;
 use sudare_host_ext::recorder::Local;
+use sudare_host_ext::registry::Registry;
 use sudare_host_ext::session::evidence::{EvidenceThread, OpenKeep};
 use sudare_host_ext::session::{Sessions, Shared};
 use sudare_protocol::client::{AwaitHello, Evidence, Fresh, HostNews, Live, Setup, chunk_digests};
