@@ -5,7 +5,7 @@
 //!  Inbox (bytes, looks, sealed) ─► Driver ─ Switch ─ Link       one thread, ticks of 50 ms
 //!                                   │  └─► Event: what people and tests see
 //!                                   ├─ Watcher: camera on, paused, off
-//!                                   └─ Ring ─► sealing thread ─► Inbox
+//!                                   └─ Ring ─► Keeper (seals, stores) ─► Inbox
 //! ```
 //! The camera is on only while a host has proved itself, and not during a break.
 
@@ -23,14 +23,16 @@ use sudare_protocol::{Refusal, SigningKey, VerifyingKey};
 use crate::camera::live::boottime_ms;
 use crate::evidence::{Ring, Terms, random};
 use crate::inbox::{Inbox, Input, Inputs, LineState, Looks, Transport};
+use crate::keeper::{Keeper, To};
 use crate::link::Output;
 use crate::presence::Decision;
-use crate::sealing::{Sealing, To};
 use crate::spool::{HostKey, Spool, Spools};
 use crate::switch::{Act, ChannelId, Switch};
 use crate::watcher::{Look, Watcher};
 
 const TICK: Duration = Duration::from_millis(50);
+/// How often to look whether another process died and left evidence for the host.
+const ADOPT_EVERY: Duration = Duration::from_secs(60);
 /// At the end, pictures under way may take so long to be sealed.
 const LAST_SEALING: Duration = Duration::from_secs(3);
 
@@ -93,10 +95,12 @@ pub struct Driver {
     channels: BTreeMap<ChannelId, Channel>,
     switch: Switch,
     ring: Ring,
-    sealing: Sealing,
+    keeper: Keeper,
     /// To whom pictures are sealed, and for which host; kept until another host is live, because
     /// the last pictures of an incident come after the end.
     to: Option<To>,
+    /// When to look again for what other processes left.
+    next_adopt: Instant,
     /// Number of the present watch; looks of earlier ones are dropped.
     watch: u64,
 }
@@ -124,7 +128,7 @@ impl Driver {
         spools: Arc<Spools>,
         (inbox, Inputs(inputs)): (Inbox, Inputs),
     ) -> std::io::Result<Self> {
-        let sealing = Sealing::start(inbox.clone(), watcher.finder())?;
+        let keeper = Keeper::start(inbox.clone(), watcher.finder(), Arc::clone(&spools))?;
         Ok(Driver {
             identity,
             watcher,
@@ -134,7 +138,8 @@ impl Driver {
             channels: BTreeMap::new(),
             switch: Switch::default(),
             ring: Ring::default(),
-            sealing,
+            keeper,
+            next_adopt: Instant::now(),
             to: None,
             watch: 0,
         })
@@ -185,15 +190,20 @@ impl Driver {
         let now_ms = boottime_ms();
         self.switch.tick(now_ms, fresh(), acts);
         for shots in self.ring.ready(now_ms) {
-            self.sealing.seal(shots, self.to.as_ref());
+            self.keeper.seal(shots, self.to.as_ref());
         }
-        // An earlier driver of this process may have left something only now.
+        self.keeper.flush();
+        // An earlier driver of this process may have left something only now, and another process.
         if self.switch.live().is_some()
             && let Some(to) = &self.to
         {
             let left = self.spools.take(&to.host);
             if !left.is_empty() {
                 self.switch.keep(left, acts);
+            }
+            if Instant::now() >= self.next_adopt {
+                self.next_adopt = Instant::now() + ADOPT_EVERY;
+                self.keeper.adopt(to.host.clone());
             }
         }
     }
@@ -281,7 +291,10 @@ impl Driver {
             }
             Output::Decided(decision) => Event::Decided(decision),
             Output::Status(status) => Event::Status(status),
-            Output::Receipt(ack) => Event::Receipt(ack),
+            Output::Receipt(ack) => {
+                self.keeper.acked(ack.clone());
+                Event::Receipt(ack)
+            }
             Output::Incident(incident) => return self.ring.begin(incident),
             // Sends and refusals have acts of their own.
             Output::Send(_) | Output::Refused(_) => return,
@@ -309,6 +322,7 @@ impl Driver {
             boot_id: self.identity.boot_id,
         };
         self.to = Some(To { terms, host: host.clone() });
+        self.next_adopt = Instant::now();
         self.switch.keep(self.spools.take(&host), acts);
         self.watch += 1;
         if let Err(error) = self.watcher.start(operators, Looks::new(self.inbox.clone(), self.watch)) {
@@ -345,11 +359,11 @@ impl Driver {
         self.carry_out(acts, tell);
         self.watcher.stop();
         for shots in self.ring.ready(u64::MAX) {
-            self.sealing.seal(shots, self.to.as_ref());
+            self.keeper.seal(shots, self.to.as_ref());
         }
         let until = Instant::now() + LAST_SEALING;
-        self.sealing.finish();
-        while !self.sealing.is_done() && Instant::now() < until {
+        while !self.keeper.is_done() && Instant::now() < until {
+            self.keeper.finish();
             if let Ok(Input::Sealed(host, evidence)) = self.inputs.recv_timeout(TICK) {
                 self.sealed(&host, *evidence, &mut Vec::new());
             }

@@ -4,7 +4,7 @@
 //! ```text
 //!  camera/ ─► vision/ ─► presence ─► report ─► link ─► switch ─► driver ─► channel/ (RDP)
 //!                                               │                  ▲  │
-//!                       evidence, sealing ◄─────┘   inbox, watcher ┘  └─► spool
+//!                       evidence, keeper ◄──────┘   inbox, watcher ┘  └─► spool ─► receipts
 //!  device, operator, enroll   this device's key and seed, its operators' templates
 //!  watch                      the same decision without a session (`sudare watch`)
 //!  app                        the bundled client (`sudare connect`)
@@ -20,14 +20,16 @@ pub mod camera;
 pub mod channel;
 pub mod device;
 pub mod driver;
+mod durable;
 pub mod enroll;
 pub mod evidence;
 pub mod inbox;
+mod keeper;
 pub mod link;
 pub mod operator;
 pub mod presence;
+pub mod receipts;
 pub mod report;
-mod sealing;
 pub mod spool;
 pub mod switch;
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! One connection's threads: settings, keys and models, then the driver.
 
-use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use sudare_client_ext::device::{self, DeviceError};
@@ -86,7 +87,7 @@ fn driver(settings: &Settings, inbox: Inbox, inputs: Inputs) -> Result<Driver, S
         }
         Err(error) => tracing::error!("{error}"),
     }
-    Ok(Driver::with_inbox(identity, Box::new(watcher), spools(), (inbox, inputs))?)
+    Ok(Driver::with_inbox(identity, Box::new(watcher), spools(&settings.home), (inbox, inputs))?)
 }
 
 fn identity(settings: &Settings, home: &Path) -> Result<Identity, StartError> {
@@ -98,10 +99,12 @@ fn identity(settings: &Settings, home: &Path) -> Result<Identity, StartError> {
     })
 }
 
-/// Evidence that waits for a host, over reconnects: FreeRDP unloads nothing while it runs.
-fn spools() -> Arc<Spools> {
-    static SPOOLS: OnceLock<Arc<Spools>> = OnceLock::new();
-    Arc::clone(SPOOLS.get_or_init(Arc::default))
+/// Evidence that waits for a host, over reconnects: FreeRDP unloads nothing while it runs. One for each
+/// device's folder, because what an ended connection left in another one would wait for the process's end.
+fn spools(home: &Path) -> Arc<Spools> {
+    static SPOOLS: Mutex<BTreeMap<PathBuf, Arc<Spools>>> = Mutex::new(BTreeMap::new());
+    let mut spools = SPOOLS.lock().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(spools.entry(home.to_owned()).or_insert_with(|| Arc::new(Spools::at(home))))
 }
 
 fn log_to_stderr(level: &str) {

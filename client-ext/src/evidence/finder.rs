@@ -20,11 +20,6 @@ impl Finder {
         Finder::default()
     }
 
-    #[cfg(test)]
-    pub(super) fn with(detector: Detector) -> Self {
-        Finder { detector: Some(detector) }
-    }
-
     /// All faces; `None` if it cannot be told.
     pub(super) fn find(&mut self, frame: &Frame) -> Option<Vec<Area>> {
         let detector = match &mut self.detector {

@@ -125,7 +125,7 @@ fn operator_and_intruder_stay_and_the_bystander_goes() {
     let intruders = intruders(Reason::Onlooker, &marks);
     let taken =
         Picture { frame: Arc::new(frame.clone()), marks: Some(marks), camera: None, thresholds: THRESHOLDS };
-    let found = engine.detector.still(&frame).unwrap().iter().map(|face| face.bbox).collect::<Vec<_>>();
+    let found = Finder::from_cache().find(&frame).unwrap();
     for (intruders, clear_faces) in [(intruders.as_slice(), vec![0, 1]), (&[], vec![0])] {
         let hidden = pixelate(&frame, &taken.areas(intruders, Some(&found)));
         if let Some(folder) = std::env::var_os("SUDARE_KEEP_PICTURES") {

@@ -20,6 +20,7 @@ use sudare_client_ext::channel::{self, ClientPicture, RdpHandle, RdpOptions, Scr
 use sudare_client_ext::driver::{Driver, Event, Identity};
 use sudare_client_ext::inbox::Inbox;
 use sudare_client_ext::presence::Decision;
+use sudare_client_ext::spool::Spools;
 use sudare_client_ext::vision::engine::Engine;
 use sudare_client_ext::watcher::CameraWatcher;
 use sudare_client_ext::{device, operator};
@@ -70,8 +71,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         boot_id: device::boot_id()?,
         models: vec![*engine.detector_sha256.as_bytes(), *engine.embedder_sha256.as_bytes()],
     };
+    let spools = Arc::new(Spools::at(&home));
     let watcher = CameraWatcher::new(spec, home).with_source(source).with_engine(engine);
-    let driver = Driver::new(identity, Box::new(watcher), Arc::default())?;
+    let driver = Driver::new(identity, Box::new(watcher), spools)?;
     let (events_in, events) = mpsc::channel(EVENTS_MAX);
     let rdp = Arc::new(channel::connect(options(arguments)?, events_in)?);
     let own_covered = Arc::new(AtomicBool::new(true));

@@ -1,17 +1,27 @@
-//! Evidence that no host has acknowledged yet: kept in memory, per host, over reconnects.
+//! Evidence that no host has acknowledged yet: kept per host, over reconnects and restarts.
 //!
 //! ```text
-//!  Link ─ its own Spool ──┐ channel closed          ┌─► Link of the next channel to that host
-//!                         └────────► Spools ────────┘
+//!  sealed ─► disk ─► Link ─ its own Spool ──┐ channel closed          ┌─► Link of the next channel to that host
+//!                                           └────────► Spools ────────┘
+//!  a process that died ─► its folder ─► adopt ───────────────────────►┘
+//!  Ack ─► receipt stored ─► file removed
 //! ```
-//! Evidence is sealed to the auditors of one host's policy, so it waits for that host alone.
+//! Evidence is sealed to the auditors of one host's policy, so it waits for that host alone. Without a disk that
+//! can be written it is in memory only.
+
+mod disk;
+mod parcel;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sudare_protocol::client::Evidence;
 use sudare_protocol::limits::SPOOL_MAX_BYTES;
-use sudare_protocol::message::Id;
+use sudare_protocol::message::{Ack, Id};
+
+use disk::Disk;
+pub use disk::{DiskError, Waiting};
 
 /// Which host, of which organisation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +51,10 @@ impl std::fmt::Debug for Spool {
 
 impl Spool {
     pub fn push(&mut self, evidence: Evidence) -> Result<&Evidence, SpoolFull> {
+        let incident_id = evidence.manifest.incident_id;
+        if let Some(at) = self.waiting.iter().position(|e| e.manifest.incident_id == incident_id) {
+            return self.waiting.get(at).ok_or(SpoolFull);
+        }
         if self.bytes() + evidence.bytes() > SPOOL_MAX_BYTES {
             return Err(SpoolFull);
         }
@@ -83,9 +97,50 @@ impl IntoIterator for Spool {
 #[derive(Debug, Default)]
 pub struct Spools {
     hosts: Mutex<BTreeMap<HostKey, Spool>>,
+    /// Held only by threads that may wait for a disk.
+    disk: Mutex<Option<Disk>>,
+}
+
+/// What waits in a device's folder, whichever process put it there.
+pub fn waiting(home: &Path) -> Waiting {
+    disk::waiting(&home.join("spool"))
 }
 
 impl Spools {
+    /// With `spool/` in the device's folder; `default` has memory only.
+    pub fn at(home: &Path) -> Self {
+        Spools { hosts: Mutex::default(), disk: Mutex::new(Some(Disk::new(home))) }
+    }
+
+    /// Writes an incident durably, before it is sent. Waits for the disk.
+    ///
+    /// # Errors
+    /// It is in the caller's memory only, and why.
+    pub fn store(&self, host: &HostKey, evidence: &Evidence) -> Result<(), DiskError> {
+        self.with_disk(|disk| disk.store(host, evidence)).unwrap_or(Ok(()))
+    }
+
+    /// What processes that have died left for this host, oldest first. Waits for the disk.
+    ///
+    /// # Errors
+    /// Nothing could be taken over, and why.
+    pub fn adopt(&self, host: &HostKey) -> Result<Vec<Evidence>, DiskError> {
+        self.with_disk(|disk| disk.adopt(host)).unwrap_or(Ok(Vec::new()))
+    }
+
+    /// A host keeps an incident: its receipt is stored, then its file removed. Waits for the disk.
+    ///
+    /// # Errors
+    /// There is no receipt, and why; the incident will be sent again after a restart.
+    pub fn delivered(&self, ack: &Ack, wall_ms: u64) -> Result<(), DiskError> {
+        self.with_disk(|disk| disk.delivered(ack, wall_ms)).unwrap_or(Ok(()))
+    }
+
+    /// What a disk does half is found by the next `adopt`; a panicked holder leaves nothing worse.
+    fn with_disk<T>(&self, work: impl FnOnce(&mut Disk) -> T) -> Option<T> {
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(work)
+    }
+
     /// Keeps what a channel left behind. All hosts together have `SPOOL_MAX_BYTES`.
     pub fn put(&self, host: &HostKey, left: Spool) {
         let mut hosts = self.lock();
@@ -120,26 +175,40 @@ impl Spools {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use sudare_protocol::message::Manifest;
+    use sudare_protocol::client::chunk_digests;
+    use sudare_protocol::message::{Manifest, Moment, Piece};
     use sudare_protocol::reason::Reason;
 
-    fn evidence(id: u8, bytes: usize) -> Evidence {
+    pub(crate) fn evidence(id: u8, bytes: usize) -> Evidence {
+        let picture = vec![id; bytes];
+        let piece = Piece {
+            blob_id: [id; 16],
+            moment: Moment::At,
+            size: bytes as u64,
+            sha256: [id; 32],
+            commitment: [id; 32],
+            chunks: chunk_digests(&picture),
+            boot_ms: 0,
+            media: 0,
+            header_size: None,
+            pixelated: Some(true),
+        };
         let manifest = Manifest {
             incident_id: [id; 16],
             reason: Reason::Stranger,
-            pieces: Vec::new(),
+            pieces: vec![piece],
             policy_digest: [0; 32],
             decided_boot_ms: 0,
-            wall_ms: 0,
+            wall_ms: u64::from(id),
             cosine_milli: None,
             basis: None,
         };
-        Evidence { manifest, pieces: vec![vec![0; bytes]] }
+        Evidence { manifest, pieces: vec![picture] }
     }
 
-    fn host(name: &str) -> HostKey {
+    pub(crate) fn host(name: &str) -> HostKey {
         HostKey { organisation: [1; 32], host_id: name.to_owned() }
     }
 
