@@ -10,16 +10,46 @@ pub struct Report {
     pub ok: bool,
     /// True if nothing was changed, removed or forged; findings may still look odd.
     pub integrity: bool,
+    /// True if nothing looks odd either.
+    pub plausibility: bool,
     /// Entries under the checkpoint.
     pub entries: u64,
     /// Different incidents among them.
     pub incidents: u64,
     /// Checkpoints whose signature is right: the store's, and each receipt.
     pub checkpoints: usize,
+    /// False if only hashes were checked, and no signature but those of checkpoints.
+    pub signatures: bool,
+    /// Pictures that are gone and have a tombstone.
+    pub erased: u64,
+    /// The newest cosignature of each witness that was asked for.
+    pub cosignatures: Vec<Cosignature>,
     /// What is not as it should be.
     pub findings: Vec<FindingRow>,
     /// Findings beyond those listed.
     pub unlisted_findings: u64,
+}
+
+/// What a walk counts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts {
+    pub entries: u64,
+    pub incidents: u64,
+    pub checkpoints: usize,
+    pub signatures: bool,
+    pub erased: u64,
+    pub cosignatures: Vec<Cosignature>,
+}
+
+/// What a witness vouches for.
+#[derive(Clone, Debug, Serialize)]
+pub struct Cosignature {
+    /// Name of the witness.
+    pub witness: String,
+    /// Entries that it vouches for; whoever holds the log key could still change what comes after.
+    pub entries: u64,
+    /// When it saw them, its own Unix time in seconds.
+    pub time_s: u64,
 }
 
 /// One finding.
@@ -37,13 +67,18 @@ pub struct FindingRow {
 
 impl Report {
     /// Counts and findings of one walk.
-    pub fn new(entries: u64, incidents: u64, checkpoints: usize, findings: Findings) -> Self {
+    pub(super) fn new(counts: Counts, findings: &Findings) -> Self {
+        let Counts { entries, incidents, checkpoints, signatures, erased, cosignatures } = counts;
         Self {
             ok: findings.is_empty(),
-            integrity: !findings.list().iter().any(|finding| finding.kind.is_integrity()),
+            integrity: findings.integrity() == 0,
+            plausibility: findings.plausibility() == 0,
             entries,
             incidents,
             checkpoints,
+            signatures,
+            erased,
+            cosignatures,
             findings: findings.list().iter().map(FindingRow::from).collect(),
             unlisted_findings: findings.unlisted(),
         }

@@ -27,6 +27,9 @@ pub enum AuditError {
         /// Why.
         source: io::Error,
     },
+    /// A thread of the audit is gone.
+    #[error("The audit stopped in the middle. This is a fault of sudare-audit: report it.")]
+    Unfinished,
     /// A file cannot be written where pictures should go.
     #[error("{path} cannot be written: {source}. Give an empty folder of yours with --out.")]
     Unwritable {
@@ -36,6 +39,10 @@ pub enum AuditError {
         source: io::Error,
     },
 }
+
+/// File of the newest checkpoint that came back from a witness, beside `checkpoint`: that one is
+/// written anew without cosignatures.
+pub const COSIGNED: &str = "checkpoint.cosigned";
 
 /// An evidence store, or a copy of one.
 #[derive(Clone, Debug)]
@@ -61,6 +68,11 @@ impl Store {
     /// The checkpoint's note.
     pub fn checkpoint(&self) -> Result<Option<Vec<u8>>, AuditError> {
         self.read(&self.dir.join("checkpoint"), MAX_NOTE_BYTES)
+    }
+
+    /// The note of the newest checkpoint that a witness cosigned, if there is one.
+    pub fn cosigned(&self) -> Result<Option<Vec<u8>>, AuditError> {
+        self.read(&self.dir.join(COSIGNED), MAX_NOTE_BYTES)
     }
 
     /// A tile or bundle. Where a partial one is gone, the full one stands in for it: the

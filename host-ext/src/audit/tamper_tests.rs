@@ -5,17 +5,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sudare_protocol::SigningKey;
-use sudare_protocol::evidence::event::{IncidentComplete, IncidentOpen, LogStart, Note, PicturesStored};
-use sudare_protocol::evidence::{Event, Label, Media, Stamp};
+use sudare_protocol::evidence::event::{
+    BlobId, Erasure, IncidentComplete, IncidentOpen, LogStart, Note, PicturesStored, Tombstone,
+};
+use sudare_protocol::evidence::{BlobRef, Event, Label, Media, Stamp};
 use sudare_protocol::reason::Reason;
 use sudare_protocol::seal::{Identity, Recipients, seal};
+use sudare_protocol::tlog::cosignature::attach;
 use sudare_protocol::tlog::merkle::leaf_hash;
 use sudare_protocol::tlog::tiles;
-use sudare_protocol::tlog::{SignedCheckpoint, VerifierKey};
+use sudare_protocol::tlog::{Cosigner, SignedCheckpoint, VerifierKey};
+use sudare_protocol::verify::Depth;
 use tempfile::TempDir;
 
 use super::incidents::Incidents;
 use super::show::{find, show};
+use super::store::COSIGNED;
 use super::{Store, Walk, verify_store};
 use crate::log::{Draft, LogKeys, LogWriter};
 use crate::store::blobs::{describe, hex};
@@ -82,6 +87,10 @@ fn example() -> Example {
 }
 
 fn example_with(entries: u64, first_note: u64) -> Example {
+    example_of(entries, first_note, None)
+}
+
+fn example_of(entries: u64, first_note: u64, header_size: Option<u32>) -> Example {
     let example = Example { folder: TempDir::new().unwrap(), auditor: Identity::generate() };
     let mut writer = example.writer();
     let start =
@@ -98,7 +107,7 @@ fn example_with(entries: u64, first_note: u64) -> Example {
     let recipients = Recipients::parse(&[example.auditor.recipient(), other.recipient()]).unwrap();
     let sealed = seal(b"a picture of a stranger", &[9; 32], &recipients).unwrap();
     let store = BlobStore::new(example.path());
-    let blob = describe(BLOB, Label::CameraAt, Media::Jpeg, &sealed);
+    let blob = BlobRef { header_size, ..describe(BLOB, Label::ScreenshotAtCover, Media::Jpeg, &sealed) };
     store.put(writer.durable(), &blob, &sealed.ciphertext).unwrap();
     let blobs = vec![blob];
     append(&mut writer, Draft { blobs: blobs.clone(), ..incident(Event::PicturesStored(PicturesStored {})) });
@@ -258,6 +267,107 @@ fn edited_and_missing_tiles_are_named_although_they_are_not_trusted() {
 }
 
 #[test]
+fn truncated_tiles_are_named() {
+    for file in ["tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1"] {
+        let example = example();
+        example.edit(file, |bytes| bytes.truncate(bytes.len() - 1));
+        assert_eq!(example.findings(&[]), BTreeSet::from(["tile-differs"]), "{file}");
+    }
+}
+
+#[test]
+fn an_erased_picture_may_be_gone_but_its_header_must() {
+    let gone = |with_tombstone: bool, folders: &[&str]| {
+        let example = example();
+        if with_tombstone {
+            let (blobs, cause) = (vec![BlobId(BLOB)], Erasure::Retention.number());
+            let tombstone = Event::Tombstone(Tombstone { blobs, cause, approvals_sha256: None });
+            let mut writer = example.writer();
+            writer.append(Draft::of(tombstone), stamp(300)).unwrap();
+            writer.checkpoint().unwrap();
+        }
+        folders.iter().for_each(|folder| fs::remove_file(example.blob_file(folder)).unwrap());
+        let report = verify_store(example.path(), &verifier(), &[]).unwrap();
+        (report.findings.iter().map(|finding| finding.kind).collect::<Vec<_>>(), report.erased)
+    };
+    assert_eq!(gone(true, &["headers", "blobs"]), (vec![], 1));
+    assert_eq!(gone(true, &["headers"]), (vec![], 1));
+    assert_eq!(gone(true, &[]), (vec!["erasure-unfinished"], 0));
+    assert_eq!(gone(false, &["headers", "blobs"]), (vec!["blob-header-missing"], 0));
+}
+
+#[test]
+fn where_a_picture_is_divided_is_checked() {
+    let example = example_of(300, 0, Some(100));
+    assert!(example.findings(&[]).is_empty());
+    // The same bytes, divided elsewhere: deleting the first part would erase something else.
+    let read = |folder: &str| fs::read(example.blob_file(folder)).unwrap();
+    let whole = [read("headers"), read("blobs")].concat();
+    fs::write(example.blob_file("headers"), &whole[..50]).unwrap();
+    fs::write(example.blob_file("blobs"), &whole[50..]).unwrap();
+    assert_eq!(example.findings(&[]), BTreeSet::from(["blob-differs"]));
+}
+
+#[test]
+fn hashes_alone_are_an_audit_of_the_log() {
+    let example = example();
+    let store = Store::open(example.path()).unwrap();
+    let hashes = || Walk::new(&store, &verifier(), &[]).with_depth(Depth::Hashes).verify().unwrap();
+    let report = hashes();
+    assert!(report.ok && !report.signatures && report.entries == 300);
+    example.edit("tile/entries/000", |bytes| bytes[200] ^= 1);
+    assert!(!hashes().integrity);
+}
+
+#[test]
+fn progress_ends_with_all_entries() {
+    let example = example();
+    let store = Store::open(example.path()).unwrap();
+    let mut told = Vec::new();
+    let mut tell = |done, all| told.push((done, all));
+    Walk::new(&store, &verifier(), &[]).with_progress(&mut tell).verify().unwrap();
+    assert_eq!(told, [(256, 300), (300, 300)]);
+}
+
+/// Findings with the cosignature of this witness demanded, and what it vouches for.
+fn witnessed(example: &Example, witness: &Cosigner) -> (Vec<&'static str>, Vec<(u64, u64)>) {
+    let store = Store::open(example.path()).unwrap();
+    let walk = Walk::new(&store, &verifier(), &[]).with_witnesses(vec![witness.public()]);
+    let report = walk.verify().unwrap();
+    let kinds = report.findings.iter().map(|finding| finding.kind).collect();
+    (kinds, report.cosignatures.iter().map(|by| (by.entries, by.time_s)).collect())
+}
+
+#[test]
+fn a_witness_is_demanded_and_its_word_compared() {
+    let example = example_with(280, 0);
+    let witness = |key| Cosigner::new("witness.example", SigningKey::from_bytes(&[key; 32])).unwrap();
+    assert_eq!(witnessed(&example, &witness(6)), (vec!["cosignature-missing"], vec![]));
+    let older = SignedCheckpoint::open(&fs::read(example.file("checkpoint")).unwrap(), &verifier()).unwrap();
+    let cosigned = attach(older.note(), &witness(6).cosign(&older, 77).unwrap());
+    fs::write(example.file(COSIGNED), &cosigned).unwrap();
+    assert_eq!(witnessed(&example, &witness(6)), (vec![], vec![(280, 77)]));
+    assert_eq!(witnessed(&example, &witness(7)), (vec!["cosignature-missing"], vec![]));
+    let mut writer = example.writer();
+    writer.append(Draft::of(Event::Note(Note { code: 1, value: 0 })), stamp(280)).unwrap();
+    writer.checkpoint().unwrap();
+    drop(writer);
+    assert_eq!(witnessed(&example, &witness(6)), (vec![], vec![(280, 77)]), "the log went on since");
+    // Another history, with what the witness signed of the true one.
+    let fork = example_with(290, 5);
+    fs::write(fork.file(COSIGNED), &cosigned).unwrap();
+    assert_eq!(witnessed(&fork, &witness(6)), (vec!["forked"], vec![(280, 77)]));
+    // A cosignature of one time with the time of another in front.
+    let line = |time_s| witness(6).cosign(&older, time_s).unwrap();
+    let (early, late) = (line(77), line(1 << 40));
+    let start = early.rfind(' ').unwrap() + 1;
+    let mixed = format!("{}{}", &late[..start + 16], &early[start + 16..]);
+    fs::write(example.file(COSIGNED), attach(older.note(), &mixed)).unwrap();
+    let refused = (vec!["cosignature-refused", "cosignature-missing"], vec![]);
+    assert_eq!(witnessed(&example, &witness(6)), refused);
+}
+
+#[test]
 fn an_incident_left_open_is_remarked() {
     let example = example();
     let mut writer = example.writer();
@@ -291,7 +401,7 @@ fn list_and_show_open_the_picture_with_the_auditors_identity_only() {
     assert!(refused[0].problem.as_ref().unwrap().contains("not sealed to this identity"));
     let shown = show(&store, incident, &example.auditor, out.path()).unwrap();
     assert_eq!(fs::read(shown[0].file.as_ref().unwrap()).unwrap(), b"a picture of a stranger");
-    assert!(shown[0].file.as_ref().unwrap().ends_with("1-camera-at.jpg"));
+    assert!(shown[0].file.as_ref().unwrap().ends_with("1-screenshot-at-cover.jpg"));
     // What is there already is never overwritten.
     assert!(show(&store, incident, &example.auditor, out.path()).is_err());
 }

@@ -1,31 +1,39 @@
 //! Walks a log from its first leaf to its checkpoint and collects findings.
 
+use std::fmt;
 use std::path::Path;
 
+use sudare_protocol::VerifyingKey;
 use sudare_protocol::evidence::Entry;
 use sudare_protocol::tlog::merkle::HashTile;
 use sudare_protocol::tlog::tiles;
-use sudare_protocol::tlog::{SignedCheckpoint, TileContent, TilePath, VerifierKey};
-use sudare_protocol::verify::{FindingKind, Findings, LogCheck};
+use sudare_protocol::tlog::{SignedCheckpoint, TileContent, TilePath, VerifierKey, WitnessKey, cosignature};
+use sudare_protocol::verify::{Depth, FindingKind, Findings, LogCheck};
 
 use super::blobs::BlobCheck;
-use super::report::Report;
-use super::store::{AuditError, Store};
+use super::pool::{self, Bundle, Content};
+use super::report::{Cosignature, Counts, Report};
+use super::store::{AuditError, COSIGNED, Store};
 
-/// What an audit starts from; none of it may come out of the store.
-#[derive(Debug)]
+/// What an audit starts from; none of the keys and receipts may come out of the store.
 pub struct Walk<'a> {
     store: &'a Store,
     verifier: VerifierKey,
     receipts: Vec<SignedCheckpoint>,
+    organisation: Option<VerifyingKey>,
+    witnesses: Vec<WitnessKey>,
+    depth: Depth,
+    progress: Option<Progress<'a>>,
     findings: Findings,
 }
+
+/// Called with the entries done and all of them.
+type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
 /// Everything that can be checked offline: log, signatures, sessions, incidents, sealed pictures.
 pub fn verify_store(dir: &Path, verifier: &VerifierKey, receipts: &[Vec<u8>]) -> Result<Report, AuditError> {
     let store = Store::open(dir)?;
-    let mut blobs = BlobCheck::new(&store);
-    Walk::new(&store, verifier, receipts).run(|_, entry, findings| blobs.check(entry, findings))
+    Walk::new(&store, verifier, receipts).verify()
 }
 
 impl<'a> Walk<'a> {
@@ -39,29 +47,97 @@ impl<'a> Walk<'a> {
                 Err(error) => findings.add(FindingKind::ReceiptRefused, None, error.to_string()),
             }
         }
-        Self { store, verifier: verifier.clone(), receipts: accepted, findings }
+        Self {
+            store,
+            verifier: verifier.clone(),
+            receipts: accepted,
+            organisation: None,
+            witnesses: Vec::new(),
+            depth: Depth::Signatures,
+            progress: None,
+            findings,
+        }
     }
 
-    /// Calls `visit` with each entry that can be read, and returns what was found.
+    /// Checks host records and policies under the organisation's key, too.
+    #[must_use]
+    pub fn with_organisation(mut self, key: Option<VerifyingKey>) -> Self {
+        self.organisation = key;
+        self
+    }
+
+    /// Demands a cosignature of each of these witnesses.
+    #[must_use]
+    pub fn with_witnesses(mut self, witnesses: Vec<WitnessKey>) -> Self {
+        self.witnesses = witnesses;
+        self
+    }
+
+    /// Checks as much as this; everything unless told.
+    #[must_use]
+    pub fn with_depth(mut self, depth: Depth) -> Self {
+        self.depth = depth;
+        self
+    }
+
+    /// Tells how far it is.
+    #[must_use]
+    pub fn with_progress(mut self, progress: Progress<'a>) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// The log and the sealed pictures; with [`Depth::Hashes`] the log only.
+    pub fn verify(self) -> Result<Report, AuditError> {
+        if self.depth == Depth::Hashes {
+            return self.run(|_, _, _| Ok(()));
+        }
+        let mut blobs = BlobCheck::new(self.store);
+        let (mut counts, mut findings) =
+            self.walk(|index, entry, findings| blobs.check(index, entry, findings))?;
+        counts.erased = blobs.finish(&mut findings);
+        Ok(Report::new(counts, &findings))
+    }
+
+    /// Calls `visit` with each entry that can be read, in order, and returns what was found.
     pub fn run(
+        self,
+        visit: impl FnMut(u64, &Entry, &mut Findings) -> Result<(), AuditError>,
+    ) -> Result<Report, AuditError> {
+        let (counts, findings) = self.walk(visit)?;
+        Ok(Report::new(counts, &findings))
+    }
+
+    fn walk(
         mut self,
         mut visit: impl FnMut(u64, &Entry, &mut Findings) -> Result<(), AuditError>,
-    ) -> Result<Report, AuditError> {
-        let Some(checkpoint) = self.read_checkpoint()? else {
-            return Ok(Report::new(0, 0, self.receipts.len(), self.findings));
-        };
+    ) -> Result<(Counts, Findings), AuditError> {
+        let signatures = self.depth == Depth::Signatures;
+        let mut counts = Counts { signatures, ..Counts::default() };
+        let checkpoint = self.read_checkpoint()?;
+        self.read_cosigned()?;
+        counts.cosignatures = self.cosignatures(checkpoint.as_ref());
         let receipts = std::mem::take(&mut self.receipts);
-        let checkpoints = receipts.len() + 1;
-        let mut check = LogCheck::new(self.verifier.clone(), receipts);
-        for path in tiles::bundles(checkpoint.size()) {
-            self.bundle(path, &mut check, &mut visit)?;
-        }
+        counts.checkpoints = receipts.len() + usize::from(checkpoint.is_some());
+        let Some(checkpoint) = checkpoint else { return Ok((counts, self.findings)) };
+        let (store, depth, key) = (self.store, self.depth, *self.verifier.key());
+        let mut check = LogCheck::new(self.verifier.clone(), receipts)
+            .with_depth(depth)
+            .with_organisation(self.organisation);
+        pool::examine(store, checkpoint.size(), &key, depth, |bundle| {
+            self.bundle(bundle, &mut check, &mut visit)?;
+            if let Some(progress) = &mut self.progress {
+                progress(check.entries(), checkpoint.size());
+            }
+            Ok(())
+        })?;
         for tile in check.partial_tiles() {
             self.compare_tile(&tile)?;
         }
         check.finish(&checkpoint, &mut self.findings);
         self.look_beyond(&checkpoint)?;
-        Ok(Report::new(check.entries(), check.incidents(), checkpoints, self.findings))
+        (counts.entries, counts.incidents) = (check.entries(), check.incidents());
+        Ok((counts, self.findings))
     }
 
     fn read_checkpoint(&mut self) -> Result<Option<SignedCheckpoint>, AuditError> {
@@ -78,30 +154,58 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// The newest checkpoint that came back from a witness proves what the log was, like any receipt.
+    fn read_cosigned(&mut self) -> Result<(), AuditError> {
+        let Some(note) = self.store.cosigned()? else { return Ok(()) };
+        match SignedCheckpoint::open(&note, &self.verifier) {
+            Ok(checkpoint) => self.receipts.push(checkpoint),
+            Err(error) => {
+                self.findings.add(FindingKind::CheckpointRefused, None, format!("{COSIGNED}: {error}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest cosignature of each witness, on whichever checkpoint it stands.
+    fn cosignatures(&mut self, checkpoint: Option<&SignedCheckpoint>) -> Vec<Cosignature> {
+        let mut newest: Vec<Cosignature> = Vec::new();
+        for signed in self.receipts.iter().chain(checkpoint) {
+            match cosignature::check(signed.note().as_bytes(), &self.witnesses) {
+                Ok(found) => newest.extend(found.into_iter().map(|by| Cosignature {
+                    witness: by.name,
+                    entries: signed.size(),
+                    time_s: by.time_s,
+                })),
+                Err(error) => self.findings.add(FindingKind::CosignatureRefused, None, error.to_string()),
+            }
+        }
+        newest.sort_by(|a, b| (&a.witness, b.entries).cmp(&(&b.witness, a.entries)));
+        newest.dedup_by(|later, first| later.witness == first.witness);
+        for witness in &self.witnesses {
+            if !newest.iter().any(|by| by.witness == witness.name()) {
+                let detail = format!("none by {}", witness.name());
+                self.findings.add(FindingKind::CosignatureMissing, None, detail);
+            }
+        }
+        newest
+    }
+
     fn bundle(
         &mut self,
-        path: TilePath,
+        bundle: Bundle,
         check: &mut LogCheck,
         visit: &mut impl FnMut(u64, &Entry, &mut Findings) -> Result<(), AuditError>,
     ) -> Result<(), AuditError> {
-        let Some(bytes) = self.store.tile(path)? else {
+        let Bundle { path, content } = bundle;
+        let Some(Content { leaves, broken, too_many }) = content else {
             self.findings.add(FindingKind::BundleMissing, Some(check.entries()), path.to_string());
             check.skip(path.width as u64);
             return Ok(());
         };
-        let mut seen = 0;
-        for leaf in tiles::entries(&bytes).take(path.width) {
-            let leaf = match leaf {
-                Ok(leaf) => leaf,
-                Err(error) => {
-                    let detail = format!("{path}: {error}");
-                    self.findings.add(FindingKind::BundleDamaged, Some(check.entries()), detail);
-                    break;
-                }
-            };
-            seen += 1;
+        let missing = path.width.saturating_sub(leaves.len());
+        for leaf in leaves {
             let index = check.entries();
-            let (entry, filled) = check.leaf(leaf, &mut self.findings);
+            let (entry, filled) = check.take(leaf, &mut self.findings);
             if let Some(entry) = entry {
                 visit(index, &entry, &mut self.findings)?;
             }
@@ -109,22 +213,19 @@ impl<'a> Walk<'a> {
                 self.compare_tile(&tile)?;
             }
         }
-        self.count_entries(path, &bytes, seen, check);
-        Ok(())
-    }
-
-    /// A bundle must hold as many entries as its name says.
-    fn count_entries(&mut self, path: TilePath, bytes: &[u8], seen: usize, check: &mut LogCheck) {
-        if seen < path.width {
-            let detail = format!("{path}: {seen} of {} entries", path.width);
-            self.findings.add(FindingKind::BundleDamaged, Some(check.entries()), detail);
-            check.skip((path.width - seen) as u64);
+        let mut damaged =
+            |detail: String| self.findings.add(FindingKind::BundleDamaged, Some(check.entries()), detail);
+        if let Some(error) = broken.filter(|_| missing > 0) {
+            damaged(format!("{path}: {error}"));
+        } else if missing > 0 {
+            damaged(format!("{path}: {missing} of {} entries are missing", path.width));
         }
         // A partial bundle may have been read from the full one, which holds more.
-        if !path.is_partial() && tiles::entries(bytes).count() > path.width {
-            let detail = format!("{path}: more than {} entries", path.width);
-            self.findings.add(FindingKind::BundleDamaged, Some(check.entries()), detail);
+        if !path.is_partial() && too_many {
+            damaged(format!("{path}: more than {} entries", path.width));
         }
+        check.skip(missing as u64);
+        Ok(())
     }
 
     /// Stored hashes serve other readers, so they must be those of the entries.
@@ -141,7 +242,9 @@ impl<'a> Walk<'a> {
         let too_long = !path.is_partial() && stored.len() > tile.hashes.len();
         if let Some((at, _)) = differs {
             let leaf = (tile.level == 0).then(|| tile.index * tiles::TILE_WIDTH as u64 + at as u64);
-            let detail = format!("{path}: hash {at} is not that of the entries");
+            let what =
+                if at < stored.len() { "is not that of the entries" } else { "and what follows are missing" };
+            let detail = format!("{path}: hash {at} {what}");
             self.findings.add(FindingKind::TileDiffers, leaf, detail);
         } else if too_long {
             self.findings.add(FindingKind::TileDiffers, None, format!("{path}: it is too long"));
@@ -161,5 +264,11 @@ impl<'a> Walk<'a> {
             self.findings.add(FindingKind::BeyondCheckpoint, None, detail);
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Walk<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Walk({}, {:?})", self.store.dir().display(), self.depth)
     }
 }

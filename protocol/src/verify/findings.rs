@@ -1,6 +1,7 @@
 //! What an audit found, by stable names that scripts may rely on.
 
-/// Findings listed in full; more are only counted, so that a ruined log does not fill the memory.
+/// Findings of each class that are listed in full; more are only counted, so that a ruined log does not
+/// fill the memory, and what looks odd does not crowd out what was forged.
 pub const FINDINGS_MAX: usize = 1000;
 
 macro_rules! kinds {
@@ -79,16 +80,17 @@ pub struct Finding {
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     list: Vec<Finding>,
-    unlisted: u64,
+    integrity: u64,
+    plausibility: u64,
 }
 
 impl Findings {
     /// Adds one.
     pub fn add(&mut self, kind: FindingKind, entry: Option<u64>, detail: impl Into<String>) {
-        if self.list.len() < FINDINGS_MAX {
+        let count = if kind.is_integrity() { &mut self.integrity } else { &mut self.plausibility };
+        *count += 1;
+        if *count <= FINDINGS_MAX as u64 {
             self.list.push(Finding { kind, entry, detail: detail.into() });
-        } else {
-            self.unlisted += 1;
         }
     }
 
@@ -97,14 +99,24 @@ impl Findings {
         self.list.is_empty()
     }
 
-    /// The first [`FINDINGS_MAX`] of them.
+    /// How many say that something was changed, removed or forged.
+    pub fn integrity(&self) -> u64 {
+        self.integrity
+    }
+
+    /// How many say that something looks odd.
+    pub fn plausibility(&self) -> u64 {
+        self.plausibility
+    }
+
+    /// The first [`FINDINGS_MAX`] of each class.
     pub fn list(&self) -> &[Finding] {
         &self.list
     }
 
     /// How many more there were.
     pub fn unlisted(&self) -> u64 {
-        self.unlisted
+        self.integrity + self.plausibility - self.list.len() as u64
     }
 }
 
@@ -119,6 +131,9 @@ mod tests {
             findings.add(FindingKind::EntryDamaged, Some(entry), "cut");
         }
         assert_eq!((findings.list().len(), findings.unlisted()), (FINDINGS_MAX, 5));
+        findings.add(FindingKind::ClockSetBack, None, "the other class has room of its own");
+        assert_eq!((findings.list().len(), findings.unlisted()), (FINDINGS_MAX + 1, 5));
+        assert_eq!((findings.integrity(), findings.plausibility()), (FINDINGS_MAX as u64 + 5, 1));
     }
 
     #[test]
