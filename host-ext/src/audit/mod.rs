@@ -11,6 +11,7 @@
 //! come from outside the store: whoever changed the store could have changed them too.
 
 pub mod blobs;
+pub mod coverage;
 pub mod erase;
 pub mod export;
 pub mod incidents;

@@ -22,6 +22,7 @@ pub mod bundle;
 pub mod check;
 mod contents;
 pub mod gather;
+pub(in crate::audit) mod html;
 mod page;
 mod sessions;
 mod words;

@@ -4,12 +4,17 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::{coverage, erase, export, open, retention, verify, witness};
+
 const EXAMPLES: &str = "\
 Examples:
   sudare-audit verify /srv/evidence --key log.vkey
   sudare-audit verify /srv/evidence --key log.vkey --receipt checkpoint-of-monday --json
   sudare-audit list /srv/evidence --key log.vkey
-  sudare-audit show /srv/evidence 3f5c --key log.vkey --identity auditor.age --out ./pictures
+  sudare-audit open /srv/evidence 3f5c --key log.vkey --identity auditor.age --purpose \"case 12\" --out ./pictures
+  sudare-audit export /srv/evidence 3f5c --key log.vkey --identity auditor.age --out incident.zip
+  sudare-audit retention /srv/evidence --key log.vkey --org-key organisation.pub
+Each command has examples of its own: sudare-audit COMMAND --help
 
 Exit codes: 0 intact, 1 findings, 2 the audit could not be done.
 The key must reach you by another way than the evidence: whoever changed the one could have
@@ -36,19 +41,7 @@ pub(crate) enum Language {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Recompute the log from its entries and check every signature, picture and receipt
-    Verify {
-        /// Folder of the evidence store, or a copy of it
-        dir: PathBuf,
-        /// File with the log's public key (name+hexid+base64)
-        #[arg(long)]
-        key: PathBuf,
-        /// Checkpoint or receipt kept elsewhere; may be given several times
-        #[arg(long)]
-        receipt: Vec<PathBuf>,
-        /// One JSON object instead of text
-        #[arg(long)]
-        json: bool,
-    },
+    Verify(verify::VerifyArgs),
     /// List the incidents
     List {
         /// Folder of the evidence store, or a copy of it
@@ -78,6 +71,28 @@ pub(crate) enum Command {
         /// One JSON object instead of text
         #[arg(long)]
         json: bool,
+    },
+    /// Open pictures for a review: pixelated ones and screenshots, full ones on request
+    Open(open::OpenArgs),
+    /// As the custodian: take your seal off the full pictures of an incident
+    Release(open::ReleaseArgs),
+    /// Hand on one incident as a zip that anybody can check offline
+    Export(export::ExportArgs),
+    /// Check a zip made by `export`
+    VerifyExport(export::VerifyExportArgs),
+    /// As an approver: sign that an incident may be erased early
+    Approve(erase::ApproveArgs),
+    /// Erase pictures early, with two approvals
+    Erase(erase::EraseArgs),
+    /// Show which pictures have been kept long enough, and erase them
+    Retention(retention::RetentionArgs),
+    /// Report how far sessions were under enforcement in a month, for a client company
+    Coverage(coverage::CoverageArgs),
+    /// Cosign the checkpoints of logs, and remember what they said
+    #[command(after_help = witness::EXAMPLES)]
+    Witness {
+        #[command(subcommand)]
+        command: witness::WitnessCommand,
     },
 }
 

@@ -5,48 +5,37 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use serde_json::json;
 use sudare_host_ext::audit::show::{find, show};
-use sudare_host_ext::audit::{Incident, Incidents, Report, Store, Walk, verify_store};
+use sudare_host_ext::audit::{Incident, Incidents, Report, Store, Walk};
 use sudare_host_ext::store::disk::read_bounded;
 use sudare_protocol::seal::Identity;
 use sudare_protocol::tlog::VerifierKey;
-use sudare_protocol::tlog::note::{MAX_NOTE_BYTES, MAX_VKEY_BYTES};
+use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
 use zeroize::Zeroizing;
 
 use crate::args::{Args, Command, Language};
-use crate::{output, words};
+use crate::{coverage, erase, export, open, output, retention, verify, witness, words};
 
 const IDENTITY_MAX_BYTES: usize = 16 * 1024;
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     let language = args.language();
     match &args.command {
-        Command::Verify { dir, key, receipt, json } => {
-            let receipts =
-                receipt.iter().map(|path| read(path, MAX_NOTE_BYTES)).collect::<Result<Vec<_>, _>>()?;
-            verify(dir, key, &receipts, *json, language)
-        }
+        Command::Verify(args) => verify::verify(args, language),
         Command::List { dir, key, json } => list(dir, key, *json, language),
         Command::Show { dir, incident, key, identity, out, json } => {
             let identity = read_identity(identity)?;
-            open(dir, key, incident, &identity, out, *json, language)
+            show_all(dir, key, incident, &identity, out, *json, language)
         }
+        Command::Open(args) => open::open(args, language),
+        Command::Release(args) => open::release(args, language),
+        Command::Export(args) => export::export(args, language),
+        Command::VerifyExport(args) => export::verify_export(args, language),
+        Command::Approve(args) => erase::approve(args, language),
+        Command::Erase(args) => erase::erase(args, language),
+        Command::Retention(args) => retention::retention(args, language),
+        Command::Coverage(args) => coverage::coverage(args, language),
+        Command::Witness { command } => witness::run(command, language),
     }
-}
-
-fn verify(
-    dir: &Path,
-    key: &Path,
-    receipts: &[Vec<u8>],
-    json: bool,
-    language: Language,
-) -> anyhow::Result<bool> {
-    let report = verify_store(dir, &read_key(dir, key)?, receipts)?;
-    if json {
-        output::json(&report)?;
-    } else {
-        words::report(&report, language).iter().for_each(|line| output::line(line));
-    }
-    Ok(report.ok)
 }
 
 fn list(dir: &Path, key: &Path, json: bool, language: Language) -> anyhow::Result<bool> {
@@ -60,7 +49,7 @@ fn list(dir: &Path, key: &Path, json: bool, language: Language) -> anyhow::Resul
     Ok(report.ok)
 }
 
-fn open(
+fn show_all(
     dir: &Path,
     key: &Path,
     prefix: &str,
@@ -70,11 +59,7 @@ fn open(
     language: Language,
 ) -> anyhow::Result<bool> {
     let (store, report, incidents) = collect(dir, key)?;
-    let incident = match find(&incidents, prefix).as_slice() {
-        [one] => *one,
-        [] => bail!("No incident's id begins with `{prefix}`. `sudare-audit list` shows them all."),
-        several => bail!("{} incidents begin with `{prefix}`. Give more of the id.", several.len()),
-    };
+    let incident = find_one(&incidents, prefix)?;
     let shown = show(&store, incident, identity, out)?;
     let opened = shown.iter().all(|picture| picture.problem.is_none());
     if json {
@@ -87,8 +72,17 @@ fn open(
     Ok(report.ok && opened)
 }
 
+/// The incident whose id begins so.
+pub(crate) fn find_one<'a>(incidents: &'a [Incident], prefix: &str) -> anyhow::Result<&'a Incident> {
+    match find(incidents, prefix).as_slice() {
+        [one] => Ok(one),
+        [] => bail!("No incident's id begins with `{prefix}`. `sudare-audit list` shows them all."),
+        several => bail!("{} incidents begin with `{prefix}`. Give more of the id.", several.len()),
+    }
+}
+
 /// Verifies the log and collects its incidents on the way (the sealed pictures are not hashed).
-fn collect(dir: &Path, key: &Path) -> anyhow::Result<(Store, Report, Vec<Incident>)> {
+pub(crate) fn collect(dir: &Path, key: &Path) -> anyhow::Result<(Store, Report, Vec<Incident>)> {
     let verifier = read_key(dir, key)?;
     let store = Store::open(dir)?;
     let mut incidents = Incidents::default();
@@ -100,7 +94,7 @@ fn collect(dir: &Path, key: &Path) -> anyhow::Result<(Store, Report, Vec<Inciden
 }
 
 /// Reads the verifier key, which must not lie in the store that it is to verify.
-fn read_key(dir: &Path, key: &Path) -> anyhow::Result<VerifierKey> {
+pub(crate) fn read_key(dir: &Path, key: &Path) -> anyhow::Result<VerifierKey> {
     let inside = |dir: std::path::PathBuf| key.canonicalize().is_ok_and(|key| key.starts_with(dir));
     if dir.canonicalize().is_ok_and(inside) {
         bail!(
@@ -114,12 +108,12 @@ fn read_key(dir: &Path, key: &Path) -> anyhow::Result<VerifierKey> {
     key_line.with_context(|| format!("{} cannot be used", key.display()))
 }
 
-fn read_identity(path: &Path) -> anyhow::Result<Identity> {
+pub(crate) fn read_identity(path: &Path) -> anyhow::Result<Identity> {
     let text = Zeroizing::new(read(path, IDENTITY_MAX_BYTES)?);
     let text = std::str::from_utf8(&text).with_context(|| format!("{} is no text", path.display()))?;
     Identity::parse(text).with_context(|| format!("{} cannot be used", path.display()))
 }
 
-fn read(path: &Path, max_bytes: usize) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path, max_bytes: usize) -> anyhow::Result<Vec<u8>> {
     read_bounded(path, max_bytes).with_context(|| format!("{} cannot be read", path.display()))
 }

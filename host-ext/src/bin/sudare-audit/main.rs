@@ -4,7 +4,14 @@
 
 mod args;
 mod commands;
+mod coverage;
+mod erase;
+mod export;
+mod open;
 mod output;
+mod retention;
+mod verify;
+mod witness;
 mod words;
 
 use std::process::ExitCode;

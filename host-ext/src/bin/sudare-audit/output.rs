@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program's results go to standard output")]
 
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 /// A line for people.
@@ -18,4 +19,13 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
 /// Why nothing could be done.
 pub(crate) fn error(text: &str) {
     eprintln!("sudare-audit: {text}");
+}
+
+/// How far it has come, on standard error, and only if that is a terminal.
+pub(crate) fn progress(steps: u64) -> ProgressBar {
+    let bar = ProgressBar::new(steps);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} {eta}") {
+        bar.set_style(style);
+    }
+    bar
 }

@@ -1,5 +1,6 @@
 //! What people read, in Japanese and English.
 
+use sudare_host_ext::audit::incidents::utc;
 use sudare_host_ext::audit::show::Shown;
 use sudare_host_ext::audit::{Incident, Report};
 use sudare_protocol::reason::Reason;
@@ -17,6 +18,7 @@ pub(crate) fn report(report: &Report, language: Language) -> Vec<String> {
             report.entries, report.incidents, report.checkpoints
         ),
     }];
+    lines.extend(more_counts(report, language));
     for finding in &report.findings {
         let entry = finding.entry.map(|entry| format!(" [{entry}]")).unwrap_or_default();
         let class = match (finding.class, language) {
@@ -34,6 +36,32 @@ pub(crate) fn report(report: &Report, language: Language) -> Vec<String> {
         });
     }
     lines.push(verdict(report, language));
+    lines
+}
+
+fn more_counts(report: &Report, language: Language) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !report.signatures {
+        lines.push(match language {
+            Ja => "ハッシュのみ検証しました（各エントリーの署名と画像は未確認）。".to_owned(),
+            En => {
+                "Hashes only: signatures of entries and messages, and pictures, were not checked.".to_owned()
+            }
+        });
+    }
+    if report.erased > 0 {
+        lines.push(match language {
+            Ja => format!("消去の記録がある画像 {} 枚。", report.erased),
+            En => format!("{} pictures were erased, as the log says.", report.erased),
+        });
+    }
+    for by in &report.cosignatures {
+        let time = utc(by.time_s.saturating_mul(1000));
+        lines.push(match language {
+            Ja => format!("証人 {} が {time} に {} 件を確認しています。", by.witness, by.entries),
+            En => format!("Witness {} vouches for {} entries, seen {time}.", by.witness, by.entries),
+        });
+    }
     lines
 }
 

@@ -3,9 +3,9 @@
 use sudare_protocol::message::{CameraKind, CertificateCheck, KeyKept};
 use sudare_protocol::reason::Reason;
 
-use super::html::{escape, heading};
 use crate::audit::erase::survey;
 use crate::audit::export::contents::Contents;
+use crate::audit::export::html::{escape, heading};
 use crate::audit::incidents::utc;
 use crate::store::blobs::hex;
 

@@ -5,7 +5,6 @@
 //! says so to the browser.
 
 mod facts;
-mod html;
 mod pictures;
 mod proves;
 mod timeline;
@@ -16,8 +15,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::Bundle;
 use super::contents::Contents;
+use super::html::escape;
 use super::words::Words;
-use html::escape;
 
 const STYLE: &str = include_str!("style.css");
 

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use sudare_protocol::evidence::{BlobRef, Label, Media};
 use sudare_protocol::seal::SALT_BYTES;
 
-use super::html::{escape, heading};
 use crate::audit::export::contents::Contents;
+use crate::audit::export::html::{escape, heading};
 use crate::audit::export::words::Words;
 use crate::audit::export::{Bundle, PictureFact};
 use crate::store::blobs::hex;

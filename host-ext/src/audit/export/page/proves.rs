@@ -1,7 +1,7 @@
 //! What all this proves and what it does not, and how anybody checks it.
 
-use super::html::{escape, heading};
 use crate::audit::export::contents::Contents;
+use crate::audit::export::html::{escape, heading};
 
 type Lines = &'static [(&'static str, &'static str)];
 

@@ -2,8 +2,8 @@
 
 use sudare_protocol::evidence::{Entry, Event};
 
-use super::html::{escape, heading};
 use crate::audit::export::contents::Contents;
+use crate::audit::export::html::{escape, heading};
 use crate::audit::export::words::Words;
 use crate::audit::incidents::utc;
 

@@ -1,7 +1,7 @@
-//! Pieces of HTML.
+//! Pieces of HTML, for the pages of exports and reports.
 
 /// Text that is shown as it is, whatever is in it.
-pub(super) fn escape(text: &str) -> String {
+pub(in crate::audit) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -20,7 +20,7 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// A heading in both languages.
-pub(super) fn heading(ja: &str, en: &str) -> String {
+pub(in crate::audit) fn heading(ja: &str, en: &str) -> String {
     format!("<h2>{ja} <span lang=\"en\">{en}</span></h2>\n")
 }
 

@@ -1,0 +1,146 @@
+//! `export` and `verify-export`: one incident for somebody without us.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::Args;
+use serde_json::json;
+use sudare_host_ext::audit::export::{self, Bundle, Outcome};
+use sudare_host_ext::audit::open::{self, Custody};
+use sudare_host_ext::clock;
+use sudare_protocol::tlog::note::MAX_NOTE_BYTES;
+
+use crate::args::Language::{self, En, Ja};
+use crate::commands::{collect, find_one, read, read_identity, read_key};
+use crate::output;
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  sudare-audit export /srv/evidence 3f5c --key log.vkey --identity auditor.age --out incident.zip
+  sudare-audit export /srv/evidence 3f5c --key log.vkey --out sealed-only.zip
+  sudare-audit export /srv/evidence 3f5c --key log.vkey --checkpoint checkpoint.cosigned --out incident.zip
+
+With --identity the page in the zip shows the pictures, and whoever gets the zip can see them.
+Without --full, pictures on which bystanders can be recognised are left out altogether: a copy that was
+handed on is not erased when the retention ends.
+Exit codes: 0 exported, 1 exported from a log with findings, 2 could not be done.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXPORT_EXAMPLES)]
+pub(crate) struct ExportArgs {
+    /// Folder of the evidence store, or a copy of it
+    dir: PathBuf,
+    /// Id of the incident, or how it begins
+    incident: String,
+    /// File with the log's public key
+    #[arg(long)]
+    key: PathBuf,
+    /// Your age identity; without it the pictures stay sealed
+    #[arg(long)]
+    identity: Option<PathBuf>,
+    /// The custodian's age identity, where one person may hold both
+    #[arg(long, requires = "identity")]
+    custodian_identity: Option<PathBuf>,
+    /// Folder with what the custodian released
+    #[arg(long, requires = "identity")]
+    released: Option<PathBuf>,
+    /// Also the full pictures, on which bystanders can be recognised
+    #[arg(long)]
+    full: bool,
+    /// A checkpoint of this log that a witness signed, too, in the place of the store's
+    #[arg(long)]
+    checkpoint: Option<PathBuf>,
+    /// The zip; it must not exist
+    #[arg(long)]
+    out: PathBuf,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  sudare-audit verify-export incident.zip --key log.vkey
+  python3 verify.py incident.zip --key log.vkey        (the same without Sudare; verify.py is in the zip)
+
+Exit codes: 0 everything fits together, 1 refused, 2 the check could not be done.";
+
+#[derive(Debug, Args)]
+#[command(after_help = VERIFY_EXAMPLES)]
+pub(crate) struct VerifyExportArgs {
+    /// The zip
+    zip: PathBuf,
+    /// File with the log's public key, which did not come with the zip
+    #[arg(long)]
+    key: PathBuf,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn export(args: &ExportArgs, language: Language) -> anyhow::Result<bool> {
+    let identity = args.identity.as_deref().map(read_identity).transpose()?;
+    let custodian = args.custodian_identity.as_deref().map(read_identity).transpose()?;
+    let checkpoint = args.checkpoint.as_deref().map(|path| read(path, MAX_NOTE_BYTES)).transpose()?;
+    if args.out.exists() {
+        bail!("{} is there already. Give another name: nothing is overwritten.", args.out.display());
+    }
+    let verifier = read_key(&args.dir, &args.key)?;
+    let (store, report, incidents) = collect(&args.dir, &args.key)?;
+    let incident = find_one(&incidents, &args.incident)?;
+    let custody = Custody { identity: custodian, released: args.released.clone() };
+    let open = identity.as_ref().map(|identity| open::Request { identity, custody, full: args.full });
+    let request = export::Request { open, full: args.full, checkpoint, now_ms: clock::wall_ms() };
+    let bundle = export::gather(&store, &verifier, &report, incident, &request)?;
+    let outcome = export::check(&bundle, &verifier);
+    if !outcome.ok {
+        bail!("The export does not pass its own check: {:?}. Please report it.", outcome.checks.last());
+    }
+    bundle.write(&args.out)?;
+    let files = bundle.names().count();
+    if args.json {
+        output::json(&json!({
+            "ok": report.ok, "incident": incident, "file": args.out, "files": files, "checks": outcome.checks,
+        }))?;
+    } else {
+        output::line(&match language {
+            Ja => format!(
+                "{} に出力しました（{files} ファイル）。中の index.html をブラウザーで開けます。",
+                args.out.display()
+            ),
+            En => format!(
+                "Written to {} ({files} files). Open index.html in it with a browser.",
+                args.out.display()
+            ),
+        });
+        output::line(&crate::words::verdict(&report, language));
+    }
+    Ok(report.ok)
+}
+
+pub(crate) fn verify_export(args: &VerifyExportArgs, language: Language) -> anyhow::Result<bool> {
+    let verifier = read_key(&args.zip, &args.key)?;
+    let outcome = match Bundle::read(&args.zip) {
+        Ok(bundle) => export::check(&bundle, &verifier),
+        Err(export::ExportError::Refused(why)) => Outcome::refused(why),
+        Err(error) => return Err(error.into()),
+    };
+    if args.json {
+        output::json(&outcome)?;
+        return Ok(outcome.ok);
+    }
+    for check in &outcome.checks {
+        let mark = if check.ok { "✓" } else { "✗" };
+        output::line(&format!("  {mark} {}: {}", check.name, check.detail));
+    }
+    if let (Some(time), Some(reason)) = (&outcome.time, &outcome.reason) {
+        output::line(&format!("  {time}  {reason}"));
+    }
+    output::line(match (outcome.ok, language) {
+        (true, Ja) => "この出力は、渡された鍵のログの記録と一致します。",
+        (true, En) => "This export fits the log whose key you gave.",
+        (false, Ja) => "この出力は受け入れられません。使用せず、別の写しを求めてください。",
+        (false, En) => "This export is REFUSED. Do not rely on this copy; ask for another one.",
+    });
+    Ok(outcome.ok)
+}
