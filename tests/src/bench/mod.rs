@@ -7,6 +7,7 @@ pub mod attacks;
 mod cpu;
 mod crypto;
 mod latency;
+pub mod log;
 mod memory;
 pub mod plugin;
 mod proxy;
