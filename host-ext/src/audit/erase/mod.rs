@@ -7,6 +7,8 @@
 //! deleted by the next run, which calls the same steps again. A header is some 400 bytes without which
 //! nobody can open the picture, so headers go first.
 
+#[cfg(test)]
+mod crash_tests;
 mod remove;
 pub mod survey;
 
