@@ -4,7 +4,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_rustls::rustls::{ClientConnection, StreamOwned};
 
@@ -63,6 +63,28 @@ impl Connection {
                 stream.sock.shutdown(Shutdown::Write)
             }
         }
+    }
+
+    /// After [`Self::finish_writing`] and reading to the end: waits until the other side's system has confirmed all we
+    /// sent and the end of it. A receiver that closed before it read everything looks like one that read to the end,
+    /// until its reset comes.
+    pub(crate) fn ended_in_order(&self) -> io::Result<()> {
+        let stream = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => &stream.sock,
+        };
+        let started = Instant::now();
+        // Linux takes a socket for connected until both ends are confirmed or one side has reset it.
+        while stream.peer_addr().is_ok() {
+            if started.elapsed() > STEP_TIMEOUT {
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "its system did not confirm everything in time",
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        stream.take_error()?.map_or(Ok(()), Err)
     }
 }
 

@@ -69,8 +69,11 @@ fn value_faults(schema: &Value, attribute: &Value, value: &Value, at: &str) -> V
         "json_t" | "object" => true,
         name => {
             let definition = &schema["objects"][name];
-            assert!(definition.is_object(), "{at}: the definition of {name} is not in the file");
-            return faults(schema, definition, value.as_object().unwrap(), at);
+            return match (definition.is_object(), value.as_object()) {
+                (true, Some(object)) => faults(schema, definition, object, at),
+                (false, _) => vec![format!("{at}: the definition of {name} is not in the file")],
+                (true, None) => vec![format!("{at} is no object")],
+            };
         }
     };
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -97,7 +100,7 @@ fn ocsf_events_fit_the_published_schema() {
     let mut wrong: Value = serde_json::from_str(&lines[0]).unwrap();
     wrong["severity_id"] = 7.into();
     wrong["finding_info"]["uid"] = 1.into();
-    wrong["evidences"] = serde_json::json!([{ "container": {} }]);
+    wrong["evidences"] = serde_json::json!([{ "image": {} }]);
     wrong["name"] = "x".into();
     wrong.as_object_mut().unwrap().remove("time");
     let found = faults(&schema, &schema["class"], wrong.as_object().unwrap(), "event");
@@ -116,7 +119,8 @@ fn python_packages_read_every_event() {
         return skip_or_fail("python-siem", why);
     }
     for format in ["ocsf", "cef", "hec"] {
-        let (out, lines) = events(&mut Log::new(), format);
+        let mut log = Log::new();
+        let (out, lines) = events(&mut log, format);
         let run = Command::new(&python).arg(data("read_events.py")).arg(format).arg(&out).output().unwrap();
         let said = String::from_utf8_lossy(&run.stdout);
         assert!(run.status.success(), "{said}{}", String::from_utf8_lossy(&run.stderr));

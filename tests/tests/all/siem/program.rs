@@ -62,5 +62,6 @@ pub(crate) fn uid(event: &str) -> String {
     let at = event.find('{').unwrap_or_else(|| panic!("neither CEF nor JSON: {event}"));
     let value: serde_json::Value =
         serde_json::from_str(&event[at..]).unwrap_or_else(|e| panic!("{e}: {event}"));
-    value["metadata"]["uid"].as_str().unwrap().to_owned()
+    let event = value.get("event").unwrap_or(&value);
+    event["metadata"]["uid"].as_str().unwrap().to_owned()
 }

@@ -23,7 +23,7 @@ struct Rsyslog {
 }
 
 impl Rsyslog {
-    /// Listens on a port of its own; `settings` are those of the module for TCP.
+    /// Listens on `port`, or one of its own for 0; `settings` are those of the module for TCP.
     fn start(program: &Path, folder: &Path, port: u16, global: &str, settings: &str) -> Self {
         let shown = folder.display();
         let config = format!(
@@ -40,13 +40,12 @@ impl Rsyslog {
         let mut command = Command::new(program);
         command.args(["-n", "-f"]).arg(&path).arg("-i").arg(&pid).stdin(Stdio::null());
         let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-        let mut rsyslog = Self { child, port: 0 };
-        let listening = || fs::read_to_string(folder.join("port")).ok()?.trim().parse::<u16>().ok();
+        let mut rsyslog = Self { child, port };
         let started = Instant::now();
-        while rsyslog.port == 0 {
-            assert!(started.elapsed() < Duration::from_secs(20), "rsyslog does not listen: {}", said(folder));
-            rsyslog.port =
-                listening().filter(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok()).unwrap_or(0);
+        while rsyslog.port == 0 || TcpStream::connect(("127.0.0.1", rsyslog.port)).is_err() {
+            assert!(started.elapsed() < Duration::from_secs(60), "rsyslog does not listen: {}", said(folder));
+            let written = fs::read_to_string(folder.join("port")).unwrap_or_default();
+            rsyslog.port = written.trim().parse().unwrap_or(port);
             thread::sleep(Duration::from_millis(20));
         }
         rsyslog
