@@ -77,6 +77,9 @@ pub enum ShipError {
         "{path} could not be {action} at the destination: {source}. It is tried again. Check the network, the credentials and the rights they give"
     )]
     Remote { path: String, action: &'static str, source: object_store::Error },
+    /// Only with `once`: otherwise it is asked again, and shipping goes on.
+    #[error("everything was shipped, but a witness or time-stamp service did not do its part: {0}")]
+    Outside(String),
     #[error(
         "the bucket could not be asked about {about}: {detail}. Check the network, and that the credentials allow s3:GetBucketObjectLockConfiguration and s3:GetBucketVersioning"
     )]
@@ -92,7 +95,8 @@ impl ShipError {
             | Self::State(_)
             | Self::Remote { .. }
             | Self::Bucket { .. } => false,
-            Self::Url(..)
+            Self::Outside(_)
+            | Self::Url(..)
             | Self::Insecure(_)
             | Self::NoRetention(_)
             | Self::HeadersKept(..)
@@ -132,6 +136,7 @@ impl ShipError {
             Self::Local(_) => "local",
             Self::State(_) => "state",
             Self::Remote { .. } => "remote",
+            Self::Outside(_) => "outside",
             Self::Bucket { .. } => "bucket",
         }
     }

@@ -7,6 +7,7 @@ use sudare_protocol::tlog::VerifierKey;
 use tokio::sync::watch;
 
 use super::error::ShipError;
+use super::outside::{Asker, Asking, Others, Said};
 use super::shipper::{Places, Shipper};
 use super::state::{State, Status, publish};
 use crate::clock;
@@ -35,6 +36,8 @@ pub struct Options {
     pub allow_unlocked: bool,
     /// End when everything that is there has been shipped.
     pub once: bool,
+    /// Who is asked about what has been shipped.
+    pub others: Others,
 }
 
 impl Options {
@@ -80,6 +83,18 @@ struct Run {
     phase: Option<Phase>,
     status: Status,
     state_dir: PathBuf,
+    others: Asks,
+    /// Entries under the checkpoint that the others were last told of.
+    told: u64,
+}
+
+/// How a witness and a time-stamp service are asked.
+enum Asks {
+    Nobody,
+    /// Beside the shipping.
+    Beside(Asking),
+    /// At the end, with `once`.
+    AtTheEnd(Box<Asker>),
 }
 
 enum Phase {
@@ -98,13 +113,19 @@ impl Run {
             failing_since_ms: old.failing_since_ms,
             ..Status::default()
         };
-        Ok(Self { phase: Some(Phase::Closed(state)), status, state_dir: options.state.clone() })
+        let others = match Asker::new(&options.others, &options.store, &options.state)? {
+            None => Asks::Nobody,
+            Some(asker) if options.once => Asks::AtTheEnd(Box::new(asker)),
+            Some(asker) => Asks::Beside(Asking::start(asker)),
+        };
+        let state_dir = options.state.clone();
+        Ok(Self { phase: Some(Phase::Closed(state)), status, state_dir, others, told: 0 })
     }
 
     async fn until_final(&mut self, options: &Options) -> Result<(), ShipError> {
         loop {
             match self.step(options).await {
-                Ok(()) if options.once => return Ok(()),
+                Ok(()) if options.once => return self.ask_at_the_end().await,
                 Ok(()) => tokio::time::sleep(POLL).await,
                 Err(error) => {
                     self.failed(&error);
@@ -126,6 +147,7 @@ impl Run {
             None => self.open(options, State::open(&self.state_dir, options.places())?).await?,
         };
         let shipped = self.ship(&mut shipper).await;
+        self.status.shipped = shipper.shipped();
         // After an error the destination is compared anew: nothing is assumed about it.
         self.phase = Some(match &shipped {
             Ok(_) => Phase::Open(shipper),
@@ -170,6 +192,7 @@ impl Run {
             attempts: 0,
             error: None,
             detail: None,
+            others: self.tell(shipper),
             ..self.status.clone()
         };
         if status != self.status || news {
@@ -177,6 +200,32 @@ impl Run {
             publish(&self.state_dir, &self.status)?;
         }
         Ok(news)
+    }
+
+    /// Has the others asked about what is new, and returns what they said last.
+    fn tell(&mut self, shipper: &Shipper) -> Said {
+        let Asks::Beside(asking) = &self.others else { return self.status.others.clone() };
+        if self.told != shipper.shipped()
+            && let Some(left) = shipper.left()
+        {
+            self.told = shipper.shipped();
+            asking.tell(left);
+        }
+        asking.said()
+    }
+
+    async fn ask_at_the_end(&mut self) -> Result<(), ShipError> {
+        let left = match &self.phase {
+            Some(Phase::Open(shipper)) => shipper.left(),
+            _ => None,
+        };
+        let (Asks::AtTheEnd(asker), Some(left)) = (&mut self.others, left) else { return Ok(()) };
+        asker.ask(&left).await;
+        self.status.others = asker.said.clone();
+        publish(&self.state_dir, &self.status)?;
+        let said = &self.status.others;
+        let failed = said.witness_error.as_ref().or(said.stamper_error.as_ref());
+        failed.map_or(Ok(()), |error| Err(ShipError::Outside(error.clone())))
     }
 
     fn failed(&mut self, error: &ShipError) {

@@ -6,6 +6,7 @@
 //!                          │         at every moment, and `shipped` is written only when all of it is
 //!                        destination   folder (fsync) or s3 (conditional puts, default retention checked)
 //!  follow                repeats it, with waits that grow while the destination cannot be reached
+//!  outside               cosignatures and time stamps for what has left, beside all this
 //!  state                 ship-state, shipped, status.json in a folder of the shipper's own
 //! ```
 //! The remote checkpoint is the truth about what has been uploaded. The shipper never puts an older
@@ -20,6 +21,7 @@ mod destination;
 mod erase;
 mod error;
 mod follow;
+mod outside;
 mod s3;
 mod shipper;
 mod source;
@@ -29,6 +31,7 @@ mod tests;
 
 pub use error::ShipError;
 pub use follow::{Options, Stopper, follow};
+pub use outside::{Others, Said};
 
 /// Call it once, before anything else, in a program that ships.
 pub fn prepare_process() {

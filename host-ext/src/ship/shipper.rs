@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 
 use super::destination::{Destination, Found};
 use super::error::ShipError;
+use super::outside::Left;
 use super::source::{Bundle, Source, bundles, reached};
 use super::state::State;
 use crate::store::blobs::{BODIES, HEADERS, hex};
@@ -112,6 +113,14 @@ impl Shipper {
     /// Gives the state back, to begin anew with it.
     pub(super) fn into_state(self) -> State {
         self.state
+    }
+
+    /// What is there now; `None` before the first checkpoint.
+    pub(super) fn left(&self) -> Option<Left> {
+        let note = &self.remote.as_ref()?.bytes;
+        // It was verified, or made, before it got there.
+        let checkpoint = SignedCheckpoint::open(note, self.source.key()).ok()?;
+        Some(Left { checkpoint, destination: Arc::clone(&self.places.main) })
     }
 
     /// The store's newest checkpoint.

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::ShipError;
+use super::outside::Said;
 use crate::files::{self, FileError};
 
 const MAX_BYTES: usize = 64 * 1024;
@@ -55,6 +56,9 @@ pub struct Status {
     pub error: Option<String>,
     /// The same for people.
     pub detail: Option<String>,
+    /// What a witness and a time-stamp service said.
+    #[serde(default)]
+    pub others: Said,
 }
 
 impl Status {

@@ -48,6 +48,7 @@ impl Bench {
             headers: None,
             allow_unlocked: false,
             once: true,
+            others: super::Others::default(),
         }
     }
 

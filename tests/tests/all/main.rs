@@ -8,6 +8,7 @@ mod plugin;
 mod rdp;
 mod session_faults;
 mod siem;
+mod shipping;
 mod sim;
 mod wire;
 mod xfreerdp;

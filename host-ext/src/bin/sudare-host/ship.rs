@@ -1,21 +1,22 @@
 //! `sudare-host ship`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use sudare_host_ext::ship::{self, Options, Stopper};
-use sudare_protocol::tlog::VerifierKey;
+use sudare_host_ext::files::read_bounded;
+use sudare_host_ext::ship::{self, Options, Others, Stopper};
 use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
+use sudare_protocol::tlog::{VerifierKey, WitnessKey};
 
-use crate::output;
 use crate::serve::wait_for_end;
+use crate::{confine, output};
 
 /// Copies evidence to a folder or a bucket, and goes on where it was interrupted.
 ///
-/// Runs until it is told to stop (SIGTERM). It needs to read the store and to write its own folder,
-/// nothing else: run it as a user of its own. Credentials of a bucket come from the environment
-/// (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL).
+/// Runs until it is told to stop (SIGTERM). It needs to read the store and to write its own folder, and closes
+/// anything else to itself (Landlock): run it as a user of its own. Credentials of a bucket come from the
+/// environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL).
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -42,6 +43,15 @@ pub(crate) struct Ship {
     /// Accept a bucket from which everything can be deleted
     #[arg(long)]
     allow_unlocked: bool,
+    /// A witness that cosigns what was shipped: its address, such as https://witness.example
+    #[arg(long, value_name = "URL", requires = "witness_key")]
+    witness: Option<String>,
+    /// File with the witness's public line
+    #[arg(long, value_name = "FILE", requires = "witness")]
+    witness_key: Option<PathBuf>,
+    /// A time-stamp service (RFC 3161) that is asked at most every ten minutes
+    #[arg(long, value_name = "URL")]
+    timestamps: Option<String>,
     /// End when all that is there has been shipped
     #[arg(long)]
     once: bool,
@@ -52,18 +62,23 @@ pub(crate) struct Ship {
 
 impl Ship {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let line =
-            std::fs::read(&self.key).with_context(|| format!("{} cannot be read", self.key.display()))?;
-        let line = String::from_utf8_lossy(line.get(..MAX_VKEY_BYTES).unwrap_or(&line)).into_owned();
+        let witness = match (&self.witness, &self.witness_key) {
+            (Some(url), Some(key)) => Some((url.clone(), public_line(key)?.parse::<WitnessKey>()?)),
+            _ => None,
+        };
         let options = Options {
             store: self.store.clone(),
-            key: line.parse::<VerifierKey>()?,
+            key: public_line(&self.key)?.parse::<VerifierKey>()?,
             state: self.state.clone(),
             to: self.to.clone(),
             headers: self.headers.clone(),
             allow_unlocked: self.allow_unlocked,
             once: self.once,
+            others: Others { witness, stamper: self.timestamps.clone() },
         };
+        let others = [self.witness.as_deref(), self.timestamps.as_deref()];
+        let places = [Some(self.to.as_str()), self.headers.as_deref()];
+        confine::shipper(&self.store, &self.state, places.into_iter().chain(others).flatten())?;
         ship::prepare_process();
         let stopper = Stopper::default();
         let at_end = stopper.clone();
@@ -82,4 +97,11 @@ impl Ship {
         }
         Ok(())
     }
+}
+
+fn public_line(path: &Path) -> anyhow::Result<String> {
+    let bytes = read_bounded(path, MAX_VKEY_BYTES)?;
+    let bytes = bytes
+        .with_context(|| format!("{} is not there. Give the file with the public line", path.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
