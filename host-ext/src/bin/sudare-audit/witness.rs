@@ -148,7 +148,7 @@ fn keygen(name: &str, key: &Path, state: &Path) -> anyhow::Result<bool> {
     if key.exists() {
         bail!("{} exists and is not overwritten. Give another name, or move it away.", key.display());
     }
-    let secret = Zeroizing::new(clock::random::<32>().context("The system gave no randomness")?);
+    let secret = Zeroizing::new(random()?);
     let secret = sudare_protocol::SigningKey::from_bytes(&secret);
     let cosigner = Cosigner::new(name, secret.clone())?;
     write_private(key, keyfile::secret_line(&secret).as_bytes())?;
@@ -213,7 +213,7 @@ fn submit(dir: &Path, log: &Path, url: &str, witness: &Path, out: &Path) -> anyh
 
 fn stamp(dir: &Path, log: &Path, url: &str, out: &Path) -> anyhow::Result<bool> {
     let (_, checkpoint) = checkpoint(dir, log)?;
-    let nonce = clock::random().context("The system gave no randomness")?;
+    let nonce = random()?;
     let fetch = async { Stamper::new(url)?.fetch(checkpoint.note().as_bytes(), nonce).await };
     let stamped = runtime()?.block_on(fetch)?;
     output::line(&stamped.token.time);
@@ -266,6 +266,10 @@ fn text(path: &Path) -> anyhow::Result<String> {
 
 fn read(path: &Path, max_bytes: usize) -> anyhow::Result<Vec<u8>> {
     read_bounded(path, max_bytes).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    clock::random().map_err(|error| anyhow::anyhow!("The system gave no randomness: {error}."))
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

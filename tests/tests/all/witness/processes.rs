@@ -1,0 +1,158 @@
+//! The witness's commands, and kill -9 while it writes.
+
+use std::fs;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use sudare_host_ext::audit::Store;
+use sudare_host_ext::witness::{SubmitError, Submitter};
+use sudare_protocol::tlog::cosignature::check;
+use sudare_protocol::tlog::{SignedCheckpoint, WitnessKey};
+
+use super::{Place, copy, grow, keys, log_at, said};
+
+#[test]
+fn a_log_that_goes_back_or_is_rewritten_is_refused_and_put_on_record() {
+    let place = Place::new();
+    let serving = place.serve("120");
+    let mut log = log_at(&place.path("store"));
+    grow(&mut log, 300, 0);
+    let first = place.submit(&place.path("store"), &serving.url);
+    assert_eq!(first.status.code(), Some(0), "{}", said(&first));
+    copy(&place.path("store"), &place.path("old"));
+    grow(&mut log, 700, 0);
+    let second = place.submit(&place.path("store"), &serving.url);
+    assert_eq!(second.status.code(), Some(0), "{}", said(&second));
+    assert_eq!((place.status("120").1, place.alarms().len()), (Some(0), 0));
+
+    let note = fs::read(place.path("out.cosigned")).unwrap();
+    let witness: WitnessKey = place.witness.parse().unwrap();
+    assert_eq!(SignedCheckpoint::open(&note, &keys().verifier().unwrap()).unwrap().size(), 700);
+    assert_eq!(check(&note, &[witness]).unwrap().len(), 1);
+
+    let back = place.submit(&place.path("old"), &serving.url);
+    assert_eq!(back.status.code(), Some(1), "{}", said(&back));
+    assert!(said(&back).contains("CUT BACK"), "{}", said(&back));
+    // Signed with the real key, with other entries.
+    let mut fork = log_at(&place.path("fork"));
+    for size in [700, 800] {
+        grow(&mut fork, size, 1);
+        let forked = place.submit(&place.path("fork"), &serving.url);
+        assert_eq!(forked.status.code(), Some(1), "{}", said(&forked));
+        assert!(said(&forked).contains("REWRITTEN"), "{}", said(&forked));
+    }
+    assert_eq!(place.alarms(), ["rollback", "fork", "unproven"]);
+    let (status, code) = place.status("120");
+    assert_eq!((code, &status["serious_alarms"]), (Some(1), &3.into()), "{status}");
+
+    grow(&mut log, 701, 0);
+    let after = place.submit(&place.path("store"), &serving.url);
+    assert_eq!(after.status.code(), Some(0), "{}", said(&after));
+}
+
+#[test]
+fn a_folder_is_cosigned_without_network_also_beside_the_server() {
+    let place = Place::new();
+    let serving = place.serve("120");
+    let mut log = log_at(&place.path("store"));
+    grow(&mut log, 40, 0);
+    let submitted = place.submit(&place.path("store"), &serving.url);
+    assert_eq!(submitted.status.code(), Some(0), "{}", said(&submitted));
+    grow(&mut log, 600, 0);
+    let pulled = place.pull(&place.path("store"));
+    assert_eq!(pulled.status.code(), Some(0), "{}", said(&pulled));
+    let mut fork = log_at(&place.path("fork"));
+    grow(&mut fork, 900, 1);
+    let forked = place.pull(&place.path("fork"));
+    assert_eq!(forked.status.code(), Some(1), "{}", said(&forked));
+    assert!(said(&forked).contains("REWRITTEN"), "{}", said(&forked));
+    assert!(place.alarms().contains(&"fork".to_owned()), "{:?}", place.alarms());
+    // What the pull learned, the server knows.
+    let back = place.submit(&place.path("fork"), &serving.url);
+    assert_eq!(back.status.code(), Some(1), "{}", said(&back));
+    grow(&mut log, 601, 0);
+    let after = place.submit(&place.path("store"), &serving.url);
+    assert_eq!(after.status.code(), Some(0), "{}", said(&after));
+}
+
+#[test]
+fn a_silent_log_is_noticed_and_so_is_its_return() {
+    let place = Place::new();
+    let serving = place.serve("1");
+    assert_eq!(place.status("1").1, Some(1), "it has never sent");
+    let mut log = log_at(&place.path("store"));
+    grow(&mut log, 3, 0);
+    place.submit(&place.path("store"), &serving.url);
+    let (status, code) = place.status("30");
+    assert_eq!((code, &status["logs"][0]["state"]), (Some(0), &"heard".into()), "{status}");
+    let until = |kind: &str| {
+        let start = Instant::now();
+        while place.alarms().last().map(String::as_str) != Some(kind) {
+            assert!(start.elapsed() < Duration::from_secs(20), "no {kind} in {:?}", place.alarms());
+            sleep(Duration::from_millis(50));
+        }
+    };
+    until("silence");
+    let (status, code) = place.status("1");
+    assert_eq!((code, &status["logs"][0]["state"]), (Some(1), &"silent".into()), "{status}");
+    // The same checkpoint again says that the log is still there.
+    place.submit(&place.path("store"), &serving.url);
+    until("heard-again");
+}
+
+#[test]
+fn a_key_without_its_memory_does_not_start() {
+    let place = Place::new();
+    fs::remove_file(place.path("state/witness.vkey")).unwrap();
+    let mut log = log_at(&place.path("store"));
+    grow(&mut log, 3, 0);
+    let pulled = place.pull(&place.path("store"));
+    assert_eq!(pulled.status.code(), Some(2), "{}", said(&pulled));
+    assert!(said(&pulled).contains("Make a new key"), "{}", said(&pulled));
+}
+
+/// kill -9 at times that are not chosen, while it answers and writes without pause.
+#[tokio::test]
+async fn what_was_answered_is_known_after_kill_9_at_any_time() {
+    let place = Place::new();
+    let witness: WitnessKey = place.witness.parse().unwrap();
+    let mut log = log_at(&place.path("store"));
+    let mut fork = log_at(&place.path("fork"));
+    let store = Store::open(&place.path("store")).unwrap();
+    let (mut answered, mut restarts) = (0, 0);
+    for round in 0..12_u64 {
+        let mut serving = place.serve("120");
+        let mut submitter = Submitter::new(&serving.url, witness.clone()).unwrap();
+        if answered > 0 {
+            let checkpoint = grow(&mut fork, answered + 1, 1);
+            let forked = Store::open(&place.path("fork")).unwrap();
+            let refused = submitter.submit(&forked, &checkpoint).await;
+            let contradicts =
+                matches!(refused, Err(SubmitError::Forked { .. } | SubmitError::RolledBack { .. }));
+            assert!(contradicts, "round {round}, {answered} answered: {refused:?}");
+            submitter = Submitter::new(&serving.url, witness.clone()).unwrap();
+        }
+        // Spread over the few milliseconds that one request takes.
+        let kill_at = Instant::now() + Duration::from_micros(20_000 + round * 1_370);
+        let killer = std::thread::spawn(move || {
+            sleep(kill_at.saturating_duration_since(Instant::now()));
+            serving.process.kill().unwrap();
+            serving.process.wait().unwrap();
+        });
+        loop {
+            let size = log.size() + 1;
+            let checkpoint = grow(&mut log, size, 0);
+            match submitter.submit(&store, &checkpoint).await {
+                Ok(_) => answered = checkpoint.size(),
+                Err(SubmitError::Http(_)) => break,
+                Err(error) => panic!("round {round}: {error}"),
+            }
+        }
+        killer.join().unwrap();
+        restarts += 1;
+    }
+    assert!(answered >= 12, "only {answered} were answered in {restarts} lives: nothing was tested");
+    let (status, _) = place.status("120");
+    assert!(status["logs"][0]["size"].as_u64().unwrap() >= answered, "{answered} answered: {status}");
+    println!("{answered} checkpoints answered in {restarts} lives");
+}
