@@ -11,5 +11,6 @@ mod siem;
 mod shipping;
 mod sim;
 mod wire;
+mod witness;
 mod xfreerdp;
 mod xrdp;

@@ -132,8 +132,8 @@ async fn what_was_answered_is_known_after_kill_9_at_any_time() {
             assert!(contradicts, "round {round}, {answered} answered: {refused:?}");
             submitter = Submitter::new(&serving.url, witness.clone()).unwrap();
         }
-        // Spread over the few milliseconds that one request takes.
-        let kill_at = Instant::now() + Duration::from_micros(20_000 + round * 1_370);
+        // Long enough for several requests, and spread over the milliseconds that one takes.
+        let kill_at = Instant::now() + Duration::from_micros(250_000 + round * 1_370);
         let killer = std::thread::spawn(move || {
             sleep(kill_at.saturating_duration_since(Instant::now()));
             serving.process.kill().unwrap();
