@@ -10,6 +10,7 @@ use crate::evidence::Entry;
 use crate::evidence::event::SessionStart;
 use crate::message::{self, Hello, kind};
 use crate::records::{HostRecord, Policy, Signed};
+use crate::rules::EvidenceRules;
 use crate::tlog::note::VerifyingKey;
 
 /// The organisation's key, given out of band, or nothing to check against.
@@ -42,14 +43,30 @@ impl Authority {
     }
 
     /// Checks the policy that a session's HELLO carries. The signature of HELLO is checked elsewhere.
-    pub(super) fn policy(&self, index: u64, entry: &Entry, start: &SessionStart, findings: &mut Findings) {
-        let Some(organisation) = &self.organisation else { return };
+    /// Gives the rules of a policy that is as it should be.
+    pub(super) fn policy(
+        &self,
+        index: u64,
+        entry: &Entry,
+        start: &SessionStart,
+        findings: &mut Findings,
+    ) -> Option<EvidenceRules> {
+        let organisation = self.organisation.as_ref()?;
         // What cannot be read is a finding about the handshake already.
-        let Ok(payload) = cose::unverified_payload(&start.hello) else { return };
-        let Ok((kind::HELLO, _, body)) = message::split(payload) else { return };
-        let Ok(hello) = message::body::<Hello>(body) else { return };
-        if let Err(error) = Signed::<Policy>::verify(organisation, &hello.policy, entry.wall_ms) {
-            findings.add(FindingKind::Policy, Some(index), error.to_string());
+        let payload = cose::unverified_payload(&start.hello).ok()?;
+        let (kind::HELLO, _, body) = message::split(payload).ok()? else { return None };
+        let hello = message::body::<Hello>(body).ok()?;
+        match Signed::<Policy>::verify(organisation, &hello.policy, entry.wall_ms) {
+            Ok(policy) => Some(policy.record().rules()),
+            Err(error) => {
+                findings.add(FindingKind::Policy, Some(index), error.to_string());
+                None
+            }
         }
+    }
+
+    /// False if there is nothing to check against.
+    pub(super) fn is_known(&self) -> bool {
+        self.organisation.is_some()
     }
 }

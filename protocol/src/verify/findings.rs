@@ -51,6 +51,8 @@ kinds! {
     BlobMissing "blob-missing" true "A sealed picture is missing.";
     BlobHeaderMissing "blob-header-missing" true "The age header of a sealed picture is missing.";
     BlobDiffers "blob-differs" true "A sealed picture is not the one that the log vouches for.";
+    ErasureEarly "erasure-early" true "Pictures were erased before the time that the policy keeps them.";
+    ErasureUnapproved "erasure-unapproved" true "Pictures were erased early without two approvals that the policy accepts.";
     NewerVersion "newer-version" false "An entry has a version that this program does not know.";
     UnknownKind "unknown-kind" false "An entry has a kind that this program does not know; it was verified all the same.";
     TimeOrder "time-order" false "The host's clock since boot went back, or an earlier boot came again.";

@@ -2,6 +2,7 @@
 
 use super::authority::Authority;
 use super::clocks::Clocks;
+use super::erasures::Erasures;
 use super::findings::{FindingKind, Findings};
 use super::incidents::Incidents;
 use super::leaf::{Depth, Leaf};
@@ -29,6 +30,7 @@ pub struct LogCheck {
     sources: Sources,
     sessions: Sessions,
     incidents: Incidents,
+    erasures: Erasures,
 }
 
 impl LogCheck {
@@ -49,6 +51,7 @@ impl LogCheck {
             sources: Sources::default(),
             sessions: Sessions::default(),
             incidents: Incidents::default(),
+            erasures: Erasures::default(),
         }
     }
 
@@ -160,7 +163,12 @@ impl LogCheck {
             Event::HostKeyChange(change) => {
                 self.set_host_key(index, entry, &change.host_key, &change.host_record, findings);
             }
-            Event::SessionStart(start) => self.authority.policy(index, entry, start, findings),
+            Event::SessionStart(start) => {
+                let rules = self.authority.policy(index, entry, start, findings);
+                if let (Some(session_id), Some(rules)) = (entry.session_id, rules) {
+                    self.erasures.begin(session_id, rules);
+                }
+            }
             Event::Unknown { kind, .. } => {
                 let detail = format!("kind {kind}; use a newer sudare-audit to read it");
                 findings.add(FindingKind::UnknownKind, Some(index), detail);
@@ -170,6 +178,9 @@ impl LogCheck {
         let host_key = self.host_key.as_ref();
         let manifest = self.sessions.check(index, entry, event, host_key, self.depth, findings);
         self.incidents.check(index, entry, event, manifest, findings);
+        if self.authority.is_known() {
+            self.erasures.check(index, entry, event, self.verifier.name(), findings);
+        }
     }
 
     /// The first entry says for which log it is, and which key signs HELLO.

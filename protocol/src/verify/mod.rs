@@ -17,6 +17,7 @@
 
 mod authority;
 mod clocks;
+mod erasures;
 pub mod findings;
 mod incidents;
 mod leaf;
