@@ -160,6 +160,12 @@ fn jpeg(frame: &Frame) -> Result<Vec<u8>, EvidenceError> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::path::Path;
+    use std::process::{Command, Stdio};
+
+    use sha2::Digest as _;
+
     use super::*;
     use crate::presence::Who;
     use crate::testing::{incident, picture};
@@ -226,6 +232,48 @@ mod tests {
             };
             assert!(seal::open(&[&header, body].concat(), &a, &piece.commitment).is_ok());
             assert_eq!(seal::open(stored, &a, &piece.commitment).is_ok(), piece.header_size.is_none());
+        }
+    }
+
+    /// Debian's `age`, fed on standard input. `None`: it is not here, and that was said.
+    fn age_decrypts(folder: &Path, identity: &seal::Identity, sealed: &[u8]) -> Option<Vec<u8>> {
+        let key = folder.join("identity.txt");
+        std::fs::write(&key, identity.to_file().as_bytes()).unwrap();
+        let spawned = Command::new("age")
+            .args(["--decrypt", "--identity"])
+            .arg(&key)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn();
+        let Ok(mut age) = spawned else {
+            let required = std::env::var("SUDARE_REQUIRE_TOOLS").unwrap_or_default();
+            assert!(!required.split(',').any(|tool| tool == "age"), "the package `age` is not installed");
+            println!("SKIPPED: `age` is not there");
+            return None;
+        };
+        age.stdin.take().unwrap().write_all(sealed).unwrap();
+        let output = age.wait_with_output().unwrap();
+        assert!(output.status.success());
+        Some(output.stdout)
+    }
+
+    #[test]
+    fn debians_age_opens_a_full_picture_in_two_steps_and_a_pixelated_one_in_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let [a, b, custodian] = identities();
+        let evidence = build(&shots(), &terms(&[a.clone(), b], Some(&custodian)), None, 7).unwrap();
+        for (piece, stored) in evidence.manifest.pieces.iter().zip(&evidence.pieces) {
+            let whole = match piece.header_size {
+                None => stored.clone(),
+                Some(size) => {
+                    let (first, body) = stored.split_at(usize::try_from(size).unwrap());
+                    let Some(header) = age_decrypts(folder.path(), &custodian, first) else { return };
+                    [&header, body].concat()
+                }
+            };
+            let Some(plain) = age_decrypts(folder.path(), &a, &whole) else { return };
+            assert_eq!(<[u8; 32]>::from(sha2::Sha256::digest(&plain)), piece.commitment);
+            assert!(plain.starts_with(&[0xff, 0xd8]));
         }
     }
 

@@ -1,8 +1,11 @@
 //! `sudare doctor`: is everything here that watching needs?
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use clap::Args;
 use sudare_client_ext::camera::native;
 use sudare_client_ext::operator;
+use sudare_client_ext::spool::{self, Waiting};
 use sudare_client_ext::vision::engine::Engine;
 use sudare_models::{Role, Store};
 use thiserror::Error;
@@ -31,6 +34,7 @@ pub(crate) fn run(_: &Arguments) -> anyhow::Result<()> {
         Err(error) => checks.push(("models", Err(error.to_string()))),
     }
     checks.push(("device seed", device_check()));
+    checks.push(("evidence", evidence_check()));
     checks.push(("camera", camera_check()));
     for (name, check) in &checks {
         let (mark, text) = match check {
@@ -65,6 +69,27 @@ fn device_check() -> Check {
         return Ok(format!("not made yet; `sudare enroll` will make it in {}", dir.display()));
     }
     operator::device_rotation(&dir).map(|_| dir.display().to_string()).map_err(|e| e.to_string())
+}
+
+/// What waits to be sent. That something waits is no fault of this device.
+fn evidence_check() -> Check {
+    let home = operator::device_dir().map_err(|e| e.to_string())?;
+    let Waiting { incidents, bytes, oldest_ms, set_aside } = spool::waiting(&home);
+    if set_aside > 0 {
+        return Err(format!(
+            "{set_aside} files in {} could not be read and will never be sent. Tell the VDI administrator, then delete them",
+            home.join("spool/aside").display()
+        ));
+    }
+    let Some(oldest_ms) = oldest_ms else { return Ok("nothing waits to be sent".to_owned()) };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let age = now.saturating_sub(Duration::from_millis(oldest_ms)).as_secs() / 60;
+    let kib = bytes.div_ceil(1024);
+    Ok(format!(
+        "{incidents} incidents ({kib} KiB) wait for their host, the oldest for {} h {} min; they go with the next connection to it",
+        age / 60,
+        age % 60
+    ))
 }
 
 fn camera_check() -> Check {

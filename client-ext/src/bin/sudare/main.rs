@@ -10,6 +10,7 @@ mod enroll;
 mod inspect;
 mod models;
 mod output;
+mod receipts;
 mod watch;
 
 use std::io::IsTerminal as _;
@@ -49,6 +50,7 @@ enum Command {
     Models(models::Arguments),
     Enroll(enroll::Arguments),
     Inspect(inspect::Arguments),
+    Receipts(receipts::Arguments),
     Watch(watch::Arguments),
 }
 
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Command::Models(arguments) => models::run(&arguments),
         Command::Enroll(arguments) => enroll::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Receipts(arguments) => receipts::run(&arguments),
         Command::Watch(arguments) => watch::run(&arguments),
     };
     match result {

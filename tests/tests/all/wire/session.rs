@@ -5,7 +5,8 @@ use sudare_protocol::error::{Code, Fault, Refusal};
 use sudare_protocol::frame::Chunk;
 use sudare_protocol::host::AwaitOpen;
 use sudare_protocol::message::{
-    Ack, Attest, Bye, Lock, Manifest, Moment, Piece, Shown, Status, Suspect, Unlock,
+    Ack, Attest, Basis, Bye, CameraKind, CertificateCheck, KeyKept, Lock, Manifest, Moment, Piece, Shown,
+    Status, Suspect, Unlock,
 };
 use sudare_protocol::reason::{Reason, State};
 use sudare_protocol::session::{HELLO_CONTEXT, OPEN_CONTEXT, transcript};
@@ -62,6 +63,10 @@ fn live(mut client: client::Live, mut host: host::Live, context: &[u8], said: &m
     client.queue(&evidence).unwrap();
     let manifest = client.next_evidence_frame().unwrap().unwrap();
     device("manifest", manifest);
+    client.next_evidence_frame().unwrap().expect("its chunk");
+    client.queue(&full_evidence(&evidence)).unwrap();
+    let manifest = client.next_evidence_frame().unwrap().unwrap();
+    device("manifest with a custodian and what was decided on", manifest);
     device("unlock", client.unlock(Unlock { boot_ms: 9_000 }).unwrap());
     device("error of the client", client.refuse(&Refusal::peer(Code::Sequence)).unwrap());
     device("bye", client.bye(Bye { reason: Reason::ClientGone }).unwrap());
@@ -133,6 +138,35 @@ fn evidence() -> (Manifest, Chunk) {
         basis: None,
     };
     (manifest, Chunk { incident_id: [0x1d; 16], piece: 0, index: 0, data })
+}
+
+/// The same with every field.
+fn full_evidence(plain: &client::Evidence) -> client::Evidence {
+    let mut manifest = plain.manifest.clone();
+    let hidden = Piece { pixelated: Some(true), ..manifest.pieces[0].clone() };
+    let full = Piece {
+        blob_id: [0xb2; 16],
+        header_size: Some(100),
+        pixelated: Some(false),
+        ..manifest.pieces[0].clone()
+    };
+    manifest.incident_id = [0x2d; 16];
+    manifest.pieces = vec![hidden, full];
+    manifest.basis = Some(Basis {
+        operator_min_milli: 420,
+        same_person_min_milli: 363,
+        stranger_max_milli: 300,
+        not_alone_ms: 1_000,
+        undecided_ms: 250,
+        operator_confirmed_age_ms: 40,
+        hold_ms: 1_000,
+        models: vec![vec![0x3d; 32].into()],
+        boot_id: [0xb0; 16],
+        camera: Some(CameraKind::Virtual.number()),
+        key_kept: Some(KeyKept::File.number()),
+        certificate: CertificateCheck::Same,
+    });
+    client::Evidence { manifest, pieces: vec![plain.pieces[0].clone(), plain.pieces[0].clone()] }
 }
 
 fn by_host(name: &str, context: &[u8], message: Vec<u8>) -> Said {

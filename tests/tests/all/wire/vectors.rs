@@ -72,6 +72,23 @@ fn messages_are_read_and_written_again_the_same() {
     }
 }
 
+/// What was written before the manifest told what was decided on, and OPEN how its key is kept.
+#[test]
+fn messages_of_earlier_programs_are_still_read() {
+    let vectors = read("earlier/messages.json");
+    assert!(vectors.as_array().unwrap().len() > 10);
+    for vector in vectors.as_array().unwrap() {
+        let payload = verified(vector);
+        let (number, sequence, body) = message::split(&payload).unwrap();
+        let again = match number {
+            kind::OPEN => again::<message::Open>(number, sequence, body),
+            kind::MANIFEST => again::<message::Manifest>(number, sequence, body),
+            _ => continue,
+        };
+        assert_eq!(hex(again), hex(payload), "{}", vector["name"]);
+    }
+}
+
 fn again<T>(number: u8, sequence: u64, body: &[u8]) -> Vec<u8>
 where
     T: for<'b> Decode<'b, ()> + Encode<()> + Bounded,
