@@ -29,6 +29,7 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
         "Folder of the recorder: its log key, the records it vouches for, and the evidence.",
     ),
     ("ship_state_dir", "<none>", "Folder in which the shipper notes how far the remote store is."),
+    ("forward_state_dir", "<none>", "Folder in which the forwarder of alarms keeps its state, for doctor."),
     ("run_dir", "/run/sudare", "Folder of the supervisor's lock; only root may write there."),
     (
         "blanker",
@@ -79,6 +80,7 @@ pub struct HostConfig {
     #[serde(default = "default_recorder_dir")]
     pub recorder_dir: PathBuf,
     pub ship_state_dir: Option<PathBuf>,
+    pub forward_state_dir: Option<PathBuf>,
     #[serde(default = "default_run")]
     pub run_dir: PathBuf,
     pub blanker: Option<PathBuf>,

@@ -9,6 +9,7 @@
 //!  serve                     puts a running host together (`sudare-host serve`)
 //!  audit/                    reads a store offline (`sudare-audit`)
 //!  siem/                     tells the security team's own tools of alarms in the log
+//!  harden/, notify           what each service gives up once it has started; words for systemd
 //!  witness/, timestamp/      somebody else says what was there, and when
 //! ```
 //! Deliberately absent: nothing here looks at faces, holds an embedding that fits a person's
@@ -22,7 +23,9 @@ pub mod cover;
 pub mod desktop;
 pub mod files;
 pub mod guard;
+pub mod harden;
 pub mod log;
+pub mod notify;
 pub mod recorder;
 pub mod registry;
 pub mod screenshot;

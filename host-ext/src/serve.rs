@@ -11,7 +11,7 @@ use crate::clock;
 use crate::config::HostConfig;
 use crate::log::{LogKeys, Settings};
 use crate::recorder::desk::Desk;
-use crate::recorder::server::{self, RecorderError, RunningRecorder};
+use crate::recorder::server;
 use crate::recorder::{Local, Remote};
 use crate::session::evidence::{Evidence, EvidenceThread, OpenKeep};
 use crate::session::{Sessions, Shared};
@@ -32,8 +32,6 @@ pub enum ServeError {
     Host(#[from] HostError),
     #[error(transparent)]
     Tls(#[from] TlsError),
-    #[error(transparent)]
-    Recorder(#[from] RecorderError),
     #[error("the log's name or key cannot be used: {0}. Correct `log_origin`")]
     Log(#[from] sudare_protocol::tlog::NoteError),
     #[error(transparent)]
@@ -91,17 +89,18 @@ pub fn assemble_guard(config: &HostConfig) -> Result<Assembled, ServeError> {
     Ok(Assembled { shared: share(state, certificate, evidence)?, evidence: thread })
 }
 
-/// Starts the recorder for the guards of this host.
-pub fn record(config: &HostConfig) -> Result<RunningRecorder, ServeError> {
+/// What `recorder::server::start` needs to record for the guards of this host. No thread runs yet, so that
+/// the process can be restricted in between.
+pub fn recorder_options(config: &HostConfig) -> Result<server::Options, ServeError> {
     let guards = accounts::system_uid(&config.run_as)?;
     let state = RecorderState::load(&config.recorder_dir)?;
     let settings = log_settings(config, &config.recorder_evidence_dir(), &state)?;
     let ship_state = config.ship_state_dir.clone();
-    Ok(server::start(server::Options {
+    Ok(server::Options {
         socket: config.recorder_socket.clone(),
         allowed_uids: vec![guards],
         open: Box::new(move || Desk::open(settings(), ship_state.clone())),
-    })?)
+    })
 }
 
 /// The line that auditors are given out of band.

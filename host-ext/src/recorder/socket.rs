@@ -82,6 +82,11 @@ impl Connection {
         Ok(socket_peercred(&self.fd)?.uid.as_raw())
     }
 
+    /// The process at the other end: of a guard's, the one that listens.
+    pub fn peer_pid(&self) -> io::Result<i32> {
+        Ok(socket_peercred(&self.fd)?.pid.as_raw_nonzero().get())
+    }
+
     /// Sends one packet.
     pub fn send(&self, packet: &[u8]) -> io::Result<()> {
         let sent = send(&self.fd, packet, SendFlags::NOSIGNAL)?;

@@ -5,17 +5,18 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
-/// A file system, call by call. Paths are the caller's; files are private to the owner.
+/// A file system, call by call. Paths are the caller's; files are private to the owner, or readable by the
+/// group of a folder that is marked as shared (see [`OsDisk`]).
 pub trait Disk {
     /// An open file.
     type File;
     /// Held while the store is open.
     type Lock;
 
-    /// `open(O_RDWR|O_CREAT|O_TRUNC, 0600)`.
+    /// `open(O_RDWR|O_CREAT|O_TRUNC, 0600)`, 0640 in a shared folder.
     fn create(&self, path: &Path) -> io::Result<Self::File>;
     /// `open(O_RDWR)`.
     fn open(&self, path: &Path) -> io::Result<Self::File>;
@@ -29,12 +30,22 @@ pub trait Disk {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// `fsync` on a folder: its names survive a power cut once this returns.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
-    /// `mkdir(0700)`; a folder that exists is no error.
+    /// `mkdir(0700)`, 0750 in a shared folder; a folder that exists is no error.
     fn make_dir(&self, path: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Removes a folder and what is in it.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
+    /// What the group may do in the folder of this path, if the folder is marked as shared.
+    fn shared(path: &Path) -> u32 {
+        const SET_GROUP_ID: u32 = 0o2000;
+        let folder = path.parent().and_then(|folder| fs::metadata(folder).ok());
+        match folder.map(|folder| folder.permissions().mode()) {
+            Some(mode) if mode & SET_GROUP_ID != 0 => mode & 0o050,
+            _ => 0,
+        }
+    }
+
     /// Reads a file of at most `max_bytes`; a longer one is an error.
     fn read(&self, path: &Path, max_bytes: usize) -> io::Result<Vec<u8>>;
     /// Takes the lock, or fails with `WouldBlock`.
@@ -42,6 +53,10 @@ pub trait Disk {
 }
 
 /// The real one.
+///
+/// A folder with the set-group-id bit is shared with its group, as the installation of a recorder marks it
+/// for those who tell others of the evidence: they read as users of their own. Folders made in it inherit
+/// group and mark from the kernel. Anywhere else only the owner reads.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsDisk;
 
@@ -50,7 +65,8 @@ impl Disk for OsDisk {
     type Lock = File;
 
     fn create(&self, path: &Path) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
+        let mode = 0o600 | shared(path) & 0o040;
+        OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(mode).open(path)
     }
 
     fn open(&self, path: &Path) -> io::Result<File> {
@@ -78,7 +94,7 @@ impl Disk for OsDisk {
     }
 
     fn make_dir(&self, path: &Path) -> io::Result<()> {
-        match fs::DirBuilder::new().mode(0o700).create(path) {
+        match fs::DirBuilder::new().mode(0o700 | shared(path) & 0o050).create(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
             result => result,
         }
@@ -104,6 +120,16 @@ impl Disk for OsDisk {
     }
 }
 
+/// What the group may do in the folder of this path, if the folder is marked as shared.
+fn shared(path: &Path) -> u32 {
+    const SET_GROUP_ID: u32 = 0o2000;
+    let folder = path.parent().and_then(|folder| fs::metadata(folder).ok());
+    match folder.map(|folder| folder.permissions().mode()) {
+        Some(mode) if mode & SET_GROUP_ID != 0 => mode & 0o050,
+        _ => 0,
+    }
+}
+
 /// Reads a file of at most `max_bytes`; a longer one is an error, so that no file can fill the memory.
 pub fn read_bounded(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -116,4 +142,27 @@ pub fn read_bounded(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
         ));
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_group_of_a_folder_marked_as_shared_reads_what_is_made_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        for (mode, expected) in [(0o700, (0o600, 0o700)), (0o750, (0o600, 0o700)), (0o2750, (0o640, 0o2750))]
+        {
+            let store = dir.path().join(format!("{mode:o}"));
+            fs::create_dir(&store).unwrap();
+            fs::set_permissions(&store, fs::Permissions::from_mode(mode)).unwrap();
+            let made = store.join("tile");
+            OsDisk.make_dir(&made).unwrap();
+            OsDisk.create(&store.join("checkpoint")).unwrap();
+            OsDisk.create(&made.join("000")).unwrap();
+            let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+            assert_eq!((mode(&store.join("checkpoint")), mode(&made)), expected);
+            assert_eq!(mode(&made.join("000")), expected.0);
+        }
+    }
 }

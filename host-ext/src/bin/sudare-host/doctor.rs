@@ -1,60 +1,97 @@
 //! `sudare-host doctor`: one line a part, and what to do about those that are wrong.
 
 mod ini;
+mod recorder;
+mod services;
 mod xrdp;
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use clap::Args;
+use sudare_host_ext::config::HostConfig;
 use sudare_host_ext::cover::fonts::Fonts;
 use sudare_host_ext::state::HostState;
 
 use crate::{Settings, output};
 
-pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
-    let mut wrong = 0;
-    let mut say = |part: &str, result: Result<String, String>| {
-        let (mark, text) = match result {
-            Ok(text) => ("ok     ", text),
-            Err(text) => {
-                wrong += 1;
-                ("PROBLEM", text)
-            }
+/// Says what is wrong with this host, and how to mend it. Run it as root: others see less.
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// One JSON object: {"ok","findings":[{"part","ok","text"}]}
+    #[arg(long)]
+    json: bool,
+}
+
+/// A part, and how it is or what is wrong with it and how to mend that.
+type Finding = (&'static str, Result<String, String>);
+
+impl Doctor {
+    pub(crate) fn run(&self, settings: &Settings) -> anyhow::Result<()> {
+        let findings = match settings.load(&[]) {
+            Ok(config) => checks(&config),
+            Err(error) => vec![("settings", Err(format!("{error:#}")))],
         };
-        output::line(&format!("{mark}  {part}: {text}"));
-    };
-    let config = match settings.load(&[]) {
-        Ok(config) => config,
-        Err(error) => {
-            say("settings", Err(format!("{error:#}")));
-            anyhow::bail!("1 problem. Mend it and run doctor again");
+        let wrong = findings.iter().filter(|(_, result)| result.is_err()).count();
+        if self.json {
+            output::line(&json(&findings).to_string());
+        } else {
+            findings.iter().map(words).for_each(|line| output::line(&line));
         }
-    };
-    say("settings", Ok("read".into()));
-    say("state folder", private(&config.state_dir));
-    say(
-        "keys, records and certificate",
-        HostState::load(&config.state_dir)
-            .map(|s| format!("host {}, policy {}", s.host_record.record().host_id, s.policy.record().serial))
-            .map_err(|e| e.to_string()),
-    );
-    let evidence_dir = config.evidence_dir();
-    let evidence =
-        if evidence_dir.exists() { private(&evidence_dir) } else { Ok("made at the first start".into()) };
-    say("evidence folder", evidence);
-    say("font for the cover", font());
-    say(
-        "RDP port",
-        TcpListener::bind(config.listen).map(|_| format!("{} is free", config.listen)).map_err(|e| {
-            format!("{}: {e}. The host may be running already; otherwise choose another port", config.listen)
-        }),
-    );
-    for (part, finding) in xrdp::checks(&config) {
-        say(part, finding);
+        anyhow::ensure!(wrong == 0, "{wrong} problem(s). Mend them and run doctor again");
+        Ok(())
     }
-    anyhow::ensure!(wrong == 0, "{wrong} problem(s). Mend them and run doctor again");
-    Ok(())
+}
+
+fn checks(config: &HostConfig) -> Vec<Finding> {
+    let mut findings = vec![
+        ("settings", Ok("read".into())),
+        ("state folder", private(&config.state_dir)),
+        (
+            "keys, records and certificate",
+            HostState::load(&config.state_dir)
+                .map(|s| {
+                    format!("host {}, policy {}", s.host_record.record().host_id, s.policy.record().serial)
+                })
+                .map_err(|e| e.to_string()),
+        ),
+        ("font for the cover", font()),
+        (
+            "RDP port",
+            TcpListener::bind(config.listen).map(|_| format!("{} is free", config.listen)).map_err(|e| {
+                format!(
+                    "{}: {e}. The host may be running already; otherwise choose another port",
+                    config.listen
+                )
+            }),
+        ),
+    ];
+    let evidence_dir = config.evidence_dir();
+    if config.recorder_evidence_dir() != evidence_dir && evidence_dir.exists() {
+        findings.push(("evidence of the embedded host", private(&evidence_dir)));
+    }
+    let guards_here = xrdp::is_installed();
+    findings.extend(xrdp::checks(config));
+    findings.extend(recorder::checks(config, guards_here));
+    findings.extend(services::checks(config));
+    findings
+}
+
+fn words((part, result): &Finding) -> String {
+    match result {
+        Ok(text) => format!("ok       {part}: {text}"),
+        Err(text) => format!("PROBLEM  {part}: {text}"),
+    }
+}
+
+fn json(findings: &[Finding]) -> serde_json::Value {
+    let rows = findings.iter().map(|(part, result)| {
+        let (Ok(text) | Err(text)) = result;
+        serde_json::json!({ "part": part, "ok": result.is_ok(), "text": text })
+    });
+    let ok = findings.iter().all(|(_, result)| result.is_ok());
+    serde_json::json!({ "ok": ok, "findings": rows.collect::<Vec<_>>() })
 }
 
 fn private(dir: &Path) -> Result<String, String> {
@@ -75,5 +112,20 @@ fn font() -> Result<String, String> {
         Ok("Japanese can be drawn".into())
     } else {
         Err("no Japanese font; the cover stays black without words. Install fonts-ipafont-gothic or fonts-noto-cjk".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_told_to_people_and_to_programs() {
+        let findings: Vec<Finding> =
+            vec![("clock", Ok("fine".into())), ("disk", Err("full. Enlarge it".into()))];
+        assert_eq!(words(&findings[1]), "PROBLEM  disk: full. Enlarge it");
+        let json = json(&findings);
+        assert_eq!((&json["ok"], &json["findings"][0]["ok"]), (&false.into(), &true.into()));
+        assert_eq!(json["findings"][1]["text"], "full. Enlarge it");
     }
 }

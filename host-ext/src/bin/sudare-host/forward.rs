@@ -15,7 +15,7 @@ use sudare_protocol::tlog::VerifierKey;
 use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
 use zeroize::Zeroizing;
 
-use crate::output;
+use crate::{confine, output};
 
 /// Not an option: what stands on a command line is in every process list.
 const TOKEN_VARIABLE: &str = "SUDARE_HEC_TOKEN";
@@ -80,6 +80,8 @@ impl Forward {
             Form::Hec => Format::Hec,
         };
         target.check(format)?;
+        let own = [Some(key), self.ca.as_ref(), self.identity.as_ref()];
+        confine::forwarder(store, &self.state, own.into_iter().flatten(), &target)?;
         let mut forwarder = Forwarder::open(Settings {
             store: store.clone(),
             state: self.state.clone(),

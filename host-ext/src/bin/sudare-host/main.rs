@@ -1,5 +1,6 @@
 //! `sudare-host`: the VDI administrator's program, and the security team's signing desk.
 
+mod confine;
 mod device;
 mod doctor;
 mod forward;
@@ -86,7 +87,7 @@ enum Command {
     /// Copy evidence to a folder or a bucket
     Ship(ship::Ship),
     /// Say what is wrong with this host, and how to mend it
-    Doctor,
+    Doctor(doctor::Doctor),
     /// Enrolled devices and their operators
     #[command(subcommand)]
     Device(device::Device),
@@ -143,7 +144,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Guard(guard) => guard.run(settings),
         Command::Forward(forward) => forward.run(),
         Command::Ship(ship) => ship.run(),
-        Command::Doctor => doctor::run(settings),
+        Command::Doctor(doctor) => doctor.run(settings),
         Command::Device(device) => device.run(settings),
         Command::Organisation(organisation) => organisation.run(),
     }

@@ -8,6 +8,7 @@ use sudare_host_ext::config::HostConfig;
 use sudare_host_ext::supervise::accounts::GuardAccount;
 use sudare_host_ext::supervise::lock;
 
+use super::Finding;
 use super::ini::{Ini, is_yes};
 
 const PROGRAM: &str = "/usr/sbin/xrdp";
@@ -18,11 +19,9 @@ const LIBRARIES: [&str; 4] =
 /// Kinds of session that end in a display of this machine, by the library that shows them.
 const GUARDED: [&str; 2] = ["libxup.so", "libvnc.so"];
 
-type Finding = (&'static str, Result<String, String>);
-
 /// All checks, or one remark where there is no xrdp.
 pub(super) fn checks(config: &HostConfig) -> Vec<Finding> {
-    if !Path::new(PROGRAM).exists() {
+    if !is_installed() {
         let text = "not installed; `serve` works without it. For sessions of xrdp: apt install xrdp xorgxrdp";
         return vec![("xrdp", Ok(text.into()))];
     }
@@ -52,6 +51,10 @@ pub(super) fn checks(config: &HostConfig) -> Vec<Finding> {
     findings.push(("user of the guards", account.map(guards).map_err(|e| e.to_string())));
     findings.push(("supervisor", supervisor(&config.run_dir)));
     findings
+}
+
+pub(super) fn is_installed() -> bool {
+    Path::new(PROGRAM).exists()
 }
 
 fn version() -> Result<String, String> {

@@ -1,0 +1,76 @@
+#!/bin/sh
+# Installs Sudare's services on a host with systemd, or removes them again.
+#
+#   install.sh [--programs DIR] [--root DIR]    copies the programs in DIR (default: beside this script)
+#   install.sh --uninstall [--root DIR]         removes what was installed; keys, settings and evidence stay
+#
+# Nothing is started: keys and records come first. --root is put before every path, for packages and images.
+set -eu
+
+here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
+programs=$here
+root=
+action=install
+
+say() { printf '%s\n' "$*"; }
+fail() {
+    printf 'install.sh: %s\n' "$*" >&2
+    exit 2
+}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --programs) programs=${2:?"--programs needs a folder"}; shift ;;
+    --root) root=${2:?"--root needs a folder"}; shift ;;
+    --uninstall) action=uninstall ;;
+    -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) fail "$1 is not an option. There are --programs DIR, --root DIR and --uninstall" ;;
+    esac
+    shift
+done
+
+binaries="sudare-host sudare-audit sudare-blanker"
+services="sudare-recorder sudare-host sudare-ship sudare-forward"
+
+if [ "$action" = uninstall ]; then
+    for service in $services; do
+        [ -n "$root" ] || systemctl disable --now "$service.service" 2>/dev/null || true
+        rm -f -- "$root/etc/systemd/system/$service.service"
+    done
+    rm -f -- "$root/etc/systemd/system/xrdp.service.d/sudare.conf"
+    rm -f -- "$root/usr/lib/sysusers.d/sudare.conf" "$root/usr/lib/tmpfiles.d/sudare.conf"
+    for binary in $binaries; do
+        rm -f -- "$root/usr/local/bin/$binary"
+    done
+    [ -n "$root" ] || systemctl daemon-reload
+    say "Keys, settings and evidence stay in /etc/sudare and /var/lib/sudare*. The security team says when they may go."
+    exit 0
+fi
+
+[ -n "$root" ] || [ "$(id -u)" = 0 ] || fail "run this with sudo: it makes users and services"
+for binary in $binaries; do
+    [ -f "$programs/$binary" ] ||
+        fail "$programs/$binary is not there. Build it with: cargo build --release -p sudare-host-ext -p sudare-blanker"
+done
+for binary in $binaries; do
+    # Renamed into place: a running service keeps the old file.
+    install -D -m 0755 -- "$programs/$binary" "$root/usr/local/bin/.$binary.new"
+    mv -f -- "$root/usr/local/bin/.$binary.new" "$root/usr/local/bin/$binary"
+done
+install -D -m 0644 -- "$here/sysusers.conf" "$root/usr/lib/sysusers.d/sudare.conf"
+install -D -m 0644 -- "$here/tmpfiles.conf" "$root/usr/lib/tmpfiles.d/sudare.conf"
+for service in $services; do
+    install -D -m 0644 -- "$here/$service.service" "$root/etc/systemd/system/$service.service"
+done
+install -D -m 0644 -- "$here/xrdp-needs-sudare.conf" "$root/etc/systemd/system/xrdp.service.d/sudare.conf"
+install -d -m 0755 -- "$root/etc/sudare"
+# Settings are the administrator's: what is there stays.
+[ -e "$root/etc/sudare/host.toml" ] || install -m 0644 -- "$here/host.toml" "$root/etc/sudare/host.toml"
+install -m 0600 -- "$here/ship.env.example" "$here/forward.env.example" "$root/etc/sudare/"
+if [ -z "$root" ]; then
+    systemd-sysusers sudare.conf
+    systemd-tmpfiles --create sudare.conf
+    systemctl daemon-reload
+fi
+say "installed. Next: keys, records and devices (README.md), then:"
+say "  systemctl enable --now sudare-recorder sudare-host xrdp && sudare-host doctor --config /etc/sudare/host.toml"

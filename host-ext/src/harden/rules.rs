@@ -1,0 +1,140 @@
+//! Which service needs what. Paths only: nothing is opened here.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::HostConfig;
+
+/// What may be done with a path and with everything below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// See names, and sync the folder.
+    List,
+    /// Read.
+    Read,
+    /// The same, of what is not there on every machine.
+    ReadIfThere,
+    /// Make, read, write, rename and remove files and folders.
+    Keep,
+    /// Make a socket, and remove the one of a predecessor.
+    Listen,
+}
+
+impl Right {
+    /// Whether a service is better not started without it.
+    pub fn must_exist(self) -> bool {
+        !matches!(self, Right::ReadIfThere)
+    }
+}
+
+/// All that a process may do with files and the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    pub paths: Vec<(PathBuf, Right)>,
+    /// Whether it may open TCP connections. Nobody may listen on TCP.
+    pub connects: bool,
+}
+
+/// What the resolver of names, the authorities of certificates and the time zone are read from. The folders
+/// and not the files: they are replaced while a service runs.
+const SYSTEM: [&str; 9] = [
+    "/etc",
+    "/lib",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/share/ca-certificates",
+    "/usr/share/zoneinfo",
+    "/run/systemd/resolve",
+    "/run/resolvconf",
+];
+
+/// Where the environment says that authorities of certificates are, instead of the system's places.
+pub fn authorities() -> Vec<PathBuf> {
+    ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(std::env::var_os).map(PathBuf::from).collect()
+}
+
+impl Rules {
+    /// The recorder: its evidence and its socket. It has read its key before; no file leads there any more.
+    pub fn recorder(config: &HostConfig) -> Self {
+        let evidence = config.recorder_evidence_dir();
+        let mut paths = vec![
+            // Where the kernel has no getrandom(2).
+            ("/dev/urandom".into(), Right::ReadIfThere),
+            (parent(&evidence), Right::List),
+            (evidence, Right::Keep),
+            (parent(&config.recorder_socket), Right::Listen),
+        ];
+        // How far the remote store is.
+        paths.extend(config.ship_state_dir.clone().map(|dir| (dir, Right::ReadIfThere)));
+        Rules { paths, connects: false }
+    }
+
+    /// A service that reads evidence and tells others of it. `folders` is where those are reached without
+    /// the network; with one and no address there is no network at all.
+    pub fn reader(store: &Path, state: &Path, files: &[&Path], folders: &[&Path], connects: bool) -> Self {
+        let mut paths = vec![(store.to_owned(), Right::Read), (state.to_owned(), Right::Keep)];
+        // A state folder's name is synced, too.
+        paths.push((parent(state), Right::List));
+        paths.push(("/dev/urandom".into(), Right::ReadIfThere));
+        paths.extend(files.iter().map(|file| ((*file).to_owned(), Right::Read)));
+        paths.extend(folders.iter().map(|folder| ((*folder).to_owned(), Right::Keep)));
+        if connects {
+            paths.extend(SYSTEM.map(|path| (path.into(), Right::ReadIfThere)));
+        }
+        Rules { paths, connects }
+    }
+
+    /// The right to a path that follows from the rules; the nearest rule does not hide the ones above it.
+    pub fn rights(&self, path: &Path) -> Vec<Right> {
+        self.paths.iter().filter(|(above, _)| path.starts_with(above)).map(|(_, right)| *right).collect()
+    }
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        None => "/".into(),
+        Some(parent) if parent.as_os_str().is_empty() => ".".into(),
+        Some(parent) => parent.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recorder() -> Rules {
+        let mut config = HostConfig::load(None, &[]).unwrap();
+        config.ship_state_dir = Some("/var/lib/sudare-ship".into());
+        Rules::recorder(&config)
+    }
+
+    #[test]
+    fn the_recorder_keeps_evidence_and_reads_neither_its_key_nor_anything_else() {
+        let rules = recorder();
+        let rights = |path: &str| rules.rights(Path::new(path));
+        assert!(rights("/var/lib/sudare-recorder/evidence/wal").contains(&Right::Keep));
+        assert_eq!(rights("/var/lib/sudare-recorder/log.key"), [Right::List]);
+        assert_eq!(rights("/run/sudare-recorder/socket"), [Right::Listen]);
+        assert_eq!(rights("/var/lib/sudare-ship/shipped"), [Right::ReadIfThere]);
+        for path in ["/etc/passwd", "/var/lib/sudare/host.key", "/home/alice", "/usr/bin/sh", "/proc/1/mem"] {
+            assert_eq!(rights(path), [], "{path}");
+        }
+        assert!(!rules.connects);
+    }
+
+    #[test]
+    fn who_tells_others_reads_the_store_and_writes_only_where_it_keeps_its_state() {
+        let (store, state) = (Path::new("/srv/evidence"), Path::new("/var/lib/sudare-ship"));
+        let key = Path::new("/etc/sudare/log.vkey");
+        let net = Rules::reader(store, state, &[key], &[], true);
+        assert_eq!(net.rights(&store.join("wal")), [Right::Read]);
+        assert_eq!(net.rights(Path::new("/etc/ssl/certs")), [Right::ReadIfThere]);
+        let local = Rules::reader(store, state, &[key], &[Path::new("/mnt/audit")], false);
+        assert!(!local.connects && local.rights(Path::new("/mnt/audit/checkpoint")) == [Right::Keep]);
+        assert_eq!(local.rights(Path::new("/etc/ssl/certs")), []);
+        for rules in [net, local] {
+            let kept = rules.paths.iter().filter(|(_, right)| *right == Right::Keep);
+            assert!(kept.into_iter().all(|(path, _)| !path.starts_with(store) && !store.starts_with(path)));
+        }
+    }
+}
