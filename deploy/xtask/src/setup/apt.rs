@@ -62,6 +62,8 @@ const NEEDS: &[Need] = &[
     Need { kind: Kind::Session, packages: &["x11-common"] },
     Need { kind: Kind::Session, packages: &["xauth"] },
     Need { kind: Kind::Session, packages: &["iproute2"] },
+    // Units, users and folders are judged by systemd's own tools; nothing of it is started.
+    Need { kind: Kind::Test, packages: &["systemd"] },
     // Evidence is opened by a tool that is not ours.
     Need { kind: Kind::Test, packages: &["age"] },
     // A machine with a camera driver of the real kernel.

@@ -17,6 +17,7 @@ const TOOLS: &[&str] = &[
     "import",
     "openssl",
     "qemu-system-x86_64",
+    "systemd-analyze",
     "v4l2-ctl",
     "xdpyinfo",
     "xfreerdp",
