@@ -4,6 +4,7 @@ pub mod bench;
 pub mod blanking;
 pub mod camera_vm;
 pub mod demo;
+pub mod faults;
 pub mod evidence;
 pub mod pair;
 pub mod plugin;

@@ -1,0 +1,130 @@
+//! A guard as `sudare-host guard` runs it, without a display: the session's own code, the evidence thread, and
+//! the connection to the recorder are the real ones.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use sudare_host_ext::channel::{
+    Action, DriverFactory as _, LinkEvent, Painted, Picture, Seat, SessionDriver,
+};
+use sudare_host_ext::serve;
+use sudare_host_ext::session::Sessions;
+
+use super::incident;
+use super::place::{Place, USER};
+
+const TICK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(3);
+
+/// Serves one client after the other, until it is killed.
+pub fn run(place: &Path, number: usize) -> anyhow::Result<()> {
+    super::crew::die_with_parent()?;
+    let place = Place::at(place);
+    let assembled = serve::assemble_guard(&place.load()?)?;
+    let who = Seat { user: Some(USER.to_owned()), keys: false };
+    let driver = Sessions::new(assembled.shared.clone()).session(who);
+    let socket = place.guard_socket(number);
+    std::fs::remove_file(&socket)
+        .or_else(|e| if e.kind() == ErrorKind::NotFound { Ok(()) } else { Err(e) })?;
+    let listener = UnixListener::bind(&socket)?;
+    listener.set_nonblocking(true)?;
+    let screen = incident::screen()?;
+    let mut desk = Desk { driver, stream: None, screen, is_covered: true, ticked: Instant::now() };
+    let mut actions = Vec::new();
+    desk.driver.on_painted(Painted::Covered, &mut actions);
+    desk.carry_out(actions);
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => desk.meet(stream)?,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error.into()),
+        }
+        desk.listen();
+        if desk.ticked.elapsed() >= TICK {
+            desk.ticked = Instant::now();
+            let mut actions = Vec::new();
+            desk.driver.on_tick(&mut actions);
+            desk.carry_out(actions);
+        }
+    }
+}
+
+/// What a transport does, without any screen.
+struct Desk {
+    driver: Box<dyn SessionDriver>,
+    stream: Option<UnixStream>,
+    screen: Picture,
+    is_covered: bool,
+    ticked: Instant,
+}
+
+impl Desk {
+    fn meet(&mut self, stream: UnixStream) -> anyhow::Result<()> {
+        stream.set_nonblocking(false)?;
+        stream.set_read_timeout(Some(LOOK))?;
+        stream.set_write_timeout(Some(Duration::from_secs(1)))?;
+        if self.stream.replace(stream).is_some() {
+            self.link(LinkEvent::Closed);
+        }
+        self.link(LinkEvent::Opened);
+        Ok(())
+    }
+
+    /// What the client says, if it says something.
+    fn listen(&mut self) {
+        let mut bytes = [0; 64 * 1024];
+        let Some(stream) = &mut self.stream else { return std::thread::sleep(LOOK) };
+        match stream.read(&mut bytes) {
+            Ok(read @ 1..) => self.link(LinkEvent::Bytes(bytes.get(..read).unwrap_or_default().to_vec())),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Ok(0) | Err(_) => {
+                self.stream = None;
+                self.link(LinkEvent::Closed);
+            }
+        }
+    }
+
+    fn link(&mut self, event: LinkEvent) {
+        let mut actions = Vec::new();
+        self.driver.on_link(event, &mut actions);
+        self.carry_out(actions);
+    }
+
+    /// Does what the session wants; what comes of it goes before the rest.
+    fn carry_out(&mut self, actions: Vec<Action>) {
+        let mut waiting = actions;
+        waiting.reverse();
+        while let Some(action) = waiting.pop() {
+            let mut more = Vec::new();
+            match action {
+                Action::Send(bytes) => self.send(&bytes),
+                // Only the text changes.
+                Action::Cover(_) if self.is_covered => {}
+                Action::Cover(_) => {
+                    self.is_covered = true;
+                    self.driver.on_painted(Painted::Covered, &mut more);
+                }
+                Action::Uncover => {
+                    self.is_covered = false;
+                    self.driver.on_painted(Painted::Visible, &mut more);
+                }
+                Action::Snapshot(ticket) => self.driver.on_snapshot(ticket, self.screen.clone(), &mut more),
+                Action::Disconnect { advice } => {
+                    tracing::warn!(advice, "disconnected");
+                    self.stream = None;
+                }
+            }
+            waiting.extend(more.into_iter().rev());
+        }
+    }
+
+    /// A client that is gone is noticed when it is read from.
+    fn send(&mut self, bytes: &[u8]) {
+        let sent = self.stream.as_mut().map(|stream| stream.write_all(bytes));
+        if let Some(Err(error)) = sent {
+            tracing::debug!(%error, "the client is gone");
+        }
+    }
+}

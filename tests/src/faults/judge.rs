@@ -1,0 +1,130 @@
+//! Compares what clients were promised with what the log holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sudare_host_ext::audit::{self, Store, Walk};
+use sudare_host_ext::store::hex;
+use sudare_protocol::evidence::{Entry, Event};
+
+use super::notes::{Note, Notes};
+use super::place::Place;
+
+/// What is wrong, in words, and counted.
+#[derive(Debug, Clone, Default)]
+pub struct Verdict {
+    /// Incidents that a spool or the host promised to keep.
+    pub stored: usize,
+    pub acknowledged: usize,
+    /// Entries of the log.
+    pub entries: usize,
+    /// Promised incidents that the log does not hold with all their pictures, at the place that was told.
+    pub lost: Vec<String>,
+    /// Incidents completed twice, and reports that are there twice.
+    pub duplicated: Vec<String>,
+    /// What `sudare-audit verify` finds broken.
+    pub broken: Vec<String>,
+    /// Findings that only look odd, by name: ends without an end are no wonder here.
+    pub odd: BTreeMap<String, usize>,
+}
+
+impl Verdict {
+    pub fn is_good(&self) -> bool {
+        self.lost.is_empty() && self.duplicated.is_empty() && self.broken.is_empty()
+    }
+}
+
+/// Reads notes and log; nobody may write any more.
+pub(super) fn judge(place: &Place, pairs: usize) -> anyhow::Result<Verdict> {
+    let mut notes = Vec::new();
+    for number in 0..pairs {
+        notes.extend(Notes::read(&place.client(number))?);
+    }
+    let mut verdict = Verdict::default();
+    verify(place, &notes, &mut verdict)?;
+    let log = read(place, &mut verdict)?;
+    for note in &notes {
+        match note {
+            Note::Stored { incident, pictures } => {
+                verdict.stored += 1;
+                for picture in pictures.iter().filter(|picture| !log.completed.contains_key(*picture)) {
+                    verdict.lost.push(format!("picture {picture} of {incident}, which the spool had"));
+                }
+            }
+            Note::Acknowledged { incident, leaf_index, .. } => {
+                verdict.acknowledged += 1;
+                let pictures = pictures_of(&notes, incident);
+                let is_there = |picture| log.completed.get(picture).is_some_and(|at| at.contains(leaf_index));
+                if pictures.is_empty() || !pictures.into_iter().all(is_there) {
+                    verdict.lost.push(format!("{incident}, acknowledged at {leaf_index}"));
+                }
+            }
+        }
+    }
+    let twice = log.completed.iter().filter(|(_, at)| at.len() > 1);
+    verdict.duplicated.extend(twice.map(|(picture, at)| format!("picture {picture} at {at:?}")));
+    Ok(verdict)
+}
+
+/// The whole audit, with all receipts that clients have.
+fn verify(place: &Place, notes: &[Note], verdict: &mut Verdict) -> anyhow::Result<()> {
+    let receipts: Vec<Vec<u8>> = notes
+        .iter()
+        .filter_map(|note| match note {
+            Note::Acknowledged { checkpoint, .. } => Some(checkpoint.clone().into_bytes()),
+            Note::Stored { .. } => None,
+        })
+        .collect();
+    let report = audit::verify_store(&place.evidence()?, &place.verifier()?, &receipts)?;
+    for finding in &report.findings {
+        if finding.class == "integrity" {
+            verdict.broken.push(format!("{finding:?}"));
+        } else {
+            *verdict.odd.entry(finding.kind.to_owned()).or_default() += 1;
+        }
+    }
+    if !report.integrity && verdict.broken.is_empty() {
+        verdict.broken.push("unlisted findings".to_owned());
+    }
+    Ok(())
+}
+
+/// What the log says.
+#[derive(Default)]
+struct Log {
+    /// Picture in hexadecimal → leaves of the entries that complete an incident with it.
+    completed: BTreeMap<String, Vec<u64>>,
+    /// Who reported which number.
+    reported: BTreeSet<([u8; 16], u64)>,
+}
+
+fn read(place: &Place, verdict: &mut Verdict) -> anyhow::Result<Log> {
+    let mut log = Log::default();
+    let (store, verifier) = (Store::open(&place.evidence()?)?, place.verifier()?);
+    Walk::new(&store, &verifier, &[]).run(|index, entry, _| {
+        verdict.entries += 1;
+        note(&mut log, index, entry, verdict);
+        Ok(())
+    })?;
+    Ok(log)
+}
+
+fn note(log: &mut Log, index: u64, entry: &Entry, verdict: &mut Verdict) {
+    if let (Some(source), Some(serial)) = (entry.source, entry.serial)
+        && !log.reported.insert((source, serial))
+    {
+        verdict.duplicated.push(format!("report {serial} of {} at {index}", hex(&source)));
+    }
+    if matches!(entry.event(), Ok(Event::IncidentComplete(_))) {
+        for blob in &entry.blobs {
+            log.completed.entry(hex(&blob.blob_id)).or_default().push(index);
+        }
+    }
+}
+
+fn pictures_of<'n>(notes: &'n [Note], wanted: &str) -> Vec<&'n String> {
+    let all = notes.iter().filter_map(|note| match note {
+        Note::Stored { incident, pictures } if incident == wanted => Some(pictures),
+        _ => None,
+    });
+    all.flatten().collect()
+}
