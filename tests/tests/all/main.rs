@@ -1,9 +1,11 @@
 //! Everything that needs both ends, in one binary: linking once is faster than linking ten times.
 
+mod audit;
 mod blanking;
 mod camera;
 mod docs;
 mod handshake;
+mod hardening;
 mod plugin;
 mod rdp;
 mod session_faults;

@@ -12,7 +12,7 @@ Examples:
   sudare-audit verify /srv/evidence --key log.vkey --receipt checkpoint-of-monday --json
   sudare-audit list /srv/evidence --key log.vkey
   sudare-audit open /srv/evidence 3f5c --key log.vkey --identity auditor.age --purpose \"case 12\" --out ./pictures
-  sudare-audit export /srv/evidence 3f5c --key log.vkey --identity auditor.age --out incident.zip
+  sudare-audit export /srv/evidence 3f5c --key log.vkey --identity auditor.age --purpose \"case 12\" --out incident.zip
   sudare-audit retention /srv/evidence --key log.vkey --org-key organisation.pub
 Each command has examples of its own: sudare-audit COMMAND --help
 

@@ -1,26 +1,29 @@
 //! `export` and `verify-export`: one incident for somebody without us.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::Args;
 use serde_json::json;
 use sudare_host_ext::audit::export::{self, Bundle, Outcome};
-use sudare_host_ext::audit::open::{self, Custody};
+use sudare_host_ext::audit::open::{self, Custody, views::Viewing};
 use sudare_host_ext::clock;
+use sudare_protocol::seal::Identity;
 use sudare_protocol::tlog::note::MAX_NOTE_BYTES;
 
 use crate::args::Language::{self, En, Ja};
 use crate::commands::{collect, find_one, read, read_identity, read_key};
+use crate::open::said;
 use crate::output;
 
 const EXPORT_EXAMPLES: &str = "\
 Examples:
-  sudare-audit export /srv/evidence 3f5c --key log.vkey --identity auditor.age --out incident.zip
+  sudare-audit export /srv/evidence 3f5c --key log.vkey --identity auditor.age --purpose 'case 12' --out incident.zip
   sudare-audit export /srv/evidence 3f5c --key log.vkey --out sealed-only.zip
   sudare-audit export /srv/evidence 3f5c --key log.vkey --checkpoint checkpoint.cosigned --out incident.zip
 
-With --identity the page in the zip shows the pictures, and whoever gets the zip can see them.
+With --identity the page in the zip shows the pictures, and whoever gets the zip can see them. Each opening is
+written to views.jsonl beside the zip.
 Without --full, pictures on which bystanders can be recognised are left out altogether: a copy that was
 handed on is not erased when the retention ends.
 Exit codes: 0 exported, 1 exported from a log with findings, 2 could not be done.";
@@ -36,8 +39,11 @@ pub(crate) struct ExportArgs {
     #[arg(long)]
     key: PathBuf,
     /// Your age identity; without it the pictures stay sealed
-    #[arg(long)]
+    #[arg(long, requires = "purpose")]
     identity: Option<PathBuf>,
+    /// Why the pictures are opened: a case number, no names
+    #[arg(long)]
+    purpose: Option<String>,
     /// The custodian's age identity, where one person may hold both
     #[arg(long, requires = "identity")]
     custodian_identity: Option<PathBuf>,
@@ -88,6 +94,7 @@ pub(crate) fn export(args: &ExportArgs, language: Language) -> anyhow::Result<bo
     let verifier = read_key(&args.dir, &args.key)?;
     let (store, report, incidents) = collect(&args.dir, &args.key)?;
     let incident = find_one(&incidents, &args.incident)?;
+    let viewer = identity.as_ref().map(Identity::recipient);
     let custody = Custody { identity: custodian, released: args.released.clone() };
     let open = identity.as_ref().map(|identity| open::Request { identity, custody, full: args.full });
     let request = export::Request { open, full: args.full, checkpoint, now_ms: clock::wall_ms() };
@@ -95,6 +102,21 @@ pub(crate) fn export(args: &ExportArgs, language: Language) -> anyhow::Result<bo
     let outcome = export::check(&bundle, &verifier);
     if !outcome.ok {
         bail!("The export does not pass its own check: {:?}. Please report it.", outcome.checks.last());
+    }
+    if let (Some(viewer), Some(purpose)) = (&viewer, &args.purpose) {
+        let viewing = Viewing {
+            log: verifier.name(),
+            incident: &incident.id,
+            viewer,
+            purpose: said(purpose, "--purpose")?,
+        };
+        let folder = args.out.parent().unwrap_or(Path::new("."));
+        let is_opened = |name: &str| bundle.names().any(|file| file == format!("opened/{name}"));
+        for (number, blob) in open::chosen(incident, args.full) {
+            if is_opened(&open::file_name(number, blob)) {
+                viewing.record(folder, blob, request.now_ms)?;
+            }
+        }
     }
     bundle.write(&args.out)?;
     let files = bundle.names().count();

@@ -152,7 +152,7 @@ fn all_there(shown: &[Shown]) -> bool {
 }
 
 /// Words that go into a record: there, short, and on one line.
-fn said<'a>(text: &'a str, flag: &str) -> anyhow::Result<&'a str> {
+pub(crate) fn said<'a>(text: &'a str, flag: &str) -> anyhow::Result<&'a str> {
     let text = text.trim();
     if text.is_empty() || text.len() > WORDS_MAX_BYTES || text.chars().any(char::is_control) {
         bail!(

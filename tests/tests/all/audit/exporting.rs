@@ -31,6 +31,8 @@ fn exported(more: &[&str]) -> (Case, Incident) {
         "log.vkey",
         "--identity",
         "auditor.age",
+        "--purpose",
+        "case 12",
         "--out",
         "incident.zip",
     ];
@@ -77,9 +79,9 @@ fn ours(case: &Case, zip: &str, key: &str) -> (bool, Value) {
 /// The script of this source, not the one in the zip: a changed one could say anything.
 fn python(case: &Case, zip: &str, key: &str) -> (bool, String) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host-ext/src/audit/export/verify.py");
-    let run =
-        Command::new("python3").arg("-I").arg(script).args([zip, "--key", key]).current_dir(case.dir.path());
-    let run = { run }.output().expect("python3 is part of the set-up");
+    let mut run = Command::new("python3");
+    run.arg("-I").arg(script).args([zip, "--key", key]).current_dir(case.dir.path());
+    let run = run.output().expect("python3 is part of the set-up");
     let said = String::from_utf8_lossy(&run.stdout).into_owned() + &String::from_utf8_lossy(&run.stderr);
     assert!(run.status.code().is_some_and(|code| code < 2), "{said}");
     (run.status.success(), said)
@@ -114,6 +116,8 @@ fn an_export_is_accepted_by_both_and_holds_no_more_than_its_incident() {
     // Entries of the other session and incident stay at home.
     let entries = files.keys().filter(|name| name.starts_with("entries/")).count();
     assert_eq!(entries, 9, "{:?}", files.keys());
+    let views = std::fs::read_to_string(case.path("views.jsonl")).unwrap();
+    assert!(views.lines().count() == 4 && views.contains("case 12"), "{views}");
     // The second verifier is a program of its own, and the same as in the source.
     assert_eq!(files["verify.py"], include_bytes!("../../../../host-ext/src/audit/export/verify.py"));
     let (_, json) = case.audited(&["export", "store", "a1", "--key", "log.vkey", "--out", "incident.zip"]);
