@@ -113,7 +113,7 @@ fn allow(ruleset: RulesetCreated, path: &Path, right: Right) -> Result<RulesetCr
     let fd = match PathFd::new(path) {
         Ok(fd) => fd,
         Err(_) if !right.must_exist() => {
-            tracing::warn!(path = %path.display(), "is not there, and stays closed until the next start");
+            tracing::debug!(path = %path.display(), "is not there, and stays closed until the next start");
             return Ok(ruleset);
         }
         Err(source) => return Err(HardenError::Missing { path: path.to_owned(), source }),

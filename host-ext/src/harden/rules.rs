@@ -48,11 +48,6 @@ const SYSTEM: [&str; 9] = [
     "/run/resolvconf",
 ];
 
-/// Where the environment says that authorities of certificates are, instead of the system's places.
-pub fn authorities() -> Vec<PathBuf> {
-    ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(std::env::var_os).map(PathBuf::from).collect()
-}
-
 impl Rules {
     /// The recorder: its evidence and its socket. It has read its key before; no file leads there any more.
     pub fn recorder(config: &HostConfig) -> Self {
@@ -83,11 +78,6 @@ impl Rules {
         }
         Rules { paths, connects }
     }
-
-    /// The right to a path that follows from the rules; the nearest rule does not hide the ones above it.
-    pub fn rights(&self, path: &Path) -> Vec<Right> {
-        self.paths.iter().filter(|(above, _)| path.starts_with(above)).map(|(_, right)| *right).collect()
-    }
 }
 
 fn parent(path: &Path) -> PathBuf {
@@ -102,6 +92,12 @@ fn parent(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
+    /// All rights to a path; a nearer rule does not hide the ones above it.
+    fn rights(rules: &Rules, path: &str) -> Vec<Right> {
+        let above = rules.paths.iter().filter(|(above, _)| Path::new(path).starts_with(above));
+        above.map(|(_, right)| *right).collect()
+    }
+
     fn recorder() -> Rules {
         let mut config = HostConfig::load(None, &[]).unwrap();
         config.ship_state_dir = Some("/var/lib/sudare-ship".into());
@@ -111,7 +107,7 @@ mod tests {
     #[test]
     fn the_recorder_keeps_evidence_and_reads_neither_its_key_nor_anything_else() {
         let rules = recorder();
-        let rights = |path: &str| rules.rights(Path::new(path));
+        let rights = |path: &str| rights(&rules, path);
         assert!(rights("/var/lib/sudare-recorder/evidence/wal").contains(&Right::Keep));
         assert_eq!(rights("/var/lib/sudare-recorder/log.key"), [Right::List]);
         assert_eq!(rights("/run/sudare-recorder/socket"), [Right::Listen]);
@@ -127,11 +123,11 @@ mod tests {
         let (store, state) = (Path::new("/srv/evidence"), Path::new("/var/lib/sudare-ship"));
         let key = Path::new("/etc/sudare/log.vkey");
         let net = Rules::reader(store, state, &[key], &[], true);
-        assert_eq!(net.rights(&store.join("wal")), [Right::Read]);
-        assert_eq!(net.rights(Path::new("/etc/ssl/certs")), [Right::ReadIfThere]);
+        assert_eq!(rights(&net, "/srv/evidence/wal"), [Right::Read]);
+        assert_eq!(rights(&net, "/etc/ssl/certs"), [Right::ReadIfThere]);
         let local = Rules::reader(store, state, &[key], &[Path::new("/mnt/audit")], false);
-        assert!(!local.connects && local.rights(Path::new("/mnt/audit/checkpoint")) == [Right::Keep]);
-        assert_eq!(local.rights(Path::new("/etc/ssl/certs")), []);
+        assert!(!local.connects && rights(&local, "/mnt/audit/checkpoint") == [Right::Keep]);
+        assert_eq!(rights(&local, "/etc/ssl/certs"), []);
         for rules in [net, local] {
             let kept = rules.paths.iter().filter(|(_, right)| *right == Right::Keep);
             assert!(kept.into_iter().all(|(path, _)| !path.starts_with(store) && !store.starts_with(path)));

@@ -21,7 +21,7 @@ pub(crate) fn shipper<'a>(
     // Rules are about what is there. The recorder, which is another user, reads in the state folder.
     DirBuilder::new().recursive(true).mode(0o755).create(state)?;
     folders.iter().try_for_each(|folder| files::make_private_dir(folder))?;
-    close(store, state, &harden::rules::authorities(), &folders, !addresses.is_empty())
+    close(store, state, &authorities(), &folders, !addresses.is_empty())
 }
 
 /// `own` are files that were named on the command line.
@@ -39,7 +39,7 @@ pub(crate) fn forwarder<'a>(
     };
     // Rules are about what is there.
     files::make_private_dir(state)?;
-    let files: Vec<PathBuf> = own.cloned().chain(harden::rules::authorities()).collect();
+    let files: Vec<PathBuf> = own.cloned().chain(authorities()).collect();
     let folders: Vec<&Path> = folder.into_iter().collect();
     close(store, state, &files, &folders, folders.is_empty())
 }
@@ -55,4 +55,9 @@ fn close(
     let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
     harden::confine(&Rules::reader(store, state, &files, folders, connects))?;
     Ok(())
+}
+
+/// Where the environment says that authorities of certificates are, instead of the system's places.
+fn authorities() -> Vec<PathBuf> {
+    ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(std::env::var_os).map(PathBuf::from).collect()
 }

@@ -43,6 +43,12 @@ impl Recorder {
         let evidence = config.recorder_evidence_dir();
         Durable::new(OsDisk, &evidence).make_dirs(&evidence)?;
         server::make_socket_dir(&options.socket)?;
+        if let Some(missing) = config.ship_state_dir.as_deref().filter(|dir| !dir.exists()) {
+            tracing::warn!(
+                ship_state_dir = %missing.display(),
+                "is not there; once the shipper has made it, restart the recorder, which cannot look at it until then"
+            );
+        }
         harden::confine(&Rules::recorder(&config))?;
         let recorder = server::start(options)?;
         tracing::info!(
