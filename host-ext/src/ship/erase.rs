@@ -1,7 +1,8 @@
 //! What the log says is erased goes at the destination too: headers always, bodies where they can.
 //!
 //! It happens after the checkpoint with the tombstone is there, so that nothing is ever missing
-//! without a reason; while it fails, new evidence goes on to leave the host. How far it has come is kept, so that a kill in between leaves nothing behind.
+//! without a reason; while it fails, new evidence goes on to leave the host. How far it has come is
+//! kept, so that a kill in between leaves nothing behind.
 
 use sudare_protocol::evidence::{Entry, Event};
 

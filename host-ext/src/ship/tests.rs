@@ -214,12 +214,14 @@ async fn a_foreign_file_at_the_destination_is_never_overwritten() {
 async fn what_was_lost_before_it_left_is_counted_and_holds_nothing_up() {
     let bench = Bench::new();
     let mut recorder = bench.recorder("store");
-    let id = picture(&mut recorder, 3);
+    let (gone, grown) = (picture(&mut recorder, 3), picture(&mut recorder, 4));
     recorder.append(Draft::of(Event::Note(Note { code: 1, value: 2 }))).unwrap();
     recorder.checkpoint().unwrap();
-    fs::remove_file(bench.path("store/headers").join(hex(&id))).unwrap();
+    fs::remove_file(bench.path("store/headers").join(hex(&gone))).unwrap();
+    fs::write(bench.path("store/headers").join(hex(&grown)), [0; 9 * 1024]).unwrap();
     let status = bench.ship().await.unwrap();
-    assert_eq!((status.absent_blobs, status.shipped), (1, 3));
+    assert_eq!((status.absent_blobs, status.shipped), (2, 4));
+    assert!(files(&bench.path("remote/headers")).is_empty());
 }
 
 #[tokio::test]
