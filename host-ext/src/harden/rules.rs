@@ -36,13 +36,14 @@ pub struct Rules {
 
 /// What the resolver of names, the authorities of certificates and the time zone are read from. The folders
 /// and not the files: they are replaced while a service runs.
-const SYSTEM: [&str; 9] = [
+const SYSTEM: [&str; 10] = [
     "/etc",
     "/lib",
     "/lib64",
     "/usr/lib",
     "/usr/lib64",
     "/usr/share/ca-certificates",
+    "/usr/local/share/ca-certificates",
     "/usr/share/zoneinfo",
     "/run/systemd/resolve",
     "/run/resolvconf",
