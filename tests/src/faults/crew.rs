@@ -141,7 +141,7 @@ impl Crew {
 
 /// A child process that ends with its owner.
 #[derive(Debug)]
-pub(super) struct Running(pub(super) Child);
+pub struct Running(pub(super) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -152,14 +152,14 @@ impl Drop for Running {
 }
 
 /// `sudare-host recorder` with the settings of the place.
-pub(super) fn recorder(place: &Place, programs: &Programs) -> anyhow::Result<Running> {
+pub fn recorder(place: &Place, programs: &Programs) -> anyhow::Result<Running> {
     let mut command = Command::new(&programs.sudare_host);
     command.args(["recorder", "--config"]).arg(place.config());
     spawn(&mut command, &place.dir().join("recorder.log"))
 }
 
 /// Until somebody listens there.
-pub(super) fn await_socket(path: &Path) -> anyhow::Result<()> {
+pub fn await_socket(path: &Path) -> anyhow::Result<()> {
     let begun = Instant::now();
     while !path.exists() {
         ensure!(begun.elapsed() < PATIENCE, "nobody listens at {}", path.display());
