@@ -1,6 +1,6 @@
 //! `sudare-host recorder` as systemd starts it: ready, alive, stopped, told to end; and what doctor says of it.
 
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -157,16 +157,15 @@ fn a_shipper_of_another_user_reads_the_store_through_its_group_and_not_without()
     let key = host(&place, &["recorder", "--print-key"]).output().unwrap();
     std::fs::write(place.path("log.vkey"), key.stdout).unwrap();
     open(&place.path("log.vkey"), 0o644);
-    let program = place.path("sudare-host");
-    std::fs::hard_link(program("sudare-host").unwrap(), &program)
-        .or_else(|_| std::fs::copy(program("sudare-host").unwrap(), &program).map(drop))
-        .unwrap();
+    let (built, reachable) = (program("sudare-host").unwrap(), place.path("sudare-host"));
+    // Another user may not reach the folder in which cargo built it.
+    std::fs::hard_link(&built, &reachable).or_else(|_| std::fs::copy(&built, &reachable).map(drop)).unwrap();
     let ship = |groups: &[&str], to: &str| {
         let dir = place.path(to);
         std::fs::create_dir(&dir).unwrap();
         chown(&dir, Some(65_534), Some(65_534)).unwrap();
         let mut command = Command::new("setpriv");
-        command.args(["--reuid", "65534", "--regid", "65534"]).args(groups).arg(&program).arg("ship");
+        command.args(["--reuid", "65534", "--regid", "65534"]).args(groups).arg(&reachable).arg("ship");
         command.arg("--store").arg(&store).arg("--key").arg(place.path("log.vkey"));
         command
             .arg("--state")
