@@ -1,10 +1,11 @@
 //! Checks an export from anybody, with nothing but the log's public key.
 
 use serde::Serialize;
-use sudare_protocol::tlog::VerifierKey;
+use sudare_protocol::tlog::{VerifierKey, WitnessKey, cosignature};
 
 use super::bundle::{ALWAYS, LIST};
 use super::{Bundle, contents, gather::made_by, page};
+use crate::audit::incidents::utc;
 
 /// Result of a check. The JSON names are stable; fields may be added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,7 +35,7 @@ impl Outcome {
 /// One part of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// `files`, `checkpoint`, `facts`, `entries`, `sessions`, `pictures`, `page`.
+    /// `files`, `checkpoint`, `facts`, `entries`, `sessions`, `pictures`, `page`, `witness`.
     pub name: &'static str,
     /// Whether it is in order.
     pub ok: bool,
@@ -59,6 +60,21 @@ pub fn check(bundle: &Bundle, verifier: &VerifierKey) -> Outcome {
     }
     outcome.checks = checks;
     outcome
+}
+
+/// Checks that a witness cosigned the checkpoint of an export.
+pub fn check_witness(bundle: &Bundle, witness: &WitnessKey) -> Check {
+    let note = bundle.get("checkpoint").unwrap_or_default();
+    let (ok, detail) = match cosignature::check(note, std::slice::from_ref(witness)) {
+        Err(error) => (false, error.to_string()),
+        Ok(seen) => match seen.first() {
+            Some(seen) => {
+                (true, format!("{} saw it at {}", seen.name, utc(seen.time_s.saturating_mul(1000))))
+            }
+            None => (false, format!("{} did not cosign the checkpoint", witness.name())),
+        },
+    };
+    Check { name: "witness", ok, detail }
 }
 
 fn steps(

@@ -33,7 +33,7 @@ use thiserror::Error;
 use super::AuditError;
 use super::report::FindingRow;
 pub use bundle::Bundle;
-pub use check::{Outcome, check};
+pub use check::{Outcome, check, check_witness};
 pub use gather::{Request, gather};
 
 /// The only version so far; a reader refuses others.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks an exported incident of Sudare. Needs Python 3.8 and nothing else: no network, no package.
 
-    python3 verify.py incident.zip --key log.vkey
+    python3 verify.py incident.zip --key log.vkey [--witness witness.vkey]
 
 The key (one line, name+hexid+base64) must have reached you by another way than the zip: whoever changed the one
 could have changed the other. If you doubt this script as well, read it: it is short, or take it from Sudare's source.
@@ -14,6 +14,7 @@ import argparse
 import base64
 import hashlib
 import json
+import os
 import re
 import sys
 import zipfile
@@ -166,12 +167,15 @@ def cose(key, context, message):
 
 # --- The log ---
 
-def vkey(line):
+LOG, WITNESS = 1, 4
+
+
+def vkey(line, kind=LOG):
     name, key_id, key = line.strip().split("+", 2)
     key = base64.b64decode(key, validate=True)
     right = sha256(name.encode(), b"\n", key)[:4].hex()
-    if len(key) != 33 or key[0] != 1 or key_id != right:
-        raise ValueError("it is not a verifier key (name+hexid+base64)")
+    if len(key) != 33 or key[0] != kind or key_id != right:
+        raise ValueError("a key file holds no verifier key of its kind (name+hexid+base64)")
     return name, bytes.fromhex(key_id), key[1:]
 
 
@@ -197,6 +201,20 @@ def checkpoint(note, name, key_id, key):
     if origin != name:
         raise Refused("it is the checkpoint of another log")
     return int(size), base64.b64decode(root, validate=True)
+
+
+def cosigned(note, name, key_id, key):
+    """Unix time at which a witness signed the note (c2sp.org/tlog-cosignature)."""
+    text, _, lines = note.decode().rpartition("\n\n")
+    for line in lines.splitlines():
+        _, signer, signature = line.split(" ", 2)
+        signature = base64.b64decode(signature, validate=True)
+        if signer == name and signature[:4] == key_id and len(signature) == 76:
+            time = int.from_bytes(signature[4:12], "big")
+            if not signed_by(key, f"cosignature/v1\ntime {time}\n{text}\n".encode(), signature[12:]):
+                raise Refused(f"the cosignature of {name} is wrong")
+            return time
+    raise Refused(f"{name} did not cosign the checkpoint")
 
 
 def root_from(leaf, index, size, proof):
@@ -348,13 +366,17 @@ def check_page(files, facts):
         raise Refused("index.html holds something that could run or load")
 
 
-def check(path, key_line):
+def check(path, key_line, witness_line):
     name, key_id, key = vkey(key_line)
     files = read_zip(path)
     check_list(files)
     yield f"{len(files)} files are those that files.sha256 lists"
     size, root = checkpoint(files["checkpoint"], name, key_id, key)
     yield f"the checkpoint of {name} over {size} entries is signed by the key you gave"
+    if witness_line:
+        witness, witness_id, witness_key = vkey(witness_line, WITNESS)
+        time = cosigned(files["checkpoint"], witness, witness_id, witness_key)
+        yield f"the witness {witness} saw that checkpoint at {time} (Unix time)"
     facts = json.loads(files["proof.json"])
     if facts["version"] != 1 or facts["origin"] != name or facts["size"] != size:
         raise Refused("proof.json is of another version, log or checkpoint")
@@ -373,11 +395,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("zip")
     parser.add_argument("--key", required=True, help="file with the log's public key, from elsewhere")
+    parser.add_argument("--witness", help="file with a witness's public key: demand its cosignature")
     arguments = parser.parse_args()
     try:
-        with open(arguments.key, encoding="ascii") as file:
-            key_line = file.read(512)
-        for line in check(arguments.zip, key_line):
+        lines = []
+        for path in (arguments.key, arguments.witness):
+            with open(path or os.devnull, encoding="ascii") as file:
+                lines.append(file.read(512))
+        for line in check(arguments.zip, *lines):
             print(line)
     except (Refused, zipfile.BadZipFile, LookupError, TypeError, ValueError, AttributeError) as why:
         print(f"REFUSED: {why}. Do not rely on this copy; ask for another one.")

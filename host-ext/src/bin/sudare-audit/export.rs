@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::json;
 use sudare_host_ext::audit::export::{self, Bundle, Outcome};
 use sudare_host_ext::audit::open::{self, Custody, views::Viewing};
 use sudare_host_ext::clock;
 use sudare_protocol::seal::Identity;
-use sudare_protocol::tlog::note::MAX_NOTE_BYTES;
+use sudare_protocol::tlog::WitnessKey;
+use sudare_protocol::tlog::note::{MAX_NOTE_BYTES, MAX_VKEY_BYTES};
 
 use crate::args::Language::{self, En, Ja};
 use crate::commands::{collect, find_one, read, read_identity, read_key};
@@ -67,6 +68,7 @@ pub(crate) struct ExportArgs {
 const VERIFY_EXAMPLES: &str = "\
 Examples:
   sudare-audit verify-export incident.zip --key log.vkey
+  sudare-audit verify-export incident.zip --key log.vkey --witness witness.vkey
   python3 verify.py incident.zip --key log.vkey        (the same without Sudare; verify.py is in the zip)
 
 Exit codes: 0 everything fits together, 1 refused, 2 the check could not be done.";
@@ -79,6 +81,9 @@ pub(crate) struct VerifyExportArgs {
     /// File with the log's public key, which did not come with the zip
     #[arg(long)]
     key: PathBuf,
+    /// File with a witness's public key: demand its cosignature; may be given several times
+    #[arg(long)]
+    witness: Vec<PathBuf>,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -142,8 +147,22 @@ pub(crate) fn export(args: &ExportArgs, language: Language) -> anyhow::Result<bo
 
 pub(crate) fn verify_export(args: &VerifyExportArgs, language: Language) -> anyhow::Result<bool> {
     let verifier = read_key(&args.zip, &args.key)?;
+    let mut witnesses = Vec::new();
+    for path in &args.witness {
+        let line = read(path, MAX_VKEY_BYTES)?;
+        let witness: Result<WitnessKey, _> = String::from_utf8_lossy(&line).parse();
+        witnesses.push(witness.with_context(|| format!("{} cannot be used", path.display()))?);
+    }
     let outcome = match Bundle::read(&args.zip) {
-        Ok(bundle) => export::check(&bundle, &verifier),
+        Ok(bundle) => {
+            let mut outcome = export::check(&bundle, &verifier);
+            if outcome.ok {
+                let checks = witnesses.iter().map(|witness| export::check_witness(&bundle, witness));
+                outcome.checks.extend(checks);
+                outcome.ok = outcome.checks.iter().all(|check| check.ok);
+            }
+            outcome
+        }
         Err(export::ExportError::Refused(why)) => Outcome::refused(why),
         Err(error) => return Err(error.into()),
     };

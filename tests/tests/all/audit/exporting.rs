@@ -9,6 +9,8 @@ use std::process::Command;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use sudare_host_ext::store::hex;
+use sudare_protocol::tlog::cosignature::Cosigner;
+use sudare_protocol::tlog::{SignedCheckpoint, cosignature};
 
 use super::case::{Case, HOUR_MS, Incident};
 
@@ -78,9 +80,13 @@ fn ours(case: &Case, zip: &str, key: &str) -> (bool, Value) {
 
 /// The script of this source, not the one in the zip: a changed one could say anything.
 fn python(case: &Case, zip: &str, key: &str) -> (bool, String) {
+    python_with(case, &[zip, "--key", key])
+}
+
+fn python_with(case: &Case, args: &[&str]) -> (bool, String) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host-ext/src/audit/export/verify.py");
     let mut run = Command::new("python3");
-    run.arg("-I").arg(script).args([zip, "--key", key]).current_dir(case.dir.path());
+    run.arg("-I").arg(script).args(args).current_dir(case.dir.path());
     let run = run.output().expect("python3 is part of the set-up");
     let said = String::from_utf8_lossy(&run.stdout).into_owned() + &String::from_utf8_lossy(&run.stderr);
     assert!(run.status.code().is_some_and(|code| code < 2), "{said}");
@@ -298,4 +304,38 @@ fn evidence_that_is_not_intact_is_not_handed_on() {
     let (code, said) = case.audited(&["export", "store", "a1", "--key", "log.vkey", "--out", "x.zip"]);
     assert!(code == 2 && said.to_string().contains("do not lead to the checkpoint"), "{said}");
     assert!(!case.path("x.zip").exists());
+}
+
+#[test]
+fn a_cosigned_checkpoint_is_handed_on_and_a_witness_can_be_demanded() {
+    let mut case = Case::new(false);
+    let session = case.session(1, HOUR_MS);
+    case.incident(session, 0xa1, HOUR_MS / 2);
+    let case = case.close();
+    let line = std::fs::read_to_string(case.path("log.vkey")).unwrap();
+    let note = std::fs::read(case.store().join("checkpoint")).unwrap();
+    let checkpoint = SignedCheckpoint::open(&note, &line.parse().unwrap()).unwrap();
+    let witness = Cosigner::new("witness.example/audit", super::case::key(60)).unwrap();
+    let cosigned =
+        cosignature::attach(checkpoint.note(), &witness.cosign(&checkpoint, 1_800_000_000).unwrap());
+    case.write("cosigned", cosigned.as_bytes());
+    case.write("witness.vkey", format!("{}\n", witness.public()).as_bytes());
+    let other = Cosigner::new("witness.example/audit", super::case::key(61)).unwrap();
+    case.write("other.vkey", format!("{}\n", other.public()).as_bytes());
+    let export = ["export", "store", "a1", "--key", "log.vkey"];
+    assert_eq!(case.audited(&[&export[..], &["--out", "plain.zip"]].concat()).0, 0);
+    assert_eq!(
+        case.audited(&[&export[..], &["--out", "seen.zip", "--checkpoint", "cosigned"]].concat()).0,
+        0
+    );
+    for (zip, witness, accepted) in [
+        ("seen.zip", "witness.vkey", true),
+        ("seen.zip", "other.vkey", false),
+        ("plain.zip", "witness.vkey", false),
+    ] {
+        let (code, json) = case.audited(&["verify-export", zip, "--key", "log.vkey", "--witness", witness]);
+        assert_eq!(code == 0, accepted, "{zip} {witness}: {json}");
+        let (independent, said) = python_with(&case, &[zip, "--key", "log.vkey", "--witness", witness]);
+        assert_eq!(independent, accepted, "{zip} {witness}: {said}");
+    }
 }

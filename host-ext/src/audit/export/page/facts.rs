@@ -70,7 +70,7 @@ fn people(contents: &Contents, rows: &mut Rows) {
         rows.add("ホスト", "Host", &host);
     }
     if let Some((organisation, serial)) = session.policy() {
-        rows.add("適用ポリシー", "Policy", &format!("{organisation}, {serial}"));
+        rows.add("適用ポリシー", "Policy", &format!("{organisation} · {serial} 号 / serial {serial}"));
     }
     rows.add("クライアント", "Client software", &session.open.software);
     let client = utc(session.open.wall_ms);

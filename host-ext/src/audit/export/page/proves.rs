@@ -11,8 +11,8 @@ const PROVES: Lines = &[
         "These entries stand in the log, at these places, and the log's key signed them.",
     ),
     (
-        "端末の通知が、この接続の中で、登録された端末の鍵により署名されたこと。",
-        "The device's messages were signed by the enrolled device's key, within this very connection.",
+        "端末の通知が、ホストの受け入れた端末の鍵により、この接続の中で署名されたこと。",
+        "The device's messages were signed, within this very connection, by the key of the device that the host admitted.",
     ),
     (
         "表示した画像が、記録の時点で封印された画像そのものであること。",
