@@ -91,6 +91,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<String> {
     std::fs::write(stage.dir.join("timeline.json"), timeline)?;
     bar.finish_and_clear();
     println!("contact sheet: {}", stage.dir.join("contact-sheet.png").display());
+    println!("incident page: {}", proof.page.display());
     last_line(&steps)
 }
 

@@ -1,10 +1,11 @@
-//! Verifies the evidence with the auditors' program and opens one incident.
+//! Verifies the evidence with the auditors' program, opens one incident, and hands it on as a page.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
+use sudare_host_ext::audit::export::Bundle;
 
 use super::stage::{Stage, output_of};
 
@@ -15,6 +16,8 @@ pub struct Proof {
     pub incidents: Vec<(String, String)>,
     /// Opened pictures of the onlooker's incident: label and file.
     pub pictures: Vec<(String, PathBuf)>,
+    /// The page of that incident, which verifies without us.
+    pub page: PathBuf,
 }
 
 impl Proof {
@@ -63,7 +66,36 @@ pub fn prove(stage: &Stage) -> anyhow::Result<Proof> {
             image::open(file).with_context(|| format!("{label} cannot be opened: {}", file.display()))?;
         ensure!(picture.width() >= 320, "{label} is too small to show anything");
     }
-    Ok(Proof { entries: report["entries"].as_u64().unwrap_or(0), incidents, pictures })
+    let page = hand_on(stage, id, &key)?;
+    Ok(Proof { entries: report["entries"].as_u64().unwrap_or(0), incidents, pictures, page })
+}
+
+/// Exports the incident, checks the export as its receiver would, and unpacks it to be looked at.
+fn hand_on(
+    stage: &Stage,
+    incident: &str,
+    key: &impl Fn(&mut Command) -> anyhow::Result<Value>,
+) -> anyhow::Result<PathBuf> {
+    let (zip, folder) = (stage.dir.join("incident.zip"), stage.dir.join("incident-page"));
+    let mut export = stage.audit_command();
+    export.arg("export").arg(stage.evidence()).arg(incident).arg("--identity").arg(stage.auditor());
+    key(export.args(["--purpose", "demo"]).arg("--out").arg(&zip))?;
+    let checked = key(stage.audit_command().arg("verify-export").arg(&zip))?;
+    ensure!(checked["ok"] == true, "the exported incident does not verify: {checked}");
+    unpack(&zip, &folder)?;
+    let page = folder.join("index.html");
+    ensure!(page.exists(), "the export has no page");
+    Ok(page)
+}
+
+fn unpack(zip: &Path, folder: &Path) -> anyhow::Result<()> {
+    let bundle = Bundle::read(zip)?;
+    for name in bundle.names() {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().context("a file without a folder")?)?;
+        std::fs::write(path, bundle.get(name).context("a file of the export is empty")?)?;
+    }
+    Ok(())
 }
 
 fn json(command: &mut Command) -> anyhow::Result<Value> {

@@ -34,6 +34,18 @@ impl Running {
         Ok(self.0.try_wait()?.is_some())
     }
 
+    /// Asks it to end, and waits until it has.
+    pub fn end(mut self) -> anyhow::Result<()> {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        self.0.wait()?;
+        Ok(())
+    }
+
+    pub fn pid(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_child(&self.0)
+    }
+
     /// Ends it without a word, and reaps it.
     pub fn kill(mut self) -> anyhow::Result<()> {
         self.0.kill()?;

@@ -10,7 +10,7 @@ use super::client::ClientOptions;
 use super::namespace::{PROGRAMS, library_folder};
 use super::process::{self, Running};
 use super::session::processes;
-use super::users::{GUARD, User};
+use super::users::{GUARD, RECORDER, User};
 use crate::demo::{self, Proof, Stage};
 use crate::scene::{Camera, Seat};
 
@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Sudare {
     pub stage: Stage,
     supervisor: Option<Running>,
+    recorder: Option<Running>,
     logs: PathBuf,
     starts: u32,
 }
@@ -38,10 +39,63 @@ impl Sudare {
         stage.prepare_with(&enrolled_from, policy)?;
         let state = stage.dir.join("host");
         process::output(Command::new("chown").args(["-R", &format!("{GUARD}:")]).arg(&state))?;
-        std::fs::write(stage.dir.join("host.toml"), format!("state_dir = \"{}\"\n", state.display()))?;
-        let mut sudare = Sudare { stage, supervisor: None, logs: logs.to_owned(), starts: 0 };
+        let (recorder, run) = (stage.dir.join("recorder"), stage.dir.join("run-recorder"));
+        let settings = format!(
+            "state_dir = \"{}\"\nrecorder_dir = \"{}\"\nrecorder_socket = \"{}\"\n",
+            state.display(),
+            recorder.display(),
+            run.join("socket").display()
+        );
+        std::fs::write(stage.dir.join("host.toml"), settings)?;
+        let logs = logs.to_owned();
+        let mut sudare = Sudare { stage, supervisor: None, recorder: None, logs, starts: 0 };
+        process::output(sudare.host_program().arg("init").arg("--recorder"))?;
+        for record in ["organisation.pub", "host.record"] {
+            std::fs::copy(state.join(record), recorder.join(record))?;
+        }
+        std::fs::create_dir(&run)?;
+        let owner = format!("{RECORDER}:");
+        process::output(Command::new("chown").args(["-R", &owner]).arg(&recorder).arg(&run))?;
+        sudare.record()?;
         sudare.supervise()?;
         Ok(sudare)
+    }
+
+    /// Starts the recorder as its unit does, also after [`Self::kill_recorder`].
+    pub fn record(&mut self) -> anyhow::Result<()> {
+        let log = self.logs.join("recorder.log");
+        let said_before = std::fs::read_to_string(&log).unwrap_or_default().len();
+        let user = User::find(RECORDER)?;
+        let mut command = user.command(&Path::new(PROGRAMS).join("sudare-host").display().to_string());
+        command.arg("recorder").arg("--config").arg(self.stage.dir.join("host.toml")).env("RUST_LOG", "info");
+        let mut running = Running::start(&mut command, &log)?;
+        process::wait_for("the recorder", PATIENCE, || {
+            let said = std::fs::read_to_string(&log)?;
+            anyhow::ensure!(!running.has_ended()?, "the recorder ended: {said}");
+            Ok(said.get(said_before..).is_some_and(|said| said.contains("recording")).then_some(()))
+        })?;
+        self.recorder = Some(running);
+        Ok(())
+    }
+
+    /// SIGKILL; guards notice that nobody keeps their evidence.
+    pub fn kill_recorder(&mut self) -> anyhow::Result<()> {
+        self.recorder.take().context("the recorder does not run")?.kill()
+    }
+
+    pub fn recorder_pid(&self) -> anyhow::Result<rustix::process::Pid> {
+        Ok(self.recorder.as_ref().context("the recorder does not run")?.pid())
+    }
+
+    /// The socket that guards report to, and the folder of the evidence.
+    pub fn recorder_paths(&self) -> [PathBuf; 2] {
+        [self.stage.dir.join("run-recorder/socket"), self.stage.dir.join("recorder")]
+    }
+
+    fn host_program(&self) -> Command {
+        let mut command = Command::new(Path::new(PROGRAMS).join("sudare-host"));
+        command.arg("--config").arg(self.stage.dir.join("host.toml"));
+        command
     }
 
     /// Starts the supervisor as its unit does, also after [`Self::kill_supervisor`].
@@ -66,20 +120,19 @@ impl Sudare {
         self.supervisor.take().context("the supervisor does not run")?.kill()
     }
 
-    /// Verifies the evidence of a display that ended, and opens the incident in which somebody
-    /// looked, as auditors do: from a copy, with the log's public line that the guard told once.
-    pub fn prove(&self, display: u32) -> anyhow::Result<Proof> {
+    /// Verifies the evidence of a session that ended, and opens the incident in which somebody
+    /// looked, as auditors do: from a copy, with the log's public line that the host told once.
+    pub fn prove(&mut self) -> anyhow::Result<Proof> {
         let guard = User::find(GUARD)?;
         process::wait_for("the guard to write its last evidence", PATIENCE, || {
             let running = processes()?.into_iter().any(|process| process.uid == guard.uid);
             Ok((!running).then_some(()))
         })?;
-        let said = std::fs::read_to_string(self.logs.join(format!("supervisor-{}.log", self.starts)))?;
-        let said = without_colours(&said);
-        let told = said.rsplit_once("log_vkey=").context("the guard told no log_vkey")?.1;
-        let line = told.split_whitespace().next().context("the log_vkey is empty")?;
-        std::fs::write(&self.stage.log_vkey, format!("{line}\n"))?;
-        let store = self.stage.dir.join("host/evidence").join(format!("display-{display}"));
+        let line = process::output(self.host_program().args(["recorder", "--print-key"]))?;
+        std::fs::write(&self.stage.log_vkey, line)?;
+        // In good order, so that its last checkpoint covers everything.
+        self.recorder.take().context("the recorder does not run")?.end()?;
+        let store = self.stage.dir.join("recorder/evidence");
         process::output(Command::new("cp").arg("-r").arg(store).arg(self.stage.evidence()))?;
         demo::prove(&self.stage)
     }
@@ -117,14 +170,6 @@ impl Sudare {
     }
 }
 
-/// Leaves out what only a terminal understands: from an escape to the next `m`.
-fn without_colours(text: &str) -> String {
-    let mut parts = text.split('\u{1b}');
-    let first = parts.next().unwrap_or_default();
-    let rest = parts.map(|part| part.split_once('m').map_or(part, |(_, after)| after));
-    std::iter::once(first).chain(rest).collect()
-}
-
 /// The client has a home folder of its own, but the models are in that of whoever runs the tests.
 fn cache() -> anyhow::Result<Vec<(String, String)>> {
     let folder = sudare_models::Store::default_dir()?;
@@ -136,14 +181,4 @@ fn photographs() -> anyhow::Result<PathBuf> {
     let folder = std::env::var_os("SUDARE_TEST_PICTURES")
         .context("SUDARE_TEST_PICTURES is not set. `cargo xtask test` sets it")?;
     Ok(folder.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn colours_of_a_log_are_left_out() {
-        assert_eq!(without_colours("a \u{1b}[3mlog_vkey\u{1b}[0m\u{1b}[2m=\u{1b}[0mx y"), "a log_vkey=x y");
-    }
 }

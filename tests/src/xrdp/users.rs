@@ -14,6 +14,8 @@ pub const USER: &str = "alice";
 pub const PASSWORD: &str = "a desk in a namespace";
 /// Who guards: the system user that docs/operating.md has an administrator make.
 pub const GUARD: &str = "sudare";
+/// Who records: another system user.
+pub const RECORDER: &str = "sudare-recorder";
 
 /// A user with a home folder.
 #[derive(Debug, Clone)]
@@ -39,6 +41,8 @@ pub fn make_all() -> anyhow::Result<User> {
         "useradd",
         &["--system", "--no-create-home", "--shell", "/usr/sbin/nologin", "--groups", "xrdp", GUARD],
     )?;
+    forget(RECORDER)?;
+    tool("useradd", &["--system", "--no-create-home", "--shell", "/usr/sbin/nologin", RECORDER])?;
     // Debian's package leaves this to the administrator: without it there is no TLS.
     tool("usermod", &["--append", "--groups", "ssl-cert", "xrdp"])?;
     User::find(USER)

@@ -32,7 +32,7 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     camera.show(AWAY);
     let mut acts = Acts { stack, camera, device, report, number: 0 };
     let mut client = acts.log_on("log-on", true)?;
-    the_user_can_do_nothing(&acts.stack.user.clone(), acts.report)?;
+    the_user_can_do_nothing(&acts.stack.user.clone(), &sudare, acts.report)?;
     without_a_supervisor(&mut acts, &mut sudare)?;
     killed_while_covered(&mut acts, "blanker killed", false)?;
     killed_while_covered(&mut acts, "guard and blanker killed", true)?;
@@ -40,6 +40,7 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     client.ensure_running()?;
     acts.uncovers("operator alone after the kills", &mut client, ALONE)?;
     killed_while_visible(&mut acts, &mut client)?;
+    without_a_recorder(&mut acts, &mut sudare, &mut client)?;
     let session = acts.stack.session()?;
     a_stopped_server_disconnects(&mut acts, client, session.server)?;
     session.wait_connected(false)?;
@@ -111,6 +112,18 @@ fn without_a_supervisor(acts: &mut Acts<'_>, sudare: &mut Sudare) -> anyhow::Res
     Ok(())
 }
 
+/// Evidence is required: while nobody keeps it, nobody sees the desktop.
+fn without_a_recorder(acts: &mut Acts<'_>, sudare: &mut Sudare, client: &mut Client) -> anyhow::Result<()> {
+    let started = Instant::now();
+    sudare.kill_recorder()?;
+    acts.stack.wait_picture("the cover after the recorder died", client, |count| count.is_cover())?;
+    acts.report.figure("recorder_killed_to_black_ms", millis(started.elapsed()));
+    acts.picture("recorder killed")?;
+    acts.report.check("without a recorder the desktop is covered", true, "");
+    sudare.record()?;
+    acts.uncovers("desktop with the next recorder", client, ALONE)
+}
+
 /// By root, for nobody else can.
 fn killed_while_covered(acts: &mut Acts<'_>, name: &str, guard: bool) -> anyhow::Result<()> {
     let before = ours()?;
@@ -161,9 +174,10 @@ fn ours() -> anyhow::Result<Ours> {
 }
 
 /// Signals and looking into their memory: refused by the kernel.
-fn the_user_can_do_nothing(user: &User, report: &mut Report) -> anyhow::Result<()> {
+fn the_user_can_do_nothing(user: &User, sudare: &Sudare, report: &mut Report) -> anyhow::Result<()> {
     let before = ours()?;
-    for (name, pid) in [("guard", before.guard), ("blanker", before.blanker)] {
+    let recorder = sudare.recorder_pid()?;
+    for (name, pid) in [("guard", before.guard), ("blanker", before.blanker), ("recorder", recorder)] {
         for attempt in ["kill -KILL", "kill -STOP", "kill -TERM"] {
             let line = format!("{attempt} {}", pid.as_raw_nonzero());
             let run = user.command("sh").args(["-c", &line]).output()?;
@@ -180,6 +194,19 @@ fn the_user_can_do_nothing(user: &User, report: &mut Report) -> anyhow::Result<(
             said.trim(),
         );
     }
+    let [socket, store] = sudare.recorder_paths();
+    let run = user.command("ls").arg(&store).output()?;
+    let said = String::from_utf8_lossy(&run.stderr).into_owned();
+    report.check("the user cannot read the evidence", said.contains("denied"), said.trim());
+    let report_to = format!(
+        "import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect('{}'); \
+         s.settimeout(5); print(s.recv(10))",
+        socket.display()
+    );
+    let run = user.command("python3").args(["-c", &report_to]).output()?;
+    let said = String::from_utf8_lossy(&run.stderr).into_owned();
+    let refused = ["denied", "reset"].iter().any(|word| said.contains(word)) || run.stdout == b"b''\n";
+    report.check("the recorder does not listen to the user", refused, said.trim());
     report.check("both still run", ours()? == before, format!("{before:?}"));
     Ok(())
 }

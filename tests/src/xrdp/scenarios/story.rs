@@ -18,7 +18,7 @@ const UNPLUGGED: Scene = Scene { plugged: false, ..ALONE };
 pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let options = StackOptions { home_files: hostile::files(), ..StackOptions::default() };
     let stack = Stack::raise(out, &options)?;
-    let sudare = Sudare::start(out, POLICY)?;
+    let mut sudare = Sudare::start(out, POLICY)?;
     let device = sudare.device()?;
     let camera = sudare.film()?;
     camera.show(AWAY);
@@ -45,9 +45,8 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let client = story.log_on("connected without plugin", false)?;
     client.kill()?;
     story.report.check("the session outlived all of it", session.is_alive(), session.display);
-    let display = session.display;
     session.end()?;
-    evidence(&sudare.prove(display)?, out, report)
+    evidence(&sudare.prove()?, out, report)
 }
 
 /// Whoever looked is in the log, with pictures that only auditors can open.
