@@ -80,17 +80,19 @@ impl Forward {
             Form::Hec => Format::Hec,
         };
         target.check(format)?;
-        let own = [Some(key), self.ca.as_ref(), self.identity.as_ref()];
-        confine::forwarder(store, &self.state, own.into_iter().flatten(), &target)?;
-        let mut forwarder = Forwarder::open(Settings {
+        let settings = Settings {
             store: store.clone(),
             state: self.state.clone(),
             verifier: read_key(store, key)?,
             format,
             syslog: target.is_syslog(),
             to: target.to_string(),
-            receiver: self.receiver(target)?,
-        })?;
+            receiver: self.receiver(target.clone())?,
+        };
+        // After the files of the command line were read, so that what is wrong with them is said as such.
+        let own = [Some(key), self.ca.as_ref(), self.identity.as_ref()];
+        confine::forwarder(store, &self.state, own.into_iter().flatten(), &target)?;
+        let mut forwarder = Forwarder::open(settings)?;
         if self.once { Ok(forwarder.run_once()?) } else { forwarder.run() }
     }
 
