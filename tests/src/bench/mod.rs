@@ -6,6 +6,7 @@
 pub mod attacks;
 mod cpu;
 mod crypto;
+pub mod evidence;
 mod latency;
 pub mod log;
 mod memory;

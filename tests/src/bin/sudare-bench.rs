@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (bin, photographs, python) =
         (path("SUDARE_BIN_DIR")?, path("SUDARE_TEST_PICTURES")?, path("SUDARE_BENCH_PYTHON")?);
-    let bar = ProgressBar::new(10);
+    let bar = ProgressBar::new(12);
     bar.set_style(
         ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
@@ -63,6 +63,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     step("cost of the plugin in xfreerdp");
     bench::plugin::measure(&mut table, &stage, &photographs)?;
     stage.end()?;
+    step("evidence: durable incidents, entries, kills");
+    bench::evidence::measure(&mut table, &bin, &stage.dir.join("recorder"))?;
+    step("evidence: the log and its audit");
+    bench::log::measure(&stage.dir.join("log"), &bin.join("sudare-audit"))?.tell(&mut table);
     real_servers(&mut table, &bin, &stage.dir.join("stack"), &step)?;
     bar.finish_and_clear();
     table.lines().for_each(|line| println!("{line}"));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use sudare_tests::bench::{self, Table};
 use sudare_tests::faults::{self, Place, Plan, Programs};
 
 /// Kills recorder, guards and clients in the middle of incidents.
@@ -43,6 +44,15 @@ enum What {
         #[arg(long, default_value_t = 3)]
         pairs: usize,
     },
+    /// Measures what `cargo xtask bench` says of the recorder
+    Figures {
+        /// Emptied, for everything
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// Folder of the programs
+        #[arg(long, value_name = "DIR")]
+        bin: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -73,6 +83,11 @@ fn act(what: What) -> anyhow::Result<ExitCode> {
             if !outcome.verdict.is_good() {
                 return Ok(ExitCode::FAILURE);
             }
+        }
+        What::Figures { dir, bin } => {
+            let mut table = Table::default();
+            bench::evidence::measure(&mut table, &bin, &dir)?;
+            table.lines().for_each(|line| println!("{line}"));
         }
     }
     Ok(ExitCode::SUCCESS)

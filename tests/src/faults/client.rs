@@ -86,6 +86,8 @@ impl Client {
     /// What an earlier life of this client left.
     fn adopt(&mut self) -> anyhow::Result<()> {
         for evidence in self.spools.adopt(&self.host)? {
+            // The kill may have come before the first note.
+            self.notes.add(&Note::stored(&evidence))?;
             self.held.insert(evidence.manifest.incident_id, evidence);
         }
         Ok(())

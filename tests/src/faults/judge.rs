@@ -12,7 +12,7 @@ use super::place::Place;
 /// What is wrong, in words, and counted.
 #[derive(Debug, Clone, Default)]
 pub struct Verdict {
-    /// Incidents that a spool or the host promised to keep.
+    /// Incidents that a spool promised to keep, and those that the host did.
     pub stored: usize,
     pub acknowledged: usize,
     /// Entries of the log.
@@ -42,22 +42,19 @@ pub(super) fn judge(place: &Place, pairs: usize) -> anyhow::Result<Verdict> {
     let mut verdict = Verdict::default();
     verify(place, &notes, &mut verdict)?;
     let log = read(place, &mut verdict)?;
-    for note in &notes {
-        match note {
-            Note::Stored { incident, pictures } => {
-                verdict.stored += 1;
-                for picture in pictures.iter().filter(|picture| !log.completed.contains_key(*picture)) {
-                    verdict.lost.push(format!("picture {picture} of {incident}, which the spool had"));
-                }
-            }
-            Note::Acknowledged { incident, leaf_index, .. } => {
-                verdict.acknowledged += 1;
-                let pictures = pictures_of(&notes, incident);
-                let is_there = |picture| log.completed.get(picture).is_some_and(|at| at.contains(leaf_index));
-                if pictures.is_empty() || !pictures.into_iter().all(is_there) {
-                    verdict.lost.push(format!("{incident}, acknowledged at {leaf_index}"));
-                }
-            }
+    let promised = Promised::of(&notes);
+    (verdict.stored, verdict.acknowledged) = (promised.pictures.len(), promised.leaves.len());
+    for (incident, pictures) in &promised.pictures {
+        for picture in pictures.iter().filter(|picture| !log.completed.contains_key(*picture)) {
+            verdict.lost.push(format!("picture {picture} of {incident}, which the spool had"));
+        }
+    }
+    for (incident, leaves) in &promised.leaves {
+        let pictures = promised.pictures.get(incident).copied().unwrap_or_default();
+        let is_at =
+            |leaf: &u64| pictures.iter().all(|p| log.completed.get(p).is_some_and(|at| at.contains(leaf)));
+        if pictures.is_empty() || !leaves.iter().all(is_at) {
+            verdict.lost.push(format!("{incident}, acknowledged at {leaves:?}"));
         }
     }
     let twice = log.completed.iter().filter(|(_, at)| at.len() > 1);
@@ -121,10 +118,27 @@ fn note(log: &mut Log, index: u64, entry: &Entry, verdict: &mut Verdict) {
     }
 }
 
-fn pictures_of<'n>(notes: &'n [Note], wanted: &str) -> Vec<&'n String> {
-    let all = notes.iter().filter_map(|note| match note {
-        Note::Stored { incident, pictures } if incident == wanted => Some(pictures),
-        _ => None,
-    });
-    all.flatten().collect()
+/// All notes, each incident once.
+#[derive(Default)]
+struct Promised<'n> {
+    pictures: BTreeMap<&'n str, &'n [String]>,
+    /// Where an incident was said to be; more than one place is one too many.
+    leaves: BTreeMap<&'n str, BTreeSet<u64>>,
+}
+
+impl<'n> Promised<'n> {
+    fn of(notes: &'n [Note]) -> Self {
+        let mut promised = Promised::default();
+        for note in notes {
+            match note {
+                Note::Stored { incident, pictures } => {
+                    promised.pictures.insert(incident, pictures);
+                }
+                Note::Acknowledged { incident, leaf_index, .. } => {
+                    promised.leaves.entry(incident).or_default().insert(*leaf_index);
+                }
+            }
+        }
+        promised
+    }
 }
