@@ -64,8 +64,13 @@ const NEEDS: &[Need] = &[
     Need { kind: Kind::Session, packages: &["iproute2"] },
     // Units, users and folders are judged by systemd's own tools; nothing of it is started.
     Need { kind: Kind::Test, packages: &["systemd"] },
-    // Evidence is opened by a tool that is not ours.
+    // Evidence is opened, its log read, its times checked and its alarms received by tools that are not ours.
     Need { kind: Kind::Test, packages: &["age"] },
+    Need { kind: Kind::Test, packages: &["golang-go"] },
+    Need { kind: Kind::Test, packages: &["golang-golang-x-mod-dev"] },
+    Need { kind: Kind::Test, packages: &["openssl"] },
+    Need { kind: Kind::Test, packages: &["rsyslog"] },
+    Need { kind: Kind::Test, packages: &["rsyslog-openssl"] },
     // A machine with a camera driver of the real kernel.
     Need { kind: Kind::Machine, packages: &["qemu-system-x86"] },
     Need { kind: Kind::Machine, packages: &["busybox-static"] },

@@ -43,9 +43,9 @@ fn folder(project: &Project) -> PathBuf {
 fn lists(purpose: Purpose) -> &'static [&'static str] {
     match purpose {
         Purpose::Demo | Purpose::Stack => &[],
-        Purpose::Test | Purpose::LongTest => &["test.txt"],
+        Purpose::Test | Purpose::LongTest => &["test.txt", "peers.txt"],
         Purpose::Bench => &["bench.txt"],
-        Purpose::Everything => &["test.txt", "bench.txt"],
+        Purpose::Everything => &["test.txt", "peers.txt", "bench.txt"],
     }
 }
 
@@ -69,7 +69,8 @@ fn install(environment: &Path, interpreter: &Path, file: &Path, list: &str) -> R
     }
     Job::new(interpreter)
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-        .args(["--require-hashes", "--only-binary", ":all:", "--requirement"])
+        // Hashes pin what was tried; what a package says of Python's version is stricter than it needs.
+        .args(["--require-hashes", "--only-binary", ":all:", "--ignore-requires-python", "--requirement"])
         .args([file])
         .stdout()
         .context("pip could not install pinned packages. Check the network, or how pip is configured.")?;
