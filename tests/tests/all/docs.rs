@@ -152,7 +152,7 @@ fn times_of_the_supervision_are_those_of_the_code() {
 
 #[test]
 fn codes_of_notes_are_those_of_the_code() {
-    let evidence = constants(&read("host-ext/src/session/evidence.rs"));
+    let evidence = constants(&read("host-ext/src/session/evidence/mod.rs"));
     let notes = evidence.into_iter().filter(|(name, _)| name.starts_with("NOTE_")).map(|(_, code)| code);
     let channel = read("host-ext/src/channel/mod.rs");
     let notices = block(&channel, "pub enum CoverNotice {").lines().filter_map(|line| {
@@ -203,8 +203,8 @@ fn messages_and_their_fields_are_those_of_the_code() {
         .map(|(name, number, sender)| [format!("0x{number:02x}"), name.to_string(), sender.to_string()]);
     same("messages", kinds.collect(), columns(rows(&page, &["type", "name", "sender"]), [0, 1, 2]));
     let mut tables = 0;
-    for source in ["protocol/src/message.rs", "protocol/src/records.rs", "protocol/src/template.rs"] {
-        let text = read(source);
+    for source in ["message", "records", "rules", "template"] {
+        let text = read(&format!("protocol/src/{source}.rs"));
         for name in maps(&text) {
             let heading = heading_of(name);
             let table = rows(section(&page, &format!("{heading}\n")), &["key", "field", "type"]);
