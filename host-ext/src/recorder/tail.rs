@@ -89,8 +89,10 @@ fn announced(entry: &Entry, message: &[u8]) -> Option<Announced> {
 mod tests {
     use super::*;
     use sudare_protocol::SigningKey;
+    use sudare_protocol::client::chunk_digests;
     use sudare_protocol::evidence::VERSION;
     use sudare_protocol::evidence::event::{ClientMessage, IncidentComplete};
+    use sudare_protocol::message::{Moment, Piece};
     use sudare_protocol::reason::Reason;
 
     fn entry(seq: u64, incident: u8, event: &Event) -> Entry {
@@ -130,10 +132,22 @@ mod tests {
 
     #[test]
     fn the_clients_name_for_an_incident_is_known_too() {
+        let piece = Piece {
+            blob_id: [2; 16],
+            moment: Moment::At,
+            size: 1,
+            sha256: [2; 32],
+            commitment: [2; 32],
+            chunks: chunk_digests(&[0]),
+            boot_ms: 0,
+            media: 0,
+            header_size: None,
+            pixelated: None,
+        };
         let manifest = Manifest {
             incident_id: [9; 16],
             reason: Reason::Stranger,
-            pieces: vec![],
+            pieces: vec![piece],
             policy_digest: [0; 32],
             decided_boot_ms: 0,
             wall_ms: 0,
