@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use sudare_host_ext::channel::{
     Action, DriverFactory as _, LinkEvent, Painted, Picture, Seat, SessionDriver,
 };
-use sudare_host_ext::serve;
+use sudare_host_ext::serve::{self, Assembled};
 use sudare_host_ext::session::Sessions;
 
 use super::incident;
@@ -22,9 +22,9 @@ const LOOK: Duration = Duration::from_millis(3);
 pub fn run(place: &Path, number: usize) -> anyhow::Result<()> {
     super::crew::die_with_parent()?;
     let place = Place::at(place);
-    let assembled = serve::assemble_guard(&place.load()?)?;
+    let Assembled { shared, evidence: _thread } = serve::assemble_guard(&place.load()?)?;
     let who = Seat { user: Some(USER.to_owned()), keys: false };
-    let driver = Sessions::new(assembled.shared.clone()).session(who);
+    let driver = Sessions::new(assembled.shared).session(who);
     let socket = place.guard_socket(number);
     std::fs::remove_file(&socket)
         .or_else(|e| if e.kind() == ErrorKind::NotFound { Ok(()) } else { Err(e) })?;
