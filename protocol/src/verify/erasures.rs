@@ -262,6 +262,8 @@ mod tests {
             (1, two[..1].to_vec(), tombstone(Erasure::Approved, &[1], &two[..1])),
             (1, same.to_vec(), tombstone(Erasure::Approved, &[1], &same)),
             (1, stranger.to_vec(), tombstone(Erasure::Approved, &[1], &stranger)),
+            // Approved, but by others than it names.
+            (1, vec![approval(1, &[]), approval(2, &[])], tombstone(Erasure::Approved, &[1], &two)),
             // Approved too long ago.
             (2, two.to_vec(), tombstone(Erasure::Approved, &[1], &two)),
         ];
