@@ -32,7 +32,7 @@ pub(crate) struct To {
 }
 
 enum Job {
-    Seal(Shots, To),
+    Seal(Box<(Shots, To)>),
     Adopt(HostKey),
     Acked(Ack),
 }
@@ -61,7 +61,7 @@ impl Keeper {
             tracing::error!("pictures cannot be sealed fast enough; an incident has no camera pictures");
             return;
         }
-        self.put(Job::Seal(shots, to.clone()));
+        self.put(Job::Seal(Box::new((shots, to.clone()))));
     }
 
     /// Asks for what dead processes left for a host; one `Input::Sealed` follows for each incident.
@@ -116,7 +116,10 @@ impl Bench {
     fn work(&mut self, queue: &Receiver<Job>) {
         for job in queue {
             match job {
-                Job::Seal(shots, to) => self.seal(&shots, to),
+                Job::Seal(job) => {
+                    let (shots, to) = *job;
+                    self.seal(&shots, to);
+                }
                 Job::Adopt(host) => self.adopt(&host),
                 Job::Acked(ack) => {
                     if let Err(error) = self.spools.delivered(&ack, wall_ms()) {

@@ -34,6 +34,8 @@ pub mod spool;
 pub mod switch;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod testing_pictures;
 pub mod vision;
 pub mod watch;
 pub mod watcher;

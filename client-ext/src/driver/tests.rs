@@ -7,7 +7,8 @@ use sudare_protocol::reason::{Reason, State};
 use super::*;
 use crate::inbox::{Line, NotSent, Overflow};
 use crate::presence::{CameraView, FaceSeen, Observation, Who};
-use crate::testing::{Host, device_key, organisation_key, picture};
+use crate::testing::{Host, device_key, organisation_key};
+use crate::testing_pictures::picture;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 

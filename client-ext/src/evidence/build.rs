@@ -168,7 +168,7 @@ mod tests {
 
     use super::*;
     use crate::presence::Who;
-    use crate::testing::{incident, picture};
+    use crate::testing_pictures::{incident, picture};
     use sudare_protocol::message::{self, CameraKind, kind};
 
     fn identities() -> [seal::Identity; 3] {

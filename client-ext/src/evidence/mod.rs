@@ -114,7 +114,7 @@ mod photograph_tests;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{incident, picture};
+    use crate::testing_pictures::{incident, picture};
 
     #[test]
     fn an_incident_has_the_moment_before_at_and_after() {

@@ -12,7 +12,7 @@ use sudare_protocol::reason::Reason;
 use super::*;
 use crate::camera::{Frame, picture};
 use crate::presence::Who;
-use crate::testing::{THRESHOLDS, models_and_photographs};
+use crate::testing_pictures::{THRESHOLDS, models_and_photographs};
 use crate::vision::align;
 use crate::vision::engine::Engine;
 use crate::vision::faces::{Face, iou};

@@ -20,7 +20,7 @@ use crate::camera::{Frame, SourceOptions, picture};
 use crate::enroll::{EnrollError, enroll};
 use crate::operator;
 use crate::presence::{CameraView, Presence, Who};
-use crate::testing::models_and_photographs;
+use crate::testing_pictures::models_and_photographs;
 use crate::watch::{Change, watch};
 
 fn rotation() -> Rotation {

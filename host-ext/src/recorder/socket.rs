@@ -129,7 +129,7 @@ mod tests {
     fn packets_keep_their_borders_and_the_peer_is_known() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
-        std::fs::write(&path, "left by a dead one").unwrap();
+        fs::write(&path, "left by a dead one").unwrap();
         let listener = Listener::bind(&path).unwrap();
         let near = Connection::open(&path).unwrap();
         let far = listener.accept().unwrap();

@@ -248,7 +248,7 @@ fn only_the_guards_user_may_report_and_only_what_makes_sense() {
         vec![hello.clone(), Request::Chunk { bytes: vec![1] }],
         vec![hello.clone(), blob(u64::MAX)],
         vec![hello.clone(), blob(10), blob(10)],
-        vec![hello.clone(), blob(10), Request::Chunk { bytes: vec![1; 11] }],
+        vec![hello, blob(10), Request::Chunk { bytes: vec![1; 11] }],
     ];
     for requests in nonsense {
         let last = say(&requests);

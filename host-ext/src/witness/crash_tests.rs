@@ -52,9 +52,9 @@ fn what_was_answered_is_never_forgotten() {
             let mut log = TestLog::new("sudare.example/log/a");
             let answered = work(&disk, &mut log);
             if seed == 0 {
-                disk.kill()
+                disk.kill();
             } else {
-                disk.power_cut(seed)
+                disk.power_cut(seed);
             }
             let context = format!("step {step}, seed {seed}");
             let mut desk = Desk::open(disk.clone(), Path::new(DIR), cosigner(), vec![log.verifier()])

@@ -96,7 +96,7 @@ impl Prover {
     /// The root over the leaves `from` to `to`.
     fn node(&self, from: u64, to: u64) -> Option<Hash> {
         let count = to.checked_sub(from)?;
-        if count.is_power_of_two() && from % count == 0 {
+        if count.is_power_of_two() && from.is_multiple_of(count) {
             let level = usize::try_from(count.trailing_zeros()).ok()?;
             return self.levels.get(level)?.get(usize::try_from(from / count).ok()?).copied();
         }

@@ -8,7 +8,6 @@ use sudare_protocol::cose;
 use sudare_protocol::evidence::event::{IncidentComplete, SessionStart};
 use sudare_protocol::evidence::{Entry, Event, Id};
 use sudare_protocol::message::{self, Open, kind};
-use sudare_protocol::numbers::Numbers;
 use sudare_protocol::reason::Reason;
 use sudare_protocol::records::Policy;
 
@@ -218,7 +217,7 @@ fn handshake(start: &SessionStart) -> (Id, u64) {
         let payload = cose::unverified_payload(&hello.policy).ok()?;
         minicbor::decode::<Policy>(payload).ok()
     });
-    let numbers = policy.and_then(|policy| policy.effective().ok()).unwrap_or_else(Numbers::default);
+    let numbers = policy.and_then(|policy| policy.effective().ok()).unwrap_or_default();
     (open.map(|open| open.device_id).unwrap_or_default(), numbers.lease_ms)
 }
 

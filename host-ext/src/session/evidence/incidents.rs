@@ -9,7 +9,7 @@ use crate::recorder::wire::NewEntry;
 use sudare_protocol::reason::Reason;
 
 /// Pictures that an auditor may expect of an incident that the client announced.
-const PICTURES_DUE: u16 = 3;
+const PICTURES_DUE: u16 = 6;
 
 /// Incidents that are not complete yet. Bounded by the sessions, each of which has one at a time.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sudare_protocol::evidence::{Id, Label, Media};
 use sudare_protocol::intake::Complete;
-use sudare_protocol::message::{Moment, Piece};
+use sudare_protocol::message::Piece;
 use sudare_protocol::rules::Screenshot;
 use sudare_protocol::seal::{self, Recipients};
 
@@ -68,14 +68,7 @@ pub(super) fn pieces(complete: &Complete, device: Option<Id>) -> Vec<NewBlob> {
 }
 
 fn label(piece: &Piece) -> Label {
-    match (piece.moment, piece.pixelated.unwrap_or(false)) {
-        (Moment::Before, false) => Label::CameraBefore,
-        (Moment::At, false) => Label::CameraAt,
-        (Moment::After, false) => Label::CameraAfter,
-        (Moment::Before, true) => Label::CameraBeforePixelated,
-        (Moment::At, true) => Label::CameraAtPixelated,
-        (Moment::After, true) => Label::CameraAfterPixelated,
-    }
+    Label::of_camera(piece.moment, piece.pixelated == Some(true))
 }
 
 fn fresh<const N: usize>() -> Result<[u8; N], StoreError> {

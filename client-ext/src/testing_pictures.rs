@@ -1,0 +1,49 @@
+//! Pictures for tests: a grey one, and the photographs and models where they are here.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sudare_models::Store;
+use sudare_protocol::reason::Reason;
+
+use crate::camera::Frame;
+use crate::evidence::Picture;
+use crate::presence::Decision;
+use crate::report::Incident;
+use crate::vision::engine::Engine;
+use crate::vision::verdict::Thresholds;
+
+pub(crate) const THRESHOLDS: Thresholds =
+    Thresholds { operator_min: 0.42, same_person_min: 0.363, stranger_max: 0.30 };
+
+/// A small grey picture without faces.
+pub(crate) fn picture(t_ms: u64) -> Picture {
+    let frame = Frame { width: 16, height: 16, rgb: vec![100; 16 * 16 * 3], t_ms, seq: t_ms };
+    Picture { frame: Arc::new(frame), marks: Some(Vec::new()), camera: None, thresholds: THRESHOLDS }
+}
+
+pub(crate) fn incident(decided_ms: u64) -> Incident {
+    let decision = Decision { reason: Reason::Stranger, ..Decision::on_break() };
+    Incident { incident_id: [1; 16], reason: Reason::Stranger, decided_ms, decision }
+}
+
+/// The models and the folder of photographs, or `None` with a loud word.
+pub(crate) fn models_and_photographs() -> Option<(Engine, PathBuf)> {
+    let engine = Store::default_dir().and_then(Store::open).map_err(|e| e.to_string());
+    let engine = engine.and_then(|store| Engine::load(&store).map_err(|e| e.to_string()));
+    let folder =
+        std::env::var_os("SUDARE_TEST_PICTURES").map(PathBuf::from).filter(|f| f.join("obama.jpg").exists());
+    let required = std::env::var("SUDARE_REQUIRE_TOOLS").unwrap_or_default();
+    let required = |tool| required.split(',').any(|name| name == tool);
+    match (engine, folder) {
+        (Ok(engine), Some(folder)) => Some((engine, folder)),
+        (Err(error), _) => skip("the models", required("models"), &error),
+        (_, None) => skip("the photographs", required("photographs"), "SUDARE_TEST_PICTURES names none"),
+    }
+}
+
+fn skip<T>(what: &str, required: bool, why: &str) -> Option<T> {
+    assert!(!required, "{what} should be there: {why}");
+    println!("SKIPPED: {what} are not there: {why}");
+    None
+}
