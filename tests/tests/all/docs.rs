@@ -66,6 +66,7 @@ fn every_module_is_on_the_map_and_nothing_else() {
         ("client-ext", "lib.rs"),
         ("client-ext/freerdp", "lib.rs"),
         ("host-ext", "lib.rs"),
+        ("host-ext/src/recorder", "mod.rs"),
         ("host-ext/src/supervise", "mod.rs"),
         ("host-ext/src/channel/xrdp", "mod.rs"),
         ("host-ext/blanker", "main.rs"),
@@ -271,6 +272,10 @@ fn contexts_of_signatures_are_on_the_page() {
 #[test]
 fn entries_and_findings_are_those_of_the_code() {
     let page = read("docs/evidence.md");
+    let source = read("protocol/src/evidence/mod.rs");
+    let keys = maps(&source).into_iter().flat_map(|name| fields(&source, name));
+    let listed = columns(rows(&page, &["key", "field", "meaning"]), [0, 1]);
+    same("keys of entries and pictures", keys.map(|(key, field)| [key, field]).collect(), listed);
     let kinds = event::KINDS.iter().map(|(number, name, _)| [number.to_string(), name.to_string()]);
     same("log entries", kinds.collect(), columns(rows(&page, &["kind", "name", "body"]), [0, 1]));
     let class = |kind: &FindingKind| if kind.is_integrity() { "integrity" } else { "plausibility" };
