@@ -56,7 +56,9 @@ impl Incidents {
         findings: &mut Findings,
     ) {
         if let Some(manifest) = manifest {
-            self.announce(index, &manifest, findings);
+            // The host may have named the incident before the client did.
+            let incident_id = entry.incident_id.unwrap_or(manifest.incident_id);
+            self.announce(index, incident_id, &manifest, findings);
         }
         let Some(incident_id) = entry.incident_id else { return };
         match event {
@@ -94,7 +96,11 @@ impl Incidents {
 
     /// A client may announce an incident again after a reconnect; the last manifest counts,
     /// but it must not leave out a picture of the one before.
-    fn announce(&mut self, index: u64, manifest: &Manifest, findings: &mut Findings) {
+    ///
+    /// It also begins the incident: pictures that were sealed while the host was away come to a guard
+    /// that did not see it.
+    fn announce(&mut self, index: u64, incident_id: Id, manifest: &Manifest, findings: &mut Findings) {
+        self.opened.insert(incident_id);
         let pictures: Vec<Picture> = manifest
             .pieces
             .iter()
@@ -106,7 +112,7 @@ impl Incidents {
                 header_size: piece.header_size,
             })
             .collect();
-        let incident = self.follow(manifest.incident_id, index);
+        let incident = self.follow(incident_id, index);
         if incident.announced.iter().any(|before| !pictures.contains(before)) {
             let detail = "a second manifest leaves out a picture of the first";
             findings.add(FindingKind::ManifestIncomplete, Some(index), detail);
@@ -123,7 +129,11 @@ impl Incidents {
         findings: &mut Findings,
     ) {
         if !self.opened.contains(&incident_id) {
-            findings.add(FindingKind::IncidentUnopened, Some(index), "no incident-open before it");
+            findings.add(
+                FindingKind::IncidentUnopened,
+                Some(index),
+                "neither incident-open nor a manifest before it",
+            );
             self.opened.insert(incident_id);
         }
         let Some(incident) = self.open.remove(&incident_id) else { return };

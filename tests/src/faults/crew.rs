@@ -143,6 +143,15 @@ impl Crew {
 #[derive(Debug)]
 pub struct Running(pub(super) Child);
 
+impl Running {
+    /// Asks it to end, and waits until it has.
+    pub fn end(mut self) -> anyhow::Result<()> {
+        kill_process(Pid::from_child(&self.0), Signal::TERM)?;
+        self.0.wait()?;
+        Ok(())
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         // Killing what has ended is no error worth telling.

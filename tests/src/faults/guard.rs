@@ -24,7 +24,7 @@ pub fn run(place: &Path, number: usize) -> anyhow::Result<()> {
     let place = Place::at(place);
     let Assembled { shared, evidence: _thread } = serve::assemble_guard(&place.load()?)?;
     let who = Seat { user: Some(USER.to_owned()), keys: false };
-    let driver = Sessions::new(assembled.shared).session(who);
+    let driver = Sessions::new(shared).session(who);
     let socket = place.guard_socket(number);
     std::fs::remove_file(&socket)
         .or_else(|e| if e.kind() == ErrorKind::NotFound { Ok(()) } else { Err(e) })?;

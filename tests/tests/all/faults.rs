@@ -1,6 +1,8 @@
 //! Recorder, guards and clients are killed in the middle of incidents, and disks fail: nothing is lost, nothing
 //! comes twice, and the guard knows whether evidence is kept.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
+
 mod disk;
 
 use std::path::{Path, PathBuf};

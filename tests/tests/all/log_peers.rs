@@ -7,6 +7,8 @@
 //! Who refuses what is a table, `tests/data/log-peers.md`; docs/evidence.md shows it.
 //! `SUDARE_WRITE_VECTORS=1` writes it anew.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
+
 mod attacks;
 mod peers;
 mod store;

@@ -2,6 +2,8 @@
 //! and sent to buckets that lock and buckets that do not. The bucket server is moto, and boto3 says
 //! what is in it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
+
 #[path = "shipping/forwarder.rs"]
 mod forwarder;
 #[path = "shipping/server.rs"]

@@ -2,6 +2,8 @@
 //! in the middle; beside an independent witness and an independent verifier; and time tokens that
 //! openssl made and openssl checks.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
+
 mod peers;
 mod processes;
 mod timestamps;

@@ -8,7 +8,6 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
 use sudare_host_ext::audit::{self, Store, Walk};
 use sudare_host_ext::recorder::Remote;
 use sudare_host_ext::session::evidence::{Evidence, EvidenceThread, Job, OpenKeep, What};
@@ -70,9 +69,7 @@ impl Host {
     fn notes(mut self) -> Vec<u64> {
         let (thread, evidence) = self.guard.take().unwrap();
         drop((evidence, thread));
-        let mut recorder = self.recorder.take().unwrap();
-        kill_process(Pid::from_child(&recorder.0), Signal::TERM).unwrap();
-        recorder.0.wait().unwrap();
+        self.recorder.take().unwrap().end().unwrap();
         let (dir, verifier) = (self.place.evidence().unwrap(), self.place.verifier().unwrap());
         let report = audit::verify_store(&dir, &verifier, &[]).unwrap();
         assert!(report.ok, "{:?}", report.findings);

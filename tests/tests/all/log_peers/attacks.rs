@@ -20,14 +20,14 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack { name: "nothing", change: Case::keep_receipt, findings: &[] },
     Attack {
         name: "a byte of an entry is edited",
-        change: |case| case.edit(FULL, |bundle| drop(edit_entry(bundle, 9, flip))),
+        change: |case| case.edit(FULL, |bundle| drop(edit_entry(bundle, 9, |entry| flip(entry)))),
         findings: &["entry-signature", "root-differs", "tile-differs"],
     },
     Attack {
         name: "an entry and its hash in the tile are edited",
         change: |case| {
             let mut hash = [0; 32];
-            case.edit(FULL, |bundle| hash = leaf_hash(&edit_entry(bundle, 9, flip)));
+            case.edit(FULL, |bundle| hash = leaf_hash(&edit_entry(bundle, 9, |entry| flip(entry))));
             case.edit("tile/0/001", |tile| tile[9 * 32..][..32].copy_from_slice(&hash));
         },
         findings: &["entry-signature", "root-differs", "tile-differs"],
@@ -108,6 +108,6 @@ pub(super) const ATTACKS: &[Attack] = &[
 ];
 
 /// The last byte: of an entry it is one of the signature.
-fn flip(bytes: &mut Vec<u8>) {
+fn flip(bytes: &mut [u8]) {
     *bytes.last_mut().unwrap() ^= 1;
 }

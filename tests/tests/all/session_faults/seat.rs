@@ -66,7 +66,8 @@ impl Host {
             ..pair::policy()
         };
         let policy = Signed::sign(&organisation, &policy).unwrap();
-        let policy = Signed::verify(&organisation.verifying_key(), &policy, clock::wall_ms()).unwrap();
+        let policy: Signed<Policy> =
+            Signed::verify(&organisation.verifying_key(), &policy, clock::wall_ms()).unwrap();
         let record = HostRecord {
             host_id: "vdi-1".into(),
             host_key: pair::host_key().verifying_key().to_bytes(),

@@ -35,10 +35,10 @@ fn faults(schema: &Value, definition: &Value, object: &Map<String, Value>, at: &
             faults.push(format!("{at}.{name} is missing"));
         }
     }
-    if let Some(names) = definition["constraints"]["at_least_one"].as_array() {
-        if !names.iter().any(|name| object.contains_key(name.as_str().unwrap())) {
-            faults.push(format!("{at} has none of {names:?}"));
-        }
+    if let Some(names) = definition["constraints"]["at_least_one"].as_array()
+        && !names.iter().any(|name| object.contains_key(name.as_str().unwrap()))
+    {
+        faults.push(format!("{at} has none of {names:?}"));
     }
     for (name, value) in object {
         let at = format!("{at}.{name}");

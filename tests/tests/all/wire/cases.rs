@@ -139,16 +139,8 @@ fn entries() -> [Said; 2] {
         approvals_sha256: Some([0xa9; 32]),
     });
     let (kind, body) = erased.encode();
-    let tombstone = Entry {
-        seq: 302,
-        kind,
-        body,
-        blobs: vec![],
-        source: None,
-        serial: None,
-        reason: None,
-        ..entry.clone()
-    };
+    let tombstone =
+        Entry { seq: 302, kind, body, blobs: vec![], source: None, serial: None, reason: None, ..entry };
     [("cover", entry), ("tombstone", tombstone)].map(|(name, entry)| {
         let (key, context) = (log_key(), ENTRY_CONTEXT.to_vec());
         let (name, message) = (format!("log entry: {name}"), entry.sign(&key).unwrap());
