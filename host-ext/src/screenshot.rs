@@ -50,8 +50,7 @@ mod tests {
 
     #[test]
     fn a_masked_picture_has_one_colour_in_each_square() {
-        let bgra: Vec<u8> =
-            (0..=250_u8).cycle().take(100 * 60).flat_map(|n| [n, n % 13, 200, 0]).collect();
+        let bgra: Vec<u8> = (0..=250_u8).cycle().take(100 * 60).flat_map(|n| [n, n % 13, 200, 0]).collect();
         let masked = mask(&Picture { width: 100, height: 60, bgra: bgra.into() });
         let pixel = |x: usize, y: usize| &masked.bgra[(y * 100 + x) * 4..][..3];
         for (x, y) in [(0, 0), (48, 0), (96, 0), (0, 48), (96, 48)] {

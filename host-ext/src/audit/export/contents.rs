@@ -127,11 +127,7 @@ fn pictures(
         }
     }
     let files = bundle.names().filter(|name| name.starts_with("sealed/") || name.starts_with("opened/"));
-    if files.eq(named) {
-        Ok(pairs)
-    } else {
-        Err("there are pictures that nothing names".to_owned())
-    }
+    if files.eq(named) { Ok(pairs) } else { Err("there are pictures that nothing names".to_owned()) }
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
