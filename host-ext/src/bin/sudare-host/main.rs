@@ -7,6 +7,7 @@ mod forward;
 mod guard;
 mod organisation;
 mod output;
+mod policy_file;
 mod recorder;
 mod serve;
 mod ship;

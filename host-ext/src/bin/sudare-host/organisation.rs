@@ -1,17 +1,14 @@
 //! `sudare-host organisation`: what the security team signs, away from any host.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use serde::Deserialize;
 use sudare_host_ext::{clock, files, state};
 use sudare_protocol::keyfile;
-use sudare_protocol::records::{DeviceRecord, EvidenceDuty, HostRecord, Policy, Record, Signed};
-use sudare_protocol::seal::{Identity, Recipients};
+use sudare_protocol::records::{DeviceRecord, HostRecord, Record, Signed};
+use sudare_protocol::seal::Identity;
 
-use crate::output;
+use crate::{output, policy_file};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -74,23 +71,6 @@ pub(crate) struct Sign {
     days: u64,
 }
 
-/// The policy as people write it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PolicyFile {
-    organisation: String,
-    serial: u64,
-    auditors: Vec<String>,
-    #[serde(default = "required")]
-    evidence: String,
-    #[serde(default)]
-    numbers: BTreeMap<String, u64>,
-}
-
-fn required() -> String {
-    "required".into()
-}
-
 impl Organisation {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         match self {
@@ -127,7 +107,7 @@ impl Organisation {
                     not_after_ms,
                 })?;
             }
-            Organisation::SignPolicy { sign, input } => sign.write(&read_policy(input, sign)?)?,
+            Organisation::SignPolicy { sign, input } => sign.write(&policy_file::read(input, sign.validity())?)?,
         }
         Ok(())
     }
@@ -146,30 +126,4 @@ impl Sign {
         output::line(&format!("Signed: {}", self.out.display()));
         Ok(())
     }
-}
-
-fn read_policy(path: &Path, sign: &Sign) -> anyhow::Result<Policy> {
-    const POLICY_MAX_BYTES: usize = 64 * 1024;
-    let bytes = files::read_bounded(path, POLICY_MAX_BYTES)?
-        .with_context(|| format!("{} is missing. Write it; docs/operating.md shows one", path.display()))?;
-    let text = String::from_utf8(bytes).with_context(|| format!("{} is not text", path.display()))?;
-    let file: PolicyFile =
-        toml::from_str(&text).with_context(|| format!("{} is not a policy. Correct it", path.display()))?;
-    let evidence = match file.evidence.as_str() {
-        "required" => EvidenceDuty::Required,
-        "best-effort" => EvidenceDuty::BestEffort,
-        other => anyhow::bail!("evidence = {other:?} is unknown. Choose \"required\" or \"best-effort\""),
-    };
-    Recipients::parse(&file.auditors)?;
-    let (not_before_ms, not_after_ms) = sign.validity();
-    Ok(Policy {
-        organisation: file.organisation,
-        serial: file.serial,
-        not_before_ms,
-        not_after_ms,
-        auditors: file.auditors,
-        evidence,
-        numbers: file.numbers,
-        rules: None,
-    })
 }
