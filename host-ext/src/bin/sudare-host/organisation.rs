@@ -107,7 +107,9 @@ impl Organisation {
                     not_after_ms,
                 })?;
             }
-            Organisation::SignPolicy { sign, input } => sign.write(&policy_file::read(input, sign.validity())?)?,
+            Organisation::SignPolicy { sign, input } => {
+                sign.write(&policy_file::read(input, sign.validity())?)?
+            }
         }
         Ok(())
     }
