@@ -114,7 +114,8 @@ fn a_full_disk_is_told_and_what_waited_is_recorded_once_there_is_space() {
     fill(&filler);
     host.note(2);
     let noticed = host.says_kept(false);
-    assert!(noticed < SECOND, "{noticed:?}");
+    // A small entry may still fit where the write-ahead file has a block; then the checkpoint a second later fails.
+    assert!(noticed < 3 * SECOND, "{noticed:?}");
     host.note(3);
     thread::sleep(2 * SECOND);
     assert!(!host.evidence().health().is_kept(&SESSION), "there is still no space");
@@ -148,6 +149,15 @@ fn a_disk_that_turned_read_only_is_told_and_what_waited_is_recorded_afterwards()
     host.says_kept(true);
     assert_eq!(host.notes(), [1, 2]);
     drop(disk);
+}
+
+impl Drop for Host {
+    /// The thread ends once nobody can report any more, also when a test fails.
+    fn drop(&mut self) {
+        if let Some((thread, evidence)) = self.guard.take() {
+            drop((evidence, thread));
+        }
+    }
 }
 
 /// A small file system of its own in memory; only root can make one.
