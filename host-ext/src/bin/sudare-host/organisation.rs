@@ -108,7 +108,7 @@ impl Organisation {
                 })?;
             }
             Organisation::SignPolicy { sign, input } => {
-                sign.write(&policy_file::read(input, sign.validity())?)?
+                sign.write(&policy_file::read(input, sign.validity())?)?;
             }
         }
         Ok(())
