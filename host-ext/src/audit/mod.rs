@@ -4,6 +4,7 @@
 //! files ──► store (bounded reading) ──► pool: hash and signature of each leaf, on all cores
 //!                                        walk: each leaf in order through protocol's LogCheck,
 //!                                        each tile compared with what the entries give
+//!                                          ├─► timestamps: do the clocks fit tokens from outside
 //!                                          ├─► blobs: are the sealed pictures there and whole
 //!                                          └─► incidents: what `list` and `show` tell
 //! ```
@@ -23,9 +24,11 @@ pub mod show;
 pub mod store;
 #[cfg(test)]
 mod tamper_tests;
+pub mod timestamps;
 pub mod walk;
 
 pub use incidents::{Incident, Incidents};
 pub use report::Report;
 pub use store::{AuditError, Store};
+pub use timestamps::Timestamps;
 pub use walk::{Walk, verify_store};

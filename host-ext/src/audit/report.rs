@@ -24,6 +24,8 @@ pub struct Report {
     pub erased: u64,
     /// The newest cosignature of each witness that was asked for.
     pub cosignatures: Vec<Cosignature>,
+    /// What time tokens vouch for, if some were given and are in order.
+    pub timestamps: Option<Stamped>,
     /// What is not as it should be.
     pub findings: Vec<FindingRow>,
     /// Findings beyond those listed.
@@ -39,6 +41,18 @@ pub(super) struct Counts {
     pub signatures: bool,
     pub erased: u64,
     pub cosignatures: Vec<Cosignature>,
+    pub timestamps: Option<Stamped>,
+}
+
+/// What time tokens vouch for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Stamped {
+    /// How many are in order.
+    pub tokens: usize,
+    /// Entries under the newest one's checkpoint.
+    pub entries: u64,
+    /// When it was made by the clock of the service, in RFC 3339, UTC.
+    pub time: String,
 }
 
 /// What a witness vouches for.
@@ -68,7 +82,7 @@ pub struct FindingRow {
 impl Report {
     /// Counts and findings of one walk.
     pub(super) fn new(counts: Counts, findings: &Findings) -> Self {
-        let Counts { entries, incidents, checkpoints, signatures, erased, cosignatures } = counts;
+        let Counts { entries, incidents, checkpoints, signatures, erased, cosignatures, timestamps } = counts;
         Self {
             ok: findings.is_empty(),
             integrity: findings.integrity() == 0,
@@ -79,6 +93,7 @@ impl Report {
             signatures,
             erased,
             cosignatures,
+            timestamps,
             findings: findings.list().iter().map(FindingRow::from).collect(),
             unlisted_findings: findings.unlisted(),
         }

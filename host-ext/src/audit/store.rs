@@ -27,6 +27,9 @@ pub enum AuditError {
         /// Why.
         source: io::Error,
     },
+    /// Whoever checks time tokens cannot be asked.
+    #[error("{0}")]
+    Timestamps(#[from] crate::timestamp::AuthorityError),
     /// A thread of the audit is gone.
     #[error("The audit stopped in the middle. This is a fault of sudare-audit: report it.")]
     Unfinished,

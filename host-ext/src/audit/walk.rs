@@ -14,6 +14,7 @@ use super::blobs::BlobCheck;
 use super::pool::{self, Bundle, Content};
 use super::report::{Cosignature, Counts, Report};
 use super::store::{AuditError, COSIGNED, Store};
+use super::timestamps::{Times, Timestamps};
 
 /// What an audit starts from; none of the keys and receipts may come out of the store.
 pub struct Walk<'a> {
@@ -22,6 +23,7 @@ pub struct Walk<'a> {
     receipts: Vec<SignedCheckpoint>,
     organisation: Option<VerifyingKey>,
     witnesses: Vec<WitnessKey>,
+    timestamps: Option<Timestamps>,
     depth: Depth,
     progress: Option<Progress<'a>>,
     findings: Findings,
@@ -53,6 +55,7 @@ impl<'a> Walk<'a> {
             receipts: accepted,
             organisation: None,
             witnesses: Vec::new(),
+            timestamps: None,
             depth: Depth::Signatures,
             progress: None,
             findings,
@@ -70,6 +73,13 @@ impl<'a> Walk<'a> {
     #[must_use]
     pub fn with_witnesses(mut self, witnesses: Vec<WitnessKey>) -> Self {
         self.witnesses = witnesses;
+        self
+    }
+
+    /// Checks time tokens, and the clocks of entries against them.
+    #[must_use]
+    pub fn with_timestamps(mut self, timestamps: Option<Timestamps>) -> Self {
+        self.timestamps = timestamps;
         self
     }
 
@@ -116,6 +126,8 @@ impl<'a> Walk<'a> {
         let mut counts = Counts { signatures, ..Counts::default() };
         let checkpoint = self.read_checkpoint()?;
         self.read_cosigned()?;
+        let times = self.times()?;
+        counts.timestamps = times.newest();
         counts.cosignatures = self.cosignatures(checkpoint.as_ref());
         let receipts = std::mem::take(&mut self.receipts);
         counts.checkpoints = receipts.len() + usize::from(checkpoint.is_some());
@@ -124,6 +136,10 @@ impl<'a> Walk<'a> {
         let mut check = LogCheck::new(self.verifier.clone(), receipts)
             .with_depth(depth)
             .with_organisation(self.organisation);
+        let mut visit = |index, entry: &Entry, findings: &mut Findings| {
+            times.check(index, entry.wall_ms, findings);
+            visit(index, entry, findings)
+        };
         pool::examine(store, checkpoint.size(), &key, depth, |bundle| {
             self.bundle(bundle, &mut check, &mut visit)?;
             if let Some(progress) = &mut self.progress {
@@ -164,6 +180,14 @@ impl<'a> Walk<'a> {
             }
         }
         Ok(())
+    }
+
+    /// A checkpoint that was stamped proves what the log was, too.
+    fn times(&mut self) -> Result<Times, AuditError> {
+        let Some(timestamps) = &self.timestamps else { return Ok(Times::default()) };
+        let mut times = timestamps.open(self.store, &self.verifier, &mut self.findings)?;
+        self.receipts.append(&mut times.receipts);
+        Ok(times)
     }
 
     /// The newest cosignature of each witness, on whichever checkpoint it stands.

@@ -8,18 +8,20 @@
 //! the host nor the security team. What is stamped is the checkpoint file itself, so
 //! `openssl ts -verify -data checkpoint -in SIZE.tsr -CAfile ca.pem` checks it without us.
 //!
-//! Here the token is checked for what protects the *asking*: status, digest, nonce. Its signature
-//! and certificates are left to openssl, which also knows which services are trusted; until then
-//! nothing is concluded from the time.
+//! Where it is asked for, the token is checked for what protects the *asking*: status, digest, nonce.
+//! Its signature and certificates are left to openssl, run by whoever audits, who also knows which
+//! services are trusted; until then nothing is concluded from the time.
 //!
-//! - [`token`]: the request and the answer, pure. - [`http`]: a bounded POST.
+//! - [`token`]: the request and the answer, pure. - [`http`]: a bounded POST. - [`authority`]: openssl.
 
+pub mod authority;
 pub mod http;
 pub mod token;
 
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+pub use authority::{Authority, AuthorityError, Judgement};
 use http::{Http, HttpError};
 pub use token::{NONCE_BYTES, Token, TokenError};
 

@@ -1,7 +1,7 @@
 //! Request and answer of a time-stamp service in DER (RFC 3161, sections 2.4.1 and 2.4.2). Pure.
 //!
 //! Read of the answer: `TimeStampResp { status, ContentInfo { SignedData { .. TSTInfo } } }`. The
-//! signature over it is not checked here.
+//! signature over it is not checked here, but by [`super::Authority`].
 
 use der::asn1::{Any, AnyRef, ObjectIdentifier, OctetString, UintRef};
 use der::{Decode, Encode, Reader, Sequence, SliceReader, Tag, Tagged as _};
@@ -86,6 +86,22 @@ pub fn request(digest: &[u8; 32], nonce: [u8; NONCE_BYTES]) -> Result<Vec<u8>, T
 
 /// Reads an answer and checks that it is one to the request with this digest and nonce.
 pub fn parse(response: &[u8], digest: &[u8; 32], nonce: [u8; NONCE_BYTES]) -> Result<Token, TokenError> {
+    let (token, answered) = open(response, digest)?;
+    if answered.as_deref() != Some(UintRef::new(&nonce)?.as_bytes()) {
+        return Err(TokenError::WrongNonce);
+    }
+    Ok(token)
+}
+
+/// Reads an answer that was kept and checks that it is about this digest; nobody knows its nonce any more.
+pub fn read(response: &[u8], digest: &[u8; 32]) -> Result<Token, TokenError> {
+    Ok(open(response, digest)?.0)
+}
+
+/// A token and the nonce in it.
+type Answered = (Token, Option<Vec<u8>>);
+
+fn open(response: &[u8], digest: &[u8; 32]) -> Result<Answered, TokenError> {
     let (status, content) = outer(response)?;
     // 0 granted, 1 granted with modifications.
     if status > 1 {
@@ -97,7 +113,7 @@ pub fn parse(response: &[u8], digest: &[u8; 32], nonce: [u8; NONCE_BYTES]) -> Re
     }
     let info = content.content.sequence(signed_content)?;
     let info = info.ok_or_else(|| malformed("the token holds no time-stamp information"))?;
-    read_info(info.as_bytes(), digest, nonce)
+    read_info(info.as_bytes(), digest)
 }
 
 /// Status and token of `TimeStampResp`.
@@ -126,7 +142,7 @@ fn signed_content<'a>(reader: &mut SliceReader<'a>) -> Result<Option<OctetString
     is_info.then(|| content.content.decode_as::<OctetString>()).transpose()
 }
 
-fn read_info(info: &[u8], digest: &[u8; 32], nonce: [u8; NONCE_BYTES]) -> Result<Token, TokenError> {
+fn read_info(info: &[u8], digest: &[u8; 32]) -> Result<Answered, TokenError> {
     let mut reader = SliceReader::new(info)?;
     let (policy, imprint, time, answered) = reader.sequence(|reader| {
         let _version = u8::decode(reader)?;
@@ -151,14 +167,11 @@ fn read_info(info: &[u8], digest: &[u8; 32], nonce: [u8; NONCE_BYTES]) -> Result
     if !of_digest {
         return Err(TokenError::WrongDigest);
     }
-    if answered.as_deref() != Some(UintRef::new(&nonce)?.as_bytes()) {
-        return Err(TokenError::WrongNonce);
-    }
     if time.tag() != Tag::GeneralizedTime {
         return Err(malformed("its time is not a GeneralizedTime"));
     }
     let (time, time_ms) = read_time(time.value()).ok_or_else(|| malformed("its time cannot be read"))?;
-    Ok(Token { time, time_ms, policy: policy.to_string() })
+    Ok((Token { time, time_ms, policy: policy.to_string() }, answered))
 }
 
 /// `YYYYMMDDhhmmss[.f…]Z`: the type of the crate refuses the fraction that RFC 3161 allows.
@@ -221,6 +234,8 @@ mod tests {
     #[test]
     fn an_answer_to_another_question_is_refused() {
         assert_eq!(parse(ANSWER, &[8; 32], NONCE), Err(TokenError::WrongDigest));
+        assert_eq!(read(ANSWER, &[8; 32]), Err(TokenError::WrongDigest));
+        assert_eq!(read(ANSWER, &[7; 32]), parse(ANSWER, &[7; 32], NONCE));
         assert_eq!(parse(ANSWER, &[7; 32], [1; NONCE_BYTES]), Err(TokenError::WrongNonce));
         // TimeStampResp { PKIStatusInfo { 2 rejection } }
         assert_eq!(parse(&[0x30, 5, 0x30, 3, 2, 1, 2], &[7; 32], NONCE), Err(TokenError::Refused(2)));
@@ -231,7 +246,7 @@ mod tests {
     #[test]
     fn every_cut_is_refused() {
         for end in 0..ANSWER.len() {
-            assert!(parse(&ANSWER[..end], &[7; 32], NONCE).is_err(), "{end}");
+            assert!(read(&ANSWER[..end], &[7; 32]).is_err(), "{end}");
         }
     }
 

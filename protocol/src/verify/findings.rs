@@ -42,6 +42,10 @@ kinds! {
     HostRecord "host-record" true "The organisation's record of the host key is not signed by its key, not valid, or for another key.";
     Policy "policy" true "The policy of a session is not signed by the organisation's key, or was not valid.";
     CosignatureRefused "cosignature-refused" true "The cosignature of a witness on the checkpoint is wrong.";
+    TimestampDamaged "timestamp-damaged" true "A time token cannot be read.";
+    TimestampSignature "timestamp-signature" true "The signature of a time token is wrong: it was changed.";
+    TimestampCertificate "timestamp-certificate" true "A time token is not signed under the given certificate, or not in its time.";
+    TimestampCheckpoint "timestamp-checkpoint" true "A time token is for something else than a checkpoint of this log.";
     SessionHandshake "session-handshake" true "A session's handshake is not signed as it should be.";
     SessionUnknown "session-unknown" true "A client message belongs to a session that never began.";
     MessageSignature "message-signature" true "A client message is not signed by the device under this session's transcript.";
@@ -59,6 +63,8 @@ kinds! {
     ClockSetBack "clock-set-back" false "The host's calendar clock was set back.";
     SourceStart "source-start" false "The first report of a process is not its number 1: earlier ones are not in this log.";
     CosignatureMissing "cosignature-missing" false "The checkpoint bears no cosignature of a given witness.";
+    TimestampMissing "timestamp-missing" false "No time token vouches for this log.";
+    TimestampTime "timestamp-time" false "A token's time does not fit the times of the entries around its checkpoint.";
     ManifestUncompleted "manifest-uncompleted" false "A client announced pictures, and the incident was never completed.";
     ErasureUnfinished "erasure-unfinished" false "A picture is said to be erased, and its age header is still there.";
     IncidentUnopened "incident-unopened" false "An incident was completed that was never opened.";

@@ -95,17 +95,23 @@ pub(crate) fn collect(dir: &Path, key: &Path) -> anyhow::Result<(Store, Report, 
 
 /// Reads the verifier key, which must not lie in the store that it is to verify.
 pub(crate) fn read_key(dir: &Path, key: &Path) -> anyhow::Result<VerifierKey> {
+    from_elsewhere(dir, key)?;
+    let text = read(key, MAX_VKEY_BYTES)?;
+    let key_line = String::from_utf8_lossy(&text).parse();
+    key_line.with_context(|| format!("{} cannot be used", key.display()))
+}
+
+/// A key or certificate must not lie in what it is to verify.
+pub(crate) fn from_elsewhere(dir: &Path, key: &Path) -> anyhow::Result<()> {
     let inside = |dir: std::path::PathBuf| key.canonicalize().is_ok_and(|key| key.starts_with(dir));
     if dir.canonicalize().is_ok_and(inside) {
         bail!(
             "{} lies inside the evidence store. Whoever changed the evidence could have changed it too: use the \
-             key that you were given by another way.",
+             one that you were given by another way.",
             key.display()
         );
     }
-    let text = read(key, MAX_VKEY_BYTES)?;
-    let key_line = String::from_utf8_lossy(&text).parse();
-    key_line.with_context(|| format!("{} cannot be used", key.display()))
+    Ok(())
 }
 
 pub(crate) fn read_identity(path: &Path) -> anyhow::Result<Identity> {

@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use sudare_host_ext::audit::{Report, Store, Walk};
+use sudare_host_ext::audit::{Report, Store, Timestamps, Walk};
 use sudare_host_ext::state;
+use sudare_host_ext::timestamp::Authority;
 use sudare_protocol::VerifyingKey;
 use sudare_protocol::tlog::WitnessKey;
 use sudare_protocol::tlog::note::{MAX_NOTE_BYTES, MAX_VKEY_BYTES};
 use sudare_protocol::verify::Depth;
 
 use crate::args::Language;
-use crate::commands::{read, read_key};
+use crate::commands::{from_elsewhere, read, read_key};
 use crate::{output, words};
 
 const EXAMPLES: &str = "\
@@ -20,6 +21,7 @@ Examples:
   sudare-audit verify /srv/evidence --key log.vkey
   sudare-audit verify /srv/evidence --key log.vkey --org-key organisation.pub --witness witness.vkey --json
   sudare-audit verify /srv/evidence --key log.vkey --receipt checkpoint-of-monday
+  sudare-audit verify /srv/copy --key log.vkey --timestamps /srv/copy/timestamps --tsa-cert authority.pem
 
 Every root is computed from the entries; stored hashes are compared, never believed. Findings are of two classes:
 integrity (something was changed, removed or forged) and plausibility (something true looks odd).
@@ -45,6 +47,12 @@ pub(crate) struct VerifyArgs {
     /// File with a witness's public key: demand its cosignature; may be given several times
     #[arg(long)]
     witness: Vec<PathBuf>,
+    /// Folder of the time tokens that the shipper kept; needs openssl
+    #[arg(long, value_name = "DIR", requires = "tsa_cert")]
+    timestamps: Option<PathBuf>,
+    /// Certificate of the time-stamp service, or of the authority above it (PEM)
+    #[arg(long, value_name = "FILE", requires = "timestamps")]
+    tsa_cert: Option<PathBuf>,
     /// Compute the tree only: no signatures of entries and messages, no pictures
     #[arg(long)]
     hash_only: bool,
@@ -79,11 +87,19 @@ fn audit(args: &VerifyArgs) -> anyhow::Result<Report> {
     let walk = Walk::new(&store, &verifier, &receipts)
         .with_organisation(organisation)
         .with_witnesses(witnesses(&args.witness)?)
+        .with_timestamps(timestamps(args)?)
         .with_depth(depth)
         .with_progress(&mut progress);
     let report = walk.verify()?;
     bar.finish_and_clear();
     Ok(report)
+}
+
+fn timestamps(args: &VerifyArgs) -> anyhow::Result<Option<Timestamps>> {
+    let (Some(folder), Some(certificate)) = (&args.timestamps, &args.tsa_cert) else { return Ok(None) };
+    from_elsewhere(&args.dir, certificate)?;
+    from_elsewhere(folder, certificate)?;
+    Ok(Some(Timestamps { folder: folder.clone(), authority: Authority::new(certificate)? }))
 }
 
 fn witnesses(paths: &[PathBuf]) -> anyhow::Result<Vec<WitnessKey>> {

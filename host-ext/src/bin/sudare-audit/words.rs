@@ -1,6 +1,7 @@
 //! What people read, in Japanese and English.
 
 use sudare_host_ext::audit::incidents::utc;
+use sudare_host_ext::audit::report::Stamped;
 use sudare_host_ext::audit::show::Shown;
 use sudare_host_ext::audit::{Incident, Report};
 use sudare_protocol::reason::Reason;
@@ -60,6 +61,14 @@ fn more_counts(report: &Report, language: Language) -> Vec<String> {
         lines.push(match language {
             Ja => format!("証人 {} が {time} に {} 件を確認しています。", by.witness, by.entries),
             En => format!("Witness {} vouches for {} entries, seen {time}.", by.witness, by.entries),
+        });
+    }
+    if let Some(Stamped { tokens, entries, time }) = &report.timestamps {
+        lines.push(match language {
+            Ja => format!(
+                "タイムスタンプ {tokens} 件が有効です。最新のものは、{entries} 件が {time} に存在したことを示します。"
+            ),
+            En => format!("{tokens} time stamps hold; the newest says that {entries} entries existed at {time}."),
         });
     }
     lines
