@@ -5,6 +5,7 @@ use std::path::Path;
 
 use sudare_host_ext::clock;
 use sudare_host_ext::config::HostConfig;
+use sudare_host_ext::ship::Said;
 use sudare_host_ext::ship::state::Status as Ship;
 use sudare_host_ext::siem::status::{self, State, Status as Forward};
 
@@ -15,10 +16,13 @@ const FAILING_MAX_MS: u64 = 10 * 60 * 1000;
 
 /// Checks of the two, as far as they are set up.
 pub(super) fn checks(config: &HostConfig) -> Vec<Finding> {
-    vec![
-        ("copy of the evidence", config.ship_state_dir.as_deref().map_or_else(no_copy, ship)),
-        ("alarms", config.forward_state_dir.as_deref().map_or_else(no_alarms, forward)),
-    ]
+    let ship_dir = config.ship_state_dir.as_deref();
+    let mut findings = vec![("copy of the evidence", ship_dir.map_or_else(no_copy, ship))];
+    // One that cannot be read has its finding above.
+    let status = ship_dir.and_then(|dir| Ship::read(dir).ok().flatten());
+    findings.extend(status.iter().flat_map(|status| outside(&status.others)));
+    findings.push(("alarms", config.forward_state_dir.as_deref().map_or_else(no_alarms, forward)));
+    findings
 }
 
 fn no_copy() -> Result<String, String> {
@@ -52,6 +56,26 @@ fn copied(status: &Ship, now_ms: u64) -> Result<String, String> {
         Some(_) => Ok(format!("{progress}; the last try failed, it is tried again")),
         None => Ok(format!("{progress}, retention {}", status.retention)),
     }
+}
+
+/// What a witness and a time-stamp service said, where they are asked. Nothing of the host waits for them, and what
+/// they refuse may be an attack that only they can see.
+fn outside(said: &Said) -> Vec<Finding> {
+    let row = |part, entries: u64, error: &Option<String>, did: &str| match error {
+        Some(error) => Some((
+            part,
+            Err(format!(
+                "{entries} entries were {did}, and now: {error} The copy goes on. If this stays so, tell the security team"
+            )),
+        )),
+        None if entries > 0 => Some((part, Ok(format!("{entries} entries were {did}")))),
+        None => None,
+    };
+    let rows = [
+        row("witness", said.cosigned, &said.witness_error, "cosigned"),
+        row("time stamps", said.stamped, &said.stamper_error, "stamped"),
+    ];
+    rows.into_iter().flatten().collect()
 }
 
 fn forward(dir: &Path) -> Result<String, String> {
@@ -113,6 +137,20 @@ mod tests {
         assert!(copied(&failing, 2_000).unwrap().contains("tried again"));
         let text = copied(&failing, 1_000 + FAILING_MAX_MS + 60_000).unwrap_err();
         assert!(text.contains("11 minutes") && text.contains("Ask for a key"), "{text}");
+    }
+
+    #[test]
+    fn a_witness_that_refuses_is_told_beside_a_copy_that_goes_on() {
+        assert_eq!(outside(&Said::default()), []);
+        let refused = Some("the log was rewritten. Keep both.".to_owned());
+        let said = Said { cosigned: 7, witness_error: refused, stamped: 6, ..Said::default() };
+        let rows = outside(&said);
+        let (witness, why) = (&rows[0].0, rows[0].1.as_ref().unwrap_err());
+        assert!(
+            *witness == "witness" && why.contains("7 entries") && why.contains("rewritten. Keep"),
+            "{why}"
+        );
+        assert_eq!(rows[1], ("time stamps", Ok("6 entries were stamped".into())));
     }
 
     #[test]
