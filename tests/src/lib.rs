@@ -10,4 +10,5 @@ pub mod pair;
 pub mod plugin;
 pub mod scene;
 pub mod sim;
+pub mod tsa;
 pub mod xrdp;

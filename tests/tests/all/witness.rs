@@ -7,6 +7,7 @@
 mod peers;
 mod processes;
 mod timestamps;
+mod tokens;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -23,13 +24,13 @@ use sudare_protocol::tlog::SignedCheckpoint;
 const ORIGIN: &str = "sudare.example/log/witnessed";
 
 /// A folder with a witness's key and memory, and the log's public line.
-struct Place {
+pub(crate) struct Place {
     root: tempfile::TempDir,
     witness: String,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let path = |name: &str| root.path().join(name).display().to_string();
         let made = audit(&[
@@ -50,16 +51,16 @@ impl Place {
         Self { root, witness }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         self.path(name).display().to_string()
     }
 
     /// Starts the witness on a port of its own.
-    fn serve(&self, silence: &str) -> Serving {
+    pub(crate) fn serve(&self, silence: &str) -> Serving {
         let files = [self.text("state"), self.text("witness.key"), self.text("log.vkey")];
         let [state, key, log] = &files;
         let mut process = Command::new(program())
@@ -88,7 +89,7 @@ impl Place {
     }
 
     /// `sudare-audit witness submit`.
-    fn submit(&self, store: &Path, url: &str) -> Output {
+    pub(crate) fn submit(&self, store: &Path, url: &str) -> Output {
         let [log, witness, out] = ["log.vkey", "witness.vkey", "out.cosigned"].map(|name| self.text(name));
         let dir = store.display().to_string();
         audit(&["witness", "submit", &dir, "--log", &log, "--url", url, "--witness", &witness, "--out", &out])
@@ -110,7 +111,7 @@ impl Place {
     }
 
     /// Kinds of the alarms on record.
-    fn alarms(&self) -> Vec<String> {
+    pub(crate) fn alarms(&self) -> Vec<String> {
         let text = fs::read_to_string(self.path("state/alarms.jsonl")).unwrap_or_default();
         let kind = |line: &str| {
             let alarm: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -121,9 +122,9 @@ impl Place {
 }
 
 /// A witness that listens; killed with SIGKILL when it is dropped.
-struct Serving {
+pub(crate) struct Serving {
     process: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Drop for Serving {
@@ -188,6 +189,6 @@ fn said(run: &Output) -> String {
 }
 
 /// Whether the tool must be there (`cargo xtask test` says so) or the test may be skipped.
-fn required(tool: &str) -> bool {
+pub(crate) fn required(tool: &str) -> bool {
     std::env::var("SUDARE_REQUIRE_TOOLS").unwrap_or_default().split(',').any(|required| required == tool)
 }
