@@ -6,6 +6,8 @@
 
 #[path = "shipping/forwarder.rs"]
 mod forwarder;
+#[path = "shipping/outside.rs"]
+mod outside;
 #[path = "shipping/server.rs"]
 mod server;
 #[path = "shipping/source.rs"]
@@ -62,7 +64,11 @@ impl<'a> Shipping<'a> {
     }
 
     fn start(&self) -> Running {
-        Running(self.command(&[]).stderr(Stdio::null()).spawn().unwrap())
+        self.start_with(&[])
+    }
+
+    fn start_with(&self, more: &[String]) -> Running {
+        Running(self.command(&[]).args(more).stderr(Stdio::null()).spawn().unwrap())
     }
 
     /// Whether `--once` succeeded, and what it printed on both channels.
