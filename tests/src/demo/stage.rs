@@ -110,6 +110,12 @@ impl Stage {
         Ok(())
     }
 
+    /// Stops the host, or lets it go on.
+    pub fn signal(&self, signal: rustix::process::Signal) -> anyhow::Result<()> {
+        let host = self.host.as_ref().context("the host does not run")?;
+        Ok(rustix::process::kill_process(rustix::process::Pid::from_child(host), signal)?)
+    }
+
     /// Ends the host in good order, so that everything is written.
     pub fn end(&mut self) -> anyhow::Result<()> {
         if let Some(mut host) = self.host.take() {

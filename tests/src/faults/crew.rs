@@ -125,9 +125,7 @@ impl Crew {
         let mut command = Command::new(&programs.sudare_faults);
         match who {
             Who::Recorder => return recorder(place, programs),
-            Who::Guard(number) => {
-                command.arg("guard").arg(place.dir()).arg(number.to_string());
-            }
+            Who::Guard(number) => return guard(place, programs, number),
             Who::Client(number) => {
                 let lives = self.lives.get(number).copied().unwrap_or_default();
                 let device = (number + self.lives.len() * (lives / LIVES_PER_DEVICE)) % usize::from(DEVICES);
@@ -165,6 +163,13 @@ pub fn recorder(place: &Place, programs: &Programs) -> anyhow::Result<Running> {
     let mut command = Command::new(&programs.sudare_host);
     command.args(["recorder", "--config"]).arg(place.config());
     spawn(&mut command, &place.dir().join("recorder.log"))
+}
+
+/// A guard without a display, for the client of this number.
+pub fn guard(place: &Place, programs: &Programs, number: usize) -> anyhow::Result<Running> {
+    let mut command = Command::new(&programs.sudare_faults);
+    command.arg("guard").arg(place.dir()).arg(number.to_string());
+    spawn(&mut command, &place.dir().join("guard.log"))
 }
 
 /// Until somebody listens there.

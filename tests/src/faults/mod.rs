@@ -21,7 +21,7 @@ mod notes;
 mod place;
 mod run;
 
-pub use crew::{Programs, Running, await_socket, recorder};
+pub use crew::{Programs, Running, await_socket, guard, recorder};
 pub use judge::Verdict;
-pub use place::Place;
+pub use place::{Place, device_key};
 pub use run::{Outcome, Plan, run};

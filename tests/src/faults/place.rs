@@ -85,7 +85,8 @@ impl Place {
         self.dir.join("recorder.socket")
     }
 
-    pub(super) fn guard_socket(&self, number: usize) -> PathBuf {
+    /// Where the client of this number finds its guard.
+    pub fn guard_socket(&self, number: usize) -> PathBuf {
         self.dir.join(format!("guard-{number}.socket"))
     }
 
@@ -126,7 +127,7 @@ impl Place {
 }
 
 /// Secret key of a device, known to all processes of a run.
-pub(super) fn device_key(number: u8) -> SigningKey {
+pub fn device_key(number: u8) -> SigningKey {
     SigningKey::from_bytes(&[100 + number; 32])
 }
 

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 
 mod disk;
+mod killed;
+mod spool;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
