@@ -102,7 +102,7 @@ fn kept(waiting: usize) -> Say {
     say(
         "証跡を保持しています / Evidence is kept",
         &format!(
-            "未送信の記録が {waiting} 件あります。このソフトを終了せずに接続し直してください。\n{waiting} records wait for the host. Connect again before you close this program."
+            "未送信の記録が {waiting} 件あり、この PC に保持されています。次の接続で送信されます。\n{waiting} records wait for the host on this computer. They are sent at the next connection."
         ),
     )
 }
