@@ -5,7 +5,7 @@
 //!                                        walk: each leaf in order through protocol's LogCheck,
 //!                                        each tile compared with what the entries give
 //!                                          ├─► blobs: are the sealed pictures there and whole
-//!                                          └─► incidents: what `list` and `show` tell
+//!                                          └─► incidents: what `list` tells; story: what `show` does
 //! ```
 //! A few bundles of at most 256 entries are in memory at a time. The verifier key and receipts
 //! come from outside the store: whoever changed the store could have changed them too.
@@ -19,8 +19,8 @@ pub mod open;
 mod pool;
 pub mod report;
 pub mod retention;
-pub mod show;
 pub mod store;
+pub mod story;
 #[cfg(test)]
 mod tamper_tests;
 pub mod walk;

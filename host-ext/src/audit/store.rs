@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sudare_protocol::evidence::Id;
+use sudare_protocol::tlog::NoteError;
 use sudare_protocol::tlog::note::MAX_NOTE_BYTES;
 use sudare_protocol::tlog::tiles::{MAX_BUNDLE_BYTES, TILE_WIDTH};
 use sudare_protocol::tlog::{TileContent, TilePath};
@@ -27,6 +28,9 @@ pub enum AuditError {
         /// Why.
         source: io::Error,
     },
+    /// The checkpoint is missing, or not of this log.
+    #[error("The checkpoint is not accepted: {0} Run `sudare-audit verify`, which says more.")]
+    Checkpoint(#[source] NoteError),
     /// A thread of the audit is gone.
     #[error("The audit stopped in the middle. This is a fault of sudare-audit: report it.")]
     Unfinished,

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 use serde_json::json;
-use sudare_host_ext::audit::open::{self, Custody, Request, custody, views::Viewing};
-use sudare_host_ext::audit::show::Shown;
+use sudare_host_ext::audit::open::{self, Custody, Request, Shown, custody, views::Viewing};
 use sudare_host_ext::clock;
 
 use crate::args::Language::{self, En, Ja};
