@@ -1,4 +1,5 @@
-//! Reads an evidence store and says what can be relied on. Never writes into it.
+//! Reads an evidence store and says what can be relied on. Only erasing writes into it, and looking at
+//! pictures where a recorder is told of it; the log says so first.
 //!
 //! ```text
 //! files ──► store (bounded reading) ──► pool: hash and signature of each leaf, on all cores
@@ -23,6 +24,7 @@ pub mod store;
 pub mod story;
 #[cfg(test)]
 mod tamper_tests;
+pub mod tend;
 pub mod walk;
 
 pub use incidents::{Incident, Incidents};

@@ -11,6 +11,7 @@ use sudare_protocol::tlog::tiles::{MAX_BUNDLE_BYTES, TILE_WIDTH};
 use sudare_protocol::tlog::{TileContent, TilePath};
 use thiserror::Error;
 
+use super::tend::TendError;
 use crate::store::blobs::BlobPaths;
 use crate::store::disk::read_bounded;
 
@@ -34,6 +35,9 @@ pub enum AuditError {
     /// A thread of the audit is gone.
     #[error("The audit stopped in the middle. This is a fault of sudare-audit: report it.")]
     Unfinished,
+    /// The log does not say that a picture is looked at.
+    #[error("The view could not be recorded, so the picture was not opened. {0}")]
+    Unrecorded(#[source] Box<TendError>),
     /// A file cannot be written where pictures should go.
     #[error("{path} cannot be written: {source}. Give an empty folder of yours with --out.")]
     Unwritable {
