@@ -8,7 +8,8 @@ use crate::run::Job;
 use crate::setup::{self, PICTURES_VARIABLE, Purpose};
 use crate::steps::Steps;
 
-pub(crate) fn command(project: &Project) -> Result<ExitCode> {
+/// `only` names one part, which `sudare-bench` knows.
+pub(crate) fn command(project: &Project, only: Option<&str>) -> Result<ExitCode> {
     let mut steps = Steps::default();
     let ready = setup::run(project, Purpose::Bench, &mut steps)?;
     steps.require_all()?;
@@ -20,6 +21,9 @@ pub(crate) fn command(project: &Project) -> Result<ExitCode> {
     }
     if let Some(folder) = ready.photographs {
         job = job.env(PICTURES_VARIABLE, folder);
+    }
+    if let Some(part) = only {
+        job = job.args(["--only", part]);
     }
     job.run()?;
     Ok(ExitCode::SUCCESS)

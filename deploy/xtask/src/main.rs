@@ -56,7 +56,11 @@ enum Task {
         long: bool,
     },
     /// Measure, beside the same work in OpenCV
-    Bench,
+    Bench {
+        /// One part alone: seat, evidence or servers
+        #[arg(long)]
+        only: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -75,6 +79,6 @@ fn start(project: &Project, task: &Task) -> Result<ExitCode> {
         Task::Demo { xrdp: true, .. } => demo::xrdp(project),
         Task::Demo { camera, .. } => demo::command(project, *camera),
         Task::Test { long } => test::command(project, *long),
-        Task::Bench => bench::command(project),
+        Task::Bench { only } => bench::command(project, only.as_deref()),
     }
 }

@@ -52,6 +52,12 @@ pub struct Picture {
     pub size: u64,
 }
 
+/// Incidents whose id begins with `prefix`.
+pub fn find<'a>(incidents: &'a [Incident], prefix: &str) -> Vec<&'a Incident> {
+    let prefix = prefix.trim().to_ascii_lowercase();
+    incidents.iter().filter(|incident| !prefix.is_empty() && incident.id.starts_with(&prefix)).collect()
+}
+
 /// Collects incidents from entries in log order.
 #[derive(Debug, Default)]
 pub struct Incidents {

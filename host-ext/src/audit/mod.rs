@@ -1,4 +1,5 @@
-//! Reads an evidence store and says what can be relied on. Never writes into it.
+//! Reads an evidence store and says what can be relied on. Only erasing writes into it, and looking at
+//! pictures where a recorder is told of it; the log says so first.
 //!
 //! ```text
 //! files ──► store (bounded reading) ──► pool: hash and signature of each leaf, on all cores
@@ -6,7 +7,7 @@
 //!                                        each tile compared with what the entries give
 //!                                          ├─► timestamps: do the clocks fit tokens from outside
 //!                                          ├─► blobs: are the sealed pictures there and whole
-//!                                          └─► incidents: what `list` and `show` tell
+//!                                          └─► incidents: what `list` tells; story: what `show` does
 //! ```
 //! A few bundles of at most 256 entries are in memory at a time. The verifier key and receipts
 //! come from outside the store: whoever changed the store could have changed them too.
@@ -20,10 +21,11 @@ pub mod open;
 mod pool;
 pub mod report;
 pub mod retention;
-pub mod show;
 pub mod store;
+pub mod story;
 #[cfg(test)]
 mod tamper_tests;
+pub mod tend;
 pub mod timestamps;
 pub mod walk;
 

@@ -5,11 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sudare_protocol::evidence::Id;
+use sudare_protocol::tlog::NoteError;
 use sudare_protocol::tlog::note::MAX_NOTE_BYTES;
 use sudare_protocol::tlog::tiles::{MAX_BUNDLE_BYTES, TILE_WIDTH};
 use sudare_protocol::tlog::{TileContent, TilePath};
 use thiserror::Error;
 
+use super::tend::TendError;
 use crate::store::blobs::BlobPaths;
 use crate::store::disk::read_bounded;
 
@@ -30,9 +32,15 @@ pub enum AuditError {
     /// Whoever checks time tokens cannot be asked.
     #[error("{0}")]
     Timestamps(#[from] crate::timestamp::AuthorityError),
+    /// The checkpoint is missing, or not of this log.
+    #[error("The checkpoint is not accepted: {0} Run `sudare-audit verify`, which says more.")]
+    Checkpoint(#[source] NoteError),
     /// A thread of the audit is gone.
     #[error("The audit stopped in the middle. This is a fault of sudare-audit: report it.")]
     Unfinished,
+    /// The log does not say that a picture is looked at.
+    #[error("The view could not be recorded, so the picture was not opened. {0}")]
+    Unrecorded(#[source] Box<TendError>),
     /// A file cannot be written where pictures should go.
     #[error("{path} cannot be written: {source}. Give an empty folder of yours with --out.")]
     Unwritable {

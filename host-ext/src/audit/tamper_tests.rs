@@ -18,10 +18,10 @@ use sudare_protocol::tlog::{Cosigner, SignedCheckpoint, VerifierKey};
 use sudare_protocol::verify::Depth;
 use tempfile::TempDir;
 
-use super::incidents::Incidents;
-use super::show::{find, show};
+use super::incidents::{Incidents, find};
+use super::open::{self, Custody, Request, Shown};
 use super::store::COSIGNED;
-use super::{Store, Walk, verify_store};
+use super::{AuditError, Store, Walk, verify_store};
 use crate::log::{Draft, LogKeys, LogWriter};
 use crate::store::blobs::{describe, hex};
 use crate::store::{BlobStore, OsDisk};
@@ -382,7 +382,7 @@ fn an_incident_left_open_is_remarked() {
 }
 
 #[test]
-fn list_and_show_open_the_picture_with_the_auditors_identity_only() {
+fn list_and_open_give_the_picture_to_the_auditors_identity_only() {
     let example = example();
     let store = Store::open(example.path()).unwrap();
     let mut incidents = Incidents::default();
@@ -397,13 +397,17 @@ fn list_and_show_open_the_picture_with_the_auditors_identity_only() {
     assert_eq!((incident.reason.as_str(), incident.complete, incident.pictures.len()), ("stranger", true, 1));
     assert!(find(&incidents, "ff").is_empty() && find(&incidents, "").is_empty());
     let out = TempDir::new().unwrap();
-    let refused = show(&store, incident, &Identity::generate(), out.path()).unwrap();
+    let show = |identity: &Identity| -> Result<Vec<Shown>, AuditError> {
+        let request = Request { identity, custody: Custody::default(), full: true };
+        open::open(&store, incident, &request, out.path(), |_| Ok(()))
+    };
+    let refused = show(&Identity::generate()).unwrap();
     assert!(refused[0].problem.as_ref().unwrap().contains("not sealed to this identity"));
-    let shown = show(&store, incident, &example.auditor, out.path()).unwrap();
+    let shown = show(&example.auditor).unwrap();
     assert_eq!(fs::read(shown[0].file.as_ref().unwrap()).unwrap(), b"a picture of a stranger");
     assert!(shown[0].file.as_ref().unwrap().ends_with("1-screenshot-at-cover.jpg"));
     // What is there already is never overwritten.
-    assert!(show(&store, incident, &example.auditor, out.path()).is_err());
+    assert!(show(&example.auditor).is_err());
 }
 
 #[test]

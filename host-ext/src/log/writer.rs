@@ -24,6 +24,8 @@ mod tail;
 pub const PENDING_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// The write-ahead file is started anew at the first checkpoint after it reaches this.
 const WAL_ROTATE_BYTES: usize = 4 * 1024 * 1024;
+/// Files that wait for the disk together: two new tiles and the right edge of a log of a million.
+const TILES_AT_ONCE: usize = 8;
 pub use super::wal::BATCH_MAX_ENTRIES;
 /// Newest entries that are looked at when a log is opened.
 pub const TAIL_ENTRIES: u64 = 4096;
@@ -219,9 +221,7 @@ impl<D: Disk> LogWriter<D> {
         if let Some(last) = self.last.as_ref().filter(|last| last.size() == size) {
             return Ok(last.clone());
         }
-        for (path, bytes) in self.filled.iter().chain(&self.partial_files()) {
-            self.durable.replace(&self.dir.join(path.to_string()), bytes)?;
-        }
+        self.make_tiles_last()?;
         let checkpoint = Checkpoint { origin: self.keys.origin.clone(), size, root: self.tree.root() };
         let signed = checkpoint.sign(&self.keys.log).map_err(StoreError::Checkpoint)?;
         self.durable.replace(&self.dir.join("checkpoint"), signed.note().as_bytes())?;
@@ -235,6 +235,20 @@ impl<D: Disk> LogWriter<D> {
             self.start_wal(next_nonce(&self.wal.header, &signed))?;
         }
         Ok(signed)
+    }
+
+    /// Tiles and bundles in any order: readers know of them only by the checkpoint that comes after.
+    fn make_tiles_last(&mut self) -> Result<(), StoreError> {
+        let partial = self.partial_files();
+        let tiles = self.filled.iter().chain(&partial);
+        let tiles: Vec<_> =
+            tiles.map(|(path, bytes)| (self.dir.join(path.to_string()), bytes.as_slice())).collect();
+        for group in tiles.chunks(TILES_AT_ONCE) {
+            let files: Vec<(&Path, &[u8])> =
+                group.iter().map(|(path, bytes)| (path.as_path(), *bytes)).collect();
+            self.durable.replace_all(&files)?;
+        }
+        Ok(())
     }
 
     /// Starts the write-ahead file anew. Everything must be under a checkpoint.

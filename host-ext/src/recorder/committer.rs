@@ -119,7 +119,7 @@ impl Committer {
     fn last_serial(&mut self, source: Id, to: &SyncSender<Answer>) {
         let version = super::wire::VERSION;
         let answer = match self.with_desk(|desk| Ok(desk.last_serial(&source))) {
-            Ok(last_serial) => Answer::Welcome { version, last_serial },
+            Ok(last_serial) => Answer::Welcome { version, last_serial, log_vkey: self.log_vkey.clone() },
             Err(why) => refused(Why::Store, &why),
         };
         tell(to, answer);

@@ -7,6 +7,7 @@ use sudare_protocol::evidence::{BlobRef, Id};
 use sudare_protocol::seal::CIPHERTEXT_MAX_BYTES;
 
 use super::committer::{Ask, What, answer_to};
+use super::rank::Rank;
 use super::shelf::Shelf;
 use super::socket::Connection;
 use super::wire::{self, Answer, Garbled, Request, VERSION, Why, refused};
@@ -16,13 +17,14 @@ pub(super) struct Guest {
     connection: Connection,
     asks: SyncSender<Ask>,
     shelf: Shelf,
+    rank: Rank,
     source: Option<Id>,
     arriving: Option<NewBlob>,
 }
 
 impl Guest {
-    pub(super) fn new(connection: Connection, asks: SyncSender<Ask>, shelf: Shelf) -> Self {
-        Guest { connection, asks, shelf, source: None, arriving: None }
+    pub(super) fn new(connection: Connection, asks: SyncSender<Ask>, shelf: Shelf, rank: Rank) -> Self {
+        Guest { connection, asks, shelf, rank, source: None, arriving: None }
     }
 
     /// Until the guard leaves, or says what no guard says.
@@ -63,12 +65,19 @@ impl Guest {
             }
             (Request::Chunk { bytes }, Some(_)) => self.chunk(&bytes),
             (Request::Report { report }, Some(source)) if self.arriving.is_none() => {
-                let wire::Report { serial, entries, receipt, once } = report;
-                let new = NewEntries { source, serial, entries, receipt, once };
-                Ok(Some(self.ask(What::Record(new))))
+                Ok(Some(self.report(source, report)))
             }
             _ => Err(Garbled),
         }
+    }
+
+    fn report(&self, source: Id, report: wire::Report) -> Answer {
+        if let Err(not_yours) = self.rank.may_report(&report.entries) {
+            tracing::warn!(%not_yours, "entries are refused");
+            return refused(Why::Content, &not_yours.to_string());
+        }
+        let wire::Report { serial, entries, receipt, once } = report;
+        self.ask(What::Record(NewEntries { source, serial, entries, receipt, once }))
     }
 
     fn announced(&mut self, device: Option<Id>, blob: BlobRef) -> Result<(), Garbled> {

@@ -6,11 +6,12 @@
 //!  embedded host ─ Local ─► Desk                       └─ once a second: checkpoint
 //! ```
 //! The session's user can reach none of it, and a guard can only add: nothing that it says removes or
-//! changes what is there. Everything may be said twice, so that a guard that had no answer asks again.
+//! changes what is there. That evidence was erased or looked at, only root and the recorder's own user say,
+//! by `sudare-audit`. Everything may be said twice, so that a guard that had no answer asks again.
 //!
 //! - [`wire`]: what guard and recorder say, pure.
 //! - [`desk`]: reports in, durable entries and receipts out; what was reported before is not recorded again.
-//! - [`server`]: the socket and its threads. [`remote`]: the guard's end of it.
+//! - [`server`]: the socket and its threads; `rank`: who may report what. [`remote`]: the guard's end of it.
 //! - [`quota`]: what one device may store in a day, pure. [`completed`]: incidents that are complete.
 
 pub mod committer;
@@ -18,6 +19,7 @@ pub mod completed;
 pub mod desk;
 mod guest;
 pub mod quota;
+mod rank;
 pub mod remote;
 pub mod server;
 pub mod shelf;

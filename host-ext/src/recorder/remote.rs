@@ -21,6 +21,7 @@ pub struct Remote {
     connection: Connection,
     buffer: Vec<u8>,
     last_serial: u64,
+    log_vkey: String,
 }
 
 impl Remote {
@@ -29,10 +30,11 @@ impl Remote {
         let lost = |source: io::Error| StoreError::NoRecorder { path: path.to_owned(), source };
         let connection = Connection::open(path).map_err(lost)?;
         connection.set_patience(PATIENCE).map_err(lost)?;
-        let mut remote = Remote { path: path.to_owned(), connection, buffer: Vec::new(), last_serial: 0 };
+        let (path, buffer) = (path.to_owned(), Vec::new());
+        let mut remote = Remote { path, connection, buffer, last_serial: 0, log_vkey: String::new() };
         match remote.ask(&Request::Hello { version: VERSION, source })? {
-            Answer::Welcome { version: VERSION, last_serial } => {
-                remote.last_serial = last_serial;
+            Answer::Welcome { version: VERSION, last_serial, log_vkey } => {
+                (remote.last_serial, remote.log_vkey) = (last_serial, log_vkey);
                 Ok(remote)
             }
             other => Err(unexpected(other)),
@@ -42,6 +44,11 @@ impl Remote {
     /// What of this source the log has already.
     pub fn last_serial(&self) -> u64 {
         self.last_serial
+    }
+
+    /// The public line of the log that it keeps.
+    pub fn log_vkey(&self) -> &str {
+        &self.log_vkey
     }
 
     fn ask(&mut self, request: &Request) -> Result<Answer, StoreError> {

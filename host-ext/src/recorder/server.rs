@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::committer::{Ask, Committer, OpenDesk};
 use super::guest::Guest;
+use super::rank::Rank;
 use super::shelf::Shelf;
 use super::socket::{Connection, Listener};
 use crate::store::StoreError;
@@ -24,7 +25,8 @@ const TICK: Duration = Duration::from_millis(200);
 pub struct Options {
     /// Where guards connect.
     pub socket: PathBuf,
-    /// Users whose processes may report; root always may.
+    /// Users whose processes may report; root always may. Of these, only the recorder's own user may also say
+    /// that evidence was erased or looked at.
     pub allowed_uids: Vec<u32>,
     /// Opens the log; called again when it has failed.
     pub open: OpenDesk,
@@ -141,7 +143,8 @@ impl Door {
         }
         lock(&self.guests).insert(number, connection.try_clone()?);
         let (guests, shelf) = (self.guests.clone(), self.shelf.share(&self.store));
-        let mut guest = Guest::new(connection, self.asks.clone(), shelf);
+        let rank = Rank::of(uid, rustix::process::geteuid().as_raw());
+        let mut guest = Guest::new(connection, self.asks.clone(), shelf, rank);
         let served = thread::Builder::new().name("guard".into()).spawn(move || {
             guest.serve();
             lock(&guests).remove(&number);

@@ -2,24 +2,30 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use sudare_protocol::SigningKey;
-use sudare_protocol::evidence::event::{Event, IncidentComplete, IncidentOpen, Note};
+use sudare_protocol::evidence::event::{BlobId, Event, IncidentComplete, IncidentOpen, Note, Tombstone};
 use sudare_protocol::evidence::{BlobRef, Entry, Id, Label, Media};
 use sudare_protocol::limits::DEVICE_DAY_MAX_BYTES;
 use sudare_protocol::seal::{Identity, Recipients, seal};
 use sudare_protocol::tlog::VerifierKey;
 use tempfile::TempDir;
 
+use super::committer::Committer;
 use super::desk::Desk;
+use super::guest::Guest;
+use super::rank::Rank;
 use super::server::{Options, RunningRecorder, start};
-use super::socket::Connection;
+use super::shelf::Shelf;
+use super::socket::{Connection, Listener};
 use super::wire::{self, Answer, NewEntry, Request, VERSION, Why};
 use super::{Keep, Local, NewBlob, NewEntries, Remote};
 use crate::audit;
-use crate::log::{LogKeys, Settings};
+use crate::audit::tend::{TendError, Tender};
+use crate::log::{Draft, LogKeys, Settings};
 use crate::store::StoreError;
 
 const ORIGIN: &str = "sudare/test";
@@ -254,6 +260,63 @@ fn only_the_guards_user_may_report_and_only_what_makes_sense() {
         let last = say(&requests);
         assert!(matches!(last, Some(Answer::Refused { why: Why::Packet, .. })), "{requests:?}: {last:?}");
     }
+}
+
+fn tombstone() -> Event {
+    Event::Tombstone(Tombstone { blobs: vec![BlobId([7; 16])], cause: 0, approvals_sha256: None })
+}
+
+#[test]
+fn a_guard_cannot_say_that_evidence_was_erased_and_its_other_reports_are_taken() {
+    let place = Place::new();
+    let store = place.store();
+    let open = move || Desk::open(settings(&store), None);
+    let mut committer = Committer::new(Box::new(open)).unwrap();
+    let (asks, queue) = sync_channel(4);
+    let listener = Listener::bind(&place.socket()).unwrap();
+    let shelf = Shelf::open(&place.store());
+    let served = std::thread::spawn(move || {
+        Guest::new(listener.accept().unwrap(), asks, shelf, Rank::Guard).serve();
+    });
+    let committed = std::thread::spawn(move || {
+        while let Ok(ask) = queue.recv() {
+            committer.commit(ask, &queue);
+        }
+        committer.finish();
+    });
+    let mut guard = place.guard(1);
+    let mut erased = notes(1, 1, 1);
+    erased.entries.push(new_entry(None, vec![], &tombstone()));
+    let refused = guard.record(&erased).unwrap_err();
+    assert!(matches!(refused, StoreError::Refused(_)) && refused.is_contents_fault());
+    assert!(refused.to_string().contains("the recorder's own user only"), "{refused}");
+    // Nothing of it was recorded, and its count goes on as if it had said nothing.
+    assert_eq!(guard.record(&notes(1, 1, 2)).unwrap().last_serial, 2);
+    drop(guard);
+    served.join().unwrap();
+    committed.join().unwrap();
+    assert_eq!(place.verified()[1..], [(Some([1; 16]), Some(1)), (Some([1; 16]), Some(2))]);
+}
+
+#[test]
+fn who_tends_evidence_is_heard_once_also_if_the_recorder_starts_again_meanwhile() {
+    let place = Place::new();
+    let mut recorder = Some(place.record());
+    let verifier = VerifierKey::new(ORIGIN, key(4).verifying_key()).unwrap();
+    let mut tender = Tender::connect(&place.socket(), &verifier).unwrap();
+    assert_eq!(tender.record(vec![Draft::of(tombstone())]).unwrap(), 1);
+    drop(recorder.take());
+    std::thread::scope(|scope| {
+        let told = scope.spawn(|| tender.record(vec![Draft::of(tombstone()); 3]));
+        std::thread::sleep(Duration::from_millis(700));
+        recorder = Some(place.record());
+        told.join().unwrap().unwrap();
+    });
+    let foreign = VerifierKey::new(ORIGIN, key(5).verifying_key()).unwrap();
+    assert!(matches!(Tender::connect(&place.socket(), &foreign), Err(TendError::OtherLog { .. })));
+    drop((tender, recorder));
+    let serials: Vec<u64> = place.verified().into_iter().filter_map(|(_, serial)| serial).collect();
+    assert_eq!(serials, [1, 2, 3, 4]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! ```text
 //! guard                                            recorder
 //!   Hello{version, source} ─────────────────────►
-//!                        ◄───────────────────────  Welcome{version, last_serial}
+//!                        ◄───────────────────────  Welcome{version, last_serial, log_vkey}
 //!   Blob{…} · Chunk × n ────────────────────────►  both files durable
 //!                        ◄───────────────────────  Stored
 //!   Report{serial, entries, receipt, once} ─────►  in the write-ahead file, synced
@@ -14,13 +14,14 @@
 //! ```
 //! Packets of a `SOCK_SEQPACKET` socket: the kernel keeps their borders and says who sent them. A guard
 //! waits for the answer to one request before it makes the next. Both are of one installation, so that
-//! versions must be equal.
+//! versions must be equal. `sudare-audit` speaks the same, when it erases or opens evidence; its kinds of
+//! entries are taken from root and from the recorder's own user only (see `rank`).
 
 use minicbor::{Decode, Encode};
 use sudare_protocol::evidence::{BlobRef, Id};
 
 /// Both sides must have the same.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Longest packet; the kernel's default buffer holds it.
 pub const PACKET_MAX_BYTES: usize = 192 * 1024;
 /// Bytes of a picture in one packet.
@@ -100,13 +101,15 @@ pub struct NewEntry {
 /// From the recorder.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Answer {
-    /// `last_serial`: what of this source is in the log already.
+    /// `last_serial`: what of this source is in the log already. `log_vkey`: the public line of that log.
     #[n(0)]
     Welcome {
         #[n(0)]
         version: u16,
         #[n(1)]
         last_serial: u64,
+        #[n(2)]
+        log_vkey: String,
     },
     #[n(1)]
     Stored,
@@ -272,7 +275,7 @@ mod tests {
         }
         let receipt = Some(Receipt { size: 9, note: "note".into() });
         let answers = [
-            Answer::Welcome { version: VERSION, last_serial: 4 },
+            Answer::Welcome { version: VERSION, last_serial: 4, log_vkey: "log/a+00000000+AA".into() },
             Answer::Stored,
             Answer::Recorded { recorded: Recorded { leaf_index: 8, last_serial: 3, receipt } },
             Answer::State { state: State { size: 9, shipped: None } },

@@ -48,8 +48,8 @@ impl BlobStore {
     /// Stores a sealed picture durably.
     ///
     /// The same picture again is accepted (a client resends after a lost acknowledgement);
-    /// another one under the same id is refused. The body comes first: a header alone would
-    /// look like an erased body, a body alone is never referred to by the log.
+    /// another one under the same id is refused. A power cut may leave one of the two files: the log
+    /// refers to neither before this returns, and the picture is then written again.
     pub fn put<D: Disk>(
         &self,
         durable: &mut Durable<D>,
@@ -66,8 +66,7 @@ impl BlobStore {
             return Err(StoreError::BlobExists(hex(&blob.blob_id)));
         }
         // Written again if it is there: the first time may not have reached the disk.
-        durable.replace(&paths.body, body)?;
-        durable.replace(&paths.header, header)
+        durable.replace_all(&[(&paths.body, body), (&paths.header, header)])
     }
 
     /// Whether this picture is stored whole.

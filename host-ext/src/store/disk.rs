@@ -26,26 +26,24 @@ pub trait Disk {
     fn set_len(&self, file: &mut Self::File, len: u64) -> io::Result<()>;
     /// `fdatasync`: content and length survive a power cut once this returns.
     fn sync(&self, file: &mut Self::File) -> io::Result<()>;
+    /// `sync` on each, in any order; the first error with its place.
+    fn sync_each(&self, files: &mut [Self::File]) -> Result<(), (usize, io::Error)> {
+        files.iter_mut().enumerate().try_for_each(|(at, file)| self.sync(file).map_err(|error| (at, error)))
+    }
     /// `rename`.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// `fsync` on a folder: its names survive a power cut once this returns.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// `sync_dir` on each, in any order; the first error with its place.
+    fn sync_dirs(&self, paths: &[&Path]) -> Result<(), (usize, io::Error)> {
+        paths.iter().enumerate().try_for_each(|(at, path)| self.sync_dir(path).map_err(|error| (at, error)))
+    }
     /// `mkdir(0700)`, 0750 in a shared folder; a folder that exists is no error.
     fn make_dir(&self, path: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Removes a folder and what is in it.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
-    /// What the group may do in the folder of this path, if the folder is marked as shared.
-    fn shared(path: &Path) -> u32 {
-        const SET_GROUP_ID: u32 = 0o2000;
-        let folder = path.parent().and_then(|folder| fs::metadata(folder).ok());
-        match folder.map(|folder| folder.permissions().mode()) {
-            Some(mode) if mode & SET_GROUP_ID != 0 => mode & 0o050,
-            _ => 0,
-        }
-    }
-
     /// Reads a file of at most `max_bytes`; a longer one is an error.
     fn read(&self, path: &Path, max_bytes: usize) -> io::Result<Vec<u8>>;
     /// Takes the lock, or fails with `WouldBlock`.
@@ -85,12 +83,20 @@ impl Disk for OsDisk {
         file.sync_data()
     }
 
+    fn sync_each(&self, files: &mut [File]) -> Result<(), (usize, io::Error)> {
+        at_once(files.iter_mut(), |file| file.sync_data())
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
+    }
+
+    fn sync_dirs(&self, paths: &[&Path]) -> Result<(), (usize, io::Error)> {
+        at_once(paths.iter(), |path| self.sync_dir(path))
     }
 
     fn make_dir(&self, path: &Path) -> io::Result<()> {
@@ -118,6 +124,26 @@ impl Disk for OsDisk {
         file.try_lock().map_err(io::Error::from)?;
         Ok(file)
     }
+}
+
+/// Waits for the disk once for all of them: the kernel puts syncs of the same moment into one commit.
+fn at_once<T: Send>(
+    items: impl Iterator<Item = T>,
+    sync: impl Fn(T) -> io::Result<()> + Sync,
+) -> Result<(), (usize, io::Error)> {
+    let mut items: Vec<T> = items.collect();
+    let sync = &sync;
+    let Some(last) = items.pop() else { return Ok(()) };
+    let here = items.len();
+    std::thread::scope(|scope| {
+        let others: Vec<_> = items.into_iter().map(|item| scope.spawn(move || sync(item))).collect();
+        let own = sync(last).map_err(|error| (here, error));
+        let died = |_| Err(io::Error::other("the thread that synced it died"));
+        let joined = others.into_iter().map(|other| other.join().unwrap_or_else(died)).enumerate();
+        // All are waited for, whatever the first of them said.
+        let results: Vec<_> = joined.map(|(at, result)| result.map_err(|error| (at, error))).collect();
+        results.into_iter().chain([own]).collect()
+    })
 }
 
 /// What the group may do in the folder of this path, if the folder is marked as shared.

@@ -1,18 +1,21 @@
 //! The durable steps: in which order system calls make something last.
 //!
 //! ```text
-//! replace(path)   mkdir + fsync(parent)   once per folder and run
-//!                 open(path.tmp, 0600) · pwrite · fdatasync(path.tmp)
-//!                 rename(path.tmp, path) · fsync(folder)
+//! replace(path…)  mkdir + fsync(parent)   once per folder and run
+//!                 open(path.tmp, 0600) · pwrite      each
+//!                 fdatasync(path.tmp)                all at once
+//!                 rename(path.tmp, path)             each
+//!                 fsync(folder)                      all at once
 //! settle(folder)  fsync(folder)           before names that an earlier run left are relied on
 //! append(file)    pwrite(end) · fdatasync
 //!                 after a failed pwrite: ftruncate(end)
 //! ```
 //! After `replace` a reader finds the old or the new content, never a part, also after a power
-//! cut. A folder is synced once per run even if it exists already, since the run that made it
+//! cut. Of several files that are replaced together a power cut may keep some; what must not be there
+//! without another one is replaced after it. A folder is synced once per run even if it exists already, since the run that made it
 //! may have been killed before its sync. Nothing else in the store writes files.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -40,18 +43,25 @@ impl<D: Disk> Durable<D> {
 
     /// Writes a file so that it is there whole or not at all.
     pub fn replace(&mut self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        self.make_dirs(folder)?;
-        let temporary = temporary_path(path);
-        let written = self.write_temporary(&temporary, bytes).and_then(|()| {
-            self.disk.rename(&temporary, path).map_err(|e| StoreError::io(path, "renamed", e))
-        });
-        if let Err(error) = written {
+        self.replace_all(&[(path, bytes)])
+    }
+
+    /// Writes several files so that each is there whole or not at all; they wait for the disk together.
+    pub fn replace_all(&mut self, files: &[(&Path, &[u8])]) -> Result<(), StoreError> {
+        let folders: BTreeSet<&Path> = files.iter().map(|(path, _)| folder_of(path)).collect();
+        let folders: Vec<&Path> = folders.into_iter().collect();
+        for folder in &folders {
+            self.make_dirs(folder)?;
+        }
+        if let Err(error) = self.write_and_rename(files) {
             // Best effort: a leftover is overwritten by the next attempt.
-            drop(self.disk.remove(&temporary));
+            files.iter().for_each(|(path, _)| drop(self.disk.remove(&temporary_path(path))));
             return Err(error);
         }
-        self.disk.sync_dir(folder).map_err(|e| StoreError::io(folder, "synced", e))
+        let synced = self.disk.sync_dirs(&folders);
+        synced.map_err(|(at, error)| {
+            StoreError::io(folders.get(at).copied().unwrap_or(&self.root), "synced", error)
+        })
     }
 
     /// Makes a folder and those above it, and makes their names last.
@@ -89,10 +99,22 @@ impl<D: Disk> Durable<D> {
         synced.map_err(|e| AppendError { error: StoreError::io(path, "synced", e), state_known: false })
     }
 
-    fn write_temporary(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-        let mut file = self.disk.create(path).map_err(|e| StoreError::io(path, "created", e))?;
-        self.disk.write_at(&mut file, 0, bytes).map_err(|e| StoreError::io(path, "written", e))?;
-        self.disk.sync(&mut file).map_err(|e| StoreError::io(path, "synced", e))
+    fn write_and_rename(&self, files: &[(&Path, &[u8])]) -> Result<(), StoreError> {
+        let mut open = Vec::with_capacity(files.len());
+        for (path, bytes) in files {
+            let path = temporary_path(path);
+            let mut file = self.disk.create(&path).map_err(|e| StoreError::io(&path, "created", e))?;
+            self.disk.write_at(&mut file, 0, bytes).map_err(|e| StoreError::io(&path, "written", e))?;
+            open.push(file);
+        }
+        self.disk.sync_each(&mut open).map_err(|(at, error)| {
+            StoreError::io(files.get(at).map_or(self.root.as_path(), |(path, _)| path), "synced", error)
+        })?;
+        for (path, _) in files {
+            let renamed = self.disk.rename(&temporary_path(path), path);
+            renamed.map_err(|e| StoreError::io(path, "renamed", e))?;
+        }
+        Ok(())
     }
 }
 
@@ -104,6 +126,10 @@ pub struct AppendError {
     /// True if the file is as it was before. After a failed sync nobody knows what the disk
     /// holds, and a second sync that succeeds proves nothing: stop acknowledging.
     pub state_known: bool,
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
 }
 
 /// `name` becomes `name.tmp` in the same folder, so that the rename stays within it.

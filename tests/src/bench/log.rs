@@ -35,9 +35,12 @@ pub struct LogFigures {
     pub verify_peak_mb: f64,
 }
 
-/// Measures in `dir`, which should lie on the disk that evidence is kept on. `sudare_audit` is the
+/// Measures in `dir`, which is emptied and should lie on the disk that evidence is kept on. `sudare_audit` is the
 /// released program.
 pub fn measure(dir: &Path, sudare_audit: &Path) -> anyhow::Result<LogFigures> {
+    if dir.exists() {
+        std::fs::remove_dir_all(dir)?;
+    }
     let append_per_s = append(&dir.join("appended"))?;
     let store = dir.join("audited");
     let entries = big_log::write(&store, ENTRIES)?;

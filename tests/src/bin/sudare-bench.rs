@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use sudare_tests::bench::{self, Needed, Table};
@@ -23,6 +23,32 @@ struct Arguments {
     /// How often the desktop is covered over loopback
     #[arg(long, default_value_t = 120)]
     rounds: usize,
+    /// One part alone, into a file of its own
+    #[arg(long, value_enum)]
+    only: Option<Part>,
+}
+
+/// What can be measured alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// The person's end: CPU, memory, decision to black
+    Seat,
+    /// Incidents, entries, audits, kills
+    Evidence,
+    /// X servers that people use, and the attacks
+    Servers,
+}
+
+impl Arguments {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_none_or(|only| only == part)
+    }
+
+    /// Only a whole run is compared with others.
+    fn figures(&self) -> PathBuf {
+        let part = self.only.and_then(|part| Some(part.to_possible_value()?.get_name().to_owned()));
+        self.out.join(part.map_or_else(|| "bench.json".to_owned(), |part| format!("bench-{part}.json")))
+    }
 }
 
 fn main() -> ExitCode {
@@ -42,8 +68,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let (bin, photographs, python) =
-        (path("SUDARE_BIN_DIR")?, path("SUDARE_TEST_PICTURES")?, path("SUDARE_BENCH_PYTHON")?);
+    let bin = path("SUDARE_BIN_DIR")?;
     let bar = ProgressBar::new(12);
     bar.set_style(
         ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}")
@@ -53,27 +78,40 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         bar.set_message(text.to_owned());
         bar.inc(1);
     };
-    step("keys, records, enrolment, the host");
-    let mut stage = Stage::new(&arguments.out, &bin)?;
-    // The shortest release that a policy may have, so that a hundred rounds take minutes.
-    stage.prepare_with(&Stage::enrolment_pictures(&photographs), "[numbers]\nrelease_ms = 1000\n")?;
-    stage.serve()?;
+    std::fs::create_dir_all(&arguments.out)?;
     let mut table = Table::default();
-    loopback(&mut table, &stage, &photographs, &python, arguments.rounds, &step)?;
-    step("cost of the plugin in xfreerdp");
-    bench::plugin::measure(&mut table, &stage, &photographs)?;
-    stage.end()?;
-    step("evidence: durable incidents, entries, kills");
-    bench::evidence::measure(&mut table, &bin, &stage.dir.join("recorder"))?;
-    step("evidence: the log and its audit");
-    bench::log::measure(&stage.dir.join("log"), &bin.join("sudare-audit"))?.tell(&mut table);
-    real_servers(&mut table, &bin, &stage.dir.join("stack"), &step)?;
+    if arguments.wants(Part::Seat) {
+        seat(&mut table, arguments, &bin, &step)?;
+    }
+    if arguments.wants(Part::Evidence) {
+        step("evidence: durable incidents, entries, kills");
+        bench::evidence::measure(&mut table, &bin, &arguments.out.join("recorder"))?;
+        step("evidence: the log and its audit");
+        bench::log::measure(&arguments.out.join("log"), &bin.join("sudare-audit"))?.tell(&mut table);
+    }
+    if arguments.wants(Part::Servers) {
+        real_servers(&mut table, &bin, &arguments.out.join("stack"), &step)?;
+    }
     bar.finish_and_clear();
     table.lines().for_each(|line| println!("{line}"));
-    let file = arguments.out.join("bench.json");
+    let file = arguments.figures();
     std::fs::write(&file, serde_json::to_vec_pretty(table.figures())?)?;
     println!("{}", file.display());
     Ok(())
+}
+
+/// One stage for all that is measured at the person's end.
+fn seat(table: &mut Table, arguments: &Arguments, bin: &Path, step: &dyn Fn(&str)) -> anyhow::Result<()> {
+    let (photographs, python) = (path("SUDARE_TEST_PICTURES")?, path("SUDARE_BENCH_PYTHON")?);
+    step("keys, records, enrolment, the host");
+    let mut stage = Stage::new(&arguments.out.join("seat"), bin)?;
+    // The shortest release that a policy may have, so that a hundred rounds take minutes.
+    stage.prepare_with(&Stage::enrolment_pictures(&photographs), "[numbers]\nrelease_ms = 1000\n")?;
+    stage.serve()?;
+    loopback(table, &stage, &photographs, &python, arguments.rounds, step)?;
+    step("cost of the plugin in xfreerdp");
+    bench::plugin::measure(table, &stage, &photographs)?;
+    stage.end()
 }
 
 /// The embedded host over loopback, and the peer.

@@ -28,7 +28,7 @@ impl Proof {
     }
 }
 
-/// Verifies the store, lists it, and opens the incident in which somebody looked.
+/// Verifies the store, lists it, and tells and opens the incident in which somebody looked.
 pub fn prove(stage: &Stage) -> anyhow::Result<Proof> {
     let store = stage.evidence();
     let audit = |command: &str| {
@@ -48,10 +48,12 @@ pub fn prove(stage: &Stage) -> anyhow::Result<Proof> {
         .collect();
     let (id, _) =
         incidents.iter().find(|(_, reason)| reason == "onlooker").context("no incident for the onlooker")?;
-    let mut show = audit("show");
-    show.arg(id).arg("--identity").arg(stage.auditor()).arg("--out").arg(stage.dir.join("incident"));
-    let shown = key(&mut show)?;
-    let pictures: Vec<(String, PathBuf)> = shown["opened"]
+    let told = key(audit("show").arg(id))?;
+    ensure!(told["ok"] == true, "the incident cannot be told: {told}");
+    let mut open = audit("open");
+    open.arg(id).args(["--full", "--purpose", "demo", "--identity"]).arg(stage.auditor());
+    let opened = key(open.arg("--out").arg(stage.dir.join("incident")))?;
+    let pictures: Vec<(String, PathBuf)> = opened["opened"]
         .as_array()
         .context("no pictures")?
         .iter()
@@ -59,7 +61,7 @@ pub fn prove(stage: &Stage) -> anyhow::Result<Proof> {
         .collect();
     for needed in ["camera-before", "camera-at", "camera-after", "screenshot-suspect", "screenshot-at-cover"]
     {
-        ensure!(pictures.iter().any(|(label, _)| label == needed), "the incident has no {needed}: {shown}");
+        ensure!(pictures.iter().any(|(label, _)| label == needed), "the incident has no {needed}: {opened}");
     }
     for (label, file) in &pictures {
         let picture =

@@ -8,7 +8,7 @@ use sudare_protocol::evidence::{Event, Id, Label, Media, Stamp};
 use sudare_protocol::seal::{Identity, Recipients, seal};
 use sudare_protocol::tlog::{TileContent, TilePath, tiles};
 
-use super::{Erased, Erasure, in_order};
+use super::{EraseError, Erased, Erasure, in_order};
 use crate::log::{Draft, LogKeys, LogWriter};
 use crate::store::blobs::{BlobPaths, describe};
 use crate::store::simulated::SimulatedDisk;
@@ -56,7 +56,7 @@ fn erasure(pictures: &[Id]) -> Erasure {
 }
 
 /// What the command does: survey the log, erase what has no tombstone, finish what has one.
-fn run(disk: &SimulatedDisk) -> Result<Erased, StoreError> {
+fn run(disk: &SimulatedDisk) -> Result<Erased, EraseError> {
     let mut writer = open(disk)?;
     let done = tombstones(disk);
     let due: Vec<Id> = PICTURES.iter().filter(|id| !done.contains(id)).copied().collect();

@@ -21,6 +21,7 @@ use sudare_protocol::evidence::event::{Approval, BlobId, Erasure as Cause, TOMBS
 use sudare_protocol::evidence::{Event, Id};
 use thiserror::Error;
 
+use crate::audit::tend::{LiveStore, TendError};
 use crate::audit::{AuditError, Incident};
 use crate::log::{Draft, Recorder};
 use crate::store::blobs::hex;
@@ -73,6 +74,9 @@ pub enum EraseError {
     /// Writing it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The recorder that runs.
+    #[error(transparent)]
+    Tend(#[from] TendError),
 }
 
 /// Judges whether pictures of an incident (`pictures` empty: all) may be erased early. What an earlier
@@ -101,14 +105,41 @@ pub fn approved(
     Ok(Erasure { incident_id, session_id, pictures: due, cause: Cause::Approved, approvals })
 }
 
+/// A log that takes the entries of an erasure: opened for writing, or that of a running recorder.
+pub trait Announce {
+    /// Folder of the store.
+    fn dir(&self) -> &Path;
+    /// Returns only once the entries are durable and under a checkpoint: the index of the last.
+    fn announce(&mut self, drafts: Vec<Draft>) -> Result<u64, EraseError>;
+}
+
+impl Announce for Recorder {
+    fn dir(&self) -> &Path {
+        self.dir()
+    }
+
+    fn announce(&mut self, drafts: Vec<Draft>) -> Result<u64, EraseError> {
+        let last = self.append_all(drafts)?;
+        self.checkpoint()?;
+        Ok(last)
+    }
+}
+
+impl Announce for LiveStore {
+    fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn announce(&mut self, drafts: Vec<Draft>) -> Result<u64, EraseError> {
+        Ok(self.tender.record(drafts)?)
+    }
+}
+
 /// Erases on the host whose log it is. `unfinished` are pictures of earlier tombstones
 /// ([`Survey::unfinished`]), deleted in the same run.
-pub fn erase(recorder: &mut Recorder, erasures: &[Erasure], unfinished: &[Id]) -> Result<Erased, StoreError> {
-    let dir = recorder.dir().to_owned();
-    in_order(&OsDisk, &dir, erasures, unfinished, |drafts| {
-        let last = recorder.append_all(drafts)?;
-        recorder.checkpoint().map(|_| last)
-    })
+pub fn erase(log: &mut dyn Announce, erasures: &[Erasure], unfinished: &[Id]) -> Result<Erased, EraseError> {
+    let dir = log.dir().to_owned();
+    in_order(&OsDisk, &dir, erasures, unfinished, |drafts| log.announce(drafts))
 }
 
 /// The order that makes a crash harmless. `announce` must return only once the entries are durable and
@@ -118,8 +149,8 @@ fn in_order<D: Disk>(
     dir: &Path,
     erasures: &[Erasure],
     unfinished: &[Id],
-    mut announce: impl FnMut(Vec<Draft>) -> Result<u64, StoreError>,
-) -> Result<Erased, StoreError> {
+    mut announce: impl FnMut(Vec<Draft>) -> Result<u64, EraseError>,
+) -> Result<Erased, EraseError> {
     let mut erased = Erased { files: remove(disk, dir, unfinished)?, ..Erased::default() };
     for erasure in erasures.iter().filter(|erasure| !erasure.pictures.is_empty()) {
         erased.entry = Some(announce(drafts(erasure))?);

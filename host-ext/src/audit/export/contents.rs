@@ -8,9 +8,9 @@ use sudare_protocol::tlog::inclusion::{self, PROOF_MAX_HASHES};
 use sudare_protocol::tlog::merkle::leaf_hash;
 use sudare_protocol::tlog::{SignedCheckpoint, VerifierKey};
 
-use super::sessions::Sessions;
 use super::{Bundle, ENTRIES_MAX, Facts, PictureFact, VERSION};
 use crate::audit::erase::survey;
+use crate::audit::story::sessions::Sessions;
 use crate::audit::{Incident, Incidents};
 use crate::store::blobs::hex;
 

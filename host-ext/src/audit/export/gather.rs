@@ -3,12 +3,12 @@
 //! Two walks: one that audits the whole log and finds the incident, and one that takes the bytes of the
 //! entries and all leaf hashes, from which the proofs are made (64 bytes of memory a leaf).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use sudare_protocol::evidence::{BlobRef, Entry, Event, Id, Label};
+use sudare_protocol::evidence::{BlobRef, Entry, Event, Label};
 use sudare_protocol::tlog::inclusion::Prover;
 use sudare_protocol::tlog::merkle::leaf_hash;
-use sudare_protocol::tlog::{SignedCheckpoint, Tree, VerifierKey, tiles};
+use sudare_protocol::tlog::{SignedCheckpoint, Tree, VerifierKey};
 
 use super::bundle::{Bundle, LIST};
 use super::{AuditFact, ENTRIES_MAX, EntryFact, ExportError, Facts, PictureFact, README, VERIFY_PY, VERSION};
@@ -16,13 +16,9 @@ use super::{contents, page};
 use crate::audit::erase::survey;
 use crate::audit::open::{self, file_name, sealed};
 use crate::audit::retention::is_full;
+use crate::audit::story::select::{Wanted, each_leaf};
 use crate::audit::{AuditError, Incident, Report, Store};
 use crate::store::blobs::hex;
-
-/// Of the same session, what happened so long before an incident belongs to its story.
-const BEFORE_MS: u64 = 10_000;
-/// And so long after its first entry.
-const AFTER_MS: u64 = 120_000;
 
 /// What is to be exported.
 #[derive(Debug)]
@@ -52,9 +48,7 @@ pub fn gather(
     let checkpoint = SignedCheckpoint::open(&note, verifier)?;
     let (incident_id, _) = survey::ids_of(incident);
     let wanted = Wanted::find(store, checkpoint.size(), incident_id)?;
-    if wanted.first.is_none() {
-        return Err(ExportError::TooOld(checkpoint.size()));
-    }
+    let wanted = wanted.ok_or(ExportError::TooOld(checkpoint.size()))?;
     let taken = take(store, checkpoint.size(), &wanted)?;
     if taken.tree.root() != checkpoint.root() {
         return Err(ExportError::NotIntact);
@@ -100,54 +94,6 @@ pub fn made_by() -> String {
     format!("sudare-audit {}", env!("CARGO_PKG_VERSION"))
 }
 
-/// Which entries belong to the story of an incident.
-struct Wanted {
-    incident_id: Id,
-    /// Last entry of the incident itself.
-    last: u64,
-    /// Whose handshakes are needed to check its messages.
-    sessions: BTreeSet<Id>,
-    /// The first entry of the incident.
-    first: Option<Entry>,
-}
-
-impl Wanted {
-    fn find(store: &Store, size: u64, incident_id: Id) -> Result<Self, ExportError> {
-        let mut wanted = Self { incident_id, last: 0, sessions: BTreeSet::new(), first: None };
-        each_leaf(store, size, |index, leaf| {
-            let entry = Entry::open_unverified(leaf).ok();
-            let Some(entry) = entry.filter(|entry| entry.incident_id == Some(incident_id)) else { return };
-            wanted.last = index;
-            wanted.sessions.extend(entry.session_id);
-            wanted.first.get_or_insert(entry);
-        })?;
-        Ok(wanted)
-    }
-
-    fn has(&self, entry: &Entry) -> bool {
-        match entry.event() {
-            Ok(Event::LogStart(_) | Event::HostKeyChange(_)) => entry.seq <= self.last,
-            Ok(Event::SessionStart(_)) => {
-                entry.seq <= self.last && entry.session_id.is_some_and(|id| self.sessions.contains(&id))
-            }
-            _ if entry.incident_id == Some(self.incident_id) => true,
-            // Another incident of the same time is another story.
-            _ if entry.incident_id.is_some() => false,
-            _ => self.first.as_ref().is_some_and(|first| is_near(entry, first)),
-        }
-    }
-}
-
-/// What happened in the same session around the first entry of an incident.
-fn is_near(entry: &Entry, first: &Entry) -> bool {
-    let from_ms = first.boot_ms.saturating_sub(BEFORE_MS);
-    let to_ms = first.boot_ms.saturating_add(AFTER_MS);
-    entry.session_id.is_some()
-        && entry.session_id == first.session_id
-        && entry.boot_id == first.boot_id
-        && (from_ms..=to_ms).contains(&entry.boot_ms)
-}
-
 #[derive(Default)]
 struct Taken {
     leaves: BTreeMap<u64, Vec<u8>>,
@@ -157,29 +103,25 @@ struct Taken {
 
 fn take(store: &Store, size: u64, wanted: &Wanted) -> Result<Taken, ExportError> {
     let mut taken = Taken::default();
-    each_leaf(store, size, |index, leaf| {
+    let whole = each_leaf(store, size, |index, leaf| {
         let hash = leaf_hash(leaf);
         taken.prover.push(hash);
         taken.tree.push(hash);
         let room = taken.leaves.len() <= ENTRIES_MAX;
-        if room && Entry::open_unverified(leaf).is_ok_and(|entry| wanted.has(&entry)) {
+        if room && Entry::open_unverified(leaf).is_ok_and(|entry| is_handed_on(wanted, &entry)) {
             taken.leaves.insert(index, leaf.to_vec());
         }
     })?;
-    if taken.leaves.len() > ENTRIES_MAX { Err(ExportError::TooLarge("512 entries")) } else { Ok(taken) }
+    match taken.leaves.len() {
+        _ if !whole => Err(ExportError::NotIntact),
+        ..=ENTRIES_MAX => Ok(taken),
+        _ => Err(ExportError::TooLarge("512 entries")),
+    }
 }
 
-/// Calls `visit` with each leaf under a checkpoint of `size` entries.
-fn each_leaf(store: &Store, size: u64, mut visit: impl FnMut(u64, &[u8])) -> Result<(), ExportError> {
-    let mut index = 0;
-    for path in tiles::bundles(size) {
-        let bytes = store.tile(path)?.ok_or(ExportError::NotIntact)?;
-        for leaf in tiles::entries(&bytes).take(path.width) {
-            visit(index, leaf.map_err(|_| ExportError::NotIntact)?);
-            index += 1;
-        }
-    }
-    if index == size { Ok(()) } else { Err(ExportError::NotIntact) }
+/// Who has looked at the pictures since is no part of what happened.
+fn is_handed_on(wanted: &Wanted, entry: &Entry) -> bool {
+    wanted.has(entry) && !matches!(entry.event(), Ok(Event::View(_)))
 }
 
 /// Adds the files of the pictures, and says of each what became of it.

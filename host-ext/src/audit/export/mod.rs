@@ -24,8 +24,6 @@ mod contents;
 pub mod gather;
 pub(in crate::audit) mod html;
 mod page;
-mod sessions;
-mod words;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;

@@ -10,11 +10,11 @@ use sudare_protocol::evidence::BlobRef;
 use sudare_protocol::seal::{self, Identity};
 
 use super::views::append_line;
-use super::{sealed, unwritable, write_new};
+use super::{Shown, sealed, unwritable, write_new};
+use crate::audit::Incident;
 use crate::audit::incidents::{Picture, utc};
 use crate::audit::retention::is_full;
 use crate::audit::store::{AuditError, Store};
-use crate::audit::{Incident, show::Shown};
 use crate::store::blobs::hex;
 use sudare_protocol::evidence::Label;
 

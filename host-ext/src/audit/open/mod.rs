@@ -16,13 +16,13 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use sudare_protocol::evidence::{BlobRef, Label, Media};
 use sudare_protocol::seal::{self, Identity};
 use zeroize::Zeroizing;
 
 use super::retention::is_full;
-use super::show::Shown;
 use super::store::{AuditError, Store};
 use super::{Incident, incidents::Picture};
 pub use custody::Custody;
@@ -36,6 +36,18 @@ pub struct Request<'a> {
     pub custody: Custody,
     /// Also pictures on which bystanders can be recognised.
     pub full: bool,
+}
+
+/// What became of one picture.
+#[derive(Clone, Debug, Serialize)]
+pub struct Shown {
+    /// Which picture.
+    #[serde(flatten)]
+    pub picture: Picture,
+    /// Where it was written.
+    pub file: Option<PathBuf>,
+    /// Why it was not.
+    pub problem: Option<String>,
 }
 
 /// The pictures of an incident that a request covers, with their numbers in it (from 1).

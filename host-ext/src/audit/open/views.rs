@@ -1,11 +1,13 @@
-//! Who opened what, and why, when pictures are opened offline: one JSON line per opening, written and
-//! synced before the picture is.
+//! Who opened what, and why: one JSON line per opening, written and synced before the picture is; and on the
+//! host, an entry of the log before that.
 //!
 //! ```text
-//! {"time","log","incident","blob","label","viewer","purpose"}      viewer = age recipient
+//! {"time","log","incident","blob","label","viewer","purpose","entry"}      viewer = age recipient
+//! entry 42: number of the purpose, picture, first 8 bytes of SHA-256(viewer)
 //! ```
 //! The file lies beside the opened pictures and proves nothing against its owner. It is there for the
-//! honest reviewer's record (PCI DSS 10.2.1.3 asks for one).
+//! honest reviewer's record (PCI DSS 10.2.1.3 asks for one). The entry cannot be taken back; it holds no
+//! words, since the log outlives whatever a purpose may name.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write as _;
@@ -13,11 +15,17 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use serde::Serialize;
-use sudare_protocol::evidence::{BlobRef, Label};
+use sha2::{Digest as _, Sha256};
+use sudare_protocol::cose::KeyId;
+use sudare_protocol::evidence::event::View as Viewed;
+use sudare_protocol::evidence::{BlobRef, Event, Label};
 
 use super::unwritable;
+use crate::audit::erase::survey;
 use crate::audit::incidents::utc;
 use crate::audit::store::AuditError;
+use crate::audit::tend::Tender;
+use crate::log::Draft;
 use crate::store::blobs::hex;
 
 /// File of views in the folder of the opened pictures.
@@ -34,6 +42,8 @@ pub struct Viewing<'a> {
     pub viewer: &'a str,
     /// Why, in the auditor's words.
     pub purpose: &'a str,
+    /// The same as a number that the organisation gives a meaning, for the log; 0 for none.
+    pub purpose_code: u16,
 }
 
 #[derive(Serialize)]
@@ -45,17 +55,41 @@ struct View<'a> {
     label: &'a str,
     viewer: &'a str,
     purpose: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<u64>,
 }
 
 impl Viewing<'_> {
-    /// Records that a picture is opened at `now_ms` (Unix time).
-    pub fn record(&self, out: &Path, blob: &BlobRef, now_ms: u64) -> Result<(), AuditError> {
-        let Viewing { log, incident, viewer, purpose } = *self;
+    /// Records that a picture is opened at `now_ms` (Unix time): in the log if there is a recorder, then in
+    /// the folder `out`. If either fails, the picture must not be shown.
+    pub fn record(
+        &self,
+        recorder: Option<&mut Tender>,
+        out: &Path,
+        blob: &BlobRef,
+        now_ms: u64,
+    ) -> Result<(), AuditError> {
+        let entry = recorder.map(|recorder| recorder.record(vec![self.draft(blob)])).transpose();
+        let entry = entry.map_err(|error| AuditError::Unrecorded(Box::new(error)))?;
+        let Viewing { log, incident, viewer, purpose, .. } = *self;
         let label = Label::from_number(blob.label).map_or("unknown", Label::as_str);
-        let view =
-            View { time: utc(now_ms), log, incident, blob: hex(&blob.blob_id), label, viewer, purpose };
-        append_line(&out.join(VIEWS), &view)
+        let (time, blob) = (utc(now_ms), hex(&blob.blob_id));
+        append_line(&out.join(VIEWS), &View { time, log, incident, blob, label, viewer, purpose, entry })
     }
+
+    fn draft(&self, blob: &BlobRef) -> Draft {
+        let viewer = viewer_id(self.viewer);
+        let event = Event::View(Viewed { purpose: self.purpose_code, blob_id: blob.blob_id, viewer });
+        Draft { incident_id: survey::id(self.incident), ..Draft::of(event) }
+    }
+}
+
+/// What stands for a viewer in the log: the first bytes of SHA-256 over the age recipient as text.
+pub fn viewer_id(recipient: &str) -> KeyId {
+    let mut id = KeyId::default();
+    let digest: [u8; 32] = Sha256::digest(recipient).into();
+    id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    id
 }
 
 /// Adds a line to a private file and waits until it lasts.

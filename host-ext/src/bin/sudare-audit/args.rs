@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{coverage, erase, export, open, retention, verify, witness};
+use crate::{coverage, erase, export, open, retention, show, verify, witness};
 
 const EXAMPLES: &str = "\
 Examples:
   sudare-audit verify /srv/evidence --key log.vkey
   sudare-audit verify /srv/evidence --key log.vkey --receipt checkpoint-of-monday --json
   sudare-audit list /srv/evidence --key log.vkey
+  sudare-audit show /srv/evidence 3f5c --key log.vkey
   sudare-audit open /srv/evidence 3f5c --key log.vkey --identity auditor.age --purpose \"case 12\" --out ./pictures
   sudare-audit export /srv/evidence 3f5c --key log.vkey --identity auditor.age --purpose \"case 12\" --out incident.zip
   sudare-audit retention /srv/evidence --key log.vkey --org-key organisation.pub
@@ -53,25 +54,8 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Open the pictures of one incident
-    Show {
-        /// Folder of the evidence store, or a copy of it
-        dir: PathBuf,
-        /// Id of the incident, or how it begins
-        incident: String,
-        /// File with the log's public key
-        #[arg(long)]
-        key: PathBuf,
-        /// Your age identity, as age-keygen wrote it
-        #[arg(long)]
-        identity: PathBuf,
-        /// Folder for the pictures; made if it is missing
-        #[arg(long)]
-        out: PathBuf,
-        /// One JSON object instead of text
-        #[arg(long)]
-        json: bool,
-    },
+    /// Tell what is known of one incident, without opening anything
+    Show(show::ShowArgs),
     /// Open pictures for a review: pixelated ones and screenshots, full ones on request
     Open(open::OpenArgs),
     /// As the custodian: take your seal off the full pictures of an incident

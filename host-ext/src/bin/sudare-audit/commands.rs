@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use serde_json::json;
-use sudare_host_ext::audit::show::{find, show};
+use sudare_host_ext::audit::incidents::find;
 use sudare_host_ext::audit::{Incident, Incidents, Report, Store, Walk};
 use sudare_host_ext::store::disk::read_bounded;
 use sudare_protocol::seal::Identity;
@@ -13,7 +13,7 @@ use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
 use zeroize::Zeroizing;
 
 use crate::args::{Args, Command, Language};
-use crate::{coverage, erase, export, open, output, retention, verify, witness, words};
+use crate::{coverage, erase, export, open, output, retention, show, verify, witness, words};
 
 const IDENTITY_MAX_BYTES: usize = 16 * 1024;
 
@@ -22,10 +22,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     match &args.command {
         Command::Verify(args) => verify::verify(args, language),
         Command::List { dir, key, json } => list(dir, key, *json, language),
-        Command::Show { dir, incident, key, identity, out, json } => {
-            let identity = read_identity(identity)?;
-            show_all(dir, key, incident, &identity, out, *json, language)
-        }
+        Command::Show(args) => show::show(args, language),
         Command::Open(args) => open::open(args, language),
         Command::Release(args) => open::release(args, language),
         Command::Export(args) => export::export(args, language),
@@ -47,29 +44,6 @@ fn list(dir: &Path, key: &Path, json: bool, language: Language) -> anyhow::Resul
         output::line(&words::listed(&report, incidents.len(), language));
     }
     Ok(report.ok)
-}
-
-fn show_all(
-    dir: &Path,
-    key: &Path,
-    prefix: &str,
-    identity: &Identity,
-    out: &Path,
-    json: bool,
-    language: Language,
-) -> anyhow::Result<bool> {
-    let (store, report, incidents) = collect(dir, key)?;
-    let incident = find_one(&incidents, prefix)?;
-    let shown = show(&store, incident, identity, out)?;
-    let opened = shown.iter().all(|picture| picture.problem.is_none());
-    if json {
-        output::json(&json!({ "ok": report.ok && opened, "incident": incident, "opened": shown }))?;
-    } else {
-        output::line(&words::incident(incident, language));
-        shown.iter().for_each(|picture| output::line(&words::picture(picture, language)));
-        output::line(&words::verdict(&report, language));
-    }
-    Ok(report.ok && opened)
 }
 
 /// The incident whose id begins so.

@@ -6,7 +6,8 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::json;
 use sudare_host_ext::audit::Store;
-use sudare_host_ext::audit::erase::{self, Erased, Survey, survey};
+use sudare_host_ext::audit::erase::{self, Announce, Erased, Survey, survey};
+use sudare_host_ext::audit::tend::LiveStore;
 use sudare_host_ext::files::write_private;
 use sudare_host_ext::log::{LogKeys, Recorder, Settings};
 use sudare_host_ext::{clock, state};
@@ -61,10 +62,13 @@ pub(crate) struct ApproveArgs {
 
 const ERASE_EXAMPLES: &str = "\
 Examples:
+  sudare-audit erase /var/lib/sudare-recorder/evidence --incident 3f5c --key log.vkey --org-key organisation.pub \\
+      --recorder /run/sudare-recorder/socket --approval first.approval --approval second.approval
   sudare-audit erase /srv/evidence --incident 3f5c --key log.vkey --org-key organisation.pub --log-key log.key \\
       --approval first.approval --approval second.approval
 
-Run it on the host as the recorder's user, with the recorder stopped: erasing is an entry of the log. First the
+Erasing is an entry of the log. With --recorder the running recorder writes it, and sessions go on: run this on the
+host, as root or as the recorder's user. With --log-key this program does, while no recorder runs. First the
 tombstone is in the log, then the pictures are deleted; after a crash, run it again. The log still verifies.
 Copies elsewhere (shipped, exported, in backups) are not reached from here.
 Exit codes: 0 erased, 2 refused or could not be done; nothing is erased then.";
@@ -75,7 +79,7 @@ pub(crate) struct EraseArgs {
     /// Folder of the evidence store
     dir: PathBuf,
     /// Id of the incident, or how it begins
-    #[arg(long)]
+    #[arg(long, requires = "writer")]
     incident: String,
     /// Only this picture of it (32 digits); may be given several times
     #[arg(long)]
@@ -99,9 +103,12 @@ pub(crate) struct WriterArgs {
     /// File with the organisation's public key, which signs policies
     #[arg(long)]
     pub(crate) org_key: PathBuf,
-    /// The log's secret key, on the host
-    #[arg(long)]
+    /// The log's secret key, on the host, while no recorder runs
+    #[arg(long, group = "writer")]
     pub(crate) log_key: Option<PathBuf>,
+    /// Socket of the running recorder, which writes into its log what is erased
+    #[arg(long, group = "writer")]
+    pub(crate) recorder: Option<PathBuf>,
 }
 
 pub(crate) fn approve(args: &ApproveArgs, language: Language) -> anyhow::Result<bool> {
@@ -139,8 +146,8 @@ pub(crate) fn erase(args: &EraseArgs, language: Language) -> anyhow::Result<bool
     let (survey, verifier) = look(&args.dir, &args.keys)?;
     let incident = find_one(&survey.incidents, &args.incident)?;
     let erasure = erase::approved(&survey, incident, &ids(&args.blob)?, approvals, clock::wall_ms())?;
-    let mut recorder = writer(&args.dir, &args.keys, &survey, &verifier)?;
-    let erased = erase::erase(&mut recorder, &[erasure], survey.unfinished())?;
+    let mut log = writer(&args.dir, &args.keys, &survey, &verifier)?;
+    let erased = erase::erase(&mut *log, &[erasure], survey.unfinished())?;
     tell(&erased, args.json, language)?;
     Ok(true)
 }
@@ -153,18 +160,24 @@ pub(crate) fn look(dir: &Path, keys: &WriterArgs) -> anyhow::Result<(Survey, Ver
     Ok((survey, verifier))
 }
 
-/// Opens the log for writing, which its lock allows only while no recorder runs.
+/// The running recorder, or the log opened for writing, which its lock allows only while none runs.
 pub(crate) fn writer(
     dir: &Path,
     keys: &WriterArgs,
     survey: &Survey,
     verifier: &VerifierKey,
-) -> anyhow::Result<Recorder> {
-    let Some(path) = &keys.log_key else {
-        bail!(
-            "--log-key is missing. Erasing is an entry of the log, and the log's secret key on the host signs it."
-        );
-    };
+) -> anyhow::Result<Box<dyn Announce>> {
+    match (&keys.recorder, &keys.log_key) {
+        (Some(socket), _) => Ok(Box::new(LiveStore::open(dir, socket, verifier)?)),
+        (None, Some(path)) => Ok(Box::new(open_log(dir, path, survey, verifier)?)),
+        (None, None) => bail!(
+            "Erasing is an entry of the log. Give the running recorder's socket with --recorder, or, while none \
+             runs, the log's secret key with --log-key."
+        ),
+    }
+}
+
+fn open_log(dir: &Path, path: &Path, survey: &Survey, verifier: &VerifierKey) -> anyhow::Result<Recorder> {
     let log = state::read_secret(path, KEY_ADVICE)?;
     if log.verifying_key() != *verifier.key() {
         bail!(

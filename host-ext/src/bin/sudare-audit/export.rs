@@ -14,7 +14,7 @@ use sudare_protocol::tlog::note::{MAX_NOTE_BYTES, MAX_VKEY_BYTES};
 
 use crate::args::Language::{self, En, Ja};
 use crate::commands::{collect, find_one, read, read_identity, read_key};
-use crate::open::said;
+use crate::open::{ViewArgs, said};
 use crate::output;
 
 const EXPORT_EXAMPLES: &str = "\
@@ -24,7 +24,7 @@ Examples:
   sudare-audit export /srv/evidence 3f5c --key log.vkey --checkpoint checkpoint.cosigned --out incident.zip
 
 With --identity the page in the zip shows the pictures, and whoever gets the zip can see them. Each opening is
-written to views.jsonl beside the zip.
+written to views.jsonl beside the zip, and with --recorder into the log, before the zip is.
 Without --full, pictures on which bystanders can be recognised are left out altogether: a copy that was
 handed on is not erased when the retention ends.
 Exit codes: 0 exported, 1 exported from a log with findings, 2 could not be done.";
@@ -45,6 +45,8 @@ pub(crate) struct ExportArgs {
     /// Why the pictures are opened: a case number, no names
     #[arg(long)]
     purpose: Option<String>,
+    #[command(flatten)]
+    log: ViewArgs,
     /// The custodian's age identity, where one person may hold both
     #[arg(long, requires = "identity")]
     custodian_identity: Option<PathBuf>,
@@ -103,6 +105,7 @@ pub(crate) fn export(args: &ExportArgs, language: Language) -> anyhow::Result<bo
     let custody = Custody { identity: custodian, released: args.released.clone() };
     let open = identity.as_ref().map(|identity| open::Request { identity, custody, full: args.full });
     let request = export::Request { open, full: args.full, checkpoint, now_ms: clock::wall_ms() };
+    let mut recorder = args.log.connect(&verifier)?;
     let bundle = export::gather(&store, &verifier, &report, incident, &request)?;
     let outcome = export::check(&bundle, &verifier);
     if !outcome.ok {
@@ -114,12 +117,13 @@ pub(crate) fn export(args: &ExportArgs, language: Language) -> anyhow::Result<bo
             incident: &incident.id,
             viewer,
             purpose: said(purpose, "--purpose")?,
+            purpose_code: args.log.purpose_code,
         };
         let folder = args.out.parent().unwrap_or(Path::new("."));
         let is_opened = |name: &str| bundle.names().any(|file| file == format!("opened/{name}"));
         for (number, blob) in open::chosen(incident, args.full) {
             if is_opened(&open::file_name(number, blob)) {
-                viewing.record(folder, blob, request.now_ms)?;
+                viewing.record(recorder.as_mut(), folder, blob, request.now_ms)?;
             }
         }
     }

@@ -10,6 +10,7 @@ mod export;
 mod open;
 mod output;
 mod retention;
+mod show;
 mod verify;
 mod witness;
 mod words;

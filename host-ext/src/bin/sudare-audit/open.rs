@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 use serde_json::json;
-use sudare_host_ext::audit::open::{self, Custody, Request, custody, views::Viewing};
-use sudare_host_ext::audit::show::Shown;
+use sudare_host_ext::audit::open::{self, Custody, Request, Shown, custody, views::Viewing};
+use sudare_host_ext::audit::tend::Tender;
 use sudare_host_ext::clock;
+use sudare_protocol::tlog::VerifierKey;
 
 use crate::args::Language::{self, En, Ja};
-use crate::commands::{collect, find_one, read_identity};
+use crate::commands::{collect, find_one, read_identity, read_key};
 use crate::{output, words};
 
 /// Longest purpose or reason.
@@ -21,9 +22,12 @@ Examples:
   sudare-audit open /srv/evidence 3f5c --key log.vkey --identity auditor.age --purpose 'case 12' --out ./case-12
   sudare-audit open /srv/evidence 3f5c --key log.vkey --identity auditor.age --full --released ./released \\
       --purpose 'case 12, hearing' --out ./case-12-full
+  sudare-audit open /var/lib/sudare-recorder/evidence 3f5c --key log.vkey --identity auditor.age --purpose 'case 12' \\
+      --recorder /run/sudare-recorder/socket --purpose-code 3 --out ./case-12
 
 Without --full, only pictures are opened on which bystanders are pixelated, and the screenshots.
-Each opening is written to views.jsonl in the folder before the picture is.
+Each opening is written to views.jsonl in the folder before the picture is. With --recorder (on the host, as root or
+as the recorder's user) it is an entry of the log before that; what cannot be recorded is not opened.
 Exit codes: 0 opened and intact, 1 findings or pictures that stayed closed, 2 could not be done.";
 
 #[derive(Debug, Args)]
@@ -51,12 +55,33 @@ pub(crate) struct OpenArgs {
     /// Why you look: a case number, no names
     #[arg(long)]
     purpose: String,
+    #[command(flatten)]
+    log: ViewArgs,
     /// Folder for the pictures; made if it is missing
     #[arg(long)]
     out: PathBuf,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
+}
+
+/// What it takes to have views in the log.
+#[derive(Debug, Args)]
+pub(crate) struct ViewArgs {
+    /// Socket of the running recorder: each opening is an entry of its log before anything can be seen
+    #[arg(long, requires = "identity")]
+    recorder: Option<PathBuf>,
+    /// The purpose as a number of your organisation, for that entry; the log holds no texts
+    #[arg(long, default_value_t = 0)]
+    pub(crate) purpose_code: u16,
+}
+
+impl ViewArgs {
+    /// Connects before anything is opened.
+    pub(crate) fn connect(&self, verifier: &VerifierKey) -> anyhow::Result<Option<Tender>> {
+        let connect = |socket: &PathBuf| Tender::connect(socket, verifier);
+        Ok(self.recorder.as_ref().map(connect).transpose()?)
+    }
 }
 
 const RELEASE_EXAMPLES: &str = "\
@@ -100,10 +125,17 @@ pub(crate) fn open(args: &OpenArgs, language: Language) -> anyhow::Result<bool> 
     let custody = Custody { identity: custodian, released: args.released.clone() };
     let request = Request { identity: &identity, custody, full: args.full };
     let viewer = identity.recipient();
-    let log = crate::commands::read_key(&args.dir, &args.key)?.name().to_owned();
-    let viewing = Viewing { log: &log, incident: &incident.id, viewer: &viewer, purpose };
+    let verifier = read_key(&args.dir, &args.key)?;
+    let mut recorder = args.log.connect(&verifier)?;
+    let viewing = Viewing {
+        log: verifier.name(),
+        incident: &incident.id,
+        viewer: &viewer,
+        purpose,
+        purpose_code: args.log.purpose_code,
+    };
     let shown = open::open(&store, incident, &request, &args.out, |blob| {
-        viewing.record(&args.out, blob, clock::wall_ms())
+        viewing.record(recorder.as_mut(), &args.out, blob, clock::wall_ms())
     })?;
     let left = incident.blobs.len() - shown.len();
     let ok = report.ok && all_there(&shown);

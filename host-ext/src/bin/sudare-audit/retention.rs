@@ -18,9 +18,11 @@ use crate::output;
 const EXAMPLES: &str = "\
 Examples:
   sudare-audit retention /srv/evidence --key log.vkey --org-key organisation.pub
+  sudare-audit retention /var/lib/sudare-recorder/evidence --key log.vkey --org-key organisation.pub --hold holds.txt \\
+      --recorder /run/sudare-recorder/socket --apply
   sudare-audit retention /srv/evidence --key log.vkey --org-key organisation.pub --hold holds.txt --log-key log.key --apply
 
-Without --apply nothing is changed: it shows what would go. How long pictures are kept is in the signed policy of
+With --recorder the recorder goes on meanwhile, and so do sessions (as root or as the recorder's user). Without --apply nothing is changed: it shows what would go. How long pictures are kept is in the signed policy of
 each session (full pictures 72 h, all others 14 days, unless it says otherwise). The file of --hold has one incident
 id a line; those stay.
 Exit codes: 0 done, 1 some incidents cannot be judged (they stay), 2 could not be done.";
@@ -35,8 +37,8 @@ pub(crate) struct RetentionArgs {
     /// File with the incidents under legal hold
     #[arg(long)]
     hold: Option<PathBuf>,
-    /// Erase; needs --log-key, on the host, with the recorder stopped
-    #[arg(long, requires = "log_key")]
+    /// Erase; needs --recorder, or --log-key while no recorder runs
+    #[arg(long, requires = "writer")]
     apply: bool,
     /// One JSON object instead of text
     #[arg(long)]
@@ -55,11 +57,11 @@ pub(crate) fn retention(args: &RetentionArgs, language: Language) -> anyhow::Res
     let plan = rules::plan(&survey, &holds, clock::wall_ms());
     let mut erased = None;
     if args.apply {
-        let mut recorder = writer(&args.dir, &args.keys, &survey, &verifier)?;
+        let mut log = writer(&args.dir, &args.keys, &survey, &verifier)?;
         let bar = output::progress(plan.erasures.len() as u64);
-        let mut sum = erase::erase(&mut recorder, &[], survey.unfinished())?;
+        let mut sum = erase::erase(&mut *log, &[], survey.unfinished())?;
         for erasure in &plan.erasures {
-            let one = erase::erase(&mut recorder, std::slice::from_ref(erasure), &[])?;
+            let one = erase::erase(&mut *log, std::slice::from_ref(erasure), &[])?;
             sum = Erased {
                 pictures: sum.pictures + one.pictures,
                 files: sum.files + one.files,

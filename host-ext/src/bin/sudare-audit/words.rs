@@ -1,10 +1,12 @@
 //! What people read, in Japanese and English.
 
 use sudare_host_ext::audit::incidents::utc;
+use sudare_host_ext::audit::open::Shown;
 use sudare_host_ext::audit::report::Stamped;
-use sudare_host_ext::audit::show::Shown;
+use sudare_host_ext::audit::story::Text;
+use sudare_host_ext::audit::story::words::{of_label, of_reason};
 use sudare_host_ext::audit::{Incident, Report};
-use sudare_protocol::reason::Reason;
+use sudare_protocol::evidence::Label;
 
 use crate::args::Language::{self, En, Ja};
 
@@ -102,7 +104,8 @@ pub(crate) fn incident(incident: &Incident, language: Language) -> String {
         (None, _) => String::new(),
     };
     let pictures = incident.pictures.len();
-    let reason = reason(incident.reason_known, language);
+    let reason = of_reason(incident.reason_known);
+    let reason = in_language(&reason, language);
     match language {
         Ja => format!(
             "{short}  {}  {} {reason} 画像 {pictures} 枚、{state}{cover}",
@@ -115,31 +118,28 @@ pub(crate) fn incident(incident: &Incident, language: Language) -> String {
     }
 }
 
-fn reason(reason: Option<Reason>, language: Language) -> &'static str {
-    match (reason, language) {
-        (Some(reason), Ja) => reason.japanese(),
-        (Some(reason), En) => reason.english(),
-        (None, Ja) => "理由は記録されていません。",
-        (None, En) => "No reason is recorded.",
-    }
-}
-
 pub(crate) fn listed(report: &Report, incidents: usize, language: Language) -> String {
     let count = match language {
         Ja => format!("インシデント {incidents} 件。"),
         En => format!("{incidents} incidents. "),
     };
-    let hint = match (report.ok, language) {
+    format!("{count}{}", log_verdict(report, language))
+}
+
+/// On the whole log, without its pictures.
+pub(crate) fn log_verdict(report: &Report, language: Language) -> &'static str {
+    match (report.ok, language) {
         (true, Ja) => "ログは完全です（画像の確認は `verify` で行います）。",
         (true, En) => "The log is intact (`verify` checks the sealed pictures as well).",
         (false, Ja) => "ログに問題があります。`verify` で確認してください。",
         (false, En) => "There are findings: run `verify`.",
-    };
-    format!("{count}{hint}")
+    }
 }
 
 pub(crate) fn picture(shown: &Shown, language: Language) -> String {
-    let what = label(&shown.picture.label, language);
+    let label = Label::ALL.iter().find(|label| label.as_str() == shown.picture.label);
+    let what = of_label(label.copied());
+    let what = in_language(&what, language);
     match (&shown.file, &shown.problem, language) {
         (Some(file), _, Ja) => format!("  {what}: {}（ログの記録と一致）", file.display()),
         (Some(file), _, En) => format!("  {what}: {} (as the log vouches)", file.display()),
@@ -148,18 +148,9 @@ pub(crate) fn picture(shown: &Shown, language: Language) -> String {
     }
 }
 
-fn label(label: &str, language: Language) -> &str {
-    match (label, language) {
-        ("camera-before", Ja) => "判定前のカメラ",
-        ("camera-at", Ja) => "判定時のカメラ",
-        ("camera-after", Ja) => "判定後のカメラ",
-        ("screenshot-suspect", Ja) => "疑い発生時の画面",
-        ("screenshot-at-cover", Ja) => "遮蔽時の画面",
-        ("camera-before", En) => "camera before the decision",
-        ("camera-at", En) => "camera at the decision",
-        ("camera-after", En) => "camera after the decision",
-        ("screenshot-suspect", En) => "screen at the first suspicion",
-        ("screenshot-at-cover", En) => "screen at the cover",
-        (other, _) => other,
+pub(crate) fn in_language(text: &Text, language: Language) -> &str {
+    match language {
+        Ja => &text.ja,
+        En => &text.en,
     }
 }

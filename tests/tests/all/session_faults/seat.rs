@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
+use sudare_host_ext::audit::open::{self, Custody};
 use sudare_host_ext::audit::{self, Incident, Incidents, Store, Walk};
 use sudare_host_ext::channel::{
     self, Action, DriverFactory as _, LinkEvent, Painted, Picture, SessionDriver,
@@ -159,7 +160,8 @@ impl Host {
         let incidents = incidents.into_list();
         for incident in &incidents {
             let out = tempfile::tempdir().unwrap();
-            for shown in audit::show::show(&store, incident, &auditor, out.path()).unwrap() {
+            let request = open::Request { identity: &auditor, custody: Custody::default(), full: true };
+            for shown in open::open(&store, incident, &request, out.path(), |_| Ok(())).unwrap() {
                 let file = shown.file.unwrap_or_else(|| panic!("{:?}", shown.problem));
                 if shown.picture.label.starts_with("camera") {
                     assert_eq!(std::fs::read(file).unwrap(), CAMERA);

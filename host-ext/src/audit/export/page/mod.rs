@@ -16,13 +16,13 @@ use sha2::{Digest as _, Sha256};
 use super::Bundle;
 use super::contents::Contents;
 use super::html::escape;
-use super::words::Words;
+use crate::audit::story::words;
 
 const STYLE: &str = include_str!("style.css");
 
 /// The whole page.
 pub(super) fn render(bundle: &Bundle, contents: &Contents) -> String {
-    let reason = Words::of_reason(contents.incident.reason_known);
+    let reason = words::of_reason(contents.incident.reason_known);
     let short = contents.incident.id.get(..8).unwrap_or_default();
     let style_sha256 = STANDARD.encode(Sha256::digest(STYLE));
     let sections = [
@@ -43,8 +43,8 @@ pub(super) fn render(bundle: &Bundle, contents: &Contents) -> String {
          <h1>{ja}</h1>\n<p lang=\"en\">{en}</p>\n{sections}\
          <footer>{made_by}, {made}. 生成時刻は出力者の時計 / Time by the exporter's clock.</footer>\n\
          </main>\n</body>\n</html>\n",
-        ja = escape(reason.ja),
-        en = escape(reason.en),
+        ja = escape(&reason.ja),
+        en = escape(&reason.en),
         made_by = escape(&contents.facts.made_by),
         made = crate::audit::incidents::utc(contents.facts.made_ms),
     )

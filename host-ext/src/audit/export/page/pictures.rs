@@ -7,8 +7,8 @@ use sudare_protocol::seal::SALT_BYTES;
 
 use crate::audit::export::contents::Contents;
 use crate::audit::export::html::{escape, heading};
-use crate::audit::export::words::Words;
 use crate::audit::export::{Bundle, PictureFact};
+use crate::audit::story::words;
 use crate::store::blobs::hex;
 
 /// Camera pictures and the screenshot of the same moment.
@@ -67,7 +67,7 @@ fn row(bundle: &Bundle, contents: &Contents, camera: [Label; 2], screen: Option<
 }
 
 fn figure(bundle: &Bundle, blob: &BlobRef, fact: &PictureFact) -> String {
-    let words = Words::of_label(Label::from_number(blob.label));
+    let words = words::of_label(Label::from_number(blob.label));
     let id = hex(&blob.blob_id);
     let picture = match picture(bundle, blob, fact) {
         Some(source) => format!("<img src=\"{source}\" alt=\"{} / {}\">", words.ja, words.en),

@@ -1,4 +1,4 @@
-//! The sessions of an export: their handshakes, and the client's messages under them.
+//! The sessions of a story: their handshakes, and the client's messages under them.
 
 use std::collections::BTreeMap;
 
@@ -13,29 +13,34 @@ use sudare_protocol::session::{HELLO_CONTEXT, OPEN_CONTEXT, transcript};
 
 /// What the signed messages say.
 #[derive(Debug, Default)]
-pub(super) struct Sessions {
+pub(in crate::audit) struct Sessions {
     host_key: Option<VerifyingKey>,
     by_id: BTreeMap<Id, Session>,
     /// The last manifest of the incident.
-    pub(super) manifest: Option<Manifest>,
+    pub(in crate::audit) manifest: Option<Manifest>,
     /// Client messages whose signature is right.
-    pub(super) messages: usize,
+    pub(in crate::audit) messages: usize,
 }
 
 /// One handshake.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(in crate::audit) struct Session {
     device: VerifyingKey,
     transcript: [u8; 32],
-    pub(super) hello: Hello,
-    pub(super) open: Open,
+    pub(in crate::audit) hello: Hello,
+    pub(in crate::audit) open: Open,
     /// Random id that stands for the person.
-    pub(super) subject_id: Option<Id>,
+    pub(in crate::audit) subject_id: Option<Id>,
 }
 
 impl Sessions {
     /// Checks the next entry, in log order.
-    pub(super) fn add(&mut self, entry: &Entry, event: &Event, log_key: &VerifyingKey) -> Result<(), String> {
+    pub(in crate::audit) fn add(
+        &mut self,
+        entry: &Entry,
+        event: &Event,
+        log_key: &VerifyingKey,
+    ) -> Result<(), String> {
         match event {
             Event::LogStart(start) if start.log_key != log_key.to_bytes() => {
                 Err("the first entry begins the log of another key".to_owned())
@@ -65,12 +70,12 @@ impl Sessions {
     }
 
     /// A session that was checked.
-    pub(super) fn get(&self, id: Option<Id>) -> Option<&Session> {
+    pub(in crate::audit) fn get(&self, id: Option<Id>) -> Option<&Session> {
         id.and_then(|id| self.by_id.get(&id))
     }
 
     /// Number of handshakes.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::audit) fn len(&self) -> usize {
         self.by_id.len()
     }
 
@@ -100,12 +105,12 @@ impl Sessions {
 impl Session {
     /// Organisation and serial of the policy. The organisation's signature is not checked here: the
     /// device did, and whoever holds the organisation's key can.
-    pub(super) fn policy(&self) -> Option<(String, u64)> {
+    pub(in crate::audit) fn policy(&self) -> Option<(String, u64)> {
         record::<Policy>(&self.hello.policy).map(|policy| (policy.organisation, policy.serial))
     }
 
     /// Name of the host.
-    pub(super) fn host_id(&self) -> Option<String> {
+    pub(in crate::audit) fn host_id(&self) -> Option<String> {
         record::<HostRecord>(&self.hello.host_record).map(|record| record.host_id)
     }
 }
