@@ -38,23 +38,20 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// A new one; the service's certificate ends after `valid`.
+    /// A new one; the service's certificate is a day old, and ends after `valid`.
     pub fn make(dir: &Path, valid: Duration) -> anyhow::Result<Self> {
         std::fs::create_dir_all(dir)?;
         let authority = Authority { dir: dir.to_owned() };
         for (name, text) in [("ts.cnf", TS), ("ca.cnf", CA), ("serial", "01\n"), ("index.txt", "")] {
             std::fs::write(dir.join(name), text)?;
         }
-        let end = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)? + valid;
-        let end = Command::new("date")
-            .args(["-u", "-d", &format!("@{}", end.as_secs())])
-            .arg("+%y%m%d%H%M%SZ")
-            .output()?;
-        let end = String::from_utf8(end.stdout)?;
+        let now = SystemTime::now();
+        let (begin, end) = (asn1_time(now - A_DAY)?, asn1_time(now + valid)?);
+        let sign = "ca -batch -config ca.cnf -in tsa.csr -out tsa.pem -notext";
         for arguments in [
             "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -subj /CN=ca -days 2",
             "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout tsa.key -out tsa.csr -subj /CN=tsa",
-            &format!("ca -batch -config ca.cnf -in tsa.csr -out tsa.pem -notext -enddate {}", end.trim()),
+            &format!("{sign} -startdate {begin} -enddate {end}"),
         ] {
             authority.openssl(arguments)?;
         }
@@ -90,6 +87,13 @@ impl Authority {
         ensure!(run.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&run.stderr));
         Ok(())
     }
+}
+
+/// As openssl takes it.
+fn asn1_time(time: SystemTime) -> anyhow::Result<String> {
+    let unix_s = time.duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
+    let date = Command::new("date").args(["-u", "-d", &format!("@{unix_s}"), "+%y%m%d%H%M%SZ"]).output()?;
+    Ok(String::from_utf8(date.stdout)?.trim().to_owned())
 }
 
 /// Answers over HTTP on a port of its own, one request after the other, until the process ends; gives its address.

@@ -74,7 +74,7 @@ impl Stamped {
         let kept = self.place.path("kept");
         copy(&self.folder(), &kept);
         change(self);
-        let report = self.report(&self.authority.certificate());
+        let report = self.report(&self.authority.service_certificate());
         assert_eq!(kinds(&report), expected, "{what}: {report}");
         fs::remove_dir_all(self.folder()).unwrap();
         fs::rename(kept, self.folder()).unwrap();
@@ -229,7 +229,7 @@ fn a_certificate_counts_at_the_time_of_the_token_and_not_today() {
         return;
     }
     let stamped = Stamped::new();
-    let valid = Duration::from_secs(4);
+    let valid = Duration::from_secs(8);
     let brief = Authority::make(&stamped.place.path("brief"), valid).unwrap();
     for size in [5, 9] {
         fs::write(
