@@ -7,7 +7,8 @@ use sudare_protocol::client;
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::host::{self, Device, Devices};
 use sudare_protocol::limits::{OPERATORS_MAX, VECTOR_DIM};
-use sudare_protocol::message::Id;
+use sudare_protocol::message::{Attest, Id};
+use sudare_protocol::reason::{Reason, State};
 use sudare_protocol::records::{DeviceRecord, EvidenceDuty, HostRecord, Policy, RecordError, Signed};
 use sudare_protocol::template::OperatorTemplate;
 
@@ -142,4 +143,26 @@ pub fn live(now_ms: u64) -> Result<(client::Live, host::Live), String> {
         .map_err(|e| text(&e.refusal))?;
     let (client, _) = client.handle(&one(&ready)?).map_err(|e| text(&e.refusal))?;
     Ok((client, host))
+}
+
+/// An attestation of a view that has been clear for a minute. Its nonce is filled in by the client's end.
+pub fn clear(boot_ms: u64) -> Attest {
+    Attest {
+        nonce: [0; 16],
+        state: State::Clear,
+        cover: false,
+        reason: Reason::None,
+        operator_confirmed_age_ms: 0,
+        not_alone_ms: 0,
+        undecided_ms: 0,
+        clear_ms: 60_000,
+        frame_age_ms: 30,
+        boot_ms,
+        dwell_ms: None,
+        distance_band: None,
+        facing: None,
+        phone: None,
+        assurance: None,
+        suspect: None,
+    }
 }

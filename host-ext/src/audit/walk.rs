@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use sudare_protocol::VerifyingKey;
 use sudare_protocol::evidence::Entry;
@@ -15,6 +17,10 @@ use super::pool::{self, Bundle, Content};
 use super::report::{Cosignature, Counts, Report};
 use super::store::{AuditError, COSIGNED, Store};
 use super::timestamps::{Times, Timestamps};
+
+/// A recorder that has written tiles makes the checkpoint over them within this time.
+const RECORDER_PATIENCE: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What an audit starts from; none of the keys and receipts may come out of the store.
 pub struct Walk<'a> {
@@ -276,16 +282,21 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// An older checkpoint put back leaves the newer entries behind. A recorder that went on
-    /// meanwhile does too, so the checkpoint is looked at again first.
+    /// An older checkpoint put back leaves the newer entries behind. A recorder that goes on meanwhile does
+    /// too, for the moment between its tiles and its checkpoint, so the checkpoint is looked at again first.
     fn look_beyond(&mut self, checkpoint: &SignedCheckpoint) -> Result<(), AuditError> {
         if !self.store.has_entries_after(checkpoint.size()) {
             return Ok(());
         }
-        let now = self.store.checkpoint()?;
-        if now.as_deref() == Some(checkpoint.note().as_bytes()) {
-            let detail = format!("the checkpoint covers {} entries, the files hold more", checkpoint.size());
-            self.findings.add(FindingKind::BeyondCheckpoint, None, detail);
+        let since = Instant::now();
+        while self.store.checkpoint()?.as_deref() == Some(checkpoint.note().as_bytes()) {
+            if since.elapsed() >= RECORDER_PATIENCE {
+                let detail =
+                    format!("the checkpoint covers {} entries, the files hold more", checkpoint.size());
+                self.findings.add(FindingKind::BeyondCheckpoint, None, detail);
+                break;
+            }
+            thread::sleep(LOOK_EVERY);
         }
         Ok(())
     }

@@ -159,10 +159,10 @@ fn agreed(
 mod tests {
     use super::*;
     use crate::approval::Approval as Wanted;
-    use crate::evidence::VERSION;
     use crate::evidence::event::{Approval, BlobId, IncidentOpen};
     use crate::rules::ByteKey;
     use crate::tlog::note::SigningKey;
+    use crate::verify::testing;
 
     const START_MS: u64 = 1_800_000_000_000;
     const INCIDENT: Id = [7; 16];
@@ -200,26 +200,8 @@ mod tests {
     }
 
     fn entry(event: &Event, hours: u64) -> Entry {
-        let (kind, body) = event.encode();
-        let (session_id, incident_id, reason, blobs) = (Some([5; 16]), Some(INCIDENT), None, vec![]);
-        let (version, seq, boot_ms, boot_id) = (VERSION, 0, 0, [0; 16]);
         let wall_ms = START_MS + hours * HOUR_MS;
-        let (source, serial) = (None, None);
-        Entry {
-            version,
-            seq,
-            wall_ms,
-            boot_ms,
-            boot_id,
-            session_id,
-            incident_id,
-            kind,
-            reason,
-            blobs,
-            body,
-            source,
-            serial,
-        }
+        Entry { wall_ms, session_id: Some([5; 16]), incident_id: Some(INCIDENT), ..testing::entry(event) }
     }
 
     /// Findings about these events of an incident, so many hours after it.

@@ -169,10 +169,10 @@ impl Incident {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::VERSION;
     use crate::evidence::event::{IncidentComplete, IncidentOpen, PicturesStored};
     use crate::message::{Moment, Piece};
     use crate::reason::Reason;
+    use crate::verify::testing;
 
     const INCIDENT: Id = [1; 16];
 
@@ -233,24 +233,7 @@ mod tests {
     fn check(steps: Vec<(Event, Vec<BlobRef>, Option<Manifest>)>) -> Vec<&'static str> {
         let (mut incidents, mut findings) = (Incidents::default(), Findings::default());
         for ((event, blobs, manifest), seq) in steps.into_iter().zip(0..) {
-            let (kind, body) = event.encode();
-            let (session_id, incident_id, reason) = (None, Some(INCIDENT), None);
-            let (version, wall_ms, boot_ms, boot_id) = (VERSION, 0, 0, [0; 16]);
-            let entry = Entry {
-                version,
-                seq,
-                wall_ms,
-                boot_ms,
-                boot_id,
-                session_id,
-                incident_id,
-                kind,
-                reason,
-                blobs,
-                body,
-                source: None,
-                serial: None,
-            };
+            let entry = Entry { seq, incident_id: Some(INCIDENT), blobs, ..testing::entry(&event) };
             incidents.check(seq, &entry, &event, manifest, &mut findings);
         }
         incidents.finish(&mut findings);

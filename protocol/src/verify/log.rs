@@ -213,12 +213,13 @@ impl LogCheck {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::Stamp;
     use crate::evidence::event::{HostKeyChange, LogStart, Note};
-    use crate::evidence::{Stamp, VERSION};
     use crate::records::{HostRecord, Signed};
     use crate::tlog::merkle::leaf_hash;
     use crate::tlog::note::SigningKey;
     use crate::tlog::{Checkpoint, VerifierKey};
+    use crate::verify::testing;
 
     const ORIGIN: &str = "sudare.example/log/test";
 
@@ -227,26 +228,8 @@ mod tests {
     }
 
     fn entry(seq: u64, event: &Event, stamp: Stamp) -> Entry {
-        let (kind, body) = event.encode();
         let Stamp { wall_ms, boot_ms, boot_id } = stamp;
-        let (session_id, incident_id, reason, blobs) = (None, None, None, vec![]);
-        let version = VERSION;
-        let (source, serial) = (None, None);
-        Entry {
-            version,
-            seq,
-            wall_ms,
-            boot_ms,
-            boot_id,
-            session_id,
-            incident_id,
-            kind,
-            reason,
-            blobs,
-            body,
-            source,
-            serial,
-        }
+        Entry { seq, wall_ms, boot_ms, boot_id, ..testing::entry(event) }
     }
 
     fn stamp(ms: u64) -> Stamp {

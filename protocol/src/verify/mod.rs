@@ -24,6 +24,8 @@ mod leaf;
 mod log;
 mod sessions;
 mod sources;
+#[cfg(test)]
+mod testing;
 
 pub use findings::{Finding, FindingKind, Findings};
 pub use leaf::{Depth, Leaf};

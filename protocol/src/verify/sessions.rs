@@ -131,10 +131,10 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::VERSION;
     use crate::evidence::event::{ClientMessage, SessionEnd};
     use crate::message::{CertificateCheck, Unlock};
     use crate::tlog::note::SigningKey;
+    use crate::verify::testing;
 
     const SESSION: Id = [6; 16];
 
@@ -188,24 +188,7 @@ mod tests {
     fn check(events: Vec<Event>) -> Vec<&'static str> {
         let (mut sessions, mut findings) = (Sessions::default(), Findings::default());
         for (event, seq) in events.into_iter().zip(0..) {
-            let (kind, body) = event.encode();
-            let (session_id, incident_id, reason, blobs) = (Some(SESSION), None, None, vec![]);
-            let (version, wall_ms, boot_ms, boot_id) = (VERSION, 0, 0, [0; 16]);
-            let entry = Entry {
-                version,
-                seq,
-                wall_ms,
-                boot_ms,
-                boot_id,
-                session_id,
-                incident_id,
-                kind,
-                reason,
-                blobs,
-                body,
-                source: None,
-                serial: None,
-            };
+            let entry = Entry { seq, session_id: Some(SESSION), ..testing::entry(&event) };
             let host = key(2).verifying_key();
             sessions.check(seq, &entry, &event, Some(&host), Depth::Signatures, &mut findings);
         }

@@ -48,28 +48,12 @@ impl Sources {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::Event;
     use crate::evidence::event::Uncover;
-    use crate::evidence::{Event, VERSION};
+    use crate::verify::testing;
 
     fn entry(source: Option<Id>, serial: Option<u64>) -> Entry {
-        let (kind, body) = Event::Uncover(Uncover { boot_ms: 0 }).encode();
-        let (session_id, incident_id, reason, blobs) = (None, None, None, vec![]);
-        let (version, seq, wall_ms, boot_ms, boot_id) = (VERSION, 0, 0, 0, [0; 16]);
-        Entry {
-            version,
-            seq,
-            wall_ms,
-            boot_ms,
-            boot_id,
-            session_id,
-            incident_id,
-            kind,
-            reason,
-            blobs,
-            body,
-            source,
-            serial,
-        }
+        Entry { source, serial, ..testing::entry(&Event::Uncover(Uncover { boot_ms: 0 })) }
     }
 
     /// Names of the findings about reports of (source, serial).

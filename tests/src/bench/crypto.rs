@@ -3,34 +3,15 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, anyhow};
-use sudare_protocol::message::Attest;
-use sudare_protocol::reason::{Reason, State};
 
-use crate::pair::{frames, live};
+use crate::pair::{self, frames, live};
 
 const ROUNDS: u32 = 3_000;
 
 /// Microseconds for making and accepting one attestation.
 pub fn attest_sign_verify_us() -> anyhow::Result<f64> {
     let (mut client, mut host) = live(0).map_err(|e| anyhow!(e))?;
-    let attest = Attest {
-        nonce: [0; 16],
-        state: State::Clear,
-        cover: false,
-        reason: Reason::None,
-        operator_confirmed_age_ms: 120,
-        not_alone_ms: 0,
-        undecided_ms: 0,
-        clear_ms: 60_000,
-        frame_age_ms: 80,
-        boot_ms: 1_000_000,
-        dwell_ms: None,
-        distance_band: None,
-        facing: None,
-        phone: None,
-        assurance: None,
-        suspect: Some(false),
-    };
+    let attest = pair::clear(1_000_000);
     let started = Instant::now();
     for n in 0..ROUNDS {
         let bytes = client.attest(attest)?;

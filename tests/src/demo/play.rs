@@ -45,7 +45,8 @@ pub const STORY: [Step; 10] = [
     step("camera free again", Act::Show(ALONE), None, 10),
     step("camera unplugged", Act::Show(Scene { plugged: false, ..ALONE }), Some("camera-lost"), 6),
     step("camera plugged in again", Act::Show(ALONE), None, 15),
-    step("client frozen for 5 s", Act::Freeze(Duration::from_secs(5)), Some("link-lost"), 12),
+    // Longer than the lease (3 s), shorter than the 2 s more after which a stuck client is disconnected.
+    step("client frozen for 4 s", Act::Freeze(Duration::from_secs(4)), Some("link-lost"), 12),
 ];
 
 /// Plays the story; the client's pictures go to `dir`.

@@ -14,8 +14,8 @@ use sudare_host_ext::clock;
 use sudare_protocol::client::{AwaitHello, Evidence, Fresh, HostNews, Live, Setup};
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::keyfile;
-use sudare_protocol::message::{Ack, Attest, Digest, Id, Lock, Shown, Unlock};
-use sudare_protocol::reason::{Reason, State};
+use sudare_protocol::message::{Ack, Digest, Id, Lock, Shown, Unlock};
+use sudare_protocol::reason::Reason;
 use sudare_protocol::seal::Recipients;
 
 use super::incident::incident;
@@ -128,7 +128,7 @@ impl Client {
             }
             if line.attested.elapsed() >= ATTEST_EVERY {
                 line.attested = Instant::now();
-                let attest = line.live.attest(clear())?;
+                let attest = line.live.attest(pair::clear(clock::boot_ms()))?;
                 line.stream.write_all(&attest)?;
             }
             if line.is_visible && !self.quiet && Instant::now() >= line.next {
@@ -228,25 +228,4 @@ fn read_into(stream: &mut UnixStream, deframer: &mut Deframer) -> anyhow::Result
         Err(error) => return Err(error.into()),
     }
     Ok(())
-}
-
-fn clear() -> Attest {
-    Attest {
-        nonce: [0; 16],
-        state: State::Clear,
-        cover: false,
-        reason: Reason::None,
-        operator_confirmed_age_ms: 0,
-        not_alone_ms: 0,
-        undecided_ms: 0,
-        clear_ms: 60_000,
-        frame_age_ms: 30,
-        boot_ms: clock::boot_ms(),
-        dwell_ms: None,
-        distance_band: None,
-        facing: None,
-        phone: None,
-        assurance: None,
-        suspect: None,
-    }
 }

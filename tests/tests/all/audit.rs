@@ -9,3 +9,4 @@ mod erasing;
 mod exporting;
 mod opening;
 mod showing;
+mod tending;

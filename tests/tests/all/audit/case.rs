@@ -108,7 +108,7 @@ impl Case {
         let start = LogStart {
             host_key: pair::host_key().verifying_key().to_bytes(),
             log_key: key(4).verifying_key().to_bytes(),
-            host_record: vec![],
+            host_record: host_record(),
         };
         case.append(UPTIME_MS - 1, Draft::of(Event::LogStart(start)));
         case
@@ -152,18 +152,12 @@ impl Case {
     pub(super) fn session(&mut self, n: u8, ago_ms: u64) -> Id {
         let (session_id, device) = ([n; 16], key(100 + n));
         let policy = Signed::sign(&pair::organisation_key(), &self.policy()).unwrap();
-        let record = HostRecord {
-            host_id: "vdi-1".into(),
-            host_key: pair::host_key().verifying_key().to_bytes(),
-            not_before_ms: 0,
-            not_after_ms: u64::MAX,
-        };
         let hello = Hello {
             versions: vec![1],
             host_nonce: [n; 32],
             session_id,
             boot_id: BOOT_ID,
-            host_record: Signed::sign(&pair::organisation_key(), &record).unwrap(),
+            host_record: host_record(),
             policy: policy.clone(),
             tls_cert_sha256: [5; 32],
             wall_ms: self.now_ms - ago_ms,
@@ -338,6 +332,17 @@ impl Case {
         let there = |folder: &str| self.store().join(folder).join(hex(picture)).exists();
         (there("headers"), there("blobs"))
     }
+}
+
+/// As the organisation signed it.
+pub(super) fn host_record() -> Vec<u8> {
+    let record = HostRecord {
+        host_id: "vdi-1".into(),
+        host_key: pair::host_key().verifying_key().to_bytes(),
+        not_before_ms: 0,
+        not_after_ms: u64::MAX,
+    };
+    Signed::sign(&pair::organisation_key(), &record).unwrap()
 }
 
 fn of(session_id: Id, reason: Reason, event: Event) -> Draft {

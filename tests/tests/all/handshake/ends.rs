@@ -5,7 +5,6 @@ use sudare_protocol::client::AwaitHello;
 use sudare_protocol::error::{Code, Fault, Refusal};
 use sudare_protocol::host::AwaitOpen;
 use sudare_protocol::message::{self, Attest};
-use sudare_protocol::reason::{Reason, State};
 use sudare_protocol::session::transcript;
 use sudare_protocol::{SigningKey, client, cose, host};
 use sudare_tests::pair;
@@ -48,24 +47,7 @@ impl Ends {
 
 /// An attestation of a clear view.
 pub(super) fn clear(nonce: message::Id) -> Attest {
-    Attest {
-        nonce,
-        state: State::Clear,
-        cover: false,
-        reason: Reason::None,
-        operator_confirmed_age_ms: 0,
-        not_alone_ms: 0,
-        undecided_ms: 0,
-        clear_ms: 5_000,
-        frame_age_ms: 30,
-        boot_ms: 1,
-        dwell_ms: None,
-        distance_band: None,
-        facing: None,
-        phone: None,
-        assurance: None,
-        suspect: None,
-    }
+    Attest { nonce, ..pair::clear(1) }
 }
 
 /// The one frame in what an end gave out.

@@ -2,33 +2,17 @@
 
 use sudare_host_ext::guard::{Action, Event, Guard};
 use sudare_protocol::limits::CLOCK_JUMP_MS;
-use sudare_protocol::message::{Attest, Shown};
+use sudare_protocol::message::Shown;
 use sudare_protocol::numbers::Numbers;
-use sudare_protocol::reason::{Reason, State};
+use sudare_protocol::reason::Reason;
+use sudare_tests::pair;
 
 const FRESH: [u8; 16] = [7; 16];
 /// How long the host has been up when the session begins.
 const UP_MS: u64 = 100_000;
 
 fn attested(now_ms: u64) -> Event {
-    let attest = Attest {
-        nonce: [0; 16],
-        state: State::Clear,
-        cover: false,
-        reason: Reason::None,
-        operator_confirmed_age_ms: 0,
-        not_alone_ms: 0,
-        undecided_ms: 0,
-        clear_ms: 60_000,
-        frame_age_ms: 30,
-        boot_ms: now_ms,
-        dwell_ms: None,
-        distance_band: None,
-        facing: None,
-        phone: None,
-        assurance: None,
-        suspect: None,
-    };
+    let attest = pair::clear(now_ms);
     // A lease that outlasts any jump, so that nothing else can be what covers.
     Event::Attested { attest, nonce_issued_ms: now_ms, lease_until_ms: now_ms + 3_600_000 }
 }

@@ -21,8 +21,8 @@ use sudare_protocol::client::{AwaitHello, Evidence, Fresh, HostNews, Live, Setup
 use sudare_protocol::error::Refusal;
 use sudare_protocol::evidence::Event;
 use sudare_protocol::frame::Deframer;
-use sudare_protocol::message::{Ack, Attest, Id, Lock, Manifest, Moment, Piece};
-use sudare_protocol::reason::{Reason, State};
+use sudare_protocol::message::{Ack, Id, Lock, Manifest, Moment, Piece};
+use sudare_protocol::reason::Reason;
 use sudare_protocol::records::{DeviceRecord, HostRecord, Policy, Signed};
 use sudare_protocol::seal::{self, Identity};
 use sudare_protocol::tlog::VerifierKey;
@@ -367,7 +367,7 @@ impl Seat {
 
     fn attest_clear(&mut self) {
         let Some(client) = &mut self.client else { return };
-        let attest = client.attest(clear()).unwrap();
+        let attest = client.attest(pair::clear(clock::boot_ms())).unwrap();
         self.send(&attest);
     }
 
@@ -429,26 +429,5 @@ impl Seat {
                 }
             }
         }
-    }
-}
-
-fn clear() -> Attest {
-    Attest {
-        nonce: [0; 16],
-        state: State::Clear,
-        cover: false,
-        reason: Reason::None,
-        operator_confirmed_age_ms: 0,
-        not_alone_ms: 0,
-        undecided_ms: 0,
-        clear_ms: 60_000,
-        frame_age_ms: 30,
-        boot_ms: clock::boot_ms(),
-        dwell_ms: None,
-        distance_band: None,
-        facing: None,
-        phone: None,
-        assurance: None,
-        suspect: None,
     }
 }
