@@ -104,8 +104,9 @@ impl Client {
         *self.seen.lock().unwrap() = faces;
     }
 
-    /// With `cut` the connection ends in the middle of the first long message of the client.
-    fn connect(&self, host: &Host, cut: bool) {
+    fn connect(&self, host: &Host, cut: Cut) {
+        let completed = host.dir.path().join("evidence/completed");
+        let is_kept = move || std::fs::read_dir(&completed).is_ok_and(|mut files| files.next().is_some());
         let stream = UnixStream::connect(host.place.guard_socket(0)).unwrap();
         let cable = Cable { stream: stream.try_clone().unwrap(), cut };
         let line = self.inbox.opened(Box::new(cable)).unwrap();
@@ -113,6 +114,10 @@ impl Client {
             let (mut stream, mut bytes) = (stream, [0; 64 * 1024]);
             // The line closes with this thread.
             while let Ok(read @ 1..) = stream.read(&mut bytes) {
+                if cut == Cut::BeforeTheReceipt && is_kept() {
+                    drop(stream.shutdown(Shutdown::Both));
+                    return;
+                }
                 if line.bytes_waiting(bytes[..read].to_vec()).is_err() {
                     return;
                 }
@@ -176,16 +181,26 @@ fn look(faces: &[Who]) -> Look {
     Look { observation, frame: Some(Picture { frame, marks: Some(vec![]), camera: None, thresholds }) }
 }
 
+/// When a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    Never,
+    /// In the middle of the first long message of the client.
+    InAPicture,
+    /// The host keeps it, and what says so does not arrive.
+    BeforeTheReceipt,
+}
+
 /// One connection.
 struct Cable {
     stream: UnixStream,
-    cut: bool,
+    cut: Cut,
 }
 
 impl Transport for Cable {
     fn send(&self, bytes: Vec<u8>) -> Result<(), NotSent> {
         let mut stream = &self.stream;
-        let cut = self.cut && bytes.len() >= CHUNK_MIN_BYTES;
+        let cut = self.cut == Cut::InAPicture && bytes.len() >= CHUNK_MIN_BYTES;
         let whole = if cut { &bytes[..bytes.len() / 2] } else { &bytes[..] };
         let sent = stream.write_all(whole).map_err(|error| NotSent(error.to_string()));
         if cut {
@@ -248,22 +263,25 @@ fn assert_once(incidents: &[Incident], stored: usize, id: &str) {
     assert_eq!(stored, listed, "no picture lies twice in the store");
 }
 
-#[test]
-fn pictures_whose_sending_was_cut_arrive_once_when_the_connection_is_back() {
-    let host = Host::start();
-    let home = host.dir.path().join("device");
-    let client = Client::start(&home);
-    client.connect(&host, true);
-    client.wait("the desktop", |e| matches!(e, Event::Status(s) if s.shown == Shown::Visible));
+/// An incident whose connection ends so; the driver waits for the next one.
+fn cut_off(host: &Host, home: &Path, cut: Cut) -> Client {
+    let client = Client::start(home);
+    client.connect(host, cut);
+    client.wait("the desktop", is_visible);
     client.sees(WATCHED);
     client.wait("the cut", |e| matches!(e, Event::Over { waiting: 1 }));
     client.sees(ALONE);
-    await_files("cut off", &home, 1, 0);
+    await_files("cut off", home, 1, 0);
+    client
+}
 
-    client.connect(&host, false);
+/// It is back: the receipt comes and the files go.
+fn delivered(host: Host, client: Client) {
+    let home = client.home.clone();
+    client.connect(&host, Cut::Never);
     client.wait("the receipt", |e| matches!(e, Event::Receipt(_)));
     await_files("delivered", &home, 0, 1);
-    client.wait("the desktop", |e| matches!(e, Event::Status(s) if s.shown == Shown::Visible));
+    client.wait("the desktop", is_visible);
     let receipt = client.receipts().receipts.remove(0);
     assert_eq!((receipt.host.as_str(), receipt.reason.as_str()), ("vdi-1", "onlooker"));
     client.end();
@@ -271,33 +289,37 @@ fn pictures_whose_sending_was_cut_arrive_once_when_the_connection_is_back() {
 
     // A driver that starts afterwards has nothing to send.
     let later = Client::start(&home);
-    later.connect(&host, false);
-    later.wait("the desktop", |e| matches!(e, Event::Status(s) if s.shown == Shown::Visible));
+    later.connect(&host, Cut::Never);
+    later.wait("the desktop", is_visible);
     later.end();
     await_files("afterwards", &home, 0, 1);
     let (incidents, stored) = host.incidents(&receipt.checkpoint);
     assert_once(&incidents, stored, &receipt.incident);
 }
 
+fn is_visible(event: &Event) -> bool {
+    matches!(event, Event::Status(status) if status.shown == Shown::Visible)
+}
+
+#[test]
+fn pictures_whose_sending_was_cut_arrive_once_when_the_connection_is_back() {
+    let host = Host::start();
+    let client = cut_off(&host, &host.dir.path().join("device"), Cut::InAPicture);
+    delivered(host, client);
+}
+
 #[test]
 fn pictures_of_a_driver_that_ended_before_they_were_sent_arrive_once_with_the_next_one() {
     let host = Host::start();
     let home = host.dir.path().join("device");
-    let client = Client::start(&home);
-    client.connect(&host, true);
-    client.wait("the desktop", |e| matches!(e, Event::Status(s) if s.shown == Shown::Visible));
-    client.sees(WATCHED);
-    client.wait("the cut", |e| matches!(e, Event::Over { waiting: 1 }));
-    client.end();
+    cut_off(&host, &home, Cut::InAPicture).end();
     await_files("left behind", &home, 1, 0);
+    delivered(host, Client::start(&home));
+}
 
-    let next = Client::start(&home);
-    next.connect(&host, false);
-    next.wait("the receipt", |e| matches!(e, Event::Receipt(_)));
-    await_files("delivered", &home, 0, 1);
-    let receipt = next.receipts().receipts.remove(0);
-    next.end();
-    assert_eq!(left_in_spool(&home), [""; 0]);
-    let (incidents, stored) = host.incidents(&receipt.checkpoint);
-    assert_once(&incidents, stored, &receipt.incident);
+#[test]
+fn pictures_whose_receipt_was_lost_are_sent_again_and_recorded_once() {
+    let host = Host::start();
+    let client = cut_off(&host, &host.dir.path().join("device"), Cut::BeforeTheReceipt);
+    delivered(host, client);
 }
