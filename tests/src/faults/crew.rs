@@ -72,9 +72,7 @@ impl Crew {
         let process = self.process(who)?;
         let ended = process.0.try_wait()?;
         ensure!(ended.is_none(), "the {} ended by itself: {ended:?}; its log says why", who.kind());
-        process.0.kill()?;
-        process.0.wait()?;
-        Ok(())
+        process.kill()
     }
 
     pub(super) fn restart(&mut self, who: Who) -> anyhow::Result<()> {
@@ -142,6 +140,13 @@ impl Crew {
 pub struct Running(pub(super) Child);
 
 impl Running {
+    /// SIGKILL.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.0.kill()?;
+        self.0.wait()?;
+        Ok(())
+    }
+
     /// Asks it to end, and waits until it has.
     pub fn end(mut self) -> anyhow::Result<()> {
         kill_process(Pid::from_child(&self.0), Signal::TERM)?;

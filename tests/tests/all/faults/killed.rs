@@ -3,7 +3,7 @@
 //!
 //! Needs the models and the photographs; says so and does nothing without them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 use sudare_tests::demo::{Client, Stage, USER};
 use sudare_tests::scene::{Camera, Seat};
 
-use super::spool::{await_files, left_in_spool};
+use super::spool::{assert_once, await_files, left_in_spool};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -125,20 +125,9 @@ fn end(mut desk: Desk) {
     std::fs::write(&note, receipt["checkpoint"].as_str().unwrap()).unwrap();
     let report = desk.audit("verify", &["--receipt", &note.display().to_string()]);
     assert_eq!(report["findings"], Value::Array(vec![]), "{report}");
+    let verifier = std::fs::read_to_string(&desk.stage.log_vkey).unwrap().trim().parse().unwrap();
+    let incident = receipt["incident"].as_str().unwrap();
+    assert_once(&desk.stage.evidence(), &verifier, incident);
     let list = desk.audit("list", &[]);
-    let incidents = list["incidents"].as_array().unwrap();
-    let same: Vec<&Value> = incidents.iter().filter(|i| i["id"] == receipt["incident"]).collect();
-    assert_eq!((same.len(), &same[0]["complete"]), (1, &true.into()), "{list}");
-    let labels = |incident: &Value| {
-        let pictures = incident["pictures"].as_array().unwrap().clone();
-        pictures.into_iter().map(|picture| picture["label"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
-    };
-    let camera = labels(same[0]).iter().filter(|label| label.starts_with("camera")).count();
-    assert_eq!(camera, 6, "{list}");
-    let named: usize = incidents.iter().map(|incident| labels(incident).len()).sum();
-    assert_eq!(files(&desk.stage.evidence().join("blobs")), named, "no picture lies twice in the store");
-}
-
-fn files(folder: &Path) -> usize {
-    std::fs::read_dir(folder).unwrap().count()
+    assert!(list["incidents"].as_array().unwrap().iter().any(|i| i["id"] == incident), "{list}");
 }
