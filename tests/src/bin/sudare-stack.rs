@@ -162,5 +162,9 @@ fn draw(report: &Report, out: &Path) -> anyhow::Result<()> {
     let sheet = out.join("contact-sheet.png");
     sudare_tests::demo::gallery(&pictures, &sheet)?;
     println!("contact sheet: {}", sheet.display());
+    let page = out.join(scenarios::INCIDENT_PAGE);
+    if page.exists() {
+        println!("incident page: {}", page.display());
+    }
     Ok(())
 }

@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use super::report::Report;
 use super::servers::Backend;
+pub use story::INCIDENT_PAGE;
 
 /// Plays a scenario inside a namespace.
 type Play = fn(&Path, &mut Report) -> anyhow::Result<()>;

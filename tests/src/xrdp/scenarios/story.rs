@@ -49,6 +49,9 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     evidence(&sudare.prove()?, out, report)
 }
 
+/// The page of an exported incident, beside the pictures. It needs no other file.
+pub const INCIDENT_PAGE: &str = "incident-page.html";
+
 /// Whoever looked is in the log, with pictures that only auditors can open.
 fn evidence(proof: &Proof, out: &Path, report: &mut Report) -> anyhow::Result<()> {
     report.check("the evidence verifies", true, format!("{} entries: {}", proof.entries, proof.reasons()));
@@ -64,5 +67,6 @@ fn evidence(proof: &Proof, out: &Path, report: &mut Report) -> anyhow::Result<()
         }
         report.pictures.push(copy);
     }
+    std::fs::copy(&proof.page, out.join(INCIDENT_PAGE)).context("the exported page cannot be copied")?;
     Ok(())
 }
