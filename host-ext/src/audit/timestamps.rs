@@ -134,12 +134,18 @@ impl Timestamps {
             Err(TokenError::Malformed(why)) => {
                 return Ok(Err((FindingKind::TimestampDamaged, format!("cannot be read: {why}"))));
             }
-            Err(error) => return Ok(Err((FindingKind::TimestampDamaged, error.to_string()))),
+            Err(error) => {
+                return Ok(Err((FindingKind::TimestampDamaged, format!("cannot be used: {error}"))));
+            }
         };
         Ok(match self.authority.judge(response, digest, &token)? {
             Judgement::Good => Ok(token),
-            Judgement::OtherCertificate(why) => Err((FindingKind::TimestampCertificate, why)),
-            Judgement::Changed(why) => Err((FindingKind::TimestampSignature, why)),
+            Judgement::OtherCertificate(why) => {
+                Err((FindingKind::TimestampCertificate, format!("does not hold: {why}")))
+            }
+            Judgement::Changed(why) => {
+                Err((FindingKind::TimestampSignature, format!("does not hold: {why}")))
+            }
         })
     }
 
