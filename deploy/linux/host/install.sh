@@ -30,12 +30,13 @@ while [ $# -gt 0 ]; do
 done
 
 binaries="sudare-host sudare-audit sudare-blanker"
-services="sudare-recorder sudare-host sudare-ship sudare-forward"
+units="sudare-recorder.service sudare-host.service sudare-ship.service sudare-forward.service
+    sudare-retention.service sudare-retention.timer"
 
 if [ "$action" = uninstall ]; then
-    for service in $services; do
-        [ -n "$root" ] || systemctl disable --now "$service.service" 2>/dev/null || true
-        rm -f -- "$root/etc/systemd/system/$service.service"
+    for unit in $units; do
+        [ -n "$root" ] || systemctl disable --now "$unit" 2>/dev/null || true
+        rm -f -- "$root/etc/systemd/system/$unit"
     done
     rm -f -- "$root/etc/systemd/system/xrdp.service.d/sudare.conf"
     rm -f -- "$root/usr/lib/sysusers.d/sudare.conf" "$root/usr/lib/tmpfiles.d/sudare.conf"
@@ -59,13 +60,15 @@ for binary in $binaries; do
 done
 install -D -m 0644 -- "$here/sysusers.conf" "$root/usr/lib/sysusers.d/sudare.conf"
 install -D -m 0644 -- "$here/tmpfiles.conf" "$root/usr/lib/tmpfiles.d/sudare.conf"
-for service in $services; do
-    install -D -m 0644 -- "$here/$service.service" "$root/etc/systemd/system/$service.service"
+for unit in $units; do
+    install -D -m 0644 -- "$here/$unit" "$root/etc/systemd/system/$unit"
 done
 install -D -m 0644 -- "$here/xrdp-needs-sudare.conf" "$root/etc/systemd/system/xrdp.service.d/sudare.conf"
 install -d -m 0755 -- "$root/etc/sudare"
 # Settings are the administrator's: what is there stays.
-[ -e "$root/etc/sudare/host.toml" ] || install -m 0644 -- "$here/host.toml" "$root/etc/sudare/host.toml"
+for settings in host.toml holds.txt; do
+    [ -e "$root/etc/sudare/$settings" ] || install -m 0644 -- "$here/$settings" "$root/etc/sudare/$settings"
+done
 install -m 0600 -- "$here/ship.env.example" "$here/forward.env.example" "$root/etc/sudare/"
 if [ -z "$root" ]; then
     systemd-sysusers sudare.conf

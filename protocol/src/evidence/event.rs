@@ -301,7 +301,7 @@ pub struct View {
     /// Which picture.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub blob_id: Id,
-    /// Key id (`cose::key_id`) of who was shown it.
+    /// Who was shown it: first bytes of SHA-256 over the age recipient (`age1…`) as text.
     #[cbor(n(2), with = "minicbor::bytes")]
     pub viewer: KeyId,
 }

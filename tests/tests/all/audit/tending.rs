@@ -307,6 +307,11 @@ fn each_view_is_in_the_log_before_the_picture_is_on_the_disk() {
     let zip = Bundle::read(&live.case.path("incident.zip")).unwrap();
     let is_in_it = |view: &Value| zip.get(&format!("entries/{}.cose", view["entry"])).is_some();
     assert!(zip.names().any(|name| name.starts_with("entries/")) && !views.iter().any(is_in_it));
+    // Pictures in it were seen, too, by whoever made it.
+    let args = ["export", "store", "a3", "--key", "log.vkey", "--identity", "auditor.age", "--purpose", "p"];
+    let to = ["--recorder", socket.to_str().unwrap(), "--out", "opened.zip"];
+    let (code, json) = live.case.audited(&[&args[..], &to].concat());
+    assert_eq!((code, live.tended().len()), (0, 8), "{json}");
     live.assert_intact();
     // Without its recorder nothing is opened.
     std::fs::rename(live.case.path("run/socket"), live.case.path("run/away")).unwrap();

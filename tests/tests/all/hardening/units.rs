@@ -8,8 +8,16 @@ use super::{repository, skip_or_fail};
 
 /// Most exposure that `systemd-analyze security` may find, in tenths: 0 is none, 100 is all. The supervisor starts
 /// sessions' guards under another user and looks into other processes, so it needs more than the others.
-const UNITS: [(&str, u32); 4] =
-    [("sudare-recorder", 7), ("sudare-ship", 17), ("sudare-forward", 17), ("sudare-host", 38)];
+const UNITS: [(&str, u32); 5] = [
+    ("sudare-recorder", 7),
+    ("sudare-retention", 7),
+    ("sudare-ship", 17),
+    ("sudare-forward", 17),
+    ("sudare-host", 38),
+];
+/// What starts a unit that does not run all the time.
+const TIMER: &str = "sudare-retention.timer";
+const PROGRAMS: [&str; 2] = ["sudare-host", "sudare-audit"];
 
 /// What is installed below a folder that vanishes with the test.
 struct Installed {
@@ -44,14 +52,15 @@ impl Installed {
 
     /// Units as systemd reads them, with programs where they are in the test.
     fn units(&self) -> Vec<PathBuf> {
-        let program = self.root("usr/local/bin/sudare-host");
         let moved = UNITS.map(|(name, _)| {
             let unit = self.root(&format!("etc/systemd/system/{name}.service"));
-            let said = std::fs::read_to_string(&unit).unwrap();
-            assert!(said.contains("ExecStart=/usr/local/bin/sudare-host "));
+            let mut said = std::fs::read_to_string(&unit).unwrap();
+            let program =
+                PROGRAMS.iter().find(|name| said.contains(&format!("ExecStart=/usr/local/bin/{name} ")));
+            let program = format!("usr/local/bin/{}", program.unwrap());
+            said = said.replace(&format!("/{program}"), self.root(&program).to_str().unwrap());
             let path = self.path(&format!("{name}.service"));
-            std::fs::write(&path, said.replace("/usr/local/bin/sudare-host", program.to_str().unwrap()))
-                .unwrap();
+            std::fs::write(&path, said).unwrap();
             path
         });
         moved.into()
@@ -88,8 +97,10 @@ fn units_are_understood_by_systemd_and_leave_little_exposed() {
     }
     let installed = Installed::new();
     let units = installed.units();
-    let verified =
-        Command::new("systemd-analyze").args(["verify", "--no-pager"]).args(&units).output().unwrap();
+    let timer = installed.path(TIMER);
+    std::fs::copy(installed.root("etc/systemd/system").join(TIMER), &timer).unwrap();
+    let mut verify = Command::new("systemd-analyze");
+    let verified = verify.args(["verify", "--no-pager"]).args(&units).arg(timer).output().unwrap();
     assert!(verified.status.success() && text(&verified).is_empty(), "{}", text(&verified));
     for (unit, (name, limit)) in units.iter().zip(UNITS) {
         let (overall, within) = exposure(unit, limit);
@@ -172,6 +183,7 @@ fn an_installation_keeps_settings_and_leaves_only_what_is_not_its_own() {
     let programs = installed.path("programs");
     assert!(installed.script(&["--programs", programs.to_str().unwrap()]).status.success());
     assert_eq!(std::fs::read_to_string(&settings).unwrap(), "max_sessions = 7\n");
+    assert!(installed.root("etc/sudare/holds.txt").exists(), "without a list of holds nothing is erased");
     assert!(installed.script(&["--uninstall"]).status.success());
     assert!(settings.exists(), "settings are the administrator's");
     for folder in ["usr/local/bin", "etc/systemd/system", "usr/lib/sysusers.d", "usr/lib/tmpfiles.d"] {
