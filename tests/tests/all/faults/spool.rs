@@ -59,6 +59,19 @@ impl Host {
         Host { place, recorder, guard, dir }
     }
 
+    /// The file of its socket is there a moment before it listens.
+    #[track_caller]
+    fn meet_guard(&self) -> UnixStream {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match UnixStream::connect(self.place.guard_socket(0)) {
+                Ok(stream) => return stream,
+                Err(error) => assert!(Instant::now() < until, "{error}"),
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Kills the guard; the next one knows nothing of what the first heard.
     fn another_guard(&mut self) {
         self.guard.kill().unwrap();
@@ -115,7 +128,7 @@ impl Client {
     fn connect(&self, host: &Host, cut: Cut) {
         let completed = host.dir.path().join("evidence/completed");
         let is_kept = move || std::fs::read_dir(&completed).is_ok_and(|mut files| files.next().is_some());
-        let stream = UnixStream::connect(host.place.guard_socket(0)).unwrap();
+        let stream = host.meet_guard();
         let cable = Cable { stream: stream.try_clone().unwrap(), cut };
         let line = self.inbox.opened(Box::new(cable)).unwrap();
         thread::spawn(move || {
