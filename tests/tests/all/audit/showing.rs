@@ -37,7 +37,7 @@ fn an_incident_is_told_with_its_facts_its_times_and_where_its_pictures_are() {
     let (code, json) = show(&case);
     assert_eq!((code, &json["ok"]), (0, &Value::Bool(true)), "{json}");
     assert_eq!(fact(&json, "Incident"), incident.hex());
-    assert_eq!(fact(&json, "From the decision to the cover"), "38 ms");
+    assert_eq!(fact(&json, "From the host's decision to the cover"), "38 ms");
     assert_eq!(fact(&json, "Assurance: camera"), "hardware");
     assert_eq!(
         fact(&json, "Decision: similarity to the operator"),
