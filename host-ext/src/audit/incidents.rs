@@ -133,6 +133,11 @@ impl From<&BlobRef> for Picture {
     }
 }
 
+/// How long something took. The clocks count whole milliseconds, so none does not mean no time.
+pub fn took(ms: u64) -> String {
+    if ms == 0 { "< 1 ms".to_owned() } else { format!("{ms} ms") }
+}
+
 /// `2026-11-22T10:00:00Z` from Unix milliseconds.
 ///
 /// Days to dates after Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".

@@ -9,7 +9,7 @@ use super::sessions::Sessions;
 use super::words::Text;
 use crate::audit::Incident;
 use crate::audit::erase::survey;
-use crate::audit::incidents::utc;
+use crate::audit::incidents::{took, utc};
 use crate::store::blobs::hex;
 
 /// One statement about an incident.
@@ -49,8 +49,8 @@ fn general(incident: &Incident, facts: &mut Facts) {
     let number =
         incident.reason_known.map_or_else(String::new, |reason| format!(" ({})", Reason::number(reason)));
     facts.add("理由コード", "Reason code", Text::same(format!("{}{number}", incident.reason)));
-    let latency = incident.cover_ms.map_or_else(not_recorded, |ms| Text::same(format!("{ms} ms")));
-    facts.add("判定から遮蔽まで", "From the decision to the cover", latency);
+    let latency = incident.cover_ms.map_or_else(not_recorded, |ms| Text::same(took(ms)));
+    facts.add("ホストの判定から遮蔽まで", "From the host's decision to the cover", latency);
 }
 
 fn log(checkpoint: &SignedCheckpoint, facts: &mut Facts) {

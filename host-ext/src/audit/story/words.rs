@@ -7,6 +7,7 @@ use sudare_protocol::evidence::{Entry, Event, Label};
 use sudare_protocol::message::{self, kind};
 use sudare_protocol::reason::{Reason, State};
 
+use crate::audit::incidents::took;
 use crate::store::blobs::hex;
 
 /// The same in Japanese and English.
@@ -77,15 +78,15 @@ pub fn of_entry(entry: &Entry) -> Text {
         Event::SessionEnd(_) => Text::new("セッションの終了", "The session ended"),
         Event::ClientMessage(body) => client_message(&body.message),
         Event::Cover(cover) => {
-            let ms = cover.effective_boot_ms.saturating_sub(cover.asked_boot_ms);
+            let time = took(cover.effective_boot_ms.saturating_sub(cover.asked_boot_ms));
             let (seen_ja, seen_en) = if cover.confirmed {
                 ("遮蔽を確認", "confirmed")
             } else {
                 ("未確認", "not confirmed")
             };
             Text::new(
-                format!("画面を遮蔽（{ms} ms、{seen_ja}）：{}", reason.ja),
-                format!("Screen covered in {ms} ms, {seen_en}: {}", reason.en),
+                format!("画面を遮蔽（{time}、{seen_ja}）：{}", reason.ja),
+                format!("Screen covered in {time}, {seen_en}: {}", reason.en),
             )
         }
         Event::Uncover(_) => Text::new("画面を再表示", "The desktop is shown again"),

@@ -93,17 +93,16 @@ fn unlisted(entries: u64, language: Language) -> Option<String> {
 
 fn picture(one: &PictureState, language: Language) -> String {
     let shows = match (one.shows, language) {
-        (Shows::Full, Ja) => "原画像",
-        (Shows::Full, En) => "full",
-        (Shows::Pixelated, Ja) => "不可視化済み",
-        (Shows::Pixelated, En) => "pixelated",
-        (Shows::Screen, Ja) => "画面",
-        (Shows::Screen, En) => "screen",
-        (Shows::Hash, Ja) => "ハッシュのみ",
-        (Shows::Hash, En) => "hash only",
+        (Shows::Full, Ja) => "（カメラ、原画像）",
+        (Shows::Full, En) => " (camera, full)",
+        (Shows::Pixelated, Ja) => "（カメラ）",
+        (Shows::Pixelated, En) => " (camera)",
+        (Shows::Screen, _) => "",
+        (Shows::Hash, Ja) => "（ハッシュのみ）",
+        (Shows::Hash, En) => " (hash only)",
     };
     let (what, size, blob) = (in_language(&one.what, language), one.picture.size, &one.picture.blob);
-    format!("  {what} ({shows}): {}, {size} B, {blob}", place(one, language))
+    format!("  {what}{shows}: {}, {size} B, {blob}", place(one, language))
 }
 
 fn place(one: &PictureState, language: Language) -> String {

@@ -1,6 +1,6 @@
 //! What people read, in Japanese and English.
 
-use sudare_host_ext::audit::incidents::utc;
+use sudare_host_ext::audit::incidents::{took, utc};
 use sudare_host_ext::audit::open::Shown;
 use sudare_host_ext::audit::report::Stamped;
 use sudare_host_ext::audit::story::Text;
@@ -99,8 +99,8 @@ pub(crate) fn incident(incident: &Incident, language: Language) -> String {
         (false, None, En) => "not completed".to_owned(),
     };
     let cover = match (incident.cover_ms, language) {
-        (Some(ms), Ja) => format!("、{ms} ms で遮蔽"),
-        (Some(ms), En) => format!(", covered in {ms} ms"),
+        (Some(ms), Ja) => format!("、{} で遮蔽", took(ms)),
+        (Some(ms), En) => format!(", covered in {}", took(ms)),
         (None, _) => String::new(),
     };
     let pictures = incident.pictures.len();

@@ -37,7 +37,7 @@ fn an_incident_is_told_with_its_facts_its_times_and_where_its_pictures_are() {
     let (code, json) = show(&case);
     assert_eq!((code, &json["ok"]), (0, &Value::Bool(true)), "{json}");
     assert_eq!(fact(&json, "Incident"), incident.hex());
-    assert_eq!(fact(&json, "From the decision to the cover"), "38 ms");
+    assert_eq!(fact(&json, "From the host's decision to the cover"), "38 ms");
     assert_eq!(fact(&json, "Assurance: camera"), "hardware");
     assert_eq!(
         fact(&json, "Decision: similarity to the operator"),
@@ -82,7 +82,11 @@ fn people_read_one_language_and_the_verdict_on_the_log_at_the_end() {
     let (english, japanese) = (text("en"), text("ja"));
     let is_japanese = |text: &str| text.chars().any(|c| ('\u{3040}'..='\u{9fff}').contains(&c));
     assert!(!is_japanese(&english), "{english}");
-    for said in ["Somebody else is in front of the screen.", "T +0.038 s", "(full): sealed in the store"] {
+    for said in [
+        "Somebody else is in front of the screen.",
+        "T +0.038 s",
+        "at the decision (camera, full): sealed in the store",
+    ] {
         assert!(english.contains(said), "{said}: {english}");
     }
     assert!(
