@@ -1,5 +1,6 @@
 //! A host in a temporary folder, and a seat: transport, screen and client in one hand.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -353,7 +354,12 @@ impl Seat {
     fn pass(&mut self, what: &str, attests: bool, patience: Duration, holds: impl Fn(&Seat) -> bool) {
         let begun = Instant::now();
         while !holds(self) {
-            assert!(begun.elapsed() < patience, "waited in vain for {what}; shown: {:?}", self.shown);
+            assert!(
+                begun.elapsed() < patience,
+                "waited in vain for {what}; shown: {:?}; refused: {:?}",
+                self.shown,
+                self.refused
+            );
             if attests && self.attested.elapsed() >= Duration::from_millis(ATTEST_MS) {
                 self.attested = Instant::now();
                 self.attest_clear();
@@ -371,34 +377,40 @@ impl Seat {
         self.send(&attest);
     }
 
-    /// What a transport does, without any screen.
+    /// What a transport does, without any screen. What follows from an action comes after all that was
+    /// decided before it, as messages have their numbers already.
     fn carry_out(&mut self, actions: Vec<Action>) {
-        for action in actions {
+        let mut actions = VecDeque::from(actions);
+        while let Some(action) = actions.pop_front() {
             let mut more = Vec::new();
-            match action {
-                Action::Send(bytes) => self.hear(&bytes),
-                Action::Cover(text) => {
-                    let same = |reason: &&Reason| {
-                        text.lines.iter().zip(reason.cover_lines()).filter(|(a, b)| a == b).count() == 4
-                    };
-                    let reason = Reason::ALL.iter().find(same).expect("a cover with its reason");
-                    let was_covered = self.shown != Shown::Desktop;
-                    self.shown = Shown::Covered(*reason);
-                    if !was_covered {
-                        self.driver.on_painted(Painted::Covered, &mut more);
-                    }
+            self.act(action, &mut more);
+            actions.extend(more);
+        }
+    }
+
+    fn act(&mut self, action: Action, more: &mut Vec<Action>) {
+        match action {
+            Action::Send(bytes) => self.hear(&bytes),
+            Action::Cover(text) => {
+                let same = |reason: &&Reason| {
+                    text.lines.iter().zip(reason.cover_lines()).filter(|(a, b)| a == b).count() == 4
+                };
+                let reason = Reason::ALL.iter().find(same).expect("a cover with its reason");
+                let was_covered = self.shown != Shown::Desktop;
+                self.shown = Shown::Covered(*reason);
+                if !was_covered {
+                    self.driver.on_painted(Painted::Covered, more);
                 }
-                Action::Uncover => {
-                    (self.shown, self.was_visible) = (Shown::Desktop, true);
-                    self.driver.on_painted(Painted::Visible, &mut more);
-                }
-                Action::Snapshot(ticket) => {
-                    let picture = Picture { width: 32, height: 8, bgra: SCREEN.repeat(32 * 8).into() };
-                    self.driver.on_snapshot(ticket, picture, &mut more);
-                }
-                Action::Disconnect { advice } => panic!("disconnected: {advice}"),
             }
-            self.carry_out(more);
+            Action::Uncover => {
+                (self.shown, self.was_visible) = (Shown::Desktop, true);
+                self.driver.on_painted(Painted::Visible, more);
+            }
+            Action::Snapshot(ticket) => {
+                let picture = Picture { width: 32, height: 8, bgra: SCREEN.repeat(32 * 8).into() };
+                self.driver.on_snapshot(ticket, picture, more);
+            }
+            Action::Disconnect { advice } => panic!("disconnected: {advice}"),
         }
     }
 
