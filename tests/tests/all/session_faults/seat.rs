@@ -289,7 +289,7 @@ impl Seat {
 
     /// The client locks for this reason and hands over one sealed camera picture.
     pub(super) fn lock_with_picture(&mut self, host: &Host, reason: Reason) -> Evidence {
-        let incident_id: Id = clock::random().unwrap();
+        let incident_id = self.client.as_ref().unwrap().incident_id(clock::random().unwrap());
         let boot_ms = clock::boot_ms();
         let lock = self.client.as_mut().unwrap().lock(Lock { reason, incident_id, boot_ms }).unwrap();
         self.send(&lock);
