@@ -379,7 +379,7 @@ fn a_store_that_fails_is_said_so_and_works_again_by_itself() {
 #[test]
 fn the_recorder_within_the_process_keeps_the_same_promises() {
     let place = Place::new();
-    let mut local = Local::open(settings(&place.store())).unwrap();
+    let mut local = Local::open(settings(&place.store()), None).unwrap();
     let first = local.record(&completion(1, 1, 9)).unwrap();
     assert_eq!(local.record(&completion(1, 1, 9)).unwrap(), first);
     assert_eq!(local.record(&completion(2, 1, 9)).unwrap().leaf_index, first.leaf_index);
@@ -387,4 +387,52 @@ fn the_recorder_within_the_process_keeps_the_same_promises() {
     assert_eq!(local.state().unwrap().size, 3);
     drop(local);
     assert_eq!(place.verified().len(), 3);
+}
+
+#[test]
+fn what_is_recorded_becomes_verifiable_although_guards_ask_all_the_time() {
+    let place = Place::new();
+    let _recorder = place.record();
+    let mut guard = place.guard(1);
+    let stop = AtomicBool::new(false);
+    let covered = std::thread::scope(|scope| {
+        for source in 2..5 {
+            let (mut other, stop) = (place.guard(source), &stop);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    other.state().unwrap();
+                    std::thread::sleep(Duration::from_millis(30));
+                }
+            });
+        }
+        let before = audit::Store::open(&place.store()).unwrap().checkpoint().unwrap();
+        guard.record(&notes(1, 1, 1)).unwrap();
+        let begun = Instant::now();
+        let mut covered = false;
+        while !covered && begun.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(50));
+            covered = audit::Store::open(&place.store()).unwrap().checkpoint().unwrap() != before;
+        }
+        stop.store(true, Ordering::Relaxed);
+        covered
+    });
+    assert!(covered, "no checkpoint in ten seconds");
+}
+
+#[test]
+fn the_end_of_the_logs_thread_is_told() {
+    let place = Place::new();
+    let (store, opened) = (place.store(), AtomicBool::new(false));
+    let open = move || {
+        assert!(!opened.swap(true, Ordering::Relaxed), "a fault of the program");
+        Desk::open(settings(&store), None)
+    };
+    let uid = rustix::process::geteuid().as_raw();
+    let options = Options { socket: place.socket(), allowed_uids: vec![uid], open: Box::new(open) };
+    let mut recorder = start(options).unwrap();
+    let ended = recorder.take_ended().unwrap();
+    let mut guard = place.guard(1);
+    std::fs::remove_dir_all(place.store()).unwrap();
+    guard.record(&NewEntries { receipt: true, ..notes(1, 1, 1) }).unwrap_err();
+    assert_eq!(ended.recv_timeout(Duration::from_secs(5)), Ok("log"));
 }
