@@ -15,6 +15,8 @@ mod entries;
 mod incidents;
 mod keeper;
 mod pictures;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
