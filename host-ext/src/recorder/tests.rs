@@ -17,9 +17,10 @@ use tempfile::TempDir;
 use super::committer::Committer;
 use super::desk::Desk;
 use super::guest::Guest;
+use super::quota::Quota;
 use super::rank::Rank;
 use super::server::{Options, RunningRecorder, start};
-use super::shelf::Shelf;
+use super::shelf::{QUOTA_FILE, Shelf};
 use super::socket::{Connection, Listener};
 use super::wire::{self, Answer, NewEntry, Request, VERSION, Why};
 use super::{Keep, Local, NewBlob, NewEntries, Remote};
@@ -435,4 +436,33 @@ fn the_end_of_the_logs_thread_is_told() {
     std::fs::remove_dir_all(place.store()).unwrap();
     guard.record(&NewEntries { receipt: true, ..notes(1, 1, 1) }).unwrap_err();
     assert_eq!(ended.recv_timeout(Duration::from_secs(5)), Ok("log"));
+}
+
+#[test]
+fn it_is_told_how_far_and_how_late_the_copy_is() {
+    let place = Place::new();
+    let ship = place.dir.path().join("ship");
+    std::fs::create_dir(&ship).unwrap();
+    let mut local = Local::open(settings(&place.store()), Some(ship.clone())).unwrap();
+    local.record(&notes(1, 1, 1)).unwrap();
+    assert_eq!(local.state().unwrap().shipped, Some(0), "there is none yet");
+    std::thread::sleep(Duration::from_millis(50));
+    let state = local.state().unwrap();
+    assert!(state.behind_ms.is_some_and(|behind_ms| (50..10_000).contains(&behind_ms)), "{state:?}");
+    std::fs::write(ship.join("shipped"), state.size.to_string()).unwrap();
+    let state = local.state().unwrap();
+    assert_eq!((state.shipped, state.behind_ms), (Some(state.size), Some(0)));
+}
+
+#[test]
+fn a_guard_learns_which_device_has_had_its_day() {
+    let place = Place::new();
+    let mut quota = Quota::default();
+    quota.take(&[7; 16], DEVICE_DAY_MAX_BYTES, crate::clock::wall_ms()).unwrap();
+    std::fs::create_dir(place.store()).unwrap();
+    std::fs::write(place.store().join(QUOTA_FILE), quota.to_text()).unwrap();
+    let _recorder = place.record();
+    let mut guard = place.guard(1);
+    assert!(!guard.has_room(&[7; 16]).unwrap());
+    assert!(guard.has_room(&[8; 16]).unwrap());
 }

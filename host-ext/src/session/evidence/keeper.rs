@@ -45,6 +45,8 @@ pub(super) struct Keeper {
 struct Device {
     id: Id,
     has_room: bool,
+    /// Its session could not be recorded, and nothing is shown that the log does not know of.
+    is_refused: bool,
 }
 
 struct Awaiting {
@@ -178,7 +180,7 @@ impl Keeper {
         let keep = reach(&mut self.keep, &self.open, self.source)?;
         for (session_id, device) in &mut self.devices {
             let has_room = keep.has_room(&device.id)?;
-            if has_room {
+            if has_room && !device.is_refused {
                 self.health.without_room().remove(session_id);
             } else {
                 self.health.without_room().insert(*session_id);
@@ -222,6 +224,10 @@ impl Keeper {
         if is_alone {
             self.record_all(note.as_slice(), None, attempt)?;
             self.incidents.settle_refused(job);
+            if let (What::SessionStart(_), Some(device)) = (&job.what, self.devices.get_mut(&job.session_id))
+            {
+                device.is_refused = true;
+            }
             return Ok(());
         }
         let stored = attempt.in_store();
@@ -307,7 +313,7 @@ impl Keeper {
         match &job.what {
             What::SessionStart(start) => {
                 if let Ok(key) = VerifyingKey::from_bytes(&start.device_key) {
-                    let device = Device { id: keyfile::device_id(&key), has_room: true };
+                    let device = Device { id: keyfile::device_id(&key), has_room: true, is_refused: false };
                     self.devices.insert(job.session_id, device);
                 }
             }

@@ -306,6 +306,17 @@ fn what_can_never_be_recorded_is_noted_and_the_next_job_is_not_kept_waiting() {
 }
 
 #[test]
+fn a_session_whose_start_can_never_be_recorded_stays_covered() {
+    let recorder = Recorder::new();
+    let What::SessionStart(start) = session_start() else { return };
+    recorder.set(|told| told.refused_kind = Some(Event::SessionStart(start).encode().0));
+    let running = recorder.start(Durable::Local);
+    keep(&running.1, None, session_start());
+    stays_covered(&running.1, || {});
+    assert_eq!(notes(&recorder.events(running)), [NOTE_EVIDENCE_REFUSED]);
+}
+
+#[test]
 fn a_session_that_owes_the_pictures_of_many_incidents_can_end() {
     let recorder = Recorder::new();
     let running = recorder.start(Durable::Local);
