@@ -104,6 +104,12 @@ impl Shelf {
         }
     }
 
+    /// Whether this device may store another incident today.
+    pub fn has_room(&self, device: &Id) -> bool {
+        let quota = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
+        quota.has_room(device, clock::wall_ms())
+    }
+
     /// Changes the quota, and notes it without waiting for the disk: after a power cut some of a day may
     /// be forgotten, which costs space and no evidence.
     fn count<T>(&self, change: impl FnOnce(&mut Quota) -> T) -> T {

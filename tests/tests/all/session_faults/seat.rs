@@ -106,7 +106,7 @@ impl Host {
         let (thread, evidence) = {
             let full = || StoreError::Full { path: "store".into() };
             let open: OpenKeep = Box::new(move |_| match keeps {
-                true => Ok(Box::new(Local::open(settings())?)),
+                true => Ok(Box::new(Local::open(settings(), None)?)),
                 false => Err(full()),
             });
             let start = if keeps { EvidenceThread::start } else { EvidenceThread::start_without };
