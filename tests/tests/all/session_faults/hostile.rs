@@ -56,9 +56,9 @@ fn a_client_that_locks_without_end_is_refused_and_its_log_stays_short() {
     while seat.refused.is_none() && sent < 2 * LOGGED_MAX {
         let named = seat.client.as_ref().unwrap().incident_id(clock::random().unwrap());
         if sent % 2 == 0 {
-            seat.lock(Reason::Stranger, named)
+            seat.lock(Reason::Stranger, named);
         } else {
-            seat.unlock()
+            seat.unlock();
         }
         sent += 1;
         thread::sleep(Duration::from_millis(25));
