@@ -244,6 +244,7 @@ fn verdict(case: &Case) -> Vec<String> {
         case.audited(&["verify", "store", "--key", "log.vkey", "--org-key", "organisation.pub"]);
     let kind = |finding: &Value| finding["kind"].as_str().unwrap().to_owned();
     let mut kinds: Vec<String> = report["findings"].as_array().unwrap().iter().map(kind).collect();
+    kinds.sort();
     kinds.dedup();
     kinds
 }
