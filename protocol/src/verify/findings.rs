@@ -67,8 +67,8 @@ kinds! {
     TimestampTime "timestamp-time" false "A token's time does not fit the times of the entries around its checkpoint.";
     ManifestUncompleted "manifest-uncompleted" false "A client announced pictures, and the incident was never completed.";
     ErasureUnfinished "erasure-unfinished" false "A picture is said to be erased, and its age header is still there.";
-    PicturesMissing "pictures-missing" false "Pictures that were due from the client never came.";
-    IncidentReopened "incident-reopened" false "An incident was opened that had been opened before: its time and what it is about are two things.";
+    PicturesMissing "pictures-missing" false "An incident was closed without pictures that were due, and they never came.";
+    IncidentReopened "incident-reopened" false "An incident was opened twice, so what lies under it is not of one time.";
     IncidentUnopened "incident-unopened" false "An incident was completed that was never opened.";
     IncidentIncomplete "incident-incomplete" false "An incident was opened and never completed.";
     PictureUnlisted "picture-unlisted" false "A stored picture is not in the list that completes its incident; it was verified all the same.";

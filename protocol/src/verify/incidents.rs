@@ -193,10 +193,14 @@ impl Incidents {
         let whole = incident.take_whole(&listed);
         let is_end = !whole.is_empty();
         self.whole.extend(whole);
-        if missing > 0 {
+        if missing > 0 && !is_end {
             return;
         }
-        incident.check_announced(index, &listed, is_end, findings);
+        let lost = incident.take_lost(&listed, is_end);
+        if lost > 0 && missing == 0 {
+            let detail = format!("{lost} announced pictures are not in its list");
+            findings.add(FindingKind::ManifestIncomplete, Some(index), detail);
+        }
         if !incident.announced.is_empty() {
             // More was announced under another name; it has an end of its own.
             incident.stored.clear();
@@ -235,20 +239,13 @@ impl Incident {
     }
 
     /// What else was announced comes whole as well, at an end of its own; `is_end`: this one was that of
-    /// another name. The host need not know how much is missing, but it must say so.
-    fn check_announced(&mut self, index: u64, listed: &[Picture], is_end: bool, findings: &mut Findings) {
-        let lost: Vec<usize> = self
-            .announced
-            .extract_if(.., |_, named| {
-                let is_cut = named.absent(listed) < named.pictures.len();
-                is_cut || (named.is_due && !is_end)
-            })
-            .map(|(_, named)| named.absent(listed))
-            .collect();
-        if !lost.is_empty() {
-            let detail = format!("{} announced pictures are not in its list", lost.iter().sum::<usize>());
-            findings.add(FindingKind::ManifestIncomplete, Some(index), detail);
-        }
+    /// another name. Takes out and counts what cannot come any more.
+    fn take_lost(&mut self, listed: &[Picture], is_end: bool) -> usize {
+        let lost = self.announced.extract_if(.., |_, named| {
+            let is_cut = named.absent(listed) < named.pictures.len();
+            is_cut || (named.is_due && !is_end)
+        });
+        lost.map(|(_, named)| named.absent(listed)).sum()
     }
 }
 
@@ -384,6 +381,9 @@ mod tests {
         let ends = [ended(INCIDENT, &[1], 0), ended(INCIDENT, &[2], 0)];
         assert_eq!(check([&both[..], &ends].concat()), [""; 0]);
         assert_eq!(check([&both[..], &ends[..1]].concat()), ["incident-incomplete", "manifest-uncompleted"]);
+        // A screenshot was refused.
+        let refused = [ended(INCIDENT, &[1], 1), ended(INCIDENT, &[2], 1)];
+        assert_eq!(check([&both[..], &refused].concat()), ["pictures-missing"]);
         // The acknowledgement was lost: nothing is recorded again, or all of it.
         let again = [announced(NAMED, &[1]), announced([3; 16], &[2])];
         assert_eq!(check([&both[..], &ends, &again].concat()), [""; 0]);
