@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sudare_protocol::message::{Digest, Id};
+use sudare_protocol::rules::{Durable, EvidenceRules};
 use sudare_protocol::seal::SealError;
 
 use crate::channel::ironrdp::{EmbeddedHost, HostError, HostHandle};
@@ -36,6 +37,10 @@ pub enum ServeError {
     Log(#[from] sudare_protocol::tlog::NoteError),
     #[error(transparent)]
     Account(#[from] AccountError),
+    #[error(
+        "the policy lets evidence count as kept when a remote store has it, too (`durable` remote), and there is none. Set up `sudare-host ship` and set `ship_state_dir`, or have the security team sign `durable` local"
+    )]
+    NoRemote,
 }
 
 /// A running host. Dropping it ends all sessions, covered, and then writes what is left of the evidence.
@@ -62,9 +67,11 @@ pub fn start(config: &HostConfig) -> Result<RunningHost, ServeError> {
     let tls = state.tls.clone();
     let settings = log_settings(config, &config.evidence_dir(), &recorder)?;
     let log_vkey = settings().keys.verifier()?.to_string();
-    let open: OpenKeep = Box::new(move |_| Ok(Box::new(Local::open(settings())?)));
+    let (rules, ship_state) = (state.policy.record().rules(), config.ship_state_dir.clone());
+    check_remote(&rules, ship_state.as_deref())?;
+    let open: OpenKeep = Box::new(move |_| Ok(Box::new(Local::open(settings(), ship_state.clone())?)));
     let source = random_id()?;
-    let (thread, evidence) = EvidenceThread::start(open, source, state.policy.record().rules())?;
+    let (thread, evidence) = EvidenceThread::start(open, source, rules)?;
     let shared = share(state, tls.cert_sha256, evidence)?;
     let rdp = EmbeddedHost {
         listen: config.listen,
@@ -76,6 +83,11 @@ pub fn start(config: &HostConfig) -> Result<RunningHost, ServeError> {
     }
     .start()?;
     Ok(RunningHost { rdp, _evidence: thread, log_vkey })
+}
+
+/// Without a shipper nothing would ever count as kept.
+fn check_remote(rules: &EvidenceRules, ship_state: Option<&Path>) -> Result<(), ServeError> {
+    if rules.durable == Durable::Remote && ship_state.is_none() { Err(ServeError::NoRemote) } else { Ok(()) }
 }
 
 /// What the guard of one display of xrdp needs. It reports to the recorder, and covers while there is none.
@@ -148,4 +160,18 @@ fn share(state: HostState, tls_cert_sha256: Digest, evidence: Evidence) -> Resul
 
 fn random_id() -> Result<Id, StateError> {
     clock::random().map_err(StateError::Random)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_waits_for_a_remote_store_needs_one() {
+        let rules = |durable| EvidenceRules { durable, ..EvidenceRules::default() };
+        let dir = Some(Path::new("/var/lib/sudare-ship"));
+        assert!(matches!(check_remote(&rules(Durable::Remote), None), Err(ServeError::NoRemote)));
+        assert!(check_remote(&rules(Durable::Remote), dir).is_ok());
+        assert!(check_remote(&rules(Durable::Local), None).is_ok());
+    }
 }

@@ -3,6 +3,8 @@
 //! A length, count or rate that a peer chooses is compared with one of these before anything
 //! is allocated for it. Units are at the end of the names.
 
+use crate::tlog::tiles::MAX_ENTRY_BYTES;
+
 /// One frame on the channel, without its 4-byte length.
 pub const MESSAGE_MAX_BYTES: usize = 64 * 1024;
 /// Payload of one evidence chunk; small enough that a lock waits behind at most one of them.
@@ -61,6 +63,8 @@ pub const FRAME_STALE_MS: u64 = 1_500;
 
 /// What signing and the envelope add to a body.
 const ENVELOPE_MAX_BYTES: usize = crate::cose::OVERHEAD_MAX_BYTES + 32;
+/// What an entry of the log adds to the messages in it: ids, times, its signature.
+const ENTRY_OVERHEAD_MAX_BYTES: usize = 1024;
 
 const _: () = assert!(CHUNK_BYTES + 64 <= MESSAGE_MAX_BYTES);
 const _: () = assert!(PIECE_MAX_BYTES * PIECES_MAX >= INCIDENT_MAX_BYTES);
@@ -70,6 +74,20 @@ const _: () = assert!(2 * RECORD_MAX_BYTES + 1024 + ENVELOPE_MAX_BYTES <= MESSAG
 // A manifest lists one SHA-256 per chunk and must still be one message.
 const _: () = assert!(
     INCIDENT_MAX_BYTES / CHUNK_BYTES * 36 + PIECES_MAX * 256 + ENVELOPE_MAX_BYTES <= MESSAGE_MAX_BYTES
+);
+// What is logged of a client in good order fits an entry: HELLO and OPEN together, and a manifest. A longer
+// message (it may be up to 64 KiB) is no entry: a note says so.
+const _: () = assert!(
+    2 * RECORD_MAX_BYTES
+        + 1024
+        + OPERATORS_MAX * (TEMPLATE_MAX_BYTES + 64)
+        + 2 * ENVELOPE_MAX_BYTES
+        + ENTRY_OVERHEAD_MAX_BYTES
+        <= MAX_ENTRY_BYTES
+);
+const _: () = assert!(
+    INCIDENT_MAX_BYTES / CHUNK_BYTES * 36 + PIECES_MAX * 256 + ENVELOPE_MAX_BYTES + ENTRY_OVERHEAD_MAX_BYTES
+        <= MAX_ENTRY_BYTES
 );
 const _: () =
     assert!(CHALLENGES_KEPT as u64 * crate::numbers::ATTESTATION_MIN_MS >= crate::numbers::LEASE_MAX_MS);

@@ -12,6 +12,7 @@ use sudare_protocol::reason::Reason;
 use sudare_protocol::tlog::SignedCheckpoint;
 
 use super::completed::Completed;
+use super::lag::Lag;
 use super::shelf::Shelf;
 use super::tail::{self, Last};
 use super::wire::{NewEntry, Receipt, Recorded, State};
@@ -38,6 +39,7 @@ pub struct Desk {
     last_checkpoint: SignedCheckpoint,
     checkpointed: Instant,
     ship_state: Option<PathBuf>,
+    lag: Lag,
 }
 
 impl Desk {
@@ -50,7 +52,7 @@ impl Desk {
         let tail = tail::read(&dir, last_checkpoint.size())?;
         tail.completed.iter().for_each(|(id, leaf)| completed.remember(id, *leaf));
         let (sources, checkpointed) = (tail.sources, Instant::now());
-        Ok(Desk { recorder, sources, completed, last_checkpoint, checkpointed, ship_state })
+        Ok(Desk { recorder, sources, completed, last_checkpoint, checkpointed, ship_state, lag: Lag::default() })
     }
 
     /// The line that auditors are given out of band.
@@ -95,6 +97,7 @@ impl Desk {
 
     /// Makes what is new verifiable by others, if it is time.
     pub fn tick(&mut self) -> Result<(), StoreError> {
+        self.lag.grown(self.recorder.size(), Instant::now());
         let is_behind = self.recorder.size() > self.last_checkpoint.size();
         if is_behind && self.checkpointed.elapsed() >= CHECKPOINT_EVERY { self.checkpoint() } else { Ok(()) }
     }
@@ -106,9 +109,13 @@ impl Desk {
         Ok(())
     }
 
-    pub fn state(&self) -> State {
+    pub fn state(&mut self) -> State {
+        let (size, now) = (self.recorder.size(), Instant::now());
+        self.lag.grown(size, now);
         let shipped = self.ship_state.as_deref().map(|dir| ship::state::shipped_size(dir).unwrap_or(0));
-        State { size: self.recorder.size(), shipped }
+        let behind = shipped.map(|shipped| self.lag.behind(shipped, now));
+        let behind_ms = behind.map(|behind| u64::try_from(behind.as_millis()).unwrap_or(u64::MAX));
+        State { size, shipped, behind_ms }
     }
 
     /// The last of a source that is in the log, 0 for none.
@@ -224,8 +231,9 @@ pub struct Local {
 }
 
 impl Local {
-    pub fn open(settings: Settings) -> Result<Self, StoreError> {
-        let desk = Desk::open(settings, None)?;
+    /// As `Desk::open`.
+    pub fn open(settings: Settings, ship_state: Option<PathBuf>) -> Result<Self, StoreError> {
+        let desk = Desk::open(settings, ship_state)?;
         let shelf = Shelf::open(desk.dir());
         Ok(Local { desk, shelf })
     }
@@ -247,6 +255,10 @@ impl Keep for Local {
 
     fn record(&mut self, entries: &NewEntries) -> Result<Recorded, StoreError> {
         self.desk.record(&[entries])?.pop().unwrap_or(Err(StoreError::Poisoned))
+    }
+
+    fn has_room(&mut self, device: &Id) -> Result<bool, StoreError> {
+        Ok(self.shelf.has_room(device))
     }
 
     fn state(&mut self) -> Result<State, StoreError> {

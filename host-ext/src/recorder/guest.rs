@@ -60,6 +60,9 @@ impl Guest {
             }
             // Anybody who may connect may ask how it is.
             (Request::State, _) => Ok(Some(self.ask(What::State))),
+            (Request::Room { device }, Some(_)) if self.arriving.is_none() => {
+                Ok(Some(Answer::Room { is_left: self.shelf.has_room(&device) }))
+            }
             (Request::Blob { device, blob }, Some(_)) if self.arriving.is_none() => {
                 self.announced(device, blob).map(|()| None)
             }

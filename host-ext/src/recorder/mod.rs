@@ -12,12 +12,14 @@
 //! - [`wire`]: what guard and recorder say, pure.
 //! - [`desk`]: reports in, durable entries and receipts out; what was reported before is not recorded again.
 //! - [`server`]: the socket and its threads; `rank`: who may report what. [`remote`]: the guard's end of it.
+//! - `lag`: how late the remote copy is, pure.
 //! - [`quota`]: what one device may store in a day, pure. [`completed`]: incidents that are complete.
 
 pub mod committer;
 pub mod completed;
 pub mod desk;
 mod guest;
+mod lag;
 pub mod quota;
 mod rank;
 pub mod remote;
@@ -67,6 +69,8 @@ pub trait Keep: Send {
     fn put_blob(&mut self, blob: &NewBlob) -> Result<(), StoreError>;
     /// Records entries; the same ones again are not recorded twice.
     fn record(&mut self, entries: &NewEntries) -> Result<Recorded, StoreError>;
+    /// Whether this device may store another incident today.
+    fn has_room(&mut self, device: &Id) -> Result<bool, StoreError>;
     /// Whether it is still there, and how far it is.
     fn state(&mut self) -> Result<State, StoreError>;
 }

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use sudare_protocol::evidence::Id;
 use sudare_protocol::limits::DEVICE_DAY_MAX_BYTES;
+use sudare_protocol::seal::CIPHERTEXT_MAX_BYTES;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// More devices than one host sees in a day; another one has to wait for tomorrow.
 const DEVICES_MAX: usize = 10_000;
+/// What the largest picture takes, and some for what is counted beside it.
+const ROOM_BYTES: u64 = CIPHERTEXT_MAX_BYTES as u64 + 256 * 1024;
 
 /// Bytes of each device since midnight (UTC).
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -36,6 +39,18 @@ impl Quota {
         }
         self.used.insert(*device, sum);
         Ok(())
+    }
+
+    /// Whether the next picture will be stored, however large. While one may be refused, nothing should
+    /// happen that one is needed of.
+    pub fn has_room(&self, device: &Id, wall_ms: u64) -> bool {
+        if wall_ms / DAY_MS > self.day {
+            return true;
+        }
+        match self.used.get(device) {
+            Some(used) => used.saturating_add(ROOM_BYTES) <= DEVICE_DAY_MAX_BYTES,
+            None => self.used.len() < DEVICES_MAX,
+        }
     }
 
     /// What was not stored after all.
@@ -83,6 +98,18 @@ mod tests {
             Err(QuotaReached),
             "the clock was set back"
         );
+    }
+
+    #[test]
+    fn there_is_room_as_long_as_nothing_can_be_refused() {
+        let mut quota = Quota::default();
+        assert!(quota.has_room(&[1; 16], 5));
+        quota.take(&[1; 16], DEVICE_DAY_MAX_BYTES - ROOM_BYTES, 5).unwrap();
+        assert!(quota.has_room(&[1; 16], 5));
+        quota.take(&[1; 16], 1, 5).unwrap();
+        assert!(!quota.has_room(&[1; 16], 5));
+        assert!(quota.has_room(&[2; 16], 5), "another device");
+        assert!(quota.has_room(&[1; 16], DAY_MS), "a new day");
     }
 
     #[test]

@@ -101,6 +101,13 @@ impl Keep for Remote {
         }
     }
 
+    fn has_room(&mut self, device: &Id) -> Result<bool, StoreError> {
+        match self.ask(&Request::Room { device: *device })? {
+            Answer::Room { is_left } => Ok(is_left),
+            other => Err(unexpected(other)),
+        }
+    }
+
     fn state(&mut self) -> Result<State, StoreError> {
         match self.ask(&Request::State)? {
             Answer::State { state } => Ok(state),

@@ -20,6 +20,8 @@ const GUESTS_MAX: usize = 1100;
 /// Reports that wait for the log's thread; each guard has one.
 const WAITING_MAX: usize = GUESTS_MAX;
 const TICK: Duration = Duration::from_millis(200);
+/// After a connection could not be taken, which may last: not to fill the journal.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 
 /// How a recorder is run.
 pub struct Options {
@@ -58,6 +60,15 @@ pub struct RunningRecorder {
     listener: Arc<Listener>,
     guests: Guests,
     threads: Vec<JoinHandle<()>>,
+    ended: Option<Receiver<&'static str>>,
+}
+
+impl RunningRecorder {
+    /// Hears the name of a thread that ended although nobody asked it to. Without it nothing is recorded any
+    /// more, so the process should end and be started anew.
+    pub fn take_ended(&mut self) -> Option<Receiver<&'static str>> {
+        self.ended.take()
+    }
 }
 
 /// Connections of guards that are here, so that they can be ended.
@@ -81,9 +92,13 @@ pub fn start(options: Options) -> Result<RunningRecorder, RecorderError> {
         shelf,
         store,
     };
-    let threads =
-        vec![spawn("log", move || commit(&mut committer, &queue))?, spawn("door", move || door.keep())?];
-    Ok(RunningRecorder { log_vkey, listener, guests, threads })
+    let (tell, ended) = sync_channel(2);
+    let watched = |name| Watched { name, tell: tell.clone(), listener: listener.clone() };
+    let threads = vec![
+        spawn(watched("log"), move || commit(&mut committer, &queue))?,
+        spawn(watched("door"), move || door.keep())?,
+    ];
+    Ok(RunningRecorder { log_vkey, listener, guests, threads, ended: Some(ended) })
 }
 
 impl Drop for RunningRecorder {
@@ -113,8 +128,16 @@ impl Door {
     fn keep(&self) {
         let mut threads: Vec<JoinHandle<()>> = Vec::new();
         for number in 0_u64.. {
-            let Ok(connection) = self.listener.accept() else { break };
             threads.retain(|thread| !thread.is_finished());
+            let connection = match self.listener.accept() {
+                Ok(connection) => connection,
+                Err(_) if self.listener.is_stopped() => break,
+                Err(error) => {
+                    tracing::error!(%error, "a guard cannot be let in; see whether the system is short of files or memory");
+                    thread::sleep(ACCEPT_AGAIN);
+                    continue;
+                }
+            };
             if let Err(error) = self.admit(number, connection, &mut threads) {
                 tracing::warn!(%error, "a connection is not served");
             }
@@ -165,14 +188,36 @@ fn commit(committer: &mut Committer, queue: &Receiver<Ask>) {
     loop {
         match queue.recv_timeout(TICK) {
             Ok(first) => committer.commit(first, queue),
-            Err(RecvTimeoutError::Timeout) => committer.tick(),
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return committer.finish(),
+        }
+        // Also while somebody always asks: what is recorded must become verifiable by others.
+        committer.tick();
+    }
+}
+
+/// Says so when its thread ends, also by a panic.
+struct Watched {
+    name: &'static str,
+    tell: SyncSender<&'static str>,
+    listener: Arc<Listener>,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if !self.listener.is_stopped() && self.tell.try_send(self.name).is_err() {
+            tracing::error!(thread = self.name, "a thread of the recorder ended, and nobody listens");
         }
     }
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, RecorderError> {
-    thread::Builder::new().name(name.into()).spawn(work).map_err(RecorderError::Thread)
+fn spawn(watched: Watched, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, RecorderError> {
+    let thread = thread::Builder::new().name(watched.name.into());
+    let work = move || {
+        let _watched = watched;
+        work();
+    };
+    thread.spawn(work).map_err(RecorderError::Thread)
 }
 
 /// A map is whole after every statement, so a panicked holder leaves nothing half done.

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use sudare_protocol::evidence::Id;
+
 use super::NewBlob;
 use super::quota::Quota;
 use crate::clock;
@@ -61,6 +63,12 @@ impl Shelf {
             self.count(|quota| quota.give_back(device, new.blob.size));
         }
         stored
+    }
+
+    /// Whether this device may store another incident today.
+    pub fn has_room(&self, device: &Id) -> bool {
+        let quota = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
+        quota.has_room(device, clock::wall_ms())
     }
 
     /// Changes the quota, and notes it without waiting for the disk: after a power cut some of a day may

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_peercred};
@@ -22,6 +23,7 @@ const BACKLOG: i32 = 64;
 #[derive(Debug)]
 pub struct Listener {
     fd: OwnedFd,
+    stopped: AtomicBool,
 }
 
 impl Listener {
@@ -37,7 +39,7 @@ impl Listener {
         bind(&fd, &address)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
         listen(&fd, BACKLOG)?;
-        Ok(Listener { fd })
+        Ok(Listener { fd, stopped: AtomicBool::new(false) })
     }
 
     pub fn accept(&self) -> io::Result<Connection> {
@@ -46,9 +48,17 @@ impl Listener {
 
     /// Makes a waiting `accept` return with an error.
     pub fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
         if let Err(error) = shutdown(&self.fd, Shutdown::Both) {
             tracing::debug!(%error, "the socket was closed already");
         }
+    }
+}
+
+impl Listener {
+    /// Whether it was told to stop.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
     }
 }
 

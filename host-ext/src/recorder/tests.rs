@@ -17,9 +17,10 @@ use tempfile::TempDir;
 use super::committer::Committer;
 use super::desk::Desk;
 use super::guest::Guest;
+use super::quota::Quota;
 use super::rank::Rank;
 use super::server::{Options, RunningRecorder, start};
-use super::shelf::Shelf;
+use super::shelf::{QUOTA_FILE, Shelf};
 use super::socket::{Connection, Listener};
 use super::wire::{self, Answer, NewEntry, Request, VERSION, Why};
 use super::{Keep, Local, NewBlob, NewEntries, Remote};
@@ -379,7 +380,7 @@ fn a_store_that_fails_is_said_so_and_works_again_by_itself() {
 #[test]
 fn the_recorder_within_the_process_keeps_the_same_promises() {
     let place = Place::new();
-    let mut local = Local::open(settings(&place.store())).unwrap();
+    let mut local = Local::open(settings(&place.store()), None).unwrap();
     let first = local.record(&completion(1, 1, 9)).unwrap();
     assert_eq!(local.record(&completion(1, 1, 9)).unwrap(), first);
     assert_eq!(local.record(&completion(2, 1, 9)).unwrap().leaf_index, first.leaf_index);
@@ -387,4 +388,81 @@ fn the_recorder_within_the_process_keeps_the_same_promises() {
     assert_eq!(local.state().unwrap().size, 3);
     drop(local);
     assert_eq!(place.verified().len(), 3);
+}
+
+#[test]
+fn what_is_recorded_becomes_verifiable_although_guards_ask_all_the_time() {
+    let place = Place::new();
+    let _recorder = place.record();
+    let mut guard = place.guard(1);
+    let stop = AtomicBool::new(false);
+    let covered = std::thread::scope(|scope| {
+        for source in 2..5 {
+            let (mut other, stop) = (place.guard(source), &stop);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    other.state().unwrap();
+                    std::thread::sleep(Duration::from_millis(30));
+                }
+            });
+        }
+        let before = audit::Store::open(&place.store()).unwrap().checkpoint().unwrap();
+        guard.record(&notes(1, 1, 1)).unwrap();
+        let begun = Instant::now();
+        let mut covered = false;
+        while !covered && begun.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(50));
+            covered = audit::Store::open(&place.store()).unwrap().checkpoint().unwrap() != before;
+        }
+        stop.store(true, Ordering::Relaxed);
+        covered
+    });
+    assert!(covered, "no checkpoint in ten seconds");
+}
+
+#[test]
+fn the_end_of_the_logs_thread_is_told() {
+    let place = Place::new();
+    let (store, opened) = (place.store(), AtomicBool::new(false));
+    let open = move || {
+        assert!(!opened.swap(true, Ordering::Relaxed), "a fault of the program");
+        Desk::open(settings(&store), None)
+    };
+    let uid = rustix::process::geteuid().as_raw();
+    let options = Options { socket: place.socket(), allowed_uids: vec![uid], open: Box::new(open) };
+    let mut recorder = start(options).unwrap();
+    let ended = recorder.take_ended().unwrap();
+    let mut guard = place.guard(1);
+    std::fs::remove_dir_all(place.store()).unwrap();
+    guard.record(&NewEntries { receipt: true, ..notes(1, 1, 1) }).unwrap_err();
+    assert_eq!(ended.recv_timeout(Duration::from_secs(5)), Ok("log"));
+}
+
+#[test]
+fn it_is_told_how_far_and_how_late_the_copy_is() {
+    let place = Place::new();
+    let ship = place.dir.path().join("ship");
+    std::fs::create_dir(&ship).unwrap();
+    let mut local = Local::open(settings(&place.store()), Some(ship.clone())).unwrap();
+    local.record(&notes(1, 1, 1)).unwrap();
+    assert_eq!(local.state().unwrap().shipped, Some(0), "there is none yet");
+    std::thread::sleep(Duration::from_millis(50));
+    let state = local.state().unwrap();
+    assert!(state.behind_ms.is_some_and(|behind_ms| (50..10_000).contains(&behind_ms)), "{state:?}");
+    std::fs::write(ship.join("shipped"), state.size.to_string()).unwrap();
+    let state = local.state().unwrap();
+    assert_eq!((state.shipped, state.behind_ms), (Some(state.size), Some(0)));
+}
+
+#[test]
+fn a_guard_learns_which_device_has_had_its_day() {
+    let place = Place::new();
+    let mut quota = Quota::default();
+    quota.take(&[7; 16], DEVICE_DAY_MAX_BYTES, crate::clock::wall_ms()).unwrap();
+    std::fs::create_dir(place.store()).unwrap();
+    std::fs::write(place.store().join(QUOTA_FILE), quota.to_text()).unwrap();
+    let _recorder = place.record();
+    let mut guard = place.guard(1);
+    assert!(!guard.has_room(&[7; 16]).unwrap());
+    assert!(guard.has_room(&[8; 16]).unwrap());
 }

@@ -8,8 +8,10 @@
 //!                        ◄───────────────────────  Stored
 //!   Report{serial, entries, receipt, once} ─────►  in the write-ahead file, synced
 //!                        ◄───────────────────────  Recorded{serial, leaf_index, size, checkpoint}
+//!   Room{device} ───────────────────────────────►
+//!                        ◄───────────────────────  Room{is_left}
 //!   State ──────────────────────────────────────►
-//!                        ◄───────────────────────  State{size, shipped}
+//!                        ◄───────────────────────  State{size, shipped, behind_ms}
 //!                        ◄───────────────────────  Refused{code, text}   instead of any answer
 //! ```
 //! Packets of a `SOCK_SEQPACKET` socket: the kernel keeps their borders and says who sent them. A guard
@@ -28,6 +30,8 @@ pub const PACKET_MAX_BYTES: usize = 192 * 1024;
 pub const CHUNK_BYTES: usize = 128 * 1024;
 /// Entries in one report.
 pub const ENTRIES_MAX: usize = 64;
+/// Nobody counts so far; sums of what is below cannot overflow.
+pub const SERIAL_MAX: u64 = u64::MAX / 2;
 /// Longest advice in a refusal.
 const TEXT_MAX_BYTES: usize = 1024;
 
@@ -63,6 +67,12 @@ pub enum Request {
     },
     #[n(4)]
     State,
+    /// Whether a device may store another incident today; asked before anything is shown to it.
+    #[n(5)]
+    Room {
+        #[cbor(n(0), with = "minicbor::bytes")]
+        device: Id,
+    },
 }
 
 /// Entries that are recorded together or not at all.
@@ -130,6 +140,11 @@ pub enum Answer {
         #[n(1)]
         text: String,
     },
+    #[n(5)]
+    Room {
+        #[n(0)]
+        is_left: bool,
+    },
 }
 
 /// Entries that are durable.
@@ -164,6 +179,9 @@ pub struct State {
     /// Entries that the remote store has, too; absent without a shipper.
     #[n(1)]
     pub shipped: Option<u64>,
+    /// Age of the oldest entry that it does not have, 0 if it has all.
+    #[n(2)]
+    pub behind_ms: Option<u64>,
 }
 
 /// Why a request is not carried out.
@@ -202,7 +220,9 @@ pub fn decode_request(bytes: &[u8]) -> Result<Request, Garbled> {
     match &request {
         Request::Chunk { bytes } if bytes.is_empty() || bytes.len() > CHUNK_BYTES => Err(Garbled),
         Request::Report { report }
-            if report.serial == 0 || report.entries.is_empty() || report.entries.len() > ENTRIES_MAX =>
+            if !(1..=SERIAL_MAX).contains(&report.serial)
+                || report.entries.is_empty()
+                || report.entries.len() > ENTRIES_MAX =>
         {
             Err(Garbled)
         }
@@ -269,6 +289,7 @@ mod tests {
             Request::Chunk { bytes: vec![7; CHUNK_BYTES] },
             report(1, ENTRIES_MAX),
             Request::State,
+            Request::Room { device: [6; 16] },
         ];
         for request in requests {
             assert_eq!(decode_request(&encode(&request).unwrap()), Ok(request));
@@ -278,7 +299,8 @@ mod tests {
             Answer::Welcome { version: VERSION, last_serial: 4, log_vkey: "log/a+00000000+AA".into() },
             Answer::Stored,
             Answer::Recorded { recorded: Recorded { leaf_index: 8, last_serial: 3, receipt } },
-            Answer::State { state: State { size: 9, shipped: None } },
+            Answer::State { state: State { size: 9, shipped: Some(7), behind_ms: Some(1500) } },
+            Answer::Room { is_left: true },
             refused(Why::Quota, &"é".repeat(2000)),
         ];
         for answer in answers {
@@ -288,9 +310,13 @@ mod tests {
 
     #[test]
     fn what_is_out_of_bounds_is_refused() {
-        for request in
-            [report(0, 1), report(1, 0), report(1, ENTRIES_MAX + 1), Request::Chunk { bytes: vec![] }]
-        {
+        for request in [
+            report(0, 1),
+            report(u64::MAX, 2),
+            report(1, 0),
+            report(1, ENTRIES_MAX + 1),
+            Request::Chunk { bytes: vec![] },
+        ] {
             assert_eq!(decode_request(&encode(&request).unwrap()), Err(Garbled));
         }
         assert_eq!(encode(&Request::Chunk { bytes: vec![0; PACKET_MAX_BYTES] }), Err(Garbled));

@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::thread::ScopedJoinHandle;
 
 /// A file system, call by call. Paths are the caller's; files are private to the owner, or readable by the
 /// group of a folder that is marked as shared (see [`OsDisk`]).
@@ -84,7 +85,7 @@ impl Disk for OsDisk {
     }
 
     fn sync_each(&self, files: &mut [File]) -> Result<(), (usize, io::Error)> {
-        at_once(files.iter_mut(), |file| file.sync_data())
+        at_once(files, File::sync_data)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -96,7 +97,7 @@ impl Disk for OsDisk {
     }
 
     fn sync_dirs(&self, paths: &[&Path]) -> Result<(), (usize, io::Error)> {
-        at_once(paths.iter(), |path| self.sync_dir(path))
+        at_once(paths, |path| self.sync_dir(path))
     }
 
     fn make_dir(&self, path: &Path) -> io::Result<()> {
@@ -127,21 +128,31 @@ impl Disk for OsDisk {
 }
 
 /// Waits for the disk once for all of them: the kernel puts syncs of the same moment into one commit.
-fn at_once<T: Send>(
-    items: impl Iterator<Item = T>,
-    sync: impl Fn(T) -> io::Result<()> + Sync,
+fn at_once<T: Sync>(
+    items: &[T],
+    sync: impl Fn(&T) -> io::Result<()> + Sync,
 ) -> Result<(), (usize, io::Error)> {
-    let mut items: Vec<T> = items.collect();
     let sync = &sync;
-    let Some(last) = items.pop() else { return Ok(()) };
+    let Some((last, items)) = items.split_last() else { return Ok(()) };
     let here = items.len();
     std::thread::scope(|scope| {
-        let others: Vec<_> = items.into_iter().map(|item| scope.spawn(move || sync(item))).collect();
+        let others: Vec<_> = items
+            .iter()
+            .map(|item| {
+                let thread = std::thread::Builder::new().name("sync".into());
+                // Without a thread to be had it waits its turn below.
+                (item, thread.spawn_scoped(scope, move || sync(item)).ok())
+            })
+            .collect();
         let own = sync(last).map_err(|error| (here, error));
         let died = |_| Err(io::Error::other("the thread that synced it died"));
-        let joined = others.into_iter().map(|other| other.join().unwrap_or_else(died)).enumerate();
+        let wait = |(item, thread): (_, Option<ScopedJoinHandle<'_, io::Result<()>>>)| match thread {
+            Some(thread) => thread.join().unwrap_or_else(died),
+            None => sync(item),
+        };
         // All are waited for, whatever the first of them said.
-        let results: Vec<_> = joined.map(|(at, result)| result.map_err(|error| (at, error))).collect();
+        let waited = others.into_iter().map(wait).enumerate();
+        let results: Vec<_> = waited.map(|(at, result)| result.map_err(|error| (at, error))).collect();
         results.into_iter().chain([own]).collect()
     })
 }

@@ -6,6 +6,7 @@
 mod clock;
 mod full_disk;
 mod logs;
+mod quota;
 mod seat;
 
 use sudare_host_ext::channel::{CoverKey, CoverNotice, LinkEvent};

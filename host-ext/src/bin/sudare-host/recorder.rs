@@ -1,6 +1,7 @@
 //! `sudare-host recorder`.
 
 use std::path::PathBuf;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use clap::Args;
@@ -50,11 +51,14 @@ impl Recorder {
             );
         }
         harden::confine(&Rules::recorder(&config))?;
-        let recorder = server::start(options)?;
+        let mut recorder = server::start(options)?;
         tracing::info!(
             log_vkey = recorder.log_vkey,
             "recording; auditors need this line, which stays the same"
         );
+        if let Some(ended) = recorder.take_ended() {
+            end_with(ended)?;
+        }
         if let Some(notifier) = notifier {
             notifier.ready();
             watch(notifier, config.recorder_socket)?;
@@ -63,6 +67,17 @@ impl Recorder {
         drop(recorder);
         Ok(())
     }
+}
+
+/// A recorder that lost a thread records nothing, and looks alive: it ends at once, and systemd starts it anew.
+fn end_with(ended: Receiver<&'static str>) -> anyhow::Result<()> {
+    std::thread::Builder::new().name("ended".into()).spawn(move || {
+        if let Ok(thread) = ended.recv() {
+            tracing::error!(thread, "a part of the recorder died; its own words stand above. It starts anew");
+            std::process::exit(1);
+        }
+    })?;
+    Ok(())
 }
 
 /// Asks as guards do, so that an answer means that the log's thread answers; systemd starts the recorder

@@ -6,11 +6,12 @@ use sudare_protocol::evidence::event::{
 use sudare_protocol::evidence::{BlobRef, Event, Id};
 use sudare_protocol::reason::Reason;
 
+use super::incidents::Known;
 use super::{Job, What};
 use crate::recorder::wire::NewEntry;
 
-/// The entries of a job, in their order. `known` are the pictures that its incident already has.
-pub(super) fn of(job: &Job, blobs: Vec<BlobRef>, known: Vec<BlobRef>) -> Vec<NewEntry> {
+/// The entries of a job, in their order. `known` is what its incident already has.
+pub(super) fn of(job: &Job, blobs: Vec<BlobRef>, known: Known) -> Vec<NewEntry> {
     let plain = |reason: Reason, event: Event| vec![entry(job, Some(reason), vec![], &event)];
     match &job.what {
         What::SessionStart(start) => plain(Reason::Starting, Event::SessionStart(start.clone())),
@@ -33,8 +34,8 @@ pub(super) fn of(job: &Job, blobs: Vec<BlobRef>, known: Vec<BlobRef>) -> Vec<New
         }
         What::Pictures { complete, .. } => {
             let message = ClientMessage { message: complete.message.clone() };
-            let done = Event::IncidentComplete(IncidentComplete { missing: 0 });
-            let all = [blobs, known].concat();
+            let done = Event::IncidentComplete(IncidentComplete { missing: known.missing });
+            let all = [blobs, known.blobs].concat();
             vec![
                 entry(job, None, vec![], &Event::ClientMessage(message)),
                 entry(job, Some(complete.manifest.reason), all, &done),

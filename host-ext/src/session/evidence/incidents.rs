@@ -11,7 +11,8 @@ use sudare_protocol::reason::Reason;
 /// Pictures that an auditor may expect of an incident that the client announced.
 const PICTURES_DUE: u16 = 6;
 
-/// Incidents that are not complete yet. Bounded by the sessions, each of which has one at a time.
+/// Incidents that are not complete yet: of each session the one that goes on, and those whose pictures the
+/// client owes.
 #[derive(Debug, Default)]
 pub(super) struct Incidents {
     open: BTreeMap<Id, Open>,
@@ -22,34 +23,51 @@ struct Open {
     session_id: Id,
     reason: Option<Reason>,
     blobs: Vec<BlobRef>,
+    /// Screenshots that were not kept, for which nothing can be made good.
+    missing: u16,
     /// The client's pictures are still to come.
     due: bool,
 }
 
+/// What an incident has so far.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) blobs: Vec<BlobRef>,
+    pub(super) missing: u16,
+}
+
 impl Incidents {
-    /// Pictures that the job's incident has already.
-    pub(super) fn known(&self, job: &Job) -> Vec<BlobRef> {
-        job.incident_id.and_then(|id| self.open.get(&id)).map(|open| open.blobs.clone()).unwrap_or_default()
+    /// What the job's incident has already.
+    pub(super) fn known(&self, job: &Job) -> Known {
+        let open = job.incident_id.and_then(|id| self.open.get(&id));
+        open.map(|open| Known { blobs: open.blobs.clone(), missing: open.missing }).unwrap_or_default()
     }
 
     /// Ends of incidents that this job brings: those that wait for nothing when the desktop is shown
     /// again, and all of a session when it ends.
     pub(super) fn completions(&self, job: &Job) -> Vec<NewEntry> {
         let complete = |(id, open): (&Id, &Open)| {
-            let missing = if open.due { PICTURES_DUE } else { 0 };
+            let missing = open.missing.saturating_add(if open.due { PICTURES_DUE } else { 0 });
             entries::completion(open.session_id, *id, open.reason, open.blobs.clone(), missing)
         };
         self.open.iter().filter(|(_, open)| open.ends_with(job)).map(complete).collect()
     }
 
+    /// Only a note of the job is durable: what it ends has ended all the same.
+    pub(super) fn settle_refused(&mut self, job: &Job) {
+        self.open.retain(|_, open| !open.ends_with(job));
+    }
+
     /// The job is durable: remember what belongs to its incident.
     pub(super) fn settle(&mut self, job: &Job, blobs: Vec<BlobRef>) {
-        self.open.retain(|_, open| !open.ends_with(job));
+        self.settle_refused(job);
         let Some(id) = job.incident_id else { return };
         match &job.what {
-            What::Incident { reason, .. } => {
+            What::Incident { reason, shots, .. } => {
+                let missing = shots.len().saturating_sub(blobs.len());
                 let open = self.open.entry(id).or_default();
                 (open.session_id, open.reason) = (job.session_id, Some(*reason));
+                open.missing = open.missing.saturating_add(u16::try_from(missing).unwrap_or(u16::MAX));
                 open.blobs.extend(blobs);
             }
             What::ClientMessage { pictures_due: true, .. } => {

@@ -15,7 +15,7 @@ use sudare_protocol::rules::{Durable, EvidenceRules};
 
 use super::incidents::Incidents;
 use super::{Health, Job, NOTE_EVIDENCE_REFUSED, NOTE_QUOTA, OpenKeep, What, entries, pictures};
-use crate::recorder::wire::{NewEntry, Recorded};
+use crate::recorder::wire::{ENTRIES_MAX, NewEntry, Recorded, State};
 use crate::recorder::{Keep, NewBlob, NewEntries};
 use crate::store::StoreError;
 
@@ -24,7 +24,7 @@ const RETRY: Duration = Duration::from_millis(500);
 /// How often the recorder is asked whether it is still there.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Evidence that the remote store does not have after this time is not kept.
-const REMOTE_LATE: Duration = Duration::from_secs(60);
+const REMOTE_LATE_MS: u64 = 60_000;
 
 pub(super) struct Keeper {
     keep: Option<Box<dyn Keep>>,
@@ -34,19 +34,25 @@ pub(super) struct Keeper {
     last_serial: u64,
     rules: EvidenceRules,
     incidents: Incidents,
-    /// Whose session it is, for quotas.
-    devices: BTreeMap<Id, Id>,
+    /// Whose session it is, for quotas: all that are going on.
+    devices: BTreeMap<Id, Device>,
     /// Acknowledgements that wait for the remote store.
     awaiting: VecDeque<Awaiting>,
     health: Arc<Health>,
     stop: Arc<AtomicBool>,
 }
 
+struct Device {
+    id: Id,
+    has_room: bool,
+    /// Its session could not be recorded, and nothing is shown that the log does not know of.
+    is_refused: bool,
+}
+
 struct Awaiting {
     size: u64,
     ack: Ack,
     reply: Sender<Ack>,
-    since: Instant,
 }
 
 /// How far a job has come.
@@ -54,8 +60,37 @@ struct Awaiting {
 struct Attempt {
     pictures: Option<Vec<NewBlob>>,
     stored: usize,
-    /// The note that says why pictures of this job are not kept.
-    note: Option<u16>,
+    /// Why pictures of this job are not kept, or nothing of it.
+    refused: Option<Refused>,
+    /// Entries that are in the log.
+    recorded: usize,
+}
+
+/// What can never be stored, and the note that says so.
+#[derive(Clone, Copy)]
+enum Refused {
+    Pictures(u16),
+    Entries(u16),
+}
+
+impl Attempt {
+    /// Pictures of this job that are kept.
+    fn in_store(&self) -> Vec<BlobRef> {
+        let pictures = self.pictures.iter().flatten().take(self.stored);
+        pictures.map(|picture| picture.blob.clone()).collect()
+    }
+
+    fn may_shrink(&self) -> bool {
+        !matches!(self.refused, Some(Refused::Entries(_)))
+    }
+
+    /// The job can never be kept as it is: next time without its pictures, then the note alone.
+    fn shrink(&mut self) {
+        let entries_are_at_fault = self.refused.is_some() || self.recorded > 0;
+        let how = if entries_are_at_fault { Refused::Entries } else { Refused::Pictures };
+        self.refused = Some(how(NOTE_EVIDENCE_REFUSED));
+        self.recorded = 0;
+    }
 }
 
 impl Keeper {
@@ -84,15 +119,18 @@ impl Keeper {
     pub(super) fn run(&mut self, queue: &Receiver<Job>) {
         let mut looked = Instant::now();
         loop {
+            // It stays covered until its device is known to have room.
+            let mut is_new = false;
             match queue.recv_timeout(LOOK_EVERY) {
                 Ok(job) => {
                     self.keep(&job);
                     self.health.waiting.fetch_sub(1, Ordering::Relaxed);
+                    is_new = matches!(job.what, What::SessionStart(_));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            if looked.elapsed() >= LOOK_EVERY {
+            if is_new || looked.elapsed() >= LOOK_EVERY {
                 self.look();
                 looked = Instant::now();
             }
@@ -106,14 +144,14 @@ impl Keeper {
         loop {
             match self.advance(job, &mut attempt) {
                 Ok(()) => return self.works(),
-                Err(StoreError::Quota) if attempt.note.is_none() => {
+                Err(StoreError::Quota) if attempt.refused.is_none() => {
                     tracing::error!("{}", StoreError::Quota);
-                    self.health.over_quota().insert(job.session_id);
-                    attempt.note = Some(NOTE_QUOTA);
+                    self.health.without_room().insert(job.session_id);
+                    attempt.refused = Some(Refused::Pictures(NOTE_QUOTA));
                 }
-                Err(error) if error.is_contents_fault() && attempt.note.is_none() => {
+                Err(error) if error.is_contents_fault() && attempt.may_shrink() => {
                     tracing::error!(%error, "evidence is refused; the incident stays incomplete");
-                    attempt.note = Some(NOTE_EVIDENCE_REFUSED);
+                    attempt.shrink();
                 }
                 Err(error) => {
                     self.fails(&error);
@@ -126,44 +164,88 @@ impl Keeper {
         }
     }
 
-    /// Whether the recorder is still there, and how far the remote store is.
+    /// Whether the recorder is still there, how far the remote store is, and who may store more.
     fn look(&mut self) {
-        match self.reach().and_then(|keep| keep.state()) {
-            Ok(state) => self.acknowledge_remote(state.shipped.unwrap_or(0)),
+        match self.ask() {
+            Ok(state) => {
+                self.works();
+                self.judge_remote(state);
+                self.acknowledge_remote(state.shipped.unwrap_or(0));
+            }
             Err(error) => self.fails(&error),
+        }
+    }
+
+    fn ask(&mut self) -> Result<State, StoreError> {
+        let keep = reach(&mut self.keep, &self.open, self.source)?;
+        for (session_id, device) in &mut self.devices {
+            let has_room = keep.has_room(&device.id)?;
+            if has_room && !device.is_refused {
+                self.health.without_room().remove(session_id);
+            } else {
+                self.health.without_room().insert(*session_id);
+            }
+            if device.has_room && !has_room {
+                tracing::error!("{}", StoreError::Quota);
+            }
+            device.has_room = has_room;
+        }
+        keep.state()
+    }
+
+    /// Whether the remote store has evidence in time; nothing else says that it is late, or not any more.
+    fn judge_remote(&self, state: State) {
+        // Without a shipper it is never there.
+        let is_late = self.rules.durable == Durable::Remote
+            && state.behind_ms.is_none_or(|behind_ms| behind_ms > REMOTE_LATE_MS);
+        let was_late = self.health.remote_late.swap(is_late, Ordering::Relaxed);
+        match (was_late, is_late) {
+            (false, true) => tracing::error!(
+                "the remote store does not have the evidence yet. See whether `sudare-host ship` runs, and set \
+                 `ship_state_dir`"
+            ),
+            (true, false) => tracing::info!("the remote store has the evidence"),
+            _ => {}
         }
     }
 
     /// Goes on where the last attempt stopped; what was done already is not done twice.
     fn advance(&mut self, job: &Job, attempt: &mut Attempt) -> Result<(), StoreError> {
-        let blobs = match attempt.note {
-            None => self.put_pictures(job, attempt)?,
-            Some(_) => Vec::new(),
-        };
-        let (new, once) = match (attempt.note, &job.what) {
-            // Not acknowledged, so that the client keeps its pictures.
-            (Some(code), What::Pictures { .. }) => (vec![entries::note(job, code)], None),
-            (None, What::Pictures { complete, .. }) => (
-                entries::of(job, blobs.clone(), self.incidents.known(job)),
-                Some(complete.manifest.incident_id),
-            ),
-            (note, _) => {
-                let mut new = entries::of(job, blobs.clone(), self.incidents.known(job));
-                new.extend(note.map(|code| entries::note(job, code)));
-                new.extend(self.incidents.completions(job));
-                (new, None)
-            }
-        };
-        let recorded = self.record(new, once)?;
-        if attempt.note.is_none() || !matches!(job.what, What::Pictures { .. }) {
-            self.incidents.settle(job, blobs);
-            self.acknowledge(job, &recorded);
+        if attempt.refused.is_none() {
+            self.put_pictures(job, attempt)?;
         }
+        let (note, is_alone) = match attempt.refused {
+            None => (None, false),
+            // Not acknowledged, so that the client keeps its pictures.
+            Some(Refused::Pictures(code)) => (Some(code), matches!(job.what, What::Pictures { .. })),
+            Some(Refused::Entries(code)) => (Some(code), true),
+        };
+        let note = note.map(|code| entries::note(job, code));
+        if is_alone {
+            self.record_all(note.as_slice(), None, attempt)?;
+            self.incidents.settle_refused(job);
+            if let (What::SessionStart(_), Some(device)) = (&job.what, self.devices.get_mut(&job.session_id))
+            {
+                device.is_refused = true;
+            }
+            return Ok(());
+        }
+        let stored = attempt.in_store();
+        let mut new = entries::of(job, stored.clone(), self.incidents.known(job));
+        new.extend(note);
+        new.extend(self.incidents.completions(job));
+        let once = match &job.what {
+            What::Pictures { complete, .. } => Some(complete.manifest.incident_id),
+            _ => None,
+        };
+        let recorded = self.record_all(&new, once, attempt)?;
+        self.incidents.settle(job, stored);
+        self.acknowledge(job, recorded);
         Ok(())
     }
 
-    fn put_pictures(&mut self, job: &Job, attempt: &mut Attempt) -> Result<Vec<BlobRef>, StoreError> {
-        let device = self.devices.get(&job.session_id).copied();
+    fn put_pictures(&mut self, job: &Job, attempt: &mut Attempt) -> Result<(), StoreError> {
+        let device = self.devices.get(&job.session_id).map(|device| device.id);
         let pictures = match &mut attempt.pictures {
             Some(pictures) => pictures,
             none => none.insert(match &job.what {
@@ -179,7 +261,22 @@ impl Keeper {
             keep.put_blob(picture)?;
             attempt.stored += 1;
         }
-        Ok(pictures.iter().map(|picture| picture.blob.clone()).collect())
+        Ok(())
+    }
+
+    /// In as many reports as it takes.
+    fn record_all(
+        &mut self,
+        new: &[NewEntry],
+        once: Option<Id>,
+        attempt: &mut Attempt,
+    ) -> Result<Option<Recorded>, StoreError> {
+        let mut last = None;
+        for some in new.get(attempt.recorded..).unwrap_or_default().chunks(ENTRIES_MAX) {
+            last = Some(self.record(some.to_vec(), once)?);
+            attempt.recorded += some.len();
+        }
+        Ok(last)
     }
 
     fn record(&mut self, entries: Vec<NewEntry>, once: Option<Id>) -> Result<Recorded, StoreError> {
@@ -191,17 +288,17 @@ impl Keeper {
     }
 
     /// Tells the client that its pictures are kept, or remembers to tell it.
-    fn acknowledge(&mut self, job: &Job, recorded: &Recorded) {
-        let (What::Pictures { complete, reply }, Some(receipt)) = (&job.what, &recorded.receipt) else {
+    fn acknowledge(&mut self, job: &Job, recorded: Option<Recorded>) {
+        let What::Pictures { complete, reply } = &job.what else { return };
+        let Some(Recorded { leaf_index, receipt: Some(receipt), .. }) = recorded else {
             return;
         };
         let incident_id = complete.manifest.incident_id;
-        let ack = Ack { incident_id, leaf_index: recorded.leaf_index, checkpoint: receipt.note.clone() };
+        let ack = Ack { incident_id, leaf_index, checkpoint: receipt.note };
         match self.rules.durable {
             Durable::Local => tell(reply, ack),
             Durable::Remote => {
-                let (size, reply, since) = (receipt.size, reply.clone(), Instant::now());
-                self.awaiting.push_back(Awaiting { size, ack, reply, since });
+                self.awaiting.push_back(Awaiting { size: receipt.size, ack, reply: reply.clone() });
             }
         }
     }
@@ -210,25 +307,19 @@ impl Keeper {
         while let Some(first) = self.awaiting.pop_front_if(|first| first.size <= shipped) {
             tell(&first.reply, first.ack);
         }
-        if self.awaiting.front().is_none_or(|first| first.since.elapsed() <= REMOTE_LATE) {
-            self.works();
-        } else if !self.health.failing.swap(true, Ordering::Relaxed) {
-            tracing::error!(
-                "the remote store does not have the evidence yet. See whether `sudare-host ship` runs"
-            );
-        }
     }
 
     fn learn_device(&mut self, job: &Job) {
         match &job.what {
             What::SessionStart(start) => {
                 if let Ok(key) = VerifyingKey::from_bytes(&start.device_key) {
-                    self.devices.insert(job.session_id, keyfile::device_id(&key));
+                    let device = Device { id: keyfile::device_id(&key), has_room: true, is_refused: false };
+                    self.devices.insert(job.session_id, device);
                 }
             }
             What::SessionEnd { .. } => {
                 self.devices.remove(&job.session_id);
-                self.health.over_quota().remove(&job.session_id);
+                self.health.without_room().remove(&job.session_id);
             }
             _ => {}
         }

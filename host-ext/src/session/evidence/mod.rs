@@ -15,6 +15,8 @@ mod entries;
 mod incidents;
 mod keeper;
 mod pictures;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -27,7 +29,7 @@ use sudare_protocol::evidence::event::{Cover, Gap, Note, PresenceInterval, Sessi
 use sudare_protocol::intake::Complete;
 use sudare_protocol::message::{Ack, Id};
 use sudare_protocol::reason::Reason;
-use sudare_protocol::rules::EvidenceRules;
+use sudare_protocol::rules::{Durable, EvidenceRules};
 use sudare_protocol::seal::Recipients;
 
 use crate::channel::Picture;
@@ -93,10 +95,13 @@ pub enum What {
 /// Whether evidence is being kept, for every session to see.
 #[derive(Debug, Default)]
 pub struct Health {
+    /// The last attempt to keep something failed.
     failing: AtomicBool,
+    /// Evidence counts as kept when the remote store has it, and it does not have it in time.
+    remote_late: AtomicBool,
     waiting: AtomicUsize,
-    /// Sessions of devices that may store no more today.
-    over_quota: Mutex<BTreeSet<Id>>,
+    /// Sessions of devices that may store no more today, or of which that is not known yet.
+    without_room: Mutex<BTreeSet<Id>>,
 }
 
 impl Health {
@@ -108,13 +113,14 @@ impl Health {
 
     /// Whether evidence of this session is kept.
     pub fn is_kept(&self, session_id: &Id) -> bool {
-        let works = !self.failing.load(Ordering::Relaxed) && self.waiting.load(Ordering::Relaxed) < QUEUE_MAX;
-        works && !self.over_quota().contains(session_id)
+        let fails = self.failing.load(Ordering::Relaxed) || self.remote_late.load(Ordering::Relaxed);
+        let keeps_up = self.waiting.load(Ordering::Relaxed) < QUEUE_MAX;
+        !fails && keeps_up && !self.without_room().contains(session_id)
     }
 
     /// A set is whole after every statement, so a panicked holder leaves nothing half done.
-    fn over_quota(&self) -> MutexGuard<'_, BTreeSet<Id>> {
-        self.over_quota.lock().unwrap_or_else(PoisonError::into_inner)
+    fn without_room(&self) -> MutexGuard<'_, BTreeSet<Id>> {
+        self.without_room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -130,6 +136,10 @@ impl Evidence {
     /// causing entries is refused (`Health::has_room`).
     pub fn keep(&self, job: Job) {
         self.health.waiting.fetch_add(1, Ordering::Relaxed);
+        if matches!(job.what, What::SessionStart(_)) {
+            // Before anything of it can be shown: its device may have had its day in an earlier session.
+            self.health.without_room().insert(job.session_id);
+        }
         if self.jobs.send(job).is_err() {
             // The thread is gone: nothing can be kept any more, and every session covers.
             self.health.failing.store(true, Ordering::Relaxed);
@@ -176,6 +186,8 @@ impl EvidenceThread {
         let (jobs, queue) = channel();
         let health = Arc::new(Health::default());
         health.failing.store(keep.is_none(), Ordering::Relaxed);
+        // Until the recorder says how far the copy is.
+        health.remote_late.store(rules.durable == Durable::Remote, Ordering::Relaxed);
         let stop = Arc::new(AtomicBool::new(false));
         let mut keeper = Keeper::new(keep, open, source, rules, health.clone(), stop.clone());
         let handle = thread::Builder::new()

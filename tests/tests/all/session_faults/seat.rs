@@ -93,7 +93,7 @@ impl Host {
             }
         };
         let (thread, evidence) = {
-            let open: OpenKeep = Box::new(move |_| Ok(Box::new(Local::open(settings())?)));
+            let open: OpenKeep = Box::new(move |_| Ok(Box::new(Local::open(settings(), None)?)));
             EvidenceThread::start(open, [0x50; 16], policy.record().rules()).unwrap()
         };
         let shared = Arc::new(Shared {
