@@ -326,7 +326,9 @@ fn what_was_erased_may_be_listed_once_more() {
     writer.append(again, stamp(301)).unwrap();
     writer.checkpoint().unwrap();
     drop(writer);
-    ["headers", "blobs"].map(|folder| fs::remove_file(example.blob_file(folder)).unwrap());
+    for folder in ["headers", "blobs"] {
+        fs::remove_file(example.blob_file(folder)).unwrap();
+    }
     assert_eq!(example.findings(&[]), BTreeSet::new());
 }
 

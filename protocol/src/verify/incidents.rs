@@ -140,8 +140,7 @@ impl Incidents {
     }
 
     fn follow(&mut self, incident_id: Id, since: u64) -> &mut Incident {
-        let new = || Incident { since, is_due: false, stored: Vec::new(), announced: BTreeMap::new() };
-        self.open.entry(incident_id).or_insert_with(new)
+        self.open.entry(incident_id).or_insert_with(|| Incident::new(since))
     }
 
     /// A client may announce an incident again after a reconnect; the last manifest counts,
@@ -171,14 +170,11 @@ impl Incidents {
         missing: usize,
         findings: &mut Findings,
     ) {
-        if !self.begun.contains_key(&incident_id) {
-            findings.add(
-                FindingKind::IncidentUnopened,
-                Some(index),
-                "neither incident-open nor a manifest before it",
-            );
-            self.begun.insert(incident_id, None);
-        }
+        self.begun.entry(incident_id).or_insert_with(|| {
+            let detail = "neither incident-open nor a manifest before it";
+            findings.add(FindingKind::IncidentUnopened, Some(index), detail);
+            None
+        });
         let incident = self.open.remove(&incident_id);
         if missing == 0 {
             self.missing.remove(&incident_id);
@@ -186,7 +182,8 @@ impl Incidents {
         } else if incident.as_ref().is_none_or(|incident| incident.is_due) {
             self.missing.insert(incident_id, (index, missing));
         }
-        let Some(mut incident) = incident else { return };
+        // What ended before may end once more, by the same rules.
+        let mut incident = incident.unwrap_or_else(|| Incident::new(index));
         let listed: Vec<Picture> = entry.blobs.iter().map(Picture::from).collect();
         incident.check_stored(index, &listed, findings);
         incident.check_camera(index, &listed, findings);
@@ -211,6 +208,10 @@ impl Incidents {
 }
 
 impl Incident {
+    fn new(since: u64) -> Self {
+        Self { since, is_due: false, stored: Vec::new(), announced: BTreeMap::new() }
+    }
+
     fn check_stored(&self, index: u64, listed: &[Picture], findings: &mut Findings) {
         let lost = self.stored.iter().filter(|picture| !listed.contains(picture)).count();
         if lost > 0 {
@@ -404,6 +405,8 @@ mod tests {
     fn a_camera_picture_must_have_been_announced() {
         assert_eq!(check(vec![opened(), completed(&[5, 1, 2], 0, &[1])]), ["manifest-exceeded"]);
         assert_eq!(check(vec![opened(), completed(&[1], 0, &[])]), ["manifest-exceeded"]);
+        let later = vec![opened(), completed(&[5], 0, &[]), ended(INCIDENT, &[1], 0)];
+        assert_eq!(check(later), ["manifest-exceeded"]);
         assert_eq!(
             check(vec![opened(), stored(1), ended(INCIDENT, &[], 0)]),
             ["picture-unlisted", "manifest-exceeded"]
