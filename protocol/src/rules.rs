@@ -4,6 +4,7 @@
 use ed25519_dalek::VerifyingKey;
 use minicbor::{Decode, Encode};
 
+use crate::evidence::Label;
 use crate::limits::{APPROVERS_MAX, APPROVERS_MIN, RETENTION_MAX_HOURS, TEXT_MAX_BYTES};
 
 /// What is kept of the screen.
@@ -96,6 +97,11 @@ pub enum RulesError {
 }
 
 impl EvidenceRules {
+    /// Hours that a picture is kept. One of an unknown kind is taken for one that shows bystanders.
+    pub fn kept_hours(&self, label: Option<Label>) -> u32 {
+        if label.is_none_or(Label::is_full) { self.full_retention_hours } else { self.retention_hours }
+    }
+
     /// Refuses what nobody could follow.
     pub fn check(&self) -> Result<(), RulesError> {
         let (full, all) = (self.full_retention_hours, self.retention_hours);

@@ -1,9 +1,10 @@
 //! Are the sealed pictures that the log vouches for there, and are they those?
 //!
 //! A picture that is gone may have been erased, which a tombstone further on in the log says, so
-//! what is missing is reported at the end.
+//! what is missing is reported at the end. A tombstone speaks of its own incident only: pictures of
+//! another one that it names are missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -28,11 +29,14 @@ pub struct BlobCheck<'a> {
     /// Of incidents under way.
     checked: BTreeMap<Id, Vec<BlobRef>>,
     missing: BTreeMap<Id, Missing>,
-    erased: u64,
+    /// What is gone with a tombstone is gone also where the log lists it once more.
+    buried: BTreeSet<Id>,
 }
 
 #[derive(Debug)]
 struct Missing {
+    /// That listed it first.
+    incident_id: Option<Id>,
     entry: u64,
     kind: FindingKind,
 }
@@ -40,19 +44,19 @@ struct Missing {
 impl<'a> BlobCheck<'a> {
     /// Nothing checked yet.
     pub fn new(store: &'a Store) -> Self {
-        Self { store, checked: BTreeMap::new(), missing: BTreeMap::new(), erased: 0 }
+        Self { store, checked: BTreeMap::new(), missing: BTreeMap::new(), buried: BTreeSet::new() }
     }
 
     /// Checks the pictures of one entry.
     pub fn check(&mut self, index: u64, entry: &Entry, findings: &mut Findings) -> Result<(), AuditError> {
         let event = entry.event();
         if let Ok(Event::Tombstone(tombstone)) = &event {
-            self.bury(index, tombstone, findings);
+            self.bury(index, entry.incident_id, tombstone, findings);
         }
         let incident_id = entry.incident_id.unwrap_or_default();
         for blob in &entry.blobs {
             if !self.checked.get(&incident_id).is_some_and(|checked| checked.contains(blob)) {
-                self.blob(index, blob, findings)?;
+                self.blob(index, entry.incident_id, blob, findings)?;
                 self.checked.entry(incident_id).or_default().push(blob.clone());
             }
         }
@@ -67,22 +71,29 @@ impl<'a> BlobCheck<'a> {
         let mut missing: Vec<(Id, Missing)> = self.missing.into_iter().collect();
         missing.sort_by_key(|(_, missing)| missing.entry);
         missing.iter().for_each(|(blob_id, missing)| report(blob_id, missing, findings));
-        self.erased
+        self.buried.len() as u64
     }
 
-    fn blob(&mut self, entry: u64, blob: &BlobRef, findings: &mut Findings) -> Result<(), AuditError> {
+    fn blob(
+        &mut self,
+        entry: u64,
+        incident_id: Option<Id>,
+        blob: &BlobRef,
+        findings: &mut Findings,
+    ) -> Result<(), AuditError> {
         match compare(self.store, blob)? {
             Found::Same => {}
             Found::Different(detail) => {
                 let detail = format!("picture {}: {detail}", hex(&blob.blob_id));
                 findings.add(FindingKind::BlobDiffers, Some(entry), detail);
             }
+            Found::Missing(_) if self.buried.contains(&blob.blob_id) => {}
             Found::Missing(kind) => {
-                let missing = Missing { entry, kind };
+                let missing = Missing { incident_id, entry, kind };
                 if self.missing.len() >= MISSING_MAX {
                     report(&blob.blob_id, &missing, findings);
                 } else {
-                    self.missing.insert(blob.blob_id, missing);
+                    self.missing.entry(blob.blob_id).or_insert(missing);
                 }
             }
         }
@@ -90,13 +101,14 @@ impl<'a> BlobCheck<'a> {
     }
 
     /// From here on nothing need be there of these pictures, and their headers must not be.
-    fn bury(&mut self, entry: u64, tombstone: &Tombstone, findings: &mut Findings) {
-        for blob_id in &tombstone.blobs {
-            if self.missing.remove(&blob_id.0).is_some() {
-                self.erased += 1;
+    fn bury(&mut self, entry: u64, incident_id: Option<Id>, tombstone: &Tombstone, findings: &mut Findings) {
+        for blob_id in tombstone.blobs.iter().map(|blob| blob.0) {
+            if self.missing.get(&blob_id).is_some_and(|missing| missing.incident_id == incident_id) {
+                self.missing.remove(&blob_id);
+                self.buried.insert(blob_id);
             }
-            if self.store.blob(&blob_id.0).header.exists() {
-                let detail = format!("picture {}: run the erasure again", hex(&blob_id.0));
+            if self.store.blob(&blob_id).header.exists() {
+                let detail = format!("picture {}: run the erasure again", hex(&blob_id));
                 findings.add(FindingKind::ErasureUnfinished, Some(entry), detail);
             }
         }

@@ -37,6 +37,14 @@ pub struct Incident {
     /// What the log vouches for, for opening.
     #[serde(skip)]
     pub blobs: Vec<BlobRef>,
+    /// Of those the ones that no other incident listed before, each as it was listed first: what may be
+    /// erased with it.
+    #[serde(skip)]
+    pub own: Vec<BlobRef>,
+    /// When it was opened last, for retention: what is filed under an old incident by opening it again
+    /// is not old.
+    #[serde(skip)]
+    pub opened_wall_ms: u64,
 }
 
 /// A sealed picture.
@@ -62,6 +70,8 @@ pub fn find<'a>(incidents: &'a [Incident], prefix: &str) -> Vec<&'a Incident> {
 #[derive(Debug, Default)]
 pub struct Incidents {
     by_id: BTreeMap<Id, Incident>,
+    /// The incident that listed a picture first.
+    owners: BTreeMap<Id, Id>,
 }
 
 impl Incidents {
@@ -74,12 +84,17 @@ impl Incidents {
             incident.set_reason(entry.reason);
         }
         for blob in &entry.blobs {
+            self.owners.entry(blob.blob_id).or_insert_with(|| {
+                incident.own.push(blob.clone());
+                incident_id
+            });
             if !incident.blobs.contains(blob) {
                 incident.blobs.push(blob.clone());
                 incident.pictures.push(Picture::from(blob));
             }
         }
         match event {
+            Event::IncidentOpen(_) => incident.opened_wall_ms = entry.wall_ms,
             Event::Cover(cover) if incident.cover_ms.is_none() => {
                 incident.cover_ms = Some(cover.effective_boot_ms.saturating_sub(cover.asked_boot_ms));
             }
@@ -89,6 +104,11 @@ impl Incidents {
             }
             _ => {}
         }
+    }
+
+    /// The incident that a picture belongs to.
+    pub fn owner(&self, picture: &Id) -> Option<Id> {
+        self.owners.get(picture).copied()
     }
 
     /// All of them, oldest first.
@@ -114,6 +134,8 @@ impl Incident {
             pictures: Vec::new(),
             reason_known: None,
             blobs: Vec::new(),
+            own: Vec::new(),
+            opened_wall_ms: entry.wall_ms,
         }
     }
 

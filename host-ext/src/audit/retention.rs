@@ -82,9 +82,13 @@ pub fn parse_holds(text: &str) -> Result<BTreeSet<Id>, HoldError> {
 /// Judges every picture that is still there at `now_ms` (Unix time).
 pub fn plan(survey: &Survey, holds: &BTreeSet<Id>, now_ms: u64) -> Plan {
     let mut plan = Plan::default();
+    let is_held = |incident: &&Incident| holds.contains(&survey::ids_of(incident).0);
+    // Also what belongs to another incident.
+    let held: BTreeSet<Id> =
+        survey.incidents.iter().filter(is_held).flat_map(|i| &i.blobs).map(|blob| blob.blob_id).collect();
     for incident in &survey.incidents {
         let there: Vec<&BlobRef> =
-            incident.blobs.iter().filter(|blob| !survey.is_erased(&blob.blob_id)).collect();
+            incident.own.iter().filter(|blob| !survey.is_erased(&blob.blob_id)).collect();
         if there.is_empty() {
             continue;
         }
@@ -92,13 +96,13 @@ pub fn plan(survey: &Survey, holds: &BTreeSet<Id>, now_ms: u64) -> Plan {
         match survey.rules(session_id.as_ref()) {
             Err(why) => plan.unknown.push(Unknown { incident: incident.id.clone(), why: why.to_owned() }),
             Ok(rules) => {
-                let age_hours = now_ms.saturating_sub(incident.wall_ms) / HOUR_MS;
+                let age_hours = now_ms.saturating_sub(incident.opened_wall_ms) / HOUR_MS;
                 let over = over(incident, &there, rules, age_hours);
                 plan.kept += there.len() - over.len();
-                if holds.contains(&incident_id) {
-                    plan.held.extend(over.into_iter().map(|(_, row)| row));
-                } else if !over.is_empty() {
-                    let (pictures, rows): (Vec<Id>, Vec<Row>) = over.into_iter().unzip();
+                let (kept, due): (Vec<_>, Vec<_>) = over.into_iter().partition(|(id, _)| held.contains(id));
+                plan.held.extend(kept.into_iter().map(|(_, row)| row));
+                if !due.is_empty() {
+                    let (pictures, rows): (Vec<Id>, Vec<Row>) = due.into_iter().unzip();
                     plan.due.extend(rows);
                     let (cause, approvals) = (Cause::Retention, Vec::new());
                     plan.erasures.push(Erasure { incident_id, session_id, pictures, cause, approvals });
@@ -113,7 +117,7 @@ pub fn plan(survey: &Survey, holds: &BTreeSet<Id>, now_ms: u64) -> Plan {
 fn over(incident: &Incident, pictures: &[&BlobRef], rules: &EvidenceRules, age_hours: u64) -> Vec<(Id, Row)> {
     let row = |blob: &&BlobRef| {
         let label = Label::from_number(blob.label);
-        let kept_hours = if is_full(label) { rules.full_retention_hours } else { rules.retention_hours };
+        let kept_hours = rules.kept_hours(label);
         let row = Row {
             incident: incident.id.clone(),
             blob: hex(&blob.blob_id),
@@ -129,16 +133,7 @@ fn over(incident: &Incident, pictures: &[&BlobRef], rules: &EvidenceRules, age_h
 
 /// Whether faces of bystanders can be recognised. An unknown picture is taken for one that shows them.
 pub fn is_full(label: Option<Label>) -> bool {
-    match label {
-        Some(Label::CameraBefore | Label::CameraAt | Label::CameraAfter) | None => true,
-        Some(
-            Label::ScreenshotSuspect
-            | Label::ScreenshotAtCover
-            | Label::CameraBeforePixelated
-            | Label::CameraAtPixelated
-            | Label::CameraAfterPixelated,
-        ) => false,
-    }
+    label.is_none_or(Label::is_full)
 }
 
 #[cfg(test)]

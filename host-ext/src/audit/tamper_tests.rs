@@ -275,25 +275,61 @@ fn truncated_tiles_are_named() {
     }
 }
 
+/// Findings with these folders' half of the picture gone, after a tombstone of this incident, and how
+/// many pictures count as erased.
+fn gone(tombstone_of: Option<[u8; 16]>, folders: &[&str]) -> (Vec<&'static str>, u64) {
+    let example = example();
+    if let Some(incident_id) = tombstone_of {
+        let (blobs, cause) = (vec![BlobId(BLOB)], Erasure::Retention.number());
+        let tombstone = Event::Tombstone(Tombstone { blobs, cause, approvals_sha256: None });
+        let mut writer = example.writer();
+        let draft = Draft { incident_id: Some(incident_id), ..Draft::of(tombstone) };
+        writer.append(draft, stamp(300)).unwrap();
+        writer.checkpoint().unwrap();
+    }
+    folders.iter().for_each(|folder| fs::remove_file(example.blob_file(folder)).unwrap());
+    let report = verify_store(example.path(), &verifier(), &[]).unwrap();
+    (report.findings.iter().map(|finding| finding.kind).collect(), report.erased)
+}
+
 #[test]
 fn an_erased_picture_may_be_gone_but_its_header_must() {
-    let gone = |with_tombstone: bool, folders: &[&str]| {
-        let example = example();
-        if with_tombstone {
-            let (blobs, cause) = (vec![BlobId(BLOB)], Erasure::Retention.number());
-            let tombstone = Event::Tombstone(Tombstone { blobs, cause, approvals_sha256: None });
-            let mut writer = example.writer();
-            writer.append(Draft::of(tombstone), stamp(300)).unwrap();
-            writer.checkpoint().unwrap();
-        }
-        folders.iter().for_each(|folder| fs::remove_file(example.blob_file(folder)).unwrap());
-        let report = verify_store(example.path(), &verifier(), &[]).unwrap();
-        (report.findings.iter().map(|finding| finding.kind).collect::<Vec<_>>(), report.erased)
-    };
-    assert_eq!(gone(true, &["headers", "blobs"]), (vec![], 1));
-    assert_eq!(gone(true, &["headers"]), (vec![], 1));
-    assert_eq!(gone(true, &[]), (vec!["erasure-unfinished"], 0));
-    assert_eq!(gone(false, &["headers", "blobs"]), (vec!["blob-header-missing"], 0));
+    assert_eq!(gone(Some(INCIDENT), &["headers", "blobs"]), (vec![], 1));
+    assert_eq!(gone(Some(INCIDENT), &["headers"]), (vec![], 1));
+    assert_eq!(gone(Some(INCIDENT), &[]), (vec!["erasure-unfinished"], 0));
+    assert_eq!(gone(None, &["headers", "blobs"]), (vec!["blob-header-missing"], 0));
+}
+
+#[test]
+fn a_tombstone_of_another_incident_explains_nothing() {
+    assert_eq!(gone(Some([1; 16]), &["headers", "blobs"]), (vec!["blob-header-missing"], 0));
+}
+
+#[test]
+fn what_was_erased_may_be_listed_once_more() {
+    let example = example();
+    let mut writer = example.writer();
+    let (blobs, cause) = (vec![BlobId(BLOB)], Erasure::Retention.number());
+    let tombstone = Event::Tombstone(Tombstone { blobs, cause, approvals_sha256: None });
+    let mut incidents = Incidents::default();
+    let store = Store::open(example.path()).unwrap();
+    Walk::new(&store, &verifier(), &[])
+        .run(|index, entry, _| {
+            incidents.add(index, entry);
+            Ok(())
+        })
+        .unwrap();
+    let listed = incidents.into_list().remove(0).own;
+    writer.append(Draft { incident_id: Some(INCIDENT), ..Draft::of(tombstone) }, stamp(300)).unwrap();
+    let again = Event::IncidentComplete(IncidentComplete { missing: 0 });
+    let again = Draft { incident_id: Some(INCIDENT), blobs: listed, ..Draft::of(again) };
+    writer.append(again, stamp(301)).unwrap();
+    writer.checkpoint().unwrap();
+    drop(writer);
+    for folder in ["headers", "blobs"] {
+        fs::remove_file(example.blob_file(folder)).unwrap();
+    }
+    assert_eq!(example.findings(&[]), BTreeSet::new());
 }
 
 #[test]

@@ -148,6 +148,11 @@ impl Label {
     pub fn is_camera(self) -> bool {
         !matches!(self, Self::ScreenshotSuspect | Self::ScreenshotAtCover)
     }
+
+    /// Whether faces of bystanders can be recognised.
+    pub fn is_full(self) -> bool {
+        matches!(self, Self::CameraBefore | Self::CameraAt | Self::CameraAfter)
+    }
 }
 
 impl Media {

@@ -1,8 +1,9 @@
 //! Was what is gone allowed to go? Checked against the signed policy of the incident's session, so
 //! only with the organisation's key.
 //!
-//! - *retention*: the incident is as old as the policy keeps full pictures (which kind a picture is
-//!   stands in the same log, and `sudare-audit retention` keeps the others longer).
+//! - *both*: the pictures are those of the tombstone's incident. A picture belongs to the incident that
+//!   listed it first, so that no later entry moves it to one that may be erased.
+//! - *retention*: the incident is as old as the policy keeps pictures of each one's kind.
 //! - *approved*: the approvals that stand before the tombstone are those that its hash names, by two
 //!   approvers of the policy, for this incident and these pictures.
 
@@ -13,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::findings::{FindingKind, Findings};
 use crate::approval::{self, Wish};
 use crate::evidence::event::{Erasure, Tombstone};
-use crate::evidence::{Entry, Event, Id};
+use crate::evidence::{Entry, Event, Id, Label};
 use crate::rules::EvidenceRules;
 
 const HOUR_MS: u64 = 3_600_000;
@@ -29,13 +30,22 @@ pub(super) struct Erasures {
     /// Sessions that have begun and not ended, and the place of their rules.
     sessions: BTreeMap<Id, usize>,
     incidents: BTreeMap<Id, Incident>,
+    pictures: BTreeMap<Id, Picture>,
     waiting: BTreeMap<Id, Approvals>,
 }
 
 #[derive(Debug)]
 struct Incident {
     rules: Option<usize>,
+    /// When it was opened last: what is filed under an old incident by opening it again is not old.
     since_ms: u64,
+}
+
+/// As it was listed first.
+#[derive(Debug)]
+struct Picture {
+    incident_id: Id,
+    label: Option<Label>,
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +77,14 @@ impl Erasures {
         let rules = entry.session_id.and_then(|id| self.sessions.get(&id)).copied();
         if let Some(incident_id) = entry.incident_id {
             let since_ms = entry.wall_ms;
-            self.incidents.entry(incident_id).or_insert(Incident { rules, since_ms });
+            let incident = self.incidents.entry(incident_id).or_insert(Incident { rules, since_ms });
+            if matches!(event, Event::IncidentOpen(_)) {
+                incident.since_ms = since_ms;
+            }
+            for blob in &entry.blobs {
+                let label = Label::from_number(blob.label);
+                self.pictures.entry(blob.blob_id).or_insert(Picture { incident_id, label });
+            }
         }
         match event {
             Event::SessionEnd(_) => {
@@ -77,6 +94,12 @@ impl Erasures {
             Event::Tombstone(tombstone) => {
                 if let Err((kind, why)) = self.judge(entry, tombstone, origin) {
                     findings.add(kind, Some(index), why);
+                }
+                let approvals = entry.incident_id.and_then(|id| self.waiting.get_mut(&id));
+                if let Some(approvals) = approvals
+                    && tombstone.cause == Erasure::Approved.number()
+                {
+                    approvals.used = true;
                 }
             }
             _ => {}
@@ -98,36 +121,40 @@ impl Erasures {
         }
     }
 
-    fn judge(
-        &mut self,
-        entry: &Entry,
-        tombstone: &Tombstone,
-        origin: &str,
-    ) -> Result<(), (FindingKind, String)> {
+    fn judge(&self, entry: &Entry, tombstone: &Tombstone, origin: &str) -> Result<(), (FindingKind, String)> {
         let unapproved = |why: &str| (FindingKind::ErasureUnapproved, why.to_owned());
         let known = entry.incident_id.and_then(|id| self.incidents.get(&id).map(|incident| (id, incident)));
         let (incident_id, incident) = known.ok_or_else(|| unapproved("it names no incident"))?;
         let rules = incident.rules.and_then(|place| self.rules.get(place));
         let rules = rules.ok_or_else(|| unapproved("no policy is known for its incident"))?;
+        let pictures = self.of_incident(incident_id, tombstone);
+        let foreign = tombstone.blobs.len() - pictures.len();
+        if foreign > 0 {
+            return Err(unapproved(&format!("{foreign} pictures in it are not of its incident")));
+        }
         match Erasure::from_number(tombstone.cause) {
             Some(Erasure::Retention) => {
                 let age_ms = entry.wall_ms.saturating_sub(incident.since_ms);
-                let kept_ms = u64::from(rules.full_retention_hours) * HOUR_MS;
-                if age_ms >= kept_ms {
+                let hours = pictures.iter().map(|picture| rules.kept_hours(picture.label)).max().unwrap_or(0);
+                if age_ms >= u64::from(hours) * HOUR_MS {
                     return Ok(());
                 }
-                let why = format!("after {} of {} hours", age_ms / HOUR_MS, rules.full_retention_hours);
+                let why = format!("a picture after {} of {hours} hours", age_ms / HOUR_MS);
                 Err((FindingKind::ErasureEarly, why))
             }
             Some(Erasure::Approved) => {
-                let approvals = self.waiting.entry(incident_id).or_default();
-                approvals.used = true;
+                let signed = self.waiting.get(&incident_id).map_or(&[][..], |approvals| &approvals.signed);
                 let wish = Wish { origin, incident_id, pictures: &[] };
-                agreed(&wish, tombstone, &approvals.signed, rules, entry.wall_ms)
-                    .map_err(|why| unapproved(&why))
+                agreed(&wish, tombstone, signed, rules, entry.wall_ms).map_err(|why| unapproved(&why))
             }
             None => Err(unapproved("for a cause that this program does not know")),
         }
+    }
+
+    /// Pictures of a tombstone that belong to this incident.
+    fn of_incident(&self, incident_id: Id, tombstone: &Tombstone) -> Vec<&Picture> {
+        let known = tombstone.blobs.iter().filter_map(|blob| self.pictures.get(&blob.0));
+        known.filter(|picture| picture.incident_id == incident_id).collect()
     }
 }
 
@@ -159,13 +186,14 @@ fn agreed(
 mod tests {
     use super::*;
     use crate::approval::Approval as Wanted;
-    use crate::evidence::event::{Approval, BlobId, IncidentOpen};
+    use crate::evidence::event::{Approval, BlobId, IncidentOpen, PicturesStored};
     use crate::rules::ByteKey;
     use crate::tlog::note::SigningKey;
     use crate::verify::testing;
 
     const START_MS: u64 = 1_800_000_000_000;
     const INCIDENT: Id = [7; 16];
+    const OTHER: Id = [8; 16];
 
     fn key(n: u8) -> SigningKey {
         SigningKey::from_bytes(&[n; 32])
@@ -204,16 +232,33 @@ mod tests {
         Entry { wall_ms, session_id: Some([5; 16]), incident_id: Some(INCIDENT), ..testing::entry(event) }
     }
 
-    /// Findings about these events of an incident, so many hours after it.
-    fn check(hours: u64, events: &[Event]) -> Vec<&'static str> {
+    /// Pictures of an incident are listed, so many hours after the first one.
+    fn listed(incident_id: Id, hours: u64, pictures: &[(u8, Label)]) -> (Event, Entry) {
+        let event = Event::PicturesStored(PicturesStored {});
+        let blobs = pictures.iter().map(|(n, label)| testing::blob(*n, *label)).collect();
+        (event.clone(), Entry { incident_id: Some(incident_id), blobs, ..entry(&event, hours) })
+    }
+
+    fn opened(incident_id: Id, hours: u64) -> (Event, Entry) {
+        let event = Event::IncidentOpen(IncidentOpen { boot_ms: 0 });
+        (event.clone(), Entry { incident_id: Some(incident_id), ..entry(&event, hours) })
+    }
+
+    /// Findings about these entries of one session, after an incident with a picture of each kind.
+    fn found(entries: Vec<(Event, Entry)>) -> Vec<&'static str> {
         let (mut erasures, mut findings) = (Erasures::default(), Findings::default());
         erasures.begin([5; 16], rules());
-        let open = Event::IncidentOpen(IncidentOpen { boot_ms: 0 });
-        erasures.check(0, &entry(&open, 0), &open, "log/a", &mut findings);
-        for event in events {
-            erasures.check(1, &entry(event, hours), event, "log/a", &mut findings);
+        let pictures = [(1, Label::CameraAt), (2, Label::CameraAtPixelated), (3, Label::ScreenshotAtCover)];
+        let first = vec![opened(INCIDENT, 0), listed(INCIDENT, 0, &pictures)];
+        for (index, (event, entry)) in (0..).zip([first, entries].concat()) {
+            erasures.check(index, &entry, &event, "log/a", &mut findings);
         }
         findings.list().iter().map(|finding| finding.kind.as_str()).collect()
+    }
+
+    /// Findings about these events of that incident, so many hours after it.
+    fn check(hours: u64, events: &[Event]) -> Vec<&'static str> {
+        found(events.iter().map(|event| (event.clone(), entry(event, hours))).collect())
     }
 
     #[test]
@@ -221,6 +266,57 @@ mod tests {
         let gone = tombstone(Erasure::Retention, &[1], &[]);
         assert_eq!(check(71, std::slice::from_ref(&gone)), ["erasure-early"]);
         assert!(check(72, &[gone]).is_empty());
+    }
+
+    #[test]
+    fn each_picture_is_kept_as_long_as_its_kind() {
+        for pictures in [&[2][..], &[3], &[1, 2]] {
+            let gone = tombstone(Erasure::Retention, pictures, &[]);
+            assert_eq!(check(335, std::slice::from_ref(&gone)), ["erasure-early"], "{pictures:?}");
+            assert!(check(336, &[gone]).is_empty(), "{pictures:?}");
+        }
+        // Called a full one afterwards: what it was listed as first counts.
+        let relabelled = listed(INCIDENT, 1, &[(2, Label::CameraAt)]);
+        let gone = tombstone(Erasure::Retention, &[2], &[]);
+        let tombstone = (gone.clone(), entry(&gone, 72));
+        assert_eq!(found(vec![relabelled, tombstone]), ["erasure-early"]);
+    }
+
+    #[test]
+    fn pictures_of_another_incident_may_not_go_with_it() {
+        let yesterdays = || vec![opened(OTHER, 315), listed(OTHER, 315, &[(9, Label::CameraAt)])];
+        let at = |event: &Event| (event.clone(), entry(event, 340));
+        let gone = tombstone(Erasure::Retention, &[1, 9], &[]);
+        assert_eq!(found([yesterdays(), vec![at(&gone)]].concat()), ["erasure-unapproved"]);
+        // Listed once more under the old incident, it still belongs to the new one.
+        let moved = listed(INCIDENT, 316, &[(9, Label::CameraAt)]);
+        assert_eq!(found([yesterdays(), vec![moved, at(&gone)]].concat()), ["erasure-unapproved"]);
+        // What nobody listed belongs to none.
+        assert_eq!(found(vec![at(&gone)]), ["erasure-unapproved"]);
+        assert!(found(vec![at(&tombstone(Erasure::Retention, &[1], &[]))]).is_empty());
+    }
+
+    #[test]
+    fn approvals_of_all_of_an_incident_are_of_no_other() {
+        let two = [approval(1, &[]), approval(2, &[])];
+        let now = |event: &Event| (event.clone(), entry(event, 1));
+        let erased = |pictures: &[u8]| {
+            let others = vec![opened(OTHER, 0), listed(OTHER, 0, &[(9, Label::CameraAt)])];
+            let approved = two.iter().map(now).collect();
+            found([others, approved, vec![now(&tombstone(Erasure::Approved, pictures, &two))]].concat())
+        };
+        assert!(erased(&[1, 2, 3]).is_empty());
+        assert_eq!(erased(&[9]), ["erasure-unapproved"]);
+        assert_eq!(erased(&[1, 9]), ["erasure-unapproved"]);
+    }
+
+    #[test]
+    fn what_is_filed_under_an_old_incident_is_not_old() {
+        let again = || vec![opened(INCIDENT, 340), listed(INCIDENT, 340, &[(9, Label::ScreenshotAtCover)])];
+        let gone = tombstone(Erasure::Retention, &[9], &[]);
+        let at = |hours| vec![(gone.clone(), entry(&gone, hours))];
+        assert_eq!(found([again(), at(341)].concat()), ["erasure-early"]);
+        assert!(found([again(), at(340 + 336)].concat()).is_empty());
     }
 
     #[test]

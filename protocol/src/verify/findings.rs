@@ -51,12 +51,12 @@ kinds! {
     MessageSignature "message-signature" true "A client message is not signed by the device under this session's transcript.";
     MessageRepeated "message-repeated" true "A client message stands in the log twice.";
     ManifestIncomplete "manifest-incomplete" true "A completed incident lacks a picture that the client announced.";
-    ManifestExceeded "manifest-exceeded" true "A completed incident has a camera picture that the client did not announce.";
+    ManifestExceeded "manifest-exceeded" true "An incident has a camera picture that the client did not announce, or not as what it is called.";
     BlobMissing "blob-missing" true "A sealed picture is missing.";
     BlobHeaderMissing "blob-header-missing" true "The age header of a sealed picture is missing.";
     BlobDiffers "blob-differs" true "A sealed picture is not the one that the log vouches for.";
-    ErasureEarly "erasure-early" true "Pictures were erased before the time that the policy keeps them.";
-    ErasureUnapproved "erasure-unapproved" true "Pictures were erased early without two approvals that the policy accepts.";
+    ErasureEarly "erasure-early" true "A picture was erased before the time that the policy keeps its kind.";
+    ErasureUnapproved "erasure-unapproved" true "Pictures were erased early without two approvals that the policy accepts, or as those of another incident.";
     NewerVersion "newer-version" false "An entry has a version that this program does not know.";
     UnknownKind "unknown-kind" false "An entry has a kind that this program does not know; it was verified all the same.";
     TimeOrder "time-order" false "The host's clock since boot went back, or an earlier boot came again.";
@@ -67,6 +67,8 @@ kinds! {
     TimestampTime "timestamp-time" false "A token's time does not fit the times of the entries around its checkpoint.";
     ManifestUncompleted "manifest-uncompleted" false "A client announced pictures, and the incident was never completed.";
     ErasureUnfinished "erasure-unfinished" false "A picture is said to be erased, and its age header is still there.";
+    PicturesMissing "pictures-missing" false "An incident was closed without pictures that were due, and they never came.";
+    IncidentReopened "incident-reopened" false "An incident was opened twice, so what lies under it is not of one time.";
     IncidentUnopened "incident-unopened" false "An incident was completed that was never opened.";
     IncidentIncomplete "incident-incomplete" false "An incident was opened and never completed.";
     PictureUnlisted "picture-unlisted" false "A stored picture is not in the list that completes its incident; it was verified all the same.";

@@ -176,8 +176,8 @@ impl LogCheck {
             _ => {}
         }
         let host_key = self.host_key.as_ref();
-        let manifest = self.sessions.check(index, entry, event, host_key, self.depth, findings);
-        self.incidents.check(index, entry, event, manifest, findings);
+        let said = self.sessions.check(index, entry, event, host_key, self.depth, findings);
+        self.incidents.check(index, entry, event, said, findings);
         if self.authority.is_known() {
             self.erasures.check(index, entry, event, self.verifier.name(), findings);
         }

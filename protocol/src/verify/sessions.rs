@@ -9,7 +9,7 @@ use super::leaf::Depth;
 use crate::cose::{self, CoseError};
 use crate::evidence::event::SessionStart;
 use crate::evidence::{Entry, Event, Id};
-use crate::message::{self, Hello, Manifest, Open, kind};
+use crate::message::{self, Hello, Lock, Manifest, Open, kind};
 use crate::session::{HELLO_CONTEXT, OPEN_CONTEXT, transcript};
 use crate::tlog::note::VerifyingKey;
 
@@ -28,8 +28,15 @@ struct Session {
     sequences: BTreeSet<u64>,
 }
 
+/// What a client said about an incident.
+#[derive(Clone, Debug)]
+pub(super) enum Said {
+    Lock(Lock),
+    Manifest(Manifest),
+}
+
 impl Sessions {
-    /// Checks one entry; gives the manifest if the entry carries one with a right signature.
+    /// Checks one entry; gives what the client said about an incident in it, with a right signature.
     pub(super) fn check(
         &mut self,
         index: u64,
@@ -38,7 +45,7 @@ impl Sessions {
         host_key: Option<&VerifyingKey>,
         depth: Depth,
         findings: &mut Findings,
-    ) -> Option<Manifest> {
+    ) -> Option<Said> {
         match event {
             Event::SessionStart(start) => {
                 match begin(entry, start, host_key, depth) {
@@ -58,7 +65,7 @@ impl Sessions {
                     return None;
                 };
                 match session.check(&body.message, depth) {
-                    Ok(manifest) => manifest,
+                    Ok(said) => said,
                     Err((kind, detail)) => {
                         findings.add(kind, Some(index), detail);
                         None
@@ -112,7 +119,7 @@ fn read<'b, T: minicbor::Decode<'b, ()> + message::Bounded>(payload: &'b [u8], e
 }
 
 impl Session {
-    fn check(&mut self, signed: &[u8], depth: Depth) -> Result<Option<Manifest>, (FindingKind, String)> {
+    fn check(&mut self, signed: &[u8], depth: Depth) -> Result<Option<Said>, (FindingKind, String)> {
         let payload = payload(&self.device, &self.transcript, signed, depth)
             .map_err(|e| (FindingKind::MessageSignature, e.to_string()))?;
         let (kind, sequence, _) = message::split(payload)
@@ -120,11 +127,14 @@ impl Session {
         if !self.sequences.insert(sequence) {
             return Err((FindingKind::MessageRepeated, format!("number {sequence} of its session")));
         }
-        if kind != kind::MANIFEST {
-            return Ok(None);
-        }
-        let manifest = read(payload, kind::MANIFEST);
-        manifest.map(Some).ok_or((FindingKind::MessageSignature, "its manifest cannot be read".to_owned()))
+        Ok(match kind {
+            kind::MANIFEST => {
+                let unreadable = || (FindingKind::MessageSignature, "its manifest cannot be read".to_owned());
+                Some(Said::Manifest(read(payload, kind).ok_or_else(unreadable)?))
+            }
+            kind::LOCK => read(payload, kind).map(Said::Lock),
+            _ => None,
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the tests of several checks need.
 
-use crate::evidence::{Entry, Event, VERSION};
+use crate::evidence::{BlobRef, Entry, Event, Label, VERSION};
 
 /// The first entry of a log that nobody reported, at time 0, about nothing.
 pub(super) fn entry(event: &Event) -> Entry {
@@ -19,5 +19,18 @@ pub(super) fn entry(event: &Event) -> Entry {
         body,
         source: None,
         serial: None,
+    }
+}
+
+/// A small picture that is told from others by a number.
+pub(super) fn blob(n: u8, label: Label) -> BlobRef {
+    BlobRef {
+        blob_id: [n; 16],
+        label: label.number(),
+        media: 0,
+        sha256: [n; 32],
+        size: 1,
+        commitment: [n; 32],
+        header_size: None,
     }
 }

@@ -88,7 +88,7 @@ pub fn approved(
     approvals: Vec<Vec<u8>>,
     now_ms: u64,
 ) -> Result<Erasure, EraseError> {
-    let of_incident: Vec<Id> = incident.blobs.iter().map(|blob| blob.blob_id).collect();
+    let of_incident: Vec<Id> = incident.own.iter().map(|blob| blob.blob_id).collect();
     if let Some(foreign) = pictures.iter().find(|id| !of_incident.contains(id)) {
         return Err(EraseError::NoPicture(incident.id.clone(), hex(foreign)));
     }

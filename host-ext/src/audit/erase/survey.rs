@@ -50,7 +50,7 @@ impl Survey {
         let mut incidents = Incidents::default();
         let report = Walk::new(store, verifier, &[]).run(|index, entry, _| {
             incidents.add(index, entry);
-            survey.add(entry, organisation);
+            survey.add(entry, &incidents, organisation);
             Ok(())
         })?;
         if !report.integrity {
@@ -93,13 +93,16 @@ impl Survey {
         }
     }
 
-    fn add(&mut self, entry: &Entry, organisation: &VerifyingKey) {
+    fn add(&mut self, entry: &Entry, incidents: &Incidents, organisation: &VerifyingKey) {
         match entry.event() {
             Ok(Event::LogStart(start)) => self.host_key = Some(start.host_key),
             Ok(Event::HostKeyChange(change)) => self.host_key = Some(change.host_key),
             Ok(Event::SessionStart(start)) => self.session(entry, &start, organisation),
+            // Pictures of another incident are not erased by it, and nobody finishes that.
             Ok(Event::Tombstone(tombstone)) => {
-                self.tombstones.extend(tombstone.blobs.iter().map(|id| id.0));
+                let named = tombstone.blobs.iter().map(|id| id.0);
+                let is_own = |id: &Id| incidents.owner(id).is_some_and(|of| entry.incident_id == Some(of));
+                self.tombstones.extend(named.filter(is_own));
             }
             _ => {}
         }

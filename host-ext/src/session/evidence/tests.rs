@@ -56,20 +56,28 @@ impl Recorder {
         change(&mut self.0.lock().unwrap());
     }
 
-    fn start(&self, durable: Durable) -> (EvidenceThread, Evidence) {
+    fn start(&self, durable: Durable) -> Running {
         let this = self.clone();
         let open: OpenKeep = Box::new(move |_| Ok(Box::new(this.clone())));
-        EvidenceThread::start(open, [9; 16], EvidenceRules { durable, ..EvidenceRules::default() }).unwrap()
+        let rules = EvidenceRules { durable, ..EvidenceRules::default() };
+        let (thread, evidence) = EvidenceThread::start(open, [9; 16], rules).unwrap();
+        Running { evidence, thread }
     }
 
     /// All entries, after the thread has ended.
-    fn events(&self, (thread, evidence): (EvidenceThread, Evidence)) -> Vec<Event> {
-        drop(evidence);
-        drop(thread);
+    fn events(&self, running: Running) -> Vec<Event> {
+        drop(running.evidence);
+        drop(running.thread);
         let told = self.0.lock().unwrap();
         assert!(told.reports.iter().all(|entries| entries.len() <= ENTRIES_MAX));
         told.reports.iter().flatten().map(|entry| Event::decode(entry.kind, &entry.body).unwrap()).collect()
     }
+}
+
+/// Dropped in this order: the thread ends after the last who could give it a job.
+struct Running {
+    evidence: Evidence,
+    thread: EvidenceThread,
 }
 
 impl Keep for Recorder {
@@ -183,46 +191,49 @@ fn stays_covered(evidence: &Evidence, meanwhile: impl Fn()) {
 #[test]
 fn a_late_copy_covers_whatever_else_is_kept_until_it_is_late_no_more() {
     let recorder = Recorder::new();
-    let (_thread, evidence) = recorder.start(Durable::Remote);
-    await_kept(&evidence, true);
+    let running = recorder.start(Durable::Remote);
+    let evidence = &running.evidence;
+    await_kept(evidence, true);
     // Nothing waits for an acknowledgement.
     recorder.set(|told| told.state.behind_ms = Some(60_001));
-    await_kept(&evidence, false);
+    await_kept(evidence, false);
     let count = std::cell::Cell::new(0);
-    stays_covered(&evidence, || {
+    stays_covered(evidence, || {
         count.set(count.get() + 1);
-        note(&evidence, count.get());
+        note(evidence, count.get());
     });
     recorder.set(|told| told.state.behind_ms = Some(60_000));
-    await_kept(&evidence, true);
+    await_kept(evidence, true);
     recorder.set(|told| told.state = State { shipped: None, behind_ms: None, ..told.state });
-    await_kept(&evidence, false);
-    stays_covered(&evidence, || {});
+    await_kept(evidence, false);
+    stays_covered(evidence, || {});
 }
 
 #[test]
 fn a_late_copy_is_not_forgotten_with_another_fault() {
     let recorder = Recorder::new();
     recorder.set(|told| told.state.behind_ms = Some(60_001));
-    let (_thread, evidence) = recorder.start(Durable::Remote);
-    stays_covered(&evidence, || {});
+    let running = recorder.start(Durable::Remote);
+    let evidence = &running.evidence;
+    stays_covered(evidence, || {});
     recorder.set(|told| told.is_down = true);
-    note(&evidence, 1);
+    note(evidence, 1);
     thread::sleep(Duration::from_millis(600));
     recorder.set(|told| told.is_down = false);
-    stays_covered(&evidence, || {});
+    stays_covered(evidence, || {});
     recorder.set(|told| (told.state.behind_ms, told.is_down) = (Some(0), true));
-    stays_covered(&evidence, || {});
+    stays_covered(evidence, || {});
     recorder.set(|told| told.is_down = false);
-    await_kept(&evidence, true);
+    await_kept(evidence, true);
 }
 
 #[test]
 fn without_the_rule_the_copy_may_be_late() {
     let recorder = Recorder::new();
     recorder.set(|told| told.state = State { size: 9, shipped: Some(0), behind_ms: Some(u64::MAX) });
-    let (_thread, evidence) = recorder.start(Durable::Local);
-    await_kept(&evidence, true);
+    let running = recorder.start(Durable::Local);
+    let evidence = &running.evidence;
+    await_kept(evidence, true);
     thread::sleep(Duration::from_millis(600));
     assert!(evidence.health().is_kept(&SESSION));
 }
@@ -230,9 +241,10 @@ fn without_the_rule_the_copy_may_be_late() {
 #[test]
 fn pictures_are_acknowledged_once_the_remote_store_has_them() {
     let recorder = Recorder::new();
-    let (_thread, evidence) = recorder.start(Durable::Remote);
+    let running = recorder.start(Durable::Remote);
+    let evidence = &running.evidence;
     let (reply, acks) = channel();
-    keep(&evidence, Some(INCIDENT), pictures(reply));
+    keep(evidence, Some(INCIDENT), pictures(reply));
     assert!(acks.recv_timeout(Duration::from_millis(800)).is_err(), "the copy has one entry of three");
     recorder.set(|told| told.state.shipped = Some(3));
     assert_eq!(acks.recv_timeout(PATIENCE).unwrap().incident_id, INCIDENT);
@@ -251,19 +263,20 @@ fn a_session_is_covered_before_its_device_is_known_to_have_room() {
 #[test]
 fn a_device_that_has_had_its_day_is_covered_in_its_next_session_until_there_is_room() {
     let recorder = Recorder::new();
-    let (_thread, evidence) = recorder.start(Durable::Local);
-    keep(&evidence, None, session_start());
-    await_kept(&evidence, true);
+    let running = recorder.start(Durable::Local);
+    let evidence = &running.evidence;
+    keep(evidence, None, session_start());
+    await_kept(evidence, true);
     // Another session of the device used it up: this one is covered, too, and so is the next.
     recorder.set(|told| told.has_room = false);
-    await_kept(&evidence, false);
-    keep(&evidence, None, What::SessionEnd { reason: Reason::ClientGone, boot_ms: 1 });
+    await_kept(evidence, false);
+    keep(evidence, None, What::SessionEnd { reason: Reason::ClientGone, boot_ms: 1 });
     // Nothing is known of a session that has ended; this tells when that job is done.
-    await_kept(&evidence, true);
-    keep(&evidence, None, session_start());
-    stays_covered(&evidence, || {});
+    await_kept(evidence, true);
+    keep(evidence, None, session_start());
+    stays_covered(evidence, || {});
     recorder.set(|told| told.has_room = true);
-    await_kept(&evidence, true);
+    await_kept(evidence, true);
 }
 
 #[test]
@@ -272,12 +285,12 @@ fn screenshots_that_are_refused_are_declared_missing() {
         let recorder = Recorder::new();
         recorder.set(|told| told.pictures_left = left);
         let running = recorder.start(Durable::Local);
-        keep(&running.1, Some(INCIDENT), incident(2));
+        keep(&running.evidence, Some(INCIDENT), incident(2));
         let (reply, acks) = channel();
         if client_delivers {
-            keep(&running.1, Some(INCIDENT), pictures(reply));
+            keep(&running.evidence, Some(INCIDENT), pictures(reply));
         }
-        keep(&running.1, None, What::Uncover { boot_ms: 2 });
+        keep(&running.evidence, None, What::Uncover { boot_ms: 2 });
         let events = recorder.events(running);
         assert_eq!(missing(&events), [expected], "{left} of two were taken");
         assert_eq!(notes(&events), vec![NOTE_QUOTA; usize::from(left < 2)]);
@@ -295,8 +308,8 @@ fn what_can_never_be_recorded_is_noted_and_the_next_job_is_not_kept_waiting() {
     let kind = Event::ClientMessage(sudare_protocol::evidence::event::ClientMessage { message: vec![] });
     recorder.set(|told| told.refused_kind = Some(kind.encode().0));
     let running = recorder.start(Durable::Local);
-    keep(&running.1, Some(INCIDENT), what());
-    note(&running.1, 1);
+    keep(&running.evidence, Some(INCIDENT), what());
+    note(&running.evidence, 1);
     let begun = Instant::now();
     while recorder.0.lock().unwrap().reports.len() < 2 {
         assert!(begun.elapsed() < PATIENCE, "the queue is blocked");
@@ -311,8 +324,8 @@ fn a_session_whose_start_can_never_be_recorded_stays_covered() {
     let What::SessionStart(start) = session_start() else { return };
     recorder.set(|told| told.refused_kind = Some(Event::SessionStart(start).encode().0));
     let running = recorder.start(Durable::Local);
-    keep(&running.1, None, session_start());
-    stays_covered(&running.1, || {});
+    keep(&running.evidence, None, session_start());
+    stays_covered(&running.evidence, || {});
     assert_eq!(notes(&recorder.events(running)), [NOTE_EVIDENCE_REFUSED]);
 }
 
@@ -323,9 +336,9 @@ fn a_session_that_owes_the_pictures_of_many_incidents_can_end() {
     let many = 2 * ENTRIES_MAX + 3;
     for n in 0..many {
         let id = [u8::try_from(n).unwrap(); 16];
-        keep(&running.1, Some(id), What::ClientMessage { message: vec![1], pictures_due: true });
+        keep(&running.evidence, Some(id), What::ClientMessage { message: vec![1], pictures_due: true });
     }
-    keep(&running.1, None, What::SessionEnd { reason: Reason::ClientGone, boot_ms: 1 });
+    keep(&running.evidence, None, What::SessionEnd { reason: Reason::ClientGone, boot_ms: 1 });
     let events = recorder.events(running);
     assert_eq!(missing(&events), vec![6; many]);
     assert_eq!(events.iter().filter(|event| matches!(event, Event::SessionEnd(_))).count(), 1);

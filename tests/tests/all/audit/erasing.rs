@@ -4,11 +4,13 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 use sudare_host_ext::audit::{Store, Walk};
+use sudare_host_ext::log::Draft;
 use sudare_host_ext::store::hex;
 use sudare_protocol::approval::{self, Approval};
-use sudare_protocol::evidence::Event;
+use sudare_protocol::evidence::event::{BlobId, Erasure, IncidentComplete, IncidentOpen, Tombstone};
+use sudare_protocol::evidence::{Event, Id};
 
-use super::case::{Case, HOUR_MS, ORIGIN, key};
+use super::case::{Case, HOUR_MS, Incident, ORIGIN, key};
 
 const KEYS: [&str; 6] = ["--key", "log.vkey", "--org-key", "organisation.pub", "--log-key", "log.key"];
 
@@ -226,6 +228,87 @@ fn retention_takes_full_pictures_after_three_days_the_others_after_two_weeks_and
     case.write("holds.txt", b"a2a2\n");
     let (code, said) = case.audited(&[&common[..], &["--apply"]].concat());
     assert!(code == 2 && said.to_string().contains("line 1"), "{said}");
+}
+
+/// Of this incident, for these pictures of that one, with nobody asked.
+fn bury(case: &mut Case, session_id: Id, as_of: &Incident, pictures: &Incident) {
+    let blobs = pictures.blobs.iter().map(|blob| BlobId(blob.blob_id)).collect();
+    let cause = Erasure::Retention.number();
+    let tombstone = Event::Tombstone(Tombstone { blobs, cause, approvals_sha256: None });
+    let of = Draft { session_id: Some(session_id), incident_id: Some(as_of.id), ..Draft::of(tombstone) };
+    case.append(0, of);
+}
+
+fn verdict(case: &Case) -> Vec<String> {
+    let (_, report) =
+        case.audited(&["verify", "store", "--key", "log.vkey", "--org-key", "organisation.pub"]);
+    let kind = |finding: &Value| finding["kind"].as_str().unwrap().to_owned();
+    let mut kinds: Vec<String> = report["findings"].as_array().unwrap().iter().map(kind).collect();
+    kinds.sort();
+    kinds.dedup();
+    kinds
+}
+
+#[test]
+fn the_logs_own_key_cannot_erase_yesterdays_pictures_as_those_of_an_old_incident() {
+    let mut case = Case::new(false);
+    let session = case.session(1, 21 * 24 * HOUR_MS);
+    let old = case.incident(session, 0xa1, 20 * 24 * HOUR_MS);
+    let yesterdays = case.incident(session, 0xa2, 24 * HOUR_MS);
+    bury(&mut case, session, &old, &yesterdays);
+    let case = case.close();
+    assert_eq!(verdict(&case), ["erasure-unapproved", "erasure-unfinished"]);
+    // Nobody finishes it, and it does not count as erased.
+    let common = [&["retention", "store"][..], &KEYS, &["--apply"]].concat();
+    let (code, done) = case.audited(&common);
+    assert_eq!((code, done["erased"]["files"].as_u64()), (0, Some(12)), "{done}");
+    assert!(yesterdays.blobs.iter().all(|blob| case.is_stored(&blob.blob_id) == (true, true)));
+    for blob in &yesterdays.blobs {
+        let file = case.store().join("headers").join(hex(&blob.blob_id));
+        std::fs::remove_file(file).unwrap();
+    }
+    assert_eq!(verdict(&case), ["blob-header-missing", "erasure-unapproved"]);
+}
+
+#[test]
+fn screenshots_are_not_erased_with_the_full_pictures() {
+    let mut case = Case::new(false);
+    let session = case.session(1, 21 * 24 * HOUR_MS);
+    let recent = case.incident(session, 0xa1, 4 * 24 * HOUR_MS);
+    bury(&mut case, session, &recent, &recent);
+    assert_eq!(verdict(&case.close()), ["erasure-early", "erasure-unfinished"]);
+}
+
+#[test]
+fn a_picture_that_two_incidents_list_goes_with_the_first_unless_one_is_held() {
+    let mut case = Case::new(false);
+    let session = case.session(1, 21 * 24 * HOUR_MS);
+    let first = case.incident(session, 0xa1, 20 * 24 * HOUR_MS);
+    let second = case.incident(session, 0xa2, 19 * 24 * HOUR_MS);
+    let done = Event::IncidentComplete(IncidentComplete { missing: 0 });
+    let again = Draft { incident_id: Some(second.id), blobs: first.blobs[..1].to_vec(), ..Draft::of(done) };
+    case.append(18 * 24 * HOUR_MS, again);
+    let case = case.close();
+    case.write("holds.txt", second.hex().as_bytes());
+    let held = [&["retention", "store", "--hold", "holds.txt"][..], &KEYS, &["--apply"]].concat();
+    let (code, done) = case.audited(&held);
+    assert_eq!((code, done["erased"]["pictures"].as_u64()), (0, Some(5)), "{done}");
+    assert_eq!(case.is_stored(&first.blobs[0].blob_id), (true, true));
+    let (code, done) = case.audited(&[&["retention", "store"][..], &KEYS, &["--apply"]].concat());
+    assert_eq!((code, done["erased"]["pictures"].as_u64()), (0, Some(7)), "{done}");
+    assert_eq!(verdict(&case), [""; 0]);
+}
+
+#[test]
+fn what_is_filed_under_an_old_incident_is_kept_as_long_as_a_new_one() {
+    let mut case = Case::new(false);
+    let session = case.session(1, 21 * 24 * HOUR_MS);
+    let old = case.incident(session, 0xa1, 20 * 24 * HOUR_MS);
+    let opened = Event::IncidentOpen(IncidentOpen { boot_ms: 0 });
+    case.append(HOUR_MS, Draft { session_id: Some(session), incident_id: Some(old.id), ..Draft::of(opened) });
+    let case = case.close();
+    let (code, done) = case.audited(&[&["retention", "store"][..], &KEYS, &["--apply"]].concat());
+    assert_eq!((code, done["erased"]["pictures"].as_u64()), (0, Some(0)), "{done}");
 }
 
 #[test]
