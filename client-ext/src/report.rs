@@ -49,10 +49,11 @@ impl Reporter {
         // Before the first decision the host covers anyway: there is nothing to lock.
         let was_covered = before.is_none_or(|b| b.cover);
         if decision.cover && !was_covered {
-            let lock = Lock { reason: decision.reason, incident_id: fresh, boot_ms: now_ms };
+            let incident_id = live.incident_id(fresh);
+            let lock = Lock { reason: decision.reason, incident_id, boot_ms: now_ms };
             told.messages.push(live.lock(lock)?);
             told.incident = decision.reason.is_incident().then_some(Incident {
-                incident_id: fresh,
+                incident_id,
                 reason: decision.reason,
                 decided_ms: now_ms,
                 decision: *decision,

@@ -167,6 +167,11 @@ impl Guard {
         self.incident_id
     }
 
+    /// Why the client keeps it covered, until it asks to unlock.
+    pub fn latch(&self) -> Option<Reason> {
+        self.link.as_ref().and_then(|link| link.latch)
+    }
+
     /// Takes one event at `now_ms` (CLOCK_BOOTTIME). `fresh` is 16 random bytes, used if an incident begins.
     pub fn handle(&mut self, now_ms: u64, event: Event, fresh: Id) -> Vec<Action> {
         let mut actions = Vec::new();

@@ -22,7 +22,7 @@ use crate::message::{
 };
 use crate::numbers::Numbers;
 use crate::records::{HostRecord, Policy, Signed};
-use crate::session::{HELLO_CONTEXT, OPEN_CONTEXT, Sealer, error_body, peer_error, transcript};
+use crate::session::{self, HELLO_CONTEXT, OPEN_CONTEXT, Sealer, error_body, peer_error, transcript};
 use crate::template::{self, OperatorTemplate};
 
 /// What the client knows before it connects.
@@ -275,6 +275,11 @@ impl Live {
     }
     pub fn certificate(&self) -> CertificateCheck {
         self.certificate
+    }
+
+    /// Names an incident of this session; `fresh` is random.
+    pub fn incident_id(&self, fresh: Id) -> Id {
+        session::incident_id(&self.session_id, fresh)
     }
 
     /// Takes one frame of the host.

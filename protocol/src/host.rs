@@ -137,13 +137,21 @@ impl AwaitOpen {
         fresh: &Fresh,
         now_ms: u64,
     ) -> Result<(Live, Vec<u8>, Opened), Refused> {
-        let host_key = self.setup.host_key.clone();
-        let transcript = transcript(&self.hello, open);
-        self.answer(open, devices, fresh, now_ms).map_err(|refusal| {
-            // Nothing more is read, so the peer's key does not matter here.
-            let reply = Sealer::new(host_key.clone(), host_key.verifying_key(), transcript).refuse(&refusal);
-            Refused { refusal, reply }
-        })
+        let mut teller = self.teller(open);
+        self.answer(open, devices, fresh, now_ms)
+            .map_err(|refusal| Refused { reply: teller.refuse(&refusal), refusal })
+    }
+
+    /// Lets nobody in, whatever OPEN says, and tells why.
+    pub fn refuse(self, open: &[u8], refusal: Refusal) -> Refused {
+        Refused { reply: self.teller(open).refuse(&refusal), refusal }
+    }
+
+    /// Signs an ERROR in the place of READY. Nothing more is read, so the peer's key does not matter here.
+    fn teller(&self, open: &[u8]) -> Sealer {
+        let key = self.setup.host_key.clone();
+        let peer = key.verifying_key();
+        Sealer::new(key, peer, transcript(&self.hello, open))
     }
 
     fn answer(

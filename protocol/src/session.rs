@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use crate::cose;
 use crate::error::{Code, Refusal};
 use crate::frame::frame;
-use crate::message::{self, encode, split};
+use crate::message::{self, Id, encode, split};
 
 /// `external_aad` of HELLO and OPEN, which come before there is a transcript.
 pub const HELLO_CONTEXT: &[u8] = b"sudare/v1 hello";
@@ -25,6 +25,19 @@ pub fn transcript(hello: &[u8], open: &[u8]) -> [u8; 32] {
         hash.update(message);
     }
     hash.finalize().into()
+}
+
+/// Names an incident: eight fresh bytes, then the first eight of the session's id. So a name of an earlier
+/// session is not one of this, and no incident can be begun twice.
+pub fn incident_id(session_id: &Id, fresh: Id) -> Id {
+    let [f0, f1, f2, f3, f4, f5, f6, f7, ..] = fresh;
+    let [s0, s1, s2, s3, s4, s5, s6, s7, ..] = *session_id;
+    [f0, f1, f2, f3, f4, f5, f6, f7, s0, s1, s2, s3, s4, s5, s6, s7]
+}
+
+/// Whether an incident's name was made in this session.
+pub fn is_named_in(session_id: &Id, incident: Id) -> bool {
+    incident_id(session_id, incident) == incident
 }
 
 /// The signed channel of one session: our key, the peer's key, and where both sequences are.

@@ -48,7 +48,7 @@ impl Desk {
         let mut recorder = Recorder::open(settings)?;
         let last_checkpoint = recorder.checkpoint()?;
         let dir = recorder.dir().to_owned();
-        let completed = Completed::open(&dir).map_err(|e| StoreError::io(&dir, "made", e))?;
+        let mut completed = Completed::open(&dir).map_err(|e| StoreError::io(&dir, "made", e))?;
         let tail = tail::read(&dir, last_checkpoint.size())?;
         tail.completed.iter().for_each(|(id, leaf)| completed.remember(id, *leaf));
         let (sources, checkpointed) = (tail.sources, Instant::now());
@@ -254,7 +254,10 @@ impl Keep for Local {
     }
 
     fn record(&mut self, entries: &NewEntries) -> Result<Recorded, StoreError> {
-        self.desk.record(&[entries])?.pop().unwrap_or(Err(StoreError::Poisoned))
+        let bill = self.shelf.bill(&entries.entries);
+        let recorded = self.desk.record(&[entries])?.pop().unwrap_or(Err(StoreError::Poisoned))?;
+        self.shelf.charge(&bill, entries.serial, &recorded);
+        Ok(recorded)
     }
 
     fn has_room(&mut self, device: &Id) -> Result<bool, StoreError> {

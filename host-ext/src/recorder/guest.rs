@@ -74,13 +74,18 @@ impl Guest {
         }
     }
 
-    fn report(&self, source: Id, report: wire::Report) -> Answer {
+    fn report(&mut self, source: Id, report: wire::Report) -> Answer {
         if let Err(not_yours) = self.rank.may_report(&report.entries) {
             tracing::warn!(%not_yours, "entries are refused");
             return refused(Why::Content, &not_yours.to_string());
         }
         let wire::Report { serial, entries, receipt, once } = report;
-        self.ask(What::Record(NewEntries { source, serial, entries, receipt, once }))
+        let bill = self.shelf.bill(&entries);
+        let answer = self.ask(What::Record(NewEntries { source, serial, entries, receipt, once }));
+        if let Answer::Recorded { recorded } = &answer {
+            self.shelf.charge(&bill, serial, recorded);
+        }
+        answer
     }
 
     fn announced(&mut self, device: Option<Id>, blob: BlobRef) -> Result<(), Garbled> {

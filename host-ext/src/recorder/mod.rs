@@ -13,7 +13,8 @@
 //! - [`desk`]: reports in, durable entries and receipts out; what was reported before is not recorded again.
 //! - [`server`]: the socket and its threads; `rank`: who may report what. [`remote`]: the guard's end of it.
 //! - `lag`: how late the remote copy is, pure.
-//! - [`quota`]: what one device may store in a day, pure. [`completed`]: incidents that are complete.
+//! - [`quota`]: what one device may store in a day, pure; `tally`: what entries cost, pure. [`completed`]:
+//!   incidents that are complete.
 
 pub mod committer;
 pub mod completed;
@@ -27,6 +28,7 @@ pub mod server;
 pub mod shelf;
 pub mod socket;
 mod tail;
+mod tally;
 #[cfg(test)]
 mod tests;
 pub mod wire;

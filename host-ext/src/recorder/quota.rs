@@ -26,11 +26,7 @@ pub struct QuotaReached;
 impl Quota {
     /// Counts bytes that are about to be stored, or refuses them.
     pub fn take(&mut self, device: &Id, bytes: u64, wall_ms: u64) -> Result<(), QuotaReached> {
-        let day = wall_ms / DAY_MS;
-        // A clock that is set back does not give a day twice.
-        if day > self.day {
-            *self = Quota { day, used: BTreeMap::new() };
-        }
+        self.begin_day(wall_ms);
         let used = self.used.get(device).copied().unwrap_or(0);
         let is_new = !self.used.contains_key(device);
         let sum = used.saturating_add(bytes);
@@ -39,6 +35,15 @@ impl Quota {
         }
         self.used.insert(*device, sum);
         Ok(())
+    }
+
+    /// Counts bytes that are stored already, also beyond what the device may store.
+    pub fn charge(&mut self, device: &Id, bytes: u64, wall_ms: u64) {
+        self.begin_day(wall_ms);
+        if self.used.contains_key(device) || self.used.len() < DEVICES_MAX {
+            let used = self.used.entry(*device).or_default();
+            *used = used.saturating_add(bytes);
+        }
     }
 
     /// Whether the next picture will be stored, however large. While one may be refused, nothing should
@@ -57,6 +62,14 @@ impl Quota {
     pub fn give_back(&mut self, device: &Id, bytes: u64) {
         if let Some(used) = self.used.get_mut(device) {
             *used = used.saturating_sub(bytes);
+        }
+    }
+
+    fn begin_day(&mut self, wall_ms: u64) {
+        let day = wall_ms / DAY_MS;
+        // A clock that is set back does not give a day twice.
+        if day > self.day {
+            *self = Quota { day, used: BTreeMap::new() };
         }
     }
 
@@ -98,6 +111,17 @@ mod tests {
             Err(QuotaReached),
             "the clock was set back"
         );
+    }
+
+    #[test]
+    fn what_is_stored_already_counts_and_is_never_refused() {
+        let mut quota = Quota::default();
+        quota.charge(&[1; 16], DEVICE_DAY_MAX_BYTES - 1, 5);
+        assert_eq!(quota.take(&[1; 16], 1, 5), Ok(()));
+        quota.charge(&[1; 16], u64::MAX, 5);
+        assert_eq!(quota.take(&[1; 16], 1, 5), Err(QuotaReached));
+        quota.charge(&[1; 16], 1, DAY_MS);
+        assert_eq!(quota.take(&[1; 16], 1, DAY_MS), Ok(()), "a new day");
     }
 
     #[test]

@@ -1,12 +1,15 @@
-//! Pictures on their way into the store, counted for the device they come from.
+//! Pictures on their way into the store, and what a device has used of its day: pictures and entries.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sudare_protocol::evidence::Id;
 
-use super::NewBlob;
 use super::quota::Quota;
+use super::tally::Tally;
+use super::wire::{NewEntry, Recorded};
+use super::{NewBlob, completed};
 use crate::clock;
 use crate::store::disk::read_bounded;
 use crate::store::{BlobStore, Durable, OsDisk, StoreError};
@@ -14,6 +17,12 @@ use crate::store::{BlobStore, Durable, OsDisk, StoreError};
 /// Name of the file that carries the day's quota over a restart.
 pub const QUOTA_FILE: &str = "quota";
 const QUOTA_MAX_BYTES: usize = 1 << 20;
+/// What the two files of a picture take beside its bytes: many small ones must not fill the store either.
+const PICTURE_BYTES: u64 = 8 * 1024;
+/// A picture that is stored already is all but free: clients send again what was not acknowledged.
+const AGAIN_BYTES: u64 = 512;
+/// Entries of a guard are noted once they come to so much.
+const NOTE_EVERY_BYTES: u64 = 64 * 1024;
 
 /// Where pictures are put. Each thread has one; all of a store share the quota.
 #[derive(Debug)]
@@ -22,7 +31,14 @@ pub struct Shelf {
     blobs: BlobStore,
     quota: Arc<Mutex<Quota>>,
     file: PathBuf,
+    tally: Tally,
+    /// Counted and not in the file yet.
+    unnoted_bytes: u64,
 }
+
+/// What each device owes for entries that are about to be recorded.
+#[derive(Debug)]
+pub struct Bill(BTreeMap<Id, u64>);
 
 impl Shelf {
     /// Reads how much of the day's quota is used; an unreadable file counts as nothing used.
@@ -35,6 +51,8 @@ impl Shelf {
             blobs: BlobStore::new(store),
             quota: Arc::new(Mutex::new(quota)),
             file,
+            tally: Tally::default(),
+            unnoted_bytes: 0,
         }
     }
 
@@ -45,24 +63,45 @@ impl Shelf {
             blobs: self.blobs.clone(),
             quota: self.quota.clone(),
             file: self.file.clone(),
+            tally: Tally::default(),
+            unnoted_bytes: 0,
         }
     }
 
-    /// Stores a picture durably. What is stored already counts once.
+    /// Stores a picture durably. What is stored already costs next to nothing.
     pub fn put(&mut self, new: &NewBlob) -> Result<(), StoreError> {
-        if self.blobs.holds(self.durable.disk(), &new.blob) {
-            // Written again all the same: the first time may not have reached the disk.
-            return self.blobs.put(&mut self.durable, &new.blob, &new.bytes);
-        }
+        // Written again all the same: the first time may not have reached the disk.
+        let is_there = self.blobs.holds(self.durable.disk(), &new.blob);
+        let bytes = if is_there { AGAIN_BYTES } else { new.blob.size.saturating_add(PICTURE_BYTES) };
         if let Some(device) = &new.device {
-            self.count(|quota| quota.take(device, new.blob.size, clock::wall_ms()))
-                .map_err(|_| StoreError::Quota)?;
+            self.count(|quota| quota.take(device, bytes, clock::wall_ms())).map_err(|_| StoreError::Quota)?;
         }
         let stored = self.blobs.put(&mut self.durable, &new.blob, &new.bytes);
         if let (Err(_), Some(device)) = (&stored, &new.device) {
-            self.count(|quota| quota.give_back(device, new.blob.size));
+            self.count(|quota| quota.give_back(device, bytes));
         }
         stored
+    }
+
+    /// What these entries will cost, once they are recorded.
+    pub fn bill(&mut self, entries: &[NewEntry]) -> Bill {
+        Bill(self.tally.bill(entries))
+    }
+
+    /// Counts entries that were recorded; those from number `serial` on, if they were not there before.
+    pub fn charge(&mut self, bill: &Bill, serial: u64, recorded: &Recorded) {
+        if recorded.last_serial < serial || bill.0.is_empty() {
+            return;
+        }
+        self.unnoted_bytes = self.unnoted_bytes.saturating_add(bill.0.values().sum());
+        let charge =
+            |quota: &mut Quota| bill.0.iter().for_each(|(id, n)| quota.charge(id, *n, clock::wall_ms()));
+        if self.unnoted_bytes >= NOTE_EVERY_BYTES {
+            self.unnoted_bytes = 0;
+            self.count(charge);
+        } else {
+            charge(&mut self.quota.lock().unwrap_or_else(PoisonError::into_inner));
+        }
     }
 
     /// Whether this device may store another incident today.
@@ -77,9 +116,7 @@ impl Shelf {
         // Whole after every statement, so a panicked holder leaves nothing half done.
         let mut quota = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
         let result = change(&mut quota);
-        let temporary = self.file.with_extension("tmp");
-        let noted = std::fs::write(&temporary, quota.to_text())
-            .and_then(|()| std::fs::rename(&temporary, &self.file));
+        let noted = completed::replace(&self.file, quota.to_text().as_bytes());
         if let Err(error) = noted {
             tracing::warn!(%error, "the day's quota cannot be noted");
         }
@@ -89,6 +126,7 @@ impl Shelf {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tally::tests::{device, message, start};
     use super::*;
     use sudare_protocol::evidence::BlobRef;
     use sudare_protocol::limits::DEVICE_DAY_MAX_BYTES;
@@ -110,16 +148,57 @@ mod tests {
     }
 
     #[test]
-    fn the_same_picture_counts_once_and_another_under_its_name_is_refused() {
+    fn the_same_picture_is_all_but_free_and_another_under_its_name_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let mut shelf = Shelf::open(dir.path());
         let new = blob(1);
         shelf.put(&new).unwrap();
-        let used = shelf.quota.lock().unwrap().clone();
+        let used = used_by(&shelf, [7; 16]);
+        assert_eq!(used, new.blob.size + PICTURE_BYTES);
         shelf.put(&new).unwrap();
-        assert_eq!(*shelf.quota.lock().unwrap(), used);
+        assert_eq!(used_by(&shelf, [7; 16]) - used, AGAIN_BYTES);
         let other = NewBlob { blob: BlobRef { blob_id: [1; 16], ..blob(2).blob }, ..blob(2) };
         assert!(matches!(shelf.put(&other), Err(StoreError::BlobExists(_) | StoreError::BlobDiffers(_))));
+    }
+
+    fn used_by(shelf: &Shelf, device: Id) -> u64 {
+        let left =
+            |used: u64| shelf.quota.lock().unwrap().clone().take(&device, used, clock::wall_ms()).is_ok();
+        // What still fits, by halving: the quota says no more than yes or no.
+        let (mut fits, mut too_much) = (0, DEVICE_DAY_MAX_BYTES + 1);
+        while too_much - fits > 1 {
+            let middle = fits.midpoint(too_much);
+            if left(middle) { fits = middle } else { too_much = middle }
+        }
+        DEVICE_DAY_MAX_BYTES - fits
+    }
+
+    fn recorded(last_serial: u64) -> Recorded {
+        Recorded { leaf_index: 0, last_serial, receipt: None }
+    }
+
+    #[test]
+    fn entries_use_up_the_day_also_over_a_restart_and_what_was_not_recorded_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut shelf = Shelf::open(dir.path());
+        let of_device = |id: u8| NewBlob { device: Some(device()), ..blob(id) };
+        let begun = shelf.bill(&[start([1; 16])]);
+        shelf.charge(&begun, 1, &recorded(1));
+        let long = vec![message([1; 16], 60_000); 64];
+        for _ in 0..60 {
+            // Reported before, or of an incident that was complete: nothing was recorded.
+            let bill = shelf.bill(&long);
+            shelf.charge(&bill, 2, &recorded(1));
+        }
+        shelf.put(&of_device(1)).unwrap();
+        for _ in 0..60 {
+            let bill = shelf.bill(&long);
+            shelf.charge(&bill, 2, &recorded(65));
+        }
+        assert!(matches!(shelf.put(&of_device(2)), Err(StoreError::Quota)));
+        assert!(matches!(shelf.put(&of_device(1)), Err(StoreError::Quota)), "nor again: its entries cost");
+        assert!(matches!(Shelf::open(dir.path()).put(&of_device(2)), Err(StoreError::Quota)));
+        shelf.put(&blob(2)).unwrap();
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Carries events in and actions out between the transport, the channel's end and the guard.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -9,11 +9,13 @@ use sudare_protocol::evidence::event::{Cover, Gap, Note, PresenceInterval, Sessi
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::host::{AwaitOpen, ClientNews, Fresh, Live, Setup};
 use sudare_protocol::limits::OPERATORS_MAX;
-use sudare_protocol::message::{Ack, Id, Shown, Status};
+use sudare_protocol::message::{Ack, Id, Lock, Shown, Status};
 use sudare_protocol::reason::Reason;
 
 use super::Shared;
+use super::allowance::{Allowance, MESSAGE_COSTS, SESSION_COSTS};
 use super::evidence::{Job, NOTE_WRONG_BLOCK, What};
+use super::names::Names;
 use super::presence::Presence;
 use super::shots::{Due, Shots};
 use super::words::{self, Asked};
@@ -45,8 +47,9 @@ pub(super) struct Session {
     on_break: bool,
     /// What was noted of this session, each once.
     noticed: BTreeSet<u16>,
-    /// The client's names of incidents that the host had already named.
-    aliases: BTreeMap<Id, Id>,
+    names: Names,
+    /// Over all sessions of this connection: closing the channel gives nothing back.
+    allowance: Allowance,
     acks: (Sender<Ack>, Receiver<Ack>),
     started: bool,
 }
@@ -67,7 +70,8 @@ impl Session {
             asked: Asked::Nothing,
             on_break: false,
             noticed: BTreeSet::new(),
-            aliases: BTreeMap::new(),
+            names: Names::default(),
+            allowance: Allowance::new(clock::boot_ms()),
             acks: channel(),
             started: false,
         }
@@ -180,6 +184,7 @@ impl Session {
             self.finish(Reason::ClientGone);
         }
         self.session_id = session_id;
+        self.names.begin();
         let shared = &self.shared;
         let setup = Setup {
             host_key: shared.host_key.clone(),
@@ -215,18 +220,33 @@ impl Session {
                 let (lease_until_ms, credit) = (live.lease_until_ms(), live.credit());
                 self.end = End::Live(live);
                 self.send(credit, actions);
-                if !self.shared.evidence.health().has_room() {
-                    return Err(Refusal::peer(Code::Flood));
+                self.has_room()?;
+                match news? {
+                    Some(news) => self.news(news, lease_until_ms, actions),
+                    None => Ok(()),
                 }
-                if let Some(news) = news? {
-                    self.news(news, lease_until_ms, actions);
-                }
-                Ok(())
             }
         }
     }
 
+    /// What the client does is recorded, or it is not let in. The queue is long because the store is slow
+    /// or away: `Allowance` cuts a client that floods long before.
+    fn has_room(&self) -> Result<(), Refusal> {
+        match self.shared.evidence.health().has_room() {
+            true => Ok(()),
+            false => Err(Refusal::new(Code::EvidenceStore, Fault::Us, "")),
+        }
+    }
+
+    /// The client is about to cause a lasting entry.
+    fn spend(&mut self, cost: u64) -> Result<(), Refusal> {
+        if self.allowance.take(cost, clock::boot_ms()) { Ok(()) } else { Err(Refusal::peer(Code::Flood)) }
+    }
+
     fn opened(&mut self, end: AwaitOpen, frame: &[u8], actions: &mut Vec<Action>) -> Result<(), Refused> {
+        if let Err(refusal) = self.has_room().and_then(|()| self.spend(SESSION_COSTS)) {
+            return Err(end.refuse(frame, refusal));
+        }
         let no_randomness = |_| {
             let refusal = Refusal::new(Code::EvidenceStore, Fault::Us, "no randomness");
             Refused { refusal, reply: None }
@@ -256,7 +276,12 @@ impl Session {
         Ok(())
     }
 
-    fn news(&mut self, news: ClientNews, lease_until_ms: u64, actions: &mut Vec<Action>) {
+    fn news(
+        &mut self,
+        news: ClientNews,
+        lease_until_ms: u64,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Refusal> {
         let event = match news {
             ClientNews::Attested { attest, nonce_issued_ms } => {
                 let now_ms = clock::boot_ms();
@@ -267,32 +292,51 @@ impl Session {
             }
             // Not in the log: a suspicion that came to nothing is nobody's business.
             ClientNews::Suspect { suspect } => Event::Suspect { active: suspect.active },
-            ClientNews::Lock { lock, message } => {
-                // Cover first, record afterwards; the record names the incident that it belongs to.
-                self.decide(Event::Lock(lock), actions);
-                let incident_id = self.guard.incident_id();
-                if let Some(id) = incident_id.filter(|id| *id != lock.incident_id) {
-                    self.aliases.insert(lock.incident_id, id);
-                }
-                let pictures_due = lock.reason.is_incident() && incident_id.is_some();
-                self.keep(incident_id, What::ClientMessage { message, pictures_due });
-                return;
-            }
-            ClientNews::Unlock { message } => {
-                self.keep(None, What::ClientMessage { message, pictures_due: false });
-                Event::Unlock
-            }
-            ClientNews::Announced { .. } => return,
+            ClientNews::Lock { lock, message } => return self.locked(lock, message, actions),
+            ClientNews::Unlock { message } => return self.unlocked(message, actions),
+            ClientNews::Announced { .. } => return Ok(()),
             ClientNews::Evidence(complete) => {
-                let named = complete.manifest.incident_id;
-                let incident_id = self.aliases.get(&named).copied().unwrap_or(named);
+                let incident_id = self.names.ours(complete.manifest.incident_id);
                 self.keep(Some(incident_id), What::Pictures { complete, reply: self.acks.0.clone() });
-                return;
+                return Ok(());
             }
             // In good order: covered, but nothing happened.
             ClientNews::Bye => Event::LinkDown { reason: Reason::NoClient },
         };
         self.decide(event, actions);
+        Ok(())
+    }
+
+    /// Covers first and records afterwards; the record names the incident that it belongs to. The same
+    /// lock again is not recorded: it changes nothing.
+    fn locked(&mut self, lock: Lock, message: Vec<u8>, actions: &mut Vec<Action>) -> Result<(), Refusal> {
+        let before = self.guard.latch();
+        let incident_id = match self.names.take(lock.incident_id, &self.session_id) {
+            true => lock.incident_id,
+            false => clock::random().unwrap_or_default(),
+        };
+        self.decide(Event::Lock(Lock { incident_id, ..lock }), actions);
+        let incident_id = self.guard.incident_id();
+        if let Some(ours) = incident_id {
+            self.names.alias(lock.incident_id, ours);
+        }
+        if self.guard.latch() == before {
+            return Ok(());
+        }
+        self.spend(MESSAGE_COSTS)?;
+        let pictures_due = lock.reason.is_incident() && incident_id.is_some();
+        self.keep(incident_id, What::ClientMessage { message, pictures_due });
+        Ok(())
+    }
+
+    /// Recorded before the desktop is shown, if there was a lock.
+    fn unlocked(&mut self, message: Vec<u8>, actions: &mut Vec<Action>) -> Result<(), Refusal> {
+        if self.guard.latch().is_some() {
+            self.spend(MESSAGE_COSTS)?;
+            self.keep(None, What::ClientMessage { message, pictures_due: false });
+        }
+        self.decide(Event::Unlock, actions);
+        Ok(())
     }
 
     /// The channel cannot be believed any more: cover, say why, stay covered.
@@ -305,6 +349,7 @@ impl Session {
         self.end = End::Closed;
         let reason = match refusal.code {
             Code::DeviceUnknown | Code::DeviceRevoked | Code::WrongUser => Reason::DeviceRefused,
+            Code::EvidenceStore => Reason::EvidenceNotKept,
             _ => Reason::BadMessage,
         };
         self.decide(Event::LinkDown { reason }, actions);

@@ -8,8 +8,10 @@
 //! ```
 //! It runs on the session's own task and never blocks: sealing and disk are the evidence thread's.
 
+mod allowance;
 mod driver;
 pub mod evidence;
+mod names;
 mod presence;
 mod shots;
 mod words;

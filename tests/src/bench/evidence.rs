@@ -126,7 +126,7 @@ fn incidents(place: &Place) -> anyhow::Result<(Vec<f64>, Vec<f64>)> {
 
 /// From the hand-over of everything to the acknowledgement.
 fn incident_ms(evidence: &Evidence, recipients: &Recipients) -> anyhow::Result<f64> {
-    let made = incident::incident(recipients, [0; 32])?;
+    let made = incident::incident(clock::random()?, recipients, [0; 32])?;
     let message = message::encode(kind::MANIFEST, 1, &made.manifest);
     let (session_id, incident_id) = ([1; 16], Some(made.manifest.incident_id));
     let (reason, boot_ms, recipients) = (Reason::Stranger, clock::boot_ms(), recipients.clone());

@@ -17,6 +17,7 @@ use sudare_protocol::keyfile;
 use sudare_protocol::message::{Ack, Digest, Id, Lock, Shown, Unlock};
 use sudare_protocol::reason::Reason;
 use sudare_protocol::seal::Recipients;
+use sudare_protocol::session::incident_id;
 
 use super::incident::incident;
 use super::notes::{Note, Notes};
@@ -65,8 +66,9 @@ struct Client {
     socket: PathBuf,
     device: u8,
     quiet: bool,
-    /// To whom pictures are sealed; known after the first handshake.
-    terms: Option<(Recipients, Digest)>,
+    /// To whom pictures are sealed, and the session that incidents are named in; known after the first
+    /// handshake.
+    terms: Option<(Recipients, Digest, Id)>,
     /// Stored and not acknowledged.
     held: BTreeMap<Id, Evidence>,
 }
@@ -106,8 +108,8 @@ impl Client {
 
     /// An incident: durable here before anybody hears of it.
     fn happen(&mut self) -> anyhow::Result<Evidence> {
-        let (recipients, policy_digest) = self.terms.as_ref().context("no policy yet")?;
-        let evidence = incident(recipients, *policy_digest)?;
+        let (recipients, policy_digest, session_id) = self.terms.as_ref().context("no policy yet")?;
+        let evidence = incident(incident_id(session_id, clock::random()?), recipients, *policy_digest)?;
         self.spools.store(&self.host, &evidence)?;
         self.notes.add(&Note::stored(&evidence))?;
         self.held.insert(evidence.manifest.incident_id, evidence.clone());
@@ -117,7 +119,8 @@ impl Client {
     fn session(&mut self) -> anyhow::Result<()> {
         let mut line = self.connect()?;
         let policy = line.live.policy();
-        self.terms = Some((Recipients::parse(&policy.record().auditors)?, policy.digest()));
+        self.terms =
+            Some((Recipients::parse(&policy.record().auditors)?, policy.digest(), line.live.session_id()));
         for evidence in self.held.values() {
             line.live.queue(evidence)?;
         }

@@ -15,8 +15,11 @@ const CAMERA_BYTES: usize = 300_000;
 const SCREEN: (u16, u16) = (256, 260);
 
 /// An incident with one sealed camera picture.
-pub(crate) fn incident(recipients: &Recipients, policy_digest: Digest) -> anyhow::Result<Evidence> {
-    let incident_id: Id = clock::random()?;
+pub(crate) fn incident(
+    incident_id: Id,
+    recipients: &Recipients,
+    policy_digest: Digest,
+) -> anyhow::Result<Evidence> {
     let boot_ms = clock::boot_ms();
     let sealed = seal::seal(&noise(CAMERA_BYTES)?, &clock::random()?, recipients)?;
     let piece = Piece {

@@ -5,6 +5,7 @@
 
 mod clock;
 mod full_disk;
+mod hostile;
 mod logs;
 mod quota;
 mod seat;

@@ -18,11 +18,12 @@ use sudare_host_ext::recorder::Local;
 use sudare_host_ext::registry::Registry;
 use sudare_host_ext::session::evidence::{EvidenceThread, OpenKeep};
 use sudare_host_ext::session::{Sessions, Shared};
+use sudare_host_ext::store::StoreError;
 use sudare_protocol::client::{AwaitHello, Evidence, Fresh, HostNews, Live, Setup, chunk_digests};
 use sudare_protocol::error::Refusal;
 use sudare_protocol::evidence::Event;
 use sudare_protocol::frame::Deframer;
-use sudare_protocol::message::{Ack, Id, Lock, Manifest, Moment, Piece};
+use sudare_protocol::message::{Ack, Id, Lock, Manifest, Moment, Piece, Unlock};
 use sudare_protocol::reason::Reason;
 use sudare_protocol::records::{DeviceRecord, HostRecord, Policy, Signed};
 use sudare_protocol::seal::{self, Identity};
@@ -54,7 +55,17 @@ impl Host {
         Self::keeping_evidence_in(evidence_dir, dir)
     }
 
+    /// A host whose store keeps nothing.
+    pub(super) fn without_store() -> Host {
+        let dir = tempfile::tempdir().unwrap();
+        Self::make(dir.path().join("evidence"), dir, false)
+    }
+
     pub(super) fn keeping_evidence_in(evidence_dir: PathBuf, dir: tempfile::TempDir) -> Host {
+        Self::make(evidence_dir, dir, true)
+    }
+
+    fn make(evidence_dir: PathBuf, dir: tempfile::TempDir, keeps: bool) -> Host {
         let organisation = pair::organisation_key();
         let registry =
             Registry::new(dir.path().join("devices"), organisation.verifying_key(), [9; 32].into());
@@ -93,8 +104,13 @@ impl Host {
             }
         };
         let (thread, evidence) = {
-            let open: OpenKeep = Box::new(move |_| Ok(Box::new(Local::open(settings(), None)?)));
-            EvidenceThread::start(open, [0x50; 16], policy.record().rules()).unwrap()
+            let full = || StoreError::Full { path: "store".into() };
+            let open: OpenKeep = Box::new(move |_| match keeps {
+                true => Ok(Box::new(Local::open(settings(), None)?)),
+                false => Err(full()),
+            });
+            let start = if keeps { EvidenceThread::start } else { EvidenceThread::start_without };
+            start(open, [0x50; 16], policy.record().rules()).unwrap()
         };
         let shared = Arc::new(Shared {
             host_key: pair::host_key(),
@@ -125,21 +141,26 @@ impl Host {
     /// Ends the host, verifies the whole store and lists its notes: code and value.
     #[track_caller]
     pub(super) fn verified_notes(self) -> Vec<(u16, u64)> {
+        let note = |event| if let Event::Note(note) = event { Some((note.code, note.value)) } else { None };
+        self.verified_events().into_iter().filter_map(note).collect()
+    }
+
+    /// Ends the host, verifies the whole store and lists what it says.
+    #[track_caller]
+    pub(super) fn verified_events(self) -> Vec<Event> {
         let Host { shared, evidence_dir, verifier, thread, dir: _dir, .. } = self;
         drop(shared);
         drop(thread);
         assert!(audit::verify_store(&evidence_dir, &verifier, &[]).unwrap().ok);
         let store = Store::open(&evidence_dir).unwrap();
-        let mut notes = Vec::new();
+        let mut events = Vec::new();
         Walk::new(&store, &verifier, &[])
             .run(|_, entry, _| {
-                if let Event::Note(note) = entry.event().unwrap() {
-                    notes.push((note.code, note.value));
-                }
+                events.push(entry.event().unwrap());
                 Ok(())
             })
             .unwrap();
-        notes
+        events
     }
 
     /// Ends the host, verifies the whole store and lists its incidents. The folder stays until then.
@@ -289,10 +310,9 @@ impl Seat {
 
     /// The client locks for this reason and hands over one sealed camera picture.
     pub(super) fn lock_with_picture(&mut self, host: &Host, reason: Reason) -> Evidence {
-        let incident_id: Id = clock::random().unwrap();
+        let incident_id = self.client.as_ref().unwrap().incident_id(clock::random().unwrap());
         let boot_ms = clock::boot_ms();
-        let lock = self.client.as_mut().unwrap().lock(Lock { reason, incident_id, boot_ms }).unwrap();
-        self.send(&lock);
+        self.lock(reason, incident_id);
         let sealed = seal::seal(&CAMERA, &clock::random().unwrap(), &host.shared.recipients).unwrap();
         let piece = Piece {
             blob_id: clock::random().unwrap(),
@@ -319,6 +339,18 @@ impl Seat {
         let evidence = Evidence { manifest, pieces: vec![sealed.ciphertext] };
         self.queue(&evidence);
         evidence
+    }
+
+    pub(super) fn lock(&mut self, reason: Reason, incident_id: Id) {
+        let lock = Lock { reason, incident_id, boot_ms: clock::boot_ms() };
+        let lock = self.client.as_mut().unwrap().lock(lock).unwrap();
+        self.send(&lock);
+    }
+
+    pub(super) fn unlock(&mut self) {
+        let unlock = Unlock { boot_ms: clock::boot_ms() };
+        let unlock = self.client.as_mut().unwrap().unlock(unlock).unwrap();
+        self.send(&unlock);
     }
 
     pub(super) fn queue(&mut self, evidence: &Evidence) {
