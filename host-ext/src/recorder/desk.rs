@@ -52,7 +52,15 @@ impl Desk {
         let tail = tail::read(&dir, last_checkpoint.size())?;
         tail.completed.iter().for_each(|(id, leaf)| completed.remember(id, *leaf));
         let (sources, checkpointed) = (tail.sources, Instant::now());
-        Ok(Desk { recorder, sources, completed, last_checkpoint, checkpointed, ship_state, lag: Lag::default() })
+        Ok(Desk {
+            recorder,
+            sources,
+            completed,
+            last_checkpoint,
+            checkpointed,
+            ship_state,
+            lag: Lag::default(),
+        })
     }
 
     /// The line that auditors are given out of band.
