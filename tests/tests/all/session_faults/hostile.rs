@@ -21,7 +21,7 @@ const FULL_QUEUE: usize = 256;
 
 #[test]
 fn the_name_of_an_old_incident_files_nothing_under_it() {
-    let host = Host::start();
+    let host = Host::start().pictures_withheld();
     let mut seat = Seat::visible(&host);
     let old = seat.lock_with_picture(&host, Reason::Stranger).manifest.incident_id;
     seat.until("the receipt", |seat| !seat.receipts.is_empty());
@@ -49,7 +49,7 @@ fn the_name_of_an_old_incident_files_nothing_under_it() {
 
 #[test]
 fn a_client_that_locks_without_end_is_refused_and_its_log_stays_short() {
-    let host = Host::start();
+    let host = Host::start().pictures_withheld();
     let mut seat = Seat::visible(&host);
     let mut sent = 0;
     // Slower than what is a flood of messages in itself.
@@ -73,7 +73,7 @@ fn a_client_that_locks_without_end_is_refused_and_its_log_stays_short() {
 
 #[test]
 fn locks_and_unlocks_that_change_nothing_are_not_logged() {
-    let host = Host::start();
+    let host = Host::start().pictures_withheld();
     let mut seat = Seat::visible(&host);
     seat.attest_for_ms(1_000);
     (0..5).for_each(|_| seat.unlock());
