@@ -16,8 +16,9 @@ const XRDP_INI: &str = "/etc/xrdp/xrdp.ini";
 const SESMAN_INI: &str = "/etc/xrdp/sesman.ini";
 const LIBRARIES: [&str; 4] =
     ["/usr/lib/x86_64-linux-gnu/xrdp", "/usr/lib/aarch64-linux-gnu/xrdp", "/usr/lib64/xrdp", "/usr/lib/xrdp"];
-/// Kinds of session that end in a display of this machine, by the library that shows them.
-const GUARDED: [&str; 2] = ["libxup.so", "libvnc.so"];
+/// Kinds of session that one client sees at a time, by the library that shows them. Xvnc (libvnc.so)
+/// shares its screen, so the supervisor ends its sessions.
+const GUARDED: [&str; 1] = ["libxup.so"];
 
 /// All checks, or one remark where there is no xrdp.
 pub(super) fn checks(config: &HostConfig) -> Vec<Finding> {
@@ -108,7 +109,7 @@ fn kinds(ini: &Ini, has: impl Fn(&str) -> bool) -> Result<String, String> {
     };
     match offered.collect::<Vec<_>>().iter().find(foreign) {
         Some((section, _)) => Err(format!(
-            "[{}] of {XRDP_INI} leads to desktops that sesman does not start and nobody guards. Remove that section",
+            "[{}] of {XRDP_INI} leads to desktops that cannot be guarded. Remove that section",
             section.name
         )),
         None => Ok("only those that sesman starts".into()),
@@ -254,6 +255,8 @@ mod tests {
         assert!(connections(&bad("fork=true", "fork=no")).is_err());
         let proxy = Ini::parse("[vnc-any]\nlib=libvnc.so\nip=ask\nport=ask5900\n");
         assert!(kinds(&proxy, |_| true).unwrap_err().contains("[vnc-any]"));
+        let shared = Ini::parse("[Xvnc]\nlib=libvnc.so\nip=127.0.0.1\nport=-1\n");
+        assert!(kinds(&shared, |_| true).unwrap_err().contains("[Xvnc]"));
         assert!(root(&Ini::parse("[Security]\n")).is_err());
         assert!(root(&Ini::parse("[Security]\nAllowRootLogin=false")).is_ok());
         assert!(disconnected(&Ini::parse("[Sessions]\nKillDisconnected=1")).is_err());
