@@ -443,8 +443,8 @@ fn waiting_words() -> CoverText {
 /// people whose client would do all that is asked of it, so this must not blame the client alone.
 fn no_channel_words() -> CoverText {
     let mut lines: Vec<String> = Reason::NoClient.cover_lines().map(str::to_owned).to_vec();
-    lines.push("xrdp がチャネルを渡していない可能性もあります。管理者にご連絡ください。".into());
-    lines.push("Or xrdp gives no channel (allow_channels): ask your VDI administrator.".into());
+    lines.push("または xrdp がチャネルを渡していません。".into());
+    lines.push("Or xrdp gives no channel (allow_channels).".into());
     CoverText { lines }
 }
 

@@ -276,3 +276,6 @@ impl Parts {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;
