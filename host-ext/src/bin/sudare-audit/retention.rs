@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
-use sudare_host_ext::audit::erase::{self, Erased};
+use sudare_host_ext::audit::erase::{self, Erased, unlisted};
 use sudare_host_ext::audit::retention::{self as rules, HOLDS_MAX_BYTES, Plan, Row};
 use sudare_host_ext::clock;
 
@@ -55,6 +56,8 @@ pub(crate) fn retention(args: &RetentionArgs, language: Language) -> anyhow::Res
     };
     let (survey, verifier) = look(&args.dir, &args.keys)?;
     let plan = rules::plan(&survey, &holds, clock::wall_ms());
+    let now = SystemTime::now();
+    let left = unlisted::find(&args.dir, &survey, now)?;
     let mut erased = None;
     if args.apply {
         let mut log = writer(&args.dir, &args.keys, &survey, &verifier)?;
@@ -70,15 +73,32 @@ pub(crate) fn retention(args: &RetentionArgs, language: Language) -> anyhow::Res
             bar.inc(1);
         }
         bar.finish_and_clear();
+        // Only while the recorder runs: entries that it left behind in a crash are not in the survey.
+        if args.keys.recorder.is_some() {
+            sum.files += unlisted::remove(&args.dir, &left, now)?;
+        }
         erased = Some(sum);
     }
     let ok = plan.unknown.is_empty();
     if args.json {
         let unfinished = survey.unfinished().len();
-        output::json(&json!({ "ok": ok, "plan": plan, "unfinished": unfinished, "erased": erased }))?;
+        output::json(
+            &json!({ "ok": ok, "plan": plan, "unfinished": unfinished, "unlisted": left, "erased": erased }),
+        )?;
         return Ok(ok);
     }
     table(&plan, language).iter().for_each(|line| output::line(line));
+    if !left.is_empty() {
+        let count = left.len();
+        output::line(&match language {
+            Ja => format!(
+                "ログに載っていない古い画像ファイル {count} 個（--recorder と --apply で削除します）。"
+            ),
+            En => format!(
+                "{count} old files of pictures that no entry lists (--recorder with --apply deletes them)."
+            ),
+        });
+    }
     match erased {
         Some(erased) => crate::erase::tell(&erased, false, language)?,
         None => output::line(match language {
