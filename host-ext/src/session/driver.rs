@@ -13,7 +13,7 @@ use sudare_protocol::message::{Ack, Id, Lock, Shown, Status};
 use sudare_protocol::reason::Reason;
 
 use super::Shared;
-use super::allowance::{Allowance, MESSAGE_COSTS, SESSION_COSTS};
+use super::allowance::{Allowance, MESSAGE_COSTS, SESSION_COSTS, pictures_cost};
 use super::evidence::{Job, NOTE_WRONG_BLOCK, What};
 use super::names::Names;
 use super::presence::Presence;
@@ -50,6 +50,8 @@ pub(super) struct Session {
     names: Names,
     /// Over all sessions of this connection: closing the channel gives nothing back.
     allowance: Allowance,
+    /// For pictures, likewise.
+    deliveries: Allowance,
     acks: (Sender<Ack>, Receiver<Ack>),
     started: bool,
 }
@@ -72,6 +74,7 @@ impl Session {
             noticed: BTreeSet::new(),
             names: Names::default(),
             allowance: Allowance::new(clock::boot_ms()),
+            deliveries: Allowance::new(clock::boot_ms()),
             acks: channel(),
             started: false,
         }
@@ -217,15 +220,25 @@ impl Session {
             }
             End::Live(mut live) => {
                 let news = live.handle(frame, clock::boot_ms());
-                let (lease_until_ms, credit) = (live.lease_until_ms(), live.credit());
+                let lease_until_ms = live.lease_until_ms();
                 self.end = End::Live(live);
-                self.send(credit, actions);
+                self.credit(actions);
                 self.has_room()?;
                 match news? {
                     Some(news) => self.news(news, lease_until_ms, actions),
                     None => Ok(()),
                 }
             }
+        }
+    }
+
+    /// Lets the client send more pictures, unless it has to wait: its own spool is where they wait best.
+    fn credit(&mut self, actions: &mut Vec<Action>) {
+        if let End::Live(live) = &mut self.end
+            && !self.deliveries.is_overdrawn(clock::boot_ms())
+        {
+            let credit = live.credit();
+            self.send(credit, actions);
         }
     }
 
@@ -296,6 +309,8 @@ impl Session {
             ClientNews::Unlock { message } => return self.unlocked(message, actions),
             ClientNews::Announced { .. } => return Ok(()),
             ClientNews::Evidence(complete) => {
+                // At most what was let in already comes after this: the client has no more credit.
+                self.deliveries.charge(pictures_cost(complete.message.len()), clock::boot_ms());
                 let incident_id = self.names.ours(complete.manifest.incident_id);
                 self.keep(Some(incident_id), What::Pictures { complete, reply: self.acks.0.clone() });
                 return Ok(());
@@ -414,6 +429,7 @@ impl SessionDriver for Session {
                 self.send(sealed.map(Some), actions);
             }
         }
+        self.credit(actions);
         let now_ms = clock::boot_ms();
         match (&mut self.end, clock::random()) {
             (End::Live(live), Ok(nonce)) => {

@@ -325,8 +325,13 @@ impl Seat {
     /// The client locks for this reason and hands over one sealed camera picture.
     pub(super) fn lock_with_picture(&mut self, host: &Host, reason: Reason) -> Evidence {
         let incident_id = self.client.as_ref().unwrap().incident_id(clock::random().unwrap());
-        let boot_ms = clock::boot_ms();
         self.lock(reason, incident_id);
+        self.deliver(host, reason, incident_id)
+    }
+
+    /// Hands over one sealed camera picture of an incident.
+    pub(super) fn deliver(&mut self, host: &Host, reason: Reason, incident_id: Id) -> Evidence {
+        let boot_ms = clock::boot_ms();
         let sealed = seal::seal(&CAMERA, &clock::random().unwrap(), &host.shared.recipients).unwrap();
         let piece = Piece {
             blob_id: clock::random().unwrap(),
