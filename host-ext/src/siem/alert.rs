@@ -245,6 +245,7 @@ fn note_words(note: Note) -> Words {
             "Evidence of a client was refused, because it can never be stored",
         ),
         2 => ("wrong-block", Severity::Low, "The operator says that a cover was wrong"),
+        3 => ("quota", Severity::High, "A device has stored as much evidence as it may in a day"),
         16 => (
             "x11-compositor",
             Severity::Medium,
@@ -328,6 +329,7 @@ pub(crate) mod tests {
         let note = |code| Event::Note(Note { code, value: 3 });
         assert_eq!(kind_of(note(1), Reason::None), Some("evidence-refused"));
         assert_eq!(kind_of(note(2), Reason::None), Some("wrong-block"));
+        assert_eq!(kind_of(note(3), Reason::None), Some("quota"));
         assert_eq!(kind_of(note(999), Reason::None), Some("note"));
     }
 

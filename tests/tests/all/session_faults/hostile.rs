@@ -74,7 +74,7 @@ fn a_client_that_locks_without_end_is_refused_and_its_log_stays_short() {
 
 #[test]
 fn a_client_that_delivers_without_end_has_to_wait_and_is_not_refused() {
-    let host = Host::start().pictures_withheld();
+    let host = Host::start();
     let mut seat = Seat::visible(&host);
     for _ in 0..2 * LOGGED_MAX {
         let named = seat.client.as_ref().unwrap().incident_id(clock::random().unwrap());
