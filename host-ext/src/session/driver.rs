@@ -14,14 +14,14 @@ use sudare_protocol::reason::Reason;
 
 use super::Shared;
 use super::allowance::{Allowance, MESSAGE_COSTS, SESSION_COSTS, pictures_cost};
-use super::evidence::{Job, NOTE_WRONG_BLOCK, What};
+use super::evidence::{Job, NOTE_DEVICE_REFUSED, NOTE_WRONG_BLOCK, What};
 use super::names::Names;
 use super::presence::Presence;
 use super::shots::{Due, Shots};
 use super::words::{self, Asked};
 use crate::channel::{Action, CoverKey, CoverNotice, LinkEvent, Painted, Picture, Seat, SessionDriver};
 use crate::clock;
-use crate::guard::{Action as Decided, Event, Guard};
+use crate::guard::{Action as Decided, COVER_CONFIRM_MAX_MS, Event, Guard};
 
 /// Where the channel's end is.
 enum End {
@@ -47,6 +47,8 @@ pub(super) struct Session {
     on_break: bool,
     /// What was noted of this session, each once.
     noticed: BTreeSet<u16>,
+    /// The log has it that a device was refused on this connection.
+    is_refusal_noted: bool,
     names: Names,
     /// Over all sessions of this connection: closing the channel gives nothing back.
     allowance: Allowance,
@@ -72,6 +74,7 @@ impl Session {
             asked: Asked::Nothing,
             on_break: false,
             noticed: BTreeSet::new(),
+            is_refusal_noted: false,
             names: Names::default(),
             allowance: Allowance::new(clock::boot_ms()),
             deliveries: Allowance::new(clock::boot_ms()),
@@ -131,10 +134,21 @@ impl Session {
                 let gap = Gap { from_boot_ms: now_ms.saturating_sub(ms), to_boot_ms: now_ms };
                 self.keep(None, What::Gap { reason: Reason::LinkLost, gap });
             }
-            Decided::Disconnect => actions.push(Action::Disconnect {
-                advice: "The cover could not be confirmed in time. The client's network is stuck; it may connect again.".into(),
-            }),
+            Decided::Disconnect => {
+                self.keep_unconfirmed(now_ms);
+                actions.push(Action::Disconnect {
+                    advice: "The cover could not be confirmed in time. The client's network is stuck; it may connect again.".into(),
+                });
+            }
         }
+    }
+
+    /// Nobody knows whether the desktop could be seen until now; that has to be in the log.
+    fn keep_unconfirmed(&self, now_ms: u64) {
+        let asked_boot_ms =
+            self.covering_since_ms.unwrap_or_else(|| now_ms.saturating_sub(COVER_CONFIRM_MAX_MS));
+        let cover = Cover { asked_boot_ms, effective_boot_ms: now_ms, confirmed: false, cause_seq: None };
+        self.keep(self.guard.incident_id(), What::Cover { reason: Reason::CoverFault, cover });
     }
 
     fn tell_cover(&mut self, reason: Reason, actions: &mut Vec<Action>) {
@@ -367,6 +381,12 @@ impl Session {
             Code::EvidenceStore => Reason::EvidenceNotKept,
             _ => Reason::BadMessage,
         };
+        if reason == Reason::DeviceRefused && !self.is_refusal_noted {
+            self.is_refusal_noted = true;
+            // The session never began; its id is the one that HELLO offered.
+            let what = What::Note(Note { code: NOTE_DEVICE_REFUSED, value: refusal.code.number().into() });
+            self.shared.evidence.keep(Job { session_id: self.session_id, incident_id: None, what });
+        }
         self.decide(Event::LinkDown { reason }, actions);
     }
 

@@ -45,6 +45,8 @@ pub const NOTE_EVIDENCE_REFUSED: u16 = 1;
 pub const NOTE_WRONG_BLOCK: u16 = 2;
 /// `Note::code`: a device has stored as much as it may in a day.
 pub const NOTE_QUOTA: u16 = 3;
+/// `Note::code`: a device was refused; the value is the error's number. No session began.
+pub const NOTE_DEVICE_REFUSED: u16 = 4;
 
 /// One thing to keep, of one session.
 #[derive(Debug)]

@@ -244,6 +244,9 @@ pub(super) struct Seat {
     pub(super) was_visible: bool,
     /// What the host says does not arrive.
     pub(super) deaf: bool,
+    /// Whoever draws hangs: no cover is confirmed.
+    pub(super) paints_not: bool,
+    pub(super) disconnected: bool,
     pub(super) refused: Option<Refusal>,
     pub(super) receipts: Vec<Ack>,
     attested: Instant,
@@ -263,6 +266,8 @@ impl Seat {
             shown: Shown::Covered(Reason::Starting),
             was_visible: false,
             deaf: false,
+            paints_not: false,
+            disconnected: false,
             refused: None,
             receipts: Vec::new(),
             attested: Instant::now(),
@@ -449,7 +454,7 @@ impl Seat {
                 let reason = Reason::ALL.iter().find(same).expect("a cover with its reason");
                 let was_covered = self.shown != Shown::Desktop;
                 self.shown = Shown::Covered(*reason);
-                if !was_covered {
+                if !was_covered && !self.paints_not {
                     self.driver.on_painted(Painted::Covered, more);
                 }
             }
@@ -461,7 +466,10 @@ impl Seat {
                 let picture = Picture { width: 32, height: 8, bgra: SCREEN.repeat(32 * 8).into() };
                 self.driver.on_snapshot(ticket, picture, more);
             }
-            Action::Disconnect { advice } => panic!("disconnected: {advice}"),
+            Action::Disconnect { advice } => {
+                assert!(self.paints_not, "disconnected: {advice}");
+                self.disconnected = true;
+            }
         }
     }
 
