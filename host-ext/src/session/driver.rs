@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use sudare_protocol::error::{Code, Fault, Refusal, Refused};
+use sudare_protocol::evidence::Label;
 use sudare_protocol::evidence::event::{Cover, Gap, Note, PresenceInterval, SessionStart};
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::host::{AwaitOpen, ClientNews, Fresh, Live, Setup};
@@ -49,6 +50,8 @@ pub(super) struct Session {
     noticed: BTreeSet<u16>,
     /// The log has it that a device was refused on this connection.
     is_refusal_noted: bool,
+    /// Since when the desktop is shown and nothing is kept.
+    unkept_since_ms: Option<u64>,
     names: Names,
     /// Over all sessions of this connection: closing the channel gives nothing back.
     allowance: Allowance,
@@ -75,6 +78,7 @@ impl Session {
             on_break: false,
             noticed: BTreeSet::new(),
             is_refusal_noted: false,
+            unkept_since_ms: None,
             names: Names::default(),
             allowance: Allowance::new(clock::boot_ms()),
             deliveries: Allowance::new(clock::boot_ms()),
@@ -177,9 +181,36 @@ impl Session {
 
     fn open_incident_if_ready(&mut self) {
         if let Some((due, shots)) = self.shots.ready() {
-            let recipients = self.shared.recipients.clone();
-            let what = What::Incident { reason: due.reason, boot_ms: due.boot_ms, shots, recipients };
-            self.keep(Some(due.incident_id), what);
+            self.keep_incident(due, shots);
+        }
+    }
+
+    fn keep_incident(&self, due: Due, mut shots: Vec<(Label, Picture)>) {
+        let mut dropped = 0;
+        // Where evidence is required nothing is dropped: the session is covered until it can be stored.
+        if !self.shared.evidence_is_required() && !self.shared.evidence.health().takes_pictures() {
+            dropped = u16::try_from(shots.len()).unwrap_or(u16::MAX);
+            shots.clear();
+        }
+        let recipients = self.shared.recipients.clone();
+        let what = What::Incident { reason: due.reason, boot_ms: due.boot_ms, shots, dropped, recipients };
+        self.keep(Some(due.incident_id), what);
+    }
+
+    /// The desktop is shown although nothing is kept, where the policy allows it: that time is a gap.
+    fn watch_gap(&mut self, is_kept: bool) {
+        let now_ms = clock::boot_ms();
+        if is_kept {
+            self.end_gap(now_ms);
+        } else if self.started && self.guard.shown() == Shown::Visible {
+            self.unkept_since_ms.get_or_insert(now_ms);
+        }
+    }
+
+    fn end_gap(&mut self, now_ms: u64) {
+        if let Some(from_boot_ms) = self.unkept_since_ms.take() {
+            let gap = Gap { from_boot_ms, to_boot_ms: now_ms };
+            self.keep(None, What::Gap { reason: Reason::EvidenceNotKept, gap });
         }
     }
 
@@ -249,6 +280,7 @@ impl Session {
     /// Lets the client send more pictures, unless it has to wait: its own spool is where they wait best.
     fn credit(&mut self, actions: &mut Vec<Action>) {
         if let End::Live(live) = &mut self.end
+            && self.shared.evidence.health().takes_pictures()
             && !self.deliveries.is_overdrawn(clock::boot_ms())
         {
             let credit = live.credit();
@@ -259,7 +291,7 @@ impl Session {
     /// What the client does is recorded, or it is not let in. The queue is long because the store is slow
     /// or away: `Allowance` cuts a client that floods long before.
     fn has_room(&self) -> Result<(), Refusal> {
-        match self.shared.evidence.health().has_room() {
+        match self.shared.evidence.health().has_room(self.shared.evidence_is_required()) {
             true => Ok(()),
             false => Err(Refusal::new(Code::EvidenceStore, Fault::Us, "")),
         }
@@ -394,10 +426,9 @@ impl Session {
     fn finish(&mut self, reason: Reason) {
         self.end = End::Closed;
         if let Some((due, shots)) = self.shots.give() {
-            let recipients = self.shared.recipients.clone();
-            let what = What::Incident { reason: due.reason, boot_ms: due.boot_ms, shots, recipients };
-            self.keep(Some(due.incident_id), what);
+            self.keep_incident(due, shots);
         }
+        self.end_gap(clock::boot_ms());
         let ended = self.presence.end();
         self.keep_presence(ended);
         self.keep(None, What::SessionEnd { reason, boot_ms: clock::boot_ms() });
@@ -436,11 +467,11 @@ impl SessionDriver for Session {
     }
 
     fn on_tick(&mut self, actions: &mut Vec<Action>) {
+        let is_kept = self.shared.evidence.health().is_kept(&self.session_id);
         if self.shared.evidence_is_required() {
-            self.decide(
-                Event::EvidenceKept(self.shared.evidence.health().is_kept(&self.session_id)),
-                actions,
-            );
+            self.decide(Event::EvidenceKept(is_kept), actions);
+        } else {
+            self.watch_gap(is_kept);
         }
         self.decide(Event::Tick, actions);
         while let Ok(ack) = self.acks.1.try_recv() {

@@ -137,6 +137,7 @@ fn incident(shots: usize) -> What {
         reason: Reason::Stranger,
         boot_ms: 1,
         shots: vec![(Label::ScreenshotAtCover, picture); shots],
+        dropped: 0,
         recipients: Recipients::parse(&auditors).unwrap(),
     }
 }
