@@ -22,7 +22,7 @@ use sudare_protocol::{Refusal, SigningKey, VerifyingKey};
 
 use crate::camera::live::boottime_ms;
 use crate::evidence::{Ring, Terms, random};
-use crate::inbox::{Inbox, Input, Inputs, LineState, Looks, Transport};
+use crate::inbox::{Inbox, Input, Inputs, LineState, Looks, Transport, Unsaved};
 use crate::keeper::{Keeper, To};
 use crate::link::Output;
 use crate::presence::Decision;
@@ -95,6 +95,8 @@ pub struct Driver {
     channels: BTreeMap<ChannelId, Channel>,
     switch: Switch,
     ring: Ring,
+    /// While the ring has incidents whose last picture is still to come.
+    unsaved: Option<Unsaved>,
     keeper: Keeper,
     /// To whom pictures are sealed, and for which host; kept until another host is live, because
     /// the last pictures of an incident come after the end.
@@ -138,6 +140,7 @@ impl Driver {
             channels: BTreeMap::new(),
             switch: Switch::default(),
             ring: Ring::default(),
+            unsaved: None,
             keeper,
             next_adopt: Instant::now(),
             to: None,
@@ -190,7 +193,10 @@ impl Driver {
         let now_ms = boottime_ms();
         self.switch.tick(now_ms, fresh(), acts);
         for shots in self.ring.ready(now_ms) {
-            self.keeper.seal(shots, self.to.as_ref());
+            self.keeper.seal(shots, self.to.as_ref(), self.inbox.unsaved());
+        }
+        if !self.ring.is_waiting() {
+            self.unsaved = None;
         }
         self.keeper.flush();
         // An earlier driver of this process may have left something only now, and another process.
@@ -295,7 +301,10 @@ impl Driver {
                 self.keeper.acked(ack.clone());
                 Event::Receipt(ack)
             }
-            Output::Incident(incident) => return self.ring.begin(incident),
+            Output::Incident(incident) => {
+                self.unsaved = Some(self.inbox.unsaved());
+                return self.ring.begin(incident);
+            }
             // Sends and refusals have acts of their own.
             Output::Send(_) | Output::Refused(_) => return,
         };
@@ -359,8 +368,9 @@ impl Driver {
         self.carry_out(acts, tell);
         self.watcher.stop();
         for shots in self.ring.ready(u64::MAX) {
-            self.keeper.seal(shots, self.to.as_ref());
+            self.keeper.seal(shots, self.to.as_ref(), self.inbox.unsaved());
         }
+        self.unsaved = None;
         let until = Instant::now() + LAST_SEALING;
         while !self.keeper.is_done() && Instant::now() < until {
             self.keeper.finish();

@@ -6,9 +6,10 @@
 //!  sealing thread ───────────────┘  (may wait)
 //! ```
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sudare_protocol::client::Evidence;
 use sudare_protocol::message::Digest;
@@ -85,6 +86,7 @@ impl std::fmt::Debug for Inputs {
 pub struct Inbox {
     queue: SyncSender<Input>,
     stop: Arc<AtomicBool>,
+    unsaved: Arc<Counter>,
     next_id: Arc<AtomicU64>,
 }
 
@@ -98,7 +100,10 @@ impl Inbox {
     /// Both ends; what comes before the driver runs waits for it.
     pub fn new() -> (Self, Inputs) {
         let (queue, inputs) = sync_channel(QUEUE_MAX);
-        (Inbox { queue, stop: Arc::default(), next_id: Arc::default() }, Inputs(inputs))
+        (
+            Inbox { queue, stop: Arc::default(), unsaved: Arc::default(), next_id: Arc::default() },
+            Inputs(inputs),
+        )
     }
 
     /// A channel was opened. Never waits.
@@ -119,6 +124,24 @@ impl Inbox {
         self.try_put(Input::Flag).ok();
     }
 
+    /// The same for an end that the program may not survive: waits until the pictures of incidents that
+    /// are under way are on disk, but at most so long. Returns at once if there are none.
+    pub fn stop_and_save(&self, at_most: Duration) {
+        self.stop();
+        let count = self.unsaved.lock();
+        let waited = self.unsaved.gone.wait_timeout_while(count, at_most, |count| *count > 0);
+        let (count, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if *count > 0 {
+            tracing::warn!("the connection ended before the pictures of {} incidents were sealed", *count);
+        }
+    }
+
+    /// Pictures exist in memory alone, until this is dropped.
+    pub(crate) fn unsaved(&self) -> Unsaved {
+        *self.unsaved.lock() += 1;
+        Unsaved(Arc::clone(&self.unsaved))
+    }
+
     pub fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
@@ -133,6 +156,31 @@ impl Inbox {
             TrySendError::Full(_) => Overflow::Queue,
             TrySendError::Disconnected(_) => Overflow::Ended,
         })
+    }
+}
+
+/// How many incidents have pictures that are in memory alone.
+#[derive(Debug, Default)]
+struct Counter {
+    count: Mutex<usize>,
+    gone: Condvar,
+}
+
+impl Counter {
+    /// A number is whole after every statement, whoever panics.
+    fn lock(&self) -> MutexGuard<'_, usize> {
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts one while it lives.
+#[derive(Debug)]
+pub(crate) struct Unsaved(Arc<Counter>);
+
+impl Drop for Unsaved {
+    fn drop(&mut self) {
+        *self.0.lock() -= 1;
+        self.0.gone.notify_all();
     }
 }
 

@@ -16,7 +16,7 @@ use sudare_protocol::message::Ack;
 
 use crate::driver::wall_ms;
 use crate::evidence::{self, Finder, Shots, Terms};
-use crate::inbox::{Inbox, Input};
+use crate::inbox::{Inbox, Input, Unsaved};
 use crate::spool::{HostKey, Spools};
 
 /// Jobs under way in the channel; more wait behind it.
@@ -32,7 +32,8 @@ pub(crate) struct To {
 }
 
 enum Job {
-    Seal(Box<(Shots, To)>),
+    /// What it holds is not on disk before the job is done.
+    Seal(Box<(Shots, To, Unsaved)>),
     Adopt(HostKey),
     Acked(Ack),
 }
@@ -52,7 +53,7 @@ impl Keeper {
     }
 
     /// Queues an incident; `Input::Sealed` follows once it is on disk.
-    pub(crate) fn seal(&mut self, shots: Shots, to: Option<&To>) {
+    pub(crate) fn seal(&mut self, shots: Shots, to: Option<&To>, unsaved: Unsaved) {
         let Some(to) = to else {
             tracing::warn!("an incident without auditors has no camera pictures");
             return;
@@ -61,7 +62,7 @@ impl Keeper {
             tracing::error!("pictures cannot be sealed fast enough; an incident has no camera pictures");
             return;
         }
-        self.put(Job::Seal(Box::new((shots, to.clone()))));
+        self.put(Job::Seal(Box::new((shots, to.clone(), unsaved))));
     }
 
     /// Asks for what dead processes left for a host; one `Input::Sealed` follows for each incident.
@@ -117,7 +118,7 @@ impl Bench {
         for job in queue {
             match job {
                 Job::Seal(job) => {
-                    let (shots, to) = *job;
+                    let (shots, to, _unsaved) = *job;
                     self.seal(&shots, to);
                 }
                 Job::Adopt(host) => self.adopt(&host),

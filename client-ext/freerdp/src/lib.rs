@@ -9,7 +9,8 @@
 //! `/dvc:sudare[,config:FILE][,camera:SOURCE][,log:LEVEL]`. FreeRDP ends the whole connection when
 //! an add-in returns an error, so no entry ever does: trouble shows as a cover on the host, as a
 //! notification of the desktop and as a line on standard error. Deliberately absent: any RDP
-//! library, any async runtime of ours, and any wait on a thread of FreeRDP.
+//! library, any async runtime of ours, and any wait on a thread of FreeRDP, but
+//! for at most 2 s at the connection's end while pictures of an incident are not yet sealed.
 
 mod certificate;
 mod gate;

@@ -1,12 +1,18 @@
 //! What stands behind FreeRDP's entries: hands channels and their bytes to the session's thread.
 //!
-//! Everything here runs on FreeRDP's threads and returns at once.
+//! Everything here runs on FreeRDP's threads and returns at once, but for one end: if somebody was
+//! just seen, a closed window would take the pictures with it, so `terminated` waits for them.
+
+use std::time::Duration;
 
 use sudare_client_ext::inbox::{Inbox, Line, NotSent, Overflow, Transport};
 use sudare_protocol::message::Digest;
 
 use crate::session;
 use crate::sys::{Channel, ChannelEvents, Extension, Told};
+
+/// The program often ends right after the connection; sealing takes a fraction of this.
+const LAST_PICTURES: Duration = Duration::from_secs(2);
 
 /// Starts the session's thread and gives what FreeRDP talks to.
 pub(crate) fn start(told: Told) -> Box<dyn Extension> {
@@ -39,7 +45,7 @@ impl Extension for Connection {
     }
 
     fn terminated(&self) {
-        self.inbox.stop();
+        self.inbox.stop_and_save(LAST_PICTURES);
     }
 }
 

@@ -188,6 +188,31 @@ fn pictures_that_were_being_sealed_at_the_end_wait_for_the_next_connection() {
 }
 
 #[test]
+fn a_program_that_ends_at_once_waits_for_the_pictures_of_an_incident() {
+    let home = tempfile::tempdir().unwrap();
+    let desk = Desk::start(&Arc::new(Spools::at(home.path())));
+    let mut peer = desk.connect(1);
+    let looks = desk.looks.recv_timeout(PATIENCE).unwrap();
+    show(&looks, &[Who::Operator], Duration::from_millis(2_300));
+    assert!(peer.read(|n| matches!(n, ClientNews::Unlock { .. })));
+    show(&looks, &[Who::Operator, Who::Stranger], Duration::from_millis(1_300));
+    desk.inbox.stop_and_save(PATIENCE);
+    // What FreeRDP would do next is to end the process: what counts is on disk by now.
+    assert_eq!(crate::spool::waiting(home.path()).incidents, 1);
+    desk.thread.join().unwrap();
+}
+
+#[test]
+fn an_end_without_an_incident_waits_for_nothing() {
+    let desk = Desk::start(&Arc::default());
+    desk.connect(1);
+    let begun = Instant::now();
+    desk.inbox.stop_and_save(PATIENCE);
+    assert!(begun.elapsed() < PATIENCE / 4);
+    desk.thread.join().unwrap();
+}
+
+#[test]
 fn a_channel_that_floods_is_told_so_and_the_driver_goes_on() {
     let desk = Desk::start(&Arc::default());
     let (sent, _keep) = channel();

@@ -86,6 +86,11 @@ impl Ring {
         self.due.push(Due { incident, shots });
     }
 
+    /// True while an incident's last picture is still to come.
+    pub fn is_waiting(&self) -> bool {
+        !self.due.is_empty()
+    }
+
     /// Incidents whose pictures are complete, or will not come any more (no camera).
     pub fn ready(&mut self, now_ms: u64) -> Vec<Shots> {
         let complete = |due: &Due| {

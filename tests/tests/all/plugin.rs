@@ -149,7 +149,6 @@ fn a_cut_connection_comes_back_with_the_camera() {
         client.wait_covered(PATIENCE).unwrap();
         client.wait_desktop(PATIENCE).unwrap();
     }
-    assert_eq!(client.said().matches("in use by another program").count(), 0);
 }
 
 #[test]
