@@ -153,6 +153,7 @@ fn incident(shots: usize) -> What {
         reason: Reason::Stranger,
         boot_ms: 1,
         shots: vec![(Label::ScreenshotAtCover, picture); shots],
+        dropped: 0,
         recipients: Recipients::parse(&auditors).unwrap(),
     }
 }
@@ -342,7 +343,34 @@ fn a_session_whose_start_can_never_be_recorded_stays_covered() {
     let running = recorder.start(Durable::Local);
     keep(&running.evidence, None, session_start());
     stays_covered(&running.evidence, || {});
-    assert_eq!(notes(&recorder.events(running)), [NOTE_EVIDENCE_REFUSED]);
+    let (reply, acks) = channel();
+    let message = What::ClientMessage { message: vec![1], pictures_due: true };
+    keep(&running.evidence, Some(INCIDENT), message);
+    keep(&running.evidence, Some(INCIDENT), pictures(reply));
+    keep(&running.evidence, None, What::SessionEnd { reason: Reason::ClientGone, boot_ms: 1 });
+    let events = recorder.events(running);
+    assert_eq!(notes(&events), [NOTE_EVIDENCE_REFUSED]);
+    // A message of a client that no entry introduces would pass for a forgery.
+    assert!(matches!(events[..], [Event::Note(_), Event::SessionEnd(_)]), "{events:?}");
+    assert!(acks.try_recv().is_err(), "the client keeps its pictures");
+}
+
+#[test]
+fn that_a_device_has_had_its_day_is_noted_once_a_session() {
+    let recorder = Recorder::new();
+    recorder.set(|told| told.pictures_left = 0);
+    let running = recorder.start(Durable::Local);
+    for _ in 0..2 {
+        keep(&running.evidence, None, session_start());
+        for n in 0..5 {
+            keep(&running.evidence, Some([n; 16]), incident(1));
+            keep(&running.evidence, None, What::Uncover { boot_ms: 2 });
+        }
+        keep(&running.evidence, None, What::SessionEnd { reason: Reason::ClientGone, boot_ms: 1 });
+    }
+    let events = recorder.events(running);
+    assert_eq!(notes(&events), [NOTE_QUOTA; 2]);
+    assert_eq!(missing(&events), [1; 10], "what is missing is still said of each");
 }
 
 #[test]
