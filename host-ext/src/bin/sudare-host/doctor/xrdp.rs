@@ -351,7 +351,9 @@ mod tests {
             std::fs::write(dir.path().join(name), "").unwrap();
             set(name, 0o644);
         }
-        (set("", 0o755), set("devices", 0o755), set("devices/ab.revoked", 0o600));
+        for (name, mode) in [("", 0o755), ("devices", 0o755), ("devices/ab.revoked", 0o600)] {
+            set(name, mode);
+        }
         assert_eq!(readable(dir.path(), &account), Ok(()));
         for name in ["host.key", "devices/ab.operators"] {
             set(name, 0o600);
