@@ -113,23 +113,25 @@ fn table(plan: &Plan, language: Language) -> Vec<String> {
     let row = |row: &Row, state: &str| {
         let (incident, blob) = (short(&row.incident), short(&row.blob));
         let (label, age, kept) = (&row.label, row.age_hours, row.kept_hours);
-        format!("  {incident}  {blob}  {label:<26} {age:>6} h  / {kept:>5} h  {:>10} B  {state}", row.size)
+        format!(
+            "  {incident:<12}  {blob}  {label:<26} {age:>6} h  / {kept:>5} h  {:>10} B  {state}",
+            row.size
+        )
     };
     let (due, held) = match language {
         Ja => ("期限到来", "保全対象"),
         En => ("due", "held"),
     };
-    let mut lines =
-        vec![match language {
-            Ja => "  事案      画像      種類                         経過      / 保存期間        サイズ"
-                .to_owned(),
-            En => "  incident  picture   what                          age      /    kept         size"
-                .to_owned(),
-        }];
+    let mut lines = vec![match language {
+        Ja => "  インシデント  画像      種類                         経過      / 保存期間        サイズ"
+            .to_owned(),
+        En => "  incident      picture   what                          age      /    kept         size"
+            .to_owned(),
+    }];
     lines.extend(plan.due.iter().map(|one| row(one, due)));
     lines.extend(plan.held.iter().map(|one| row(one, held)));
     let unknown = plan.unknown.iter();
-    lines.extend(unknown.map(|one| format!("  {}  ?  {}", short(&one.incident), one.why)));
+    lines.extend(unknown.map(|one| format!("  {:<12}  ?  {}", short(&one.incident), one.why)));
     let (count, held, kept) = (plan.due.len(), plan.held.len(), plan.kept);
     let bytes: u64 = plan.due.iter().map(|row| row.size).sum();
     lines.push(match language {
