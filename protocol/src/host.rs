@@ -18,7 +18,8 @@ use crate::error::{Code, Fault, Refusal, Refused};
 use crate::frame::{Chunk, frame, is_signed};
 use crate::intake::{Complete, Intake};
 use crate::limits::{
-    CHALLENGES_KEPT, CHUNKS_PER_SECOND_MAX, CREDITS, HANDSHAKE_MAX_MS, MESSAGES_PER_SECOND_MAX, OPERATORS_MAX,
+    CHALLENGES_KEPT, CHUNKS_PER_SECOND_MAX, CREDITS, HANDSHAKE_MAX_MS, LOCK_MAX_BYTES, MANIFEST_MAX_BYTES,
+    MESSAGE_MAX_BYTES, MESSAGES_PER_SECOND_MAX, OPEN_MAX_BYTES, OPERATORS_MAX,
 };
 use crate::message::{
     self, Ack, Attest, CertificateCheck, Challenge, Credit, Digest, Hello, Id, Lock, Open, Ready, Status,
@@ -163,6 +164,9 @@ impl AwaitOpen {
     ) -> Result<(Live, Vec<u8>, Opened), Refusal> {
         if self.is_late(now_ms) {
             return Err(Refusal::new(Code::Timeout, Fault::Surroundings, ""));
+        }
+        if open.len() > OPEN_MAX_BYTES {
+            return Err(Refusal::peer(Code::TooLarge));
         }
         let (claimed_kind, _, claimed_body) = message::split(cose::unverified_payload(open)?)?;
         if claimed_kind == kind::ERROR {
@@ -364,6 +368,9 @@ impl Live {
                 .map(|c| ClientNews::Evidence(Box::new(c))));
         }
         let (got, body) = self.sealer.open(frame)?;
+        if frame.len() > most_bytes(got) {
+            return Err(Refusal::peer(Code::TooLarge));
+        }
         let message = frame.to_vec();
         Ok(Some(match got {
             kind::ATTEST => self.attested(message::body(body)?)?,
@@ -410,5 +417,14 @@ impl Live {
         };
         *count += 1;
         if *count > most { Err(Refusal::peer(Code::Flood)) } else { Ok(()) }
+    }
+}
+
+/// What is logged as it came has a limit of its own.
+fn most_bytes(kind: u8) -> usize {
+    match kind {
+        kind::LOCK | kind::UNLOCK => LOCK_MAX_BYTES,
+        kind::MANIFEST => MANIFEST_MAX_BYTES,
+        _ => MESSAGE_MAX_BYTES,
     }
 }

@@ -7,6 +7,13 @@ use crate::tlog::tiles::MAX_ENTRY_BYTES;
 
 /// One frame on the channel, without its 4-byte length.
 pub const MESSAGE_MAX_BYTES: usize = 64 * 1024;
+/// Messages that the log keeps as they are, signature and all. Readers skip keys that they do not know, so
+/// without a limit of its own a lock could carry 64 KiB into the log, again and again, for ever.
+pub const OPEN_MAX_BYTES: usize = 4 * 1024;
+/// LOCK or UNLOCK; a good one has some 170 bytes.
+pub const LOCK_MAX_BYTES: usize = 1024;
+/// MANIFEST: the longest lists the chunks of `INCIDENT_MAX_BYTES`.
+pub const MANIFEST_MAX_BYTES: usize = 32 * 1024;
 /// Payload of one evidence chunk; small enough that a lock waits behind at most one of them.
 pub const CHUNK_BYTES: usize = 16 * 1024;
 /// Evidence frames (manifests and chunks) that may be under way unacknowledged.
@@ -71,24 +78,21 @@ const _: () = assert!(PIECE_MAX_BYTES * PIECES_MAX >= INCIDENT_MAX_BYTES);
 const _: () = assert!(INCIDENT_MAX_BYTES <= SPOOL_MAX_BYTES);
 const _: () = assert!(OPERATORS_MAX * (TEMPLATE_MAX_BYTES + 64) + ENVELOPE_MAX_BYTES <= MESSAGE_MAX_BYTES);
 const _: () = assert!(2 * RECORD_MAX_BYTES + 1024 + ENVELOPE_MAX_BYTES <= MESSAGE_MAX_BYTES);
-// A manifest lists one SHA-256 per chunk and must still be one message.
+// What a client in good order sends fits its message's own limit.
+const _: () = assert!(TEXT_MAX_BYTES + MODELS_MAX * 36 + 512 + ENVELOPE_MAX_BYTES <= OPEN_MAX_BYTES);
+const _: () = assert!(64 + ENVELOPE_MAX_BYTES <= LOCK_MAX_BYTES);
+// A manifest lists one SHA-256 per chunk, and the last chunk of a picture may be short.
 const _: () = assert!(
-    INCIDENT_MAX_BYTES / CHUNK_BYTES * 36 + PIECES_MAX * 256 + ENVELOPE_MAX_BYTES <= MESSAGE_MAX_BYTES
+    INCIDENT_MAX_BYTES / CHUNK_BYTES * 36 + PIECES_MAX * 256 + MODELS_MAX * 36 + 512 + ENVELOPE_MAX_BYTES
+        <= MANIFEST_MAX_BYTES
 );
-// What is logged of a client in good order fits an entry: HELLO and OPEN together, and a manifest. A longer
-// message (it may be up to 64 KiB) is no entry: a note says so.
+const _: () = assert!(MANIFEST_MAX_BYTES <= MESSAGE_MAX_BYTES);
+// Whatever the host takes in and logs fits an entry: HELLO and OPEN together, and a manifest.
 const _: () = assert!(
-    2 * RECORD_MAX_BYTES
-        + 1024
-        + OPERATORS_MAX * (TEMPLATE_MAX_BYTES + 64)
-        + 2 * ENVELOPE_MAX_BYTES
-        + ENTRY_OVERHEAD_MAX_BYTES
+    2 * RECORD_MAX_BYTES + 1024 + ENVELOPE_MAX_BYTES + OPEN_MAX_BYTES + ENTRY_OVERHEAD_MAX_BYTES
         <= MAX_ENTRY_BYTES
 );
-const _: () = assert!(
-    INCIDENT_MAX_BYTES / CHUNK_BYTES * 36 + PIECES_MAX * 256 + ENVELOPE_MAX_BYTES + ENTRY_OVERHEAD_MAX_BYTES
-        <= MAX_ENTRY_BYTES
-);
+const _: () = assert!(MANIFEST_MAX_BYTES + ENTRY_OVERHEAD_MAX_BYTES <= MAX_ENTRY_BYTES);
 const _: () =
     assert!(CHALLENGES_KEPT as u64 * crate::numbers::ATTESTATION_MIN_MS >= crate::numbers::LEASE_MAX_MS);
 const _: () = assert!(AUDITORS_MIN <= AUDITORS_MAX);

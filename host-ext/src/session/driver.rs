@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use sudare_protocol::error::{Code, Fault, Refusal, Refused};
+use sudare_protocol::evidence::Label;
 use sudare_protocol::evidence::event::{Cover, Gap, Note, PresenceInterval, SessionStart};
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::host::{AwaitOpen, ClientNews, Fresh, Live, Setup};
@@ -13,15 +14,15 @@ use sudare_protocol::message::{Ack, Id, Lock, Shown, Status};
 use sudare_protocol::reason::Reason;
 
 use super::Shared;
-use super::allowance::{Allowance, MESSAGE_COSTS, SESSION_COSTS};
-use super::evidence::{Job, NOTE_WRONG_BLOCK, What};
+use super::allowance::{Allowance, MESSAGE_COSTS, SESSION_COSTS, pictures_cost};
+use super::evidence::{Job, NOTE_DEVICE_REFUSED, NOTE_WRONG_BLOCK, What};
 use super::names::Names;
 use super::presence::Presence;
 use super::shots::{Due, Shots};
 use super::words::{self, Asked};
 use crate::channel::{Action, CoverKey, CoverNotice, LinkEvent, Painted, Picture, Seat, SessionDriver};
 use crate::clock;
-use crate::guard::{Action as Decided, Event, Guard};
+use crate::guard::{Action as Decided, COVER_CONFIRM_MAX_MS, Event, Guard};
 
 /// Where the channel's end is.
 enum End {
@@ -47,9 +48,15 @@ pub(super) struct Session {
     on_break: bool,
     /// What was noted of this session, each once.
     noticed: BTreeSet<u16>,
+    /// The log has it that a device was refused on this connection.
+    is_refusal_noted: bool,
+    /// Since when the desktop is shown and nothing is kept.
+    unkept_since_ms: Option<u64>,
     names: Names,
     /// Over all sessions of this connection: closing the channel gives nothing back.
     allowance: Allowance,
+    /// For pictures, likewise.
+    deliveries: Allowance,
     acks: (Sender<Ack>, Receiver<Ack>),
     started: bool,
 }
@@ -70,8 +77,11 @@ impl Session {
             asked: Asked::Nothing,
             on_break: false,
             noticed: BTreeSet::new(),
+            is_refusal_noted: false,
+            unkept_since_ms: None,
             names: Names::default(),
             allowance: Allowance::new(clock::boot_ms()),
+            deliveries: Allowance::new(clock::boot_ms()),
             acks: channel(),
             started: false,
         }
@@ -128,10 +138,21 @@ impl Session {
                 let gap = Gap { from_boot_ms: now_ms.saturating_sub(ms), to_boot_ms: now_ms };
                 self.keep(None, What::Gap { reason: Reason::LinkLost, gap });
             }
-            Decided::Disconnect => actions.push(Action::Disconnect {
-                advice: "The cover could not be confirmed in time. The client's network is stuck; it may connect again.".into(),
-            }),
+            Decided::Disconnect => {
+                self.keep_unconfirmed(now_ms);
+                actions.push(Action::Disconnect {
+                    advice: "The cover could not be confirmed in time. The client's network is stuck; it may connect again.".into(),
+                });
+            }
         }
+    }
+
+    /// Nobody knows whether the desktop could be seen until now; that has to be in the log.
+    fn keep_unconfirmed(&self, now_ms: u64) {
+        let asked_boot_ms =
+            self.covering_since_ms.unwrap_or_else(|| now_ms.saturating_sub(COVER_CONFIRM_MAX_MS));
+        let cover = Cover { asked_boot_ms, effective_boot_ms: now_ms, confirmed: false, cause_seq: None };
+        self.keep(self.guard.incident_id(), What::Cover { reason: Reason::CoverFault, cover });
     }
 
     fn tell_cover(&mut self, reason: Reason, actions: &mut Vec<Action>) {
@@ -160,9 +181,36 @@ impl Session {
 
     fn open_incident_if_ready(&mut self) {
         if let Some((due, shots)) = self.shots.ready() {
-            let recipients = self.shared.recipients.clone();
-            let what = What::Incident { reason: due.reason, boot_ms: due.boot_ms, shots, recipients };
-            self.keep(Some(due.incident_id), what);
+            self.keep_incident(due, shots);
+        }
+    }
+
+    fn keep_incident(&self, due: Due, mut shots: Vec<(Label, Picture)>) {
+        let mut dropped = 0;
+        // Where evidence is required nothing is dropped: the session is covered until it can be stored.
+        if !self.shared.evidence_is_required() && !self.shared.evidence.health().takes_pictures() {
+            dropped = u16::try_from(shots.len()).unwrap_or(u16::MAX);
+            shots.clear();
+        }
+        let recipients = self.shared.recipients.clone();
+        let what = What::Incident { reason: due.reason, boot_ms: due.boot_ms, shots, dropped, recipients };
+        self.keep(Some(due.incident_id), what);
+    }
+
+    /// The desktop is shown although nothing is kept, where the policy allows it: that time is a gap.
+    fn watch_gap(&mut self, is_kept: bool) {
+        let now_ms = clock::boot_ms();
+        if is_kept {
+            self.end_gap(now_ms);
+        } else if self.started && self.guard.shown() == Shown::Visible {
+            self.unkept_since_ms.get_or_insert(now_ms);
+        }
+    }
+
+    fn end_gap(&mut self, now_ms: u64) {
+        if let Some(from_boot_ms) = self.unkept_since_ms.take() {
+            let gap = Gap { from_boot_ms, to_boot_ms: now_ms };
+            self.keep(None, What::Gap { reason: Reason::EvidenceNotKept, gap });
         }
     }
 
@@ -217,9 +265,9 @@ impl Session {
             }
             End::Live(mut live) => {
                 let news = live.handle(frame, clock::boot_ms());
-                let (lease_until_ms, credit) = (live.lease_until_ms(), live.credit());
+                let lease_until_ms = live.lease_until_ms();
                 self.end = End::Live(live);
-                self.send(credit, actions);
+                self.credit(actions);
                 self.has_room()?;
                 match news? {
                     Some(news) => self.news(news, lease_until_ms, actions),
@@ -229,10 +277,21 @@ impl Session {
         }
     }
 
+    /// Lets the client send more pictures, unless it has to wait: its own spool is where they wait best.
+    fn credit(&mut self, actions: &mut Vec<Action>) {
+        if let End::Live(live) = &mut self.end
+            && self.shared.evidence.health().takes_pictures()
+            && !self.deliveries.is_overdrawn(clock::boot_ms())
+        {
+            let credit = live.credit();
+            self.send(credit, actions);
+        }
+    }
+
     /// What the client does is recorded, or it is not let in. The queue is long because the store is slow
     /// or away: `Allowance` cuts a client that floods long before.
     fn has_room(&self) -> Result<(), Refusal> {
-        match self.shared.evidence.health().has_room() {
+        match self.shared.evidence.health().has_room(self.shared.evidence_is_required()) {
             true => Ok(()),
             false => Err(Refusal::new(Code::EvidenceStore, Fault::Us, "")),
         }
@@ -296,6 +355,8 @@ impl Session {
             ClientNews::Unlock { message } => return self.unlocked(message, actions),
             ClientNews::Announced { .. } => return Ok(()),
             ClientNews::Evidence(complete) => {
+                // At most what was let in already comes after this: the client has no more credit.
+                self.deliveries.charge(pictures_cost(complete.message.len()), clock::boot_ms());
                 let incident_id = self.names.ours(complete.manifest.incident_id);
                 self.keep(Some(incident_id), What::Pictures { complete, reply: self.acks.0.clone() });
                 return Ok(());
@@ -352,6 +413,12 @@ impl Session {
             Code::EvidenceStore => Reason::EvidenceNotKept,
             _ => Reason::BadMessage,
         };
+        if reason == Reason::DeviceRefused && !self.is_refusal_noted {
+            self.is_refusal_noted = true;
+            // The session never began; its id is the one that HELLO offered.
+            let what = What::Note(Note { code: NOTE_DEVICE_REFUSED, value: refusal.code.number().into() });
+            self.shared.evidence.keep(Job { session_id: self.session_id, incident_id: None, what });
+        }
         self.decide(Event::LinkDown { reason }, actions);
     }
 
@@ -359,10 +426,9 @@ impl Session {
     fn finish(&mut self, reason: Reason) {
         self.end = End::Closed;
         if let Some((due, shots)) = self.shots.give() {
-            let recipients = self.shared.recipients.clone();
-            let what = What::Incident { reason: due.reason, boot_ms: due.boot_ms, shots, recipients };
-            self.keep(Some(due.incident_id), what);
+            self.keep_incident(due, shots);
         }
+        self.end_gap(clock::boot_ms());
         let ended = self.presence.end();
         self.keep_presence(ended);
         self.keep(None, What::SessionEnd { reason, boot_ms: clock::boot_ms() });
@@ -401,11 +467,11 @@ impl SessionDriver for Session {
     }
 
     fn on_tick(&mut self, actions: &mut Vec<Action>) {
+        let is_kept = self.shared.evidence.health().is_kept(&self.session_id);
         if self.shared.evidence_is_required() {
-            self.decide(
-                Event::EvidenceKept(self.shared.evidence.health().is_kept(&self.session_id)),
-                actions,
-            );
+            self.decide(Event::EvidenceKept(is_kept), actions);
+        } else {
+            self.watch_gap(is_kept);
         }
         self.decide(Event::Tick, actions);
         while let Ok(ack) = self.acks.1.try_recv() {
@@ -414,6 +480,7 @@ impl SessionDriver for Session {
                 self.send(sealed.map(Some), actions);
             }
         }
+        self.credit(actions);
         let now_ms = clock::boot_ms();
         match (&mut self.end, clock::random()) {
             (End::Live(live), Ok(nonce)) => {

@@ -175,7 +175,6 @@ fn words(event: &Event, reason: Option<Reason>) -> Option<Words> {
             Some(words.number("missing_pictures", complete.missing.into()))
         }
         Event::Cover(cover) => cover_words(cover, reason),
-        Event::SessionEnd(_) if reason == Some(Reason::DeviceRefused) => Some(refused()),
         Event::Gap(gap) => Some(gap_words(gap)),
         Event::Note(note) => Some(note_words(*note)),
         Event::RecorderStart(start) => recorder_words(start),
@@ -207,23 +206,16 @@ fn incident_severity(reason: Option<Reason>) -> Severity {
     }
 }
 
-fn refused() -> Words {
-    Words::new("refused", Severity::Medium, "A device was refused")
-}
-
 /// A cover that did what it should belongs to an incident or to daily life, and is no alarm.
 fn cover_words(cover: &Cover, reason: Option<Reason>) -> Option<Words> {
     let words = match reason {
-        Some(Reason::DeviceRefused) => refused(),
         Some(Reason::EvidenceNotKept) => {
             let title = "The session was covered, because its evidence cannot be kept";
             Words::new("evidence-not-kept", Severity::High, title)
         }
-        Some(Reason::CoverFault) => {
-            Words::new("cover-fault", Severity::High, "The cover could not be confirmed")
-        }
+        // The host then ends the connection.
         _ if !cover.confirmed => {
-            Words::new("cover-unconfirmed", Severity::Medium, "A cover was asked for and not confirmed")
+            Words::new("cover-fault", Severity::High, "The cover could not be confirmed")
         }
         _ => return None,
     };
@@ -245,6 +237,8 @@ fn note_words(note: Note) -> Words {
             "Evidence of a client was refused, because it can never be stored",
         ),
         2 => ("wrong-block", Severity::Low, "The operator says that a cover was wrong"),
+        3 => ("quota", Severity::High, "A device has stored as much evidence as it may in a day"),
+        4 => ("refused", Severity::Medium, "A device was refused"),
         16 => (
             "x11-compositor",
             Severity::Medium,
@@ -318,8 +312,7 @@ pub(crate) mod tests {
         };
         assert_eq!(kind_of(cover(true), Reason::Absent), None);
         assert_eq!(kind_of(Event::Uncover(Uncover { boot_ms: 1 }), Reason::None), None);
-        assert_eq!(kind_of(cover(false), Reason::Absent), Some("cover-unconfirmed"));
-        assert_eq!(kind_of(cover(true), Reason::DeviceRefused), Some("refused"));
+        assert_eq!(kind_of(cover(false), Reason::CoverFault), Some("cover-fault"));
         assert_eq!(kind_of(cover(true), Reason::EvidenceNotKept), Some("evidence-not-kept"));
         let gap = Event::Gap(Gap { from_boot_ms: 1, to_boot_ms: 4 });
         assert_eq!(kind_of(gap, Reason::LinkLost), Some("gap"));
@@ -328,6 +321,8 @@ pub(crate) mod tests {
         let note = |code| Event::Note(Note { code, value: 3 });
         assert_eq!(kind_of(note(1), Reason::None), Some("evidence-refused"));
         assert_eq!(kind_of(note(2), Reason::None), Some("wrong-block"));
+        assert_eq!(kind_of(note(3), Reason::None), Some("quota"));
+        assert_eq!(kind_of(note(4), Reason::None), Some("refused"));
         assert_eq!(kind_of(note(999), Reason::None), Some("note"));
     }
 

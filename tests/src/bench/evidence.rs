@@ -137,7 +137,7 @@ fn incident_ms(evidence: &Evidence, recipients: &Recipients) -> anyhow::Result<f
     evidence.keep(Job {
         session_id,
         incident_id,
-        what: What::Incident { reason, boot_ms, shots, recipients },
+        what: What::Incident { reason, boot_ms, shots, dropped: 0, recipients },
     });
     evidence.keep(Job { session_id, incident_id, what: What::Pictures { complete, reply } });
     replies.recv_timeout(Duration::from_secs(10)).context("the incident is not acknowledged")?;

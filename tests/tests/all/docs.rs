@@ -162,11 +162,23 @@ fn codes_of_notes_are_those_of_the_code() {
     let codes: Vec<u64> = notes.chain(notices).collect();
     assert!(codes.len() >= 8, "only {codes:?} were found");
     let listed = rows(&read("docs/evidence.md"), &["note code", "what"]);
-    same(
-        "notes",
-        codes.iter().map(ToString::to_string).collect(),
-        listed.into_iter().map(|r| r[0].clone()).collect(),
-    );
+    let codes: Vec<String> = codes.iter().map(ToString::to_string).collect();
+    same("notes", codes.clone(), listed.into_iter().map(|r| r[0].clone()).collect());
+
+    // What a SIEM is told of each: `3 => ("name", …`.
+    let source = read("host-ext/src/siem/alert.rs");
+    let arms = block(&source, "fn note_words(note: Note) -> Words {").split(" => ").collect::<Vec<_>>();
+    let named: Vec<(String, &str)> = (arms.windows(2))
+        .map(|pair| (pair[0].split_whitespace().last().unwrap_or_default(), pair[1]))
+        .filter(|(code, _)| *code != "_")
+        .map(|(code, arm)| (code.to_owned(), arm.split('"').nth(1).unwrap_or_default()))
+        .collect();
+    same("notes that a SIEM has words for", codes, named.iter().map(|(code, _)| code.clone()).collect());
+    let operating = read("docs/operating.md");
+    for (code, name) in named {
+        let told = name.starts_with("x11-") || operating.contains(&format!("`{name}`"));
+        assert!(told, "operating.md does not say that a SIEM is told {name} (note {code})");
+    }
 }
 
 #[test]

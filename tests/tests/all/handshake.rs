@@ -10,14 +10,14 @@ mod live;
 use sudare_protocol::client::AwaitHello;
 use sudare_protocol::error::{Code, Fault};
 use sudare_protocol::host::AwaitOpen;
-use sudare_protocol::limits::HANDSHAKE_MAX_MS;
+use sudare_protocol::limits::{HANDSHAKE_MAX_MS, MODELS_MAX, OPEN_MAX_BYTES, TEXT_MAX_BYTES};
 use sudare_protocol::message::{self, CertificateCheck, Hello, Open, kind};
 use sudare_protocol::records::{DeviceRecord, HostRecord, Policy, RecordError, Signed};
 use sudare_protocol::session::{HELLO_CONTEXT, OPEN_CONTEXT};
 use sudare_protocol::{SigningKey, cose, host};
 use sudare_tests::pair;
 
-use ends::{assert_refused, one_frame};
+use ends::{Padded, assert_refused, one_frame};
 
 /// Host time of these handshakes.
 const NOW_MS: u64 = 50_000;
@@ -188,6 +188,22 @@ fn an_open_that_the_device_did_not_sign_is_refused() {
     host_refuses(&cose::sign1(&pair::device_key(), HELLO_CONTEXT, payload), Code::Signature, Fault::Peer);
     host_refuses(&open[..open.len() / 2], Code::Malformed, Fault::Peer);
     host_refuses(&changed_open(|o| o.software = "x".repeat(513)), Code::Malformed, Fault::Peer);
+}
+
+#[test]
+fn an_open_that_is_longer_than_any_good_one_is_refused() {
+    let longest = changed_open(|o| {
+        o.software = "x".repeat(TEXT_MAX_BYTES);
+        o.models = vec![vec![7; 32].into(); MODELS_MAX];
+    });
+    assert!(longest.len() <= OPEN_MAX_BYTES / 2, "{} bytes leave room for later versions", longest.len());
+    let (host, _) = offer();
+    assert!(host.handle(&longest, &pair::OneDevice::default(), &pair::host_fresh(), NOW_MS).is_ok());
+    // With HELLO before it, it would be no entry of the log.
+    let (_, _, body) = message::split(cose::unverified_payload(&longest).unwrap()).unwrap();
+    let padded = Padded(message::body::<Open>(body).unwrap(), OPEN_MAX_BYTES);
+    let payload = message::encode(kind::OPEN, 0, &padded);
+    host_refuses(&cose::sign1(&pair::device_key(), OPEN_CONTEXT, &payload), Code::TooLarge, Fault::Peer);
 }
 
 /// The client's OPEN is good and the host refuses it all the same: the client must learn why.

@@ -11,8 +11,11 @@ mod quota;
 mod seat;
 
 use sudare_host_ext::channel::{CoverKey, CoverNotice, LinkEvent};
-use sudare_host_ext::session::evidence::NOTE_WRONG_BLOCK;
+use sudare_host_ext::guard::COVER_CONFIRM_MAX_MS;
+use sudare_host_ext::session::evidence::{NOTE_DEVICE_REFUSED, NOTE_WRONG_BLOCK};
 use sudare_protocol::error::{Code, Fault, Refusal};
+use sudare_protocol::evidence::Event;
+use sudare_protocol::evidence::event::Cover;
 use sudare_protocol::frame::frame;
 use sudare_protocol::message::{Bye, Unlock};
 use sudare_protocol::reason::Reason;
@@ -112,6 +115,11 @@ fn a_revoked_or_unknown_device_never_sees_the_desktop_and_is_told_why() {
     seat.attest_for_ms(1_500);
     assert_eq!(seat.shown, Shown::Covered(Reason::DeviceRefused));
     assert!(!seat.was_visible);
+    // Again and again: noted once.
+    seat.try_open();
+    seat.link(LinkEvent::Disconnected);
+    drop(seat);
+    assert_eq!(host.verified_notes(), [(NOTE_DEVICE_REFUSED, Code::DeviceRevoked.number().into())]);
 }
 
 #[test]
@@ -121,6 +129,26 @@ fn a_device_of_another_user_never_sees_the_desktop() {
     seat.try_open();
     assert_eq!(seat.shown, Shown::Covered(Reason::DeviceRefused));
     assert!(seat.refused.take().unwrap().to_string().contains(Code::WrongUser.text()));
+    drop(seat);
+    assert_eq!(host.verified_notes(), [(NOTE_DEVICE_REFUSED, Code::WrongUser.number().into())]);
+}
+
+#[test]
+fn a_cover_that_is_never_confirmed_ends_the_connection_and_the_log_says_so() {
+    let host = Host::start().pictures_withheld();
+    let mut seat = Seat::visible(&host);
+    seat.paints_not = true;
+    let named = seat.client.as_ref().unwrap().incident_id([5; 16]);
+    seat.lock(Reason::Stranger, named);
+    seat.silent_until("the end of the connection", |seat| seat.disconnected);
+    seat.link(LinkEvent::Disconnected);
+    drop(seat);
+    let cover = |event| if let Event::Cover(cover) = event { Some(cover) } else { None };
+    let covers: Vec<_> = host.verified_events().into_iter().filter_map(cover).collect();
+    let waited = |cover: &&Cover| cover.effective_boot_ms - cover.asked_boot_ms >= COVER_CONFIRM_MAX_MS;
+    let unconfirmed: Vec<_> = covers.iter().filter(|cover| !cover.confirmed).collect();
+    assert_eq!(unconfirmed.len(), 1, "{covers:?}");
+    assert!(unconfirmed.iter().all(|cover| waited(&cover)), "{unconfirmed:?}");
 }
 
 #[test]

@@ -63,8 +63,8 @@ impl Incidents {
         self.settle_refused(job);
         let Some(id) = job.incident_id else { return };
         match &job.what {
-            What::Incident { reason, shots, .. } => {
-                let missing = shots.len().saturating_sub(blobs.len());
+            What::Incident { reason, shots, dropped, .. } => {
+                let missing = usize::from(*dropped) + shots.len().saturating_sub(blobs.len());
                 let open = self.open.entry(id).or_default();
                 (open.session_id, open.reason) = (job.session_id, Some(*reason));
                 open.missing = open.missing.saturating_add(u16::try_from(missing).unwrap_or(u16::MAX));

@@ -32,6 +32,8 @@ pub(super) struct Keeper {
     source: Id,
     /// Number of the last entry of ours that is in the log.
     last_serial: u64,
+    /// A job was given up whose entries may be in the log or not.
+    is_unsure: bool,
     rules: EvidenceRules,
     incidents: Incidents,
     /// Whose session it is, for quotas: all that are going on.
@@ -47,6 +49,8 @@ struct Device {
     has_room: bool,
     /// Its session could not be recorded, and nothing is shown that the log does not know of.
     is_refused: bool,
+    /// The log says of this session that its device has had its day.
+    is_noted: bool,
 }
 
 struct Awaiting {
@@ -107,6 +111,7 @@ impl Keeper {
             open,
             source,
             last_serial: 0,
+            is_unsure: false,
             rules,
             incidents: Incidents::default(),
             devices: BTreeMap::new(),
@@ -140,10 +145,16 @@ impl Keeper {
     /// Tries until the job is durable, cannot ever be, or the program ends.
     fn keep(&mut self, job: &Job) {
         self.learn_device(job);
+        if self.belongs_to_no_session(job) {
+            return;
+        }
         let mut attempt = Attempt::default();
         loop {
             match self.advance(job, &mut attempt) {
-                Ok(()) => return self.works(),
+                Ok(()) => {
+                    self.learn_refused(job, &attempt);
+                    return self.works();
+                }
                 Err(StoreError::Quota) if attempt.refused.is_none() => {
                     tracing::error!("{}", StoreError::Quota);
                     self.health.without_room().insert(job.session_id);
@@ -156,6 +167,7 @@ impl Keeper {
                 Err(error) => {
                     self.fails(&error);
                     if self.stop.load(Ordering::Relaxed) {
+                        self.is_unsure = true;
                         return;
                     }
                     thread::sleep(RETRY);
@@ -220,14 +232,12 @@ impl Keeper {
             Some(Refused::Pictures(code)) => (Some(code), matches!(job.what, What::Pictures { .. })),
             Some(Refused::Entries(code)) => (Some(code), true),
         };
-        let note = note.map(|code| entries::note(job, code));
+        // A client may go on sending; that its day is over is said once.
+        let is_noted = self.devices.get(&job.session_id).is_some_and(|device| device.is_noted);
+        let note = note.filter(|code| *code != NOTE_QUOTA || !is_noted).map(|code| entries::note(job, code));
         if is_alone {
             self.record_all(note.as_slice(), None, attempt)?;
             self.incidents.settle_refused(job);
-            if let (What::SessionStart(_), Some(device)) = (&job.what, self.devices.get_mut(&job.session_id))
-            {
-                device.is_refused = true;
-            }
             return Ok(());
         }
         let stored = attempt.in_store();
@@ -280,6 +290,12 @@ impl Keeper {
     }
 
     fn record(&mut self, entries: Vec<NewEntry>, once: Option<Id>) -> Result<Recorded, StoreError> {
+        if self.is_unsure {
+            // With the number of what was given up, the next job would pass for it.
+            let source = self.source;
+            self.last_serial = self.reach()?.last_serial(&source);
+            self.is_unsure = false;
+        }
         let serial = self.last_serial.saturating_add(1);
         let new = NewEntries { source: self.source, serial, entries, receipt: once.is_some(), once };
         let recorded = self.reach()?.record(&new)?;
@@ -313,7 +329,12 @@ impl Keeper {
         match &job.what {
             What::SessionStart(start) => {
                 if let Ok(key) = VerifyingKey::from_bytes(&start.device_key) {
-                    let device = Device { id: keyfile::device_id(&key), has_room: true, is_refused: false };
+                    let device = Device {
+                        id: keyfile::device_id(&key),
+                        has_room: true,
+                        is_refused: false,
+                        is_noted: false,
+                    };
                     self.devices.insert(job.session_id, device);
                 }
             }
@@ -323,6 +344,25 @@ impl Keeper {
             }
             _ => {}
         }
+    }
+
+    /// What was refused of the session, now that the log says so.
+    fn learn_refused(&mut self, job: &Job, attempt: &Attempt) {
+        let Some(device) = self.devices.get_mut(&job.session_id) else { return };
+        match attempt.refused {
+            Some(Refused::Pictures(NOTE_QUOTA)) => device.is_noted = true,
+            Some(Refused::Entries(_)) if matches!(job.what, What::SessionStart(_)) => {
+                device.is_refused = true;
+            }
+            _ => {}
+        }
+    }
+
+    /// What the client of a session says whose beginning is not in the log. Nobody could check it, and the
+    /// whole log would count as forged. It is not acknowledged, so the client keeps its pictures.
+    fn belongs_to_no_session(&self, job: &Job) -> bool {
+        let is_clients = matches!(job.what, What::ClientMessage { .. } | What::Pictures { .. });
+        is_clients && self.devices.get(&job.session_id).is_some_and(|device| device.is_refused)
     }
 
     fn reach(&mut self) -> Result<&mut Box<dyn Keep>, StoreError> {

@@ -39,12 +39,19 @@ use keeper::Keeper;
 
 /// More waiting jobs than this mean that evidence is not kept up with: sessions cover.
 pub const QUEUE_MAX: usize = 64;
+/// More waiting jobs than this, and no pictures wait with them while nothing can be stored: uncompressed
+/// screenshots take megabytes each.
+const PICTURES_WAIT_MAX: usize = 16;
+/// Waiting jobs where a session goes on without evidence: many hours of them, without pictures.
+const BEST_EFFORT_MAX: usize = 16 * 1024;
 /// `Note::code`: a client's evidence was refused, because it can never be stored.
 pub const NOTE_EVIDENCE_REFUSED: u16 = 1;
 /// `Note::code`: the operator says that a cover was wrong; the value is its reason's number.
 pub const NOTE_WRONG_BLOCK: u16 = 2;
 /// `Note::code`: a device has stored as much as it may in a day.
 pub const NOTE_QUOTA: u16 = 3;
+/// `Note::code`: a device was refused; the value is the error's number. No session began.
+pub const NOTE_DEVICE_REFUSED: u16 = 4;
 
 /// One thing to keep, of one session.
 #[derive(Debug)]
@@ -82,6 +89,8 @@ pub enum What {
         reason: Reason,
         boot_ms: u64,
         shots: Vec<(Label, Picture)>,
+        /// Screenshots that were taken and could not wait.
+        dropped: u16,
         recipients: Recipients,
     },
     Note(Note),
@@ -106,9 +115,16 @@ pub struct Health {
 
 impl Health {
     /// Whether a client may cause another entry. A session that is covered causes few, so that a
-    /// queue this long means a client that floods.
-    pub fn has_room(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) < 4 * QUEUE_MAX
+    /// queue this long means a client that floods; one that need not be covered may cause more.
+    pub fn has_room(&self, is_required: bool) -> bool {
+        let most = if is_required { 4 * QUEUE_MAX } else { BEST_EFFORT_MAX };
+        self.waiting.load(Ordering::Relaxed) < most
+    }
+
+    /// Whether pictures can be stored soon, or have room to wait.
+    pub fn takes_pictures(&self) -> bool {
+        let fails = self.failing.load(Ordering::Relaxed);
+        self.waiting.load(Ordering::Relaxed) < if fails { PICTURES_WAIT_MAX } else { QUEUE_MAX }
     }
 
     /// Whether evidence of this session is kept.

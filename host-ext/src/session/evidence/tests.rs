@@ -34,6 +34,9 @@ struct Told {
     pictures_left: usize,
     /// Entries of this kind can never be recorded.
     refused_kind: Option<u16>,
+    /// Answers to reports that get lost on their way.
+    answers_lost: usize,
+    last_serial: u64,
     reports: Vec<Vec<NewEntry>>,
 }
 
@@ -48,6 +51,8 @@ impl Recorder {
             is_down: false,
             pictures_left: usize::MAX,
             refused_kind: None,
+            answers_lost: 0,
+            last_serial: 0,
             reports: Vec::new(),
         })))
     }
@@ -95,11 +100,22 @@ impl Keep for Recorder {
         if new.entries.iter().any(|entry| Some(entry.kind) == told.refused_kind) {
             return Err(StoreError::Refused("never".into()));
         }
-        told.reports.push(new.entries.clone());
         let last_serial = new.serial + new.entries.len() as u64 - 1;
+        if last_serial != told.last_serial {
+            told.reports.push(new.entries.clone());
+            told.last_serial = last_serial;
+        }
+        if told.answers_lost > 0 {
+            told.answers_lost -= 1;
+            return Err(StoreError::Poisoned);
+        }
         told.state.size = last_serial + 1;
         let receipt = new.receipt.then(|| Receipt { size: told.state.size, note: "note".into() });
         Ok(Recorded { leaf_index: last_serial, last_serial, receipt })
+    }
+
+    fn last_serial(&self, _: &Id) -> u64 {
+        self.0.lock().unwrap().last_serial
     }
 
     fn has_room(&mut self, _: &Id) -> Result<bool, StoreError> {
@@ -137,6 +153,7 @@ fn incident(shots: usize) -> What {
         reason: Reason::Stranger,
         boot_ms: 1,
         shots: vec![(Label::ScreenshotAtCover, picture); shots],
+        dropped: 0,
         recipients: Recipients::parse(&auditors).unwrap(),
     }
 }
@@ -326,7 +343,34 @@ fn a_session_whose_start_can_never_be_recorded_stays_covered() {
     let running = recorder.start(Durable::Local);
     keep(&running.evidence, None, session_start());
     stays_covered(&running.evidence, || {});
-    assert_eq!(notes(&recorder.events(running)), [NOTE_EVIDENCE_REFUSED]);
+    let (reply, acks) = channel();
+    let message = What::ClientMessage { message: vec![1], pictures_due: true };
+    keep(&running.evidence, Some(INCIDENT), message);
+    keep(&running.evidence, Some(INCIDENT), pictures(reply));
+    keep(&running.evidence, None, What::SessionEnd { reason: Reason::ClientGone, boot_ms: 1 });
+    let events = recorder.events(running);
+    assert_eq!(notes(&events), [NOTE_EVIDENCE_REFUSED]);
+    // A message of a client that no entry introduces would pass for a forgery.
+    assert!(matches!(events[..], [Event::Note(_), Event::SessionEnd(_)]), "{events:?}");
+    assert!(acks.try_recv().is_err(), "the client keeps its pictures");
+}
+
+#[test]
+fn that_a_device_has_had_its_day_is_noted_once_a_session() {
+    let recorder = Recorder::new();
+    recorder.set(|told| told.pictures_left = 0);
+    let running = recorder.start(Durable::Local);
+    for _ in 0..2 {
+        keep(&running.evidence, None, session_start());
+        for n in 0..5 {
+            keep(&running.evidence, Some([n; 16]), incident(1));
+            keep(&running.evidence, None, What::Uncover { boot_ms: 2 });
+        }
+        keep(&running.evidence, None, What::SessionEnd { reason: Reason::ClientGone, boot_ms: 1 });
+    }
+    let events = recorder.events(running);
+    assert_eq!(notes(&events), [NOTE_QUOTA; 2]);
+    assert_eq!(missing(&events), [1; 10], "what is missing is still said of each");
 }
 
 #[test]
@@ -342,4 +386,20 @@ fn a_session_that_owes_the_pictures_of_many_incidents_can_end() {
     let events = recorder.events(running);
     assert_eq!(missing(&events), vec![6; many]);
     assert_eq!(events.iter().filter(|event| matches!(event, Event::SessionEnd(_))).count(), 1);
+}
+
+#[test]
+fn a_job_that_was_given_up_after_a_lost_answer_does_not_take_the_next_one_with_it() {
+    let recorder = Recorder::new();
+    recorder.set(|told| told.answers_lost = 2);
+    let running = recorder.start(Durable::Local);
+    note(&running.evidence, 1);
+    note(&running.evidence, 2);
+    // The end of the program comes while the first one waits to be tried again.
+    let events = recorder.events(running);
+    let values = events.iter().filter_map(|event| match event {
+        Event::Note(note) => Some(note.value),
+        _ => None,
+    });
+    assert_eq!(values.collect::<Vec<_>>(), [1, 2]);
 }

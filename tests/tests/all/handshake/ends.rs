@@ -45,6 +45,23 @@ impl Ends {
     }
 }
 
+/// A body with one more key, which no reader knows, and so many bytes under it.
+pub(super) struct Padded<T>(pub(super) T, pub(super) usize);
+
+impl<T: Encode<()>> Encode<()> for Padded<T> {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        _: &mut (),
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        let body = minicbor::to_vec(&self.0).unwrap();
+        // The header of a small map counts its pairs.
+        e.writer_mut().write_all(&[body[0] + 1]).map_err(minicbor::encode::Error::write)?;
+        e.writer_mut().write_all(&body[1..]).map_err(minicbor::encode::Error::write)?;
+        e.u16(4_000)?.bytes(&vec![0; self.1])?.ok()
+    }
+}
+
 /// An attestation of a clear view.
 pub(super) fn clear(nonce: message::Id) -> Attest {
     Attest { nonce, ..pair::clear(1) }

@@ -8,13 +8,14 @@ use sudare_protocol::frame::Chunk;
 use sudare_protocol::host::{AwaitOpen, ClientNews, Live};
 use sudare_protocol::intake::Complete;
 use sudare_protocol::limits::{
-    CHUNK_BYTES, CREDITS, INCIDENT_MAX_BYTES, INCIDENTS_OPEN_MAX, PIECE_MAX_BYTES, PIECES_MAX,
+    CHUNK_BYTES, CREDITS, INCIDENT_MAX_BYTES, INCIDENTS_OPEN_MAX, MANIFEST_MAX_BYTES, PIECE_MAX_BYTES,
+    PIECES_MAX,
 };
 use sudare_protocol::message::{Ack, Id, Manifest, Moment, Piece, kind};
 use sudare_protocol::reason::Reason;
 use sudare_tests::pair;
 
-use super::ends::{Ends, FIRST, assert_refused, one_frame, session};
+use super::ends::{Ends, FIRST, Padded, assert_refused, one_frame, session};
 
 const NOW_MS: u64 = 70_000;
 
@@ -209,6 +210,10 @@ fn a_manifest_over_a_limit_or_at_odds_with_itself_is_refused() {
     let message = ends.by_device(kind::MANIFEST, FIRST, &manifest);
     assert!(sudare_protocol::frame::frame(&message).is_ok());
     assert!(ends.host.handle(&message, NOW_MS).is_ok());
+    // Longer than any good one can be, and no longer an entry of the log.
+    let small = incident([6; 16], &[1]).manifest;
+    let message = ends.by_device(kind::MANIFEST, FIRST + 1, &Padded(small, MANIFEST_MAX_BYTES));
+    assert_refused(&ends.host.handle(&message, NOW_MS).unwrap_err(), Code::TooLarge, Fault::Peer);
 }
 
 #[test]

@@ -3,12 +3,12 @@
 use sudare_protocol::error::{Code, Fault, Refusal};
 use sudare_protocol::frame::{Deframer, frame};
 use sudare_protocol::host::{ClientNews, Live};
-use sudare_protocol::limits::{CHALLENGES_KEPT, MESSAGE_MAX_BYTES, MESSAGES_PER_SECOND_MAX};
-use sudare_protocol::message::{Attest, Bye, Challenge, Credit, Status, TYPE_OPTIONAL, Unlock, kind};
+use sudare_protocol::limits::{CHALLENGES_KEPT, LOCK_MAX_BYTES, MESSAGE_MAX_BYTES, MESSAGES_PER_SECOND_MAX};
+use sudare_protocol::message::{Attest, Bye, Challenge, Credit, Lock, Status, TYPE_OPTIONAL, Unlock, kind};
 use sudare_protocol::reason::Reason;
 use sudare_tests::pair;
 
-use super::ends::{Ends, FIRST, assert_refused, clear, one_frame, session};
+use super::ends::{Ends, FIRST, Padded, assert_refused, clear, one_frame, session};
 use super::stranger_key;
 
 const NOW_MS: u64 = 60_000;
@@ -196,6 +196,24 @@ fn a_body_that_is_not_the_types_own_is_refused() {
     host_refuses(&mut ends.host, &wrong, Code::Malformed, Fault::Peer);
     let wrong = ends.by_host(kind::STATUS, FIRST + 1, &Credit { frames: 1 });
     assert_refused(&ends.client.handle(&wrong).unwrap_err(), Code::Malformed, Fault::Peer);
+}
+
+#[test]
+fn what_the_log_keeps_as_it_came_is_short() {
+    let lock = Lock { reason: Reason::Stranger, incident_id: [5; 16], boot_ms: u64::MAX };
+    let unlock = Unlock { boot_ms: u64::MAX };
+    let mut ends = ends();
+    // Room for what a later version adds.
+    let good = [
+        ends.by_device(kind::LOCK, FIRST, &Padded(lock, LOCK_MAX_BYTES - 256)),
+        ends.by_device(kind::UNLOCK, FIRST + 1, &Padded(unlock, LOCK_MAX_BYTES - 256)),
+    ];
+    good.iter().for_each(|message| drop(ends.host.handle(message, NOW_MS).unwrap()));
+    let long = [
+        ends.by_device(kind::LOCK, FIRST + 2, &Padded(lock, LOCK_MAX_BYTES)),
+        ends.by_device(kind::UNLOCK, FIRST + 3, &Padded(unlock, LOCK_MAX_BYTES)),
+    ];
+    long.iter().for_each(|message| host_refuses(&mut ends.host, message, Code::TooLarge, Fault::Peer));
 }
 
 #[test]

@@ -3,7 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::Ordering;
 
+use sudare_host_ext::channel::LinkEvent;
+use sudare_host_ext::session::evidence::{Job, What};
+use sudare_protocol::evidence::Event;
+use sudare_protocol::evidence::event::Note;
 use sudare_protocol::message::Unlock;
 use sudare_protocol::reason::Reason;
 
@@ -71,4 +76,36 @@ fn fill(path: &Path) {
     for size in [4096, 512, 1] {
         while file.write_all(&vec![0; size]).is_ok() {}
     }
+}
+
+#[test]
+fn where_evidence_is_no_duty_the_session_goes_on_and_the_gap_is_recorded() {
+    let host = Host::best_effort_without_store().pictures_withheld();
+    let mut seat = Seat::visible(&host);
+    // Nothing is kept for so long that a host which must keep it would refuse everybody.
+    for _ in 0..300 {
+        let what = What::Note(Note { code: 2, value: 0 });
+        host.shared.evidence.keep(Job { session_id: [1; 16], incident_id: None, what });
+    }
+    let named = seat.client.as_ref().unwrap().incident_id([5; 16]);
+    seat.lock(Reason::Stranger, named);
+    seat.unlock();
+    seat.until("the desktop", |seat| seat.shown == Shown::Desktop);
+    assert!(seat.refused.is_none(), "{:?}", seat.refused);
+
+    host.keeps.store(true, Ordering::Relaxed);
+    // Of no session in particular.
+    seat.until("the store", |_| host.shared.evidence.health().is_kept(&[0; 16]));
+    seat.attest_for_ms(1_000);
+    seat.link(LinkEvent::Disconnected);
+    drop(seat);
+    let events = host.verified_events();
+    let gap = |event: &Event| if let Event::Gap(gap) = event { Some(*gap) } else { None };
+    let gaps: Vec<_> = events.iter().filter_map(gap).collect();
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert!(gaps[0].to_boot_ms - gaps[0].from_boot_ms > 500, "{gaps:?}");
+    let missing =
+        |event: &Event| if let Event::IncidentComplete(done) = event { Some(done.missing) } else { None };
+    // The client's six and the host's screenshot, which took more memory than was left to it.
+    assert_eq!(events.iter().filter_map(missing).collect::<Vec<_>>(), [7]);
 }

@@ -10,6 +10,7 @@ use sudare_host_ext::session::evidence::{Job, What};
 use sudare_protocol::error::Code;
 use sudare_protocol::evidence::Event;
 use sudare_protocol::evidence::event::Note;
+use sudare_protocol::limits::CREDITS;
 use sudare_protocol::reason::Reason;
 
 use super::seat::{Host, Seat, Shown, USER};
@@ -69,6 +70,25 @@ fn a_client_that_locks_without_end_is_refused_and_its_log_stays_short() {
     drop(seat);
     let logged = host.verified_events().iter().filter(|e| matches!(e, Event::ClientMessage(_))).count();
     assert!((32..=LOGGED_MAX).contains(&logged), "{logged}");
+}
+
+#[test]
+fn a_client_that_delivers_without_end_has_to_wait_and_is_not_refused() {
+    let host = Host::start();
+    let mut seat = Seat::visible(&host);
+    for _ in 0..2 * LOGGED_MAX {
+        let named = seat.client.as_ref().unwrap().incident_id(clock::random().unwrap());
+        seat.deliver(&host, Reason::Stranger, named);
+        thread::sleep(Duration::from_millis(25));
+    }
+    assert!(seat.refused.is_none(), "{:?}", seat.refused);
+    let waits = seat.receipts.len();
+    seat.until("credit again", |seat| seat.receipts.len() > waits + 4);
+    seat.link(LinkEvent::Disconnected);
+    drop(seat);
+    let logged = host.verified_events().iter().filter(|e| matches!(e, Event::ClientMessage(_))).count();
+    // With what may come before it learns that it has to wait.
+    assert!((64..=LOGGED_MAX + CREDITS as usize).contains(&logged), "{logged}");
 }
 
 #[test]

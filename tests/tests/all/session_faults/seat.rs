@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,7 @@ use sudare_protocol::evidence::Event;
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::message::{Ack, Id, Lock, Manifest, Moment, Piece, Unlock};
 use sudare_protocol::reason::Reason;
-use sudare_protocol::records::{DeviceRecord, HostRecord, Policy, Signed};
+use sudare_protocol::records::{DeviceRecord, EvidenceDuty, HostRecord, Policy, Signed};
 use sudare_protocol::seal::{self, Identity};
 use sudare_protocol::tlog::VerifierKey;
 use sudare_protocol::{SigningKey, keyfile};
@@ -45,6 +46,8 @@ pub(super) struct Host {
     evidence_dir: PathBuf,
     verifier: VerifierKey,
     thread: EvidenceThread,
+    /// Whether the store is there.
+    pub(super) keeps: Arc<AtomicBool>,
     dir: tempfile::TempDir,
     /// What the auditor must remark, and nothing else.
     remarks: &'static [&'static str],
@@ -60,14 +63,20 @@ impl Host {
     /// A host whose store keeps nothing.
     pub(super) fn without_store() -> Host {
         let dir = tempfile::tempdir().unwrap();
-        Self::make(dir.path().join("evidence"), dir, false)
+        Self::make(dir.path().join("evidence"), dir, false, EvidenceDuty::Required)
+    }
+
+    /// The same where a session goes on all the same.
+    pub(super) fn best_effort_without_store() -> Host {
+        let dir = tempfile::tempdir().unwrap();
+        Self::make(dir.path().join("evidence"), dir, false, EvidenceDuty::BestEffort)
     }
 
     pub(super) fn keeping_evidence_in(evidence_dir: PathBuf, dir: tempfile::TempDir) -> Host {
-        Self::make(evidence_dir, dir, true)
+        Self::make(evidence_dir, dir, true, EvidenceDuty::Required)
     }
 
-    fn make(evidence_dir: PathBuf, dir: tempfile::TempDir, keeps: bool) -> Host {
+    fn make(evidence_dir: PathBuf, dir: tempfile::TempDir, keeps: bool, duty: EvidenceDuty) -> Host {
         let organisation = pair::organisation_key();
         let registry =
             Registry::new(dir.path().join("devices"), organisation.verifying_key(), [9; 32].into());
@@ -78,6 +87,7 @@ impl Host {
             auditors: vec![auditor.recipient(), second.recipient()],
             numbers: numbers.map(|(name, value)| (name.to_owned(), value)).into(),
             rules: None,
+            evidence: duty,
             ..pair::policy()
         };
         let policy = Signed::sign(&organisation, &policy).unwrap();
@@ -105,9 +115,11 @@ impl Host {
                 boot_id: [0xb0; 16],
             }
         };
+        let is_there = Arc::new(AtomicBool::new(keeps));
         let (thread, evidence) = {
+            let is_there = is_there.clone();
             let full = || StoreError::Full { path: "store".into() };
-            let open: OpenKeep = Box::new(move |_| match keeps {
+            let open: OpenKeep = Box::new(move |_| match is_there.load(Ordering::Relaxed) {
                 true => Ok(Box::new(Local::open(settings(), None)?)),
                 false => Err(full()),
             });
@@ -124,7 +136,17 @@ impl Host {
             tls_cert_sha256: pair::CERTIFICATE,
             evidence,
         });
-        Host { shared, device_id, auditor, evidence_dir, verifier, thread, dir, remarks: &[] }
+        Host {
+            shared,
+            device_id,
+            auditor,
+            evidence_dir,
+            verifier,
+            thread,
+            keeps: is_there,
+            dir,
+            remarks: &[],
+        }
     }
 
     pub(super) fn registry(&self) -> &Registry {
@@ -244,6 +266,9 @@ pub(super) struct Seat {
     pub(super) was_visible: bool,
     /// What the host says does not arrive.
     pub(super) deaf: bool,
+    /// Whoever draws hangs: no cover is confirmed.
+    pub(super) paints_not: bool,
+    pub(super) disconnected: bool,
     pub(super) refused: Option<Refusal>,
     pub(super) receipts: Vec<Ack>,
     attested: Instant,
@@ -263,6 +288,8 @@ impl Seat {
             shown: Shown::Covered(Reason::Starting),
             was_visible: false,
             deaf: false,
+            paints_not: false,
+            disconnected: false,
             refused: None,
             receipts: Vec::new(),
             attested: Instant::now(),
@@ -325,8 +352,13 @@ impl Seat {
     /// The client locks for this reason and hands over one sealed camera picture.
     pub(super) fn lock_with_picture(&mut self, host: &Host, reason: Reason) -> Evidence {
         let incident_id = self.client.as_ref().unwrap().incident_id(clock::random().unwrap());
-        let boot_ms = clock::boot_ms();
         self.lock(reason, incident_id);
+        self.deliver(host, reason, incident_id)
+    }
+
+    /// Hands over one sealed camera picture of an incident.
+    pub(super) fn deliver(&mut self, host: &Host, reason: Reason, incident_id: Id) -> Evidence {
+        let boot_ms = clock::boot_ms();
         let sealed = seal::seal(&CAMERA, &clock::random().unwrap(), &host.shared.recipients).unwrap();
         let piece = Piece {
             blob_id: clock::random().unwrap(),
@@ -444,7 +476,7 @@ impl Seat {
                 let reason = Reason::ALL.iter().find(same).expect("a cover with its reason");
                 let was_covered = self.shown != Shown::Desktop;
                 self.shown = Shown::Covered(*reason);
-                if !was_covered {
+                if !was_covered && !self.paints_not {
                     self.driver.on_painted(Painted::Covered, more);
                 }
             }
@@ -456,7 +488,10 @@ impl Seat {
                 let picture = Picture { width: 32, height: 8, bgra: SCREEN.repeat(32 * 8).into() };
                 self.driver.on_snapshot(ticket, picture, more);
             }
-            Action::Disconnect { advice } => panic!("disconnected: {advice}"),
+            Action::Disconnect { advice } => {
+                assert!(self.paints_not, "disconnected: {advice}");
+                self.disconnected = true;
+            }
         }
     }
 

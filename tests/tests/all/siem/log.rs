@@ -81,10 +81,8 @@ impl Log {
         let mut events = vec![
             (Event::IncidentOpen(IncidentOpen { boot_ms: 1 }), Some(Reason::Phone)),
             (Event::IncidentComplete(IncidentComplete { missing: 2 }), Some(Reason::Phone)),
-            (cover(false), Some(Reason::Absent)),
-            (cover(true), Some(Reason::DeviceRefused)),
+            (cover(false), Some(Reason::CoverFault)),
             (cover(true), Some(Reason::EvidenceNotKept)),
-            (cover(true), Some(Reason::CoverFault)),
             (Event::Gap(Gap { from_boot_ms: 1, to_boot_ms: 7 }), Some(Reason::LinkLost)),
             (Event::HostKeyChange(HostKeyChange { host_key: [8; 32], host_record: vec![] }), None),
             (
@@ -103,7 +101,7 @@ impl Log {
             (Event::View(View { purpose: 1, blob_id: [4; 16], viewer: [5; 8] }), None),
             (Event::Unknown { kind: 4000, body: vec![0xa0] }, None),
         ];
-        events.extend([1, 2, 16, 17, 18, 19, 20, 21, 900].map(note));
+        events.extend([1, 2, 3, 4, 16, 17, 18, 19, 20, 21, 900].map(note));
         let mut ids = Vec::new();
         for (event, reason) in events {
             let blobs =
