@@ -2,8 +2,10 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use crate::supervise::accounts;
 
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -15,6 +17,10 @@ pub enum FileError {
         "{path} has more than {max_bytes} bytes and cannot be what it should. Restore it, or make it anew"
     )]
     TooLarge { path: PathBuf, max_bytes: usize },
+    #[error(
+        "{dir} belongs to {owner}, who could not read what {us} writes there. Run this as {owner}: type `setpriv --reuid {owner} …` before it, as docs/operating.md shows"
+    )]
+    NotOurs { dir: PathBuf, owner: String, us: String },
 }
 
 impl FileError {
@@ -63,6 +69,21 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     write().map_err(|e| FileError::new(path, "written", e))
 }
 
+/// Fails if the folder is somebody else's: a private file that we write there is closed to those who need it.
+pub fn check_owner(dir: &Path) -> Result<(), FileError> {
+    // One that is not there yet will be ours.
+    let Ok(meta) = fs::metadata(dir) else { return Ok(()) };
+    check_owner_is(dir, meta.uid(), rustix::process::geteuid().as_raw())
+}
+
+fn check_owner_is(dir: &Path, owner: u32, us: u32) -> Result<(), FileError> {
+    if owner == us {
+        return Ok(());
+    }
+    let name = |uid: u32| accounts::name_of(uid).unwrap_or_else(|| uid.to_string());
+    Err(FileError::NotOurs { dir: dir.to_owned(), owner: name(owner), us: name(us) })
+}
+
 pub fn make_private_dir(dir: &Path) -> Result<(), FileError> {
     if dir.as_os_str().is_empty() || dir.is_dir() {
         return Ok(());
@@ -86,6 +107,15 @@ mod tests {
         assert!(read_bounded(&dir.path().join("none"), 4).unwrap().is_none());
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+    }
+
+    #[test]
+    fn a_folder_of_somebody_else_is_told_with_whom_to_run_as() {
+        let dir = tempfile::tempdir().unwrap();
+        check_owner(dir.path()).unwrap();
+        check_owner(&dir.path().join("none yet")).unwrap();
+        let text = check_owner_is(dir.path(), 65_534, 0).unwrap_err().to_string();
+        assert!(text.contains("belongs to nobody") && text.contains("`setpriv --reuid nobody …`"), "{text}");
     }
 
     #[test]

@@ -89,6 +89,7 @@ impl RecorderState {
 
 /// Makes the recorder's key, if it does not exist yet.
 pub fn init_recorder(dir: &Path) -> Result<(), StateError> {
+    files::check_owner(dir)?;
     files::make_private_dir(dir)?;
     make_key(&dir.join("log.key"))
 }

@@ -39,6 +39,8 @@ if [ "$action" = uninstall ]; then
         rm -f -- "$root/etc/systemd/system/$unit"
     done
     rm -f -- "$root/etc/systemd/system/xrdp.service.d/sudare.conf"
+    rm -f -- "$root/usr/share/doc/sudare/README.md"
+    rmdir -- "$root/usr/share/doc/sudare" 2>/dev/null || true
     rm -f -- "$root/usr/lib/sysusers.d/sudare.conf" "$root/usr/lib/tmpfiles.d/sudare.conf"
     for binary in $binaries; do
         rm -f -- "$root/usr/local/bin/$binary"
@@ -60,6 +62,8 @@ for binary in $binaries; do
 done
 install -D -m 0644 -- "$here/sysusers.conf" "$root/usr/lib/sysusers.d/sudare.conf"
 install -D -m 0644 -- "$here/tmpfiles.conf" "$root/usr/lib/tmpfiles.d/sudare.conf"
+# The units name it as their documentation.
+install -D -m 0644 -- "$here/README.md" "$root/usr/share/doc/sudare/README.md"
 for unit in $units; do
     install -D -m 0644 -- "$here/$unit" "$root/etc/systemd/system/$unit"
 done
@@ -75,5 +79,9 @@ if [ -z "$root" ]; then
     systemd-tmpfiles --create sudare.conf
     systemctl daemon-reload
 fi
-say "installed. Next: keys, records and devices (README.md), then:"
-say "  systemctl enable --now sudare-recorder sudare-host xrdp && sudare-host doctor --config /etc/sudare/host.toml"
+if [ -z "$root" ] && systemctl is-active --quiet xrdp && ! systemctl is-active --quiet sudare-host; then
+    say "WARNING: xrdp runs and nobody guards its sessions. Until the last step: systemctl stop xrdp xrdp-sesman"
+fi
+say "installed. Next: keys, records and devices (/usr/share/doc/sudare/README.md), then:"
+say "  systemctl unmask xrdp xrdp-sesman && systemctl enable sudare-recorder sudare-host xrdp"
+say "  systemctl restart sudare-recorder sudare-host xrdp && sudare-host doctor --config /etc/sudare/host.toml"

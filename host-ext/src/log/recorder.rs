@@ -72,11 +72,18 @@ impl Recorder {
 
     /// Appends an entry, stamped with the clocks of this moment; returns its leaf index.
     pub fn append(&mut self, draft: Draft) -> Result<u64, StoreError> {
-        self.writer.append(draft, now(self.boot_id))
+        self.append_all(vec![draft])
     }
 
     /// Appends several entries under one sync, all or none; returns the index of the last.
     pub fn append_all(&mut self, drafts: Vec<Draft>) -> Result<u64, StoreError> {
+        // Before the tombstone, so that a crash between the two cannot let a picture come back.
+        for draft in &drafts {
+            if let Event::Tombstone(tombstone) = &draft.event {
+                let erased: Vec<Id> = tombstone.blobs.iter().map(|blob| blob.0).collect();
+                self.blobs.mark_erased(self.writer.durable(), &erased)?;
+            }
+        }
         let stamp = now(self.boot_id);
         self.writer.append_all(drafts.into_iter().map(|draft| (draft, stamp)).collect())?;
         Ok(self.writer.size().saturating_sub(1))

@@ -268,6 +268,10 @@ impl Keep for Local {
         Ok(recorded)
     }
 
+    fn last_serial(&self, source: &Id) -> u64 {
+        self.desk.last_serial(source)
+    }
+
     fn has_room(&mut self, device: &Id) -> Result<bool, StoreError> {
         Ok(self.shelf.has_room(device))
     }

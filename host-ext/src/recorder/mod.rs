@@ -71,6 +71,8 @@ pub trait Keep: Send {
     fn put_blob(&mut self, blob: &NewBlob) -> Result<(), StoreError>;
     /// Records entries; the same ones again are not recorded twice.
     fn record(&mut self, entries: &NewEntries) -> Result<Recorded, StoreError>;
+    /// The number of this source's last entry that is in the log.
+    fn last_serial(&self, source: &Id) -> u64;
     /// Whether this device may store another incident today.
     fn has_room(&mut self, device: &Id) -> Result<bool, StoreError>;
     /// Whether it is still there, and how far it is.

@@ -49,7 +49,7 @@ impl Quota {
     /// Whether the next picture will be stored, however large. While one may be refused, nothing should
     /// happen that one is needed of.
     pub fn has_room(&self, device: &Id, wall_ms: u64) -> bool {
-        if wall_ms / DAY_MS > self.day {
+        if self.is_over(wall_ms / DAY_MS) {
             return true;
         }
         match self.used.get(device) {
@@ -67,10 +67,15 @@ impl Quota {
 
     fn begin_day(&mut self, wall_ms: u64) {
         let day = wall_ms / DAY_MS;
-        // A clock that is set back does not give a day twice.
-        if day > self.day {
+        if self.is_over(day) {
             *self = Quota { day, used: BTreeMap::new() };
         }
+    }
+
+    /// A clock that is set back does not give a day twice. One that was years ahead must not lock devices
+    /// out for years: what it counted is forgotten.
+    fn is_over(&self, today: u64) -> bool {
+        today > self.day || self.day > today.saturating_add(1)
     }
 
     /// For a file: the day, then a line for each device.
@@ -111,6 +116,18 @@ mod tests {
             Err(QuotaReached),
             "the clock was set back"
         );
+    }
+
+    #[test]
+    fn a_clock_that_was_years_ahead_locks_nobody_out() {
+        let mut quota = Quota::default();
+        quota.take(&[1; 16], DEVICE_DAY_MAX_BYTES, 3_650 * DAY_MS).unwrap();
+        assert!(quota.has_room(&[1; 16], 5));
+        assert_eq!(quota.take(&[1; 16], DEVICE_DAY_MAX_BYTES, 5), Ok(()));
+        assert!(!quota.has_room(&[1; 16], 5));
+        quota.charge(&[1; 16], 1, 3_650 * DAY_MS);
+        quota.charge(&[1; 16], 1, 5);
+        assert_eq!(quota.take(&[1; 16], DEVICE_DAY_MAX_BYTES - 1, 5), Ok(()));
     }
 
     #[test]

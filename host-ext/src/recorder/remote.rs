@@ -41,11 +41,6 @@ impl Remote {
         }
     }
 
-    /// What of this source the log has already.
-    pub fn last_serial(&self) -> u64 {
-        self.last_serial
-    }
-
     /// The public line of the log that it keeps.
     pub fn log_vkey(&self) -> &str {
         &self.log_vkey
@@ -99,6 +94,11 @@ impl Keep for Remote {
             }
             other => Err(unexpected(other)),
         }
+    }
+
+    /// Of the source that it connected for, the only one that it knows.
+    fn last_serial(&self, _: &Id) -> u64 {
+        self.last_serial
     }
 
     fn has_room(&mut self, device: &Id) -> Result<bool, StoreError> {

@@ -68,10 +68,10 @@ impl Shelf {
         }
     }
 
-    /// Stores a picture durably. What is stored already costs next to nothing.
+    /// Stores a picture durably. What is stored already, or was erased, costs next to nothing.
     pub fn put(&mut self, new: &NewBlob) -> Result<(), StoreError> {
         // Written again all the same: the first time may not have reached the disk.
-        let is_there = self.blobs.holds(self.durable.disk(), &new.blob);
+        let is_there = self.blobs.knows(self.durable.disk(), &new.blob);
         let bytes = if is_there { AGAIN_BYTES } else { new.blob.size.saturating_add(PICTURE_BYTES) };
         if let Some(device) = &new.device {
             self.count(|quota| quota.take(device, bytes, clock::wall_ms())).map_err(|_| StoreError::Quota)?;

@@ -7,7 +7,9 @@ use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use sudare_protocol::SigningKey;
-use sudare_protocol::evidence::event::{BlobId, Event, IncidentComplete, IncidentOpen, Note, Tombstone};
+use sudare_protocol::evidence::event::{
+    BlobId, Erasure, Event, IncidentComplete, IncidentOpen, Note, Tombstone,
+};
 use sudare_protocol::evidence::{BlobRef, Entry, Id, Label, Media};
 use sudare_protocol::limits::DEVICE_DAY_MAX_BYTES;
 use sudare_protocol::seal::{Identity, Recipients, seal};
@@ -27,7 +29,7 @@ use super::{Keep, Local, NewBlob, NewEntries, Remote};
 use crate::audit;
 use crate::audit::tend::{TendError, Tender};
 use crate::log::{Draft, LogKeys, Settings};
-use crate::store::StoreError;
+use crate::store::{OsDisk, StoreError};
 
 const ORIGIN: &str = "sudare/test";
 
@@ -162,7 +164,7 @@ fn what_was_reported_before_is_not_recorded_again() {
     drop(recorder);
     let recorder = place.record();
     let mut guard = place.guard(1);
-    assert_eq!(guard.last_serial(), 3);
+    assert_eq!(guard.last_serial(&[1; 16]), 3);
     assert_eq!(guard.record(&notes(1, 1, 3)).unwrap(), first);
     guard.record(&notes(1, 4, 1)).unwrap();
     // A number left out is a fault, not a report.
@@ -388,6 +390,26 @@ fn the_recorder_within_the_process_keeps_the_same_promises() {
     assert_eq!(local.state().unwrap().size, 3);
     drop(local);
     assert_eq!(place.verified().len(), 3);
+}
+
+#[test]
+fn a_picture_that_was_erased_does_not_come_back_when_its_client_sends_it_again() {
+    let place = Place::new();
+    let mut local = Local::open(settings(&place.store()), None).unwrap();
+    let sent = picture(1, 1);
+    local.put_blob(&sent).unwrap();
+    let cause = Erasure::Retention.number();
+    let tombstone = Tombstone { blobs: vec![BlobId(sent.blob.blob_id)], cause, approvals_sha256: None };
+    let entries = vec![new_entry(Some([9; 16]), vec![], &Event::Tombstone(tombstone))];
+    local.record(&NewEntries { entries, ..notes(1, 1, 1) }).unwrap();
+    let erased = audit::erase::remove(&OsDisk, &place.store(), &[sent.blob.blob_id]).unwrap();
+    assert_eq!(erased, 2);
+    // Acknowledged all the same, or it would send for ever; also after a restart.
+    local.put_blob(&sent).unwrap();
+    drop(local);
+    Local::open(settings(&place.store()), None).unwrap().put_blob(&sent).unwrap();
+    let left = |folder: &str| std::fs::read_dir(place.store().join(folder)).unwrap().count();
+    assert_eq!((left("headers"), left("blobs")), (0, 0));
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //!   wal                        entries since some checkpoint, each acknowledged after fdatasync
 //!   headers/<blob id in hex>   age header of a sealed picture (deleting it erases the picture)
 //!   blobs/<blob id in hex>     the rest of the age file
+//!   erased/<blob id in hex>    empty: the picture was erased, and is not stored again
 //!   lock                       held by the one recorder
 //! ```
 //! - [`disk`]: the system calls, as a trait; the second implementation is a simulated disk

@@ -2,7 +2,8 @@
 //!
 //! It starts from what RDP clients are attached to, so it also finds a session whose X socket was
 //! hidden or replaced before the supervisor saw it, one over the limit, one of a kind that is not
-//! guarded, and a VNC server of a user's own.
+//! guarded, and a VNC server of a user's own. The same clock counts for connections that share a
+//! display: one that takes over from another is alone before it runs out.
 
 use std::collections::BTreeMap;
 
@@ -12,19 +13,19 @@ pub(super) type Key = (i32, u64, u32);
 /// The time between the X server's start and the first look at it.
 pub(super) const GRACE_MS: u64 = 500;
 
-/// Connections to unguarded displays, and since when they are known.
+/// Connections that should not be, and since when they are known.
 #[derive(Debug, Default)]
 pub(super) struct Audit {
     since_ms: BTreeMap<Key, u64>,
 }
 
 impl Audit {
-    /// Tells which of the connections to unguarded displays must end. The list is complete: who is not
-    /// in it any more is forgotten.
-    pub(super) fn overdue(&mut self, unguarded: &[Key], now_ms: u64) -> Vec<Key> {
-        self.since_ms.retain(|key, _| unguarded.contains(key));
+    /// Tells which of these connections must end. The list is complete: who is not in it any more is
+    /// forgotten.
+    pub(super) fn overdue(&mut self, wrong: &[Key], now_ms: u64) -> Vec<Key> {
+        self.since_ms.retain(|key, _| wrong.contains(key));
         let mut overdue = Vec::new();
-        for &key in unguarded {
+        for &key in wrong {
             let since_ms = *self.since_ms.entry(key).or_insert(now_ms);
             if now_ms.saturating_sub(since_ms) >= GRACE_MS {
                 overdue.push(key);

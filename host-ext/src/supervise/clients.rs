@@ -33,13 +33,21 @@ pub(super) struct Client {
     handle: OwnedFd,
     pub(super) display: u32,
     /// The process at the other end, where the kind of connection tells it: the X server.
-    pub(super) server: Option<Pid>,
+    server: Option<Pid>,
+    /// It speaks VNC, be it with Xvnc or with a program that copies the screen: others may do so
+    /// at the same time, and nobody knows of them.
+    vnc: bool,
 }
 
 impl Client {
     /// Names the connection for as long as it lasts.
     pub(super) fn key(&self) -> (i32, u64, u32) {
         (self.xrdp.pid.as_raw_pid(), self.xrdp.started_ticks, self.display)
+    }
+
+    /// Whether it shows what this X server has, as far as can be told, and in a way that is guarded.
+    pub(super) fn leads_to(&self, server: Pid) -> bool {
+        !self.vnc && self.server.is_none_or(|other| other == server)
     }
 
     pub(super) fn end(&self) -> io::Result<()> {
@@ -50,6 +58,13 @@ impl Client {
     pub(super) fn into_handle(self) -> OwnedFd {
         self.handle
     }
+}
+
+/// Those whose display another one is attached to as well.
+pub(super) fn shared(clients: &[Client]) -> impl Iterator<Item = &Client> {
+    clients
+        .iter()
+        .filter(|one| clients.iter().any(|other| other.display == one.display && other.key() != one.key()))
 }
 
 /// All RDP connections that are attached to displays of this machine.
@@ -90,10 +105,14 @@ fn attached(xrdp: &Process) -> io::Result<Vec<Client>> {
             Kind::Channels | Kind::Vnc => None,
         };
         match found.iter_mut().find(|c| c.display == display) {
-            Some(client) => client.server = client.server.or(server),
+            Some(client) => {
+                client.server = client.server.or(server);
+                client.vnc |= kind == Kind::Vnc;
+            }
             None => {
                 let handle = handle.try_clone()?;
-                found.push(Client { xrdp: xrdp.clone(), handle, display, server });
+                let vnc = kind == Kind::Vnc;
+                found.push(Client { xrdp: xrdp.clone(), handle, display, server, vnc });
             }
         }
     }

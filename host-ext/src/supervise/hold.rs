@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::origin::Origin;
@@ -32,11 +33,22 @@ impl Hold {
         if waiting.is_empty() && origin.begins_later() {
             waiting.push(origin.leader.clone());
         }
-        let mut stopped = Vec::new();
+        Self::of(&waiting)
+    }
+
+    /// Stops these, or none of them: what is stopped and forgotten would wait for ever.
+    fn of(waiting: &[Process]) -> io::Result<Self> {
+        let mut hold = Hold::default();
         for process in waiting.iter().take(HELD_MAX) {
-            stopped.extend(stop(process)?);
+            match stop(process) {
+                Ok(handle) => hold.stopped.extend(handle),
+                Err(error) => {
+                    hold.release();
+                    return Err(error);
+                }
+            }
         }
-        Ok(Hold { stopped })
+        Ok(hold)
     }
 
     /// Whether everything of the user's waits.
@@ -47,7 +59,7 @@ impl Hold {
     pub(super) fn release(self) {
         for handle in self.stopped {
             match pidfd_send_signal(&handle, Signal::CONT) {
-                Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+                Ok(()) | Err(Errno::SRCH) => {}
                 Err(error) => {
                     tracing::error!(%error, "a held session cannot go on. Have its user log on anew");
                 }
@@ -56,22 +68,42 @@ impl Hold {
     }
 }
 
+/// `None` if there is nothing to hold: it has ended, or became the user's program meanwhile.
 fn stop(process: &Process) -> io::Result<Option<OwnedFd>> {
-    let handle = pidfd_open(process.pid, PidfdFlags::empty())?;
-    if !process.is_same() {
-        return Ok(None);
+    let handle = match pidfd_open(process.pid, PidfdFlags::empty()) {
+        Ok(handle) => handle,
+        Err(Errno::SRCH) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    match wait_stopped(process, &handle) {
+        Ok(true) => Ok(Some(handle)),
+        Err(_) if !process.is_same() => Ok(None),
+        other => {
+            // Too late or unreadable, and so not ours to stop.
+            pidfd_send_signal(&handle, Signal::CONT).or_else(ended)?;
+            other.map(|_| None)
+        }
     }
-    pidfd_send_signal(&handle, Signal::STOP)?;
+}
+
+fn ended(error: Errno) -> Result<(), Errno> {
+    if error == Errno::SRCH { Ok(()) } else { Err(error) }
+}
+
+/// Whether it stands still before it became another program.
+fn wait_stopped(process: &Process, handle: &OwnedFd) -> io::Result<bool> {
+    if !process.is_same() {
+        return Err(Errno::SRCH.into());
+    }
+    pidfd_send_signal(handle, Signal::STOP)?;
     let until = Instant::now() + TAKES_EFFECT;
     loop {
         let now = Process::read(process.pid)?;
         if now.stopped && now.exe.file == process.exe.file {
-            return Ok(Some(handle));
+            return Ok(true);
         }
         if now.exe.file != process.exe.file || Instant::now() > until {
-            // It became the user's program in this very moment: too late, and not ours to stop.
-            pidfd_send_signal(&handle, Signal::CONT)?;
-            return Ok(None);
+            return Ok(false);
         }
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -119,6 +151,26 @@ mod tests {
         hold.release();
         assert!(origin.not_begun().unwrap().iter().all(|p| !p.stopped));
         end(child, &origin);
+    }
+
+    #[test]
+    fn a_process_that_has_ended_meanwhile_does_not_leave_the_others_stopped_for_ever() {
+        let sleeper = || Command::new("sleep").arg("60").spawn().unwrap();
+        let read = |child: &Child| Process::read(Pid::from_child(child)).unwrap();
+        let (mut one, mut gone, mut other) = (sleeper(), sleeper(), sleeper());
+        let listed = [read(&one), read(&gone), read(&other)];
+        gone.kill().unwrap();
+        gone.wait().unwrap();
+        let hold = Hold::of(&listed).unwrap();
+        assert!(hold.holds() && read(&one).stopped && read(&other).stopped);
+        hold.release();
+        let until = Instant::now() + Duration::from_secs(2);
+        while (read(&one).stopped || read(&other).stopped) && Instant::now() < until {}
+        assert!(!read(&one).stopped && !read(&other).stopped);
+        for child in [&mut one, &mut other] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 
     #[test]

@@ -62,6 +62,9 @@ const EAGER_FOR_MS: u64 = 2_000;
 const CANDIDATES_MAX: usize = 1_024;
 const AUDIT_EVERY_MS: u64 = 250;
 const INBOX_MAX: usize = 4_096;
+/// Messages are handled for so long before sockets and time are looked at again: who floods the inbox
+/// must not keep a new session from being held.
+const BATCH_MS: u64 = 20;
 /// What a guard may take to write its last evidence after its display ended.
 const LEAVE_MS: u64 = 10_000;
 /// What guards may take when the supervisor is told to end; systemd waits longer.
@@ -143,6 +146,8 @@ pub struct Supervisor {
     candidates: BTreeMap<u32, u64>,
     endings: Endings,
     audit: Audit,
+    /// Connections that share a display with another one.
+    shared: Audit,
     audited_ms: u64,
     audit_failed: bool,
 }
@@ -175,6 +180,7 @@ impl Supervisor {
             candidates,
             endings: Endings::default(),
             audit: Audit::default(),
+            shared: Audit::default(),
             audited_ms: 0,
             audit_failed: false,
         })
@@ -192,10 +198,11 @@ impl Supervisor {
             let wait_ms = if self.candidates.is_empty() { TICK_MS } else { EAGER_MS };
             let mut next = self.inbox.recv_timeout(Duration::from_millis(wait_ms)).ok();
             let mut end = None;
-            for _ in 0..INBOX_MAX {
-                let Some(message) = next else { break };
+            let until_ms = clock::boot_ms().saturating_add(BATCH_MS);
+            while let Some(message) = next {
                 end = end.or(self.message(message));
-                next = self.inbox.try_recv().ok();
+                // What is taken out must be handled, so it is not taken out any more.
+                next = if clock::boot_ms() < until_ms { self.inbox.try_recv().ok() } else { None };
             }
             if let Some(end) = end {
                 break end;
@@ -276,7 +283,11 @@ impl Supervisor {
             return;
         }
         let uid = origin.server.real_uid();
-        let refused = if uid == 0 {
+        let refused = if !origin.is_exclusive() {
+            Some(
+                "only Xorg with xorgxrdp shows it to one client at a time. Remove [Xvnc] and the like from xrdp.ini",
+            )
+        } else if uid == 0 {
             Some("it is root's own, from whom nothing can be guarded. Set AllowRootLogin=false in sesman.ini")
         } else if uid == self.launcher.account.uid {
             Some("its user is the one that guards run as. Nobody may log on as that user")
@@ -408,7 +419,8 @@ impl Supervisor {
         }
     }
 
-    /// Disconnects whoever is attached to a display that nobody guards.
+    /// Disconnects whoever is attached to a display that nobody guards, and whoever shares one: only
+    /// one of them can have proved anything.
     fn check_clients(&mut self, now_ms: u64) {
         let clients = match clients::clients() {
             Ok(clients) => clients,
@@ -420,22 +432,29 @@ impl Supervisor {
             }
         };
         self.audit_failed = false;
-        let guarded = |client: &clients::Client| {
-            self.sessions
-                .get(&client.display)
-                .is_some_and(|session| client.server.is_none_or(|server| server == session.origin.server.pid))
+        let guarded = |client: &&clients::Client| {
+            let server = self.sessions.get(&client.display).map(|session| session.origin.server.pid);
+            server.is_some_and(|server| client.leads_to(server))
         };
-        let unguarded: Vec<_> = clients.into_iter().filter(|client| !guarded(client)).collect();
-        let keys: Vec<_> = unguarded.iter().map(clients::Client::key).collect();
-        let overdue: BTreeSet<_> = self.audit.overdue(&keys, now_ms).into_iter().collect();
-        for client in unguarded.into_iter().filter(|client| overdue.contains(&client.key())) {
-            let number = client.display;
-            tracing::error!(
-                display = number,
-                "disconnected: this display has no guard. doctor tells which kinds of session can be guarded"
-            );
+        let keys = |clients: &mut dyn Iterator<Item = &clients::Client>| -> Vec<_> {
+            clients.map(clients::Client::key).collect()
+        };
+        let unguarded = keys(&mut clients.iter().filter(|client| !guarded(client)));
+        let shared = keys(&mut clients::shared(&clients));
+        let unguarded: BTreeSet<_> = self.audit.overdue(&unguarded, now_ms).into_iter().collect();
+        let shared: BTreeSet<_> = self.shared.overdue(&shared, now_ms).into_iter().collect();
+        for client in clients {
+            let (number, key) = (client.display, client.key());
+            let why = if unguarded.contains(&key) {
+                "this display has no guard. doctor tells which kinds of session can be guarded"
+            } else if shared.contains(&key) {
+                "more than one connection shows this display. Its user may connect again, once"
+            } else {
+                continue;
+            };
+            tracing::error!(display = number, "disconnected: {why}");
             if let Err(error) = self.endings.end_client(client, now_ms) {
-                tracing::error!(display = number, %error, "a connection without a guard could not be ended");
+                tracing::error!(display = number, %error, "a connection that must end could not be ended");
             }
         }
     }

@@ -17,6 +17,9 @@ use super::process::{self, Process};
 
 /// The programs that start X servers: xrdp 0.9, and 0.10 and later.
 const STARTERS: [&str; 2] = ["xrdp-sesman", "xrdp-sesexec"];
+/// The X server whose xrdp part drops the client before when another one connects. Xvnc shows its
+/// screen to all that connect, and a guard knows of one of them only.
+const EXCLUSIVE: &str = "Xorg";
 
 /// An X server that belongs to an xrdp session.
 #[derive(Debug, Clone)]
@@ -38,6 +41,11 @@ pub(super) fn of(server: Pid) -> io::Result<Option<Origin>> {
 }
 
 impl Origin {
+    /// Whether its X server has one client of RDP at most.
+    pub(super) fn is_exclusive(&self) -> bool {
+        self.server.exe.name == EXCLUSIVE && self.server.exe.is_roots
+    }
+
     /// Processes of the session that are about to run the user's code but have not begun: copies of
     /// the session manager that wait for the X server.
     pub(super) fn not_begun(&self) -> io::Result<Vec<Process>> {

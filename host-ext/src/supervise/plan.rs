@@ -109,6 +109,8 @@ struct Display {
     failures: VecDeque<u64>,
     pause_ms: u64,
     disconnected_ms: Option<u64>,
+    /// The guard's words that wait until the next disconnection is due.
+    asked: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -204,6 +206,7 @@ impl Plan {
                 Guard::Resting { until_ms } if now_ms >= until_ms => rested.push(number),
                 Guard::Resting { .. } | Guard::Killed => {}
             }
+            watch.answer(number, now_ms, actions);
             watch.judge(number, now_ms, actions);
         }
         for number in rested {
@@ -238,6 +241,7 @@ impl Display {
             failures: VecDeque::with_capacity(FAILURES),
             pause_ms: 0,
             disconnected_ms: None,
+            asked: None,
         }
     }
 
@@ -253,8 +257,21 @@ impl Display {
             }
             Line::Disconnect(text) => {
                 self.healthy_since_ms = None;
-                self.disconnect(number, Why::Asked(text), now_ms, actions);
+                self.asked = Some(text);
+                self.answer(number, now_ms, actions);
             }
+        }
+    }
+
+    /// Does what the guard asked for. Each disconnection looks through all processes of the machine,
+    /// so a session that makes its guard ask without pause must not take the supervisor's time.
+    fn answer(&mut self, number: u32, now_ms: u64, actions: &mut Vec<Action>) {
+        let recently = |at_ms: u64| now_ms.saturating_sub(at_ms) < DISCONNECT_EVERY_MS;
+        if self.disconnected_ms.is_some_and(recently) {
+            return;
+        }
+        if let Some(text) = self.asked.take() {
+            self.disconnect(number, Why::Asked(text), now_ms, actions);
         }
     }
 

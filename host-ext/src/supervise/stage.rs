@@ -42,6 +42,9 @@ while :; do
     babble) echo "all is well" ;;
     asked) echo "disconnect the cover fell" ;;
     fail) exit 3 ;;
+    flood) case "$*" in *"--display 10 "*)
+      for ((i = 0; i < 2000; i++)); do echo "disconnect the cover fell"; done
+      echo "beat covered $((40 - (n = !n) * 20)) 1 $$" ;; esac ;;
   esac
   read -r -t 0.05 _ ; (($? > 128)) || exit 0
 done
@@ -81,7 +84,7 @@ fn set() {
     fs::create_dir(HOME).unwrap();
     // Out of the hidden folder before it is hidden: the checkout may lie anywhere.
     let me = std::env::current_exe().unwrap();
-    for name in ["xrdp-sesman", "Xorg", "xrdp", "other"] {
+    for name in ["xrdp-sesman", "Xorg", "Xvnc", "xrdp", "other"] {
         if fs::hard_link(format!("{HOME}/xrdp-sesman"), format!("{HOME}/{name}")).is_err() {
             fs::copy(&me, format!("{HOME}/{name}")).unwrap();
         }

@@ -4,6 +4,7 @@
 //! state/                     0700
 //!   witness.vkey             name and public key; written once, together with the key
 //!   logs                     the logs it watches, one vkey a line, as `serve` was told last
+//!   checked                  the logs that `check` cosigned, one vkey a line; silence of them is no alarm
 //!   seen/<SHA-256(origin)>   the last checkpoint that it cosigned, with its own cosignature
 //!   alarms.jsonl             what it noticed
 //!   lock                     held during each change
@@ -27,6 +28,8 @@ use crate::store::{Disk, Durable, StoreError};
 
 /// Logs that one witness watches at most.
 pub const MAX_LOGS: usize = 4096;
+const LOGS: &str = "logs";
+const CHECKED: &str = "checked";
 /// A change takes milliseconds; whoever holds the lock longer has a sick disk.
 const LOCK_TRIES: u32 = 300;
 const LOCK_WAIT_MS: u64 = 10;
@@ -111,16 +114,41 @@ impl<D: Disk> Memory<D> {
 
     /// The logs that `serve` was told last.
     pub fn logs(&self) -> Result<Vec<VerifierKey>, WitnessError> {
-        let path = self.dir.join("logs");
+        self.keys(LOGS)
+    }
+
+    /// Remembers which logs are watched, for `status`.
+    pub fn set_logs(&mut self, logs: &[VerifierKey]) -> Result<(), WitnessError> {
+        self.set_keys(LOGS, logs)
+    }
+
+    /// The logs that `check` cosigned without network.
+    pub fn checked(&self) -> Result<Vec<VerifierKey>, WitnessError> {
+        self.keys(CHECKED)
+    }
+
+    /// Remembers such a log, for `status`. Beyond [`MAX_LOGS`] the oldest is forgotten.
+    pub fn add_checked(&mut self, log: &VerifierKey) -> Result<(), WitnessError> {
+        let mut keys = self.checked()?;
+        if keys.contains(log) {
+            return Ok(());
+        }
+        keys.push(log.clone());
+        let beyond = keys.len().saturating_sub(MAX_LOGS);
+        keys.drain(..beyond);
+        self.set_keys(CHECKED, &keys)
+    }
+
+    fn keys(&self, name: &str) -> Result<Vec<VerifierKey>, WitnessError> {
+        let path = self.dir.join(name);
         let text = self.read(&path, MAX_LOGS * MAX_VKEY_BYTES)?.unwrap_or_default();
         let keys: Result<_, NoteError> = String::from_utf8_lossy(&text).lines().map(str::parse).collect();
         keys.map_err(|error| WitnessError::Damaged { path, detail: error.to_string() })
     }
 
-    /// Remembers which logs are watched, for `status`.
-    pub fn set_logs(&mut self, logs: &[VerifierKey]) -> Result<(), WitnessError> {
+    fn set_keys(&mut self, name: &str, logs: &[VerifierKey]) -> Result<(), WitnessError> {
         let text: String = logs.iter().map(|log| format!("{log}\n")).collect();
-        Ok(self.durable.replace(&self.dir.join("logs"), text.as_bytes())?)
+        Ok(self.durable.replace(&self.dir.join(name), text.as_bytes())?)
     }
 
     /// One of the small files, or `None` if there is none.

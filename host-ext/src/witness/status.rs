@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
+use sudare_protocol::tlog::VerifierKey;
 
 use super::alarms::{self, Alarm, Kind};
 use super::error::WitnessError;
@@ -49,7 +50,7 @@ pub struct Status {
     pub ok: bool,
     /// Public line of the witness.
     pub witness: String,
-    /// One for each log that `serve` was told.
+    /// One for each log that `serve` was told, or that `check` cosigned.
     pub logs: Vec<LogStatus>,
     /// Rollbacks, forks, unproven checkpoints and clock jumps on record.
     pub serious_alarms: usize,
@@ -59,7 +60,9 @@ pub struct Status {
 
 /// How the witness stands at `now_s`.
 pub fn status<D: Disk>(memory: &Memory<D>, now_s: u64, silence_s: u64) -> Result<Status, WitnessError> {
-    let logs = logs(memory, now_s, silence_s)?;
+    let mut keys = memory.logs()?;
+    keys.extend(memory.checked()?);
+    let logs = logs(memory, &keys, now_s, silence_s)?;
     let alarms = alarms::read(memory)?;
     let serious_alarms = alarms.list.iter().filter(|alarm| alarm.kind.is_serious()).count();
     let heard = !logs.is_empty() && logs.iter().all(|log| log.state == Hearing::Heard);
@@ -88,7 +91,9 @@ impl SilenceWatch {
 
     /// Looks once; to be called every few seconds.
     pub fn look<D: Disk>(&mut self, memory: &mut Memory<D>, now_s: u64) -> Result<(), WitnessError> {
-        for log in logs(memory, now_s, self.silence_s)? {
+        // Not those of `check`, which is run when somebody has a copy.
+        let keys = memory.logs()?;
+        for log in logs(memory, &keys, now_s, self.silence_s)? {
             let waited_s = now_s.saturating_sub(self.started_s);
             let silent = match log.state {
                 Hearing::Heard => false,
@@ -112,11 +117,15 @@ impl SilenceWatch {
     }
 }
 
-fn logs<D: Disk>(memory: &Memory<D>, now_s: u64, silence_s: u64) -> Result<Vec<LogStatus>, WitnessError> {
-    let keys = memory.logs()?;
+fn logs<D: Disk>(
+    memory: &Memory<D>,
+    keys: &[VerifierKey],
+    now_s: u64,
+    silence_s: u64,
+) -> Result<Vec<LogStatus>, WitnessError> {
     let origins: BTreeSet<&str> = keys.iter().map(|key| key.name()).collect();
     let status = |origin: &str| {
-        let seen = memory.seen(origin, &keys)?;
+        let seen = memory.seen(origin, keys)?;
         let last_s = seen.as_ref().map(|seen| seen.time_s);
         let age_s = last_s.map(|last_s| now_s.saturating_sub(last_s));
         let state = match age_s {
@@ -167,6 +176,25 @@ mod tests {
         hear(&mut memory, &mut log, 3, 1310);
         assert_eq!(look(&mut memory, 1311), (4, Hearing::Heard, true));
         assert_eq!(kinds(&memory), [Kind::Silence, Kind::HeardAgain, Kind::Silence, Kind::HeardAgain]);
+    }
+
+    #[test]
+    fn a_log_that_is_only_checked_is_in_the_status_and_its_silence_raises_no_alarm() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = TestLog::new("sudare.example/log/a");
+        let mut memory = Memory::create(OsDisk, dir.path(), cosigner().public()).unwrap();
+        hear(&mut memory, &mut log, 3, 100);
+        for _ in 0..2 {
+            memory.add_checked(&log.verifier()).unwrap();
+        }
+        assert_eq!(memory.checked().unwrap(), [log.verifier()], "once");
+        let after = status(&memory, 110, 120).unwrap();
+        assert_eq!((after.ok, after.logs.len(), after.logs[0].size), (true, 1, 3));
+        SilenceWatch::new(120, 0).look(&mut memory, 100_000).unwrap();
+        assert_eq!(kinds(&memory), []);
+        assert!(!status(&memory, 100_000, 120).unwrap().ok, "older than who asks wants it");
+        memory.set_logs(&[log.verifier()]).unwrap();
+        assert_eq!(status(&memory, 110, 120).unwrap().logs.len(), 1, "both know it");
     }
 
     #[test]

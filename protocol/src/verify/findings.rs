@@ -53,7 +53,7 @@ kinds! {
     ManifestIncomplete "manifest-incomplete" true "A completed incident lacks a picture that the client announced.";
     ManifestExceeded "manifest-exceeded" true "An incident has a camera picture that the client did not announce, or not as what it is called.";
     BlobMissing "blob-missing" true "A sealed picture is missing.";
-    BlobHeaderMissing "blob-header-missing" true "The age header of a sealed picture is missing.";
+    BlobHeaderMissing "blob-header-missing" true "The age header of a sealed picture is missing. A copy shipped with --headers has them in the other bucket.";
     BlobDiffers "blob-differs" true "A sealed picture is not the one that the log vouches for.";
     ErasureEarly "erasure-early" true "A picture was erased before the time that the policy keeps its kind.";
     ErasureUnapproved "erasure-unapproved" true "Pictures were erased early without two approvals that the policy accepts, or as those of another incident.";

@@ -9,8 +9,9 @@
 //! ```
 //! Pure and streaming: whoever reads the files examines each [`Leaf`], on as many threads as there
 //! are, and pushes them in order into a [`LogCheck`]. Memory grows
-//! with sessions and incidents that are open, not with the length of the log (16 bytes per
-//! incident are kept to the end).
+//! with sessions and incidents that are open, not with entries as such. Kept to the end are the ids of
+//! all incidents, and with the organisation's key also those of all pictures, since a tombstone may name
+//! any of them: some 100 bytes for each.
 //!
 //! *Integrity* findings say that something was changed, removed or forged. *Plausibility*
 //! findings say that something true looks odd: a clock set back, an incident never completed.

@@ -104,6 +104,9 @@ pub fn all(access: &Access, server: &str) -> anyhow::Result<Matrix> {
 pub fn some(access: &Access, server: &str, attacks: &[Attack]) -> anyhow::Result<Matrix> {
     let (seen, keys) = matrix::control(access, CONTROL)?;
     let lines = matrix::matrix(access, attacks, EACH)?;
+    // An attack that never struck proves nothing.
+    let (lines, idle): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| line.strikes > 0);
+    let refused = |line: &Line| format!("{} on {server}: the server refuses it", line.attack.name());
     let mut rows: Vec<Row> = lines.iter().map(|line| Row::of(server, "", line)).collect();
     for (name, killed) in
         [("kill-blanker", [true, false]), ("kill-guard", [false, true]), ("kill-both", [true, true])]
@@ -115,7 +118,7 @@ pub fn some(access: &Access, server: &str, attacks: &[Attack]) -> anyhow::Result
         rows,
         control_leaked_frames: seen.leaked_frames,
         control_keys_delivered: keys,
-        not_tried: Vec::new(),
+        not_tried: idle.iter().map(refused).collect(),
     })
 }
 

@@ -19,6 +19,8 @@ use crate::pair;
 
 /// Entries of the log that is audited.
 const ENTRIES: u64 = 1_000_000;
+/// Between two of them: some 500 pictures a day, of which those of two weeks are there.
+const ENTRY_MS: u64 = 20_000;
 /// Reports that wait for the same sync when a busy recorder drains its queue.
 const GROUP: usize = 64;
 /// How long entries are appended, with a checkpoint every second.
@@ -43,7 +45,7 @@ pub fn measure(dir: &Path, sudare_audit: &Path) -> anyhow::Result<LogFigures> {
     }
     let append_per_s = append(&dir.join("appended"))?;
     let store = dir.join("audited");
-    let entries = big_log::write(&store, ENTRIES)?;
+    let entries = big_log::write(&store, ENTRIES, ENTRY_MS)?;
     let key = dir.join("log.vkey");
     std::fs::write(&key, big_log::verifier()?.to_string())?;
     let organisation = dir.join("organisation.pub");

@@ -349,18 +349,22 @@ impl Hostile {
         Ok(Outcome { strikes: 1, ..outcome })
     }
 
-    /// xorgxrdp lets nobody but the RDP client change the size: there all that is tried is refused.
+    /// xorgxrdp lets nobody but the RDP client change the size: there all that is tried is refused,
+    /// and only what was not refused is a strike.
     fn resize(self) -> anyhow::Result<Outcome> {
         let (width, height) = (self.screen.width_in_pixels, self.screen.height_in_pixels);
-        let small = std::cell::Cell::new(false);
+        let (small, done) = (std::cell::Cell::new(false), std::cell::Cell::new(0));
         let outcome = self.every(200, |hostile| {
             small.set(!small.get());
             let part = if small.get() { 2 } else { 3 };
-            if_allowed(resize(&hostile.x, width / 3 * part, height / 3 * part))
-        });
+            if is_allowed(resize(&hostile.x, width / 3 * part, height / 3 * part))? {
+                done.set(done.get() + 1);
+            }
+            Ok(())
+        })?;
         let (x, _) = RustConnection::connect(None)?;
-        if_allowed(resize(&x, width, height))?;
-        outcome
+        is_allowed(resize(&x, width, height))?;
+        Ok(Outcome { strikes: done.get(), ..outcome })
     }
 
     /// Does something to each window of the cover.
@@ -394,10 +398,10 @@ fn quietly(sent: VoidCookie<'_, RustConnection>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn if_allowed(done: anyhow::Result<()>) -> anyhow::Result<()> {
+fn is_allowed(done: anyhow::Result<()>) -> anyhow::Result<bool> {
     match done.as_ref().map_err(|error| error.downcast_ref()) {
-        Err(Some(ReplyError::X11Error(error))) if error.error_kind == ErrorKind::Match => Ok(()),
-        _ => done,
+        Err(Some(ReplyError::X11Error(error))) if error.error_kind == ErrorKind::Match => Ok(false),
+        _ => done.map(|()| true),
     }
 }
 

@@ -1,26 +1,33 @@
 //! A log of any length, as a busy host would write it, made on all cores without a single sync.
 //!
 //! ```text
-//! session = 64 entries: session-start, 10 client messages, covers, presence, one incident, session-end
+//! session = 64 entries: session-start, 11 client messages, covers, presence, one incident, session-end
+//! incident = two screenshots and six camera pictures with their manifest; a tombstone when their time is over
 //! bundle  = 4 sessions, made by themselves, so that threads can share the work
 //! ```
-//! Every signature is true: of entries, handshakes, client messages, host record and policy.
+//! Every signature is true: of entries, handshakes, client messages, host record and policy. Pictures that are
+//! not erased lie in the store, but are no pictures: what an audit does with them depends on their number only.
 
 use std::fs;
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use anyhow::Context as _;
+use sudare_host_ext::store::blobs::{BlobPaths, describe};
+use sudare_protocol::client::chunk_digests;
 use sudare_protocol::evidence::event::{
-    ClientMessage, Cover, IncidentComplete, IncidentOpen, LogStart, PresenceInterval, SessionEnd,
-    SessionStart, Uncover,
+    BlobId, ClientMessage, Cover, Erasure, IncidentComplete, IncidentOpen, LogStart, PicturesStored,
+    PresenceInterval, SessionEnd, SessionStart, Tombstone, Uncover,
 };
-use sudare_protocol::evidence::{Entry, Event, Id, VERSION};
-use sudare_protocol::message::{self, CertificateCheck, Hello, Lock, Open, Unlock, kind};
+use sudare_protocol::evidence::{BlobRef, Entry, Event, Id, Label, Media, VERSION};
+use sudare_protocol::message::{
+    self, CertificateCheck, Hello, Lock, Manifest, Moment, Open, Piece, Unlock, kind,
+};
 use sudare_protocol::reason::Reason;
 use sudare_protocol::records::{HostRecord, Policy, Signed};
+use sudare_protocol::seal::Sealed;
 use sudare_protocol::session::{HELLO_CONTEXT, OPEN_CONTEXT, transcript};
 use sudare_protocol::tlog::merkle::{HashTile, Tree, leaf_hash};
 use sudare_protocol::tlog::tiles::{self, TILE_WIDTH};
@@ -33,6 +40,10 @@ use crate::pair;
 pub const ORIGIN: &str = "sudare.example/log/big";
 const SESSION_ENTRIES: u64 = 64;
 const BOOT: Id = [0xb0; 16];
+/// All pictures are kept as long as the policy keeps the ones that show nobody, and go then.
+const KEPT_MS: u64 = 336 * 60 * 60 * 1000;
+/// Of a picture's header, and of its body.
+const HALF_BYTES: usize = 32;
 
 /// The log's key.
 pub fn log_key() -> SigningKey {
@@ -44,10 +55,10 @@ pub fn verifier() -> anyhow::Result<VerifierKey> {
     Ok(VerifierKey::new(ORIGIN, log_key().verifying_key())?)
 }
 
-/// Writes a log of at least `entries` entries into `dir`; returns how many they are.
-pub fn write(dir: &Path, entries: u64) -> anyhow::Result<u64> {
+/// Writes a log of at least `entries` entries into `dir`, one each `entry_ms`; returns how many they are.
+pub fn write(dir: &Path, entries: u64, entry_ms: u64) -> anyhow::Result<u64> {
     let bundles = entries.div_ceil(TILE_WIDTH as u64);
-    let maker = Maker::new()?;
+    let maker = Maker::new(entry_ms)?;
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let mut tree = Tree::new();
     thread::scope(|scope| -> anyhow::Result<()> {
@@ -68,6 +79,10 @@ pub fn write(dir: &Path, entries: u64) -> anyhow::Result<u64> {
     })?;
     for tile in tree.partial_tiles() {
         write_tile(dir, &tile)?;
+    }
+    let sessions = tree.size() / SESSION_ENTRIES;
+    for session in sessions.saturating_sub(maker.kept_sessions)..sessions {
+        pictures(session).iter().try_for_each(|picture| put_picture(dir, picture))?;
     }
     let checkpoint = Checkpoint { origin: ORIGIN.into(), size: tree.size(), root: tree.root() };
     fs::write(dir.join("checkpoint"), checkpoint.sign(&log_key())?.note())?;
@@ -92,8 +107,18 @@ fn write_tile(dir: &Path, tile: &HashTile) -> anyhow::Result<()> {
 }
 
 fn put(dir: &Path, path: TilePath, bytes: &[u8]) -> anyhow::Result<()> {
-    let path: PathBuf = dir.join(path.to_string());
-    fs::create_dir_all(path.parent().context("a tile lies in a folder")?)?;
+    put_file(&dir.join(path.to_string()), bytes)
+}
+
+fn put_picture(dir: &Path, picture: &Picture) -> anyhow::Result<()> {
+    let paths = BlobPaths::of(dir, &picture.blob.blob_id);
+    let (header, body) = picture.bytes.split_at(HALF_BYTES);
+    put_file(&paths.header, header)?;
+    put_file(&paths.body, body)
+}
+
+fn put_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    fs::create_dir_all(path.parent().context("it lies in a folder")?)?;
     Ok(fs::write(path, bytes)?)
 }
 
@@ -101,10 +126,13 @@ fn put(dir: &Path, path: TilePath, bytes: &[u8]) -> anyhow::Result<()> {
 struct Maker {
     host_record: Vec<u8>,
     policy: Signed<Policy>,
+    entry_ms: u64,
+    /// Pictures of so many sessions are in the store.
+    kept_sessions: u64,
 }
 
 impl Maker {
-    fn new() -> anyhow::Result<Self> {
+    fn new(entry_ms: u64) -> anyhow::Result<Self> {
         let host_key = pair::host_key().verifying_key().to_bytes();
         let record =
             HostRecord { host_id: "vdi-1".into(), host_key, not_before_ms: 0, not_after_ms: u64::MAX };
@@ -112,6 +140,8 @@ impl Maker {
         Ok(Self {
             host_record: Signed::sign(&pair::organisation_key(), &record)?,
             policy: Signed::verify(&pair::organisation_key().verifying_key(), &policy, pair::WALL_MS)?,
+            entry_ms,
+            kept_sessions: KEPT_MS.div_ceil(SESSION_ENTRIES * entry_ms),
         })
     }
 
@@ -123,28 +153,87 @@ impl Maker {
     }
 
     fn session(&self, number: u64) -> anyhow::Result<Vec<Vec<u8>>> {
-        let id = id(0x5e, number);
+        let id = session_id(number);
         let start = self.handshake(id);
         let transcript = transcript(&start.hello, &start.open);
         let mut leaves = Vec::new();
         let mut serial = 0;
         for place in 0..SESSION_ENTRIES {
             let seq = number * SESSION_ENTRIES + place;
-            let event = match (seq, place) {
-                (0, _) => self.log_start(),
-                (1, _) | (_, 0) => Event::SessionStart(start.clone()),
-                (_, 63) => Event::SessionEnd(SessionEnd { boot_ms: seq }),
+            let incident = self.incident(number, place, &transcript);
+            let event = match (seq, place, &incident) {
+                (_, _, Some((_, event, _))) => event.clone(),
+                (0, ..) => self.log_start(),
+                (1, ..) | (_, 0, _) => Event::SessionStart(start.clone()),
+                (_, 63, _) => Event::SessionEnd(SessionEnd { boot_ms: seq }),
                 _ => ordinary(seq, place, &transcript),
             };
             serial += u64::from(seq > 0);
-            let mut entry = plain(seq, id, &event);
+            let mut entry = self.plain(seq, id, &event);
             (entry.source, entry.serial) = if seq == 0 { (None, None) } else { (Some(id), Some(serial)) };
-            if matches!(event, Event::IncidentOpen(_) | Event::IncidentComplete(_)) {
-                entry.incident_id = Some(self::id(0x1d, number));
+            if let Some((of, _, blobs)) = incident {
+                (entry.session_id, entry.incident_id) = (Some(session_id(of)), Some(incident_id(of)));
+                entry.blobs = blobs;
             }
             leaves.push(entry.sign(&log_key())?);
         }
         Ok(leaves)
+    }
+
+    /// What stands at this place of a session about an incident: about that of which session, and with which
+    /// pictures.
+    fn incident(&self, number: u64, place: u64, transcript: &[u8; 32]) -> Option<(u64, Event, Vec<BlobRef>)> {
+        let all = || pictures(number).into_iter().map(|picture| picture.blob);
+        let is_screen = |blob: &BlobRef| Label::from_number(blob.label).is_some_and(|of| !of.is_camera());
+        match place {
+            2 => Some((number, Event::IncidentOpen(IncidentOpen { boot_ms: number }), vec![])),
+            3 => Some((number, Event::PicturesStored(PicturesStored {}), all().filter(is_screen).collect())),
+            8 => {
+                let manifest = message::encode(kind::MANIFEST, place, &self.manifest(number));
+                Some((number, signed(transcript, &manifest), vec![]))
+            }
+            9 => Some((number, Event::IncidentComplete(IncidentComplete { missing: 0 }), all().collect())),
+            10 => {
+                let old = number.checked_sub(self.kept_sessions)?;
+                let blobs = pictures(old).iter().map(|picture| BlobId(picture.blob.blob_id)).collect();
+                let cause = Erasure::Retention.number();
+                let event = Event::Tombstone(Tombstone { blobs, cause, approvals_sha256: None });
+                Some((old, event, vec![]))
+            }
+            _ => None,
+        }
+    }
+
+    fn manifest(&self, number: u64) -> Manifest {
+        Manifest {
+            incident_id: incident_id(number),
+            reason: Reason::Stranger,
+            pieces: pictures(number).iter().filter_map(Picture::piece).collect(),
+            policy_digest: self.policy.digest(),
+            decided_boot_ms: number,
+            wall_ms: pair::WALL_MS,
+            cosine_milli: None,
+            basis: None,
+        }
+    }
+
+    fn plain(&self, seq: u64, session_id: Id, event: &Event) -> Entry {
+        let (kind, body) = event.encode();
+        Entry {
+            version: VERSION,
+            seq,
+            wall_ms: pair::WALL_MS + seq * self.entry_ms,
+            boot_ms: seq * self.entry_ms,
+            boot_id: BOOT,
+            session_id: (seq > 0).then_some(session_id),
+            incident_id: None,
+            kind,
+            reason: Some(Reason::None.number()),
+            blobs: vec![],
+            body,
+            source: None,
+            serial: None,
+        }
     }
 
     fn log_start(&self) -> Event {
@@ -192,16 +281,10 @@ impl Maker {
 
 /// What happens in the middle of a session.
 fn ordinary(seq: u64, place: u64, transcript: &[u8; 32]) -> Event {
-    let signed = |payload: Vec<u8>| {
-        let message = cose::sign1(&pair::device_key(), transcript, &payload);
-        Event::ClientMessage(ClientMessage { message })
-    };
     match place % 12 {
-        2 if place == 2 => Event::IncidentOpen(IncidentOpen { boot_ms: seq }),
-        3 if place == 3 => Event::IncidentComplete(IncidentComplete { missing: 0 }),
         4 => {
             let lock = Lock { reason: Reason::Stranger, incident_id: [1; 16], boot_ms: seq };
-            signed(message::encode(kind::LOCK, place, &lock))
+            signed(transcript, &message::encode(kind::LOCK, place, &lock))
         }
         5 => Event::Cover(Cover {
             asked_boot_ms: seq,
@@ -209,7 +292,7 @@ fn ordinary(seq: u64, place: u64, transcript: &[u8; 32]) -> Event {
             confirmed: true,
             cause_seq: Some(seq),
         }),
-        6 => signed(message::encode(kind::UNLOCK, place, &Unlock { boot_ms: seq })),
+        6 => signed(transcript, &message::encode(kind::UNLOCK, place, &Unlock { boot_ms: seq })),
         7 => Event::Uncover(Uncover { boot_ms: seq }),
         _ => Event::PresenceInterval(PresenceInterval {
             from_boot_ms: seq,
@@ -221,23 +304,61 @@ fn ordinary(seq: u64, place: u64, transcript: &[u8; 32]) -> Event {
     }
 }
 
-fn plain(seq: u64, session_id: Id, event: &Event) -> Entry {
-    let (kind, body) = event.encode();
-    Entry {
-        version: VERSION,
-        seq,
-        wall_ms: pair::WALL_MS + seq,
-        boot_ms: seq,
-        boot_id: BOOT,
-        session_id: (seq > 0).then_some(session_id),
-        incident_id: None,
-        kind,
-        reason: Some(Reason::None.number()),
-        blobs: vec![],
-        body,
-        source: None,
-        serial: None,
+fn signed(transcript: &[u8; 32], payload: &[u8]) -> Event {
+    let message = cose::sign1(&pair::device_key(), transcript, payload);
+    Event::ClientMessage(ClientMessage { message })
+}
+
+/// A picture of an incident, as far as the log goes.
+struct Picture {
+    blob: BlobRef,
+    bytes: Vec<u8>,
+    taken: Option<(Moment, bool)>,
+}
+
+impl Picture {
+    fn piece(&self) -> Option<Piece> {
+        let (moment, pixelated) = self.taken?;
+        let BlobRef { blob_id, media, sha256, size, commitment, header_size, .. } = self.blob;
+        Some(Piece {
+            blob_id,
+            moment,
+            size,
+            sha256,
+            commitment,
+            chunks: chunk_digests(&self.bytes),
+            boot_ms: 0,
+            media,
+            header_size,
+            pixelated: Some(pixelated),
+        })
     }
+}
+
+/// Those of the one incident of a session.
+fn pictures(session: u64) -> Vec<Picture> {
+    let screens = [Label::ScreenshotSuspect, Label::ScreenshotAtCover].map(|label| (label, None));
+    let taken = [Moment::Before, Moment::At, Moment::After].map(|moment| [(moment, true), (moment, false)]);
+    let camera = taken
+        .concat()
+        .into_iter()
+        .map(|(moment, pixelated)| (Label::of_camera(moment, pixelated), Some((moment, pixelated))));
+    let all = screens.into_iter().chain(camera);
+    let picture = |((label, taken), n): ((Label, Option<(Moment, bool)>), u8)| {
+        let blob_id = id(0xb0 | n, session);
+        let sealed = Sealed::received(blob_id.repeat(2 * HALF_BYTES / blob_id.len()), [n; 32]);
+        let blob = describe(blob_id, label, Media::Jpeg, &sealed);
+        Picture { blob, bytes: sealed.ciphertext, taken }
+    };
+    all.zip(0..).map(picture).collect()
+}
+
+fn session_id(number: u64) -> Id {
+    id(0x5e, number)
+}
+
+fn incident_id(number: u64) -> Id {
+    id(0x1d, number)
 }
 
 fn id(mark: u8, number: u64) -> Id {
@@ -254,12 +375,15 @@ mod tests {
     #[test]
     fn a_big_log_is_true_in_every_part() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(write(dir.path(), 1_000).unwrap(), 1_024);
+        // Pictures of six sessions are kept.
+        assert_eq!(write(dir.path(), 1_000, 60 * 60 * 1000).unwrap(), 1_024);
         let store = Store::open(dir.path()).unwrap();
         let organisation = pair::organisation_key().verifying_key();
         let walk = Walk::new(&store, &verifier().unwrap(), &[]).with_organisation(Some(organisation));
         let report = walk.verify().unwrap();
         assert!(report.ok, "{:?}", report.findings);
         assert_eq!((report.entries, report.incidents), (1_024, 16));
+        assert_eq!(report.erased, 10 * 8);
+        assert_eq!(fs::read_dir(dir.path().join("headers")).unwrap().count(), 6 * 8);
     }
 }

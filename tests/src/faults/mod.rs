@@ -24,4 +24,4 @@ mod run;
 pub use crew::{Programs, Running, await_socket, guard, recorder};
 pub use judge::Verdict;
 pub use place::{Place, device_key};
-pub use run::{Outcome, Plan, run};
+pub use run::{Outcome, Plan, named_steps, run};

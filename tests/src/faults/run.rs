@@ -1,6 +1,6 @@
 //! All of it: incidents go on while somebody kills, and in the end nothing may be missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,19 +37,22 @@ pub struct Outcome {
     pub kills: u32,
     /// Who was killed and at which step → how often.
     pub steps: BTreeMap<String, u32>,
+    /// Named steps at which nobody was killed.
+    pub unseen: BTreeSet<&'static str>,
     pub verdict: Verdict,
 }
 
 /// Kills as planned, lets everything be delivered, and reads the log.
 pub fn run(place: &Place, programs: &Programs, plan: Plan) -> anyhow::Result<Outcome> {
     let mut random = ChaCha8Rng::seed_from_u64(plan.seed);
-    let mut outcome = Outcome::default();
+    let mut outcome = Outcome { unseen: STEPS.iter().map(|step| step.name).collect(), ..Outcome::default() };
     let mut crew = Crew::start(place, programs, plan.pairs)?;
     while outcome.kills < plan.kills {
         let who = victim(&mut random, plan.pairs);
         let moment = moment(&mut random, place, plan.pairs)?;
         crew.kill(who)?;
         outcome.kills += 1;
+        outcome.unseen.remove(moment);
         *outcome.steps.entry(format!("{}, {moment}", who.kind())).or_default() += 1;
         thread::sleep(Duration::from_millis(random.random_range(0..DOWN_MAX_MS)));
         crew.restart(who)?;
@@ -68,6 +71,11 @@ fn victim(random: &mut ChaCha8Rng, pairs: usize) -> Who {
         1 => Who::Guard(number),
         _ => Who::Recorder,
     }
+}
+
+/// How many of the steps have a name at all.
+pub fn named_steps() -> usize {
+    STEPS.len()
 }
 
 /// Waits for a moment, and tells which one it was.

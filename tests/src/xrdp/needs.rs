@@ -24,6 +24,7 @@ const FILES: &[(&str, &str)] = &[
     ("/usr/lib/xorg/modules/libxorgxrdp.so", "xorgxrdp"),
     ("/etc/X11/Xsession", "x11-common"),
     ("/etc/xrdp/sesman.ini", "xrdp"),
+    ("/usr/bin/python3", "python3"),
 ];
 
 /// Why the stack cannot run here, if it cannot.

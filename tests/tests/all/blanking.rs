@@ -19,6 +19,7 @@ use sudare_tests::blanking::matrix::{self, PANEL, control, matrix, ready};
 use sudare_tests::blanking::sampler::{Screen, Witness};
 use x11rb::connection::Connection as _;
 use x11rb::protocol::composite::ConnectionExt as _;
+use x11rb::protocol::randr::{ConnectionExt as _, MonitorInfo};
 use x11rb::protocol::xproto::{
     AtomEnum, BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConnectionExt as _, InputFocus, KEY_PRESS_EVENT,
     KEY_RELEASE_EVENT, Window,
@@ -330,6 +331,49 @@ fn a_screen_of_another_size_is_covered_and_told() {
 }
 
 #[test]
+fn two_monitors_are_told_and_each_has_its_words() {
+    let Some(server) = xvfb(1600, 600, 24) else { return };
+    let access = &server.access;
+    let x = access.connect().unwrap();
+    let root = x.setup().roots[0].root;
+    let outputs = x.randr_get_screen_resources_current(root).unwrap().reply().unwrap().outputs;
+    for (name, from, outputs) in [("left", 0, outputs), ("right", 800, Vec::new())] {
+        let name = x.intern_atom(false, name.as_bytes()).unwrap().reply().unwrap().atom;
+        let monitor = MonitorInfo {
+            name,
+            primary: from == 0,
+            automatic: false,
+            x: from,
+            y: 0,
+            width: 800,
+            height: 600,
+            width_in_millimeters: 200,
+            height_in_millimeters: 150,
+            outputs,
+        };
+        x.randr_set_monitor(root, monitor).unwrap().check().unwrap();
+    }
+    let _desktop = Desktop::show(access).unwrap();
+    let mut screen = Screen::open(access).unwrap();
+    let mut blanker = ready(access).unwrap();
+    let half = |x| Rect { x, y: 0, width: 800, height: 600 };
+    let mut monitors = blanker.layout.clone().unwrap().3;
+    monitors.sort_by_key(|monitor| monitor.x);
+    assert_eq!(monitors, [half(0), half(800)]);
+    let panel = |of: Rect| Rect { x: of.x + 240, y: 60, width: 320, height: 120 };
+    let panels = [(panel(monitors[0]), 0x00_30_60), (panel(monitors[1]), 0x00_60_30)];
+    for (panel, colour) in panels {
+        blanker.paint(panel, colour).unwrap();
+    }
+    blanker.cover().unwrap();
+    for (panel, colour) in panels {
+        assert_eq!(screen.pixel(panel.x + 9, panel.y + 9).unwrap(), colour);
+    }
+    blanker.uncover().unwrap();
+    assert!(!screen.is_covered(NOTHING).unwrap());
+}
+
+#[test]
 fn nothing_comes_through_under_attack() {
     let Some(server) = xvfb(1920, 1080, 24) else { return };
     let (seen, keys) = control(&server.access, Duration::from_millis(500)).unwrap();
@@ -403,6 +447,8 @@ fn expect_tight(access: &Access, attacks: &[Attack]) {
     }
     let leaks: Vec<_> = lines.iter().filter(|line| !line.is_tight()).map(|line| line.attack).collect();
     assert!(leaks.is_empty(), "came through: {leaks:?}");
+    let idle: Vec<_> = lines.iter().filter(|line| line.strikes == 0).map(|line| line.attack).collect();
+    assert!(idle.is_empty(), "never struck: {idle:?}");
 }
 
 fn next_key(blanker: &mut Blanker) -> Key {

@@ -15,7 +15,8 @@ use sudare_tests::faults::{self, Place, Plan, Programs};
 
 #[test]
 fn killed_at_any_step_nothing_is_lost_and_nothing_comes_twice() {
-    let kills = if std::env::var_os("SUDARE_LONG").is_some() { 500 } else { 50 };
+    let is_long = std::env::var_os("SUDARE_LONG").is_some();
+    let kills = if is_long { 500 } else { 50 };
     let seed =
         std::env::var("SUDARE_SEED").map_or_else(|_| rand::rng().random(), |seed| seed.parse().unwrap());
     println!("SUDARE_SEED={seed}");
@@ -24,6 +25,9 @@ fn killed_at_any_step_nothing_is_lost_and_nothing_comes_twice() {
     let outcome = faults::run(&place, &programs(), Plan { kills, seed, pairs: 3 }).unwrap();
     println!("{outcome:#?}");
     assert_eq!(outcome.kills, kills);
+    // Or the steps are not seen any more, and all kills come at any moment.
+    let most = if is_long { 0 } else { faults::named_steps() / 2 };
+    assert!(outcome.unseen.len() <= most, "nobody was killed at {:?}", outcome.unseen);
     assert!(outcome.verdict.acknowledged > 10, "there was something to lose");
     assert!(outcome.verdict.is_good(), "see above");
 }

@@ -211,3 +211,37 @@ fn what_is_missing_is_said_and_covered_and_the_connection_goes_on() {
     stays_covered(desk.client(&[ANY]), "record is not signed by this organisation");
     std::fs::write(&pinned, right).unwrap();
 }
+
+/// Below a folder that vanishes with the test, as somebody with an empty home.
+#[test]
+fn plugin_and_program_are_installed_together_and_removed_without_touching_the_home() {
+    if plugin::missing() == Some("xfreerdp") {
+        return println!("not run: xfreerdp is missing. `cargo xtask test` sets everything up");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    for name in ["library", "program", "home/.config/sudare/device.key"] {
+        std::fs::create_dir_all(Path::new(&path(name)).parent().unwrap()).unwrap();
+        std::fs::write(path(name), "").unwrap();
+    }
+    let script = |arguments: &[&str]| {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/linux/client/install.sh");
+        let mut command = std::process::Command::new("sh");
+        command.arg(script).args(arguments).args(["--root", &path("root")]).env("HOME", path("home"));
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    };
+    let (code, said) = script(&["--library", &path("library"), "--program", &path("none")]);
+    assert!(code == Some(2) && said.contains("cargo build --release -p sudare-client-ext"), "{said}");
+    assert!(!Path::new(&path("root")).exists(), "nothing, if it cannot be all");
+    let (code, said) = script(&["--library", &path("library"), "--program", &path("program")]);
+    assert_eq!(code, Some(0), "{said}");
+    let installed: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("installed ")).collect();
+    assert!(installed.len() >= 2 && installed.contains(&&*path("root/usr/local/bin/sudare")), "{said}");
+    assert!(installed.iter().all(|file| Path::new(file).is_file()));
+    let (code, said) = script(&["--uninstall"]);
+    assert!(code == Some(0) && said.contains("~/.cache/sudare"), "{said}");
+    assert!(installed.iter().all(|file| !Path::new(file).exists()));
+    assert!(Path::new(&path("home/.config/sudare/device.key")).exists(), "it is the user's");
+}

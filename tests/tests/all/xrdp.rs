@@ -121,10 +121,29 @@ fn without_the_plugin_only_the_cover_is_seen() {
 }
 
 #[test]
+fn a_session_on_xvnc_is_ended_before_anything_is_seen() {
+    check_with_models("xvnc");
+}
+
+#[test]
+fn without_chansrv_the_cover_stays_and_says_what_may_be_wrong() {
+    check_with_models("no-chansrv");
+}
+
+#[test]
 fn the_main_job_is_done_on_the_real_stack() {
     let Some(report) = check_with_models("story") else { return };
     // Log-on, stranger, away, unplugged, connected again, without plugin: each with its picture.
     assert!(report.pictures.len() >= 11, "{:?}", report.pictures);
+}
+
+#[test]
+fn a_second_client_without_the_plugin_sees_only_the_cover_of_a_session_it_takes_over() {
+    let Some(report) = check_with_models("takeover") else { return };
+    // A race is tried more than once.
+    for round in 1..=3 {
+        assert_sampled_often(&report.figures[&format!("takeover_{round}")]);
+    }
 }
 
 #[test]

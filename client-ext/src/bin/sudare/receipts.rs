@@ -63,7 +63,7 @@ fn describe(receipt: &Receipt) -> [String; 3] {
         format!(
             "    {host} が {received} に保存しました（記録 {leaf_index}）。/ Kept by {host} since {received} (entry {leaf_index})."
         ),
-        format!("    事案番号 / incident {incident}"),
+        format!("    インシデント番号 / incident {incident}"),
     ]
 }
 

@@ -11,6 +11,7 @@
 mod crash_tests;
 mod remove;
 pub mod survey;
+pub mod unlisted;
 
 use std::path::Path;
 

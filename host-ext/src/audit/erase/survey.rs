@@ -26,9 +26,20 @@ pub struct Survey {
     pub incidents: Vec<Incident>,
     sessions: BTreeMap<Id, Digest>,
     rules: BTreeMap<Digest, Result<EvidenceRules, String>>,
+    /// Every picture that any entry lists.
+    listed: BTreeSet<Id>,
     tombstones: BTreeSet<Id>,
     unfinished: Vec<Id>,
-    host_key: Option<[u8; 32]>,
+    host: Option<HostInForce>,
+}
+
+/// The host key that a log names last, with the organisation's record about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostInForce {
+    /// Signs HELLO.
+    pub key: [u8; 32],
+    /// Empty where the log holds none.
+    pub record: Vec<u8>,
 }
 
 impl Survey {
@@ -43,9 +54,10 @@ impl Survey {
             incidents: Vec::new(),
             sessions: BTreeMap::new(),
             rules: BTreeMap::new(),
+            listed: BTreeSet::new(),
             tombstones: BTreeSet::new(),
             unfinished: Vec::new(),
-            host_key: None,
+            host: None,
         };
         let mut incidents = Incidents::default();
         let report = Walk::new(store, verifier, &[]).run(|index, entry, _| {
@@ -68,14 +80,20 @@ impl Survey {
         &self.origin
     }
 
-    /// The host key that the log says is in force: whoever opens the log to erase must not change it.
-    pub fn host_key(&self) -> Option<[u8; 32]> {
-        self.host_key
+    /// The host that the log says is in force: whoever opens the log to erase must not change it, and may
+    /// have to name it once more.
+    pub fn host(&self) -> Option<&HostInForce> {
+        self.host.as_ref()
     }
 
     /// True if a tombstone names the picture, whether its files are gone or not.
     pub fn is_erased(&self, picture: &Id) -> bool {
         self.tombstones.contains(picture)
+    }
+
+    /// True if the log vouches for the picture.
+    pub fn is_listed(&self, picture: &Id) -> bool {
+        self.listed.contains(picture)
     }
 
     /// Pictures with a tombstone whose files are still there: an earlier run was interrupted.
@@ -94,9 +112,14 @@ impl Survey {
     }
 
     fn add(&mut self, entry: &Entry, incidents: &Incidents, organisation: &VerifyingKey) {
+        self.listed.extend(entry.blobs.iter().map(|blob| blob.blob_id));
         match entry.event() {
-            Ok(Event::LogStart(start)) => self.host_key = Some(start.host_key),
-            Ok(Event::HostKeyChange(change)) => self.host_key = Some(change.host_key),
+            Ok(Event::LogStart(start)) => {
+                self.host = Some(HostInForce { key: start.host_key, record: start.host_record });
+            }
+            Ok(Event::HostKeyChange(change)) => {
+                self.host = Some(HostInForce { key: change.host_key, record: change.host_record });
+            }
             Ok(Event::SessionStart(start)) => self.session(entry, &start, organisation),
             // Pictures of another incident are not erased by it, and nobody finishes that.
             Ok(Event::Tombstone(tombstone)) => {

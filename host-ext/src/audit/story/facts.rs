@@ -149,7 +149,7 @@ fn decision(basis: &message::Basis, cosine_milli: Option<i32>, facts: &mut Facts
     );
     facts.add("判定値：登録した顔との類似度", "Decision: similarity to the operator", similarity);
     facts.add(
-        "判定値：継続時間／しきい値",
+        "判定値：露出量（加重）／許容値",
         "Decision: exposure / hold",
         Text::same(format!("{} ms / {} ms", basis.not_alone_ms, basis.hold_ms)),
     );

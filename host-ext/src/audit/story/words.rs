@@ -47,13 +47,13 @@ pub fn of_label(label: Option<Label>) -> Text {
         Some(Label::CameraAt) => ("判定時", "at the decision"),
         Some(Label::CameraAfter) => ("判定後", "after the decision"),
         Some(Label::CameraBeforePixelated) => {
-            ("判定前（周囲の人は不可視化）", "before the decision, bystanders pixelated")
+            ("判定前（周囲の人の顔はモザイク処理）", "before the decision, bystanders pixelated")
         }
         Some(Label::CameraAtPixelated) => {
-            ("判定時（周囲の人は不可視化）", "at the decision, bystanders pixelated")
+            ("判定時（周囲の人の顔はモザイク処理）", "at the decision, bystanders pixelated")
         }
         Some(Label::CameraAfterPixelated) => {
-            ("判定後（周囲の人は不可視化）", "after the decision, bystanders pixelated")
+            ("判定後（周囲の人の顔はモザイク処理）", "after the decision, bystanders pixelated")
         }
         Some(Label::ScreenshotSuspect) => ("疑いの発生時の画面", "screen at the first suspicion"),
         Some(Label::ScreenshotAtCover) => ("遮蔽直前の画面", "screen right before the cover"),

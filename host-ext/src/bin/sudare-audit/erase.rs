@@ -185,11 +185,12 @@ fn open_log(dir: &Path, path: &Path, survey: &Survey, verifier: &VerifierKey) ->
             path.display()
         );
     }
-    let host_key = survey.host_key().context("The log names no host key. Run `sudare-audit verify`.")?;
-    let keys = LogKeys { origin: verifier.name().to_owned(), log, host_key };
+    let host = survey.host().context("The log names no host key. Run `sudare-audit verify`.")?;
+    let keys = LogKeys { origin: verifier.name().to_owned(), log, host_key: host.key };
     let boot_id = clock::boot_id()?;
     let dir = dir.to_owned();
-    Ok(Recorder::open(Settings { dir, keys, host_record: Vec::new(), boot_id })?)
+    let host_record = host.record.clone();
+    Ok(Recorder::open(Settings { dir, keys, host_record, boot_id })?)
 }
 
 /// What was done.

@@ -170,7 +170,7 @@ pub(crate) fn release(args: &ReleaseArgs, language: Language) -> anyhow::Result<
         released.iter().for_each(|picture| output::line(&words::picture(picture, language)));
         if released.is_empty() {
             output::line(match language {
-                Ja => "このインシデントに、預託者の封印がある画像はありません。",
+                Ja => "このインシデントに、保管者の封印がある画像はありません。",
                 En => "No picture of this incident is under a custodian's seal.",
             });
         }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
-use sudare_host_ext::audit::erase::{self, Erased};
+use sudare_host_ext::audit::erase::{self, Erased, unlisted};
 use sudare_host_ext::audit::retention::{self as rules, HOLDS_MAX_BYTES, Plan, Row};
 use sudare_host_ext::clock;
 
@@ -55,6 +56,8 @@ pub(crate) fn retention(args: &RetentionArgs, language: Language) -> anyhow::Res
     };
     let (survey, verifier) = look(&args.dir, &args.keys)?;
     let plan = rules::plan(&survey, &holds, clock::wall_ms());
+    let now = SystemTime::now();
+    let left = unlisted::find(&args.dir, &survey, now)?;
     let mut erased = None;
     if args.apply {
         let mut log = writer(&args.dir, &args.keys, &survey, &verifier)?;
@@ -70,15 +73,32 @@ pub(crate) fn retention(args: &RetentionArgs, language: Language) -> anyhow::Res
             bar.inc(1);
         }
         bar.finish_and_clear();
+        // Only while the recorder runs: entries that it left behind in a crash are not in the survey.
+        if args.keys.recorder.is_some() {
+            sum.files += unlisted::remove(&args.dir, &left, now)?;
+        }
         erased = Some(sum);
     }
     let ok = plan.unknown.is_empty();
     if args.json {
         let unfinished = survey.unfinished().len();
-        output::json(&json!({ "ok": ok, "plan": plan, "unfinished": unfinished, "erased": erased }))?;
+        output::json(
+            &json!({ "ok": ok, "plan": plan, "unfinished": unfinished, "unlisted": left, "erased": erased }),
+        )?;
         return Ok(ok);
     }
     table(&plan, language).iter().for_each(|line| output::line(line));
+    if !left.is_empty() {
+        let count = left.len();
+        output::line(&match language {
+            Ja => format!(
+                "ログに載っていない古い画像ファイル {count} 個（--recorder と --apply で削除します）。"
+            ),
+            En => format!(
+                "{count} old files of pictures that no entry lists (--recorder with --apply deletes them)."
+            ),
+        });
+    }
     match erased {
         Some(erased) => crate::erase::tell(&erased, false, language)?,
         None => output::line(match language {
@@ -93,23 +113,25 @@ fn table(plan: &Plan, language: Language) -> Vec<String> {
     let row = |row: &Row, state: &str| {
         let (incident, blob) = (short(&row.incident), short(&row.blob));
         let (label, age, kept) = (&row.label, row.age_hours, row.kept_hours);
-        format!("  {incident}  {blob}  {label:<26} {age:>6} h  / {kept:>5} h  {:>10} B  {state}", row.size)
+        format!(
+            "  {incident:<12}  {blob}  {label:<26} {age:>6} h  / {kept:>5} h  {:>10} B  {state}",
+            row.size
+        )
     };
     let (due, held) = match language {
         Ja => ("期限到来", "保全対象"),
         En => ("due", "held"),
     };
-    let mut lines =
-        vec![match language {
-            Ja => "  事案      画像      種類                         経過      / 保存期間        サイズ"
-                .to_owned(),
-            En => "  incident  picture   what                          age      /    kept         size"
-                .to_owned(),
-        }];
+    let mut lines = vec![match language {
+        Ja => "  インシデント  画像      種類                         経過      / 保存期間        サイズ"
+            .to_owned(),
+        En => "  incident      picture   what                          age      /    kept         size"
+            .to_owned(),
+    }];
     lines.extend(plan.due.iter().map(|one| row(one, due)));
     lines.extend(plan.held.iter().map(|one| row(one, held)));
     let unknown = plan.unknown.iter();
-    lines.extend(unknown.map(|one| format!("  {}  ?  {}", short(&one.incident), one.why)));
+    lines.extend(unknown.map(|one| format!("  {:<12}  ?  {}", short(&one.incident), one.why)));
     let (count, held, kept) = (plan.due.len(), plan.held.len(), plan.kept);
     let bytes: u64 = plan.due.iter().map(|row| row.size).sum();
     lines.push(match language {

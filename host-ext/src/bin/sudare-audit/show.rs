@@ -110,7 +110,7 @@ fn place(one: &PictureState, language: Language) -> String {
     match (one.state, language) {
         (State::Sealed, Ja) => "封印されて保存".to_owned(),
         (State::Sealed, En) => "sealed in the store".to_owned(),
-        (State::Custodian, Ja) => "預託者の封印のもとに保存".to_owned(),
+        (State::Custodian, Ja) => "保管者の封印のもとに保存".to_owned(),
         (State::Custodian, En) => "in the store under the custodian's seal".to_owned(),
         (State::Erased, Ja) => format!("消去済み（消去の記録{entry}）"),
         (State::Erased, En) => format!("erased, as a tombstone says{entry}"),

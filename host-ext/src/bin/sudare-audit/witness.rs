@@ -69,7 +69,7 @@ pub(crate) enum WitnessCommand {
         #[arg(long, default_value_t = SILENCE_S)]
         silence: u64,
     },
-    /// Say which logs were heard when; exit 1 if one is silent or an alarm is on record
+    /// Say which logs were cosigned when; exit 1 if one is silent or an alarm is on record
     Status {
         /// Folder of its memory
         #[arg(long)]
@@ -192,7 +192,10 @@ fn check(dir: &Path, state: &Path, key: &Path, log: &Path, out: &Path) -> anyhow
     let mut desk = open(state, key, &[log.to_owned()])?;
     let Some(log) = desk.logs().first().cloned() else { bail!("{} names no log.", log.display()) };
     match cosign_folder(&mut desk, &log, dir, clock::wall_ms() / 1000) {
-        Ok(note) => keep(out, note.as_bytes()),
+        Ok(note) => {
+            desk.memory().change(|memory| memory.add_checked(&log))?;
+            keep(out, note.as_bytes())
+        }
         Err(error @ (PullError::RolledBack { .. } | PullError::Forked { .. })) => contradicted(&error),
         Err(error) => Err(error.into()),
     }
@@ -284,10 +287,10 @@ fn words(status: &Status, language: Language) -> Vec<String> {
     let log = |log: &sudare_host_ext::witness::status::LogStatus| {
         let age = log.age_s.unwrap_or(0);
         match (log.state, language) {
-            (Hearing::Heard, Ja) => format!("  {}: {} 件、{age} 秒前に連署", log.origin, log.size),
+            (Hearing::Heard, Ja) => format!("  {}: {} 件、{age} 秒前に副署", log.origin, log.size),
             (Hearing::Heard, En) => format!("  {}: {} entries, cosigned {age} s ago", log.origin, log.size),
             (Hearing::Silent, Ja) => {
-                format!("  沈黙: {}: {} 件、最後の連署は {age} 秒前", log.origin, log.size)
+                format!("  沈黙: {}: {} 件、最後の副署は {age} 秒前", log.origin, log.size)
             }
             (Hearing::Silent, En) => {
                 format!("  SILENT: {}: {} entries, last {age} s ago", log.origin, log.size)
@@ -297,14 +300,79 @@ fn words(status: &Status, language: Language) -> Vec<String> {
         }
     };
     let mut lines: Vec<String> = status.logs.iter().map(log).collect();
-    let alarms = status.serious_alarms;
-    lines.push(match (status.ok, language) {
-        (true, Ja) => "異常はありません。".to_owned(),
-        (true, En) => "All logs were heard, and none contradicted itself.".to_owned(),
-        (false, Ja) => format!("確認が必要です。重大な警報 {alarms} 件（alarms.jsonl を読み、別の場所へ移してください）。"),
-        (false, En) => {
-            format!("Needs attention; {alarms} serious alarms are on record (read alarms.jsonl, then move it away).")
-        }
-    });
+    lines.extend(verdicts(status, language));
     lines
+}
+
+/// One line for each thing that needs a look, since each has its own remedy; or that there is none.
+fn verdicts(status: &Status, language: Language) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut say = |ja: String, en: String| {
+        lines.push(match language {
+            Ja => ja,
+            En => en,
+        });
+    };
+    let alarms = status.serious_alarms;
+    let all = status.logs.len();
+    let silent = status.logs.iter().filter(|log| log.state != Hearing::Heard).count();
+    if status.logs.is_empty() {
+        say(
+            "要確認：まだどのログも知りません（`serve` または `check` で登録されます）。".to_owned(),
+            "Needs attention: no log is known yet (`serve` and `check` remember theirs).".to_owned(),
+        );
+    }
+    if silent > 0 {
+        say(
+            format!(
+                "要確認：{all} 件のうち {silent} 件のログが途絶えているか、未受信です（ホストと `ship` を確認してください。`check` だけで使う場合は --silence で間隔を指定します）。"
+            ),
+            format!(
+                "Needs attention: {silent} of {all} logs silent or never heard (look at the host and at `ship`; for logs that are only checked, say with --silence how old they may be)."
+            ),
+        );
+    }
+    if alarms > 0 {
+        say(
+            format!("要確認：重大な警報 {alarms} 件（alarms.jsonl を読み、別の場所へ移してください）。"),
+            format!(
+                "Needs attention: {alarms} serious alarms are on record (read alarms.jsonl, then move it away)."
+            ),
+        );
+    }
+    if status.alarms_full_or_damaged {
+        say(
+            "要確認：alarms.jsonl が満杯か、壊れています（読んで、別の場所へ移してください）。".to_owned(),
+            "Needs attention: alarms.jsonl is full or damaged (read it, then move it away).".to_owned(),
+        );
+    }
+    if status.ok {
+        say("異常はありません。".to_owned(), "All logs were heard, and none contradicted itself.".to_owned());
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sudare_host_ext::witness::status::LogStatus;
+
+    #[test]
+    fn silence_and_alarms_are_told_apart() {
+        let status = |state, serious_alarms| Status {
+            ok: state == Hearing::Heard && serious_alarms == 0,
+            witness: String::new(),
+            logs: vec![LogStatus { origin: "a".into(), state, size: 3, last_s: Some(1), age_s: Some(9) }],
+            serious_alarms,
+            alarms_full_or_damaged: false,
+        };
+        let told = |status: &Status| verdicts(status, En).join(" ");
+        assert!(told(&status(Hearing::Heard, 0)).contains("none contradicted"));
+        let silent = told(&status(Hearing::Silent, 0));
+        assert!(silent.contains("1 of 1 logs silent") && !silent.contains("alarms"), "{silent}");
+        let alarms = told(&status(Hearing::Heard, 2));
+        assert!(alarms.contains("2 serious alarms") && !alarms.contains("silent"), "{alarms}");
+        let nobody = Status { logs: Vec::new(), ok: false, ..status(Hearing::Heard, 0) };
+        assert!(told(&nobody).contains("no log is known"));
+    }
 }

@@ -42,17 +42,25 @@ pub(crate) enum Device {
 
 impl Device {
     pub(crate) fn run(&self, settings: &Settings) -> anyhow::Result<()> {
-        let registry = state::registry(&settings.load(&[])?.state_dir)?;
+        let state_dir = settings.load(&[])?.state_dir;
+        let registry = state::registry(&state_dir)?;
+        if matches!(self, Device::Add { .. } | Device::Operator { .. }) {
+            files::check_owner(&state_dir)?;
+        }
         match self {
             Device::Add { record, operator } => {
                 let bytes = files::read_bounded(record, RECORD_MAX_BYTES)?.with_context(|| {
                     format!("{} is missing. Give the record that was signed", record.display())
                 })?;
+                // A device without its operators would be enrolled and of no use.
+                let templates = read_operators(operator)?;
                 let id = registry.add(&bytes, clock::wall_ms())?;
-                add_operators(&registry, &id, operator)?;
+                add_operators(&registry, &id, templates)?;
                 output::line(&format!("Device {} is enrolled.", hex(&id)));
             }
-            Device::Operator { id, files } => add_operators(&registry, &device_id(id)?, files)?,
+            Device::Operator { id, files } => {
+                add_operators(&registry, &device_id(id)?, read_operators(files)?)?;
+            }
             Device::Revoke { id } => {
                 registry.revoke(&device_id(id)?)?;
                 output::line(&format!("Device {id} is revoked."));
@@ -80,11 +88,17 @@ impl Device {
     }
 }
 
-fn add_operators(registry: &Registry, id: &Id, files: &[PathBuf]) -> anyhow::Result<()> {
-    for path in files {
+fn read_operators(files: &[PathBuf]) -> anyhow::Result<Vec<OperatorTemplate>> {
+    let read = |path: &PathBuf| {
         let bytes = files::read_bounded(path, TEMPLATE_MAX_BYTES)?
             .with_context(|| format!("{} is missing. Make it with `sudare enroll`", path.display()))?;
-        let template = OperatorTemplate::from_bytes(&bytes).with_context(|| path.display().to_string())?;
+        OperatorTemplate::from_bytes(&bytes).with_context(|| path.display().to_string())
+    };
+    files.iter().map(read).collect()
+}
+
+fn add_operators(registry: &Registry, id: &Id, templates: Vec<OperatorTemplate>) -> anyhow::Result<()> {
+    for template in templates {
         let count = registry.add_operator(id, template)?;
         output::line(&format!("Device {} has {count} operator(s).", hex(id)));
     }

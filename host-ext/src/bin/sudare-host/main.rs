@@ -30,6 +30,7 @@ Examples:
   sudare-host init --state-dir /var/lib/sudare         make this host's keys
   sudare-host key --state-dir /var/lib/sudare          the line that the security team signs
   sudare-host device add laptop.record --operator alice.operator --state-dir /var/lib/sudare
+                                                       enrol a device; run it, like init, as the folder's owner
   sudare-host serve --config /etc/sudare/host.toml     run the embedded RDP host
   sudare-host recorder --config /etc/sudare/host.toml  keep the evidence of xrdp's sessions
   sudare-host supervise --config /etc/sudare/host.toml guard the sessions of xrdp, as root

@@ -6,5 +6,32 @@ pub(crate) fn line(text: &str) {
 }
 
 pub(crate) fn error(error: &anyhow::Error) {
-    eprintln!("sudare-host: {error:#}");
+    eprintln!("sudare-host: {}", sentence(error));
+}
+
+/// What happened and its causes. Most of our messages hold their cause already, which is said once.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
+        }
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context as _;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let denied = std::io::Error::other("Permission denied");
+        let file = sudare_host_ext::files::FileError::new("key".as_ref(), "opened", denied);
+        let text = sentence(&anyhow::Error::from(file));
+        assert_eq!(text.matches("Permission denied").count(), 1, "{text}");
+        let wrapped = Err::<(), _>(std::io::Error::other("full")).context("it cannot be written");
+        assert_eq!(sentence(&wrapped.unwrap_err()), "it cannot be written: full");
+    }
 }

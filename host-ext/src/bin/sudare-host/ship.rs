@@ -20,7 +20,7 @@ use crate::{confine, output};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  sudare-host ship --store /var/lib/sudare/evidence --key log.vkey --state /var/lib/sudare-ship \\
+  sudare-host ship --store /var/lib/sudare-recorder/evidence --key log.vkey --state /var/lib/sudare-ship \\
     --to s3://evidence/vdi-0042 --headers s3://evidence-headers/vdi-0042
   sudare-host ship --store ./evidence --key log.vkey --state ./ship --to file:///mnt/audit/vdi-0042 --once
   cat /var/lib/sudare-ship/status.json          what it does, and why it does not")]

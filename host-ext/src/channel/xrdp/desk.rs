@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sudare_blanker::wire::{Key, Notice, Rect, Reply, Request};
+use sudare_protocol::reason::Reason;
 
 use super::opening::Opening;
 use crate::channel::{
@@ -21,9 +22,15 @@ use crate::channel::{
 
 /// A blanker that says nothing for so long while it should cover is ended and started again.
 const SILENT_MAX_MS: u64 = 1_000;
-/// Blankers that may end within [`FAILURES_WITHIN_MS`] before the client is disconnected.
-const FAILURES_MAX: usize = 3;
+/// So many ends of a blanker within [`FAILURES_WITHIN_MS`] disconnect the client, and from then on
+/// there is a pause before the next one: a session must not make its guard start programs for ever.
+const FAILURES: usize = 3;
 const FAILURES_WITHIN_MS: u64 = 60_000;
+/// Doubled each time.
+const PAUSE_MIN_MS: u64 = 1_000;
+const PAUSE_MAX_MS: u64 = 30_000;
+/// A client needs this long at most until xrdp's channels are there.
+const NO_CHANNEL_MS: u64 = 5_000;
 /// What is told while no cover was ever read back: longer than any limit.
 const NEVER_CONFIRMED_MS: u64 = 3_600_000;
 /// Notices that wait for a client whose session can record them.
@@ -59,6 +66,10 @@ pub(super) enum Effect {
     StartBlanker {
         end_old: bool,
     },
+    /// The same with the old one, and start none for now.
+    RestBlanker {
+        end_old: bool,
+    },
     Open,
     Write(Vec<u8>),
     CloseChannel,
@@ -87,12 +98,17 @@ struct Health {
     /// The cover was read back from the screen at this time; `None`: never yet.
     confirmed_ms: Option<u64>,
     failures_ms: Vec<u64>,
+    pause_ms: u64,
+    /// There is no blanker until then.
+    rests_until_ms: Option<u64>,
 }
 
 pub(super) struct Desk {
     factory: Arc<dyn DriverFactory>,
     user: String,
     driver: Option<Box<dyn SessionDriver>>,
+    /// Since when there is none, as far as was noticed.
+    alone_since_ms: Option<u64>,
     /// What the driver wants; covered without one.
     wanted: Screen,
     /// What the blanker was last asked for.
@@ -121,6 +137,7 @@ impl Desk {
             factory,
             user,
             driver: None,
+            alone_since_ms: None,
             wanted: Screen::Covered,
             asked: (0, Screen::Covered),
             next_ticket: 0,
@@ -185,6 +202,18 @@ impl Desk {
         if self.driver.is_some() && self.opening.is_due(now_ms) {
             effects.push(Effect::Open);
         }
+        if self.driver.is_none() {
+            let since_ms = *self.alone_since_ms.get_or_insert(now_ms);
+            if now_ms.saturating_sub(since_ms) >= NO_CHANNEL_MS {
+                // Nobody reads this, unless xrdp has a client and does not let it reach us.
+                self.say(no_channel_words(), effects);
+            }
+        }
+        if self.blanker.rests_until_ms.is_some_and(|until_ms| now_ms >= until_ms) {
+            self.blanker.rests_until_ms = None;
+            effects.push(Effect::StartBlanker { end_old: false });
+            self.ask(Screen::Covered, None, effects);
+        }
         let silent = self.blanker.speaks && now_ms.saturating_sub(self.blanker.last_reply_ms) > SILENT_MAX_MS;
         if silent && self.is_covered() {
             tracing::error!("the blanker does not answer any more; it is started again");
@@ -200,6 +229,8 @@ impl Desk {
         let mut driver = self.factory.session(seat);
         self.notices.drain(..).for_each(|notice| driver.on_notice(notice));
         self.driver = Some(driver);
+        self.alone_since_ms = None;
+        self.say(waiting_words(), effects);
         self.opening.begin(now_ms);
         // Already covered; asked again so that the new driver hears it confirmed.
         self.cover(None, now_ms, effects);
@@ -244,7 +275,11 @@ impl Desk {
                 }
                 Action::Uncover => {
                     self.wanted = Screen::Visible;
-                    self.ask(Screen::Visible, None, effects);
+                    // Without a blanker nobody could cover again; the next one covers first, and
+                    // then shows what is wanted.
+                    if self.blanker.rests_until_ms.is_none() {
+                        self.ask(Screen::Visible, None, effects);
+                    }
                     // The next cover must not begin with the words of this one.
                     self.say(waiting_words(), effects);
                 }
@@ -363,29 +398,54 @@ impl Desk {
 
     /// Its windows stay on the screen. The next one covers first, whatever is wanted.
     fn start_over(&mut self, end_old: bool, now_ms: u64, effects: &mut Vec<Effect>) {
-        let failures = &mut self.blanker.failures_ms;
-        failures.retain(|at| now_ms.saturating_sub(*at) < FAILURES_WITHIN_MS);
-        failures.push(now_ms);
-        if failures.len() > FAILURES_MAX {
-            failures.clear();
-            effects.push(Effect::Disconnect(
-                "The blanker failed again and again. Its messages stand above; ask the VDI administrator."
-                    .into(),
-            ));
-        }
+        let pauses = self.blanker.fail(now_ms);
         if self.asked.1 == Screen::Visible {
             self.blanker.confirmed_ms = Some(now_ms);
         }
         (self.blanker.speaks, self.layout) = (false, None);
         self.pictures.clear();
-        effects.push(Effect::StartBlanker { end_old });
+        if pauses {
+            effects.push(Effect::Disconnect(
+                "The blanker failed again and again. Its messages stand above; ask the VDI administrator."
+                    .into(),
+            ));
+            effects.push(Effect::RestBlanker { end_old });
+        } else {
+            effects.push(Effect::StartBlanker { end_old });
+        }
         self.ask(Screen::Covered, None, effects);
+    }
+}
+
+impl Health {
+    /// Counts an end of the blanker; true if the next one has to wait.
+    fn fail(&mut self, now_ms: u64) -> bool {
+        self.failures_ms.retain(|at| now_ms.saturating_sub(*at) < FAILURES_WITHIN_MS);
+        if self.failures_ms.is_empty() {
+            self.pause_ms = 0;
+        }
+        self.failures_ms.push(now_ms);
+        if self.failures_ms.len() < FAILURES && self.pause_ms == 0 {
+            return false;
+        }
+        self.pause_ms = self.pause_ms.saturating_mul(2).clamp(PAUSE_MIN_MS, PAUSE_MAX_MS);
+        self.rests_until_ms = Some(now_ms.saturating_add(self.pause_ms));
+        true
     }
 }
 
 /// What a cover says until its reason is drawn, some milliseconds later.
 fn waiting_words() -> CoverText {
     CoverText { lines: vec!["画面を保護しています。".into(), "This screen is covered.".into()] }
+}
+
+/// What a cover says while no client reaches the guard. xrdp with `allow_channels=false` shows it to
+/// people whose client would do all that is asked of it, so this must not blame the client alone.
+fn no_channel_words() -> CoverText {
+    let mut lines: Vec<String> = Reason::NoClient.cover_lines().map(str::to_owned).to_vec();
+    lines.push("または xrdp がチャネルを渡していません。".into());
+    lines.push("Or xrdp gives no channel (allow_channels).".into());
+    CoverText { lines }
 }
 
 fn key_of(key: Key) -> CoverKey {

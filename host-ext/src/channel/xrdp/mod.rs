@@ -113,14 +113,16 @@ pub async fn run(
                 Some(input) => input,
                 None => continue,
             },
+            // Before the channel: a client that sends without pause must not keep the beats from the
+            // supervisor, which would end a guard with evidence in its memory.
+            _ = ticks.tick() => {
+                tell(Tell::Beat(Beat::of(&desk, clock::boot_ms(), parts.blanker_pid())));
+                Input::Tick
+            }
             bytes = next_bytes(&mut parts.channel) => bytes.map_or(Input::ChannelClosed, Input::Bytes),
             paints = painter.painted() => {
                 parts.paint(paints);
                 continue;
-            }
-            _ = ticks.tick() => {
-                tell(Tell::Beat(Beat::of(&desk, clock::boot_ms(), parts.blanker_pid())));
-                Input::Tick
             }
         };
         let effects = desk.handle(clock::boot_ms(), input);
@@ -214,13 +216,10 @@ impl Parts {
                     }
                 }
                 Effect::StartBlanker { end_old } => {
-                    match self.blanker.take() {
-                        Some(old) if end_old => old.kill(),
-                        Some(old) => old.leave(),
-                        None => {}
-                    }
+                    self.let_go(end_old);
                     self.blanker = Some(self.options.start_blanker()?);
                 }
+                Effect::RestBlanker { end_old } => self.let_go(end_old),
                 Effect::Open => self.open(),
                 Effect::Write(bytes) => {
                     if let Some(channel) = &self.channel {
@@ -253,6 +252,14 @@ impl Parts {
         self.carry_out(effects, tell)
     }
 
+    fn let_go(&mut self, end: bool) {
+        match self.blanker.take() {
+            Some(old) if end => old.kill(),
+            Some(old) => old.leave(),
+            None => {}
+        }
+    }
+
     fn open(&mut self) {
         self.attempt += 1;
         let (attempt, uid, layout) = (self.attempt, self.options.uid, Arc::clone(&self.layout));
@@ -269,3 +276,6 @@ impl Parts {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

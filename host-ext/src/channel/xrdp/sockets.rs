@@ -36,7 +36,12 @@ impl Sockets {
     /// Whether an RDP client is connected to this display now.
     pub(super) fn client_is_connected(&self) -> bool {
         let Some(api) = self.api() else { return false };
-        !api.with_file_name(format!("xrdp_chansrv_socket_{}", self.display)).exists()
+        !api.with_file_name(self.waiting_name()).exists()
+    }
+
+    /// The name of the socket at which chansrv waits while no client is connected.
+    pub(super) fn waiting_name(&self) -> String {
+        format!("xrdp_chansrv_socket_{}", self.display)
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Keeper {
     source: Id,
     /// Number of the last entry of ours that is in the log.
     last_serial: u64,
+    /// A job was given up whose entries may be in the log or not.
+    is_unsure: bool,
     rules: EvidenceRules,
     incidents: Incidents,
     /// Whose session it is, for quotas: all that are going on.
@@ -109,6 +111,7 @@ impl Keeper {
             open,
             source,
             last_serial: 0,
+            is_unsure: false,
             rules,
             incidents: Incidents::default(),
             devices: BTreeMap::new(),
@@ -164,6 +167,7 @@ impl Keeper {
                 Err(error) => {
                     self.fails(&error);
                     if self.stop.load(Ordering::Relaxed) {
+                        self.is_unsure = true;
                         return;
                     }
                     thread::sleep(RETRY);
@@ -286,6 +290,12 @@ impl Keeper {
     }
 
     fn record(&mut self, entries: Vec<NewEntry>, once: Option<Id>) -> Result<Recorded, StoreError> {
+        if self.is_unsure {
+            // With the number of what was given up, the next job would pass for it.
+            let source = self.source;
+            self.last_serial = self.reach()?.last_serial(&source);
+            self.is_unsure = false;
+        }
         let serial = self.last_serial.saturating_add(1);
         let new = NewEntries { source: self.source, serial, entries, receipt: once.is_some(), once };
         let recorded = self.reach()?.record(&new)?;

@@ -34,6 +34,9 @@ struct Told {
     pictures_left: usize,
     /// Entries of this kind can never be recorded.
     refused_kind: Option<u16>,
+    /// Answers to reports that get lost on their way.
+    answers_lost: usize,
+    last_serial: u64,
     reports: Vec<Vec<NewEntry>>,
 }
 
@@ -48,6 +51,8 @@ impl Recorder {
             is_down: false,
             pictures_left: usize::MAX,
             refused_kind: None,
+            answers_lost: 0,
+            last_serial: 0,
             reports: Vec::new(),
         })))
     }
@@ -95,11 +100,22 @@ impl Keep for Recorder {
         if new.entries.iter().any(|entry| Some(entry.kind) == told.refused_kind) {
             return Err(StoreError::Refused("never".into()));
         }
-        told.reports.push(new.entries.clone());
         let last_serial = new.serial + new.entries.len() as u64 - 1;
+        if last_serial != told.last_serial {
+            told.reports.push(new.entries.clone());
+            told.last_serial = last_serial;
+        }
+        if told.answers_lost > 0 {
+            told.answers_lost -= 1;
+            return Err(StoreError::Poisoned);
+        }
         told.state.size = last_serial + 1;
         let receipt = new.receipt.then(|| Receipt { size: told.state.size, note: "note".into() });
         Ok(Recorded { leaf_index: last_serial, last_serial, receipt })
+    }
+
+    fn last_serial(&self, _: &Id) -> u64 {
+        self.0.lock().unwrap().last_serial
     }
 
     fn has_room(&mut self, _: &Id) -> Result<bool, StoreError> {
@@ -370,4 +386,20 @@ fn a_session_that_owes_the_pictures_of_many_incidents_can_end() {
     let events = recorder.events(running);
     assert_eq!(missing(&events), vec![6; many]);
     assert_eq!(events.iter().filter(|event| matches!(event, Event::SessionEnd(_))).count(), 1);
+}
+
+#[test]
+fn a_job_that_was_given_up_after_a_lost_answer_does_not_take_the_next_one_with_it() {
+    let recorder = Recorder::new();
+    recorder.set(|told| told.answers_lost = 2);
+    let running = recorder.start(Durable::Local);
+    note(&running.evidence, 1);
+    note(&running.evidence, 2);
+    // The end of the program comes while the first one waits to be tried again.
+    let events = recorder.events(running);
+    let values = events.iter().filter_map(|event| match event {
+        Event::Note(note) => Some(note.value),
+        _ => None,
+    });
+    assert_eq!(values.collect::<Vec<_>>(), [1, 2]);
 }

@@ -87,6 +87,23 @@ fn pixels_that_are_not_confirmed_disconnect_at_once() {
 }
 
 #[test]
+fn a_guard_that_asks_without_pause_is_heard_once_every_half_second_and_its_last_word_is_not_lost() {
+    let mut plan = speaking(false);
+    let asks = || said(1, Line::Disconnect("the cover fell".into()));
+    let asked = disconnect(Why::Asked("the cover fell".into()));
+    let mut heard = Vec::new();
+    for ms in (0..1_000).step_by(10) {
+        let mut all = plan.handle(said(1, covered(0)), ms);
+        all.extend(plan.handle(asks(), ms));
+        all.extend(plan.handle(Event::Tick, ms));
+        heard.extend(all.into_iter().map(|action| (ms, action)));
+    }
+    assert_eq!(heard, [(0, asked.clone()), (500, asked.clone())]);
+    plan.handle(said(1, covered(0)), 1_000);
+    assert_eq!(ticks(&mut plan, 1_000, 1_200), [(1_000, asked)], "asked for at 990");
+}
+
+#[test]
 fn a_guard_that_shows_before_it_covered_is_ended() {
     let mut plan = started(true);
     assert_eq!(plan.handle(said(1, visible()), 50), [Action::Kill { number: D, run: 1 }]);

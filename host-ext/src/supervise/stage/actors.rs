@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 pub(super) struct Session {
     leader: Child,
     display: u32,
+    server: &'static str,
 }
 
 impl Session {
@@ -23,14 +24,19 @@ impl Session {
     }
 
     pub(super) fn begin_as(display: u32, uid: u32) -> Self {
-        let leader =
-            actor("xrdp-sesman", "leader", display).env("SUDARE_TEST_UID", uid.to_string()).spawn().unwrap();
-        Session { leader, display }
+        Self::begin_on("Xorg", display, uid)
+    }
+
+    /// With another X server.
+    pub(super) fn begin_on(server: &'static str, display: u32, uid: u32) -> Self {
+        let mut leader = actor("xrdp-sesman", "leader", display);
+        leader.env("SUDARE_TEST_UID", uid.to_string()).env("SUDARE_TEST_SERVER", server);
+        Session { leader: leader.spawn().unwrap(), display, server }
     }
 
     pub(super) fn server(&self) -> Option<Process> {
         let leader = Pid::from_child(&self.leader);
-        process::children(leader).unwrap().into_iter().find(|p| p.exe.name == "Xorg" && p.is_same())
+        process::children(leader).unwrap().into_iter().find(|p| p.exe.name == self.server && p.is_same())
     }
 
     pub(super) fn listens(&self) -> bool {
@@ -74,6 +80,17 @@ impl Connection {
     pub(super) fn is_there(&mut self) -> bool {
         self.0.try_wait().unwrap().is_none()
     }
+
+    pub(super) fn end(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// What a supervisor says that Alice starts.
+pub(super) fn supervisor_of_alices() -> String {
+    let said = actor("other", "supervisor", 0).uid(ALICE).gid(ALICE).output().unwrap();
+    String::from_utf8_lossy(&said.stderr).into_owned()
 }
 
 /// An X server that somebody starts, not sesman.
@@ -113,6 +130,7 @@ fn play() {
         "server" => serve(display),
         "manager" => manage(display, uid),
         "client" => attach(display),
+        "supervisor" => panic!("{}", Supervisor::new(options()).unwrap_err()),
         _ => panic!("no such part"),
     }
 }
@@ -124,7 +142,8 @@ fn lead(display: u32, uid: u32) {
         let mut manager = actor("xrdp-sesman", "manager", display);
         children.push(manager.env("SUDARE_TEST_UID", uid.to_string()).spawn().unwrap());
     }
-    let mut server = actor("Xorg", "server", display);
+    let program = std::env::var("SUDARE_TEST_SERVER").unwrap_or_else(|_| "Xorg".into());
+    let mut server = actor(&program, "server", display);
     if rustix::process::getuid().is_root() {
         server.uid(uid).gid(uid);
     }

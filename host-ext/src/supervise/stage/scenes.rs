@@ -1,6 +1,6 @@
 //! What users, attackers and accidents do, and what must come of it.
 
-use super::actors::{Connection, Session, other_server, screen_socket, x_socket};
+use super::actors::{Connection, Session, other_server, screen_socket, supervisor_of_alices, x_socket};
 use super::*;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
@@ -182,6 +182,53 @@ fn sessions_over_the_limit_of_root_or_of_the_guards_user_are_ended() {
 }
 
 #[test]
+fn a_session_that_several_clients_could_see_at_once_is_ended() {
+    on_stage("a_session_that_several_clients_could_see_at_once_is_ended", || {
+        let _supervisor = supervise();
+        let session = Session::begin_on("Xvnc", 10, ALICE);
+        within(3_000, "its server", || session.server().is_some() || fs::exists(x_socket(10)).unwrap());
+        within(3_000, "its end", || fs::exists(x_socket(10)).unwrap() && session.server().is_none());
+        assert_eq!(guards(), Vec::<Vec<String>>::new());
+    });
+}
+
+#[test]
+fn two_connections_to_one_display_both_end() {
+    on_stage("two_connections_to_one_display_both_end", || {
+        let _supervisor = supervise();
+        let (session, other) = (Session::begin(10), Session::begin_as(11, BOB));
+        within(3_000, "the sessions", || session.began() && other.began());
+        let mut alone = Connection::to(11);
+        let (mut one, mut two) = (Connection::to(10), Connection::to(10));
+        let took_ms = within(2_000, "both to end", || !one.is_there() && !two.is_there());
+        assert!(took_ms >= 400, "{took_ms} ms: who takes over has a moment for it");
+        // Who takes over is alone before long.
+        let mut before = Connection::to(10);
+        let mut after = Connection::to(10);
+        before.end();
+        sleep(1_200);
+        assert!(after.is_there() && alone.is_there());
+        assert!(session.server().is_some(), "the session stays");
+    });
+}
+
+#[test]
+fn a_guard_that_asks_without_pause_does_not_keep_another_session_from_being_held() {
+    on_stage("a_guard_that_asks_without_pause_does_not_keep_another_session_from_being_held", || {
+        let _supervisor = supervise();
+        let session = Session::begin(10);
+        within(3_000, "the session", || session.began());
+        mode("flood");
+        sleep(500);
+        let next = Session::begin_as(11, BOB);
+        within(3_000, "the X server is ready", || next.listens());
+        sleep(700);
+        assert!(!next.began(), "the user's code did not wait for the cover");
+        assert!(session.server().is_some());
+    });
+}
+
+#[test]
 fn who_is_attached_to_a_display_without_a_guard_is_disconnected() {
     on_stage("who_is_attached_to_a_display_without_a_guard_is_disconnected", || {
         let _supervisor = supervise();
@@ -251,6 +298,15 @@ fn the_session_s_user_cannot_reach_the_guard() {
             assert!(String::from_utf8_lossy(&done.stderr).contains("denied"), "{file}: {done:?}");
         }
         assert_eq!(guards().len(), 1);
+    });
+}
+
+#[test]
+fn a_supervisor_of_somebody_else_than_root_says_so_and_does_nothing() {
+    on_stage("a_supervisor_of_somebody_else_than_root_says_so_and_does_nothing", || {
+        let said = supervisor_of_alices();
+        assert!(said.contains("must run as root") && said.contains("sudo"), "{said}");
+        assert!(!fs::exists("/run/sudare").unwrap());
     });
 }
 

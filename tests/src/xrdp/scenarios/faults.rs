@@ -157,6 +157,9 @@ fn a_third_failure_disconnects(acts: &mut Acts<'_>, mut client: Client) -> anyho
     Ok(())
 }
 
+/// The system's: the first one of whoever runs the tests may lie where the user may not go.
+const PYTHON: &str = "/usr/bin/python3";
+
 /// Guard and blanker of the one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Ours {
@@ -194,6 +197,14 @@ fn the_user_can_do_nothing(user: &User, sudare: &Sudare, report: &mut Report) ->
             said.trim(),
         );
     }
+    let trace = |pid: Pid| attempt_ptrace(user, pid);
+    for (name, pid) in [("guard", before.guard), ("blanker", before.blanker), ("recorder", recorder)] {
+        let said = trace(pid)?;
+        // 1 is EPERM, for each of the two requests.
+        report.check(&format!("the user cannot ptrace the {name}"), said == "1 1", said);
+    }
+    let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");
+    report.figure("ptrace_scope", scope.map_or_else(|_| "none".to_owned(), |scope| scope.trim().to_owned()));
     let [socket, store] = sudare.recorder_paths();
     let run = user.command("ls").arg(&store).output()?;
     let said = String::from_utf8_lossy(&run.stderr).into_owned();
@@ -203,12 +214,35 @@ fn the_user_can_do_nothing(user: &User, sudare: &Sudare, report: &mut Report) ->
          s.settimeout(5); print(s.recv(10))",
         socket.display()
     );
-    let run = user.command("python3").args(["-c", &report_to]).output()?;
+    let run = user.command(PYTHON).args(["-c", &report_to]).output()?;
     let said = String::from_utf8_lossy(&run.stderr).into_owned();
-    let refused = ["denied", "reset"].iter().any(|word| said.contains(word)) || run.stdout == b"b''\n";
+    let refused = ["PermissionError", "ConnectionResetError"].iter().any(|word| said.contains(word))
+        || run.stdout == b"b''\n";
     report.check("the recorder does not listen to the user", refused, said.trim());
     report.check("both still run", ours()? == before, format!("{before:?}"));
     Ok(())
+}
+
+/// The error numbers that PTRACE_SEIZE and PTRACE_ATTACH give the user for this process. The same
+/// program first seizes a child of its own, so that the refusal is not one of everything.
+fn attempt_ptrace(user: &User, pid: Pid) -> anyhow::Result<String> {
+    const PROGRAM: &str = "\
+import ctypes, subprocess, sys
+c = ctypes.CDLL(None, use_errno=True)
+c.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+c.ptrace.restype = ctypes.c_long
+def error(request, pid):
+    ctypes.set_errno(0)
+    return ctypes.get_errno() if c.ptrace(request, pid, None, None) else 0
+SEIZE, ATTACH = 0x4206, 16
+child = subprocess.Popen(['sleep', '60'])
+own = error(SEIZE, child.pid)
+child.kill()
+print('own child', own) if own else print(error(SEIZE, int(sys.argv[1])), error(ATTACH, int(sys.argv[1])))
+";
+    let run = user.command(PYTHON).args(["-c", PROGRAM, &pid.as_raw_nonzero().to_string()]).output()?;
+    let (said, erred) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    Ok(format!("{}{}", said.trim(), erred.trim()))
 }
 
 fn millis(time: Duration) -> u64 {

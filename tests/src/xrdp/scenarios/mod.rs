@@ -8,6 +8,8 @@ mod figures;
 mod hostile;
 mod no_plugin;
 mod story;
+mod takeover;
+mod xvnc;
 
 use std::path::Path;
 use std::time::Instant;
@@ -35,7 +37,18 @@ pub const ALL: &[(&str, &str, Play)] = &[
         control::play(Backend::Xvnc, out, report)
     }),
     ("no-plugin", "a client without the plugin sees the cover from the first picture on", no_plugin::play),
+    (
+        "no-chansrv",
+        "nobody tells the guard of the client: the cover stays and says what may be wrong",
+        no_plugin::without_chansrv,
+    ),
+    ("xvnc", "a session on Xvnc, which several clients could see at once, is ended unseen", xvnc::play),
     ("story", "the main job: log-on, stranger, operator away, camera lost, client killed", story::play),
+    (
+        "takeover",
+        "a second client without the plugin takes the session over while the desktop is seen",
+        takeover::play,
+    ),
     (
         "faults",
         "guard and blanker killed, the user's own attempts, an X server that stands still",

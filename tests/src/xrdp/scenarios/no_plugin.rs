@@ -2,9 +2,11 @@
 //! cover from the first picture, and nothing else.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use super::hostile;
+use crate::blanking::sampler;
 use crate::xrdp::client::ClientOptions;
 use crate::xrdp::process;
 use crate::xrdp::report::Report;
@@ -16,6 +18,12 @@ const WATCHED: Duration = Duration::from_secs(3);
 const KEYS: usize = 10;
 /// Words in two languages have more pixels than this.
 const WORDS: usize = 500;
+
+const CHANSRV: &str = "/usr/sbin/xrdp-chansrv";
+/// Of clients that come back: smaller than the first one, and larger again.
+const SIZES: [(u16, u16); 2] = [(960, 640), (1_020, 690)];
+/// Of the words before and after the guard gives up on a channel: two lines, and then many.
+const MORE: usize = 2;
 
 pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let options = StackOptions { home_files: hostile::files(), ..StackOptions::default() };
@@ -38,5 +46,63 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     report.check("nothing of the user is ever seen", seen.leaked_frames == 0, format!("{seen:?}"));
     report.check("no key arrives", keys == 0 && stack.is_desk_shown()?, format!("{keys} of {KEYS}"));
     report.figure("watched", serde_json::to_value(&seen)?);
+    client.kill()?;
+    at_other_sizes(&mut stack, report)?;
+    stack.session()?.end()
+}
+
+/// A client that comes back with another size makes xorgxrdp change the size of the covered screen.
+fn at_other_sizes(stack: &mut Stack, report: &mut Report) -> anyhow::Result<()> {
+    let session = stack.session()?;
+    for (width, height) in SIZES {
+        session.wait_connected(false)?;
+        let watch = stack.watch(&format!("size-{width}"))?;
+        let size = format!("/size:{width}x{height}");
+        let mut client =
+            stack.connect(&ClientOptions { arguments: vec![size.clone()], ..Default::default() })?;
+        let name = format!("the cover at {size}");
+        let count = stack.wait_picture(&name, &mut client, |count| count.is_cover() && count.other > 100)?;
+        std::thread::sleep(WATCHED);
+        stack.save(&format!("size-{width}"), report)?;
+        let seen = watch.stop()?;
+        let screen = sampler::Screen::open(&session.access()?)?;
+        let found = (screen.width, screen.height);
+        report.check(
+            &format!("{size} is the size of the screen"),
+            found == (width, height),
+            format!("{found:?}"),
+        );
+        report.check(
+            &format!("{size}: nothing is seen"),
+            seen.leaked_frames == 0,
+            format!("{seen:?}, {count:?}"),
+        );
+        client.kill()?;
+    }
+    Ok(())
+}
+
+/// Without chansrv nobody tells the guard of the client, as with `allow_channels=false`, with which
+/// xfreerdp 2 does not connect at all.
+pub(super) fn without_chansrv(out: &Path, report: &mut Report) -> anyhow::Result<()> {
+    // In this namespace only.
+    process::output(Command::new("mount").args(["--bind", "/bin/true", CHANSRV]))?;
+    let options = StackOptions { home_files: hostile::files(), ..StackOptions::default() };
+    let mut stack = Stack::raise(out, &options)?;
+    let _sudare = Sudare::start(out, "")?;
+    let watch = stack.watch("no-chansrv")?;
+    let mut client = stack.connect(&ClientOptions::default())?;
+    let few = stack.wait_picture("the cover", &mut client, |count| count.is_cover() && count.other > 0)?;
+    let many = |count: &crate::xrdp::Count| count.is_cover() && count.other > few.other * MORE;
+    let reason = stack.wait_picture("the cover with its reason", &mut client, many)?;
+    let began = stack.user.home.join(hostile::BEGAN);
+    process::wait_for("the user's log-on script", PATIENCE, || Ok(began.exists().then_some(())))?;
+    stack.type_key('a', KEYS)?;
+    std::thread::sleep(WATCHED);
+    stack.save("no-chansrv", report)?;
+    let (seen, keys) = (watch.stop()?, stack.keys_received()?);
+    report.check("the cover says why after a while", true, format!("{few:?}, then {reason:?}"));
+    report.check("nothing of the user is ever seen", seen.leaked_frames == 0, format!("{seen:?}"));
+    report.check("no key arrives", keys == 0, format!("{keys} of {KEYS}"));
     stack.session()?.end()
 }

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use image::{ImageEncoder as _, codecs::png::PngEncoder};
 use sha2::{Digest as _, Sha256};
 use sudare_host_ext::clock;
+use sudare_host_ext::log::writer::BATCH_MAX_ENTRIES;
 use sudare_host_ext::log::{Draft, LogKeys, LogWriter};
 use sudare_host_ext::store::blobs::describe;
 use sudare_host_ext::store::{BlobStore, OsDisk, hex};
@@ -136,6 +137,17 @@ impl Case {
         let (wall_ms, boot_ms) = (self.now_ms - ago_ms, UPTIME_MS - ago_ms);
         let stamp = Stamp { wall_ms, boot_ms, boot_id: BOOT_ID };
         self.writer.as_mut().unwrap().append(draft, stamp).unwrap();
+    }
+
+    /// So many entries that say nothing.
+    pub(super) fn notes(&mut self, count: u64, ago_ms: u64) {
+        let (wall_ms, boot_ms) = (self.now_ms - ago_ms, UPTIME_MS - ago_ms);
+        let stamp = Stamp { wall_ms, boot_ms, boot_id: BOOT_ID };
+        let notes = (0..count).map(|value| (Draft::of(Event::Note(Note { code: 1, value })), stamp));
+        let notes: Vec<_> = notes.collect();
+        for some in notes.chunks(BATCH_MAX_ENTRIES) {
+            self.writer.as_mut().unwrap().append_all(some.to_vec()).unwrap();
+        }
     }
 
     pub(super) fn policy(&self) -> Policy {

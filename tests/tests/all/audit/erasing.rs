@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::Value;
 use sudare_host_ext::audit::{Store, Walk};
 use sudare_host_ext::log::Draft;
+use sudare_host_ext::log::writer::TAIL_ENTRIES;
 use sudare_host_ext::store::hex;
 use sudare_protocol::approval::{self, Approval};
 use sudare_protocol::evidence::event::{BlobId, Erasure, IncidentComplete, IncidentOpen, Tombstone};
@@ -81,6 +82,20 @@ fn two_approvers_erase_an_incident_and_the_log_still_verifies() {
         "o",
     ]);
     assert!(opened.to_string().contains("not in the store"), "{opened}");
+}
+
+#[test]
+fn erasing_from_a_long_log_keeps_the_organisations_word_about_its_host() {
+    let mut case = Case::new(false);
+    let session = case.session(1, HOUR_MS);
+    let incident = case.incident(session, 0xa1, HOUR_MS / 2);
+    // So that whoever opens it does not find its host key any more.
+    case.notes(TAIL_ENTRIES + 256, HOUR_MS / 3);
+    let case = case.close();
+    let (a, b) = (approve(&case, &incident.hex(), 21, &[]), approve(&case, &incident.hex(), 22, &[]));
+    let (code, json) = erase(&case, "a1a1", &[&a, &b], &[]);
+    assert_eq!((code, json["erased"]["pictures"].as_u64()), (0, Some(6)), "{json}");
+    assert_eq!(verdict(&case), [""; 0]);
 }
 
 #[test]

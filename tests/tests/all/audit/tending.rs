@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 use sudare_host_ext::audit::export::Bundle;
@@ -340,6 +340,36 @@ fn a_run_that_ended_after_its_tombstone_is_finished_by_the_next() {
     );
     assert_eq!(stored(&live.case, &old), [false; 6]);
     assert_eq!(live.tended(), ["tombstone", "tombstone"]);
+    live.assert_intact();
+}
+
+#[test]
+fn pictures_that_no_entry_lists_go_after_three_days_and_no_others() {
+    let (case, incidents) = kept();
+    let live = Live::of(case);
+    let put = |id: u8, days: u64| {
+        ["headers", "blobs"].map(|folder| {
+            let name = format!("{folder}/{}", sudare_host_ext::store::hex(&[id; 16]));
+            let file = std::fs::File::create(live.case.store().join(&name)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60)).unwrap();
+            name
+        })
+    };
+    let (old, new) = (put(0xee, 4), put(0xef, 2));
+    // Files that the log vouches for are as old.
+    for blob in incidents.iter().flat_map(|incident| &incident.blobs) {
+        let file = live.case.store().join("headers").join(sudare_host_ext::store::hex(&blob.blob_id));
+        let file = std::fs::File::options().write(true).open(file).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(40 * 24 * 60 * 60)).unwrap();
+    }
+    let is_there = |names: &[String; 2]| names.each_ref().map(|name| live.case.store().join(name).exists());
+    let (code, plan) = live.tend(&["retention", "store"]);
+    assert_eq!((code, &plan["unlisted"]), (0, &serde_json::json!(old)), "{plan}");
+    assert_eq!(is_there(&old), [true; 2], "a dry run");
+    let (code, done) = live.tend(&["retention", "store", "--apply"]);
+    assert_eq!((code, done["erased"]["files"].as_u64()), (0, Some(2 * 8 + 2)), "{done}");
+    assert_eq!((is_there(&old), is_there(&new)), ([false; 2], [true; 2]));
+    assert_eq!(stored(&live.case, &incidents[2]), [true; 6]);
     live.assert_intact();
 }
 

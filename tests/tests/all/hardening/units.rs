@@ -91,6 +91,17 @@ fn exposure(unit: &Path, limit: u32) -> (String, bool) {
 }
 
 #[test]
+fn the_page_that_units_name_is_installed() {
+    let installed = Installed::new();
+    let folder = installed.root("etc/systemd/system");
+    for name in UNITS.iter().map(|(name, _)| format!("{name}.service")).chain([TIMER.to_owned()]) {
+        let unit = std::fs::read_to_string(folder.join(&name)).unwrap();
+        let page = unit.lines().find_map(|line| line.strip_prefix("Documentation=file:///")).expect("a page");
+        assert!(installed.root(page).is_file(), "{name} names /{page}, which is not installed");
+    }
+}
+
+#[test]
 fn units_are_understood_by_systemd_and_leave_little_exposed() {
     if !has_systemd() {
         return;
@@ -186,6 +197,7 @@ fn an_installation_keeps_settings_and_leaves_only_what_is_not_its_own() {
     assert!(installed.root("etc/sudare/holds.txt").exists(), "without a list of holds nothing is erased");
     assert!(installed.script(&["--uninstall"]).status.success());
     assert!(settings.exists(), "settings are the administrator's");
+    assert!(!installed.root("usr/share/doc/sudare").exists());
     for folder in ["usr/local/bin", "etc/systemd/system", "usr/lib/sysusers.d", "usr/lib/tmpfiles.d"] {
         let left = std::fs::read_dir(installed.root(folder)).unwrap();
         let files: Vec<_> = left.flatten().map(|e| e.path()).filter(|path| path.is_file()).collect();

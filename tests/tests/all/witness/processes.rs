@@ -76,6 +76,21 @@ fn a_folder_is_cosigned_without_network_also_beside_the_server() {
 }
 
 #[test]
+fn a_witness_that_only_checks_copies_knows_how_they_stand() {
+    let place = Place::new();
+    assert_eq!(place.status("120").1, Some(1), "it knows no log");
+    let mut log = log_at(&place.path("store"));
+    grow(&mut log, 40, 0);
+    for _ in 0..2 {
+        let pulled = place.pull(&place.path("store"));
+        assert_eq!(pulled.status.code(), Some(0), "{}", said(&pulled));
+    }
+    let (status, code) = place.status("120");
+    assert_eq!((code, status["logs"].as_array().map(Vec::len)), (Some(0), Some(1)), "{status}");
+    assert_eq!((&status["logs"][0]["state"], &status["logs"][0]["size"]), (&"heard".into(), &40.into()));
+}
+
+#[test]
 fn a_silent_log_is_noticed_and_so_is_its_return() {
     let place = Place::new();
     let serving = place.serve("1");

@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::SystemTime;
 
 use sudare_host_ext::config::HostConfig;
 use sudare_host_ext::supervise::accounts::GuardAccount;
@@ -14,10 +15,19 @@ use super::ini::{Ini, is_yes};
 const PROGRAM: &str = "/usr/sbin/xrdp";
 const XRDP_INI: &str = "/etc/xrdp/xrdp.ini";
 const SESMAN_INI: &str = "/etc/xrdp/sesman.ini";
+/// Where both put their process's number when they start.
+const RUN_DIR: &str = "/run/xrdp";
+/// What each reads only when it starts: its settings, and for xrdp what ties it to the supervisor.
+const READ_AT_START: [(&str, &str); 3] = [
+    ("xrdp", "etc/xrdp/xrdp.ini"),
+    ("xrdp", "etc/systemd/system/xrdp.service.d/sudare.conf"),
+    ("xrdp-sesman", "etc/xrdp/sesman.ini"),
+];
 const LIBRARIES: [&str; 4] =
     ["/usr/lib/x86_64-linux-gnu/xrdp", "/usr/lib/aarch64-linux-gnu/xrdp", "/usr/lib64/xrdp", "/usr/lib/xrdp"];
-/// Kinds of session that end in a display of this machine, by the library that shows them.
-const GUARDED: [&str; 2] = ["libxup.so", "libvnc.so"];
+/// Kinds of session that one client sees at a time, by the library that shows them. Xvnc (libvnc.so)
+/// shares its screen, so the supervisor ends its sessions.
+const GUARDED: [&str; 1] = ["libxup.so"];
 
 /// All checks, or one remark where there is no xrdp.
 pub(super) fn checks(config: &HostConfig) -> Vec<Finding> {
@@ -42,6 +52,7 @@ pub(super) fn checks(config: &HostConfig) -> Vec<Finding> {
         }
         Err(e) => findings.push(("sesman's settings", Err(format!("{SESMAN_INI}: {e}. Run doctor as root")))),
     }
+    findings.push(("xrdp's settings in force", in_force(Path::new(RUN_DIR), Path::new("/"))));
     findings.push(("sockets of sessions", sockets(config, account.as_ref().ok())));
     findings.push(("program that covers", blanker(&config.blanker(), account.as_ref().ok())));
     if let Ok(account) = &account {
@@ -108,7 +119,7 @@ fn kinds(ini: &Ini, has: impl Fn(&str) -> bool) -> Result<String, String> {
     };
     match offered.collect::<Vec<_>>().iter().find(foreign) {
         Some((section, _)) => Err(format!(
-            "[{}] of {XRDP_INI} leads to desktops that sesman does not start and nobody guards. Remove that section",
+            "[{}] of {XRDP_INI} leads to desktops that cannot be guarded. Remove that section",
             section.name
         )),
         None => Ok("only those that sesman starts".into()),
@@ -160,6 +171,36 @@ fn disconnected(ini: &Ini) -> Result<String, String> {
     Ok("stay for their user".into())
 }
 
+/// Debian's package starts xrdp before anybody can change a setting, and `enable --now` leaves it running.
+fn in_force(run_dir: &Path, root: &Path) -> Result<String, String> {
+    let mut running = 0;
+    for (program, file) in READ_AT_START {
+        let pid_file = run_dir.join(program).with_extension("pid");
+        let Some(started) = running_since(&pid_file) else { continue };
+        running += 1;
+        let path = root.join(file);
+        if changed(&path).is_some_and(|changed| changed > started) {
+            return Err(format!(
+                "{program} was started before {} was changed, so what is written there does not count yet. Run `systemctl restart xrdp`",
+                path.display()
+            ));
+        }
+    }
+    match running {
+        0 => Ok("will be, xrdp does not run".into()),
+        _ => Ok("xrdp was started after the last change".into()),
+    }
+}
+
+fn running_since(pid_file: &Path) -> Option<SystemTime> {
+    let pid: u32 = std::fs::read_to_string(pid_file).ok()?.trim().parse().ok()?;
+    Path::new("/proc").join(pid.to_string()).exists().then(|| changed(pid_file))?
+}
+
+fn changed(path: &Path) -> Option<SystemTime> {
+    path.metadata().and_then(|meta| meta.modified()).ok()
+}
+
 fn sockets(config: &HostConfig, account: Option<&GuardAccount>) -> Result<String, String> {
     let dir = &config.xrdp_socket_dir;
     if !dir.exists() {
@@ -183,7 +224,10 @@ fn blanker(path: &Path, account: Option<&GuardAccount>) -> Result<String, String
 
 fn owner(dir: &Path, user: &str, account: GuardAccount) -> Result<String, String> {
     match std::fs::metadata(dir) {
-        Ok(meta) if meta.uid() == account.uid => Ok(format!("{} belongs to {user}", dir.display())),
+        Ok(meta) if meta.uid() == account.uid => {
+            readable(dir, &account).map_err(|e| format!("{e}: run `chown -R {user}: {}`", dir.display()))?;
+            Ok(format!("{} belongs to {user}", dir.display()))
+        }
         Ok(_) => Err(format!(
             "{} does not belong to {user}, so guards cannot read their keys. Run `chown -R {user}: {}`",
             dir.display(),
@@ -191,6 +235,19 @@ fn owner(dir: &Path, user: &str, account: GuardAccount) -> Result<String, String
         )),
         Err(e) => Err(format!("{}: {e}. Run `sudare-host init` as {user}", dir.display())),
     }
+}
+
+/// A single file that another user wrote there, such as root, can lock a seat or the whole host out.
+fn readable(dir: &Path, account: &GuardAccount) -> Result<(), String> {
+    for folder in [dir.to_owned(), dir.join("devices")] {
+        for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            // That a device is revoked is known from the file's being there.
+            if path.is_file() && path.extension().is_none_or(|end| end != "revoked") {
+                reachable(&path, Some(account), 4)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn supervisor(run_dir: &Path) -> Result<String, String> {
@@ -254,9 +311,58 @@ mod tests {
         assert!(connections(&bad("fork=true", "fork=no")).is_err());
         let proxy = Ini::parse("[vnc-any]\nlib=libvnc.so\nip=ask\nport=ask5900\n");
         assert!(kinds(&proxy, |_| true).unwrap_err().contains("[vnc-any]"));
+        let shared = Ini::parse("[Xvnc]\nlib=libvnc.so\nip=127.0.0.1\nport=-1\n");
+        assert!(kinds(&shared, |_| true).unwrap_err().contains("[Xvnc]"));
         assert!(root(&Ini::parse("[Security]\n")).is_err());
         assert!(root(&Ini::parse("[Security]\nAllowRootLogin=false")).is_ok());
         assert!(disconnected(&Ini::parse("[Sessions]\nKillDisconnected=1")).is_err());
+    }
+
+    #[test]
+    fn settings_that_were_changed_under_a_running_xrdp_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        std::fs::create_dir_all(dir.join("etc/xrdp")).unwrap();
+        let write = |name: &str, text: &str, after_s: u64| {
+            let file = std::fs::File::create(dir.join(name)).unwrap();
+            std::io::Write::write_all(&mut &file, text.as_bytes()).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(after_s)).unwrap();
+        };
+        write("etc/xrdp/sesman.ini", "", 10);
+        assert!(in_force(dir, dir).unwrap().contains("does not run"));
+        write("xrdp-sesman.pid", &std::process::id().to_string(), 11);
+        assert!(in_force(dir, dir).unwrap().contains("after the last change"));
+        write("etc/xrdp/sesman.ini", "", 12);
+        let text = in_force(dir, dir).unwrap_err();
+        assert!(text.contains("sesman.ini") && text.contains("systemctl restart xrdp"), "{text}");
+        // One that was left by a process that ended.
+        write("xrdp-sesman.pid", "4194305", 11);
+        assert!(in_force(dir, dir).is_ok());
+    }
+
+    #[test]
+    fn a_file_of_root_among_the_keys_and_devices_is_found() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let set = |name: &str, mode| {
+            let path = dir.path().join(name);
+            std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+        };
+        let account = GuardAccount { uid: 4_000_000, gid: 4_000_000 };
+        std::fs::create_dir(dir.path().join("devices")).unwrap();
+        for name in ["host.key", "devices/ab.operators", "devices/ab.revoked"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+            set(name, 0o644);
+        }
+        for (name, mode) in [("", 0o755), ("devices", 0o755), ("devices/ab.revoked", 0o600)] {
+            set(name, mode);
+        }
+        assert_eq!(readable(dir.path(), &account), Ok(()));
+        for name in ["host.key", "devices/ab.operators"] {
+            set(name, 0o600);
+            assert!(readable(dir.path(), &account).unwrap_err().contains(name));
+            set(name, 0o644);
+        }
     }
 
     #[test]

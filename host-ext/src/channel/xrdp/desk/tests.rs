@@ -171,11 +171,60 @@ fn a_blanker_that_dies_is_replaced_and_what_is_wanted_comes_back() {
     let effects = desk.handle(2_050, Input::Blanker(Reply::Covered { ticket }));
     assert!(matches!(effects[0], Effect::Blanker(Request::Uncover { .. })), "{effects:?}");
     assert!(puppet.heard().is_empty(), "the driver wanted it visible all the time");
-    let gave_up = (0..3).any(|n| {
-        let effects = desk.handle(3_000 + n, Input::BlankerEnded);
-        effects.iter().any(|e| matches!(e, Effect::Disconnect(_)))
-    });
-    assert!(gave_up);
+}
+
+#[test]
+fn the_third_blanker_that_ends_disconnects_and_the_next_ones_come_after_growing_pauses() {
+    let (mut desk, puppet) = visible();
+    let gives_up = |effects: &[Effect]| effects.iter().any(|e| matches!(e, Effect::Disconnect(_)));
+    let starts = |effects: &[Effect]| effects.iter().any(|e| matches!(e, Effect::StartBlanker { .. }));
+    for now_ms in [2_000, 2_100] {
+        let effects = desk.handle(now_ms, Input::BlankerEnded);
+        assert!(starts(&effects) && !gives_up(&effects), "{effects:?}");
+    }
+    let (mut now_ms, mut pauses) = (2_200, Vec::new());
+    for _ in 0..7 {
+        let effects = desk.handle(now_ms, Input::BlankerEnded);
+        assert!(gives_up(&effects) && !starts(&effects), "{effects:?}");
+        assert!(effects.iter().any(|e| matches!(e, Effect::RestBlanker { end_old: false })));
+        let ended_ms = now_ms;
+        while !starts(&desk.handle(now_ms, Input::Tick)) {
+            // What the driver wants meanwhile must not count as shown: nobody could cover again.
+            puppet.will(vec![Action::Uncover]);
+            now_ms += 50;
+            assert!(desk.is_covered() && now_ms < ended_ms + 60_000);
+        }
+        pauses.push(now_ms - ended_ms);
+        now_ms += 50;
+    }
+    assert_eq!(pauses, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+    // A minute without a fault, and all is forgiven.
+    let effects = desk.handle(now_ms + 60_000, Input::BlankerEnded);
+    assert!(starts(&effects) && !gives_up(&effects), "{effects:?}");
+}
+
+#[test]
+fn a_cover_that_no_client_comes_through_says_what_may_be_wrong() {
+    let (mut desk, _puppet) = covered();
+    let told = |effects: &[Effect]| -> Vec<CoverText> {
+        let words = |effect: &Effect| match effect {
+            Effect::Words { text, .. } => Some(text.clone()),
+            _ => None,
+        };
+        effects.iter().filter_map(words).collect()
+    };
+    desk.handle(1_000, Input::Client(false));
+    let mut all = Vec::new();
+    for now_ms in (1_000..20_000).step_by(50) {
+        all.extend(told(&desk.handle(now_ms, Input::Tick)).into_iter().map(|text| (now_ms, text)));
+        desk.handle(now_ms, Input::Blanker(Reply::Health { pixels: true, input: true }));
+    }
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!(all[0].0, 6_000);
+    let text = all[0].1.lines.join("\n");
+    assert!(text.contains("This desktop needs Sudare") && text.contains("allow_channels"), "{text}");
+    // The next client's cover does not begin with it.
+    assert_eq!(told(&desk.handle(20_000, Input::Client(true))), [waiting_words()]);
 }
 
 #[test]

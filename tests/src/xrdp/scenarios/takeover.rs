@@ -1,0 +1,80 @@
+//! Somebody who knows the password connects from another computer, without the plugin, while the
+//! operator works. xrdp gives that client the operator's own session, with the desktop in full view
+//! until this moment; it must see the cover from the first picture on.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::acts::{Acts, POLICY};
+use crate::scene::ALONE;
+use crate::xrdp::client::{self, Client, ClientOptions, PrivateScreen};
+use crate::xrdp::process;
+use crate::xrdp::report::Report;
+use crate::xrdp::screen::Screen;
+use crate::xrdp::stack::{PATIENCE, Stack, StackOptions};
+use crate::xrdp::sudare::Sudare;
+use crate::xrdp::watch::Watch;
+
+/// What is a race is tried more than once.
+const ROUNDS: usize = 3;
+/// How long the second client is watched once it sees the cover.
+const WATCHED: Duration = Duration::from_secs(2);
+
+pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
+    let stack = Stack::raise(out, &StackOptions::default())?;
+    let sudare = Sudare::start(out, POLICY)?;
+    let device = sudare.device()?;
+    let camera = sudare.film()?;
+    camera.show(ALONE);
+    let mut acts = Acts { stack, camera, device, report, number: 0 };
+    let elsewhere = PrivateScreen::start(client::SIZE)?;
+    for round in 1..=ROUNDS {
+        let mut operator = acts.stack.connect(&acts.device.clone())?;
+        acts.uncovers(&format!("operator works {round}"), &mut operator, ALONE)?;
+        taken_over(&mut acts, operator, &elsewhere, round)?;
+    }
+    let session = acts.stack.session()?;
+    acts.report.check("the session outlived all of it", session.is_alive(), session.display);
+    session.end()
+}
+
+fn taken_over(
+    acts: &mut Acts<'_>,
+    mut operator: Client,
+    elsewhere: &PrivateScreen,
+    round: usize,
+) -> anyhow::Result<()> {
+    let evidence = acts.stack.out.join(format!("leak-takeover-{round}.png"));
+    let watch = Watch::start(&elsewhere.display, evidence)?;
+    let log = acts.stack.out.join(format!("xfreerdp-second-{round}.log"));
+    let home = Path::new("/run/sudare-stack/client-elsewhere");
+    let mut second = Client::start(elsewhere, &ClientOptions::default(), home, &log)?;
+    operator.wait_ended(PATIENCE).context("the first client was not replaced by the second")?;
+    let mut screen = Screen::open(&elsewhere.display)?;
+    let covered = process::wait_for("the cover at the second client", PATIENCE, || {
+        let count = screen.count(2)?;
+        Ok((count.is_cover() && count.other > 100).then_some(count))
+    });
+    std::thread::sleep(WATCHED);
+    let seen = watch.stop()?;
+    let picture = acts.stack.out.join(format!("second-{round}.png"));
+    screen.count(1)?;
+    screen.save(&picture)?;
+    acts.report.pictures.push(picture);
+    let covered = covered?;
+    acts.report.check(&format!("takeover {round}: the cover is seen"), true, format!("{covered:?}"));
+    let tight = seen.leaked_frames == 0;
+    acts.report.check(&format!("takeover {round}: nothing of the user is seen"), tight, format!("{seen:?}"));
+    acts.report.figure(&format!("takeover_{round}"), serde_json::to_value(&seen)?);
+    // Taking over is allowed: the operator may have moved to another computer.
+    let stays = second.ensure_running();
+    acts.report.check(
+        &format!("takeover {round}: the second client stays"),
+        stays.is_ok(),
+        format!("{stays:?}"),
+    );
+    second.kill()?;
+    acts.stack.session()?.wait_connected(false)
+}
