@@ -180,11 +180,22 @@ pub fn guard(place: &Place, programs: &Programs, number: usize) -> anyhow::Resul
 /// Until somebody listens there.
 pub fn await_socket(path: &Path) -> anyhow::Result<()> {
     let begun = Instant::now();
-    while !path.exists() {
+    while !is_listening(path) {
         ensure!(begun.elapsed() < PATIENCE, "nobody listens at {}", path.display());
         thread::sleep(Duration::from_millis(5));
     }
     Ok(())
+}
+
+/// A socket's file is there a moment before anybody listens at it.
+fn is_listening(path: &Path) -> bool {
+    const ACCEPTS: &str = "00010000";
+    // Num: RefCount Protocol Flags Type St Inode Path (proc(5))
+    let sockets = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    sockets.lines().any(|line| {
+        let mut fields = line.split_whitespace();
+        fields.nth(3) == Some(ACCEPTS) && fields.nth(3).is_some_and(|bound| Path::new(bound) == path)
+    })
 }
 
 /// A child must not outlive a run that was interrupted.
