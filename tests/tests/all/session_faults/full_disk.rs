@@ -92,6 +92,7 @@ fn where_evidence_is_no_duty_the_session_goes_on_and_the_gap_is_recorded() {
     seat.unlock();
     seat.until("the desktop", |seat| seat.shown == Shown::Desktop);
     assert!(seat.refused.is_none(), "{:?}", seat.refused);
+    seat.attest_for_ms(600);
 
     host.keeps.store(true, Ordering::Relaxed);
     // Of no session in particular.
