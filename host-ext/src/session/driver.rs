@@ -449,6 +449,8 @@ impl SessionDriver for Session {
             LinkEvent::Missing => self.decide(Event::LinkDown { reason: Reason::NoClient }, actions),
             // Closing the window is no incident: nothing can be seen any more.
             LinkEvent::Disconnected => self.finish(Reason::ClientGone),
+            // It was refused, and told so once. Whoever goes on all the same costs nothing more.
+            LinkEvent::Bytes(_) if matches!(self.end, End::Closed) => {}
             LinkEvent::Bytes(bytes) => {
                 self.deframer.push(&bytes);
                 loop {
