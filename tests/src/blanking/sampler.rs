@@ -21,6 +21,8 @@ use super::display::Access;
 
 /// The largest screen that is read: 4K. The memory is taken only as far as it is used.
 const SCREEN_MAX_BYTES: u64 = 4096 * 2160 * 4;
+/// Half a megabyte at 1920 columns.
+const ROWS_AT_ONCE: u16 = 64;
 
 /// What the witness saw.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -97,20 +99,30 @@ impl Screen {
     /// Whether the screen is black outside `panel`.
     pub fn is_covered(&mut self, panel: Rect) -> anyhow::Result<bool> {
         self.read()?;
-        Ok(strangers(&self.pixels, self.width, panel) == 0)
+        Ok(strangers(&self.pixels, self.width, 0, panel) == 0)
     }
 
     /// Pixels outside `panel` that are not black.
     pub fn strangers(&mut self, panel: Rect) -> anyhow::Result<usize> {
         self.read()?;
-        Ok(strangers(&self.pixels, self.width, panel))
+        Ok(strangers(&self.pixels, self.width, 0, panel))
     }
 
-    /// Looks at the picture that arrived last.
+    /// Looks at the picture that arrived last, a few rows at a time: they stay in the processor's cache,
+    /// while the server writes the next picture to memory.
     fn shows_cover(&mut self, panel: Rect) -> anyhow::Result<bool> {
-        self.pixels.resize(usize::from(self.width) * usize::from(self.height) * 4, 0);
-        self.memory.read_exact_at(&mut self.pixels, 0)?;
-        Ok(strangers(&self.pixels, self.width, panel) == 0)
+        let row_bytes = usize::from(self.width) * 4;
+        let mut first = 0;
+        while first < self.height {
+            let rows = ROWS_AT_ONCE.min(self.height - first);
+            self.pixels.resize(usize::from(rows) * row_bytes, 0);
+            self.memory.read_exact_at(&mut self.pixels, u64::from(first) * row_bytes as u64)?;
+            if strangers(&self.pixels, self.width, first, panel) > 0 {
+                return Ok(false);
+            }
+            first += rows;
+        }
+        Ok(true)
     }
 
     fn image(&self, x: u16, y: u16, width: u16, height: u16) -> anyhow::Result<bool> {
@@ -194,13 +206,13 @@ fn watch(screens: [Screen; 2], panel: Rect, stopped: &AtomicBool) -> anyhow::Res
     Ok(seen)
 }
 
-/// Counts the pixels outside `panel` that are not black.
-fn strangers(pixels: &[u8], width: u16, panel: Rect) -> usize {
+/// Counts the pixels outside `panel` that are not black, in rows of a screen from its row `first` on.
+fn strangers(pixels: &[u8], width: u16, first: u16, panel: Rect) -> usize {
     let row_bytes = usize::from(width) * 4;
     let (left, right) = (usize::from(panel.x) * 4, usize::from(panel.x + panel.width) * 4);
     let panel_rows = usize::from(panel.y)..usize::from(panel.y + panel.height);
     let mut count = 0;
-    for (y, row) in pixels.chunks_exact(row_bytes).enumerate() {
+    for (y, row) in (usize::from(first)..).zip(pixels.chunks_exact(row_bytes)) {
         if panel_rows.contains(&y) {
             count += lit(&row[..left.min(row_bytes)]) + lit(&row[right.min(row_bytes)..]);
         } else {
