@@ -83,7 +83,7 @@ pub(super) struct Disk {
 struct Own {
     folder: PathBuf,
     /// Locked; the system frees it when the process ends, however it ends.
-    _lock: File,
+    lock: File,
 }
 
 #[derive(Debug)]
@@ -214,8 +214,8 @@ impl Disk {
             lock.try_lock().map_err(io::Error::from)?;
             Ok(lock)
         });
-        let _lock = locked.map_err(|source| at(&folder, source))?;
-        self.own = Some(Own { folder: folder.clone(), _lock });
+        let lock = locked.map_err(|source| at(&folder, source))?;
+        self.own = Some(Own { folder: folder.clone(), lock });
         Ok(folder)
     }
 
@@ -235,11 +235,12 @@ impl Disk {
 impl Drop for Disk {
     /// An empty folder is not left behind; one with files is for the next process.
     fn drop(&mut self) {
-        if let Some(own) = &self.own
-            && names(&own.folder).iter().all(|name| name == LOCK)
-        {
+        let Some(own) = &self.own else { return };
+        if names(&own.folder).iter().all(|name| name == LOCK) {
             fs::remove_file(own.folder.join(LOCK)).and_then(|()| fs::remove_dir(&own.folder)).ok();
         }
+        // Closing is not enough: a child that was just forked holds the same open file until it runs its program.
+        own.lock.unlock().ok();
     }
 }
 

@@ -12,7 +12,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::error::ShipError;
 use super::outside::Said;
 use crate::files::{self, FileError};
+use crate::store::FileLock;
 
 const MAX_BYTES: usize = 64 * 1024;
 
@@ -90,7 +91,7 @@ pub(super) struct State {
     dir: PathBuf,
     pub(super) progress: Progress,
     /// Never read: it is held.
-    _lock: File,
+    _lock: FileLock,
 }
 
 impl State {
@@ -150,15 +151,11 @@ pub(super) fn write_public(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     write().map_err(|e| FileError::new(path, "written", e))
 }
 
-fn lock(path: &Path) -> Result<File, ShipError> {
-    let opened =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-    let file = opened.map_err(|e| FileError::new(path, "opened", e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(ShipError::StateLocked(path.display().to_string())),
-        Err(fs::TryLockError::Error(e)) => Err(FileError::new(path, "locked", e).into()),
-    }
+fn lock(path: &Path) -> Result<FileLock, ShipError> {
+    FileLock::take(path).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => ShipError::StateLocked(path.display().to_string()),
+        _ => FileError::new(path, "locked", error).into(),
+    })
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@
 //! left out, and what comes twice has the same event id. A batch that cannot be read is made anew from the log.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ use sudare_protocol::tlog::Tree;
 
 use super::format::hex;
 use crate::files::{self, FileError};
-use crate::store::disk::{Disk as _, OsDisk};
+use crate::store::FileLock;
 
 /// Batches kept while the receiver is away. The log keeps the rest.
 pub const BATCHES_MAX: usize = 16;
@@ -105,7 +105,7 @@ pub struct Outbox {
     waiting_events: u64,
     read: Tree,
     told: Option<String>,
-    _lock: File,
+    _lock: FileLock,
 }
 
 impl Outbox {
@@ -113,7 +113,7 @@ impl Outbox {
     pub fn open(dir: &Path, owner: &str) -> Result<Self, OutboxError> {
         files::make_private_dir(&dir.join("outbox"))?;
         let lock = dir.join("lock");
-        let _lock = OsDisk.lock(&lock).map_err(|error| match error.kind() {
+        let _lock = FileLock::take(&lock).map_err(|error| match error.kind() {
             std::io::ErrorKind::WouldBlock => OutboxError::Locked(dir.to_owned()),
             _ => FileError::new(&lock, "locked", error).into(),
         })?;

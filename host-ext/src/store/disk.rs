@@ -61,7 +61,7 @@ pub struct OsDisk;
 
 impl Disk for OsDisk {
     type File = File;
-    type Lock = File;
+    type Lock = FileLock;
 
     fn create(&self, path: &Path) -> io::Result<File> {
         let mode = 0o600 | shared(path) & 0o040;
@@ -119,11 +119,31 @@ impl Disk for OsDisk {
         read_bounded(path, max_bytes)
     }
 
-    fn lock(&self, path: &Path) -> io::Result<File> {
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        FileLock::take(path)
+    }
+}
+
+/// A file's lock ([flock(2)]), held while this lives; the kernel frees it when the process ends, however it ends.
+///
+/// [flock(2)]: https://man7.org/linux/man-pages/man2/flock.2.html
+#[derive(Debug)]
+pub struct FileLock(File);
+
+impl FileLock {
+    /// Makes the file if need be; fails with `WouldBlock` while another has the lock.
+    pub fn take(path: &Path) -> io::Result<Self> {
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         file.try_lock().map_err(io::Error::from)?;
-        Ok(file)
+        Ok(Self(file))
+    }
+}
+
+impl Drop for FileLock {
+    /// Closing is not enough: a child that was just forked holds the same open file until it runs its program.
+    fn drop(&mut self) {
+        self.0.unlock().ok();
     }
 }
 
@@ -201,5 +221,17 @@ mod tests {
             assert_eq!((mode(&store.join("checkpoint")), mode(&made)), expected);
             assert_eq!(mode(&made.join("000")), expected.0);
         }
+    }
+
+    #[test]
+    fn a_lock_is_free_at_once_though_a_child_still_has_the_file_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let lock = FileLock::take(&path).unwrap();
+        assert_eq!(FileLock::take(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let of_the_child = lock.0.try_clone().unwrap();
+        drop(lock);
+        drop(FileLock::take(&path).unwrap());
+        drop(of_the_child);
     }
 }

@@ -23,6 +23,6 @@ pub mod error;
 pub(crate) mod simulated;
 
 pub use blobs::{BlobStore, hex, unhex};
-pub use disk::{Disk, OsDisk};
+pub use disk::{Disk, FileLock, OsDisk};
 pub use durable::Durable;
 pub use error::StoreError;

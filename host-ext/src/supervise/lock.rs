@@ -24,7 +24,7 @@ pub enum LockError {
 /// Held while it lives; the kernel lets go of it when its process ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -50,7 +50,14 @@ impl Lock {
             Err(e) => return Err(error(e.into())),
         }
         file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(error)?;
-        Ok(Lock { _file: file })
+        Ok(Lock { file })
+    }
+}
+
+impl Drop for Lock {
+    /// Closing is not enough: a guard that was just forked holds the same open file until it runs its program.
+    fn drop(&mut self) {
+        flock(&self.file, FlockOperation::Unlock).ok();
     }
 }
 
