@@ -1,9 +1,9 @@
 //! The whole loop with a chansrv that lies: any program of the session can put one there.
 
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -46,12 +46,19 @@ fn flood(path: &Path) {
     });
 }
 
+/// Another process writes it: what another test starts at this moment would hold our open file for a moment, and a
+/// program that is open for writing cannot be run.
+fn write_program(path: &Path, text: &str) {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"printf '%s' "$1" > "$2" && chmod 755 "$2""#, "sh", text]).arg(path);
+    assert!(shell.status().unwrap().success());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_channel_that_sends_without_pause_does_not_keep_the_beats_from_the_supervisor() {
     let dir = tempfile::tempdir().unwrap();
     let blanker = dir.path().join("blanker");
-    std::fs::write(&blanker, "#!/bin/sh\nexec cat > /dev/null\n").unwrap();
-    std::fs::set_permissions(&blanker, std::fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&blanker, "#!/bin/sh\nexec cat > /dev/null\n");
     flood(&dir.path().join("xrdpapi_10"));
     let options = Options {
         display: 10,
