@@ -33,7 +33,21 @@ binaries="sudare-host sudare-audit sudare-blanker"
 units="sudare-recorder.service sudare-host.service sudare-ship.service sudare-forward.service
     sudare-retention.service sudare-retention.timer"
 
+# xrdp gives whoever signs in the user's running session: PAM has it covered first.
+pam=$root/etc/pam.d/xrdp-sesman
+pam_line="account required pam_exec.so quiet /usr/local/bin/sudare-host --config /etc/sudare/host.toml sign-in"
+
+# Gives the file without our line. Written in place: owner, mode and links stay.
+without_sign_in() {
+    grep -v '^account .*sudare-host.* sign-in$' "$pam" || true
+}
+
 if [ "$action" = uninstall ]; then
+    # First: without the program that it names nobody could sign in.
+    if [ -f "$pam" ]; then
+        rest=$(without_sign_in)
+        printf '%s\n' "$rest" >"$pam"
+    fi
     for unit in $units; do
         [ -n "$root" ] || systemctl disable --now "$unit" 2>/dev/null || true
         rm -f -- "$root/etc/systemd/system/$unit"
@@ -74,6 +88,13 @@ for settings in host.toml holds.txt; do
     [ -e "$root/etc/sudare/$settings" ] || install -m 0644 -- "$here/$settings" "$root/etc/sudare/$settings"
 done
 install -m 0600 -- "$here/ship.env.example" "$here/forward.env.example" "$root/etc/sudare/"
+if [ -f "$pam" ]; then
+    # Before every other account line: those that are "sufficient" end the list.
+    rest=$(without_sign_in)
+    printf '%s\n%s\n' "$pam_line" "$rest" >"$pam"
+else
+    say "NOTE: $pam is not there. Install xrdp, and then run this again"
+fi
 if [ -z "$root" ]; then
     systemd-sysusers sudare.conf
     systemd-tmpfiles --create sudare.conf

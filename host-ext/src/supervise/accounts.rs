@@ -34,6 +34,11 @@ pub fn system_uid(user: &str) -> Result<u32, AccountError> {
     if found.uid() == 0 { Err(AccountError::Root) } else { Ok(found.uid()) }
 }
 
+/// The number of whoever has this name. May wait for a directory server.
+pub fn uid_of(name: &str) -> Option<u32> {
+    Some(uzers::get_user_by_name(name)?.uid())
+}
+
 /// The name of a session's user. May wait for a directory server.
 pub fn name_of(uid: u32) -> Option<String> {
     uzers::get_user_by_uid(uid)?.name().to_str().map(str::to_owned)
@@ -49,6 +54,7 @@ mod tests {
         assert!(matches!(GuardAccount::find("no-such-user", "root"), Err(AccountError::NoUser(_))));
         assert!(matches!(GuardAccount::find("nobody", "no-such-group"), Err(AccountError::NoGroup(_))));
         assert!(GuardAccount::find("nobody", "root").is_ok());
+        assert_eq!((uid_of("root"), uid_of("no-such-user")), (Some(0), None));
         assert_eq!(name_of(0).as_deref(), Some("root"));
         assert_eq!(name_of(u32::MAX - 7), None);
     }

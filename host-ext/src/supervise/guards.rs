@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::SyncSender;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::accounts::GuardAccount;
@@ -41,7 +42,7 @@ pub(super) struct Charge {
     pub(super) cookie: Cookie,
 }
 
-/// A running guard. The end of its standard input tells it to cover and end.
+/// A running guard. A line `cover N` of its standard input makes it cover for a while; the end of its standard input tells it to cover and end.
 #[derive(Debug)]
 pub(super) struct Guard {
     pub(super) run: u64,
@@ -58,7 +59,7 @@ impl Launcher {
         let mut stdin = child.stdin.take();
         let told = match &mut stdin {
             // One line fits into an empty pipe, so this does not wait.
-            Some(pipe) => pipe.write_all(charge.cookie.line().as_bytes()),
+            Some(pipe) => pipe.write_all(charge.cookie.line().as_bytes()).and_then(|()| never_wait(pipe)),
             None => Err(io::ErrorKind::BrokenPipe.into()),
         };
         let mut guard = Guard { run, child, stdin };
@@ -100,6 +101,13 @@ impl Launcher {
 }
 
 impl Guard {
+    /// Has it cover for a while, and say so with this ticket. A guard that does not read is noticed otherwise.
+    pub(super) fn cover(&mut self, ticket: u64) {
+        if let Some(pipe) = &mut self.stdin {
+            drop(writeln!(pipe, "cover {ticket}"));
+        }
+    }
+
     /// Tells it to cover and end.
     pub(super) fn dismiss(&mut self) {
         self.stdin = None;
@@ -121,6 +129,11 @@ impl Guard {
             Err(error) => Some(error.to_string()),
         }
     }
+}
+
+/// A guard that does not read its orders must not make the supervisor wait.
+fn never_wait(pipe: &ChildStdin) -> io::Result<()> {
+    Ok(fcntl_setfl(pipe, fcntl_getfl(pipe)? | OFlags::NONBLOCK)?)
 }
 
 /// Reads lines until the guard closes its output or says what no guard says.

@@ -3,6 +3,7 @@
 //! ```text
 //! beat covered|visible <unconfirmed_ms> <client 0|1> <blanker pid>     about every 100 ms
 //! disconnect <why, in words>
+//! covered <ticket of the order to cover>
 //! ```
 
 pub(super) use crate::channel::xrdp::beat::Beat;
@@ -17,6 +18,8 @@ pub(super) enum Line {
     Beat(Beat),
     /// The guard cannot do its job and asks that nobody looks.
     Disconnect(String),
+    /// The cover that was ordered with this ticket was read back from the screen.
+    Covered(u64),
 }
 
 /// Reads a line; `None` if no guard of this version says that.
@@ -27,6 +30,7 @@ pub(super) fn parse(line: &[u8]) -> Option<Line> {
     let text = std::str::from_utf8(line).ok()?;
     match text.split_once(' ')? {
         ("beat", _) => Beat::parse(text).map(Line::Beat),
+        ("covered", ticket) => ticket.parse().ok().map(Line::Covered),
         ("disconnect", words) => Some(Line::Disconnect(printable(words))),
         _ => None,
     }
@@ -48,13 +52,14 @@ mod tests {
         let beat = Beat { covered: false, unconfirmed_ms: 0, client: true, blanker_pid: 0 };
         assert_eq!(parse(b"beat visible 0 1 0"), Some(Line::Beat(beat)));
         let said = Line::Disconnect("the cover fell. Look".into());
+        assert_eq!(parse(b"covered 7"), Some(Line::Covered(7)));
         assert_eq!(parse(b"disconnect the cover\x1b fell. Look"), Some(said));
     }
 
     #[test]
     fn everything_else_is_a_fault() {
         let long = [b"disconnect ".as_slice(), &[b'x'; LINE_MAX_BYTES]].concat();
-        let lines: [&[u8]; 10] = [
+        let lines: [&[u8]; 12] = [
             b"",
             b"beat",
             b"beat covered",
@@ -63,6 +68,8 @@ mod tests {
             b"beat covered 1 2 4",
             b"beat covered 1 1 4 more",
             b"beat hidden 1 1 4",
+            b"covered",
+            b"covered 7 8",
             b"disconnect \xff",
             &long,
         ];

@@ -14,6 +14,8 @@
 //! and arguments of processes, authority files. Uids, parents and owners of programs are the
 //! kernel's word. The supervisor itself holds no key, draws nothing and keeps no evidence.
 //!
+//! Who signs in at xrdp waits until the user's sessions are covered ([`sign_in`]).
+//!
 //! When it ends, its guards cover and end, and their blankers keep the cover; its successor finds
 //! the displays again. One thread decides and never waits for anything a user controls.
 
@@ -30,6 +32,7 @@ mod plan;
 mod prepare;
 mod process;
 mod session;
+pub mod sign_in;
 pub mod sockets;
 mod xauthority;
 
@@ -49,6 +52,7 @@ use plan::{Action, Event, Plan, Why};
 use prepare::PrepareError;
 use rustix::process::Pid;
 use session::Session;
+use sign_in::{SignInError, SignIns};
 use sockets::{SocketError, Watch};
 
 use crate::clock;
@@ -82,6 +86,8 @@ pub enum SuperviseError {
     Lock(#[from] LockError),
     #[error(transparent)]
     Sockets(#[from] SocketError),
+    #[error(transparent)]
+    SignIns(#[from] SignInError),
     #[error("a thread could not be started: {0}. See whether the machine is out of memory or processes")]
     Thread(std::io::Error),
 }
@@ -105,8 +111,22 @@ pub struct Options {
 enum Inbox {
     Sockets(Vec<u32>),
     Broken(SocketError),
-    Prepared { number: u32, server: Pid, charge: Box<Result<Charge, PrepareError>> },
-    Guard { number: u32, run: u64, at_ms: u64, words: Words },
+    Prepared {
+        number: u32,
+        server: Pid,
+        charge: Box<Result<Charge, PrepareError>>,
+    },
+    Guard {
+        number: u32,
+        run: u64,
+        at_ms: u64,
+        words: Words,
+    },
+    /// Somebody signs in as this user; `answer` is told once the user's sessions are covered.
+    SignIn {
+        uid: u32,
+        answer: SyncSender<()>,
+    },
     Stop,
 }
 
@@ -145,6 +165,7 @@ pub struct Supervisor {
     /// Sockets that nobody listens on yet, and until when they are looked at.
     candidates: BTreeMap<u32, u64>,
     endings: Endings,
+    sign_ins: SignIns<SyncSender<()>>,
     audit: Audit,
     /// Connections that share a display with another one.
     shared: Audit,
@@ -168,6 +189,7 @@ impl Supervisor {
         let out = sender.clone();
         let told = move || watch_sockets(&watch, &out);
         std::thread::Builder::new().name("x sockets".into()).spawn(told).map_err(SuperviseError::Thread)?;
+        sign_in::open(&options.run_dir, sender.clone())?;
         Ok(Supervisor {
             options,
             launcher,
@@ -179,6 +201,7 @@ impl Supervisor {
             leaving: Vec::new(),
             candidates,
             endings: Endings::default(),
+            sign_ins: SignIns::default(),
             audit: Audit::default(),
             shared: Audit::default(),
             audited_ms: 0,
@@ -231,6 +254,12 @@ impl Supervisor {
             Inbox::Broken(error) => return Some(Err(error.into())),
             Inbox::Prepared { number, server, charge } => self.prepared(number, server, *charge),
             Inbox::Guard { number, run, at_ms, words } => match words {
+                Words::Line(Line::Covered(ticket)) => {
+                    if let Some(answer) = self.sign_ins.covered((number, run), ticket) {
+                        // Closed: it took too long, and whoever asked was refused.
+                        answer.try_send(()).ok();
+                    }
+                }
                 Words::Line(line) => self.feed(Event::Said { number, run, line }, at_ms),
                 Words::Babble => {
                     tracing::error!(display = number, "the guard says what no guard of this version says");
@@ -238,9 +267,32 @@ impl Supervisor {
                 }
                 Words::End => self.reap(clock::boot_ms()),
             },
+            Inbox::SignIn { uid, answer } => self.sign_in(uid, answer),
             Inbox::Stop => return Some(Ok(())),
         }
         None
+    }
+
+    /// Has the guards of this user cover. A session without a guard is held or covered by what the last one left.
+    fn sign_in(&mut self, uid: u32, answer: SyncSender<()>) {
+        let mut guarded: Vec<_> = self
+            .sessions
+            .iter_mut()
+            .filter(|(_, session)| session.origin.server.real_uid() == uid)
+            .filter_map(|(&number, session)| Some(((number, session.run()?), session)))
+            .collect();
+        match self.sign_ins.begin(guarded.iter().map(|(run, _)| *run).collect(), answer) {
+            Ok(ticket) => {
+                tracing::info!(
+                    sessions = guarded.len(),
+                    "somebody signs in whose session runs: it is covered"
+                );
+                guarded.iter_mut().for_each(|(_, session)| session.cover(ticket));
+            }
+            Err(answer) => {
+                answer.try_send(()).ok();
+            }
+        }
     }
 
     /// Asks who is behind sockets that appeared.

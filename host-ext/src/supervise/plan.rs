@@ -255,6 +255,8 @@ impl Display {
                 let went_down = before_ms.is_some_and(|before_ms| beat.unconfirmed_ms < before_ms);
                 self.beat(number, beat, went_down, now_ms, actions);
             }
+            // The answer to an order, which is none of the plan's.
+            Line::Covered(_) => {}
             Line::Disconnect(text) => {
                 self.healthy_since_ms = None;
                 self.asked = Some(text);

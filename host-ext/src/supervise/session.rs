@@ -79,6 +79,18 @@ impl Session {
         self.wanted.take()
     }
 
+    /// The run of the guard, if one runs.
+    pub(super) fn run(&self) -> Option<u64> {
+        self.guard.as_ref().map(|guard| guard.run)
+    }
+
+    /// Has the guard cover for a while.
+    pub(super) fn cover(&mut self, ticket: u64) {
+        if let Some(guard) = &mut self.guard {
+            guard.cover(ticket);
+        }
+    }
+
     pub(super) fn kill(&mut self, run: u64) {
         if self.wanted == Some(run) {
             self.failed = true;

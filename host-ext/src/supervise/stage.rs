@@ -37,7 +37,7 @@ trap 'echo "$$" >> /run/stage/dismissed' EXIT
 while :; do
   case "$(cat /run/stage/mode)" in
     covered) echo "beat covered $((40 - (n = !n) * 20)) 1 $$" ;;
-    visible) echo "beat visible 20 1 $$" ;;
+    visible | deaf) echo "beat visible 20 1 $$" ;;
     unconfirmed) echo "beat covered 900 1 $$" ;;
     babble) echo "all is well" ;;
     asked) echo "disconnect the cover fell" ;;
@@ -46,7 +46,12 @@ while :; do
       for ((i = 0; i < 2000; i++)); do echo "disconnect the cover fell"; done
       echo "beat covered $((40 - (n = !n) * 20)) 1 $$" ;; esac ;;
   esac
-  read -r -t 0.05 _ ; (($? > 128)) || exit 0
+  read -r -t 0.05 order; status=$?
+  if ((status == 0)) && [ "$(cat /run/stage/mode)" != deaf ]; then
+    echo "covered ${order#cover }"
+  elif ((status > 0 && status <= 128)); then
+    exit 0
+  fi
 done
 "#;
 

@@ -19,6 +19,8 @@ const FOLDER: &str = "/run/sudare-stack/sudare";
 /// What cargo makes of the plugin, and what FreeRDP looks for.
 const BUILT: &str = "libsudare_client.so";
 const INSTALLED: &str = "freerdp2/libsudare-client.so";
+/// What PAM does when somebody signs in at sesman.
+const PAM: &str = "/etc/pam.d/xrdp-sesman";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The host's side with a running supervisor, and what the device needs.
@@ -57,6 +59,7 @@ impl Sudare {
         let owner = format!("{RECORDER}:");
         process::output(Command::new("chown").args(["-R", &owner]).arg(&recorder).arg(&run))?;
         sudare.record()?;
+        sudare.ask_before_sign_ins()?;
         sudare.supervise()?;
         Ok(sudare)
     }
@@ -96,6 +99,19 @@ impl Sudare {
         let mut command = Command::new(Path::new(PROGRAMS).join("sudare-host"));
         command.arg("--config").arg(self.stage.dir.join("host.toml"));
         command
+    }
+
+    /// Has PAM ask the supervisor, as `install.sh` does.
+    fn ask_before_sign_ins(&self) -> anyhow::Result<()> {
+        let program = Path::new(PROGRAMS).join("sudare-host");
+        let settings = self.stage.dir.join("host.toml");
+        let line = format!(
+            "account required pam_exec.so quiet {} --config {} sign-in\n",
+            program.display(),
+            settings.display()
+        );
+        let others = std::fs::read_to_string(PAM)?;
+        Ok(std::fs::write(PAM, line + &others)?)
     }
 
     /// Starts the supervisor as its unit does, also after [`Self::kill_supervisor`].

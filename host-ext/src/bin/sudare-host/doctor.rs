@@ -1,6 +1,7 @@
 //! `sudare-host doctor`: one line a part, and what to do about those that are wrong.
 
 mod ini;
+mod pam;
 mod recorder;
 mod services;
 mod xrdp;

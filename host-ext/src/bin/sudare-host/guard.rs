@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use sudare_host_ext::channel::xrdp::{self, Options, Tell};
+use sudare_host_ext::channel::xrdp::{self, Options, Order, Tell};
 use sudare_host_ext::cover::x11::Cookie;
 use sudare_host_ext::serve::{self, Assembled};
 use sudare_host_ext::session::Sessions;
@@ -16,11 +16,13 @@ use crate::Settings;
 
 /// A cookie has 32 digits, its name 18 letters.
 const COOKIE_LINE_MAX_BYTES: u64 = 4096;
+const ORDER_MAX_BYTES: u64 = 64;
+const ORDERS_MAX: usize = 8;
 
 /// Guards one display of xrdp; `sudare-host supervise` starts this, people do not.
 ///
-/// Standard input: one line `AUTHNAME HEX`, which lets programs draw on the display; its end
-/// ends the guard, covered. Standard output: `beat covered|visible UNCONFIRMED_MS CLIENT
+/// Standard input: one line `AUTHNAME HEX`, which lets programs draw on the display; then `cover N`
+/// covers for a while; its end ends the guard, covered. Standard output: `covered N`, `beat covered|visible UNCONFIRMED_MS CLIENT
 /// BLANKER_PID` every 50 ms, and `disconnect WHY`.
 #[derive(Debug, Args)]
 pub(crate) struct Guard {
@@ -63,7 +65,7 @@ impl Guard {
             let sessions = Arc::new(Sessions::new(shared));
             let mut lines = Lines::new()?;
             let guarded =
-                xrdp::run(options, blanker, sessions, end_of_input()?, &mut |tell| lines.tell(&tell)).await;
+                xrdp::run(options, blanker, sessions, orders()?, &mut |tell| lines.tell(&tell)).await;
             // After the last session: waits until what it left is written.
             tokio::task::spawn_blocking(move || drop(evidence)).await?;
             Ok(guarded?)
@@ -83,22 +85,31 @@ fn read_cookie() -> anyhow::Result<Cookie> {
     Ok(Cookie { name: name.to_owned(), data: Zeroizing::new(data.context("the cookie is not hexadecimal")?) })
 }
 
-/// Ends when standard input does, or at SIGTERM.
-fn end_of_input() -> anyhow::Result<mpsc::Receiver<()>> {
-    let (ended, stop) = mpsc::channel(1);
+/// The supervisor's orders; the last one when standard input ends, or at SIGTERM.
+fn orders() -> anyhow::Result<mpsc::Receiver<Order>> {
+    let (out, orders) = mpsc::channel(ORDERS_MAX);
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    let told = ended.clone();
+    let told = out.clone();
     tokio::spawn(async move {
         terminate.recv().await;
-        // Full means that it was told already.
-        told.try_send(()).ok();
+        // Closed means that the guard ends already.
+        told.send(Order::End).await.ok();
     });
     std::thread::Builder::new().name("supervisor".into()).spawn(move || {
-        let mut rest = [0; 64];
-        while matches!(std::io::stdin().lock().read(&mut rest), Ok(1..)) {}
-        ended.try_send(()).ok();
+        let mut input = std::io::stdin().lock();
+        while let Some(order) = next_order(&mut input)
+            && out.blocking_send(order).is_ok()
+        {}
+        out.blocking_send(Order::End).ok();
     })?;
-    Ok(stop)
+    Ok(orders)
+}
+
+/// The next line `cover N`; `None` at the end, or for what no supervisor of this version says.
+fn next_order(input: &mut impl std::io::BufRead) -> Option<Order> {
+    let mut line = String::new();
+    input.take(ORDER_MAX_BYTES).read_line(&mut line).ok()?;
+    line.strip_suffix('\n')?.strip_prefix("cover ")?.parse().ok().map(Order::Cover)
 }
 
 /// Standard output, which never makes the guard wait: a beat that does not fit is left out.
@@ -117,6 +128,7 @@ impl Lines {
     fn tell(&mut self, tell: &Tell) {
         let line = match tell {
             Tell::Beat(beat) => format!("{beat}\n"),
+            Tell::Covered(ticket) => format!("covered {ticket}\n"),
             Tell::Disconnect(why) => format!("disconnect {}\n", why.replace('\n', " ")),
         };
         // A supervisor that does not read will miss the beats, and act on that.

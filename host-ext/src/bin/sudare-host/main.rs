@@ -11,6 +11,7 @@ mod policy_file;
 mod recorder;
 mod serve;
 mod ship;
+mod sign_in;
 mod supervise;
 
 use std::io::IsTerminal as _;
@@ -82,6 +83,8 @@ enum Command {
     Recorder(recorder::Recorder),
     /// Guard the sessions of xrdp on this machine
     Supervise(supervise::Supervise),
+    /// Cover the sessions of whoever signs in at xrdp (started by PAM)
+    SignIn(sign_in::SignIn),
     /// Guard one display of xrdp (started by `supervise`)
     Guard(guard::Guard),
     /// Send alarms from the evidence log to a SIEM
@@ -144,6 +147,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Recorder(recorder) => recorder.run(settings),
         Command::Supervise(supervise) => supervise.run(settings),
         Command::Guard(guard) => guard.run(settings),
+        Command::SignIn(sign_in) => sign_in.run(settings),
         Command::Forward(forward) => forward.run(),
         Command::Ship(ship) => ship.run(),
         Command::Doctor(doctor) => doctor.run(settings),

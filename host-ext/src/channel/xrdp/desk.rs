@@ -31,6 +31,11 @@ const PAUSE_MIN_MS: u64 = 1_000;
 const PAUSE_MAX_MS: u64 = 30_000;
 /// A client needs this long at most until xrdp's channels are there.
 const NO_CHANNEL_MS: u64 = 5_000;
+/// For so long the desktop stays covered for somebody who signs in. xrdp connects within milliseconds of
+/// sesman's answer, or not at all.
+const SIGN_IN_MS: u64 = 10_000;
+/// Sign-ins that wait for one cover.
+const SIGN_INS_MAX: usize = 64;
 /// What is told while no cover was ever read back: longer than any limit.
 const NEVER_CONFIRMED_MS: u64 = 3_600_000;
 /// Notices that wait for a client whose session can record them.
@@ -43,6 +48,8 @@ const PICTURES_MAX: usize = 8;
 pub(super) enum Input {
     /// Every 50 ms.
     Tick,
+    /// Somebody signs in as this session's user; the ticket is for the answer.
+    SignIn(u64),
     /// An RDP client is connected now, or none is any more.
     Client(bool),
     /// The answers to [`Effect::Open`].
@@ -79,6 +86,8 @@ pub(super) enum Effect {
         monitors: Vec<Rect>,
         text: CoverText,
     },
+    /// Tell the supervisor that the cover for this sign-in is on the screen.
+    SignInCovered(u64),
     /// Have the supervisor end the client's connection.
     Disconnect(String),
 }
@@ -120,6 +129,10 @@ pub(super) struct Desk {
     layout: Option<(u32, Vec<Rect>)>,
     blanker: Health,
     opening: Opening,
+    /// Until then the desktop is not shown, whatever the driver wants: somebody signs in.
+    sign_in_until_ms: Option<u64>,
+    /// Sign-ins that wait for the cover.
+    sign_ins: Vec<u64>,
     /// What was noticed while nobody was connected.
     notices: Vec<CoverNotice>,
 }
@@ -146,6 +159,8 @@ impl Desk {
             layout: None,
             blanker: Health::default(),
             opening: Opening::default(),
+            sign_in_until_ms: None,
+            sign_ins: Vec::new(),
             notices: Vec::new(),
         };
         let mut effects = Vec::new();
@@ -157,6 +172,7 @@ impl Desk {
         let mut effects = Vec::new();
         match input {
             Input::Tick => self.tick(now_ms, &mut effects),
+            Input::SignIn(ticket) => self.sign_in(ticket, now_ms, &mut effects),
             Input::Client(true) => self.client_came(now_ms, &mut effects),
             Input::Client(false) => self.client_left(now_ms, &mut effects),
             Input::Opened => {
@@ -209,6 +225,10 @@ impl Desk {
                 self.say(no_channel_words(), effects);
             }
         }
+        if self.sign_in_until_ms.is_some_and(|until_ms| now_ms >= until_ms) {
+            self.sign_in_until_ms = None;
+            self.show_if_wanted(effects);
+        }
         if self.blanker.rests_until_ms.is_some_and(|until_ms| now_ms >= until_ms) {
             self.blanker.rests_until_ms = None;
             effects.push(Effect::StartBlanker { end_old: false });
@@ -230,6 +250,8 @@ impl Desk {
         self.notices.drain(..).for_each(|notice| driver.on_notice(notice));
         self.driver = Some(driver);
         self.alone_since_ms = None;
+        // Whoever signed in is here. The desktop is shown to nobody before this client's driver says so.
+        self.sign_in_until_ms = None;
         self.say(waiting_words(), effects);
         self.opening.begin(now_ms);
         // Already covered; asked again so that the new driver hears it confirmed.
@@ -275,13 +297,7 @@ impl Desk {
                 }
                 Action::Uncover => {
                     self.wanted = Screen::Visible;
-                    // Without a blanker nobody could cover again; the next one covers first, and
-                    // then shows what is wanted.
-                    if self.blanker.rests_until_ms.is_none() {
-                        self.ask(Screen::Visible, None, effects);
-                    }
-                    // The next cover must not begin with the words of this one.
-                    self.say(waiting_words(), effects);
+                    self.show_if_wanted(effects);
                 }
                 Action::Disconnect { advice } => effects.push(Effect::Disconnect(advice)),
             }
@@ -307,11 +323,42 @@ impl Desk {
         }
     }
 
-    fn cover(&mut self, shot: Option<u64>, now_ms: u64, effects: &mut Vec<Effect>) {
+    /// Covers without the driver: xrdp gives this session to whoever signs in, with what is in view.
+    fn sign_in(&mut self, ticket: u64, now_ms: u64, effects: &mut Vec<Effect>) {
+        self.sign_in_until_ms = Some(now_ms.saturating_add(SIGN_IN_MS));
+        if self.sign_ins.len() >= SIGN_INS_MAX {
+            self.sign_ins.remove(0);
+        }
+        self.sign_ins.push(ticket);
+        if self.wanted == Screen::Visible {
+            self.say(sign_in_words(), effects);
+        }
+        self.expect_cover(now_ms);
+        self.ask(Screen::Covered, None, effects);
+    }
+
+    fn show_if_wanted(&mut self, effects: &mut Vec<Effect>) {
+        // Without a blanker nobody could cover again; the next one covers first, and then shows what
+        // is wanted.
+        if self.wanted == Screen::Visible
+            && self.sign_in_until_ms.is_none()
+            && self.blanker.rests_until_ms.is_none()
+        {
+            self.ask(Screen::Visible, None, effects);
+            // The next cover must not begin with the words of this one.
+            self.say(waiting_words(), effects);
+        }
+    }
+
+    /// From here the confirmation has its time.
+    fn expect_cover(&mut self, now_ms: u64) {
         if self.asked.1 == Screen::Visible {
-            // From here the confirmation has its time.
             (self.blanker.confirmed_ms, self.blanker.last_reply_ms) = (Some(now_ms), now_ms);
         }
+    }
+
+    fn cover(&mut self, shot: Option<u64>, now_ms: u64, effects: &mut Vec<Effect>) {
+        self.expect_cover(now_ms);
         self.wanted = Screen::Covered;
         self.ask(Screen::Covered, shot, effects);
     }
@@ -351,9 +398,10 @@ impl Desk {
             }
             Reply::Covered { ticket } if (ticket, Screen::Covered) == self.asked => {
                 self.blanker.confirmed_ms = Some(now_ms);
+                effects.extend(self.sign_ins.drain(..).map(Effect::SignInCovered));
                 if self.wanted == Screen::Visible {
                     // A blanker that was started again has covered; the desktop may still be seen.
-                    self.ask(Screen::Visible, None, effects);
+                    self.show_if_wanted(effects);
                 } else {
                     self.drive(now_ms, effects, |driver, actions| {
                         driver.on_painted(Painted::Covered, actions);
@@ -437,6 +485,12 @@ impl Health {
 /// What a cover says until its reason is drawn, some milliseconds later.
 fn waiting_words() -> CoverText {
     CoverText { lines: vec!["画面を保護しています。".into(), "This screen is covered.".into()] }
+}
+
+/// What the operator reads while somebody signs in with the same name: himself elsewhere, or not.
+fn sign_in_words() -> CoverText {
+    let lines = ["別の接続が同じ利用者でサインインしています。", "Another connection signs in as this user."];
+    CoverText { lines: lines.map(str::to_owned).to_vec() }
 }
 
 /// What a cover says while no client reaches the guard. xrdp with `allow_channels=false` shows it to

@@ -73,6 +73,17 @@ pub enum Tell {
     Beat(Beat),
     /// End the client's connection, and why.
     Disconnect(String),
+    /// The cover that was ordered with this ticket was read back from the screen.
+    Covered(u64),
+}
+
+/// What the supervisor tells the guard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Cover for a while, whatever the client may see: somebody signs in, who may take the session over.
+    Cover(u64),
+    /// Cover and end.
+    End,
 }
 
 impl Options {
@@ -82,13 +93,13 @@ impl Options {
     }
 }
 
-/// Guards the session until `stop` ends. At the end the screen stays covered: the blanker sees
+/// Guards the session until it is ordered to end. At the end the screen stays covered: the blanker sees
 /// that nobody speaks to it any more.
 pub async fn run(
     options: Options,
     blanker: Blanker,
     factory: Arc<dyn DriverFactory>,
-    mut stop: mpsc::Receiver<()>,
+    mut orders: mpsc::Receiver<Order>,
     tell: &mut (dyn FnMut(Tell) + Send),
 ) -> Result<(), GuardError> {
     let sockets = Sockets::new(&options.socket_dir, options.uid, options.display);
@@ -102,7 +113,10 @@ pub async fn run(
     loop {
         let input = tokio::select! {
             biased;
-            _ = stop.recv() => break,
+            order = orders.recv() => match order {
+                Some(Order::Cover(ticket)) => Input::SignIn(ticket),
+                Some(Order::End) | None => break,
+            },
             reply = next_reply(&mut parts.blanker) => reply.map_or(Input::BlankerEnded, Input::Blanker),
             connected = changes.recv() => match connected {
                 Some(connected) => Input::Client(connected),
@@ -231,6 +245,7 @@ impl Parts {
                     self.channel = None;
                 }
                 Effect::Disconnect(advice) => tell(Tell::Disconnect(advice)),
+                Effect::SignInCovered(ticket) => tell(Tell::Covered(ticket)),
                 // Drawn by `carry_out_with`; before the first layout there is nothing to draw.
                 Effect::Words { .. } => {}
             }

@@ -82,7 +82,7 @@ async fn a_channel_that_sends_without_pause_does_not_keep_the_beats_from_the_sup
     let runs = run(options, first, Arc::new(driver), stopped, &mut tell);
     let stops = async {
         tokio::time::sleep(Duration::from_millis(2_500)).await;
-        stop.send(()).await.unwrap();
+        stop.send(Order::End).await.unwrap();
     };
     let (result, ()) = tokio::join!(runs, stops);
     result.unwrap();

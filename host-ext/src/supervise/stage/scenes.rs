@@ -2,6 +2,7 @@
 
 use super::actors::{Connection, Session, other_server, screen_socket, supervisor_of_alices, x_socket};
 use super::*;
+use crate::supervise::sign_in::{self, SignInError};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
 
@@ -332,4 +333,27 @@ fn a_guard_leaves_when_its_display_ends() {
 
 fn kill_guard(pid: &str) {
     assert!(Command::new("kill").args(["-KILL", pid]).status().unwrap().success());
+}
+
+#[test]
+fn nobody_signs_in_before_a_running_session_is_covered() {
+    on_stage("nobody_signs_in_before_a_running_session_is_covered", || {
+        let run_dir = Path::new("/run/sudare");
+        assert!(matches!(sign_in::ask(run_dir, ALICE), Err(SignInError::NoSupervisor { .. })));
+        let supervisor = supervise();
+        sign_in::ask(run_dir, ALICE).expect("a user without a session");
+        let session = Session::begin(10);
+        within(3_000, "the session", || session.began());
+        mode("visible");
+        sign_in::ask(run_dir, ALICE).expect("the guard covers and says so");
+        mode("deaf");
+        sign_in::ask(run_dir, BOB).expect("the session of somebody else is none of his business");
+        assert!(matches!(sign_in::ask(run_dir, ALICE), Err(SignInError::NotCovered)));
+        // Its users cannot ask: they would have desktops covered.
+        let python = "import socket; socket.socket(socket.AF_UNIX).connect('/run/sudare/sign-in')";
+        let asked = Command::new("python3").args(["-c", python]).uid(ALICE).output().unwrap();
+        let said = String::from_utf8_lossy(&asked.stderr);
+        assert!(said.contains("Permission denied"), "{said}");
+        supervisor.stop();
+    });
 }

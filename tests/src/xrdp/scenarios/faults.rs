@@ -162,12 +162,12 @@ const PYTHON: &str = "/usr/bin/python3";
 
 /// Guard and blanker of the one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Ours {
-    guard: Pid,
+pub(super) struct Ours {
+    pub(super) guard: Pid,
     blanker: Pid,
 }
 
-fn ours() -> anyhow::Result<Ours> {
+pub(super) fn ours() -> anyhow::Result<Ours> {
     let uid = User::find(GUARD)?.uid;
     let all: Vec<Process> = processes()?.into_iter().filter(|process| process.uid == uid).collect();
     let find = |wanted: &dyn Fn(&Process) -> bool| all.iter().find(|process| wanted(process)).map(|p| p.pid);

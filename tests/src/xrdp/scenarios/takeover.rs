@@ -1,13 +1,16 @@
 //! Somebody who knows the password connects from another computer, without the plugin, while the
 //! operator works. xrdp gives that client the operator's own session, with the desktop in full view
-//! until this moment; it must see the cover from the first picture on.
+//! until this moment; it must see the cover from the first picture on. The guard cannot know in time
+//! by itself, so PAM has it cover before sesman answers.
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rustix::process::{Signal, kill_process};
 
 use super::acts::{Acts, POLICY};
+use super::faults::ours;
 use crate::scene::ALONE;
 use crate::xrdp::client::{self, Client, ClientOptions, PrivateScreen};
 use crate::xrdp::process;
@@ -17,8 +20,14 @@ use crate::xrdp::stack::{PATIENCE, Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
 use crate::xrdp::watch::Watch;
 
-/// What is a race is tried more than once.
+/// What is a race is tried more than once, and the last time with a guard that is late.
 const ROUNDS: usize = 3;
+/// The guard's processor was busy elsewhere. Less than the 500 ms after which the supervisor disconnects.
+const LATE: Duration = Duration::from_millis(450);
+/// xfreerdp takes twice as long until its password is asked for.
+const BEFORE_SIGN_IN: Duration = Duration::from_millis(100);
+/// What the supervisor says when PAM has asked.
+const ASKED: &str = "somebody signs in";
 /// How long the second client is watched once it sees the cover.
 const WATCHED: Duration = Duration::from_secs(2);
 
@@ -51,6 +60,13 @@ fn taken_over(
     let log = acts.stack.out.join(format!("xfreerdp-second-{round}.log"));
     let home = Path::new("/run/sudare-stack/client-elsewhere");
     let mut second = Client::start(elsewhere, &ClientOptions::default(), home, &log)?;
+    if round == ROUNDS {
+        let guard = ours()?.guard;
+        std::thread::sleep(BEFORE_SIGN_IN);
+        kill_process(guard, Signal::STOP)?;
+        std::thread::sleep(LATE);
+        kill_process(guard, Signal::CONT)?;
+    }
     operator.wait_ended(PATIENCE).context("the first client was not replaced by the second")?;
     let mut screen = Screen::open(&elsewhere.display)?;
     let covered = process::wait_for("the cover at the second client", PATIENCE, || {
@@ -68,6 +84,11 @@ fn taken_over(
     let tight = seen.leaked_frames == 0;
     acts.report.check(&format!("takeover {round}: nothing of the user is seen"), tight, format!("{seen:?}"));
     acts.report.figure(&format!("takeover_{round}"), serde_json::to_value(&seen)?);
+    // Also the operators of the rounds before signed in to the session that ran.
+    let said = std::fs::read_to_string(acts.stack.out.join("supervisor-1.log"))?;
+    let asked = said.matches(ASKED).count();
+    let in_time = asked == 2 * round - 1;
+    acts.report.check(&format!("takeover {round}: covered before sesman answered"), in_time, asked);
     // Taking over is allowed: the operator may have moved to another computer.
     let stays = second.ensure_running();
     acts.report.check(

@@ -192,10 +192,21 @@ fn an_installation_keeps_settings_and_leaves_only_what_is_not_its_own() {
     let settings = installed.root("etc/sudare/host.toml");
     std::fs::write(&settings, "max_sessions = 7\n").unwrap();
     let programs = installed.path("programs");
-    assert!(installed.script(&["--programs", programs.to_str().unwrap()]).status.success());
+    let pam = installed.root("etc/pam.d/xrdp-sesman");
+    let debians = "#%PAM-1.0\n@include common-auth\n@include common-account\n";
+    std::fs::create_dir_all(pam.parent().unwrap()).unwrap();
+    std::fs::write(&pam, debians).unwrap();
+    for _ in 0..2 {
+        assert!(installed.script(&["--programs", programs.to_str().unwrap()]).status.success());
+        let written = std::fs::read_to_string(&pam).unwrap();
+        let (ours, rest) = written.split_once('\n').unwrap();
+        assert!(ours.starts_with("account required pam_exec.so ") && ours.ends_with(" sign-in"), "{ours}");
+        assert_eq!(rest, debians);
+    }
     assert_eq!(std::fs::read_to_string(&settings).unwrap(), "max_sessions = 7\n");
     assert!(installed.root("etc/sudare/holds.txt").exists(), "without a list of holds nothing is erased");
     assert!(installed.script(&["--uninstall"]).status.success());
+    assert_eq!(std::fs::read_to_string(&pam).unwrap(), debians, "people must be able to sign in again");
     assert!(settings.exists(), "settings are the administrator's");
     assert!(!installed.root("usr/share/doc/sudare").exists());
     for folder in ["usr/local/bin", "etc/systemd/system", "usr/lib/sysusers.d", "usr/lib/tmpfiles.d"] {

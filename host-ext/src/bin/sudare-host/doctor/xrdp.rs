@@ -60,6 +60,7 @@ pub(super) fn checks(config: &HostConfig) -> Vec<Finding> {
     }
     let guards = |_| format!("guards run as {}, group {}", config.run_as, config.xrdp_group);
     findings.push(("user of the guards", account.map(guards).map_err(|e| e.to_string())));
+    findings.push(("sign-ins", super::pam::check()));
     findings.push(("supervisor", supervisor(&config.run_dir)));
     findings
 }

@@ -336,3 +336,68 @@ proptest::proptest! {
         }
     }
 }
+
+/// Time passes; the blanker is well.
+fn later(desk: &mut Desk, now_ms: u64) -> Vec<Effect> {
+    desk.handle(now_ms, Input::Blanker(Reply::Health { pixels: true, input: true }));
+    desk.handle(now_ms, Input::Tick)
+}
+
+fn asked(effects: &[Effect]) -> Vec<&Request> {
+    effects
+        .iter()
+        .filter_map(|e| if let Effect::Blanker(request) = e { Some(request) } else { None })
+        .collect()
+}
+
+fn signed_in(effects: &[Effect]) -> Vec<u64> {
+    effects.iter().filter_map(|e| if let Effect::SignInCovered(n) = e { Some(*n) } else { None }).collect()
+}
+
+#[test]
+fn somebody_who_signs_in_is_answered_once_the_cover_is_read_back() {
+    let (mut desk, puppet) = visible();
+    let first = desk.handle(2_000, Input::SignIn(7));
+    assert!(desk.is_covered() && matches!(asked(&first)[..], [Request::Cover { picture: false, .. }]));
+    assert_eq!((signed_in(&first), desk.unconfirmed_ms(2_010)), (vec![], 10));
+    // Another one meanwhile: only the newest cover answers, and it answers both.
+    let second = desk.handle(2_005, Input::SignIn(8));
+    assert!(
+        signed_in(&desk.handle(2_010, Input::Blanker(Reply::Covered { ticket: ticket_of(&first) })))
+            .is_empty()
+    );
+    let covered = desk.handle(2_020, Input::Blanker(Reply::Covered { ticket: ticket_of(&second) }));
+    assert_eq!(signed_in(&covered), [7, 8]);
+    assert!(asked(&covered).is_empty(), "it stays covered for whoever comes");
+    // The client takes over; what the driver of the one before wanted is gone with it.
+    desk.handle(2_030, Input::Client(false));
+    puppet.will(vec![]);
+    desk.handle(2_031, Input::Client(true));
+    assert!(asked(&later(&mut desk, 30_000)).is_empty() && desk.is_covered());
+}
+
+#[test]
+fn the_desktop_comes_back_if_nobody_takes_over() {
+    let (mut desk, puppet) = visible();
+    let effects = desk.handle(2_000, Input::SignIn(7));
+    desk.handle(2_020, Input::Blanker(Reply::Covered { ticket: ticket_of(&effects) }));
+    // Also if the driver decides anew meanwhile.
+    puppet.will(vec![Action::Uncover]);
+    assert!(asked(&later(&mut desk, 5_000)).is_empty());
+    assert!(asked(&later(&mut desk, 2_000 + SIGN_IN_MS - 1)).is_empty());
+    let effects = later(&mut desk, 2_000 + SIGN_IN_MS);
+    assert!(matches!(asked(&effects)[..], [Request::Uncover { .. }]));
+    assert!(!desk.is_covered());
+}
+
+#[test]
+fn a_covered_screen_is_read_back_anew_for_a_sign_in_and_goes_on_as_it_was() {
+    let (mut desk, puppet) = covered();
+    let effects = desk.handle(2_000, Input::SignIn(7));
+    let answer = desk.handle(2_020, Input::Blanker(Reply::Covered { ticket: ticket_of(&effects) }));
+    assert_eq!(signed_in(&answer), [7]);
+    // The driver's own reasons hold on longer than the sign-in.
+    assert!(asked(&later(&mut desk, 2_000 + SIGN_IN_MS)).is_empty());
+    puppet.will(vec![Action::Uncover]);
+    assert!(matches!(asked(&later(&mut desk, 13_000))[..], [Request::Uncover { .. }]));
+}
