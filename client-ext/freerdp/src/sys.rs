@@ -5,7 +5,7 @@
 //! functions in 2.x; a fifth is never touched). layout_tests.rs compares the types with
 //! Debian's `freerdp/dvc.h`.
 //!
-//! What is known about threads and lifetimes (by test with FreeRDP 2.11, by reading 2.x and 3.x):
+//! What is known about threads and lifetimes (by test with FreeRDP 2.11 and 3.15, by reading both):
 //! * Entry, Initialize and Terminated run on the connection's thread, everything about channels on
 //!   one channel thread. Terminated comes after the last OnClose.
 //! * `Write` copies and queues, from any thread. `Write` of nothing closes the channel and runs
