@@ -180,7 +180,7 @@ impl Session {
     }
 
     fn open_incident_if_ready(&mut self) {
-        if let Some((due, shots)) = self.shots.ready() {
+        if let Some((due, shots)) = self.shots.ready(clock::boot_ms()) {
             self.keep_incident(due, shots);
         }
     }

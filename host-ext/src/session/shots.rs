@@ -11,6 +11,9 @@ use crate::guard::Shot;
 
 /// Screenshots asked for and not yet answered; more are not needed.
 const ASKED_MAX: usize = 4;
+/// So long an incident waits for its screenshots. One that was asked of a blanker that ended, or of a screen that
+/// was covered already, never comes.
+const WAIT_MS: u64 = 5_000;
 
 /// An incident that waits for its screenshots.
 #[derive(Debug, Clone, Copy)]
@@ -61,12 +64,13 @@ impl Shots {
         self.due = Some(due);
     }
 
-    /// The incident and its screenshots, once nothing that was asked for is missing.
-    pub(super) fn ready(&mut self) -> Option<(Due, Vec<(Label, Picture)>)> {
-        if !self.asked.is_empty() {
-            return None;
+    /// The incident and its screenshots, once nothing that was asked for is missing, or is not waited for any more.
+    pub(super) fn ready(&mut self, now_ms: u64) -> Option<(Due, Vec<(Label, Picture)>)> {
+        let is_late = now_ms.saturating_sub(self.due?.boot_ms) >= WAIT_MS;
+        if is_late {
+            self.asked.clear();
         }
-        self.give()
+        if self.asked.is_empty() { self.give() } else { None }
     }
 
     /// As `ready`, with what there is.
@@ -75,5 +79,31 @@ impl Shots {
         let suspect = self.suspect.take().map(|p| (Label::ScreenshotSuspect, p));
         let cover = self.cover.take().map(|p| (Label::ScreenshotAtCover, p));
         Some((due, suspect.into_iter().chain(cover).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incident_waits_for_its_screenshots_and_not_for_ever() {
+        let due = Due { incident_id: [1; 16], reason: Reason::Stranger, boot_ms: 100 };
+        let picture = || Picture { width: 1, height: 1, bgra: [0; 4].to_vec().into() };
+        let labels = |given: Option<(Due, Vec<(Label, Picture)>)>| -> Option<Vec<Label>> {
+            given.map(|(_, shots)| shots.into_iter().map(|(label, _)| label).collect())
+        };
+        let mut shots = Shots::default();
+        let suspect = shots.ask(Shot::Suspect);
+        let cover = shots.ask(Shot::Cover);
+        assert_eq!(labels(shots.ready(WAIT_MS * 2)), None, "no incident, however long");
+        shots.need(due);
+        shots.taken(suspect, picture());
+        assert_eq!(labels(shots.ready(100 + WAIT_MS - 1)), None);
+        assert_eq!(labels(shots.ready(100 + WAIT_MS)), Some(vec![Label::ScreenshotSuspect]));
+        // What comes too late belongs to no later incident.
+        shots.taken(cover, picture());
+        shots.need(Due { boot_ms: 9_000, ..due });
+        assert_eq!(labels(shots.ready(9_000)), Some(vec![]));
     }
 }
