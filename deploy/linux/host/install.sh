@@ -37,16 +37,20 @@ units="sudare-recorder.service sudare-host.service sudare-ship.service sudare-fo
 pam=$root/etc/pam.d/xrdp-sesman
 pam_line="account required pam_exec.so quiet /usr/local/bin/sudare-host --config /etc/sudare/host.toml sign-in"
 
-# Gives the file without our line. Written in place: owner, mode and links stay.
-without_sign_in() {
-    grep -v '^account .*sudare-host.* sign-in$' "$pam" || true
+# As it was written here, and as an administrator may have written it over.
+pam_ours='^[[:space:]]*-?account[[:space:]].*sudare-host.*[[:space:]]sign-in([[:space:]]|$)'
+
+# Writes the file anew, "$1" first and without our line. In place: owner, mode and links stay.
+write_pam() {
+    # The x keeps empty lines at the end.
+    rest=$(grep -Ev "$pam_ours" "$pam" || [ $? -eq 1 ]; printf x) || fail "$pam cannot be read"
+    printf '%s' "$1${rest%x}" >"$pam" || fail "$pam was not written. Free space, and run this again: nobody can sign in"
 }
 
 if [ "$action" = uninstall ]; then
     # First: without the program that it names nobody could sign in.
-    if [ -f "$pam" ]; then
-        rest=$(without_sign_in)
-        printf '%s\n' "$rest" >"$pam"
+    if [ -f "$pam" ] && grep -Eq "$pam_ours" "$pam"; then
+        write_pam ""
     fi
     for unit in $units; do
         [ -n "$root" ] || systemctl disable --now "$unit" 2>/dev/null || true
@@ -90,8 +94,8 @@ done
 install -m 0600 -- "$here/ship.env.example" "$here/forward.env.example" "$root/etc/sudare/"
 if [ -f "$pam" ]; then
     # Before every other account line: those that are "sufficient" end the list.
-    rest=$(without_sign_in)
-    printf '%s\n%s\n' "$pam_line" "$rest" >"$pam"
+    write_pam "$pam_line
+"
 else
     say "NOTE: $pam is not there. Install xrdp, and then run this again"
 fi
@@ -101,7 +105,7 @@ if [ -z "$root" ]; then
     systemctl daemon-reload
 fi
 if [ -z "$root" ] && systemctl is-active --quiet xrdp && ! systemctl is-active --quiet sudare-host; then
-    say "WARNING: xrdp runs and nobody guards its sessions. Until the last step: systemctl stop xrdp xrdp-sesman"
+    say "WARNING: xrdp runs, nobody guards its sessions, and nobody can sign in. Until the last step: systemctl stop xrdp xrdp-sesman"
 fi
 say "installed. Next: keys, records and devices (/usr/share/doc/sudare/README.md), then:"
 say "  systemctl unmask xrdp xrdp-sesman && systemctl enable sudare-recorder sudare-host xrdp"

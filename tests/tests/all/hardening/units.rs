@@ -205,6 +205,16 @@ fn an_installation_keeps_settings_and_leaves_only_what_is_not_its_own() {
     }
     assert_eq!(std::fs::read_to_string(&settings).unwrap(), "max_sessions = 7\n");
     assert!(installed.root("etc/sudare/holds.txt").exists(), "without a list of holds nothing is erased");
+    // An administrator may have written our line over; a line that stayed would lock everybody out.
+    let written_over =
+        format!("  account\trequired pam_exec.so /x/sudare-host\tsign-in  # ours\n{debians}\n\n");
+    std::fs::write(&pam, written_over).unwrap();
+    for _ in 0..2 {
+        assert!(installed.script(&["--uninstall"]).status.success());
+        assert_eq!(std::fs::read_to_string(&pam).unwrap(), format!("{debians}\n\n"));
+    }
+    std::fs::write(&pam, debians).unwrap();
+    assert!(installed.script(&["--programs", programs.to_str().unwrap()]).status.success());
     assert!(installed.script(&["--uninstall"]).status.success());
     assert_eq!(std::fs::read_to_string(&pam).unwrap(), debians, "people must be able to sign in again");
     assert!(settings.exists(), "settings are the administrator's");
