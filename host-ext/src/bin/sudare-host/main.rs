@@ -13,6 +13,7 @@ mod serve;
 mod ship;
 mod sign_in;
 mod supervise;
+mod syslog;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;

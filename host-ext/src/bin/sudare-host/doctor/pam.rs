@@ -11,16 +11,19 @@ pub(super) fn check() -> Result<String, String> {
 }
 
 fn sign_ins(text: &str, is_there: impl Fn(&str) -> bool) -> Result<String, String> {
-    // What another line includes may end the list before ours.
+    // What another line includes may end the list before ours; Debian's own includes keep to their kind.
     let account = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).find(|words| {
         let first = words.first().copied().unwrap_or_default();
-        matches!(first, "account" | "-account") || (first == "@include" && words[1..] == ["common-account"])
+        let included = words.get(1).copied().unwrap_or_default();
+        matches!(first, "account" | "-account")
+            || (first == "@include"
+                && !matches!(included, "common-auth" | "common-session" | "common-password"))
     });
     let words = account.unwrap_or_default();
     let program = words.iter().find(|word| word.ends_with("/sudare-host"));
     match (&words[..], program) {
         (["account", "required" | "requisite", module, .., "sign-in"], Some(program))
-            if module.ends_with("pam_exec.so") =>
+            if module.ends_with("pam_exec.so") && !words.iter().any(|word| word.starts_with("type=")) =>
         {
             if !is_there(program) {
                 return Err(format!(
@@ -49,7 +52,16 @@ mod tests {
         assert!(
             sign_ins(&format!("{debian}{OURS}\n"), |_| true).unwrap_err().contains("the first account line")
         );
-        for other in ["", debian, &OURS.replace("required", "optional"), &OURS.replace("sign-in", "doctor")] {
+        let elsewhere = format!("@include site\n{OURS}\n");
+        let only_auth = OURS.replace("quiet", "type=auth");
+        for other in [
+            "",
+            debian,
+            &elsewhere,
+            &only_auth,
+            &OURS.replace("required", "optional"),
+            &OURS.replace("sign-in", "doctor"),
+        ] {
             assert!(sign_ins(other, |_| true).is_err(), "{other}");
         }
         assert!(sign_ins(OURS, |_| false).unwrap_err().contains("not there"));

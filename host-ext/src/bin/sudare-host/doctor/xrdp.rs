@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use sudare_host_ext::config::HostConfig;
 use sudare_host_ext::supervise::accounts::GuardAccount;
-use sudare_host_ext::supervise::lock;
+use sudare_host_ext::supervise::{lock, sign_in};
 
 use super::Finding;
 use super::ini::{Ini, is_yes};
@@ -15,6 +15,8 @@ use super::ini::{Ini, is_yes};
 const PROGRAM: &str = "/usr/sbin/xrdp";
 const XRDP_INI: &str = "/etc/xrdp/xrdp.ini";
 const SESMAN_INI: &str = "/etc/xrdp/sesman.ini";
+/// No user has this number (the kernel's overflow uid).
+const NOBODY: u32 = 65_534;
 /// Where both put their process's number when they start.
 const RUN_DIR: &str = "/run/xrdp";
 /// What each reads only when it starts: its settings, and for xrdp what ties it to the supervisor.
@@ -48,7 +50,11 @@ pub(super) fn checks(config: &HostConfig) -> Vec<Finding> {
     }
     match Ini::read(Path::new(SESMAN_INI)) {
         Ok(ini) => {
-            findings.extend([("log-on as root", root(&ini)), ("disconnected sessions", disconnected(&ini))]);
+            findings.extend([
+                ("log-on as root", root(&ini)),
+                ("disconnected sessions", disconnected(&ini)),
+                ("sesman's port", port(&ini)),
+            ]);
         }
         Err(e) => findings.push(("sesman's settings", Err(format!("{SESMAN_INI}: {e}. Run doctor as root")))),
     }
@@ -251,8 +257,24 @@ fn readable(dir: &Path, account: &GuardAccount) -> Result<(), String> {
     Ok(())
 }
 
+/// The supervisor knows by it who is signing in.
+fn port(ini: &Ini) -> Result<String, String> {
+    match ini.get("Globals", "ListenPort").map(str::trim) {
+        // xrdp 0.10 has a socket, under the name that comes with it.
+        None | Some("3350" | "sesman.socket" | "/run/xrdp/sesman.socket") => Ok("as it comes".into()),
+        Some(other) => Err(format!(
+            "ListenPort={other}: who is signing in is not recognised, and after a sign-in the screen stays covered for 10 s. Remove it from {SESMAN_INI}"
+        )),
+    }
+}
+
 fn supervisor(run_dir: &Path) -> Result<String, String> {
     match lock::holder(run_dir) {
+        // As somebody who has no session, so that nothing is covered.
+        Some(_) if rustix::process::geteuid().is_root() && sign_in::ask(run_dir, NOBODY).is_err() => {
+            Err("runs and does not answer PAM, so nobody can sign in. Run `systemctl restart sudare-host`"
+                .into())
+        }
         Some(pid) => Ok(format!("runs as process {pid}")),
         None => {
             Err("not running, so sessions of xrdp are not guarded. Run `systemctl enable --now sudare-host`"
