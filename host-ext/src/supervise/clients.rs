@@ -7,17 +7,20 @@
 //! xrdp ── /run/xrdp/sockdir/xrdp_display_<N> ──────── Xorg      (the socket names N and Xorg's pid)
 //!      ── /run/xrdp/sockdir/xrdp_chansrv_socket_<N> ─ chansrv
 //!      ── 127.0.0.1:<5900 + N> ────────────────────── Xvnc
+//!      ── 127.0.0.1:3350, or sesman.socket ────────── sesman, from the password until it is attached
 //! ```
 //! Ending it disconnects the client; the session stays.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, getpeername, sockopt};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, pidfd_getfd, pidfd_open, pidfd_send_signal};
 
 use super::accounts::PEOPLE_FROM_UID;
+use super::arrivals::Asks;
 use super::process::{self, Process};
 
 /// The program that serves connections.
@@ -25,6 +28,10 @@ const PROGRAM: &str = "xrdp";
 /// Above are ports that the system gives to the other ends of connections.
 const VNC_DISPLAYS: std::ops::RangeInclusive<u16> = 1..=20_000;
 const VNC_PORT: u16 = 5_900;
+/// As it comes; doctor says so where `ListenPort` of sesman.ini differs.
+const SESMAN_PORT: u16 = 3_350;
+/// Instead of the port since xrdp 0.10.
+const SESMAN_SOCKET: &str = "/sesman.socket";
 
 /// An RDP connection that is attached to a display.
 #[derive(Debug)]
@@ -67,16 +74,66 @@ pub(super) fn shared(clients: &[Client]) -> impl Iterator<Item = &Client> {
         .filter(|one| clients.iter().any(|other| other.display == one.display && other.key() != one.key()))
 }
 
+/// An RDP connection that is signing in: it has a socket to sesman.
+#[derive(Debug)]
+pub(super) struct Asking {
+    xrdp: Process,
+    handle: OwnedFd,
+    /// Of that socket: once closed it is not the same any more.
+    inode: u64,
+}
+
+impl PartialEq for Asking {
+    fn eq(&self, other: &Self) -> bool {
+        (self.xrdp.pid, self.xrdp.started_ticks, self.inode)
+            == (other.xrdp.pid, other.xrdp.started_ticks, other.inode)
+    }
+}
+
+impl Asks for Asking {
+    fn asks(&self) -> bool {
+        let is_open = open_sockets(&self.xrdp, &self.handle)
+            .map(|sockets| sockets.iter().any(|socket| inode(socket).is_none_or(|it| it == self.inode)));
+        is_open.unwrap_or(true) && self.xrdp.is_same()
+    }
+}
+
+impl Asking {
+    /// What is needed to end it.
+    pub(super) fn process(&self) -> &Process {
+        &self.xrdp
+    }
+}
+
+/// All RDP connections that are signing in.
+pub(super) fn asking() -> io::Result<Vec<Arc<Asking>>> {
+    each_xrdp(|xrdp, handle| {
+        let asks = |socket: &&OwnedFd| getpeername(socket).is_ok_and(|peer| peer.is_some_and(is_sesman));
+        let sockets = open_sockets(xrdp, handle)?;
+        let inodes = sockets.iter().filter(asks).filter_map(inode);
+        inodes
+            .map(|inode| Ok(Arc::new(Asking { xrdp: xrdp.clone(), handle: handle.try_clone()?, inode })))
+            .collect()
+    })
+}
+
 /// All RDP connections that are attached to displays of this machine.
 pub(super) fn clients() -> io::Result<Vec<Client>> {
+    each_xrdp(attached)
+}
+
+fn each_xrdp<T>(look: impl Fn(&Process, &OwnedFd) -> io::Result<Vec<T>>) -> io::Result<Vec<T>> {
     let mut found = Vec::new();
     for xrdp in process::running(PROGRAM)? {
         // Anybody may run the program; the service runs as root or as a user of the system.
         if !xrdp.exe.is_roots || xrdp.real_uid() >= PEOPLE_FROM_UID {
             continue;
         }
-        match attached(&xrdp) {
-            Ok(clients) => found.extend(clients),
+        let looked = pidfd_open(xrdp.pid, PidfdFlags::empty()).map_err(io::Error::from).and_then(|handle| {
+            if xrdp.is_same() { look(&xrdp, &handle) } else { Err(io::ErrorKind::NotFound.into()) }
+        });
+        match looked {
+            Ok(more) => found.extend(more),
             // It ended just now, and with it the connection.
             Err(_) if !xrdp.is_same() => {}
             Err(e) => return Err(e),
@@ -85,19 +142,27 @@ pub(super) fn clients() -> io::Result<Vec<Client>> {
     Ok(found)
 }
 
-fn attached(xrdp: &Process) -> io::Result<Vec<Client>> {
-    let handle = pidfd_open(xrdp.pid, PidfdFlags::empty())?;
-    if !xrdp.is_same() {
-        return Err(io::ErrorKind::NotFound.into());
-    }
-    let mut found: Vec<Client> = Vec::new();
+/// Copies of its sockets; nobody else notices them.
+fn open_sockets(xrdp: &Process, handle: &OwnedFd) -> io::Result<Vec<OwnedFd>> {
+    let mut found = Vec::new();
     for number in process::sockets(xrdp.pid)? {
-        let socket = match pidfd_getfd(&handle, number, PidfdGetfdFlags::empty()) {
-            Ok(socket) => socket,
+        match pidfd_getfd(handle, number, PidfdGetfdFlags::empty()) {
+            Ok(socket) => found.push(socket),
             // Closed since.
-            Err(rustix::io::Errno::BADF) => continue,
+            Err(rustix::io::Errno::BADF) => {}
             Err(e) => return Err(e.into()),
-        };
+        }
+    }
+    Ok(found)
+}
+
+fn inode(socket: &OwnedFd) -> Option<u64> {
+    rustix::fs::fstat(socket).ok().map(|stat| stat.st_ino)
+}
+
+fn attached(xrdp: &Process, handle: &OwnedFd) -> io::Result<Vec<Client>> {
+    let mut found: Vec<Client> = Vec::new();
+    for socket in open_sockets(xrdp, handle)? {
         let Ok(Some(peer)) = getpeername(&socket) else { continue };
         let Some((display, kind)) = display_of(peer) else { continue };
         let server = match kind {
@@ -141,13 +206,25 @@ fn of_path(path: &[u8]) -> Option<(u32, Kind)> {
     screen.or_else(|| number("xrdp_chansrv_socket_").map(|n| (n, Kind::Channels)))
 }
 
-fn of_address(peer: SocketAddr) -> Option<(u32, Kind)> {
-    let display = peer.port().checked_sub(VNC_PORT)?;
-    let here = match peer.ip() {
+fn is_sesman(peer: SocketAddrAny) -> bool {
+    if peer.address_family() == AddressFamily::UNIX {
+        let path = SocketAddrUnix::try_from(peer).ok();
+        let ends = |peer: SocketAddrUnix| Some(peer.path_bytes()?.ends_with(SESMAN_SOCKET.as_bytes()));
+        return path.and_then(ends).unwrap_or(false);
+    }
+    SocketAddr::try_from(peer).is_ok_and(|peer| peer.port() == SESMAN_PORT && is_here(peer.ip()))
+}
+
+fn is_here(ip: IpAddr) -> bool {
+    match ip {
         IpAddr::V4(ip) => ip.is_loopback(),
         IpAddr::V6(ip) => ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback()),
-    };
-    (here && VNC_DISPLAYS.contains(&display)).then_some((u32::from(display), Kind::Vnc))
+    }
+}
+
+fn of_address(peer: SocketAddr) -> Option<(u32, Kind)> {
+    let display = peer.port().checked_sub(VNC_PORT)?;
+    (is_here(peer.ip()) && VNC_DISPLAYS.contains(&display)).then_some((u32::from(display), Kind::Vnc))
 }
 
 #[cfg(test)]
@@ -170,5 +247,14 @@ mod tests {
         // A client through a tunnel on this machine, and a desktop elsewhere.
         assert_eq!(vnc("127.0.0.1:45124"), None);
         assert_eq!(vnc("192.0.2.1:5910"), None);
+    }
+
+    #[test]
+    fn sesman_is_known_by_its_port_or_its_socket() {
+        let tcp = |address: &str| is_sesman(address.parse::<SocketAddr>().unwrap().into());
+        assert!(tcp("127.0.0.1:3350") && tcp("[::1]:3350") && tcp("[::ffff:127.0.0.1]:3350"));
+        assert!(!tcp("127.0.0.1:5910") && !tcp("192.0.2.1:3350"));
+        let unix = |path: &str| is_sesman(SocketAddrUnix::new(path).unwrap().into());
+        assert!(unix("/run/xrdp/sesman.socket") && !unix("/run/xrdp/sockdir/xrdp_display_10"));
     }
 }

@@ -42,7 +42,8 @@ pub(super) struct Charge {
     pub(super) cookie: Cookie,
 }
 
-/// A running guard. A line `cover N` of its standard input makes it cover for a while; the end of its standard input tells it to cover and end.
+/// A running guard. A line `cover N` of its standard input makes it cover until `go-on N`; the end of
+/// its standard input tells it to cover and end.
 #[derive(Debug)]
 pub(super) struct Guard {
     pub(super) run: u64,
@@ -101,10 +102,10 @@ impl Launcher {
 }
 
 impl Guard {
-    /// Has it cover for a while, and say so with this ticket. A guard that does not read is noticed otherwise.
-    pub(super) fn cover(&mut self, ticket: u64) {
+    /// Gives it an order. A guard that does not read is noticed otherwise.
+    pub(super) fn order(&mut self, order: &str, ticket: u64) {
         if let Some(pipe) = &mut self.stdin {
-            drop(writeln!(pipe, "cover {ticket}"));
+            drop(pipe.write_all(format!("{order} {ticket}\n").as_bytes()));
         }
     }
 

@@ -14,12 +14,14 @@
 //! and arguments of processes, authority files. Uids, parents and owners of programs are the
 //! kernel's word. The supervisor itself holds no key, draws nothing and keeps no evidence.
 //!
-//! Who signs in at xrdp waits until the user's sessions are covered ([`sign_in`]).
+//! Who signs in at xrdp waits until the user's sessions are covered ([`sign_in`]), and they stay so
+//! until whoever was let in is there ([`arrivals`]).
 //!
 //! When it ends, its guards cover and end, and their blankers keep the cover; its successor finds
 //! the displays again. One thread decides and never waits for anything a user controls.
 
 pub mod accounts;
+mod arrivals;
 mod audit;
 mod clients;
 mod ending;
@@ -42,6 +44,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use accounts::{AccountError, GuardAccount};
+use arrivals::Arrivals;
 use audit::Audit;
 use ending::{Endings, Outcome};
 use guards::{Charge, Guard, Launcher};
@@ -166,6 +169,7 @@ pub struct Supervisor {
     candidates: BTreeMap<u32, u64>,
     endings: Endings,
     sign_ins: SignIns<SyncSender<()>>,
+    arrivals: Arrivals<clients::Asking>,
     audit: Audit,
     /// Connections that share a display with another one.
     shared: Audit,
@@ -202,6 +206,7 @@ impl Supervisor {
             candidates,
             endings: Endings::default(),
             sign_ins: SignIns::default(),
+            arrivals: Arrivals::default(),
             audit: Audit::default(),
             shared: Audit::default(),
             audited_ms: 0,
@@ -217,6 +222,8 @@ impl Supervisor {
     pub fn run(mut self) -> Result<(), SuperviseError> {
         tracing::info!("watching {} for displays of xrdp sessions", self.options.x_sockets.display());
         let mut ticked_ms = 0;
+        // Before the first question of PAM: a session that is not known is not covered.
+        self.look_again();
         let end = loop {
             let wait_ms = if self.candidates.is_empty() { TICK_MS } else { EAGER_MS };
             let mut next = self.inbox.recv_timeout(Duration::from_millis(wait_ms)).ok();
@@ -273,24 +280,49 @@ impl Supervisor {
         None
     }
 
-    /// Has the guards of this user cover. A session without a guard is held or covered by what the last one left.
+    /// Has the guards of this user cover. A session whose code has not begun shows nothing; one that
+    /// began and has no guard now cannot be covered, so nobody signs in.
     fn sign_in(&mut self, uid: u32, answer: SyncSender<()>) {
-        let mut guarded: Vec<_> = self
-            .sessions
-            .iter_mut()
-            .filter(|(_, session)| session.origin.server.real_uid() == uid)
-            .filter_map(|(&number, session)| Some(((number, session.run()?), session)))
-            .collect();
-        match self.sign_ins.begin(guarded.iter().map(|(run, _)| *run).collect(), answer) {
-            Ok(ticket) => {
-                tracing::info!(
-                    sessions = guarded.len(),
-                    "somebody signs in whose session runs: it is covered"
-                );
-                guarded.iter_mut().for_each(|(_, session)| session.cover(ticket));
-            }
+        let theirs = || self.sessions.iter().filter(|(_, s)| s.origin.server.real_uid() == uid);
+        if let Some((number, _)) = theirs().find(|(_, s)| s.run().is_none() && !s.is_held()) {
+            tracing::warn!(display = number, "somebody signs in whose session has no guard just now");
+            return;
+        }
+        let guards: BTreeSet<_> = theirs().filter_map(|(&number, s)| Some((number, s.run()?))).collect();
+        let ticket = match self.sign_ins.begin(guards.clone(), answer) {
+            Ok(ticket) => ticket,
             Err(answer) => {
                 answer.try_send(()).ok();
+                return;
+            }
+        };
+        tracing::info!(sessions = guards.len(), "somebody signs in whose session runs: it is being covered");
+        // sesman waits for PAM, so whoever asks still has its connection.
+        let askers = clients::asking().unwrap_or_else(|error| {
+            tracing::error!(%error, "xrdp's connections cannot be looked at. Root needs CAP_SYS_PTRACE");
+            Vec::new()
+        });
+        let now_ms = clock::boot_ms();
+        for (number, _) in guards {
+            self.arrivals.begin(number, ticket, &askers, now_ms);
+            if let Some(session) = self.sessions.get_mut(&number) {
+                session.cover(ticket);
+            }
+        }
+    }
+
+    /// Ends connections that were let in and do not come; lets guards go on when nobody is to come.
+    fn await_arrivals(&mut self, now_ms: u64) {
+        let due = self.arrivals.tick(now_ms);
+        for late in due.late {
+            tracing::error!("disconnected: somebody signed in and did not come to the session in time");
+            if let Err(error) = self.endings.end(late.process(), now_ms) {
+                tracing::error!(%error, "a connection that must end could not be ended");
+            }
+        }
+        for (number, ticket) in due.over {
+            if let Some(session) = self.sessions.get_mut(&number) {
+                session.go_on(ticket);
             }
         }
     }
@@ -403,6 +435,7 @@ impl Supervisor {
             }
             Action::Forget { number } => {
                 tracing::info!(display = number, "the session ended");
+                self.arrivals.forget(number);
                 if let Some(mut guard) = self.sessions.remove(&number).and_then(Session::end) {
                     guard.dismiss();
                     self.leaving.push((guard, now_ms.saturating_add(LEAVE_MS)));
@@ -415,6 +448,9 @@ impl Supervisor {
         let Some(session) = self.sessions.get_mut(&number) else { return };
         if let Err(error) = session.start(run, &self.launcher, &self.sender) {
             tracing::error!(display = number, %error, "the guard could not be started. See whether the program is in its place");
+        }
+        if let Some(ticket) = self.arrivals.ticket(number) {
+            session.cover(ticket);
         }
     }
 
@@ -445,6 +481,7 @@ impl Supervisor {
             self.feed(Event::Gone { number }, now_ms);
         }
         self.feed(Event::Tick, now_ms);
+        self.await_arrivals(now_ms);
         self.endings.tick(now_ms);
         self.leaving.retain_mut(|(guard, until_ms)| {
             if now_ms >= *until_ms {

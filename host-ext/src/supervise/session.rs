@@ -84,10 +84,19 @@ impl Session {
         self.guard.as_ref().map(|guard| guard.run)
     }
 
-    /// Has the guard cover for a while.
+    /// Has the guard cover until it may go on.
     pub(super) fn cover(&mut self, ticket: u64) {
+        self.order("cover", ticket);
+    }
+
+    /// Lets the guard show again what it would, unless it was told to cover since.
+    pub(super) fn go_on(&mut self, ticket: u64) {
+        self.order("go-on", ticket);
+    }
+
+    fn order(&mut self, order: &str, ticket: u64) {
         if let Some(guard) = &mut self.guard {
-            guard.cover(ticket);
+            guard.order(order, ticket);
         }
     }
 

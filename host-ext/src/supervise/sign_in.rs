@@ -6,14 +6,16 @@
 //!                                       ▲                                │          │
 //!                                       └────── covered | refused ───────┴◄─────────┘ covered N
 //! ```
-//! [`ask`] is the one end, [`open`] the other; [`SignIns`] is pure. Root alone reaches the socket, and
-//! PAM asks only after the password was right, so nobody else can have a desktop covered.
+//! [`ask`] is the one end, [`open`] the other; [`SignIns`] is pure. Root alone reaches the socket. PAM
+//! asks after the password was right; for xrdp 0.10 a user may also sign in at sesman without one, and
+//! cover his own desktop with it.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -23,12 +25,16 @@ use super::Inbox;
 
 const SOCKET: &str = "sign-in";
 /// What the guards may take together; a cover takes some 20 ms.
-const COVER_MAX: Duration = Duration::from_millis(1_500);
+const COVER_MAX_MS: u64 = 1_500;
 /// Longer than that, so that the supervisor's own answer arrives.
-const ANSWER_MAX: Duration = Duration::from_secs(3);
+const ANSWER_MAX_MS: u64 = 3_000;
 const LINE_MAX_BYTES: u64 = 32;
 /// Those that nobody waits for any more are among them.
 const WAITING_MAX: usize = 16;
+/// Questions that are answered at the same time: a user whose guard is slow must not make others wait.
+const QUESTIONS_MAX: usize = 16;
+/// After the system had no file or thread left for a question.
+const SHORTAGE_MS: u64 = 50;
 const COVERED: &str = "covered";
 
 /// Why somebody may not sign in now. All that is in view stays with whoever has proved something.
@@ -51,7 +57,7 @@ pub fn ask(run_dir: &Path, uid: u32) -> Result<(), SignInError> {
     let path = run_dir.join(SOCKET);
     let answer = || -> io::Result<String> {
         let mut stream = UnixStream::connect(&path)?;
-        stream.set_read_timeout(Some(ANSWER_MAX))?;
+        stream.set_read_timeout(Some(Duration::from_millis(ANSWER_MAX_MS)))?;
         writeln!(stream, "{uid}")?;
         read_line(stream)
     };
@@ -79,14 +85,31 @@ pub(super) fn open(run_dir: &Path, inbox: SyncSender<Inbox>) -> Result<(), SignI
     listen().map_err(|source| SignInError::Socket { path: path.clone(), source })
 }
 
-/// One after the other: a cover takes some 20 ms, and sesman asks one at a time.
+/// For as long as the supervisor runs, whatever becomes of single questions: without this nobody signs in.
 fn serve(listener: &UnixListener, inbox: &SyncSender<Inbox>) {
-    while let Ok((stream, _)) = listener.accept() {
+    let questions = Arc::new(());
+    loop {
         // Whoever gets no answer is not let in.
-        if let Err(error) = answer(stream, inbox) {
-            tracing::warn!(%error, "a sign-in was not answered");
+        if let Err(error) = take(listener, inbox, &questions) {
+            tracing::error!(%error, "a sign-in was refused: it could not be answered");
+            std::thread::sleep(Duration::from_millis(SHORTAGE_MS));
         }
     }
+}
+
+fn take(listener: &UnixListener, inbox: &SyncSender<Inbox>, questions: &Arc<()>) -> io::Result<()> {
+    let (stream, _) = listener.accept()?;
+    if Arc::strong_count(questions) > QUESTIONS_MAX {
+        return Err(io::Error::other("too many ask at once"));
+    }
+    let (inbox, question) = (inbox.clone(), Arc::clone(questions));
+    std::thread::Builder::new().name("sign-in".into()).spawn(move || {
+        if let Err(error) = answer(stream, &inbox) {
+            tracing::warn!(%error, "a sign-in was not answered");
+        }
+        drop(question);
+    })?;
+    Ok(())
 }
 
 fn answer(mut stream: UnixStream, inbox: &SyncSender<Inbox>) -> io::Result<()> {
@@ -94,7 +117,7 @@ fn answer(mut stream: UnixStream, inbox: &SyncSender<Inbox>) -> io::Result<()> {
     if peer.as_raw() != rustix::process::geteuid().as_raw() {
         return Err(io::Error::other("another user than root asked"));
     }
-    stream.set_read_timeout(Some(COVER_MAX))?;
+    stream.set_read_timeout(Some(Duration::from_millis(COVER_MAX_MS)))?;
     let uid = read_line(stream.try_clone()?)?.parse().map_err(io::Error::other)?;
     let (sender, covered) = sync_channel(1);
     inbox.send(Inbox::SignIn { uid, answer: sender }).map_err(io::Error::other)?;
@@ -103,7 +126,7 @@ fn answer(mut stream: UnixStream, inbox: &SyncSender<Inbox>) -> io::Result<()> {
 }
 
 fn is_covered(answer: &Receiver<()>) -> bool {
-    let is_covered = answer.recv_timeout(COVER_MAX).is_ok();
+    let is_covered = answer.recv_timeout(Duration::from_millis(COVER_MAX_MS)).is_ok();
     if !is_covered {
         tracing::error!("a sign-in was refused: the session of that user could not be covered in time");
     }
@@ -212,5 +235,31 @@ mod tests {
         supervisor.join().unwrap();
         // A supervisor that comes after one that was killed finds its socket.
         open(dir.path(), sync_channel(1).0).unwrap();
+    }
+
+    #[test]
+    fn who_says_nothing_makes_nobody_else_wait() {
+        let dir = tempfile::tempdir().unwrap();
+        let (sender, inbox) = sync_channel(4);
+        open(dir.path(), sender).unwrap();
+        let connect = || UnixStream::connect(dir.path().join(SOCKET)).unwrap();
+        let silent: Vec<_> = (1..QUESTIONS_MAX).map(|_| connect()).collect();
+        let mut babbler = connect();
+        babbler.write_all(&[b'9'; 4096]).ok();
+        assert_eq!(read_line(babbler).unwrap_or_default(), "");
+        std::thread::spawn(move || {
+            while let Ok(Inbox::SignIn { answer, .. }) = inbox.recv() {
+                answer.send(()).unwrap();
+            }
+        });
+        let began = std::time::Instant::now();
+        ask(dir.path(), 1000).unwrap();
+        assert!(began.elapsed() < Duration::from_millis(COVER_MAX_MS / 2));
+        // One more than may ask at once is refused, and the next one is answered when they are gone.
+        let one_more = connect();
+        assert!(ask(dir.path(), 1000).is_err());
+        drop((silent, one_more));
+        std::thread::sleep(Duration::from_millis(COVER_MAX_MS));
+        ask(dir.path(), 1000).unwrap();
     }
 }

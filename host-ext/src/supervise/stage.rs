@@ -46,10 +46,16 @@ while :; do
       for ((i = 0; i < 2000; i++)); do echo "disconnect the cover fell"; done
       echo "beat covered $((40 - (n = !n) * 20)) 1 $$" ;; esac ;;
   esac
-  read -r -t 0.05 order; status=$?
-  if ((status == 0)) && [ "$(cat /run/stage/mode)" != deaf ]; then
-    echo "covered ${order#cover }"
-  elif ((status > 0 && status <= 128)); then
+  # What it has read when its time is over is the beginning of a line.
+  read -r -t 0.05 part; status=$?
+  order+=$part
+  if ((status == 0)); then
+    if [ "$(cat /run/stage/mode)" != deaf ]; then
+      echo "$order" >> /run/stage/orders
+      case "$order" in cover*) echo "covered ${order#cover }" ;; esac
+    fi
+    order=
+  elif ((status <= 128)); then
     exit 0
   fi
 done
@@ -114,7 +120,7 @@ fn set() {
     }
     fs::write(format!("{HOME}/guard"), GUARD).unwrap();
     fs::set_permissions(format!("{HOME}/guard"), fs::Permissions::from_mode(0o755)).unwrap();
-    for file in ["guards", "dismissed"] {
+    for file in ["guards", "dismissed", "orders"] {
         fs::write(file_of(file), "").unwrap();
         fs::set_permissions(file_of(file), fs::Permissions::from_mode(0o666)).unwrap();
     }

@@ -22,8 +22,8 @@ const ORDERS_MAX: usize = 8;
 /// Guards one display of xrdp; `sudare-host supervise` starts this, people do not.
 ///
 /// Standard input: one line `AUTHNAME HEX`, which lets programs draw on the display; then `cover N`
-/// covers for a while; its end ends the guard, covered. Standard output: `covered N`, `beat covered|visible UNCONFIRMED_MS CLIENT
-/// BLANKER_PID` every 50 ms, and `disconnect WHY`.
+/// covers until `go-on N`; its end ends the guard, covered. Standard output: `covered N`,
+/// `beat covered|visible UNCONFIRMED_MS CLIENT BLANKER_PID` every 50 ms, and `disconnect WHY`.
 #[derive(Debug, Args)]
 pub(crate) struct Guard {
     /// Number of the X display
@@ -105,11 +105,17 @@ fn orders() -> anyhow::Result<mpsc::Receiver<Order>> {
     Ok(orders)
 }
 
-/// The next line `cover N`; `None` at the end, or for what no supervisor of this version says.
+/// The next line; `None` at the end, or for what no supervisor of this version says.
 fn next_order(input: &mut impl std::io::BufRead) -> Option<Order> {
     let mut line = String::new();
     input.take(ORDER_MAX_BYTES).read_line(&mut line).ok()?;
-    line.strip_suffix('\n')?.strip_prefix("cover ")?.parse().ok().map(Order::Cover)
+    let (order, ticket) = line.strip_suffix('\n')?.split_once(' ')?;
+    let ticket = ticket.parse().ok()?;
+    match order {
+        "cover" => Some(Order::Cover(ticket)),
+        "go-on" => Some(Order::GoOn(ticket)),
+        _ => None,
+    }
 }
 
 /// Standard output, which never makes the guard wait: a beat that does not fit is left out.
@@ -133,5 +139,21 @@ impl Lines {
         };
         // A supervisor that does not read will miss the beats, and act on that.
         self.out.write_all(line.as_bytes()).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_read_and_everything_else_ends_the_guard() {
+        let mut input = &b"cover 7\ngo-on 8\ncover 9"[..];
+        assert_eq!(next_order(&mut input), Some(Order::Cover(7)));
+        assert_eq!(next_order(&mut input), Some(Order::GoOn(8)));
+        let long = format!("cover {:080}\n", 1);
+        for line in ["cover 9", "", "cover\n", "cover x\n", "show 1\n", "cover 1 2\n", &long] {
+            assert_eq!(next_order(&mut line.as_bytes()), None, "{line:?}");
+        }
     }
 }

@@ -31,9 +31,6 @@ const PAUSE_MIN_MS: u64 = 1_000;
 const PAUSE_MAX_MS: u64 = 30_000;
 /// A client needs this long at most until xrdp's channels are there.
 const NO_CHANNEL_MS: u64 = 5_000;
-/// For so long the desktop stays covered for somebody who signs in. xrdp connects within milliseconds of
-/// sesman's answer, or not at all.
-const SIGN_IN_MS: u64 = 10_000;
 /// Sign-ins that wait for one cover.
 const SIGN_INS_MAX: usize = 64;
 /// What is told while no cover was ever read back: longer than any limit.
@@ -50,6 +47,8 @@ pub(super) enum Input {
     Tick,
     /// Somebody signs in as this session's user; the ticket is for the answer.
     SignIn(u64),
+    /// Whoever signed in with this ticket is a client now, or gone.
+    SignedIn(u64),
     /// An RDP client is connected now, or none is any more.
     Client(bool),
     /// The answers to [`Effect::Open`].
@@ -129,8 +128,8 @@ pub(super) struct Desk {
     layout: Option<(u32, Vec<Rect>)>,
     blanker: Health,
     opening: Opening,
-    /// Until then the desktop is not shown, whatever the driver wants: somebody signs in.
-    sign_in_until_ms: Option<u64>,
+    /// Of the newest sign-in that goes on: the desktop is not shown, whatever the driver wants.
+    signing_in: Option<u64>,
     /// Sign-ins that wait for the cover.
     sign_ins: Vec<u64>,
     /// What was noticed while nobody was connected.
@@ -159,7 +158,7 @@ impl Desk {
             layout: None,
             blanker: Health::default(),
             opening: Opening::default(),
-            sign_in_until_ms: None,
+            signing_in: None,
             sign_ins: Vec::new(),
             notices: Vec::new(),
         };
@@ -173,6 +172,7 @@ impl Desk {
         match input {
             Input::Tick => self.tick(now_ms, &mut effects),
             Input::SignIn(ticket) => self.sign_in(ticket, now_ms, &mut effects),
+            Input::SignedIn(ticket) => self.signed_in(ticket, &mut effects),
             Input::Client(true) => self.client_came(now_ms, &mut effects),
             Input::Client(false) => self.client_left(now_ms, &mut effects),
             Input::Opened => {
@@ -225,10 +225,6 @@ impl Desk {
                 self.say(no_channel_words(), effects);
             }
         }
-        if self.sign_in_until_ms.is_some_and(|until_ms| now_ms >= until_ms) {
-            self.sign_in_until_ms = None;
-            self.show_if_wanted(effects);
-        }
         if self.blanker.rests_until_ms.is_some_and(|until_ms| now_ms >= until_ms) {
             self.blanker.rests_until_ms = None;
             effects.push(Effect::StartBlanker { end_old: false });
@@ -250,8 +246,6 @@ impl Desk {
         self.notices.drain(..).for_each(|notice| driver.on_notice(notice));
         self.driver = Some(driver);
         self.alone_since_ms = None;
-        // Whoever signed in is here. The desktop is shown to nobody before this client's driver says so.
-        self.sign_in_until_ms = None;
         self.say(waiting_words(), effects);
         self.opening.begin(now_ms);
         // Already covered; asked again so that the new driver hears it confirmed.
@@ -325,7 +319,7 @@ impl Desk {
 
     /// Covers without the driver: xrdp gives this session to whoever signs in, with what is in view.
     fn sign_in(&mut self, ticket: u64, now_ms: u64, effects: &mut Vec<Effect>) {
-        self.sign_in_until_ms = Some(now_ms.saturating_add(SIGN_IN_MS));
+        self.signing_in = Some(ticket);
         if self.sign_ins.len() >= SIGN_INS_MAX {
             self.sign_ins.remove(0);
         }
@@ -337,11 +331,19 @@ impl Desk {
         self.ask(Screen::Covered, None, effects);
     }
 
+    /// Only the newest sign-in counts: the others' clients may be on their way with it.
+    fn signed_in(&mut self, ticket: u64, effects: &mut Vec<Effect>) {
+        if self.signing_in == Some(ticket) {
+            self.signing_in = None;
+            self.show_if_wanted(effects);
+        }
+    }
+
     fn show_if_wanted(&mut self, effects: &mut Vec<Effect>) {
         // Without a blanker nobody could cover again; the next one covers first, and then shows what
         // is wanted.
         if self.wanted == Screen::Visible
-            && self.sign_in_until_ms.is_none()
+            && self.signing_in.is_none()
             && self.blanker.rests_until_ms.is_none()
         {
             self.ask(Screen::Visible, None, effects);

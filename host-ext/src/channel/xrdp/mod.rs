@@ -80,8 +80,10 @@ pub enum Tell {
 /// What the supervisor tells the guard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// Cover for a while, whatever the client may see: somebody signs in, who may take the session over.
+    /// Cover, whatever the client may see: somebody signs in, who may take the session over.
     Cover(u64),
+    /// Whoever that was is a client now, or gone.
+    GoOn(u64),
     /// Cover and end.
     End,
 }
@@ -115,6 +117,7 @@ pub async fn run(
             biased;
             order = orders.recv() => match order {
                 Some(Order::Cover(ticket)) => Input::SignIn(ticket),
+                Some(Order::GoOn(ticket)) => Input::SignedIn(ticket),
                 Some(Order::End) | None => break,
             },
             reply = next_reply(&mut parts.blanker) => reply.map_or(Input::BlankerEnded, Input::Blanker),

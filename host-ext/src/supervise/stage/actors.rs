@@ -1,6 +1,7 @@
 //! Who else is on the stage. Each is a copy of this program under another name and user.
 
 use std::io::Read as _;
+use std::net::TcpStream;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
@@ -63,8 +64,17 @@ impl Connection {
 
     /// By any program under any user.
     pub(super) fn by(display: u32, program: &str, uid: u32) -> Self {
+        Self::playing("client", display, program, uid)
+    }
+
+    /// To sesman, and not to a display yet.
+    pub(super) fn signing_in() -> Self {
+        Self::playing("asker", 0, "xrdp", XRDP)
+    }
+
+    fn playing(role: &str, display: u32, program: &str, uid: u32) -> Self {
         let mut child =
-            actor(program, "client", display).uid(uid).gid(uid).stdout(Stdio::piped()).spawn().unwrap();
+            actor(program, role, display).uid(uid).gid(uid).stdout(Stdio::piped()).spawn().unwrap();
         // It says so when it is attached, after what a test program says by itself.
         let mut said = String::new();
         let mut out = child.stdout.take().unwrap();
@@ -130,6 +140,11 @@ fn play() {
         "server" => serve(display),
         "manager" => manage(display, uid),
         "client" => attach(display),
+        "asker" => {
+            let _sesman = TcpStream::connect(("127.0.0.1", 3350)).unwrap();
+            println!("attached");
+            sleep(1_000_000);
+        }
         "supervisor" => panic!("{}", Supervisor::new(options()).unwrap_err()),
         _ => panic!("no such part"),
     }

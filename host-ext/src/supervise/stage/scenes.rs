@@ -357,3 +357,57 @@ fn nobody_signs_in_before_a_running_session_is_covered() {
         supervisor.stop();
     });
 }
+
+#[test]
+fn nobody_signs_in_to_a_session_that_has_no_guard() {
+    on_stage("nobody_signs_in_to_a_session_that_has_no_guard", || {
+        let run_dir = Path::new("/run/sudare");
+        let supervisor = supervise();
+        let session = Session::begin(10);
+        within(3_000, "the session", || session.began());
+        mode("fail");
+        within(5_000, "the third guard", || guards().len() >= 3);
+        thread::sleep(Duration::from_millis(200));
+        assert!(matches!(sign_in::ask(run_dir, ALICE), Err(SignInError::NotCovered)));
+        mode("covered");
+        within(5_000, "a guard again", || sign_in::ask(run_dir, ALICE).is_ok());
+        supervisor.stop();
+        // Its successor finds the session before it answers anybody.
+        mode("silent");
+        let supervisor = supervise();
+        assert!(matches!(sign_in::ask(run_dir, ALICE), Err(SignInError::NotCovered)));
+        supervisor.stop();
+    });
+}
+
+#[test]
+fn the_guard_goes_on_when_whoever_signed_in_is_there_or_was_disconnected() {
+    on_stage("the_guard_goes_on_when_whoever_signed_in_is_there_or_was_disconnected", || {
+        let run_dir = Path::new("/run/sudare");
+        let sesman = std::net::TcpListener::bind(("127.0.0.1", 3350)).unwrap();
+        thread::spawn(move || sesman.incoming().map(Result::unwrap).collect::<Vec<_>>());
+        let supervisor = supervise();
+        let session = Session::begin(10);
+        within(3_000, "the session", || session.began());
+        let orders = || fs::read_to_string(file_of("orders")).unwrap();
+        let mut quick = Connection::signing_in();
+        sign_in::ask(run_dir, ALICE).unwrap();
+        let came = Instant::now();
+        quick.end();
+        within(3_000, "the order to go on", || orders() == "cover 1\ngo-on 1\n");
+        assert!(came.elapsed() >= Duration::from_millis(900), "{:?}", came.elapsed());
+        let mut slow = Connection::signing_in();
+        let began = Instant::now();
+        sign_in::ask(run_dir, ALICE).unwrap();
+        within(12_000, "the end of who does not come", || !slow.is_there());
+        assert!(began.elapsed() >= Duration::from_secs(9), "{:?}", began.elapsed());
+        assert_eq!(orders(), "cover 1\ngo-on 1\ncover 2\n", "not before");
+        within(3_000, "the order to go on", || orders().ends_with("go-on 2\n"));
+        // A guard that starts meanwhile hears what the one before it was told.
+        let _slow = Connection::signing_in();
+        sign_in::ask(run_dir, ALICE).unwrap();
+        kill_guard(&guards()[0][3]);
+        within(3_000, "the order for the next guard", || orders().ends_with("cover 3\ncover 3\n"));
+        supervisor.stop();
+    });
+}

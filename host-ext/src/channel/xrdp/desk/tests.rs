@@ -271,6 +271,9 @@ enum Step {
     BlankerEnds,
     Tick,
     ChannelCloses,
+    SignIn,
+    /// The newest one, or one before it.
+    SignedIn(u64),
 }
 
 fn step() -> impl proptest::strategy::Strategy<Value = Step> {
@@ -283,11 +286,14 @@ fn step() -> impl proptest::strategy::Strategy<Value = Step> {
         Just(Step::BlankerEnds),
         Just(Step::Tick),
         Just(Step::ChannelCloses),
+        Just(Step::SignIn),
+        (0..3_u64).prop_map(Step::SignedIn),
     ]
 }
 
 proptest::proptest! {
-    /// The desktop is asked for only while a client is connected and its own driver wants it.
+    /// The desktop is asked for only while a client is connected, its own driver wants it, and nobody
+    /// else is on the way.
     #[test]
     fn nothing_shows_the_desktop_but_the_driver_of_a_connected_client(
         steps in proptest::collection::vec(step(), 1..80)
@@ -295,13 +301,13 @@ proptest::proptest! {
         let puppet = Puppet::default();
         let (mut desk, mut effects) = Desk::new(Arc::new(puppet.clone()), "alice".into());
         let (mut connected, mut wanted, mut now_ms) = (false, false, 0);
-        let mut asked = vec![];
+        let (mut asked, mut sign_ins, mut awaited) = (vec![], 0, false);
         for step in steps {
             for effect in &effects {
                 match effect {
                     Effect::Blanker(Request::Cover { ticket, .. }) => asked.push((*ticket, true)),
                     Effect::Blanker(Request::Uncover { ticket }) => {
-                        proptest::prop_assert!(connected && wanted);
+                        proptest::prop_assert!(connected && wanted && !awaited);
                         asked.push((*ticket, false));
                     }
                     _ => {}
@@ -331,6 +337,14 @@ proptest::proptest! {
                 Step::BlankerEnds => Input::BlankerEnded,
                 Step::Tick => Input::Tick,
                 Step::ChannelCloses => Input::ChannelClosed,
+                Step::SignIn => {
+                    (sign_ins, awaited) = (sign_ins + 1, true);
+                    Input::SignIn(sign_ins)
+                }
+                Step::SignedIn(ago) => {
+                    awaited &= ago > 0;
+                    Input::SignedIn(sign_ins.saturating_sub(ago))
+                }
             };
             effects = desk.handle(now_ms, input);
         }
@@ -377,17 +391,33 @@ fn somebody_who_signs_in_is_answered_once_the_cover_is_read_back() {
 }
 
 #[test]
-fn the_desktop_comes_back_if_nobody_takes_over() {
+fn the_desktop_comes_back_when_nobody_is_to_come_any_more() {
     let (mut desk, puppet) = visible();
     let effects = desk.handle(2_000, Input::SignIn(7));
     desk.handle(2_020, Input::Blanker(Reply::Covered { ticket: ticket_of(&effects) }));
-    // Also if the driver decides anew meanwhile.
+    // Also if the driver decides anew meanwhile, and however long it takes.
     puppet.will(vec![Action::Uncover]);
     assert!(asked(&later(&mut desk, 5_000)).is_empty());
-    assert!(asked(&later(&mut desk, 2_000 + SIGN_IN_MS - 1)).is_empty());
-    let effects = later(&mut desk, 2_000 + SIGN_IN_MS);
+    assert!(asked(&later(&mut desk, 500_000)).is_empty());
+    let effects = desk.handle(500_010, Input::SignedIn(7));
     assert!(matches!(asked(&effects)[..], [Request::Uncover { .. }]));
     assert!(!desk.is_covered());
+    assert!(desk.handle(500_020, Input::SignedIn(7)).is_empty());
+}
+
+#[test]
+fn another_client_does_not_end_the_cover_of_a_sign_in() {
+    let (mut desk, puppet) = visible();
+    desk.handle(2_000, Input::SignIn(7));
+    // The operator connects again and is trusted, while somebody else is still to come.
+    desk.handle(2_500, Input::SignIn(8));
+    desk.handle(2_600, Input::Client(false));
+    desk.handle(2_601, Input::Client(true));
+    puppet.will(vec![Action::Uncover]);
+    assert!(asked(&later(&mut desk, 3_000)).iter().all(|r| !matches!(r, Request::Uncover { .. })));
+    assert!(desk.handle(3_100, Input::SignedIn(7)).is_empty() && desk.is_covered());
+    let effects = desk.handle(3_200, Input::SignedIn(8));
+    assert!(matches!(asked(&effects)[..], [Request::Uncover { .. }]));
 }
 
 #[test]
@@ -397,7 +427,7 @@ fn a_covered_screen_is_read_back_anew_for_a_sign_in_and_goes_on_as_it_was() {
     let answer = desk.handle(2_020, Input::Blanker(Reply::Covered { ticket: ticket_of(&effects) }));
     assert_eq!(signed_in(&answer), [7]);
     // The driver's own reasons hold on longer than the sign-in.
-    assert!(asked(&later(&mut desk, 2_000 + SIGN_IN_MS)).is_empty());
+    assert!(asked(&desk.handle(3_000, Input::SignedIn(7))).is_empty());
     puppet.will(vec![Action::Uncover]);
     assert!(matches!(asked(&later(&mut desk, 13_000))[..], [Request::Uncover { .. }]));
 }
