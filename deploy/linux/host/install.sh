@@ -42,14 +42,17 @@ pam_ours='^[[:space:]]*-?account[[:space:]].*sudare-host.*[[:space:]]sign-in([[:
 
 # Writes the file anew, "$1" first and without our line. In place: owner, mode and links stay.
 write_pam() {
-    # The x keeps empty lines at the end.
-    rest=$(grep -Ev "$pam_ours" "$pam" || [ $? -eq 1 ]; printf x) || fail "$pam cannot be read"
-    printf '%s' "$1${rest%x}" >"$pam" || fail "$pam was not written. Free space, and run this again: nobody can sign in"
+    # Byte by byte, whatever the comments' language; the x keeps empty lines at the end.
+    rest=$(LC_ALL=C sed -E "/$pam_ours/d" "$pam" && printf x) || fail "$pam cannot be read"
+    printf '%s' "$1${rest%x}" >"$pam.sudare-new" || fail "there is no space for $pam.sudare-new. Nothing was changed"
+    cat -- "$pam.sudare-new" >"$pam" ||
+        fail "$pam was not written, so nobody can sign in at xrdp. Copy $pam.sudare-new there"
+    rm -f -- "$pam.sudare-new"
 }
 
 if [ "$action" = uninstall ]; then
     # First: without the program that it names nobody could sign in.
-    if [ -f "$pam" ] && grep -Eq "$pam_ours" "$pam"; then
+    if [ -f "$pam" ] && LC_ALL=C grep -Eq "$pam_ours" "$pam"; then
         write_pam ""
     fi
     for unit in $units; do

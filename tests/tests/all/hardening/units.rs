@@ -194,7 +194,8 @@ fn an_installation_keeps_settings_and_leaves_only_what_is_not_its_own() {
     let programs = installed.path("programs");
     let pam = installed.root("etc/pam.d/xrdp-sesman");
     let debians = "#%PAM-1.0\n@include common-auth\n@include common-account\n";
-    std::fs::create_dir_all(pam.parent().unwrap()).unwrap();
+    let pam_d = pam.parent().unwrap();
+    std::fs::create_dir_all(pam_d).unwrap();
     std::fs::write(&pam, debians).unwrap();
     for _ in 0..2 {
         assert!(installed.script(&["--programs", programs.to_str().unwrap()]).status.success());
@@ -213,6 +214,12 @@ fn an_installation_keeps_settings_and_leaves_only_what_is_not_its_own() {
         assert!(installed.script(&["--uninstall"]).status.success());
         assert_eq!(std::fs::read_to_string(&pam).unwrap(), format!("{debians}\n\n"));
     }
+    // Nor may a comment in another encoding be lost.
+    let latin = [debians.as_bytes(), b"# caf\xe9\n"].concat();
+    std::fs::write(&pam, &latin).unwrap();
+    assert!(installed.script(&["--programs", programs.to_str().unwrap()]).status.success());
+    assert!(std::fs::read(&pam).unwrap().ends_with(&latin));
+    assert_eq!(std::fs::read_dir(pam_d).unwrap().count(), 1, "nothing is left beside it");
     std::fs::write(&pam, debians).unwrap();
     assert!(installed.script(&["--programs", programs.to_str().unwrap()]).status.success());
     assert!(installed.script(&["--uninstall"]).status.success());

@@ -12,7 +12,8 @@ pub(super) fn check() -> Result<String, String> {
 
 fn sign_ins(text: &str, is_there: impl Fn(&str) -> bool) -> Result<String, String> {
     // What another line includes may end the list before ours; Debian's own includes keep to their kind.
-    let account = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).find(|words| {
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+    let account = lines.map(|line| line.split_whitespace().collect::<Vec<_>>()).find(|words| {
         let first = words.first().copied().unwrap_or_default();
         let included = words.get(1).copied().unwrap_or_default();
         matches!(first, "account" | "-account")
@@ -64,6 +65,7 @@ mod tests {
         ] {
             assert!(sign_ins(other, |_| true).is_err(), "{other}");
         }
+        assert!(sign_ins(&format!("{OURS}\t# ours"), |_| true).is_ok());
         assert!(sign_ins(OURS, |_| false).unwrap_err().contains("not there"));
     }
 }
