@@ -16,11 +16,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, getpeername, sockopt};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, pidfd_getfd, pidfd_open, pidfd_send_signal};
 
 use super::accounts::PEOPLE_FROM_UID;
-use super::arrivals::Asks;
+use super::arrivals::{Asks, Progress};
 use super::process::{self, Process};
 
 /// The program that serves connections.
@@ -28,6 +29,8 @@ const PROGRAM: &str = "xrdp";
 /// Above are ports that the system gives to the other ends of connections.
 const VNC_DISPLAYS: std::ops::RangeInclusive<u16> = 1..=20_000;
 const VNC_PORT: u16 = 5_900;
+/// Whoever signs in has a process of xrdp; so many at the same moment are an attack.
+const ASKING_MAX: usize = 256;
 /// As it comes; doctor says so where `ListenPort` of sesman.ini differs.
 const SESMAN_PORT: u16 = 3_350;
 /// Instead of the port since xrdp 0.10.
@@ -91,30 +94,78 @@ impl PartialEq for Asking {
 }
 
 impl Asks for Asking {
-    fn asks(&self) -> bool {
-        let is_open = open_sockets(&self.xrdp, &self.handle)
-            .map(|sockets| sockets.iter().any(|socket| inode(socket).is_none_or(|it| it == self.inode)));
-        is_open.unwrap_or(true) && self.xrdp.is_same()
+    fn progress(&self) -> Progress {
+        if has_ended(&self.handle) {
+            return Progress::Done;
+        }
+        match self.socket() {
+            Ok(None) => Progress::Done,
+            Ok(Some(socket)) if waits(&socket) => Progress::Waits,
+            Ok(Some(_)) if self.is_attached() => Progress::Attached,
+            Ok(Some(_)) => Progress::Answered,
+            Err(_) if has_ended(&self.handle) => Progress::Done,
+            Err(_) => Progress::Answered,
+        }
     }
 }
 
 impl Asking {
-    /// What is needed to end it.
-    pub(super) fn process(&self) -> &Process {
-        &self.xrdp
+    pub(super) fn pid(&self) -> Pid {
+        self.xrdp.pid
     }
+
+    pub(super) fn handle(&self) -> &OwnedFd {
+        &self.handle
+    }
+
+    /// A copy of its socket to sesman; `None` once that is closed.
+    fn socket(&self) -> io::Result<Option<OwnedFd>> {
+        let Some(number) = process::number_of_socket(self.xrdp.pid, self.inode)? else { return Ok(None) };
+        match pidfd_getfd(&self.handle, number, PidfdGetfdFlags::empty()) {
+            Ok(socket) => Ok(Some(socket)),
+            // Closed since.
+            Err(rustix::io::Errno::BADF) => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn is_attached(&self) -> bool {
+        attached(&self.xrdp, &self.handle).is_ok_and(|clients| !clients.is_empty())
+    }
+}
+
+/// Whether sesman has said nothing yet: it answers once, and 0.9 then closes its end. In 0.10 it leaves the
+/// end open, so there nobody is known to wait.
+fn waits(socket: &OwnedFd) -> bool {
+    let is_tcp =
+        getpeername(socket).is_ok_and(|peer| peer.is_some_and(|p| p.address_family() != AddressFamily::UNIX));
+    is_tcp && has_news(socket, PollFlags::IN | PollFlags::RDHUP) == Some(false)
+}
+
+fn has_ended(process: &OwnedFd) -> bool {
+    has_news(process, PollFlags::IN) == Some(true)
+}
+
+fn has_news(file: &OwnedFd, events: PollFlags) -> Option<bool> {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    Some(poll(&mut [PollFd::new(file, events)], Some(&now)).ok()? > 0)
 }
 
 /// All RDP connections that are signing in.
 pub(super) fn asking() -> io::Result<Vec<Arc<Asking>>> {
-    each_xrdp(|xrdp, handle| {
+    let asking = each_xrdp(|xrdp, handle| {
         let asks = |socket: &&OwnedFd| getpeername(socket).is_ok_and(|peer| peer.is_some_and(is_sesman));
         let sockets = open_sockets(xrdp, handle)?;
-        let inodes = sockets.iter().filter(asks).filter_map(inode);
-        inodes
-            .map(|inode| Ok(Arc::new(Asking { xrdp: xrdp.clone(), handle: handle.try_clone()?, inode })))
-            .collect()
-    })
+        let new = |socket| {
+            let inode = rustix::fs::fstat(socket)?.st_ino;
+            Ok(Arc::new(Asking { xrdp: xrdp.clone(), handle: handle.try_clone()?, inode }))
+        };
+        sockets.iter().filter(asks).map(new).collect()
+    })?;
+    if asking.len() > ASKING_MAX {
+        return Err(io::Error::other("too many sign in at once"));
+    }
+    Ok(asking)
 }
 
 /// All RDP connections that are attached to displays of this machine.
@@ -129,13 +180,17 @@ fn each_xrdp<T>(look: impl Fn(&Process, &OwnedFd) -> io::Result<Vec<T>>) -> io::
         if !xrdp.exe.is_roots || xrdp.real_uid() >= PEOPLE_FROM_UID {
             continue;
         }
-        let looked = pidfd_open(xrdp.pid, PidfdFlags::empty()).map_err(io::Error::from).and_then(|handle| {
-            if xrdp.is_same() { look(&xrdp, &handle) } else { Err(io::ErrorKind::NotFound.into()) }
-        });
-        match looked {
-            Ok(more) => found.extend(more),
+        let handle = match pidfd_open(xrdp.pid, PidfdFlags::empty()) {
+            Ok(handle) => handle,
             // It ended just now, and with it the connection.
-            Err(_) if !xrdp.is_same() => {}
+            Err(rustix::io::Errno::SRCH) => continue,
+            Err(e) => return Err(e.into()),
+        };
+        match look(&xrdp, &handle) {
+            _ if has_ended(&handle) => {}
+            Ok(more) if xrdp.is_same() => found.extend(more),
+            // Its number is another one's, or /proc cannot be read.
+            Ok(_) => return Err(io::Error::other("processes change too fast")),
             Err(e) => return Err(e),
         }
     }
@@ -154,10 +209,6 @@ fn open_sockets(xrdp: &Process, handle: &OwnedFd) -> io::Result<Vec<OwnedFd>> {
         }
     }
     Ok(found)
-}
-
-fn inode(socket: &OwnedFd) -> Option<u64> {
-    rustix::fs::fstat(socket).ok().map(|stat| stat.st_ino)
 }
 
 fn attached(xrdp: &Process, handle: &OwnedFd) -> io::Result<Vec<Client>> {

@@ -83,6 +83,17 @@ impl Endings {
         Ok(())
     }
 
+    /// Ends this process.
+    pub(super) fn end_by(&mut self, handle: &OwnedFd, now_ms: u64) -> io::Result<()> {
+        let pending = handle.try_clone()?;
+        match pidfd_send_signal(handle, Signal::TERM) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+            Err(e) => return Err(e.into()),
+        }
+        self.pending.push((pending, now_ms.saturating_add(PATIENCE_MS)));
+        Ok(())
+    }
+
     /// Ends the process, if it still is that one.
     pub(super) fn end(&mut self, process: &Process, now_ms: u64) -> io::Result<()> {
         let handle = match pidfd_open(process.pid, PidfdFlags::empty()) {

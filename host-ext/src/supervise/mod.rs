@@ -36,6 +36,7 @@ mod process;
 mod session;
 pub mod sign_in;
 pub mod sockets;
+mod takeover;
 mod xauthority;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -280,53 +281,6 @@ impl Supervisor {
         None
     }
 
-    /// Has the guards of this user cover. A session whose code has not begun shows nothing; one that
-    /// began and has no guard now cannot be covered, so nobody signs in.
-    fn sign_in(&mut self, uid: u32, answer: SyncSender<()>) {
-        let theirs = || self.sessions.iter().filter(|(_, s)| s.origin.server.real_uid() == uid);
-        if let Some((number, _)) = theirs().find(|(_, s)| s.run().is_none() && !s.is_held()) {
-            tracing::warn!(display = number, "somebody signs in whose session has no guard just now");
-            return;
-        }
-        let guards: BTreeSet<_> = theirs().filter_map(|(&number, s)| Some((number, s.run()?))).collect();
-        let ticket = match self.sign_ins.begin(guards.clone(), answer) {
-            Ok(ticket) => ticket,
-            Err(answer) => {
-                answer.try_send(()).ok();
-                return;
-            }
-        };
-        tracing::info!(sessions = guards.len(), "somebody signs in whose session runs: it is being covered");
-        // sesman waits for PAM, so whoever asks still has its connection.
-        let askers = clients::asking().unwrap_or_else(|error| {
-            tracing::error!(%error, "xrdp's connections cannot be looked at. Root needs CAP_SYS_PTRACE");
-            Vec::new()
-        });
-        let now_ms = clock::boot_ms();
-        for (number, _) in guards {
-            self.arrivals.begin(number, ticket, &askers, now_ms);
-            if let Some(session) = self.sessions.get_mut(&number) {
-                session.cover(ticket);
-            }
-        }
-    }
-
-    /// Ends connections that were let in and do not come; lets guards go on when nobody is to come.
-    fn await_arrivals(&mut self, now_ms: u64) {
-        let due = self.arrivals.tick(now_ms);
-        for late in due.late {
-            tracing::error!("disconnected: somebody signed in and did not come to the session in time");
-            if let Err(error) = self.endings.end(late.process(), now_ms) {
-                tracing::error!(%error, "a connection that must end could not be ended");
-            }
-        }
-        for (number, ticket) in due.over {
-            if let Some(session) = self.sessions.get_mut(&number) {
-                session.go_on(ticket);
-            }
-        }
-    }
-
     /// Asks who is behind sockets that appeared.
     fn look_again(&mut self) {
         let now_ms = clock::boot_ms();
@@ -391,6 +345,7 @@ impl Supervisor {
         let held = session.is_held();
         tracing::info!(display = number, held, "a session of xrdp began");
         self.sessions.insert(number, session);
+        self.await_all(number);
         self.feed(Event::Appeared { number, held }, now_ms);
     }
 
@@ -513,12 +468,7 @@ impl Supervisor {
     fn check_clients(&mut self, now_ms: u64) {
         let clients = match clients::clients() {
             Ok(clients) => clients,
-            Err(error) => {
-                if !std::mem::replace(&mut self.audit_failed, true) {
-                    tracing::error!(%error, "xrdp's connections cannot be looked at. Root needs CAP_SYS_PTRACE");
-                }
-                return;
-            }
+            Err(error) => return self.cannot_look(&error),
         };
         self.audit_failed = false;
         let guarded = |client: &&clients::Client| {
@@ -545,6 +495,12 @@ impl Supervisor {
             if let Err(error) = self.endings.end_client(client, now_ms) {
                 tracing::error!(display = number, %error, "a connection that must end could not be ended");
             }
+        }
+    }
+
+    fn cannot_look(&mut self, error: &std::io::Error) {
+        if !std::mem::replace(&mut self.audit_failed, true) {
+            tracing::error!(%error, "xrdp's connections cannot be looked at. Root needs CAP_SYS_PTRACE");
         }
     }
 

@@ -105,17 +105,36 @@ pub(super) fn children(parent: Pid) -> io::Result<Vec<Process>> {
 pub(super) fn running(name: &str) -> io::Result<Vec<Process>> {
     let named =
         |pid: &Pid| fs::read_link(folder(*pid).join("exe")).is_ok_and(|exe| program_name(&exe) == name);
-    Ok(all()?.into_iter().filter(named).filter_map(|pid| Process::read(pid).ok()).collect())
+    let read = |pid| match Process::read(pid) {
+        Err(e) if has_gone(&e) => None,
+        read => Some(read),
+    };
+    all()?.into_iter().filter(named).filter_map(read).collect()
+}
+
+/// Whether that is what reading about a process gives that has ended; not so when files run out.
+fn has_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+        || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
 }
 
 /// The numbers of its open files that are sockets.
 pub(super) fn sockets(pid: Pid) -> io::Result<Vec<i32>> {
+    numbers_of(pid, |link| link.starts_with(b"socket:"))
+}
+
+/// The number of the open file that is this socket.
+pub(super) fn number_of_socket(pid: Pid, inode: u64) -> io::Result<Option<i32>> {
+    let wanted = format!("socket:[{inode}]");
+    Ok(numbers_of(pid, |link| link == wanted.as_bytes())?.first().copied())
+}
+
+/// The numbers of its open files whose links are such; a link says what a file is without opening it.
+fn numbers_of(pid: Pid, is: impl Fn(&[u8]) -> bool) -> io::Result<Vec<i32>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder(pid).join("fd"))?.take(SOCKETS_MAX) {
         let entry = entry?;
-        let is_socket = fs::read_link(entry.path())
-            .is_ok_and(|to| to.as_os_str().as_encoded_bytes().starts_with(b"socket:"));
-        if is_socket {
+        if fs::read_link(entry.path()).is_ok_and(|to| is(to.as_os_str().as_encoded_bytes())) {
             found.extend(entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));
         }
     }

@@ -163,18 +163,24 @@ impl<A> Default for SignIns<A> {
 }
 
 impl<A> SignIns<A> {
-    /// The ticket that these guards are to be given. Without guards nobody sees anything: the answer
+    /// A ticket of its own.
+    pub(super) fn ticket(&mut self) -> u64 {
+        self.tickets += 1;
+        self.tickets
+    }
+
+    /// The ticket that these guards are to be given. Without a guard nobody sees anything yet: the answer
     /// comes back at once.
-    pub(super) fn begin(&mut self, guards: BTreeSet<Run>, answer: A) -> Result<u64, A> {
+    pub(super) fn begin(&mut self, guards: BTreeSet<Run>, answer: A) -> Result<u64, (u64, A)> {
         if guards.is_empty() {
-            return Err(answer);
+            return Err((self.ticket(), answer));
         }
         if self.waiting.len() >= WAITING_MAX {
             self.waiting.remove(0);
         }
-        self.tickets += 1;
-        self.waiting.push(Waiting { ticket: self.tickets, guards, answer });
-        Ok(self.tickets)
+        let ticket = self.ticket();
+        self.waiting.push(Waiting { ticket, guards, answer });
+        Ok(ticket)
     }
 
     /// A guard has covered; the answer that can be given now.
@@ -201,7 +207,7 @@ mod tests {
         assert_eq!(sign_ins.covered((10, 1), second), Some("second"));
         assert_eq!(sign_ins.covered((11, 2), first), Some("first"));
         assert_eq!(sign_ins.covered((11, 2), first), None);
-        assert_eq!(sign_ins.begin(BTreeSet::new(), "nobody's"), Err("nobody's"));
+        assert_eq!(sign_ins.begin(BTreeSet::new(), "nobody's"), Err((3, "nobody's")));
     }
 
     #[test]
@@ -255,11 +261,13 @@ mod tests {
         let began = std::time::Instant::now();
         ask(dir.path(), 1000).unwrap();
         assert!(began.elapsed() < Duration::from_millis(COVER_MAX_MS / 2));
-        // One more than may ask at once is refused, and the next one is answered when they are gone.
-        let one_more = connect();
+        // Who comes when too many ask is refused, and answered when they are gone.
+        drop(silent);
+        std::thread::sleep(Duration::from_millis(300));
+        let crowd: Vec<_> = (0..QUESTIONS_MAX).map(|_| connect()).collect();
         assert!(ask(dir.path(), 1000).is_err());
-        drop((silent, one_more));
-        std::thread::sleep(Duration::from_millis(COVER_MAX_MS));
+        drop(crowd);
+        std::thread::sleep(Duration::from_millis(300));
         ask(dir.path(), 1000).unwrap();
     }
 }

@@ -333,7 +333,7 @@ impl Desk {
 
     /// Only the newest sign-in counts: the others' clients may be on their way with it.
     fn signed_in(&mut self, ticket: u64, effects: &mut Vec<Effect>) {
-        if self.signing_in == Some(ticket) {
+        if self.signing_in.is_some_and(|newest| newest <= ticket) {
             self.signing_in = None;
             self.show_if_wanted(effects);
         }

@@ -3,6 +3,7 @@
 use super::actors::{Connection, Session, other_server, screen_socket, supervisor_of_alices, x_socket};
 use super::*;
 use crate::supervise::sign_in::{self, SignInError};
+use std::io::Write as _;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
 
@@ -384,8 +385,7 @@ fn nobody_signs_in_to_a_session_that_has_no_guard() {
 fn the_guard_goes_on_when_whoever_signed_in_is_there_or_was_disconnected() {
     on_stage("the_guard_goes_on_when_whoever_signed_in_is_there_or_was_disconnected", || {
         let run_dir = Path::new("/run/sudare");
-        let sesman = std::net::TcpListener::bind(("127.0.0.1", 3350)).unwrap();
-        thread::spawn(move || sesman.incoming().map(Result::unwrap).collect::<Vec<_>>());
+        sesman(2);
         let supervisor = supervise();
         let session = Session::begin(10);
         within(3_000, "the session", || session.began());
@@ -396,18 +396,51 @@ fn the_guard_goes_on_when_whoever_signed_in_is_there_or_was_disconnected() {
         quick.end();
         within(3_000, "the order to go on", || orders() == "cover 1\ngo-on 1\n");
         assert!(came.elapsed() >= Duration::from_millis(900), "{:?}", came.elapsed());
-        let mut slow = Connection::signing_in();
+        let (mut slow, mut queued) = (Connection::signing_in(), Connection::signing_in());
         let began = Instant::now();
         sign_in::ask(run_dir, ALICE).unwrap();
         within(12_000, "the end of who does not come", || !slow.is_there());
         assert!(began.elapsed() >= Duration::from_secs(9), "{:?}", began.elapsed());
         assert_eq!(orders(), "cover 1\ngo-on 1\ncover 2\n", "not before");
         within(3_000, "the order to go on", || orders().ends_with("go-on 2\n"));
+        assert!(queued.is_there(), "who is still to be asked about is left alone");
         // A guard that starts meanwhile hears what the one before it was told.
-        let _slow = Connection::signing_in();
         sign_in::ask(run_dir, ALICE).unwrap();
         kill_guard(&guards()[0][3]);
         within(3_000, "the order for the next guard", || orders().ends_with("cover 3\ncover 3\n"));
         supervisor.stop();
+    });
+}
+
+#[test]
+fn whoever_has_sesmans_answer_when_a_session_begins_is_awaited() {
+    on_stage("whoever_has_sesmans_answer_when_a_session_begins_is_awaited", || {
+        sesman(1);
+        let supervisor = supervise();
+        let mut stalled = Connection::signing_in();
+        let session = Session::begin(10);
+        within(3_000, "the session", || session.began());
+        let orders = || fs::read_to_string(file_of("orders")).unwrap();
+        within(1_000, "the order to cover", || orders() == "cover 1\n");
+        thread::sleep(Duration::from_millis(1_500));
+        assert_eq!(orders(), "cover 1\n");
+        stalled.end();
+        within(3_000, "the order to go on", || orders() == "cover 1\ngo-on 1\n");
+        supervisor.stop();
+    });
+}
+
+/// Listens as sesman does, and answers the first ones who ask.
+fn sesman(answers: usize) {
+    let sesman = std::net::TcpListener::bind(("127.0.0.1", 3350)).unwrap();
+    thread::spawn(move || {
+        let answer = |(number, connection): (usize, std::io::Result<std::net::TcpStream>)| {
+            let mut connection = connection.unwrap();
+            if number < answers {
+                connection.write_all(b"display 10").unwrap();
+            }
+            connection
+        };
+        sesman.incoming().enumerate().map(answer).collect::<Vec<_>>()
     });
 }
