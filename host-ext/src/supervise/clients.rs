@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, getpeername, sockopt};
-use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, pidfd_getfd, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use super::accounts::PEOPLE_FROM_UID;
 use super::arrivals::{Asks, Progress};
@@ -60,13 +60,9 @@ impl Client {
         !self.vnc && self.server.is_none_or(|other| other == server)
     }
 
-    pub(super) fn end(&self) -> io::Result<()> {
-        Ok(pidfd_send_signal(&self.handle, Signal::TERM)?)
-    }
-
-    /// What is needed to make sure later that it ended.
-    pub(super) fn into_handle(self) -> OwnedFd {
-        self.handle
+    /// For ending it.
+    pub(super) fn handle(&self) -> &OwnedFd {
+        &self.handle
     }
 }
 
@@ -114,6 +110,7 @@ impl Asking {
         self.xrdp.pid
     }
 
+    /// For ending it.
     pub(super) fn handle(&self) -> &OwnedFd {
         &self.handle
     }

@@ -45,7 +45,7 @@ impl Endings {
         let found = clients::clients().and_then(|all| {
             let mine: Vec<_> = all.into_iter().filter(|c| c.display == number).collect();
             let count = mine.len();
-            mine.into_iter().try_for_each(|client| self.end_client(client, now_ms)).map(|()| count)
+            mine.iter().try_for_each(|client| self.end_by(client.handle(), now_ms)).map(|()| count)
         });
         let error = match found {
             Ok(count) if count > 0 => {
@@ -76,14 +76,16 @@ impl Endings {
         Outcome::SessionEnded
     }
 
-    /// Ends this one connection.
-    pub(super) fn end_client(&mut self, client: clients::Client, now_ms: u64) -> io::Result<()> {
-        client.end()?;
-        self.pending.push((client.into_handle(), now_ms.saturating_add(PATIENCE_MS)));
-        Ok(())
+    /// Ends the process, if it still is that one.
+    pub(super) fn end(&mut self, process: &Process, now_ms: u64) -> io::Result<()> {
+        match pidfd_open(process.pid, PidfdFlags::empty()) {
+            Ok(handle) if process.is_same() => self.end_by(&handle, now_ms),
+            Ok(_) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
     }
 
-    /// Ends this process.
+    /// Ends the process of this handle.
     pub(super) fn end_by(&mut self, handle: &OwnedFd, now_ms: u64) -> io::Result<()> {
         let pending = handle.try_clone()?;
         match pidfd_send_signal(handle, Signal::TERM) {
@@ -91,18 +93,6 @@ impl Endings {
             Err(e) => return Err(e.into()),
         }
         self.pending.push((pending, now_ms.saturating_add(PATIENCE_MS)));
-        Ok(())
-    }
-
-    /// Ends the process, if it still is that one.
-    pub(super) fn end(&mut self, process: &Process, now_ms: u64) -> io::Result<()> {
-        let handle = match pidfd_open(process.pid, PidfdFlags::empty()) {
-            Ok(handle) if process.is_same() => handle,
-            Ok(_) | Err(rustix::io::Errno::SRCH) => return Ok(()),
-            Err(e) => return Err(e.into()),
-        };
-        pidfd_send_signal(&handle, Signal::TERM)?;
-        self.pending.push((handle, now_ms.saturating_add(PATIENCE_MS)));
         Ok(())
     }
 

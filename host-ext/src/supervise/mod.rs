@@ -492,7 +492,7 @@ impl Supervisor {
                 continue;
             };
             tracing::error!(display = number, "disconnected: {why}");
-            if let Err(error) = self.endings.end_client(client, now_ms) {
+            if let Err(error) = self.endings.end_by(client.handle(), now_ms) {
                 tracing::error!(display = number, %error, "a connection that must end could not be ended");
             }
         }

@@ -13,15 +13,15 @@ impl Supervisor {
     /// Has the guards of this user cover. A session whose code has not begun shows nothing; one that
     /// began and has no guard now cannot be covered, so nobody signs in.
     pub(super) fn sign_in(&mut self, uid: u32, answer: SyncSender<()>) {
-        let theirs: Vec<(u32, &Session)> = (self.sessions.iter().map(|(&number, session)| (number, session)))
-            .filter(|(_, session)| session.origin.server.real_uid() == uid)
-            .collect();
+        let theirs: Vec<(&u32, &Session)> =
+            self.sessions.iter().filter(|(_, s)| s.origin.server.real_uid() == uid).collect();
         if let Some((number, _)) = theirs.iter().find(|(_, s)| s.run().is_none() && !s.is_held()) {
             tracing::warn!(display = number, "somebody signs in whose session has no guard just now");
             return;
         }
-        let guards: BTreeSet<_> = theirs.iter().filter_map(|(number, s)| Some((*number, s.run()?))).collect();
-        let displays: Vec<u32> = theirs.into_iter().map(|(number, _)| number).collect();
+        let guards: BTreeSet<_> =
+            theirs.iter().filter_map(|(number, s)| Some((**number, s.run()?))).collect();
+        let displays: Vec<u32> = theirs.into_iter().map(|(number, _)| *number).collect();
         if displays.is_empty() {
             answer.try_send(()).ok();
             return;

@@ -15,7 +15,7 @@ use super::ini::{Ini, is_yes};
 const PROGRAM: &str = "/usr/sbin/xrdp";
 const XRDP_INI: &str = "/etc/xrdp/xrdp.ini";
 const SESMAN_INI: &str = "/etc/xrdp/sesman.ini";
-/// No user has this number (the kernel's overflow uid).
+/// The system's `nobody`, who has no session.
 const NOBODY: u32 = 65_534;
 /// Where both put their process's number when they start.
 const RUN_DIR: &str = "/run/xrdp";
@@ -270,7 +270,7 @@ fn port(ini: &Ini) -> Result<String, String> {
 
 fn supervisor(run_dir: &Path) -> Result<String, String> {
     match lock::holder(run_dir) {
-        // As somebody who has no session, so that nothing is covered.
+        // As somebody for whom nothing is covered.
         Some(_) if rustix::process::geteuid().is_root() && sign_in::ask(run_dir, NOBODY).is_err() => {
             Err("runs and does not answer PAM, so nobody can sign in. Run `systemctl restart sudare-host`"
                 .into())
