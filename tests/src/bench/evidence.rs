@@ -14,10 +14,10 @@ use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use sudare_host_ext::clock;
-use sudare_host_ext::recorder::wire::NewEntry;
-use sudare_host_ext::recorder::{Keep as _, NewEntries, Remote};
-use sudare_host_ext::session::evidence::{Evidence, EvidenceThread, Job, OpenKeep, What};
+use sudare_base::clock;
+use sudare_evidence::report::wire::NewEntry;
+use sudare_evidence::report::{Keep as _, NewEntries, Remote};
+use sudare_guard::session::evidence::{Evidence, EvidenceThread, Job, OpenKeep, What};
 use sudare_protocol::evidence::event::Note;
 use sudare_protocol::evidence::{Event, Label};
 use sudare_protocol::intake::Complete;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
-use sudare_host_ext::log::{Draft, LogKeys, LogWriter};
-use sudare_host_ext::store::OsDisk;
+use sudare_evidence::log::{Draft, LogKeys, LogWriter};
+use sudare_evidence::store::OsDisk;
 use sudare_protocol::evidence::event::{LogStart, Uncover};
 use sudare_protocol::evidence::{Event, Stamp};
 

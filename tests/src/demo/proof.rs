@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
-use sudare_host_ext::audit::export::Bundle;
+use sudare_audit::export::Bundle;
 
 use super::stage::{Stage, output_of};
 

@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
-use sudare_host_ext::cover::canvas::{Canvas, Rect};
-use sudare_host_ext::cover::fonts::Fonts;
+use sudare_guard::cover::canvas::{Canvas, Rect};
+use sudare_guard::cover::fonts::Fonts;
 
 use super::{Played, Proof};
 

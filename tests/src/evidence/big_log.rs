@@ -8,14 +8,13 @@
 //! Every signature is true: of entries, handshakes, client messages, host record and policy. Pictures that are
 //! not erased lie in the store, but are no pictures: what an audit does with them depends on their number only.
 
-use std::fs;
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
-use std::thread;
+use std::{fs, thread};
 
 use anyhow::Context as _;
-use sudare_host_ext::store::blobs::{BlobPaths, describe};
+use sudare_evidence::store::blobs::{BlobPaths, describe};
 use sudare_protocol::client::chunk_digests;
 use sudare_protocol::evidence::event::{
     BlobId, ClientMessage, Cover, Erasure, IncidentComplete, IncidentOpen, LogStart, PicturesStored,
@@ -370,7 +369,8 @@ fn id(mark: u8, number: u64) -> Id {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sudare_host_ext::audit::{Store, Walk};
+    use sudare_audit::Walk;
+    use sudare_evidence::reader::Store;
 
     #[test]
     fn a_big_log_is_true_in_every_part() {

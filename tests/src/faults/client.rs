@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rand::Rng as _;
+use sudare_base::clock;
 use sudare_client_ext::spool::{HostKey, Spools};
-use sudare_host_ext::clock;
 use sudare_protocol::client::{AwaitHello, Evidence, Fresh, HostNews, Live, Setup};
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::keyfile;

@@ -6,11 +6,9 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sudare_host_ext::channel::{
-    Action, DriverFactory as _, LinkEvent, Painted, Picture, Seat, SessionDriver,
-};
-use sudare_host_ext::serve::{self, Assembled};
-use sudare_host_ext::session::Sessions;
+use sudare_guard::assemble::{self, Assembled};
+use sudare_guard::session::Sessions;
+use sudare_guard::transport::{Action, DriverFactory as _, LinkEvent, Painted, Picture, Seat, SessionDriver};
 
 use super::incident;
 use super::place::{Place, USER};
@@ -22,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(3);
 pub fn run(place: &Path, number: usize) -> anyhow::Result<()> {
     super::crew::die_with_parent()?;
     let place = Place::at(place);
-    let Assembled { shared, evidence: _thread } = serve::assemble_guard(&place.load()?)?;
+    let Assembled { shared, evidence: _thread } = assemble::assemble_guard(&place.load()?)?;
     let who = Seat { user: Some(USER.to_owned()), keys: false };
     let driver = Sessions::new(shared).session(who);
     let socket = place.guard_socket(number);

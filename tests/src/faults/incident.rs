@@ -2,8 +2,8 @@
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use sudare_host_ext::channel::Picture;
-use sudare_host_ext::clock;
+use sudare_base::clock;
+use sudare_guard::transport::Picture;
 use sudare_protocol::client::{Evidence, chunk_digests};
 use sudare_protocol::message::{Digest, Id, Manifest, Moment, Piece};
 use sudare_protocol::reason::Reason;

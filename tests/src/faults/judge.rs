@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sudare_host_ext::audit::{self, Store, Walk};
-use sudare_host_ext::store::hex;
+use sudare_audit::{self, Walk};
+use sudare_evidence::reader::Store;
 use sudare_protocol::evidence::{Entry, Event};
+use sudare_protocol::hex::hex;
 
 use super::notes::{Note, Notes};
 use super::place::Place;
@@ -71,7 +72,7 @@ fn verify(place: &Place, notes: &[Note], verdict: &mut Verdict) -> anyhow::Resul
             Note::Stored { .. } => None,
         })
         .collect();
-    let report = audit::verify_store(&place.evidence()?, &place.verifier()?, &receipts)?;
+    let report = sudare_audit::verify_store(&place.evidence()?, &place.verifier()?, &receipts)?;
     for finding in &report.findings {
         if finding.class == "integrity" {
             verdict.broken.push(format!("{finding:?}"));

@@ -64,5 +64,5 @@ impl Notes {
 }
 
 fn hex(id: &[u8]) -> String {
-    sudare_host_ext::store::hex(id)
+    sudare_protocol::hex::hex(id)
 }

@@ -11,13 +11,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sudare_host_ext::supervise::accounts;
-use sudare_host_ext::{clock, serve, state};
+use sudare_base::{accounts, clock};
 use sudare_protocol::records::{DeviceRecord, HostRecord, Policy, Signed};
 use sudare_protocol::rules::EvidenceRules;
 use sudare_protocol::seal::Identity;
 use sudare_protocol::tlog::VerifierKey;
 use sudare_protocol::{SigningKey, keyfile};
+use sudare_recorder::setup;
+use sudare_records::{keys, state};
 
 use crate::pair;
 
@@ -40,11 +41,11 @@ impl Place {
     pub fn prepare(dir: &Path, evidence: &Path) -> anyhow::Result<Self> {
         let place = Place { dir: dir.to_owned() };
         let (host, recorder) = (dir.join("host"), dir.join("recorder"));
-        state::init(&host)?;
-        state::init_recorder(&recorder)?;
+        keys::init(&host)?;
+        keys::init_recorder(&recorder)?;
         let organisation = pair::organisation_key();
         let public = keyfile::public_line(&organisation.verifying_key());
-        let host_key = state::read_secret(&host.join("host.key"), "")?.verifying_key().to_bytes();
+        let host_key = keys::read_secret(&host.join("host.key"), "")?.verifying_key().to_bytes();
         let record =
             HostRecord { host_id: HOST_ID.into(), host_key, not_before_ms: 0, not_after_ms: u64::MAX };
         let record = Signed::sign(&organisation, &record)?;
@@ -95,8 +96,8 @@ impl Place {
         self.dir.join(format!("client-{number}"))
     }
 
-    pub(super) fn load(&self) -> anyhow::Result<sudare_host_ext::config::HostConfig> {
-        Ok(sudare_host_ext::config::HostConfig::load(Some(&self.config()), &[])?)
+    pub(super) fn load(&self) -> anyhow::Result<sudare_base::config::HostConfig> {
+        Ok(sudare_base::config::HostConfig::load(Some(&self.config()), &[])?)
     }
 
     /// Where the store is.
@@ -106,7 +107,7 @@ impl Place {
 
     /// The log's key, as auditors are given it.
     pub fn verifier(&self) -> anyhow::Result<VerifierKey> {
-        Ok(serve::log_vkey(&self.load()?)?.parse()?)
+        Ok(setup::log_vkey(&self.load()?)?.parse()?)
     }
 
     fn settings(&self, evidence: &Path) -> anyhow::Result<String> {

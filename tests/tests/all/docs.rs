@@ -6,17 +6,18 @@ mod page;
 
 use std::collections::BTreeSet;
 
-use page::{
-    block, code, commands, constants, fields, files, links, literals, maps, modules, read, root, rows, same,
-    section, short,
-};
-use sudare_host_ext::config::SETTINGS;
+use sudare_base::config::SETTINGS;
 use sudare_protocol::error::Code;
 use sudare_protocol::evidence::event;
 use sudare_protocol::message::KINDS;
 use sudare_protocol::numbers::{Numbers, TABLE};
 use sudare_protocol::reason::{Reason, State};
 use sudare_protocol::verify::FindingKind;
+
+use page::{
+    block, code, commands, constants, fields, files, links, literals, maps, modules, read, root, rows, same,
+    section, short,
+};
 
 fn yes_no(yes: bool) -> String {
     if yes { "yes" } else { "no" }.to_owned()

@@ -10,9 +10,9 @@ mod units;
 
 use std::path::{Path, PathBuf};
 
-use sudare_host_ext::state;
 use sudare_protocol::keyfile;
 use sudare_protocol::records::{HostRecord, Signed};
+use sudare_records::keys;
 use sudare_tests::pair;
 
 /// A recorder's folder, socket and settings, below a folder that vanishes with the test.
@@ -24,7 +24,7 @@ impl Place {
     fn new() -> Self {
         let place = Place { dir: tempfile::tempdir().unwrap() };
         let recorder = place.path("recorder");
-        state::init_recorder(&recorder).unwrap();
+        keys::init_recorder(&recorder).unwrap();
         let organisation = pair::organisation_key();
         let host_key = pair::host_key().verifying_key().to_bytes();
         let record =

@@ -12,12 +12,11 @@ use rand::{Rng as _, SeedableRng as _};
 use sudare_client_ext::channel::{
     RdpError, RdpEvent, RdpHandle, RdpOptions, ScreenKind, ScreenState, SendError, connect,
 };
-use sudare_host_ext::channel::ironrdp::{EmbeddedHost, HostHandle};
-use sudare_host_ext::channel::{
-    Action, CoverText, DriverFactory, LinkEvent, Painted, Picture, SessionDriver,
-};
-use sudare_host_ext::cover::{self, fonts::Fonts};
-use sudare_host_ext::tls::TlsIdentity;
+use sudare_embedded::identity::TlsIdentity;
+use sudare_embedded::{EmbeddedHost, HostHandle};
+use sudare_guard::cover;
+use sudare_guard::cover::fonts::Fonts;
+use sudare_guard::transport::{Action, CoverText, DriverFactory, LinkEvent, Painted, Picture, SessionDriver};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const COVER: u8 = b'C';
@@ -47,7 +46,7 @@ impl Toys {
 }
 
 impl DriverFactory for Toys {
-    fn session(&self, seat: sudare_host_ext::channel::Seat) -> Box<dyn SessionDriver> {
+    fn session(&self, seat: sudare_guard::transport::Seat) -> Box<dyn SessionDriver> {
         self.0.lock().unwrap().users.push(seat.user);
         Box::new(Toy(self.clone()))
     }

@@ -10,9 +10,9 @@ mod logs;
 mod quota;
 mod seat;
 
-use sudare_host_ext::channel::{CoverKey, CoverNotice, LinkEvent};
-use sudare_host_ext::guard::COVER_CONFIRM_MAX_MS;
-use sudare_host_ext::session::evidence::{NOTE_DEVICE_REFUSED, NOTE_WRONG_BLOCK};
+use sudare_guard::decision::COVER_CONFIRM_MAX_MS;
+use sudare_guard::session::evidence::{NOTE_DEVICE_REFUSED, NOTE_WRONG_BLOCK};
+use sudare_guard::transport::{CoverKey, CoverNotice, LinkEvent};
 use sudare_protocol::error::{Code, Fault, Refusal};
 use sudare_protocol::evidence::Event;
 use sudare_protocol::evidence::event::Cover;
@@ -169,8 +169,7 @@ fn an_acknowledgement_lost_with_the_channel_is_given_when_the_evidence_comes_aga
     seat.link(LinkEvent::Disconnected);
     drop(seat);
     let incidents = host.verified_incidents();
-    let with_camera =
-        |i: &&sudare_host_ext::audit::Incident| i.pictures.iter().any(|p| p.label == "camera-at");
+    let with_camera = |i: &&sudare_audit::Incident| i.pictures.iter().any(|p| p.label == "camera-at");
     assert_eq!(incidents.iter().filter(with_camera).count(), 1);
 }
 

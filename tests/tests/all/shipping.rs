@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
-use sudare_host_ext::ship::state::{Status, shipped_size};
+use sudare_evidence::shipped::shipped_size;
+use sudare_evidence::status::ship::Status;
 use sudare_tests::blanking::blanker::program;
 
 use forwarder::Forwarder;

@@ -14,8 +14,8 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use sudare_host_ext::log::{Draft, LogKeys, LogWriter};
-use sudare_host_ext::store::OsDisk;
+use sudare_evidence::log::{Draft, LogKeys, LogWriter};
+use sudare_evidence::store::OsDisk;
 use sudare_protocol::SigningKey;
 use sudare_protocol::evidence::event::Note;
 use sudare_protocol::evidence::{Event, Stamp};

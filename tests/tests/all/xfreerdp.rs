@@ -11,12 +11,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sudare_host_ext::channel::ironrdp::EmbeddedHost;
-use sudare_host_ext::channel::{
+use sudare_embedded::EmbeddedHost;
+use sudare_embedded::identity::TlsIdentity;
+use sudare_guard::cover;
+use sudare_guard::transport::{
     Action, CoverText, DriverFactory, LinkEvent, Painted, Picture, Seat, SessionDriver,
 };
-use sudare_host_ext::cover;
-use sudare_host_ext::tls::TlsIdentity;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const SIZE: (u16, u16) = (1024, 640);

@@ -8,15 +8,15 @@ use std::sync::OnceLock;
 
 use image::{ImageEncoder as _, codecs::png::PngEncoder};
 use sha2::{Digest as _, Sha256};
-use sudare_host_ext::clock;
-use sudare_host_ext::log::writer::BATCH_MAX_ENTRIES;
-use sudare_host_ext::log::{Draft, LogKeys, LogWriter};
-use sudare_host_ext::store::blobs::describe;
-use sudare_host_ext::store::{BlobStore, OsDisk, hex};
+use sudare_base::clock;
+use sudare_evidence::log::writer::BATCH_MAX_ENTRIES;
+use sudare_evidence::log::{Draft, LogKeys, LogWriter};
+use sudare_evidence::store::blobs::describe;
+use sudare_evidence::store::{BlobStore, OsDisk};
 use sudare_protocol::client::chunk_digests;
-use sudare_protocol::cose;
 use sudare_protocol::evidence::event::*;
 use sudare_protocol::evidence::{BlobRef, Event, Id, Label, Media, Stamp};
+use sudare_protocol::hex::hex;
 use sudare_protocol::message::{
     self, Basis, CertificateCheck, Hello, Lock, Manifest, Moment, Open, Piece, kind,
 };
@@ -25,7 +25,7 @@ use sudare_protocol::records::{HostRecord, Policy, Signed};
 use sudare_protocol::rules::{ByteKey, EvidenceRules};
 use sudare_protocol::seal::{self, Custodian, Identity, Recipients};
 use sudare_protocol::session::{HELLO_CONTEXT, OPEN_CONTEXT, transcript};
-use sudare_protocol::{SigningKey, keyfile};
+use sudare_protocol::{SigningKey, cose, keyfile};
 use sudare_tests::pair;
 use tempfile::TempDir;
 

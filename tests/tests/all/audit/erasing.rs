@@ -3,13 +3,14 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
-use sudare_host_ext::audit::{Store, Walk};
-use sudare_host_ext::log::Draft;
-use sudare_host_ext::log::writer::TAIL_ENTRIES;
-use sudare_host_ext::store::hex;
+use sudare_audit::Walk;
+use sudare_evidence::log::Draft;
+use sudare_evidence::log::writer::TAIL_ENTRIES;
+use sudare_evidence::reader::Store;
 use sudare_protocol::approval::{self, Approval};
 use sudare_protocol::evidence::event::{BlobId, Erasure, IncidentComplete, IncidentOpen, Tombstone};
 use sudare_protocol::evidence::{Event, Id};
+use sudare_protocol::hex::hex;
 
 use super::case::{Case, HOUR_MS, Incident, ORIGIN, key};
 

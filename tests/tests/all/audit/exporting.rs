@@ -8,9 +8,9 @@ use std::process::Command;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use sudare_host_ext::store::hex;
-use sudare_protocol::tlog::cosignature::Cosigner;
-use sudare_protocol::tlog::{SignedCheckpoint, cosignature};
+use sudare_protocol::hex::hex;
+use sudare_protocol::tlog::SignedCheckpoint;
+use sudare_protocol::tlog::cosignature::{self, Cosigner};
 
 use super::case::{Case, HOUR_MS, Incident};
 
@@ -84,7 +84,7 @@ fn python(case: &Case, zip: &str, key: &str) -> (bool, String) {
 }
 
 fn python_with(case: &Case, args: &[&str]) -> (bool, String) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host-ext/src/audit/export/verify.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host-ext/audit/src/export/verify.py");
     let mut run = Command::new("python3");
     run.arg("-I").arg(script).args(args).current_dir(case.dir.path());
     let run = run.output().expect("python3 is part of the set-up");
@@ -125,7 +125,7 @@ fn an_export_is_accepted_by_both_and_holds_no_more_than_its_incident() {
     let views = std::fs::read_to_string(case.path("views.jsonl")).unwrap();
     assert!(views.lines().count() == 4 && views.contains("case 12"), "{views}");
     // The second verifier is a program of its own, and the same as in the source.
-    assert_eq!(files["verify.py"], include_bytes!("../../../../host-ext/src/audit/export/verify.py"));
+    assert_eq!(files["verify.py"], include_bytes!("../../../../host-ext/audit/src/export/verify.py"));
     let (_, json) = case.audited(&["export", "store", "a1", "--key", "log.vkey", "--out", "incident.zip"]);
     assert!(json.to_string().contains("is there already"), "{json}");
 }

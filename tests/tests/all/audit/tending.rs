@@ -10,11 +10,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
-use sudare_host_ext::audit::export::Bundle;
-use sudare_host_ext::audit::open::views::viewer_id;
-use sudare_host_ext::audit::{Store, Walk};
-use sudare_host_ext::recorder::wire::NewEntry;
-use sudare_host_ext::recorder::{Keep as _, NewEntries, Remote};
+use sudare_audit::Walk;
+use sudare_audit::export::Bundle;
+use sudare_audit::open::views::viewer_id;
+use sudare_evidence::reader::Store;
+use sudare_evidence::report::wire::NewEntry;
+use sudare_evidence::report::{Keep as _, NewEntries, Remote};
 use sudare_protocol::evidence::event::{BlobId, Erasure, Note, Tombstone};
 use sudare_protocol::evidence::{Entry, Event, Id};
 use sudare_protocol::keyfile;
@@ -293,7 +294,7 @@ fn each_view_is_in_the_log_before_the_picture_is_on_the_disk() {
         let Event::View(said) = entry.event().unwrap() else { panic!("{entry:?}") };
         assert_eq!((said.purpose, entry.incident_id), (7, Some([0xa3; 16])));
         assert_eq!(said.viewer, viewer_id(&live.case.auditor.recipient()));
-        assert_eq!(sudare_host_ext::store::hex(&said.blob_id), view["blob"].as_str().unwrap());
+        assert_eq!(sudare_protocol::hex::hex(&said.blob_id), view["blob"].as_str().unwrap());
         // The log outlives the case, so it holds no words.
         assert!(!entry.body.windows(4).any(|bytes| bytes == b"case"));
     }
@@ -349,7 +350,7 @@ fn pictures_that_no_entry_lists_go_after_three_days_and_no_others() {
     let live = Live::of(case);
     let put = |id: u8, days: u64| {
         ["headers", "blobs"].map(|folder| {
-            let name = format!("{folder}/{}", sudare_host_ext::store::hex(&[id; 16]));
+            let name = format!("{folder}/{}", sudare_protocol::hex::hex(&[id; 16]));
             let file = std::fs::File::create(live.case.store().join(&name)).unwrap();
             file.set_modified(SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60)).unwrap();
             name
@@ -358,7 +359,7 @@ fn pictures_that_no_entry_lists_go_after_three_days_and_no_others() {
     let (old, new) = (put(0xee, 4), put(0xef, 2));
     // Files that the log vouches for are as old.
     for blob in incidents.iter().flat_map(|incident| &incident.blobs) {
-        let file = live.case.store().join("headers").join(sudare_host_ext::store::hex(&blob.blob_id));
+        let file = live.case.store().join("headers").join(sudare_protocol::hex::hex(&blob.blob_id));
         let file = std::fs::File::options().write(true).open(file).unwrap();
         file.set_modified(SystemTime::now() - Duration::from_secs(40 * 24 * 60 * 60)).unwrap();
     }

@@ -1,16 +1,16 @@
 //! The recorder's disk is full, cannot be written, or the recorder is gone: the guard knows within a second, and
 //! what waited is recorded once, as soon as it can be.
 
-use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
-use sudare_host_ext::audit::{self, Store, Walk};
-use sudare_host_ext::recorder::Remote;
-use sudare_host_ext::session::evidence::{Evidence, EvidenceThread, Job, OpenKeep, What};
+use sudare_audit::{self, Walk};
+use sudare_evidence::reader::Store;
+use sudare_evidence::report::Remote;
+use sudare_guard::session::evidence::{Evidence, EvidenceThread, Job, OpenKeep, What};
 use sudare_protocol::evidence::Event;
 use sudare_protocol::evidence::event::Note;
 use sudare_protocol::message::Id;
@@ -71,7 +71,7 @@ impl Host {
         drop((evidence, thread));
         self.recorder.take().unwrap().end().unwrap();
         let (dir, verifier) = (self.place.evidence().unwrap(), self.place.verifier().unwrap());
-        let report = audit::verify_store(&dir, &verifier, &[]).unwrap();
+        let report = sudare_audit::verify_store(&dir, &verifier, &[]).unwrap();
         assert!(report.ok, "{:?}", report.findings);
         let mut notes = Vec::new();
         Walk::new(&Store::open(&dir).unwrap(), &verifier, &[])

@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rand::Rng as _;
+use sudare_audit::{self, Incidents, Walk};
 use sudare_client_ext::camera::Frame;
 use sudare_client_ext::camera::live::boottime_ms;
 use sudare_client_ext::driver::{Driver, Event, Identity};
@@ -21,10 +22,10 @@ use sudare_client_ext::receipts::{Listed, Receipt, Receipts};
 use sudare_client_ext::spool::{Spools, waiting};
 use sudare_client_ext::vision::verdict::Thresholds;
 use sudare_client_ext::watcher::{Look, Watcher};
-use sudare_host_ext::audit::{self, Incidents, Store, Walk};
-use sudare_host_ext::store::hex;
+use sudare_evidence::reader::Store;
 use sudare_protocol::evidence::event::IncidentComplete;
 use sudare_protocol::evidence::{Event as LogEvent, Label};
+use sudare_protocol::hex::hex;
 use sudare_protocol::message::{Digest, Shown};
 use sudare_protocol::template::OperatorTemplate;
 use sudare_protocol::tlog::VerifierKey;
@@ -89,7 +90,7 @@ impl Host {
         recorder.end().unwrap();
         let (dir, verifier) = (place.evidence().unwrap(), place.verifier().unwrap());
         let notes = [receipt.checkpoint.as_bytes().to_vec()];
-        let report = audit::verify_store(&dir, &verifier, &notes).unwrap();
+        let report = sudare_audit::verify_store(&dir, &verifier, &notes).unwrap();
         assert!(report.ok && report.checkpoints == 2, "{report:?}");
         assert_once(&dir, &verifier, &receipt.incident);
     }

@@ -8,13 +8,13 @@ use std::path::Path;
 use std::process::Command;
 
 use rustix::process::{Pid, test_kill_process};
-use sudare_host_ext::config::HostConfig;
-use sudare_host_ext::harden::{self, Enforced, Rules};
-use sudare_host_ext::recorder::wire::NewEntry;
-use sudare_host_ext::recorder::{Keep as _, NewEntries, Remote, server};
-use sudare_host_ext::serve;
+use sudare_base::config::HostConfig;
+use sudare_base::harden::{self, Enforced};
+use sudare_evidence::report::wire::NewEntry;
+use sudare_evidence::report::{Keep as _, NewEntries, Remote};
 use sudare_protocol::evidence::Event;
 use sudare_protocol::evidence::event::Uncover;
+use sudare_recorder::{server, setup};
 
 use super::{Place, skip_or_fail};
 
@@ -55,12 +55,12 @@ fn the_child_of_the_test_above() {
     let Ok(settings) = std::env::var(SETTINGS) else { return };
     let config = HostConfig::load(Some(Path::new(&settings)), &[]).unwrap();
     harden::protect().unwrap();
-    let mut options = serve::recorder_options(&config).unwrap();
+    let mut options = setup::recorder_options(&config).unwrap();
     options.allowed_uids.push(rustix::process::geteuid().as_raw());
     let evidence = config.recorder_evidence_dir();
     std::fs::create_dir(&evidence).unwrap();
     if std::env::var_os(CONFINE).is_some() {
-        assert_eq!(harden::confine(&Rules::recorder(&config)).unwrap(), Enforced::Fully);
+        assert_eq!(harden::confine(&sudare_recorder::confine::rules(&config)).unwrap(), Enforced::Fully);
     }
     let recorder = server::start(options).unwrap();
     let port: u16 = std::env::var(PORT).unwrap().parse().unwrap();

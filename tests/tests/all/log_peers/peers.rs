@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sudare_host_ext::audit;
 use sudare_protocol::tlog::VerifierKey;
 use tempfile::TempDir;
 
@@ -51,7 +50,7 @@ pub(super) struct Ours {
 pub(super) fn ours(case: &Case) -> Ours {
     let key: VerifierKey = std::fs::read_to_string(case.key()).unwrap().parse().unwrap();
     let receipts: Vec<_> = std::fs::read(case.receipt()).into_iter().collect();
-    let report = audit::verify_store(&case.store(), &key, &receipts).unwrap();
+    let report = sudare_audit::verify_store(&case.store(), &key, &receipts).unwrap();
     let mut findings: Vec<_> = report.findings.iter().map(|finding| finding.kind).collect();
     findings.sort_unstable();
     findings.dedup();

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sudare_host_ext::log::{Draft, LogKeys, LogWriter};
-use sudare_host_ext::store::blobs::{BlobPaths, describe};
-use sudare_host_ext::store::{BlobStore, OsDisk};
+use sudare_evidence::log::{Draft, LogKeys, LogWriter};
+use sudare_evidence::store::blobs::{BlobPaths, describe};
+use sudare_evidence::store::{BlobStore, OsDisk};
 use sudare_protocol::SigningKey;
 use sudare_protocol::evidence::event::{IncidentComplete, IncidentOpen, LogStart, Note};
 use sudare_protocol::evidence::{Event, Id, Label, Media, Stamp};

@@ -1,6 +1,6 @@
 //! The host's clock jumps (suspend, a stopped process): the guard covers until it has heard anew.
 
-use sudare_host_ext::guard::{Action, Event, Guard};
+use sudare_guard::decision::{Action, Event, Guard};
 use sudare_protocol::limits::CLOCK_JUMP_MS;
 use sudare_protocol::message::Shown;
 use sudare_protocol::numbers::Numbers;

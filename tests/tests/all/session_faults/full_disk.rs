@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::Ordering;
 
-use sudare_host_ext::channel::LinkEvent;
-use sudare_host_ext::session::evidence::{Job, What};
+use sudare_guard::session::evidence::{Job, What};
+use sudare_guard::transport::LinkEvent;
 use sudare_protocol::evidence::Event;
 use sudare_protocol::evidence::event::Note;
 use sudare_protocol::message::Unlock;

@@ -4,9 +4,9 @@
 use std::thread;
 use std::time::Duration;
 
-use sudare_host_ext::channel::LinkEvent;
-use sudare_host_ext::clock;
-use sudare_host_ext::session::evidence::{Job, What};
+use sudare_base::clock;
+use sudare_guard::session::evidence::{Job, What};
+use sudare_guard::transport::LinkEvent;
 use sudare_protocol::error::Code;
 use sudare_protocol::evidence::Event;
 use sudare_protocol::evidence::event::Note;

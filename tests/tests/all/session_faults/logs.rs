@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sudare_host_ext::channel::LinkEvent;
+use sudare_guard::transport::LinkEvent;
 use sudare_protocol::keyfile;
 use sudare_protocol::reason::Reason;
 use sudare_tests::pair;

@@ -2,12 +2,12 @@
 
 use std::fs;
 
-use sudare_host_ext::channel::LinkEvent;
-use sudare_host_ext::clock;
-use sudare_host_ext::recorder::quota::Quota;
-use sudare_host_ext::recorder::shelf::QUOTA_FILE;
+use sudare_base::clock;
+use sudare_guard::transport::LinkEvent;
 use sudare_protocol::limits::DEVICE_DAY_MAX_BYTES;
 use sudare_protocol::reason::Reason;
+use sudare_recorder::quota::Quota;
+use sudare_recorder::shelf::QUOTA_FILE;
 use sudare_tests::pair;
 
 use super::seat::{Host, Seat, Shown, USER};

@@ -8,18 +8,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
-use sudare_host_ext::audit::open::{self, Custody};
-use sudare_host_ext::audit::{self, Incident, Incidents, Store, Walk};
-use sudare_host_ext::channel::{
-    self, Action, DriverFactory as _, LinkEvent, Painted, Picture, SessionDriver,
-};
-use sudare_host_ext::clock;
-use sudare_host_ext::log::{LogKeys, Settings};
-use sudare_host_ext::recorder::Local;
-use sudare_host_ext::registry::Registry;
-use sudare_host_ext::session::evidence::{EvidenceThread, OpenKeep};
-use sudare_host_ext::session::{Sessions, Shared};
-use sudare_host_ext::store::StoreError;
+use sudare_audit::open::{self, Custody};
+use sudare_audit::{self, Incident, Incidents, Walk};
+use sudare_base::clock;
+use sudare_evidence::log::{LogKeys, Settings};
+use sudare_evidence::reader::Store;
+use sudare_evidence::store::StoreError;
+use sudare_guard::session::evidence::{EvidenceThread, OpenKeep};
+use sudare_guard::session::{Sessions, Shared};
+use sudare_guard::transport::{self, Action, DriverFactory as _, LinkEvent, Painted, Picture, SessionDriver};
 use sudare_protocol::client::{AwaitHello, Evidence, Fresh, HostNews, Live, Setup, chunk_digests};
 use sudare_protocol::error::Refusal;
 use sudare_protocol::evidence::Event;
@@ -30,6 +27,8 @@ use sudare_protocol::records::{DeviceRecord, EvidenceDuty, HostRecord, Policy, S
 use sudare_protocol::seal::{self, Identity};
 use sudare_protocol::tlog::VerifierKey;
 use sudare_protocol::{SigningKey, keyfile};
+use sudare_recorder::ledger::Local;
+use sudare_records::registry::Registry;
 use sudare_tests::pair;
 
 pub(super) const USER: &str = "kirschbaum-hanako";
@@ -180,7 +179,7 @@ impl Host {
         let Host { shared, evidence_dir, verifier, thread, remarks, dir: _dir, .. } = self;
         drop(shared);
         drop(thread);
-        found(&audit::verify_store(&evidence_dir, &verifier, &[]).unwrap(), remarks);
+        found(&sudare_audit::verify_store(&evidence_dir, &verifier, &[]).unwrap(), remarks);
         let store = Store::open(&evidence_dir).unwrap();
         let mut events = Vec::new();
         Walk::new(&store, &verifier, &[])
@@ -198,7 +197,7 @@ impl Host {
         let Host { shared, evidence_dir, verifier, thread, auditor, remarks, dir: _dir, .. } = self;
         drop(shared);
         drop(thread);
-        let report = audit::verify_store(&evidence_dir, &verifier, &[]).unwrap();
+        let report = sudare_audit::verify_store(&evidence_dir, &verifier, &[]).unwrap();
         found(&report, remarks);
         let store = Store::open(&evidence_dir).unwrap();
         let mut incidents = Incidents::default();
@@ -224,7 +223,7 @@ impl Host {
 }
 
 #[track_caller]
-fn found(report: &audit::Report, remarks: &[&str]) {
+fn found(report: &sudare_audit::Report, remarks: &[&str]) {
     let mut kinds: Vec<&str> = report.findings.iter().map(|finding| finding.kind).collect();
     kinds.dedup();
     assert_eq!(kinds, remarks, "{:?}", report.findings);
@@ -277,7 +276,7 @@ pub(super) struct Seat {
 impl Seat {
     /// A connection whose channel is not open yet.
     pub(super) fn connect(host: &Host, user: &str) -> Seat {
-        let who = channel::Seat { user: Some(user.to_owned()), keys: true };
+        let who = transport::Seat { user: Some(user.to_owned()), keys: true };
         let driver = Sessions::new(host.shared.clone()).session(who);
         let mut seat = Seat {
             driver,
@@ -335,13 +334,13 @@ impl Seat {
     }
 
     /// The operator presses a key of the cover.
-    pub(super) fn press(&mut self, key: channel::CoverKey) {
+    pub(super) fn press(&mut self, key: transport::CoverKey) {
         let mut actions = Vec::new();
         self.driver.on_key(key, &mut actions);
         self.carry_out(actions);
     }
 
-    pub(super) fn notice(&mut self, notice: channel::CoverNotice) {
+    pub(super) fn notice(&mut self, notice: transport::CoverNotice) {
         self.driver.on_notice(notice);
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use sudare_host_ext::ship::state::Status;
+use sudare_evidence::status::ship::Status;
 use sudare_tests::blanking::blanker::program;
 use sudare_tests::tsa::{self, A_DAY, Authority};
 

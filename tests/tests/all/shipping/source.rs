@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sudare_host_ext::log::{Draft, LogKeys, Recorder, Settings};
+use sudare_evidence::log::{Draft, LogKeys, Recorder, Settings};
 use sudare_protocol::SigningKey;
 use sudare_protocol::evidence::event::{BlobId, Tombstone, Uncover};
 use sudare_protocol::evidence::{Event, Label, Media};

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use sudare_host_ext::log::{Draft, LogKeys, LogWriter};
-use sudare_host_ext::store::OsDisk;
+use sudare_evidence::log::{Draft, LogKeys, LogWriter};
+use sudare_evidence::store::OsDisk;
 use sudare_protocol::SigningKey;
 use sudare_protocol::evidence::event::{
     Approval, BlobId, Cover, Gap, HostKeyChange, IncidentComplete, IncidentOpen, LogStart, Note,

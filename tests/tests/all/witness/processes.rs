@@ -4,10 +4,10 @@ use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use sudare_host_ext::audit::Store;
-use sudare_host_ext::witness::{SubmitError, Submitter};
+use sudare_evidence::reader::Store;
 use sudare_protocol::tlog::cosignature::check;
 use sudare_protocol::tlog::{SignedCheckpoint, WitnessKey};
+use sudare_ship::notary::cosign::{SubmitError, Submitter};
 
 use super::{Place, copy, grow, keys, log_at, said};
 

@@ -6,9 +6,9 @@ use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::Duration;
 
-use sudare_host_ext::clock;
-use sudare_host_ext::log::{Draft, LogWriter};
-use sudare_host_ext::store::OsDisk;
+use sudare_base::clock;
+use sudare_evidence::log::{Draft, LogWriter};
+use sudare_evidence::store::OsDisk;
 use sudare_protocol::SigningKey;
 use sudare_protocol::evidence::event::{LogStart, Note};
 use sudare_protocol::evidence::{Event, Stamp};

@@ -1,0 +1,113 @@
+//! `sudare-host device`: which devices may speak, and who sits at them.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::Subcommand;
+use sudare_base::program::Settings;
+use sudare_base::{clock, files, output};
+use sudare_protocol::hex::hex;
+use sudare_protocol::limits::{RECORD_MAX_BYTES, TEMPLATE_MAX_BYTES};
+use sudare_protocol::message::Id;
+use sudare_protocol::template::OperatorTemplate;
+use sudare_records::registry::{Registry, parse_id};
+use sudare_records::state;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Device {
+    /// Enrol a device whose record the security team signed
+    Add {
+        /// The signed record
+        record: PathBuf,
+        /// Operator files made by `sudare enroll` on that device
+        #[arg(long, value_name = "FILE")]
+        operator: Vec<PathBuf>,
+    },
+    /// Add operators to an enrolled device
+    Operator {
+        /// The device's id (32 hexadecimal digits)
+        id: String,
+        /// Operator files made by `sudare enroll` on that device
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Refuse a device from now on
+    Revoke {
+        /// The device's id (32 hexadecimal digits)
+        id: String,
+    },
+    /// List enrolled devices
+    List,
+}
+
+impl Device {
+    pub(crate) fn run(&self, settings: &Settings) -> anyhow::Result<()> {
+        let state_dir = settings.load(&[])?.state_dir;
+        let registry = state::registry(&state_dir)?;
+        if matches!(self, Device::Add { .. } | Device::Operator { .. }) {
+            files::check_owner(&state_dir)?;
+        }
+        match self {
+            Device::Add { record, operator } => {
+                let bytes = files::read_bounded(record, RECORD_MAX_BYTES)?.with_context(|| {
+                    format!("{} is missing. Give the record that was signed", record.display())
+                })?;
+                // A device without its operators would be enrolled and of no use.
+                let templates = read_operators(operator)?;
+                let id = registry.add(&bytes, clock::wall_ms())?;
+                add_operators(&registry, &id, templates)?;
+                output::line(&format!("Device {} is enrolled.", hex(&id)));
+            }
+            Device::Operator { id, files } => {
+                add_operators(&registry, &device_id(id)?, read_operators(files)?)?;
+            }
+            Device::Revoke { id } => {
+                registry.revoke(&device_id(id)?)?;
+                output::line(&format!("Device {id} is revoked."));
+            }
+            Device::List => {
+                for id in registry.list()? {
+                    let line = match registry.device(&id) {
+                        Ok(Some(d)) => {
+                            let state = if d.revoked { "revoked" } else { "enrolled" };
+                            format!(
+                                "{}  {state}  {} operator(s)  {}",
+                                hex(&id),
+                                d.templates.len(),
+                                d.record.user
+                            )
+                        }
+                        Ok(None) => continue,
+                        Err(error) => format!("{}  cannot be used: {error}", hex(&id)),
+                    };
+                    output::line(&line);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_operators(files: &[PathBuf]) -> anyhow::Result<Vec<OperatorTemplate>> {
+    let read = |path: &PathBuf| {
+        let bytes = files::read_bounded(path, TEMPLATE_MAX_BYTES)?
+            .with_context(|| format!("{} is missing. Make it with `sudare enroll`", path.display()))?;
+        OperatorTemplate::from_bytes(&bytes).with_context(|| path.display().to_string())
+    };
+    files.iter().map(read).collect()
+}
+
+fn add_operators(registry: &Registry, id: &Id, templates: Vec<OperatorTemplate>) -> anyhow::Result<()> {
+    for template in templates {
+        let count = registry.add_operator(id, template)?;
+        output::line(&format!("Device {} has {count} operator(s).", hex(id)));
+    }
+    Ok(())
+}
+
+fn device_id(text: &str) -> anyhow::Result<Id> {
+    match parse_id(text) {
+        Some(id) => Ok(id),
+        None => bail!("{text:?} is not a device id. `sudare-host device list` shows them"),
+    }
+}

@@ -1,0 +1,176 @@
+//! What must be right with those who tell others of the evidence: the shipper and the forwarder of alarms.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use sudare_base::clock;
+use sudare_base::config::HostConfig;
+use sudare_evidence::status::forward::{self, State, Status as Forward};
+use sudare_evidence::status::ship::{Said, Status as Ship};
+
+use super::Finding;
+
+/// A destination that fails for longer is not only restarted.
+const FAILING_MAX_MS: u64 = 10 * 60 * 1000;
+
+/// Checks of the two, as far as they are set up.
+pub(super) fn checks(config: &HostConfig) -> Vec<Finding> {
+    let ship_dir = config.ship_state_dir.as_deref();
+    let mut findings = vec![("copy of the evidence", ship_dir.map_or_else(no_copy, ship))];
+    // One that cannot be read has its finding above.
+    let status = ship_dir.and_then(|dir| Ship::read(dir).ok().flatten());
+    findings.extend(status.iter().flat_map(|status| outside(&status.others)));
+    findings.push(("alarms", config.forward_state_dir.as_deref().map_or_else(no_alarms, forward)));
+    findings
+}
+
+fn no_copy() -> Result<String, String> {
+    Ok("not set up: evidence is on this host only. See sudare-ship.service, and set `ship_state_dir`".into())
+}
+
+fn no_alarms() -> Result<String, String> {
+    Ok("not set up. See sudare-forward.service, and set `forward_state_dir`".into())
+}
+
+fn ship(dir: &Path) -> Result<String, String> {
+    let start = "Run `systemctl enable --now sudare-ship`";
+    let status = Ship::read(dir).map_err(|e| format!("{e} Run doctor as root"))?;
+    let Some(status) = status else {
+        return Err(format!("nothing was ever copied. Fill in /etc/sudare/ship.env. {start}"));
+    };
+    if !is_held(&dir.join("lock")) {
+        return Err(format!("is not made any more; {} entries are away. {start}", status.shipped));
+    }
+    copied(&status, clock::wall_ms())
+}
+
+fn copied(status: &Ship, now_ms: u64) -> Result<String, String> {
+    let progress = format!("{} of {} entries are at {}", status.shipped, status.local, status.destination);
+    match status.failing_since_ms {
+        Some(since_ms) if now_ms.saturating_sub(since_ms) > FAILING_MAX_MS => Err(format!(
+            "{progress}; it has failed for {} minutes: {}",
+            now_ms.saturating_sub(since_ms) / 60_000,
+            status.detail.as_deref().unwrap_or("see `journalctl -u sudare-ship`")
+        )),
+        Some(_) => Ok(format!("{progress}; the last try failed, it is tried again")),
+        None => Ok(format!("{progress}, retention {}", status.retention)),
+    }
+}
+
+/// What a witness and a time-stamp service said, where they are asked. Nothing of the host waits for them, and what
+/// they refuse may be an attack that only they can see.
+fn outside(said: &Said) -> Vec<Finding> {
+    let row = |part, entries: u64, error: &Option<String>, did: &str| match error {
+        Some(error) => Some((
+            part,
+            Err(format!(
+                "{entries} entries were {did}, and now: {error} The copy goes on. If this stays so, tell the security team"
+            )),
+        )),
+        None if entries > 0 => Some((part, Ok(format!("{entries} entries were {did}")))),
+        None => None,
+    };
+    let rows = [
+        row("witness", said.cosigned, &said.witness_error, "cosigned"),
+        row("time stamps", said.stamped, &said.stamper_error, "stamped"),
+    ];
+    rows.into_iter().flatten().collect()
+}
+
+fn forward(dir: &Path) -> Result<String, String> {
+    let status = forward::read(dir).map_err(|e| format!("{e} Run doctor as root"))?;
+    told(status.as_ref())
+}
+
+fn told(status: Option<&Forward>) -> Result<String, String> {
+    let start = "Run `systemctl enable --now sudare-forward`";
+    let Some(status) = status else {
+        return Err(format!("were never sent. Fill in /etc/sudare/forward.env. {start}"));
+    };
+    if !status.running {
+        return Err(format!("are not sent any more; {} wait. {start}", status.waiting_events));
+    }
+    let error = status.last_error.as_deref().unwrap_or("see `journalctl -u sudare-forward`");
+    match status.state {
+        State::Contradiction => Err(format!("the log contradicts itself: {error} Tell the security team")),
+        State::Waiting => Err(format!(
+            "{} wait, {} failed {} times: {error}",
+            status.waiting_events, status.to, status.failed_tries
+        )),
+        State::New | State::Idle | State::Sending => {
+            Ok(format!("{} are with {}", status.accepted_events, status.to))
+        }
+    }
+}
+
+/// Whether a process holds the lock.
+fn is_held(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_that_stands_still_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(ship(dir.path()).unwrap_err().contains("ship.env"));
+        let status = Ship { shipped: 3, local: 9, destination: "s3://b/p".into(), ..Ship::default() };
+        std::fs::write(dir.path().join("status.json"), serde_json::to_vec(&status).unwrap()).unwrap();
+        assert!(ship(dir.path()).unwrap_err().contains("not made any more"));
+        let lock = File::create(dir.path().join("lock")).unwrap();
+        lock.try_lock().unwrap();
+        assert!(ship(dir.path()).unwrap().contains("3 of 9 entries are at s3://b/p"));
+        std::fs::write(dir.path().join("status.json"), "{").unwrap();
+        assert!(ship(dir.path()).is_err());
+    }
+
+    #[test]
+    fn a_destination_that_fails_is_a_problem_only_after_a_while() {
+        let failing = Ship {
+            failing_since_ms: Some(1_000),
+            detail: Some("the bucket refuses. Ask for a key.".into()),
+            ..Ship::default()
+        };
+        assert!(copied(&failing, 2_000).unwrap().contains("tried again"));
+        let text = copied(&failing, 1_000 + FAILING_MAX_MS + 60_000).unwrap_err();
+        assert!(text.contains("11 minutes") && text.contains("Ask for a key"), "{text}");
+    }
+
+    #[test]
+    fn a_witness_that_refuses_is_told_beside_a_copy_that_goes_on() {
+        assert_eq!(outside(&Said::default()), []);
+        let refused = Some("the log was rewritten. Keep both.".to_owned());
+        let said = Said { cosigned: 7, witness_error: refused, stamped: 6, ..Said::default() };
+        let rows = outside(&said);
+        let (witness, why) = (&rows[0].0, rows[0].1.as_ref().unwrap_err());
+        assert!(
+            *witness == "witness" && why.contains("7 entries") && why.contains("rewritten. Keep"),
+            "{why}"
+        );
+        assert_eq!(rows[1], ("time stamps", Ok("6 entries were stamped".into())));
+    }
+
+    #[test]
+    fn alarms_that_do_not_leave_are_found() {
+        assert!(told(None).unwrap_err().contains("forward.env"));
+        let status = |state, running| Forward {
+            state,
+            running,
+            to: "tls://siem.example:6514".into(),
+            last_error: Some("refused".into()),
+            ..Forward::default()
+        };
+        assert!(told(Some(&status(State::Idle, false))).unwrap_err().contains("sudare-forward"));
+        assert!(told(Some(&status(State::Waiting, true))).unwrap_err().contains("refused"));
+        assert!(told(Some(&status(State::Contradiction, true))).unwrap_err().contains("security team"));
+        assert!(told(Some(&status(State::Sending, true))).unwrap().contains("siem.example"));
+    }
+
+    #[test]
+    fn what_is_not_set_up_is_only_remarked() {
+        let config = HostConfig::load(None, &[]).unwrap();
+        assert!(checks(&config).iter().all(|(_, result)| result.is_ok()));
+    }
+}

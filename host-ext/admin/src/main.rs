@@ -1,0 +1,83 @@
+//! `sudare-host`: the VDI admin's program: keys, devices, and what is wrong with this host.
+
+mod device;
+mod doctor;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use sudare_base::output;
+use sudare_base::program::{self, Settings};
+use sudare_protocol::keyfile;
+use sudare_records::keys;
+
+/// Set up and check a host that Sudare guards.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sudare-host",
+    version,
+    after_help = "\
+Examples:
+  sudare-host init --state-dir /var/lib/sudare         make this host's keys
+  sudare-host key --state-dir /var/lib/sudare          the line that the security team signs
+  sudare-host device add laptop.record --operator alice.operator --state-dir /var/lib/sudare
+                                                       enrol a device; run it, like init, as the folder's owner
+  sudare-host doctor                                   what is wrong, and how to mend it"
+)]
+struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make this host's keys, those that do not exist yet
+    Init {
+        /// Only the recorder's key, in the recorder's folder
+        #[arg(long)]
+        recorder: bool,
+    },
+    /// Print this host's public key line, for the security team to sign
+    Key,
+    /// Say what is wrong with this host, and how to mend it
+    Doctor(doctor::Doctor),
+    /// Enrolled devices and their operators
+    #[command(subcommand)]
+    Device(device::Device),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    program::run("sudare-host", || run(&cli))
+}
+
+fn run(cli: &Cli) -> anyhow::Result<()> {
+    let settings = &cli.settings;
+    match &cli.command {
+        Command::Init { recorder: true } => {
+            let dir = settings.load(&[])?.recorder_dir;
+            keys::init_recorder(&dir)?;
+            output::line(&format!(
+                "The recorder's key is in {}. Next: put organisation.pub and host.record there, too.",
+                dir.display()
+            ));
+            Ok(())
+        }
+        Command::Init { recorder: false } => {
+            let dir = settings.load(&[])?.state_dir;
+            keys::init(&dir)?;
+            output::line(&format!("Keys are in {}. Next: `sudare-host key`.", dir.display()));
+            Ok(())
+        }
+        Command::Key => {
+            let path = settings.load(&[])?.state_dir.join("host.key");
+            let key = keys::read_secret(&path, "Run `sudare-host init`")?;
+            output::line(keyfile::public_line(&key.verifying_key()).trim_end());
+            Ok(())
+        }
+        Command::Doctor(doctor) => doctor.run(settings),
+        Command::Device(device) => device.run(settings),
+    }
+}

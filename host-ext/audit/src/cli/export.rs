@@ -1,0 +1,192 @@
+//! `export` and `verify-export`: one incident for somebody without us.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use serde_json::json;
+use sudare_audit::export::{self, Bundle, Outcome};
+use sudare_audit::open::views::Viewing;
+use sudare_audit::open::{self, Custody};
+use sudare_base::clock;
+use sudare_base::language::Language::{self, En, Ja};
+use sudare_protocol::seal::Identity;
+use sudare_protocol::tlog::WitnessKey;
+use sudare_protocol::tlog::note::{MAX_NOTE_BYTES, MAX_VKEY_BYTES};
+
+use crate::cli::commands::{collect, find_one, read, read_identity, read_key};
+use crate::cli::open::{ViewArgs, said};
+use crate::cli::output;
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  sudare-audit export /srv/evidence 3f5c --key log.vkey --identity auditor.age --purpose 'case 12' --out incident.zip
+  sudare-audit export /srv/evidence 3f5c --key log.vkey --out sealed-only.zip
+  sudare-audit export /srv/evidence 3f5c --key log.vkey --checkpoint checkpoint.cosigned --out incident.zip
+
+With --identity the page in the zip shows the pictures, and whoever gets the zip can see them. Each opening is
+written to views.jsonl beside the zip, and with --recorder into the log, before the zip is.
+Without --full, pictures on which bystanders can be recognised are left out altogether: a copy that was
+handed on is not erased when the retention ends.
+Exit codes: 0 exported, 1 exported from a log with findings, 2 could not be done.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXPORT_EXAMPLES)]
+pub(crate) struct ExportArgs {
+    /// Folder of the evidence store, or a copy of it
+    dir: PathBuf,
+    /// Id of the incident, or how it begins
+    incident: String,
+    /// File with the log's public key
+    #[arg(long)]
+    key: PathBuf,
+    /// Your age identity; without it the pictures stay sealed
+    #[arg(long, requires = "purpose")]
+    identity: Option<PathBuf>,
+    /// Why the pictures are opened: a case number, no names
+    #[arg(long)]
+    purpose: Option<String>,
+    #[command(flatten)]
+    log: ViewArgs,
+    /// The custodian's age identity, where one person may hold both
+    #[arg(long, requires = "identity")]
+    custodian_identity: Option<PathBuf>,
+    /// Folder with what the custodian released
+    #[arg(long, requires = "identity")]
+    released: Option<PathBuf>,
+    /// Also the full pictures, on which bystanders can be recognised
+    #[arg(long)]
+    full: bool,
+    /// A checkpoint of this log that a witness signed, too, in the place of the store's
+    #[arg(long)]
+    checkpoint: Option<PathBuf>,
+    /// The zip; it must not exist
+    #[arg(long)]
+    out: PathBuf,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  sudare-audit verify-export incident.zip --key log.vkey
+  sudare-audit verify-export incident.zip --key log.vkey --witness witness.vkey
+  python3 verify.py incident.zip --key log.vkey        (the same without Sudare; verify.py is in the zip)
+
+Exit codes: 0 everything fits together, 1 refused, 2 the check could not be done.";
+
+#[derive(Debug, Args)]
+#[command(after_help = VERIFY_EXAMPLES)]
+pub(crate) struct VerifyExportArgs {
+    /// The zip
+    zip: PathBuf,
+    /// File with the log's public key, which did not come with the zip
+    #[arg(long)]
+    key: PathBuf,
+    /// File with a witness's public key: demand its cosignature; may be given several times
+    #[arg(long)]
+    witness: Vec<PathBuf>,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn export(args: &ExportArgs, language: Language) -> anyhow::Result<bool> {
+    let identity = args.identity.as_deref().map(read_identity).transpose()?;
+    let custodian = args.custodian_identity.as_deref().map(read_identity).transpose()?;
+    let checkpoint = args.checkpoint.as_deref().map(|path| read(path, MAX_NOTE_BYTES)).transpose()?;
+    if args.out.exists() {
+        bail!("{} is there already. Give another name: nothing is overwritten.", args.out.display());
+    }
+    let verifier = read_key(&args.dir, &args.key)?;
+    let (store, report, incidents) = collect(&args.dir, &args.key)?;
+    let incident = find_one(&incidents, &args.incident)?;
+    let viewer = identity.as_ref().map(Identity::recipient);
+    let custody = Custody { identity: custodian, released: args.released.clone() };
+    let open = identity.as_ref().map(|identity| open::Request { identity, custody, full: args.full });
+    let request = export::Request { open, full: args.full, checkpoint, now_ms: clock::wall_ms() };
+    let mut recorder = args.log.connect(&verifier)?;
+    let bundle = export::gather(&store, &verifier, &report, incident, &request)?;
+    let outcome = export::check(&bundle, &verifier);
+    if !outcome.ok {
+        bail!("The export does not pass its own check: {:?}. Please report it.", outcome.checks.last());
+    }
+    if let (Some(viewer), Some(purpose)) = (&viewer, &args.purpose) {
+        let viewing = Viewing {
+            log: verifier.name(),
+            incident: &incident.id,
+            viewer,
+            purpose: said(purpose, "--purpose")?,
+            purpose_code: args.log.purpose_code,
+        };
+        let folder = args.out.parent().unwrap_or(Path::new("."));
+        let is_opened = |name: &str| bundle.names().any(|file| file == format!("opened/{name}"));
+        for (number, blob) in open::chosen(incident, args.full) {
+            if is_opened(&open::file_name(number, blob)) {
+                viewing.record(recorder.as_mut(), folder, blob, request.now_ms)?;
+            }
+        }
+    }
+    bundle.write(&args.out)?;
+    let files = bundle.names().count();
+    if args.json {
+        output::json(&json!({
+            "ok": report.ok, "incident": incident, "file": args.out, "files": files, "checks": outcome.checks,
+        }))?;
+    } else {
+        output::line(&match language {
+            Ja => format!(
+                "{} に出力しました（{files} ファイル）。中の index.html をブラウザーで開けます。",
+                args.out.display()
+            ),
+            En => format!(
+                "Written to {} ({files} files). Open index.html in it with a browser.",
+                args.out.display()
+            ),
+        });
+        output::line(&crate::cli::words::verdict(&report, language));
+    }
+    Ok(report.ok)
+}
+
+pub(crate) fn verify_export(args: &VerifyExportArgs, language: Language) -> anyhow::Result<bool> {
+    let verifier = read_key(&args.zip, &args.key)?;
+    let mut witnesses = Vec::new();
+    for path in &args.witness {
+        let line = read(path, MAX_VKEY_BYTES)?;
+        let witness: Result<WitnessKey, _> = String::from_utf8_lossy(&line).parse();
+        witnesses.push(witness.with_context(|| format!("{} cannot be used", path.display()))?);
+    }
+    let outcome = match Bundle::read(&args.zip) {
+        Ok(bundle) => {
+            let mut outcome = export::check(&bundle, &verifier);
+            if outcome.ok {
+                let checks = witnesses.iter().map(|witness| export::check_witness(&bundle, witness));
+                outcome.checks.extend(checks);
+                outcome.ok = outcome.checks.iter().all(|check| check.ok);
+            }
+            outcome
+        }
+        Err(export::ExportError::Refused(why)) => Outcome::refused(why),
+        Err(error) => return Err(error.into()),
+    };
+    if args.json {
+        output::json(&outcome)?;
+        return Ok(outcome.ok);
+    }
+    for check in &outcome.checks {
+        let mark = if check.ok { "✓" } else { "✗" };
+        output::line(&format!("  {mark} {}: {}", check.name, check.detail));
+    }
+    if let (Some(time), Some(reason)) = (&outcome.time, &outcome.reason) {
+        output::line(&format!("  {time}  {reason}"));
+    }
+    output::line(match (outcome.ok, language) {
+        (true, Ja) => "この出力は、渡された鍵のログの記録と一致します。",
+        (true, En) => "This export fits the log whose key you gave.",
+        (false, Ja) => "この出力は受け入れられません。使用せず、別の写しを求めてください。",
+        (false, En) => "This export is REFUSED. Do not rely on this copy; ask for another one.",
+    });
+    Ok(outcome.ok)
+}

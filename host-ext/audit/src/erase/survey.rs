@@ -1,0 +1,166 @@
+//! What erasing needs to know of a store: its incidents, the rules each happened under, and what is
+//! erased already. Made from a log that verifies, so that nobody can have pictures deleted by a lie.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest as _, Sha256};
+use sudare_evidence::reader::Store;
+use sudare_protocol::evidence::event::SessionStart;
+use sudare_protocol::evidence::{Entry, Event, Id};
+use sudare_protocol::message::{self, Hello};
+use sudare_protocol::records::{Policy, Signed};
+use sudare_protocol::rules::EvidenceRules;
+use sudare_protocol::tlog::VerifierKey;
+use sudare_protocol::{VerifyingKey, cose};
+
+use super::EraseError;
+use crate::{Incident, Incidents, Walk};
+
+type Digest = [u8; 32];
+
+/// What a log says about its pictures.
+#[derive(Debug)]
+pub struct Survey {
+    origin: String,
+    /// Oldest first.
+    pub incidents: Vec<Incident>,
+    sessions: BTreeMap<Id, Digest>,
+    rules: BTreeMap<Digest, Result<EvidenceRules, String>>,
+    /// Every picture that any entry lists.
+    listed: BTreeSet<Id>,
+    tombstones: BTreeSet<Id>,
+    unfinished: Vec<Id>,
+    host: Option<HostInForce>,
+}
+
+/// The host key that a log names last, with the organisation's record about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostInForce {
+    /// Signs HELLO.
+    pub key: [u8; 32],
+    /// Empty where the log holds none.
+    pub record: Vec<u8>,
+}
+
+impl Survey {
+    /// Walks the whole log. `organisation` is the key that signs policies.
+    pub fn make(
+        store: &Store,
+        verifier: &VerifierKey,
+        organisation: &VerifyingKey,
+    ) -> Result<Self, EraseError> {
+        let mut survey = Self {
+            origin: verifier.name().to_owned(),
+            incidents: Vec::new(),
+            sessions: BTreeMap::new(),
+            rules: BTreeMap::new(),
+            listed: BTreeSet::new(),
+            tombstones: BTreeSet::new(),
+            unfinished: Vec::new(),
+            host: None,
+        };
+        let mut incidents = Incidents::default();
+        let report = Walk::new(store, verifier, &[]).run(|index, entry, _| {
+            incidents.add(index, entry);
+            survey.add(entry, &incidents, organisation);
+            Ok(())
+        })?;
+        if !report.integrity {
+            let first = report.findings.iter().find(|finding| finding.class == "integrity");
+            let what = first.map_or("unlisted", |finding| finding.kind);
+            return Err(EraseError::NotIntact(what.to_owned()));
+        }
+        survey.incidents = incidents.into_list();
+        survey.unfinished = survey.tombstones.iter().copied().filter(|id| is_there(store, id)).collect();
+        Ok(survey)
+    }
+
+    /// Name of the log.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The host that the log says is in force: whoever opens the log to erase must not change it, and may
+    /// have to name it once more.
+    pub fn host(&self) -> Option<&HostInForce> {
+        self.host.as_ref()
+    }
+
+    /// True if a tombstone names the picture, whether its files are gone or not.
+    pub fn is_erased(&self, picture: &Id) -> bool {
+        self.tombstones.contains(picture)
+    }
+
+    /// True if the log vouches for the picture.
+    pub fn is_listed(&self, picture: &Id) -> bool {
+        self.listed.contains(picture)
+    }
+
+    /// Pictures with a tombstone whose files are still there: an earlier run was interrupted.
+    pub fn unfinished(&self) -> &[Id] {
+        &self.unfinished
+    }
+
+    /// The rules that a session was held under, or why they are not known.
+    pub fn rules(&self, session: Option<&Id>) -> Result<&EvidenceRules, &str> {
+        let digest = session.and_then(|id| self.sessions.get(id)).ok_or("the log holds no session of it")?;
+        match self.rules.get(digest) {
+            Some(Ok(rules)) => Ok(rules),
+            Some(Err(why)) => Err(why),
+            None => Err("its policy was not read"),
+        }
+    }
+
+    fn add(&mut self, entry: &Entry, incidents: &Incidents, organisation: &VerifyingKey) {
+        self.listed.extend(entry.blobs.iter().map(|blob| blob.blob_id));
+        match entry.event() {
+            Ok(Event::LogStart(start)) => {
+                self.host = Some(HostInForce { key: start.host_key, record: start.host_record });
+            }
+            Ok(Event::HostKeyChange(change)) => {
+                self.host = Some(HostInForce { key: change.host_key, record: change.host_record });
+            }
+            Ok(Event::SessionStart(start)) => self.session(entry, &start, organisation),
+            // Pictures of another incident are not erased by it, and nobody finishes that.
+            Ok(Event::Tombstone(tombstone)) => {
+                let named = tombstone.blobs.iter().map(|id| id.0);
+                let is_own = |id: &Id| incidents.owner(id).is_some_and(|of| entry.incident_id == Some(of));
+                self.tombstones.extend(named.filter(is_own));
+            }
+            _ => {}
+        }
+    }
+
+    fn session(&mut self, entry: &Entry, start: &SessionStart, organisation: &VerifyingKey) {
+        let (Some(session_id), Some(hello)) = (entry.session_id, hello(start)) else { return };
+        let digest: Digest = Sha256::digest(&hello.policy).into();
+        self.sessions.insert(session_id, digest);
+        self.rules.entry(digest).or_insert_with(|| {
+            let policy = Signed::<Policy>::verify_any_time(organisation, &hello.policy);
+            policy.map(|policy| policy.record().rules()).map_err(|error| error.to_string())
+        });
+    }
+}
+
+/// HELLO of a session. Its signature is the walk's business: a wrong one is a finding.
+pub(crate) fn hello(start: &SessionStart) -> Option<Hello> {
+    let payload = cose::unverified_payload(&start.hello).ok()?;
+    let (kind, _, body) = message::split(payload).ok()?;
+    if kind == message::kind::HELLO { message::body(body).ok() } else { None }
+}
+
+/// Ids of an incident and its session, which `Incident` shows as hex.
+pub(crate) fn ids_of(incident: &Incident) -> (Id, Option<Id>) {
+    (id(&incident.id).unwrap_or_default(), incident.session.as_deref().and_then(id))
+}
+
+/// Reads an id of 32 hex digits.
+pub fn id(hex: &str) -> Option<Id> {
+    let plain = hex.len() == 32 && hex.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if plain { u128::from_str_radix(hex, 16).ok().map(u128::to_be_bytes) } else { None }
+}
+
+fn is_there(store: &Store, picture: &Id) -> bool {
+    let paths = store.blob(picture);
+    paths.header.exists() || paths.body.exists()
+}

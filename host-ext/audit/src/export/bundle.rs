@@ -1,0 +1,191 @@
+//! The files of an export, in memory: written to a zip, read back from one with bounds.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+use sudare_protocol::hex::hex;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+use super::ExportError;
+
+/// Files of one export.
+pub const FILES_MAX: usize = 1200;
+/// All files of one export, unpacked.
+pub const BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Files that every export has.
+pub const ALWAYS: [&str; 6] = ["README.txt", "checkpoint", LIST, "index.html", "proof.json", "verify.py"];
+/// The list of all other files.
+pub const LIST: &str = "files.sha256";
+
+/// Names and contents. Nothing is ever unpacked to the disk, so no name can lead anywhere.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Bundle {
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+impl std::fmt::Debug for Bundle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Bundle({} files)", self.files.len())
+    }
+}
+
+impl Bundle {
+    /// Adds or replaces a file.
+    pub fn put(&mut self, name: &str, bytes: Vec<u8>) {
+        self.files.insert(name.to_owned(), bytes);
+    }
+
+    /// A file's bytes.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.files.get(name).map(Vec::as_slice)
+    }
+
+    /// All names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
+    /// What [`LIST`] must say.
+    pub fn list(&self) -> String {
+        let listed = self.files.iter().filter(|(name, _)| *name != LIST);
+        listed.map(|(name, bytes)| format!("{}  {name}\n", hex(&Sha256::digest(bytes)))).collect()
+    }
+
+    /// Writes a new private file; one that exists is not replaced.
+    pub fn write(&self, path: &Path) -> Result<(), ExportError> {
+        let failed = |source| ExportError::File { path: path.to_owned(), action: "written", source };
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+        let written = self.zip(&file).and_then(|()| file.sync_all());
+        if let Err(source) = written {
+            // Half a zip would be taken for a damaged one.
+            drop(fs::remove_file(path));
+            return Err(failed(source));
+        }
+        Ok(())
+    }
+
+    fn zip(&self, file: impl Write + Seek) -> std::io::Result<()> {
+        let mut zip = ZipWriter::new(file);
+        for (name, bytes) in &self.files {
+            // age files and pictures do not get smaller.
+            let packed = name.starts_with("sealed/") || name.starts_with("opened/");
+            let method = if packed { CompressionMethod::Stored } else { CompressionMethod::Deflated };
+            zip.start_file(name.as_str(), SimpleFileOptions::default().compression_method(method))?;
+            zip.write_all(bytes)?;
+        }
+        zip.finish().map(|_| ()).map_err(std::io::Error::from)
+    }
+
+    /// Reads a zip, which may come from anybody.
+    pub fn read(path: &Path) -> Result<Self, ExportError> {
+        let failed = |source| ExportError::File { path: path.to_owned(), action: "read", source };
+        let refused = |why: &str| ExportError::Refused(why.to_owned());
+        let file = File::open(path).map_err(failed)?;
+        let mut zip =
+            ZipArchive::new(file).map_err(|e| ExportError::Refused(format!("it is no zip: {e}")))?;
+        if zip.len() > FILES_MAX {
+            return Err(refused("it holds more files than any export"));
+        }
+        let mut bundle = Self::default();
+        let mut left = BYTES_MAX;
+        for at in 0..zip.len() {
+            let member = zip.by_index(at).map_err(|e| ExportError::Refused(format!("file {at}: {e}")))?;
+            let name = member.name().to_owned();
+            if !is_ours(&name) || bundle.files.contains_key(&name) {
+                let shown: String = name.chars().take(80).flat_map(char::escape_default).collect();
+                return Err(ExportError::Refused(format!("it holds `{shown}`, which no export has")));
+            }
+            let mut bytes = Vec::new();
+            let read = member.take(left + 1).read_to_end(&mut bytes);
+            read.map_err(|e| ExportError::Refused(format!("{name}: {e}")))?;
+            left = left
+                .checked_sub(bytes.len() as u64)
+                .ok_or_else(|| refused("it is larger than any export"))?;
+            bundle.files.insert(name, bytes);
+        }
+        // Two members of one name are one for the library that reads the zip, and two for another.
+        Ok(bundle)
+    }
+}
+
+/// Whether an export may hold a file of this name.
+fn is_ours(name: &str) -> bool {
+    let digits =
+        |text: &str, max| (1..=max).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    let entry = |name: &str| name.strip_suffix(".cose").is_some_and(|number| digits(number, 20));
+    let sealed = |name: &str| {
+        let id = name.strip_suffix(".age");
+        id.is_some_and(|id| id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+    };
+    let opened = |name: &str| {
+        let parts = name.rsplit_once('.').and_then(|(stem, end)| Some((stem.split_once('-')?, end)));
+        parts.is_some_and(|((number, label), end)| {
+            let plain = label.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+            digits(number, 2)
+                && plain
+                && (1..=40).contains(&label.len())
+                && ["jpg", "png", "bin"].contains(&end)
+        })
+    };
+    match name.split_once('/') {
+        None => ALWAYS.contains(&name),
+        Some(("entries", name)) => entry(name),
+        Some(("sealed", name)) => sealed(name),
+        Some(("opened", name)) => opened(name),
+        Some(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_fixed_and_lead_nowhere() {
+        let id = "0af".repeat(10) + "bb";
+        for name in ["proof.json", "entries/0.cose", &format!("sealed/{id}.age"), "opened/12-camera-at.jpg"] {
+            assert!(is_ours(name), "{name}");
+        }
+        for name in [
+            "",
+            "/checkpoint",
+            "../checkpoint",
+            "entries/../checkpoint",
+            "entries/.cose",
+            "entries/1.cose/x",
+            "entries/123456789012345678901.cose",
+            "sealed/..age",
+            "opened/1-.jpg",
+            "opened/1-a/../b.jpg",
+            "opened/100-camera-at.jpg",
+            "opened/1-camera-at.exe",
+            "opened\\1-a.jpg",
+            "other/1",
+        ] {
+            assert!(!is_ours(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_zip_gives_back_its_files_and_a_foreign_one_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut bundle = Bundle::default();
+        bundle.put("checkpoint", b"note".to_vec());
+        bundle.put("entries/7.cose", vec![7; 500]);
+        let path = dir.path().join("a.zip");
+        bundle.write(&path).unwrap();
+        assert_eq!(Bundle::read(&path).unwrap(), bundle);
+        assert!(bundle.write(&path).is_err(), "nothing is overwritten");
+        bundle.put("../evil", vec![]);
+        let path = dir.path().join("b.zip");
+        bundle.write(&path).unwrap();
+        assert!(matches!(Bundle::read(&path), Err(ExportError::Refused(_))));
+        fs::write(&path, b"PK no zip").unwrap();
+        assert!(matches!(Bundle::read(&path), Err(ExportError::Refused(_))));
+    }
+}

@@ -1,0 +1,36 @@
+//! Pieces of HTML, for the pages of exports and reports.
+
+/// Text that is shown as it is, whatever is in it.
+pub(crate) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            // Bidirectional controls could make a text read as another one.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.push('\u{fffd}'),
+            character if character.is_control() && character != '\n' => out.push('\u{fffd}'),
+            character => out.push(character),
+        }
+    }
+    out
+}
+
+/// A heading in both languages.
+pub(crate) fn heading(ja: &str, en: &str) -> String {
+    format!("<h2>{ja} <span lang=\"en\">{en}</span></h2>\n")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn nothing_in_a_text_becomes_markup() {
+        assert_eq!(
+            super::escape("<a href='x\">&\u{202e}\0"),
+            "&lt;a href=&#39;x&quot;&gt;&amp;\u{fffd}\u{fffd}"
+        );
+    }
+}

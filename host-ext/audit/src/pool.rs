@@ -1,0 +1,121 @@
+//! Examines bundles on several threads and hands them out in the order of the log.
+//!
+//! ```text
+//! caller: read bundle n+3 ─► jobs (bounded) ─► thread: hash and verify each leaf of a bundle
+//!         take bundle n   ◄─ its own channel ◄─┘
+//! ```
+//! A few bundles are in memory at a time, so memory does not grow with the log.
+
+use std::collections::VecDeque;
+use std::num::NonZero;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use sudare_evidence::reader::Store;
+use sudare_protocol::VerifyingKey;
+use sudare_protocol::tlog::TilePath;
+use sudare_protocol::tlog::tiles::{self, BundleError};
+use sudare_protocol::verify::{Depth, Leaf};
+
+use crate::error::AuditError;
+
+/// More threads than this do not help: one of them takes the leaves in order.
+const THREADS_MAX: usize = 8;
+/// Bundles read ahead beyond those that threads work on.
+const AHEAD: usize = 2;
+
+/// A bundle whose leaves were examined.
+#[derive(Debug)]
+pub(super) struct Bundle {
+    pub path: TilePath,
+    /// `None` if the file is missing.
+    pub content: Option<Content>,
+}
+
+/// What stands in the file of a bundle.
+#[derive(Debug)]
+pub(super) struct Content {
+    /// At most as many as the bundle's name says.
+    pub leaves: Vec<Leaf>,
+    /// Why there are not more.
+    pub broken: Option<BundleError>,
+    /// There are more entries than the name says.
+    pub too_many: bool,
+}
+
+/// Calls `take` with each bundle of the first `size` entries, in order.
+pub(super) fn examine(
+    store: &Store,
+    size: u64,
+    key: &VerifyingKey,
+    depth: Depth,
+    mut take: impl FnMut(Bundle) -> Result<(), AuditError>,
+) -> Result<(), AuditError> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX);
+    let (jobs, queue) = mpsc::sync_channel::<Job>(threads + AHEAD);
+    let queue = Mutex::new(queue);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| work(&queue, key, depth));
+        }
+        // Owned in here, so that the threads end when this returns for whatever reason.
+        let jobs = jobs;
+        let mut under_way = VecDeque::new();
+        for path in tiles::bundles(size) {
+            if under_way.len() >= threads + AHEAD {
+                take_first(&mut under_way, &mut take)?;
+            }
+            let (answer, result) = mpsc::sync_channel(1);
+            if let Some(bytes) = store.tile(path)? {
+                // Fails only if all threads are gone; then nobody answers, which is noticed below.
+                drop(jobs.send(Job { bytes, width: path.width, answer }));
+                under_way.push_back((path, Some(result)));
+            } else {
+                under_way.push_back((path, None));
+            }
+        }
+        while !under_way.is_empty() {
+            take_first(&mut under_way, &mut take)?;
+        }
+        Ok(())
+    })
+}
+
+type UnderWay = VecDeque<(TilePath, Option<Receiver<Content>>)>;
+
+fn take_first(
+    under_way: &mut UnderWay,
+    take: &mut impl FnMut(Bundle) -> Result<(), AuditError>,
+) -> Result<(), AuditError> {
+    let Some((path, result)) = under_way.pop_front() else { return Ok(()) };
+    let content = result.map(|result| result.recv().map_err(|_| AuditError::Unfinished)).transpose()?;
+    take(Bundle { path, content })
+}
+
+struct Job {
+    bytes: Vec<u8>,
+    width: usize,
+    answer: SyncSender<Content>,
+}
+
+fn work(queue: &Mutex<Receiver<Job>>, key: &VerifyingKey, depth: Depth) {
+    loop {
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Job { bytes, width, answer }) = next else { return };
+        // Nobody waits for it if the walk has ended early.
+        drop(answer.send(content(&bytes, width, key, depth)));
+    }
+}
+
+fn content(bytes: &[u8], width: usize, key: &VerifyingKey, depth: Depth) -> Content {
+    let mut content = Content { leaves: Vec::with_capacity(width), broken: None, too_many: false };
+    for leaf in tiles::entries(bytes) {
+        match leaf {
+            _ if content.leaves.len() == width => content.too_many = true,
+            Ok(leaf) => content.leaves.push(Leaf::examine(leaf, key, depth)),
+            Err(error) => content.broken = Some(error),
+        }
+    }
+    content
+}

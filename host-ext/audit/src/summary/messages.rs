@@ -1,0 +1,175 @@
+//! What people read about entries and pictures, in both languages.
+
+use serde::Serialize;
+use sudare_protocol::cose;
+use sudare_protocol::evidence::event::{Erasure, View};
+use sudare_protocol::evidence::{Entry, Event, Label};
+use sudare_protocol::hex::hex;
+use sudare_protocol::message::{self, kind};
+use sudare_protocol::reason::{Reason, State};
+
+use crate::incidents::took;
+
+/// The same in Japanese and English.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Text {
+    /// Japanese.
+    pub ja: String,
+    /// English.
+    pub en: String,
+}
+
+impl Text {
+    /// One text in two languages.
+    pub fn new(ja: impl Into<String>, en: impl Into<String>) -> Self {
+        Self { ja: ja.into(), en: en.into() }
+    }
+
+    /// Numbers and ids, which are the same in every language.
+    pub fn same(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { ja: text.clone(), en: text }
+    }
+}
+
+/// Why an incident happened.
+pub fn of_reason(reason: Option<Reason>) -> Text {
+    match reason {
+        Some(reason) => Text::new(reason.japanese(), reason.english()),
+        None => Text::new("理由は記録されていません。", "No reason is recorded."),
+    }
+}
+
+/// What a picture shows, and when it was taken.
+pub fn of_label(label: Option<Label>) -> Text {
+    let (ja, en) = match label {
+        Some(Label::CameraBefore) => ("判定前", "before the decision"),
+        Some(Label::CameraAt) => ("判定時", "at the decision"),
+        Some(Label::CameraAfter) => ("判定後", "after the decision"),
+        Some(Label::CameraBeforePixelated) => {
+            ("判定前（周囲の人の顔はモザイク処理）", "before the decision, bystanders pixelated")
+        }
+        Some(Label::CameraAtPixelated) => {
+            ("判定時（周囲の人の顔はモザイク処理）", "at the decision, bystanders pixelated")
+        }
+        Some(Label::CameraAfterPixelated) => {
+            ("判定後（周囲の人の顔はモザイク処理）", "after the decision, bystanders pixelated")
+        }
+        Some(Label::ScreenshotSuspect) => ("疑いの発生時の画面", "screen at the first suspicion"),
+        Some(Label::ScreenshotAtCover) => ("遮蔽直前の画面", "screen right before the cover"),
+        None => ("種類不明の画像", "picture of a kind this program does not know"),
+    };
+    Text::new(ja, en)
+}
+
+/// What an entry says.
+pub fn of_entry(entry: &Entry) -> Text {
+    let Ok(event) = entry.event() else { return unknown() };
+    let reason = of_reason(entry.reason.and_then(Reason::from_number));
+    match event {
+        Event::LogStart(_) => {
+            Text::new("ログの開始（ホストの鍵とログの鍵）", "The log begins: keys of host and log")
+        }
+        Event::HostKeyChange(_) => Text::new("ホストの鍵の変更", "The host goes over to another key"),
+        Event::RecorderStart(_) => Text::new("記録サービスの再開", "The recorder started again"),
+        Event::SessionStart(_) => {
+            Text::new("接続の確立（双方の署名を記録）", "Handshake: signed by host and device")
+        }
+        Event::SessionEnd(_) => Text::new("セッションの終了", "The session ended"),
+        Event::ClientMessage(body) => client_message(&body.message),
+        Event::Cover(cover) => {
+            let time = took(cover.effective_boot_ms.saturating_sub(cover.asked_boot_ms));
+            let (seen_ja, seen_en) = if cover.confirmed {
+                ("遮蔽を確認", "confirmed")
+            } else {
+                ("未確認", "not confirmed")
+            };
+            Text::new(
+                format!("画面を遮蔽（{time}、{seen_ja}）：{}", reason.ja),
+                format!("Screen covered in {time}, {seen_en}: {}", reason.en),
+            )
+        }
+        Event::Uncover(_) => Text::new("画面を再表示", "The desktop is shown again"),
+        Event::IncidentOpen(_) => Text::new(
+            format!("インシデントと判定：{}", reason.ja),
+            format!("Decided to be an incident: {}", reason.en),
+        ),
+        Event::PicturesStored(_) => pictures(entry, "画像を保存", "Pictures stored"),
+        Event::IncidentComplete(_) => {
+            pictures(entry, "インシデントの記録を完結", "Record of the incident completed")
+        }
+        Event::PresenceInterval(interval) => presence(interval.state, interval.attestations),
+        Event::Gap(gap) => {
+            let ms = gap.to_boot_ms.saturating_sub(gap.from_boot_ms);
+            Text::new(
+                format!("記録のない時間 {ms} ms：{}", reason.ja),
+                format!("No record for {ms} ms: {}", reason.en),
+            )
+        }
+        Event::Note(note) => Text::new(
+            format!("注記 {}（値 {}）", note.code, note.value),
+            format!("Note {}, value {}", note.code, note.value),
+        ),
+        Event::Tombstone(tombstone) => tombstone_words(tombstone.blobs.len(), tombstone.cause),
+        Event::Approval(_) => Text::new("消去の承認（署名付き）", "A signed approval of an erasure"),
+        Event::View(view) => view_words(&view),
+        Event::Unknown { .. } => unknown(),
+    }
+}
+
+fn unknown() -> Text {
+    Text::new("この版では読めない記録", "an entry that this version cannot read")
+}
+
+fn pictures(entry: &Entry, ja: &str, en: &str) -> Text {
+    let count = entry.blobs.len();
+    Text::new(format!("{ja}（{count} 枚）"), format!("{en}: {count}"))
+}
+
+fn presence(state: u8, attestations: u32) -> Text {
+    let state = State::ALL.get(usize::from(state)).map_or("unknown", |state| state.as_str());
+    Text::new(
+        format!("端末の証明 {attestations} 件：{state}"),
+        format!("{attestations} attestations of the device: {state}"),
+    )
+}
+
+fn tombstone_words(count: usize, cause: u8) -> Text {
+    match Erasure::from_number(cause) {
+        Some(Erasure::Retention) => Text::new(
+            format!("保存期間の満了により画像 {count} 枚を消去"),
+            format!("{count} pictures erased: their time was over"),
+        ),
+        _ => Text::new(
+            format!("承認により画像 {count} 枚を消去"),
+            format!("{count} pictures erased with two approvals"),
+        ),
+    }
+}
+
+/// A view, by the key that opened it: whose that is, is known elsewhere.
+fn view_words(view: &View) -> Text {
+    let (picture, viewer, purpose) = (hex(&view.blob_id), hex(&view.viewer), view.purpose);
+    let picture = picture.get(..8).unwrap_or_default();
+    Text::new(
+        format!("画像 {picture} の閲覧（閲覧者の鍵 {viewer}、目的番号 {purpose}）"),
+        format!("Picture {picture} was opened with key {viewer}, purpose number {purpose}"),
+    )
+}
+
+/// The type of a message whose signature was checked.
+fn client_message(signed: &[u8]) -> Text {
+    let payload = cose::unverified_payload(signed).ok();
+    let number = payload.and_then(|payload| message::split(payload).ok()).map(|(number, _, _)| number);
+    let (ja, en) = match number {
+        Some(kind::LOCK) => ("遮蔽を要求", "cover now"),
+        Some(kind::UNLOCK) => ("遮蔽の解除を通知", "the reason to cover is over"),
+        Some(kind::SUSPECT) => ("疑いの通知", "somebody else may be looking"),
+        Some(kind::MANIFEST) => ("画像一覧の通知", "these pictures belong to the incident"),
+        Some(kind::ATTEST) => ("状況の証明", "attestation"),
+        Some(kind::BYE) => ("終了の通知", "goodbye"),
+        Some(kind::ERROR) => ("異常の通知", "error"),
+        _ => ("その他", "other"),
+    };
+    Text::new(format!("端末からの署名付き通知：{ja}"), format!("Signed message of the device: {en}"))
+}

@@ -1,0 +1,85 @@
+//! Which entries of a log tell the story of an incident.
+
+use std::collections::BTreeSet;
+
+use sudare_evidence::reader::Store;
+use sudare_protocol::evidence::{Entry, Event, Id};
+use sudare_protocol::tlog::tiles;
+
+use crate::AuditError;
+
+/// Of the same session, what happened so long before an incident belongs to its story.
+const BEFORE_MS: u64 = 10_000;
+/// And so long after its first entry.
+const AFTER_MS: u64 = 120_000;
+
+/// Which entries belong to the story of an incident.
+pub(crate) struct Wanted {
+    incident_id: Id,
+    /// Last entry of the incident itself.
+    last: u64,
+    /// Whose handshakes are needed to check its messages.
+    sessions: BTreeSet<Id>,
+    /// The first entry of the incident.
+    first: Option<Entry>,
+}
+
+impl Wanted {
+    /// Looks through the entries under a checkpoint of `size`; `None` if none is of the incident.
+    pub(crate) fn find(store: &Store, size: u64, incident_id: Id) -> Result<Option<Self>, AuditError> {
+        let mut wanted = Self { incident_id, last: 0, sessions: BTreeSet::new(), first: None };
+        each_leaf(store, size, |index, leaf| {
+            let entry = Entry::open_unverified(leaf).ok();
+            let Some(entry) = entry.filter(|entry| entry.incident_id == Some(incident_id)) else { return };
+            wanted.last = index;
+            wanted.sessions.extend(entry.session_id);
+            wanted.first.get_or_insert(entry);
+        })?;
+        Ok(Some(wanted).filter(|wanted| wanted.first.is_some()))
+    }
+
+    /// Whether an entry is part of it.
+    pub(crate) fn has(&self, entry: &Entry) -> bool {
+        match entry.event() {
+            Ok(Event::LogStart(_) | Event::HostKeyChange(_)) => entry.seq <= self.last,
+            Ok(Event::SessionStart(_)) => {
+                entry.seq <= self.last && entry.session_id.is_some_and(|id| self.sessions.contains(&id))
+            }
+            _ if entry.incident_id == Some(self.incident_id) => true,
+            // Another incident of the same time is another story.
+            _ if entry.incident_id.is_some() => false,
+            _ => self.first.as_ref().is_some_and(|first| is_near(entry, first)),
+        }
+    }
+}
+
+/// What happened in the same session around the first entry of an incident.
+fn is_near(entry: &Entry, first: &Entry) -> bool {
+    let from_ms = first.boot_ms.saturating_sub(BEFORE_MS);
+    let to_ms = first.boot_ms.saturating_add(AFTER_MS);
+    entry.session_id.is_some()
+        && entry.session_id == first.session_id
+        && entry.boot_id == first.boot_id
+        && (from_ms..=to_ms).contains(&entry.boot_ms)
+}
+
+/// Calls `visit` with each leaf under a checkpoint of `size` entries that can be read; true if all can.
+pub(crate) fn each_leaf(
+    store: &Store,
+    size: u64,
+    mut visit: impl FnMut(u64, &[u8]),
+) -> Result<bool, AuditError> {
+    let (mut whole, mut first) = (true, 0);
+    for path in tiles::bundles(size) {
+        let bytes = store.tile(path)?.unwrap_or_default();
+        let readable = tiles::entries(&bytes).take(path.width).map_while(Result::ok);
+        let mut index = first;
+        for leaf in readable {
+            visit(index, leaf);
+            index += 1;
+        }
+        first += path.width as u64;
+        whole &= index == first;
+    }
+    Ok(whole)
+}

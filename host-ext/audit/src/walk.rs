@@ -1,0 +1,310 @@
+//! Walks a log from its first leaf to its checkpoint and collects findings.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+use std::{fmt, thread};
+
+use sudare_evidence::reader::{COSIGNED, Store};
+use sudare_protocol::VerifyingKey;
+use sudare_protocol::evidence::Entry;
+use sudare_protocol::tlog::merkle::HashTile;
+use sudare_protocol::tlog::{
+    SignedCheckpoint, TileContent, TilePath, VerifierKey, WitnessKey, cosignature, tiles,
+};
+use sudare_protocol::verify::{Depth, FindingKind, Findings, LogCheck};
+
+use super::blobs::BlobCheck;
+use super::pool::{self, Bundle, Content};
+use super::report::{Cosignature, Counts, Report};
+use super::timestamps::{Times, Timestamps};
+use crate::error::AuditError;
+
+/// A recorder that has written tiles makes the checkpoint over them within this time.
+const RECORDER_PATIENCE: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// What an audit starts from; none of the keys and receipts may come out of the store.
+pub struct Walk<'a> {
+    store: &'a Store,
+    verifier: VerifierKey,
+    receipts: Vec<SignedCheckpoint>,
+    organisation: Option<VerifyingKey>,
+    witnesses: Vec<WitnessKey>,
+    timestamps: Option<Timestamps>,
+    depth: Depth,
+    progress: Option<Progress<'a>>,
+    findings: Findings,
+}
+
+/// Called with the entries done and all of them.
+type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// Everything that can be checked offline: log, signatures, sessions, incidents, sealed pictures.
+pub fn verify_store(dir: &Path, verifier: &VerifierKey, receipts: &[Vec<u8>]) -> Result<Report, AuditError> {
+    let store = Store::open(dir)?;
+    Walk::new(&store, verifier, receipts).verify()
+}
+
+impl<'a> Walk<'a> {
+    /// `receipts` are notes of earlier checkpoints that were kept elsewhere.
+    pub fn new(store: &'a Store, verifier: &VerifierKey, receipts: &[Vec<u8>]) -> Self {
+        let mut findings = Findings::default();
+        let mut accepted = Vec::new();
+        for note in receipts {
+            match SignedCheckpoint::open(note, verifier) {
+                Ok(receipt) => accepted.push(receipt),
+                Err(error) => findings.add(FindingKind::ReceiptRefused, None, error.to_string()),
+            }
+        }
+        Self {
+            store,
+            verifier: verifier.clone(),
+            receipts: accepted,
+            organisation: None,
+            witnesses: Vec::new(),
+            timestamps: None,
+            depth: Depth::Signatures,
+            progress: None,
+            findings,
+        }
+    }
+
+    /// Checks host records and policies under the organisation's key, too.
+    #[must_use]
+    pub fn with_organisation(mut self, key: Option<VerifyingKey>) -> Self {
+        self.organisation = key;
+        self
+    }
+
+    /// Demands a cosignature of each of these witnesses.
+    #[must_use]
+    pub fn with_witnesses(mut self, witnesses: Vec<WitnessKey>) -> Self {
+        self.witnesses = witnesses;
+        self
+    }
+
+    /// Checks time tokens, and the clocks of entries against them.
+    #[must_use]
+    pub fn with_timestamps(mut self, timestamps: Option<Timestamps>) -> Self {
+        self.timestamps = timestamps;
+        self
+    }
+
+    /// Checks as much as this; everything unless told.
+    #[must_use]
+    pub fn with_depth(mut self, depth: Depth) -> Self {
+        self.depth = depth;
+        self
+    }
+
+    /// Tells how far it is.
+    #[must_use]
+    pub fn with_progress(mut self, progress: Progress<'a>) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// The log and the sealed pictures; with [`Depth::Hashes`] the log only.
+    pub fn verify(self) -> Result<Report, AuditError> {
+        if self.depth == Depth::Hashes {
+            return self.run(|_, _, _| Ok(()));
+        }
+        let mut blobs = BlobCheck::new(self.store);
+        let (mut counts, mut findings) =
+            self.walk(|index, entry, findings| blobs.check(index, entry, findings))?;
+        counts.erased = blobs.finish(&mut findings);
+        Ok(Report::new(counts, &findings))
+    }
+
+    /// Calls `visit` with each entry that can be read, in order, and returns what was found.
+    pub fn run(
+        self,
+        visit: impl FnMut(u64, &Entry, &mut Findings) -> Result<(), AuditError>,
+    ) -> Result<Report, AuditError> {
+        let (counts, findings) = self.walk(visit)?;
+        Ok(Report::new(counts, &findings))
+    }
+
+    fn walk(
+        mut self,
+        mut visit: impl FnMut(u64, &Entry, &mut Findings) -> Result<(), AuditError>,
+    ) -> Result<(Counts, Findings), AuditError> {
+        let signatures = self.depth == Depth::Signatures;
+        let mut counts = Counts { signatures, ..Counts::default() };
+        let checkpoint = self.read_checkpoint()?;
+        self.read_cosigned()?;
+        let times = self.times()?;
+        counts.timestamps = times.newest();
+        counts.cosignatures = self.cosignatures(checkpoint.as_ref());
+        let receipts = std::mem::take(&mut self.receipts);
+        counts.checkpoints = receipts.len() + usize::from(checkpoint.is_some());
+        let Some(checkpoint) = checkpoint else { return Ok((counts, self.findings)) };
+        let (store, depth, key) = (self.store, self.depth, *self.verifier.key());
+        let mut check = LogCheck::new(self.verifier.clone(), receipts)
+            .with_depth(depth)
+            .with_organisation(self.organisation);
+        let mut visit = |index, entry: &Entry, findings: &mut Findings| {
+            times.check(index, entry.wall_ms, findings);
+            visit(index, entry, findings)
+        };
+        pool::examine(store, checkpoint.size(), &key, depth, |bundle| {
+            self.bundle(bundle, &mut check, &mut visit)?;
+            if let Some(progress) = &mut self.progress {
+                progress(check.entries(), checkpoint.size());
+            }
+            Ok(())
+        })?;
+        for tile in check.partial_tiles() {
+            self.compare_tile(&tile)?;
+        }
+        check.finish(&checkpoint, &mut self.findings);
+        self.look_beyond(&checkpoint)?;
+        (counts.entries, counts.incidents) = (check.entries(), check.incidents());
+        Ok((counts, self.findings))
+    }
+
+    fn read_checkpoint(&mut self) -> Result<Option<SignedCheckpoint>, AuditError> {
+        let Some(note) = self.store.checkpoint()? else {
+            self.findings.add(FindingKind::CheckpointMissing, None, "there is no file `checkpoint`");
+            return Ok(None);
+        };
+        match SignedCheckpoint::open(&note, &self.verifier) {
+            Ok(checkpoint) => Ok(Some(checkpoint)),
+            Err(error) => {
+                self.findings.add(FindingKind::CheckpointRefused, None, error.to_string());
+                Ok(None)
+            }
+        }
+    }
+
+    /// The newest checkpoint that came back from a witness proves what the log was, like any receipt.
+    fn read_cosigned(&mut self) -> Result<(), AuditError> {
+        let Some(note) = self.store.cosigned()? else { return Ok(()) };
+        match SignedCheckpoint::open(&note, &self.verifier) {
+            Ok(checkpoint) => self.receipts.push(checkpoint),
+            Err(error) => {
+                self.findings.add(FindingKind::CheckpointRefused, None, format!("{COSIGNED}: {error}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A checkpoint that was stamped proves what the log was, too.
+    fn times(&mut self) -> Result<Times, AuditError> {
+        let Some(timestamps) = &self.timestamps else { return Ok(Times::default()) };
+        let mut times = timestamps.open(self.store, &self.verifier, &mut self.findings)?;
+        self.receipts.append(&mut times.receipts);
+        Ok(times)
+    }
+
+    /// The newest cosignature of each witness, on whichever checkpoint it stands.
+    fn cosignatures(&mut self, checkpoint: Option<&SignedCheckpoint>) -> Vec<Cosignature> {
+        let mut newest: Vec<Cosignature> = Vec::new();
+        for signed in self.receipts.iter().chain(checkpoint) {
+            match cosignature::check(signed.note().as_bytes(), &self.witnesses) {
+                Ok(found) => newest.extend(found.into_iter().map(|by| Cosignature {
+                    witness: by.name,
+                    entries: signed.size(),
+                    time_s: by.time_s,
+                })),
+                Err(error) => self.findings.add(FindingKind::CosignatureRefused, None, error.to_string()),
+            }
+        }
+        newest.sort_by(|a, b| (&a.witness, b.entries).cmp(&(&b.witness, a.entries)));
+        newest.dedup_by(|later, first| later.witness == first.witness);
+        for witness in &self.witnesses {
+            if !newest.iter().any(|by| by.witness == witness.name()) {
+                let detail = format!("none by {}", witness.name());
+                self.findings.add(FindingKind::CosignatureMissing, None, detail);
+            }
+        }
+        newest
+    }
+
+    fn bundle(
+        &mut self,
+        bundle: Bundle,
+        check: &mut LogCheck,
+        visit: &mut impl FnMut(u64, &Entry, &mut Findings) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
+        let Bundle { path, content } = bundle;
+        let Some(Content { leaves, broken, too_many }) = content else {
+            self.findings.add(FindingKind::BundleMissing, Some(check.entries()), path.to_string());
+            check.skip(path.width as u64);
+            return Ok(());
+        };
+        let missing = path.width.saturating_sub(leaves.len());
+        for leaf in leaves {
+            let index = check.entries();
+            let (entry, filled) = check.take(leaf, &mut self.findings);
+            if let Some(entry) = entry {
+                visit(index, &entry, &mut self.findings)?;
+            }
+            for tile in filled {
+                self.compare_tile(&tile)?;
+            }
+        }
+        let mut damaged =
+            |detail: String| self.findings.add(FindingKind::BundleDamaged, Some(check.entries()), detail);
+        if let Some(error) = broken.filter(|_| missing > 0) {
+            damaged(format!("{path}: {error}"));
+        } else if missing > 0 {
+            damaged(format!("{path}: {missing} of {} entries are missing", path.width));
+        }
+        // A partial bundle may have been read from the full one, which holds more.
+        if !path.is_partial() && too_many {
+            damaged(format!("{path}: more than {} entries", path.width));
+        }
+        check.skip(missing as u64);
+        Ok(())
+    }
+
+    /// Stored hashes serve other readers, so they must be those of the entries.
+    fn compare_tile(&mut self, tile: &HashTile) -> Result<(), AuditError> {
+        let content = TileContent::Hashes(tile.level);
+        let path = TilePath { content, index: tile.index, width: tile.hashes.len() };
+        let Some(stored) = self.store.tile(path)? else {
+            self.findings.add(FindingKind::TileMissing, None, path.to_string());
+            return Ok(());
+        };
+        let stored: Vec<&[u8]> = stored.chunks(32).collect();
+        let hashes = tile.hashes.iter().map(<[u8; 32]>::as_slice);
+        let differs = hashes.enumerate().find(|(at, hash)| stored.get(*at) != Some(hash));
+        let too_long = !path.is_partial() && stored.len() > tile.hashes.len();
+        if let Some((at, _)) = differs {
+            let leaf = (tile.level == 0).then(|| tile.index * tiles::TILE_WIDTH as u64 + at as u64);
+            let what =
+                if at < stored.len() { "is not that of the entries" } else { "and what follows are missing" };
+            let detail = format!("{path}: hash {at} {what}");
+            self.findings.add(FindingKind::TileDiffers, leaf, detail);
+        } else if too_long {
+            self.findings.add(FindingKind::TileDiffers, None, format!("{path}: it is too long"));
+        }
+        Ok(())
+    }
+
+    /// An older checkpoint put back leaves the newer entries behind. A recorder that goes on meanwhile does
+    /// too, for the moment between its tiles and its checkpoint, so the checkpoint is looked at again first.
+    fn look_beyond(&mut self, checkpoint: &SignedCheckpoint) -> Result<(), AuditError> {
+        if !self.store.has_entries_after(checkpoint.size()) {
+            return Ok(());
+        }
+        let since = Instant::now();
+        while self.store.checkpoint()?.as_deref() == Some(checkpoint.note().as_bytes()) {
+            if since.elapsed() >= RECORDER_PATIENCE {
+                let detail =
+                    format!("the checkpoint covers {} entries, the files hold more", checkpoint.size());
+                self.findings.add(FindingKind::BeyondCheckpoint, None, detail);
+                break;
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Walk<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Walk({}, {:?})", self.store.dir().display(), self.depth)
+    }
+}

@@ -1,0 +1,157 @@
+//! `sudare-authority`: the organisation's key, and what the security team signs with it, away from any host.
+//!
+//! It is a program of its own so that the key never has a reason to be where a host's programs are.
+
+mod policy_file;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use sudare_base::{clock, files, output, program};
+use sudare_protocol::keyfile;
+use sudare_protocol::records::{DeviceRecord, HostRecord, Record, Signed};
+use sudare_protocol::seal::Identity;
+use sudare_records::keys;
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Make the organisation's keys, and sign hosts, devices and policies. Keep it and its keys offline.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sudare-authority",
+    version,
+    after_help = "\
+Examples:
+  sudare-authority new --out keys/organisation.key               once; organisation.pub lies beside it
+  sudare-authority new-auditor --out keys/auditor-1.age          at least two of them
+  sudare-authority sign-host --key keys/organisation.key --host-id vdi-0042 --public-key LINE --out host.record
+  sudare-authority sign-policy --key keys/organisation.key --in policy.toml --out policy.record"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Authority,
+}
+
+#[derive(Debug, Subcommand)]
+enum Authority {
+    /// Make the organisation key (keep it offline) and its public half beside it
+    New {
+        /// Where to put the secret key; the public half gets the same name with .pub
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Make an auditor's age identity (or use age-keygen)
+    NewAuditor {
+        /// Where to put the identity; the recipient is printed
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Sign the record of a host
+    SignHost {
+        #[command(flatten)]
+        sign: Sign,
+        /// Name of the host
+        #[arg(long)]
+        host_id: String,
+        /// The line that `sudare-host key` printed
+        #[arg(long, value_name = "LINE")]
+        public_key: String,
+    },
+    /// Sign the record of a device
+    SignDevice {
+        #[command(flatten)]
+        sign: Sign,
+        /// RDP user who may use it
+        #[arg(long)]
+        user: String,
+        /// The line that `sudare device-key` printed
+        #[arg(long, value_name = "LINE")]
+        public_key: String,
+    },
+    /// Sign a policy written in TOML (docs/guide/security-team.md shows one)
+    SignPolicy {
+        #[command(flatten)]
+        sign: Sign,
+        /// The policy
+        #[arg(long = "in", value_name = "FILE")]
+        input: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Sign {
+    /// The organisation's secret key
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// Where to put the signed record
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// How long it is valid
+    #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u64).range(1..=3660))]
+    days: u64,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    program::run("sudare-authority", || cli.command.run())
+}
+
+impl Authority {
+    fn run(&self) -> anyhow::Result<()> {
+        match self {
+            Authority::New { out } => {
+                let public = keyfile::public_line(&keys::new_key(out)?);
+                files::write_private(&out.with_extension("pub"), public.as_bytes())?;
+                output::line(public.trim_end());
+            }
+            Authority::NewAuditor { out } => {
+                anyhow::ensure!(
+                    !out.exists(),
+                    "{} is there already. Move it away if you mean to",
+                    out.display()
+                );
+                let identity = Identity::generate();
+                files::write_private(out, identity.to_file().as_bytes())?;
+                output::line(&identity.recipient());
+            }
+            Authority::SignHost { sign, host_id, public_key } => {
+                let host_key = keyfile::parse_public(public_key)?.to_bytes();
+                let (not_before_ms, not_after_ms) = sign.validity();
+                sign.write(&HostRecord { host_id: host_id.clone(), host_key, not_before_ms, not_after_ms })?;
+            }
+            Authority::SignDevice { sign, user, public_key } => {
+                let key = keyfile::parse_public(public_key)?;
+                let (not_before_ms, not_after_ms) = sign.validity();
+                let device_id = keyfile::device_id(&key);
+                let device_key = key.to_bytes();
+                sign.write(&DeviceRecord {
+                    device_id,
+                    device_key,
+                    user: user.clone(),
+                    not_before_ms,
+                    not_after_ms,
+                })?;
+            }
+            Authority::SignPolicy { sign, input } => {
+                sign.write(&policy_file::read(input, sign.validity())?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sign {
+    /// From an hour ago, so that a clock slightly behind accepts it at once.
+    fn validity(&self) -> (u64, u64) {
+        let now_ms = clock::wall_ms();
+        (now_ms.saturating_sub(DAY_MS / 24), now_ms.saturating_add(self.days.saturating_mul(DAY_MS)))
+    }
+
+    fn write<R: Record>(&self, record: &R) -> anyhow::Result<()> {
+        let key = keys::read_secret(&self.key, "Make it with `sudare-authority new`")?;
+        files::write_private(&self.out, &Signed::sign(&key, record)?)?;
+        output::line(&format!("Signed: {}", self.out.display()));
+        Ok(())
+    }
+}

@@ -1,0 +1,183 @@
+//! The policy as the security team writes it: a TOML file, which becomes a record.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+use sudare_base::files;
+use sudare_protocol::keyfile;
+use sudare_protocol::records::{EvidenceDuty, Policy};
+use sudare_protocol::rules::{
+    ByteKey, Durable, EvidenceRules, FULL_RETENTION_HOURS, RETENTION_HOURS, Screenshot,
+};
+use sudare_protocol::seal::{Custodian, Recipients};
+
+const POLICY_MAX_BYTES: usize = 64 * 1024;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyFile {
+    organisation: String,
+    serial: u64,
+    auditors: Vec<String>,
+    #[serde(default)]
+    evidence: Duty,
+    #[serde(default)]
+    numbers: BTreeMap<String, u64>,
+    rules: Option<RulesFile>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Duty {
+    #[default]
+    Required,
+    BestEffort,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RulesFile {
+    screenshot: ScreenshotRule,
+    durable: DurableRule,
+    full_retention_hours: u32,
+    retention_hours: u32,
+    custodian: Option<String>,
+    approvers: Vec<String>,
+}
+
+impl Default for RulesFile {
+    fn default() -> Self {
+        RulesFile {
+            screenshot: ScreenshotRule::Full,
+            durable: DurableRule::Local,
+            full_retention_hours: FULL_RETENTION_HOURS,
+            retention_hours: RETENTION_HOURS,
+            custodian: None,
+            approvers: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ScreenshotRule {
+    Full,
+    Masked,
+    Hash,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum DurableRule {
+    Local,
+    Remote,
+}
+
+/// Reads the file; `validity` is from and to in Unix milliseconds.
+pub(crate) fn read(path: &Path, validity: (u64, u64)) -> anyhow::Result<Policy> {
+    let bytes = files::read_bounded(path, POLICY_MAX_BYTES)?
+        .with_context(|| format!("{} is missing. Write it; docs/operating.md shows one", path.display()))?;
+    let text = String::from_utf8(bytes).with_context(|| format!("{} is not text", path.display()))?;
+    parse(&text, validity).with_context(|| format!("{} is not a policy. Correct it", path.display()))
+}
+
+fn parse(text: &str, (not_before_ms, not_after_ms): (u64, u64)) -> anyhow::Result<Policy> {
+    let file: PolicyFile = toml::from_str(text)?;
+    Recipients::parse(&file.auditors)?;
+    Ok(Policy {
+        organisation: file.organisation,
+        serial: file.serial,
+        not_before_ms,
+        not_after_ms,
+        auditors: file.auditors,
+        evidence: match file.evidence {
+            Duty::Required => EvidenceDuty::Required,
+            Duty::BestEffort => EvidenceDuty::BestEffort,
+        },
+        numbers: file.numbers,
+        rules: file.rules.map(RulesFile::into_rules).transpose()?,
+    })
+}
+
+impl RulesFile {
+    fn into_rules(self) -> anyhow::Result<EvidenceRules> {
+        if let Some(custodian) = &self.custodian {
+            Custodian::parse(custodian).context("`custodian` is no age recipient")?;
+        }
+        let key = |line: &String| {
+            let key = keyfile::parse_public(line).with_context(|| format!("approver {line:?} is no key"))?;
+            Ok(ByteKey(key.to_bytes()))
+        };
+        Ok(EvidenceRules {
+            screenshot: match self.screenshot {
+                ScreenshotRule::Full => Screenshot::Full,
+                ScreenshotRule::Masked => Screenshot::Masked,
+                ScreenshotRule::Hash => Screenshot::Hash,
+            },
+            durable: match self.durable {
+                DurableRule::Local => Durable::Local,
+                DurableRule::Remote => Durable::Remote,
+            },
+            full_retention_hours: self.full_retention_hours,
+            retention_hours: self.retention_hours,
+            custodian: self.custodian,
+            approvers: self.approvers.iter().map(key).collect::<anyhow::Result<_>>()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sudare_protocol::SigningKey;
+    use sudare_protocol::seal::Identity;
+
+    fn policy(more: &str) -> anyhow::Result<Policy> {
+        let (one, two) = (Identity::generate().recipient(), Identity::generate().recipient());
+        let text =
+            format!("organisation = \"Example\"\nserial = 1\nauditors = [\"{one}\", \"{two}\"]\n{more}");
+        parse(&text, (0, 1))
+    }
+
+    #[test]
+    fn a_policy_without_rules_has_the_defaults() {
+        let policy = policy("").unwrap();
+        assert_eq!((policy.evidence, policy.rules.clone()), (EvidenceDuty::Required, None));
+        assert_eq!(policy.rules(), EvidenceRules::default());
+    }
+
+    #[test]
+    fn every_rule_can_be_written() {
+        let approver = |n: u8| keyfile::public_line(&SigningKey::from_bytes(&[n; 32]).verifying_key());
+        let custodian = Identity::generate().recipient();
+        let more = format!(
+            "evidence = \"best-effort\"\n[rules]\nscreenshot = \"hash\"\ndurable = \"remote\"\n\
+             full_retention_hours = 24\nretention_hours = 48\ncustodian = \"{custodian}\"\n\
+             approvers = [\"{}\", \"{}\"]\n",
+            approver(1).trim(),
+            approver(2).trim()
+        );
+        let policy = policy(&more).unwrap();
+        let rules = policy.rules();
+        assert_eq!(policy.evidence, EvidenceDuty::BestEffort);
+        assert_eq!((rules.screenshot, rules.durable), (Screenshot::Hash, Durable::Remote));
+        assert_eq!((rules.full_retention_hours, rules.retention_hours), (24, 48));
+        assert_eq!((rules.custodian, rules.approvers.len()), (Some(custodian), 2));
+    }
+
+    #[test]
+    fn what_is_misspelt_is_refused_by_name() {
+        for (more, word) in [
+            ("[rules]\nscreenshots = \"full\"", "screenshots"),
+            ("[rules]\nscreenshot = \"blurred\"", "blurred"),
+            ("[rules]\ncustodian = \"ssh-ed25519 x\"", "custodian"),
+            ("[rules]\napprovers = [\"x\"]", "approver"),
+            ("evidence = \"maybe\"", "maybe"),
+        ] {
+            let error = format!("{:#}", policy(more).unwrap_err());
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Small private files: keys, records, registry. Written whole or not at all, read with a bound.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::accounts;
+
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    #[error(
+        "{path} could not be {action}: {source}. Check that it belongs to the user that Sudare runs as, and that the disk has space"
+    )]
+    Io { path: PathBuf, action: &'static str, source: io::Error },
+    #[error(
+        "{path} has more than {max_bytes} bytes and cannot be what it should. Restore it, or make it anew"
+    )]
+    TooLarge { path: PathBuf, max_bytes: usize },
+    #[error(
+        "{dir} belongs to {owner}, who could not read what {us} writes there. Run this as {owner}: type `setpriv --reuid {owner} …` before it, as docs/operating.md shows"
+    )]
+    NotOurs { dir: PathBuf, owner: String, us: String },
+}
+
+impl FileError {
+    pub fn new(path: &Path, action: &'static str, source: io::Error) -> Self {
+        FileError::Io { path: path.to_owned(), action, source }
+    }
+}
+
+/// The file's bytes, or `None` if there is no such file.
+pub fn read_bounded(path: &Path, max_bytes: usize) -> Result<Option<Vec<u8>>, FileError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(FileError::new(path, "opened", e)),
+    };
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(limit).read_to_end(&mut bytes).map_err(|e| FileError::new(path, "read", e))?;
+    if bytes.len() > max_bytes {
+        return Err(FileError::TooLarge { path: path.to_owned(), max_bytes });
+    }
+    Ok(Some(bytes))
+}
+
+/// Replaces the file in one step; only its owner may read it. Missing folders are made, private too.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    // The parent of a bare name is "", which no system call takes for the present folder.
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_private_dir(folder)?;
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let temporary = folder.join(name);
+    let write = || -> io::Result<()> {
+        // Left over from a crash: it was never the file.
+        if let Err(e) = fs::remove_file(&temporary)
+            && e.kind() != io::ErrorKind::NotFound
+        {
+            return Err(e);
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        File::open(folder)?.sync_all()
+    };
+    write().map_err(|e| FileError::new(path, "written", e))
+}
+
+/// Fails if the folder is somebody else's: a private file that we write there is closed to those who need it.
+pub fn check_owner(dir: &Path) -> Result<(), FileError> {
+    // One that is not there yet will be ours.
+    let Ok(meta) = fs::metadata(dir) else { return Ok(()) };
+    check_owner_is(dir, meta.uid(), rustix::process::geteuid().as_raw())
+}
+
+fn check_owner_is(dir: &Path, owner: u32, us: u32) -> Result<(), FileError> {
+    if owner == us {
+        return Ok(());
+    }
+    let name = |uid: u32| accounts::name_of(uid).unwrap_or_else(|| uid.to_string());
+    Err(FileError::NotOurs { dir: dir.to_owned(), owner: name(owner), us: name(us) })
+}
+
+pub fn make_private_dir(dir: &Path) -> Result<(), FileError> {
+    if dir.as_os_str().is_empty() || dir.is_dir() {
+        return Ok(());
+    }
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| FileError::new(dir, "made", e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_file_is_private_whole_and_bounded_when_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new/folder/key");
+        write_private(&path, b"secret").unwrap();
+        write_private(&path, b"newer").unwrap();
+        assert_eq!(read_bounded(&path, 5).unwrap().as_deref(), Some(&b"newer"[..]));
+        assert!(matches!(read_bounded(&path, 4), Err(FileError::TooLarge { .. })));
+        assert!(read_bounded(&dir.path().join("none"), 4).unwrap().is_none());
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+    }
+
+    #[test]
+    fn a_folder_of_somebody_else_is_told_with_whom_to_run_as() {
+        let dir = tempfile::tempdir().unwrap();
+        check_owner(dir.path()).unwrap();
+        check_owner(&dir.path().join("none yet")).unwrap();
+        let text = check_owner_is(dir.path(), 65_534, 0).unwrap_err().to_string();
+        assert!(text.contains("belongs to nobody") && text.contains("`setpriv --reuid nobody …`"), "{text}");
+    }
+
+    #[test]
+    fn a_name_without_a_folder_is_in_the_present_one() {
+        let name = format!("sudare-bare-name-{}", std::process::id());
+        write_private(Path::new(&name), b"x").unwrap();
+        fs::remove_file(&name).unwrap();
+    }
+}

@@ -1,0 +1,234 @@
+//! What a service gives up once it has started, so that a mistake in it reaches nothing else.
+//!
+//! ```text
+//! settings and keys read ─► protect() ─► confine(rules) ─► first thread, first byte from outside
+//! ```
+//! The rules are Landlock's (landlock(7)): they hold for this process and all that it starts, for ever, also
+//! for root. What a kernel does not know yet is left out and said: Linux 5.13 restricts files, 6.2 also
+//! truncation, 6.7 also TCP, 6.12 also signals and abstract sockets. The units in deploy/linux/host restrict
+//! the same once more, from outside.
+//!
+//! [`rules`] says which service needs what, pure.
+
+pub mod rules;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath, PathFd,
+    RestrictionStatus, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus,
+    Scope,
+};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+
+pub use rules::{Right, Rules, parent};
+
+/// What is asked for; its relations were tested with this version, so newer ones are not asked for by themselves.
+const ABI_ASKED: ABI = ABI::V6;
+/// The Linux that knows all of it.
+const LINUX_ASKED: &str = "6.12";
+
+#[derive(Debug, thiserror::Error)]
+pub enum HardenError {
+    #[error("this process cannot be kept from debuggers and core files: {0}. Run it as its unit does")]
+    Protect(io::Error),
+    #[error(
+        "{path} cannot be opened to restrict this process to it: {source}. Make it, or correct the settings"
+    )]
+    Missing { path: PathBuf, source: landlock::PathFdError },
+    #[error("the kernel refuses to restrict this process: {0}. Look for a security module that forbids it")]
+    Landlock(#[from] RulesetError),
+}
+
+/// How much of the rules the kernel enforces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enforced {
+    /// All.
+    Fully,
+    /// What this kernel knows.
+    Partly,
+    /// Nothing.
+    Not,
+}
+
+impl Enforced {
+    /// For the log and for doctor.
+    pub fn sentence(self) -> String {
+        match self {
+            Enforced::Fully => "files, TCP and signals are restricted".into(),
+            Enforced::Partly => format!(
+                "files are restricted; for the rest this kernel is too old. Linux {LINUX_ASKED} restricts TCP and signals, too"
+            ),
+            Enforced::Not => {
+                "this kernel restricts nothing by itself. Start it with `lsm=landlock,…`; until then only the unit protects"
+                    .into()
+            }
+        }
+    }
+}
+
+/// Keeps keys and evidence in memory from debuggers of the same user, and out of core files.
+pub fn protect() -> Result<(), HardenError> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|e| HardenError::Protect(e.into()))?;
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    setrlimit(Resource::Core, none).map_err(|e| HardenError::Protect(e.into()))
+}
+
+/// Restricts this thread and those it will start: call it before the first one.
+pub fn confine(rules: &Rules) -> Result<Enforced, HardenError> {
+    let mut ruleset = asked(CompatLevel::BestEffort, !rules.connects)?.create()?;
+    for (path, right) in &rules.paths {
+        ruleset = allow(ruleset, path, *right)?;
+    }
+    let enforced = of(&ruleset.restrict_self()?);
+    tracing::info!(enforced = enforced.sentence(), "what this process does not need is closed to it");
+    Ok(enforced)
+}
+
+/// Confines a service that reads evidence and tells others of it (see [`Rules::reader`]).
+pub fn confine_reader(
+    store: &Path,
+    state: &Path,
+    files: &[&Path],
+    folders: &[&Path],
+    connects: bool,
+) -> Result<Enforced, HardenError> {
+    protect()?;
+    let authorities = authorities();
+    let files: Vec<&Path> = files.iter().copied().chain(authorities.iter().map(PathBuf::as_path)).collect();
+    confine(&Rules::reader(store, state, &files, folders, connects))
+}
+
+/// Where the environment says that authorities of certificates are, instead of the system's places.
+fn authorities() -> Vec<PathBuf> {
+    ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(std::env::var_os).map(PathBuf::from).collect()
+}
+
+/// What this kernel could enforce, without restricting anybody.
+pub fn offered() -> Enforced {
+    let created = |level| asked(level, true).and_then(|ruleset| ruleset.create());
+    if created(CompatLevel::HardRequirement).is_ok() {
+        return Enforced::Fully;
+    }
+    let files = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    match files.handle_access(AccessFs::from_all(ABI::V1)).and_then(Ruleset::create) {
+        Ok(_) => Enforced::Partly,
+        Err(_) => Enforced::Not,
+    }
+}
+
+/// Everything that is not allowed by a rule is refused: files, TCP, signals to others.
+fn asked(level: CompatLevel, no_connections: bool) -> Result<Ruleset, RulesetError> {
+    let net = if no_connections { AccessNet::from_all(ABI_ASKED) } else { AccessNet::BindTcp.into() };
+    let ruleset = Ruleset::default().set_compatibility(level);
+    ruleset
+        .handle_access(AccessFs::from_all(ABI_ASKED))?
+        .handle_access(net)?
+        .scope(Scope::from_all(ABI_ASKED))
+}
+
+fn allow(ruleset: RulesetCreated, path: &Path, right: Right) -> Result<RulesetCreated, HardenError> {
+    let fd = match PathFd::new(path) {
+        Ok(fd) => fd,
+        Err(_) if !right.must_exist() => {
+            tracing::debug!(path = %path.display(), "is not there, and stays closed until the next start");
+            return Ok(ruleset);
+        }
+        Err(source) => return Err(HardenError::Missing { path: path.to_owned(), source }),
+    };
+    let rights = if path.is_dir() { access(right) } else { access(right) & AccessFs::from_file(ABI_ASKED) };
+    Ok(ruleset.add_rule(PathBeneath::new(fd, rights))?)
+}
+
+fn access(right: Right) -> BitFlags<AccessFs> {
+    match right {
+        Right::List => AccessFs::ReadDir.into(),
+        Right::Read | Right::ReadIfThere => AccessFs::ReadFile | AccessFs::ReadDir,
+        Right::Keep => {
+            AccessFs::ReadFile
+                | AccessFs::ReadDir
+                | AccessFs::WriteFile
+                | AccessFs::Truncate
+                | AccessFs::MakeReg
+                | AccessFs::MakeDir
+                | AccessFs::RemoveFile
+                | AccessFs::RemoveDir
+                | AccessFs::Refer
+        }
+        Right::Listen => AccessFs::MakeSock | AccessFs::RemoveFile,
+    }
+}
+
+fn of(status: &RestrictionStatus) -> Enforced {
+    match (&status.ruleset, &status.landlock) {
+        (RulesetStatus::FullyEnforced, _) => Enforced::Fully,
+        (RulesetStatus::PartiallyEnforced, LandlockStatus::Available { .. }) => Enforced::Partly,
+        _ => Enforced::Not,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_with_less_is_told_with_what_to_do() {
+        for (enforced, word) in
+            [(Enforced::Fully, "TCP"), (Enforced::Partly, "6.12"), (Enforced::Not, "lsm=landlock")]
+        {
+            assert!(enforced.sentence().contains(word));
+        }
+    }
+
+    #[test]
+    fn keeping_makes_files_and_folders_and_nothing_that_is_executed_or_listens() {
+        let kept = access(Right::Keep);
+        for never in [
+            AccessFs::Execute,
+            AccessFs::MakeSock,
+            AccessFs::MakeSym,
+            AccessFs::MakeFifo,
+            AccessFs::MakeBlock,
+        ] {
+            assert!(!kept.contains(never));
+        }
+        assert!(!access(Right::Listen).contains(AccessFs::WriteFile));
+        assert_eq!(access(Right::Read) & AccessFs::from_write(ABI_ASKED), BitFlags::EMPTY);
+    }
+
+    #[test]
+    fn a_thread_that_is_confined_reads_only_what_it_was_left() {
+        if offered() == Enforced::Not {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let (own, other) = (dir.path().join("own"), dir.path().join("other"));
+        std::fs::create_dir(&own).unwrap();
+        std::fs::write(&other, "secret").unwrap();
+        // Only this thread: the other tests go on as before.
+        let confined = std::thread::spawn(move || {
+            assert!(std::fs::read(&other).is_ok());
+            let rules = Rules { paths: vec![(own.clone(), Right::Keep)], connects: false };
+            confine(&rules).unwrap();
+            std::fs::write(own.join("file"), "evidence").unwrap();
+            (std::fs::read(&other), std::fs::write(&other, ""), std::fs::read(own.join("file")))
+        });
+        let (read, written, own) = confined.join().unwrap();
+        let denied = io::ErrorKind::PermissionDenied;
+        assert_eq!((read.unwrap_err().kind(), written.unwrap_err().kind()), (denied, denied));
+        assert_eq!(own.unwrap(), b"evidence");
+    }
+
+    #[test]
+    fn what_a_service_cannot_do_without_must_be_there() {
+        let missing = PathBuf::from("/nonexistent/evidence");
+        let confined = std::thread::spawn(move || {
+            let rules = |right| Rules { paths: vec![(missing.clone(), right)], connects: true };
+            (confine(&rules(Right::Keep)), confine(&rules(Right::ReadIfThere)))
+        });
+        let (needed, optional) = confined.join().unwrap();
+        assert!(needed.unwrap_err().to_string().contains("/nonexistent/evidence"));
+        assert!(optional.is_ok());
+    }
+}

@@ -1,0 +1,101 @@
+//! Which service needs what. Paths only: nothing is opened here.
+
+use std::path::{Path, PathBuf};
+
+/// What may be done with a path and with everything below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// See names, and sync the folder.
+    List,
+    /// Read.
+    Read,
+    /// The same, of what is not there on every machine.
+    ReadIfThere,
+    /// Make, read, write, rename and remove files and folders.
+    Keep,
+    /// Make a socket, and remove the one of a predecessor.
+    Listen,
+}
+
+impl Right {
+    /// Whether a service is better not started without it.
+    pub fn must_exist(self) -> bool {
+        !matches!(self, Right::ReadIfThere)
+    }
+}
+
+/// All that a process may do with files and the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    pub paths: Vec<(PathBuf, Right)>,
+    /// Whether it may open TCP connections. Nobody may listen on TCP.
+    pub connects: bool,
+}
+
+/// What the resolver of names, the authorities of certificates and the time zone are read from. The folders
+/// and not the files: they are replaced while a service runs.
+const SYSTEM: [&str; 10] = [
+    "/etc",
+    "/lib",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/share/ca-certificates",
+    "/usr/local/share/ca-certificates",
+    "/usr/share/zoneinfo",
+    "/run/systemd/resolve",
+    "/run/resolvconf",
+];
+
+impl Rules {
+    /// A service that reads evidence and tells others of it. `folders` is where those are reached without
+    /// the network; with one and no address there is no network at all.
+    pub fn reader(store: &Path, state: &Path, files: &[&Path], folders: &[&Path], connects: bool) -> Self {
+        let mut paths = vec![(store.to_owned(), Right::Read), (state.to_owned(), Right::Keep)];
+        // A state folder's name is synced, too.
+        paths.push((parent(state), Right::List));
+        paths.push(("/dev/urandom".into(), Right::ReadIfThere));
+        paths.extend(files.iter().map(|file| ((*file).to_owned(), Right::Read)));
+        paths.extend(folders.iter().map(|folder| ((*folder).to_owned(), Right::Keep)));
+        if connects {
+            paths.extend(SYSTEM.map(|path| (path.into(), Right::ReadIfThere)));
+        }
+        Rules { paths, connects }
+    }
+}
+
+/// The folder that holds the path.
+pub fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        None => "/".into(),
+        Some(parent) if parent.as_os_str().is_empty() => ".".into(),
+        Some(parent) => parent.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All rights to a path; a nearer rule does not hide the ones above it.
+    fn rights(rules: &Rules, path: &str) -> Vec<Right> {
+        let above = rules.paths.iter().filter(|(above, _)| Path::new(path).starts_with(above));
+        above.map(|(_, right)| *right).collect()
+    }
+
+    #[test]
+    fn who_tells_others_reads_the_store_and_writes_only_where_it_keeps_its_state() {
+        let (store, state) = (Path::new("/srv/evidence"), Path::new("/var/lib/sudare-ship"));
+        let key = Path::new("/etc/sudare/log.vkey");
+        let net = Rules::reader(store, state, &[key], &[], true);
+        assert_eq!(rights(&net, "/srv/evidence/wal"), [Right::Read]);
+        assert_eq!(rights(&net, "/etc/ssl/certs"), [Right::ReadIfThere]);
+        let local = Rules::reader(store, state, &[key], &[Path::new("/mnt/audit")], false);
+        assert!(!local.connects && rights(&local, "/mnt/audit/checkpoint") == [Right::Keep]);
+        assert_eq!(rights(&local, "/etc/ssl/certs"), []);
+        for rules in [net, local] {
+            let kept = rules.paths.iter().filter(|(_, right)| *right == Right::Keep);
+            assert!(kept.into_iter().all(|(path, _)| !path.starts_with(store) && !store.starts_with(path)));
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The language of what people read.
+
+use clap::ValueEnum;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    Ja,
+    En,
+}
+
+impl Language {
+    /// As given on the command line, or else as LC_ALL, LC_MESSAGES or LANG say.
+    pub fn choose(given: Option<Language>) -> Language {
+        let from_environment = || {
+            let set = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().filter_map(|name| std::env::var(name).ok());
+            let first = set.into_iter().find(|value| !value.is_empty()).unwrap_or_default();
+            if first.starts_with("ja") { Language::Ja } else { Language::En }
+        };
+        given.unwrap_or_else(from_environment)
+    }
+}

@@ -1,0 +1,57 @@
+//! How each program of the host starts and ends.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{ConfigError, HostConfig};
+use crate::output;
+
+/// Where the settings come from. Flags override SUDARE_HOST_… variables, which override the file.
+#[derive(Debug, Args)]
+pub struct Settings {
+    /// Settings file (TOML)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of keys, policy and registry
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Reads all three; `more` holds settings that a program has flags of its own for.
+    pub fn load(&self, more: &[(&str, Option<String>)]) -> Result<HostConfig, ConfigError> {
+        let state = self.state_dir.as_ref().map(|d| d.display().to_string());
+        let flags: Vec<(&str, String)> = [("state_dir", state)]
+            .into_iter()
+            .chain(more.iter().cloned())
+            .filter_map(|(name, value)| value.map(|v| (name, v)))
+            .collect();
+        HostConfig::load(self.config.as_deref(), &flags)
+    }
+}
+
+/// Runs a program: its log goes to standard error, and an error ends it with one line and exit code 1.
+pub fn run(name: &str, body: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
+    start_log();
+    match body() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(name, &error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `RUST_LOG` chooses what is logged; without it, everything from `info` on.
+fn start_log() {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
+        .with_writer(std::io::stderr)
+        // A log file is not a terminal.
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}

@@ -1,0 +1,331 @@
+//! The display gate: decides which pixels may be encoded next. Pure, no socket, no clock.
+//!
+//! ```text
+//!            start
+//!              ▼
+//!      ┌─► BlackDue ──next()──► Covered ──next()… (text tiles)
+//! cover│                           │ uncover
+//!      └────────── Visible ◄───────┘ ──next()… (desktop tiles)
+//! ```
+//!
+//! The gate hands out one block (one PDU) at a time and only when the writer is idle, so a cover
+//! waits for at most one block of the desktop, and on a slow link changes of the desktop merge
+//! instead of queueing. Only the state `Visible` ever touches the desktop's pixels.
+
+use std::sync::Arc;
+
+use sudare_guard::cover;
+use sudare_guard::cover::canvas::Rect;
+use sudare_guard::cover::fonts::Fonts;
+use sudare_guard::transport::{CoverText, Painted, Picture};
+
+use super::encode::{EncodeError, TILE, Tile, black_frame, update};
+
+/// A PDU takes further tiles until it has this many bytes.
+const BLOCK_BYTES: usize = 8 * 1024;
+/// Most tiles are nearly empty; this bounds the time that encoding one block takes.
+const BLOCK_TILES: usize = 48;
+
+/// Bytes to write, whole PDUs only.
+pub(super) struct Block {
+    pub(super) bytes: Vec<u8>,
+    /// What is true for the client once these bytes are flushed.
+    pub(super) then: Option<Painted>,
+}
+
+pub(super) struct Gate {
+    width: u16,
+    height: u16,
+    fonts: Arc<Fonts>,
+    /// Ready-made, because nothing may delay a cover: the PDU, and what it looks like.
+    black: Vec<u8>,
+    black_picture: Picture,
+    state: State,
+}
+
+enum State {
+    /// Nothing but the black frame may be sent next.
+    BlackDue { text: CoverText },
+    /// The client is black; its text is drawn and sent tile by tile.
+    Covered { text: Option<CoverText>, shown: Picture, dirty: Tiles },
+    /// The client may see the desktop; `announced` once all of it was sent.
+    Visible { dirty: Tiles, announced: bool },
+}
+
+impl Gate {
+    /// Starts covered; the black frame is encoded here, ahead of need.
+    pub(super) fn new(width: u16, height: u16, fonts: Arc<Fonts>) -> Result<Self, EncodeError> {
+        let black = black_frame(width, height)?;
+        let black_picture = cover::black_picture(width, height);
+        let state = State::BlackDue { text: CoverText::default() };
+        Ok(Self { width, height, fonts, black, black_picture, state })
+    }
+
+    /// Covers. From here on no pixel of the desktop is encoded until [`Self::uncover`].
+    pub(super) fn cover(&mut self, new: CoverText) {
+        match &mut self.state {
+            State::BlackDue { text } => *text = new,
+            State::Covered { text, .. } => *text = Some(new),
+            State::Visible { .. } => self.state = State::BlackDue { text: new },
+        }
+    }
+
+    pub(super) fn uncover(&mut self) {
+        if !matches!(self.state, State::Visible { .. }) {
+            let dirty = Tiles::all(self.width, self.height);
+            self.state = State::Visible { dirty, announced: false };
+        }
+    }
+
+    /// The client asks for everything again, for example after its window was hidden.
+    pub(super) fn refresh(&mut self) {
+        match &mut self.state {
+            State::BlackDue { .. } => {}
+            State::Covered { shown, dirty, .. } => {
+                *dirty = Tiles::all(shown.width, shown.height);
+            }
+            State::Visible { dirty, .. } => *dirty = Tiles::all(self.width, self.height),
+        }
+    }
+
+    /// The desktop changed here. Has no effect while covered: an uncover sends everything.
+    pub(super) fn damage(&mut self, changed: &[Rect]) {
+        if let State::Visible { dirty, .. } = &mut self.state {
+            changed.iter().for_each(|rect| dirty.mark(rect));
+        }
+    }
+
+    /// The client may hold desktop pixels that a cover must still replace.
+    pub(super) fn is_black_due(&self) -> bool {
+        matches!(self.state, State::BlackDue { .. })
+    }
+
+    /// The black frame if it is due: the most urgent block there is.
+    pub(super) fn next_black(&mut self) -> Option<Block> {
+        let State::BlackDue { text } = &mut self.state else { return None };
+        let text = Some(std::mem::take(text));
+        let shown = self.black_picture.clone();
+        let dirty = Tiles::none(self.width, self.height);
+        self.state = State::Covered { text, shown, dirty };
+        Some(Block { bytes: self.black.clone(), then: Some(Painted::Covered) })
+    }
+
+    /// The next block in the present state, or `None` when the client has everything.
+    pub(super) fn next(&mut self, desktop: &Picture) -> Result<Option<Block>, EncodeError> {
+        match &mut self.state {
+            State::BlackDue { .. } => Ok(self.next_black()),
+            State::Covered { text, shown, dirty } => {
+                if let Some(text) = text.take() {
+                    let new = cover::draw(&self.fonts, &text, self.width, self.height);
+                    dirty.mark_differing(shown, &new);
+                    *shown = new;
+                }
+                let tiles = dirty.take(shown)?;
+                if tiles.is_empty() {
+                    return Ok(None);
+                }
+                Ok(Some(Block { bytes: update(&tiles)?, then: None }))
+            }
+            State::Visible { dirty, announced } => {
+                let tiles = dirty.take(desktop)?;
+                if tiles.is_empty() {
+                    return Ok(None);
+                }
+                let first_time_complete = dirty.is_empty() && !*announced;
+                *announced |= first_time_complete;
+                let then = first_time_complete.then_some(Painted::Visible);
+                Ok(Some(Block { bytes: update(&tiles)?, then }))
+            }
+        }
+    }
+}
+
+/// The tiles of a screen that wait to be sent.
+struct Tiles {
+    columns: u16,
+    waiting: Vec<bool>,
+    count: usize,
+    /// Where the next block starts, so that a busy corner cannot starve the rest.
+    cursor: usize,
+}
+
+impl Tiles {
+    fn none(width: u16, height: u16) -> Self {
+        let (columns, rows) = (width.div_ceil(TILE), height.div_ceil(TILE));
+        let waiting = vec![false; usize::from(columns) * usize::from(rows)];
+        Self { columns, waiting, count: 0, cursor: 0 }
+    }
+
+    fn all(width: u16, height: u16) -> Self {
+        let mut tiles = Self::none(width, height);
+        tiles.waiting.fill(true);
+        tiles.count = tiles.waiting.len();
+        tiles
+    }
+
+    fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    fn mark(&mut self, rect: &Rect) {
+        if rect.width == 0 || rect.height == 0 {
+            return;
+        }
+        let last_x = rect.x.saturating_add(rect.width - 1);
+        let last_y = rect.y.saturating_add(rect.height - 1);
+        for row in rect.y / TILE..=last_y / TILE {
+            for column in rect.x / TILE..=(last_x / TILE).min(self.columns.saturating_sub(1)) {
+                self.mark_index(usize::from(row) * usize::from(self.columns) + usize::from(column));
+            }
+        }
+    }
+
+    fn mark_index(&mut self, index: usize) {
+        if let Some(waiting) = self.waiting.get_mut(index)
+            && !*waiting
+        {
+            *waiting = true;
+            self.count += 1;
+        }
+    }
+
+    fn mark_differing(&mut self, old: &Picture, new: &Picture) {
+        for index in 0..self.waiting.len() {
+            let rect = self.rect(index, new);
+            let differs = (rect.y..rect.y + rect.height).any(|y| {
+                let start = (usize::from(y) * usize::from(new.width) + usize::from(rect.x)) * 4;
+                let row = start..start + usize::from(rect.width) * 4;
+                old.bgra.get(row.clone()) != new.bgra.get(row)
+            });
+            if differs {
+                self.mark_index(index);
+            }
+        }
+    }
+
+    /// Takes and compresses tiles until a block is full.
+    fn take(&mut self, picture: &Picture) -> Result<Vec<Tile>, EncodeError> {
+        let mut tiles = Vec::new();
+        let mut bytes = 0;
+        let total = self.waiting.len();
+        for _ in 0..total {
+            if self.count == 0 || bytes >= BLOCK_BYTES || tiles.len() >= BLOCK_TILES {
+                break;
+            }
+            let index = self.cursor % total;
+            self.cursor = index + 1;
+            if let Some(waiting) = self.waiting.get_mut(index).filter(|waiting| **waiting) {
+                *waiting = false;
+                self.count -= 1;
+                let tile = Tile::encode(picture, self.rect(index, picture))?;
+                bytes += tile.len();
+                tiles.push(tile);
+            }
+        }
+        Ok(tiles)
+    }
+
+    fn rect(&self, index: usize, picture: &Picture) -> Rect {
+        let columns = usize::from(self.columns.max(1));
+        let at = |tile: usize| u16::try_from(tile).unwrap_or(u16::MAX).saturating_mul(TILE);
+        let (x, y) = (at(index % columns), at(index / columns));
+        Rect {
+            x,
+            y,
+            width: picture.width.saturating_sub(x).min(TILE),
+            height: picture.height.saturating_sub(y).min(TILE),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desktop::Desktop;
+
+    const SIZE: (u16, u16) = (320, 200);
+
+    fn gate() -> (Gate, Picture) {
+        let fonts = Arc::new(Fonts::load());
+        let desktop = Desktop::new(SIZE.0, SIZE.1, Arc::clone(&fonts)).picture();
+        (Gate::new(SIZE.0, SIZE.1, fonts).unwrap(), desktop)
+    }
+
+    fn drain(gate: &mut Gate, desktop: &Picture) -> Vec<Option<Painted>> {
+        std::iter::from_fn(|| gate.next(desktop).unwrap().map(|block| block.then)).collect()
+    }
+
+    #[test]
+    fn the_first_block_is_black_and_nothing_follows_without_a_text() {
+        let (mut gate, desktop) = gate();
+        assert_eq!(gate.next(&desktop).unwrap().unwrap().bytes, black_frame(SIZE.0, SIZE.1).unwrap());
+        assert!(gate.next(&desktop).unwrap().is_none());
+        gate.damage(&[Rect { x: 0, y: 0, width: 9, height: 9 }]);
+        assert!(gate.next(&desktop).unwrap().is_none());
+    }
+
+    #[test]
+    fn uncover_sends_everything_once_then_only_what_changed() {
+        let (mut gate, desktop) = gate();
+        gate.uncover();
+        let blocks = drain(&mut gate, &desktop);
+        assert_eq!(blocks.last(), Some(&Some(Painted::Visible)));
+        assert_eq!(blocks.iter().flatten().count(), 1);
+        gate.damage(&[Rect { x: 60, y: 0, width: 9, height: 9 }]);
+        let State::Visible { dirty, .. } = &gate.state else { panic!("visible") };
+        assert_eq!(dirty.count, 2);
+        assert_eq!(drain(&mut gate, &desktop), [None]);
+    }
+
+    #[test]
+    fn a_cover_overtakes_a_desktop_that_is_half_sent() {
+        let (mut gate, _) = gate();
+        // Noise does not compress, so that the desktop takes many blocks.
+        let bgra: Vec<u8> =
+            (0..320 * 200 * 4_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 9).to_le_bytes()[0]).collect();
+        let desktop = Picture { width: 320, height: 200, bgra: Arc::from(bgra) };
+        gate.uncover();
+        assert_eq!(gate.next(&desktop).unwrap().unwrap().then, None);
+        gate.cover(CoverText { lines: vec!["covered".to_owned()] });
+        assert!(gate.is_black_due());
+        let block = gate.next(&desktop).unwrap().unwrap();
+        assert_eq!((block.then, block.bytes), (Some(Painted::Covered), gate.black.clone()));
+        // What follows is the text alone: its picture is black outside the panel.
+        let text_blocks = drain(&mut gate, &desktop);
+        assert!(text_blocks.len() < 4 && text_blocks.iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn while_covered_the_output_does_not_depend_on_the_desktop() {
+        let outputs = [0_u8, 99].map(|shade| {
+            let (mut gate, _) = gate();
+            let bgra = vec![shade; usize::from(SIZE.0) * usize::from(SIZE.1) * 4];
+            let desktop = Picture { width: SIZE.0, height: SIZE.1, bgra: Arc::from(bgra) };
+            gate.uncover();
+            drain(&mut gate, &desktop);
+            gate.cover(CoverText { lines: vec!["covered".to_owned()] });
+            gate.damage(&[Rect { x: 0, y: 0, width: SIZE.0, height: SIZE.1 }]);
+            gate.refresh();
+            let mut bytes = Vec::new();
+            while let Some(block) = gate.next(&desktop).unwrap() {
+                bytes.extend(block.bytes);
+                gate.damage(&[Rect { x: 100, y: 80, width: 99, height: 9 }]);
+            }
+            bytes
+        });
+        assert!(outputs[0].len() > gate().0.black.len(), "black and text");
+        assert_eq!(outputs[0], outputs[1]);
+    }
+
+    #[test]
+    fn a_new_text_replaces_the_old_one_without_another_black_frame() {
+        let (mut gate, desktop) = gate();
+        gate.cover(CoverText { lines: vec!["one".to_owned()] });
+        drain(&mut gate, &desktop);
+        gate.cover(CoverText::default());
+        assert!(!gate.is_black_due());
+        drain(&mut gate, &desktop);
+        let State::Covered { shown, .. } = &gate.state else { panic!("covered") };
+        assert_eq!(shown.bgra, cover::black_picture(SIZE.0, SIZE.1).bgra);
+    }
+}

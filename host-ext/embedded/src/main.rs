@@ -1,0 +1,56 @@
+//! `sudare-embedded`: an RDP host with a synthetic desktop, for the demo and the tests.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use sudare_base::program::{self, Settings};
+use sudare_base::{output, signals};
+use sudare_embedded::host;
+
+/// Run an RDP host with a made-up desktop, to try Sudare without xrdp. It is not for production.
+///
+/// Runs until it is told to stop (Ctrl-C or SIGTERM); then all sessions end, covered. Its folder needs the same keys and
+/// records as a host's: `sudare-host init`, then what the security team signs.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sudare-embedded",
+    version,
+    after_help = "\
+Examples:
+  sudare-embedded --state-dir ./state
+  sudare-embedded --state-dir ./state --listen 127.0.0.1:0 --json"
+)]
+struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+    /// Address and port; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Print one JSON object when ready: {"ready":true,"listen","log_vkey"}
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    program::run("sudare-embedded", || cli.run())
+}
+
+impl Cli {
+    fn run(&self) -> anyhow::Result<()> {
+        let config = self.settings.load(&[("listen", self.listen.clone())])?;
+        let host = host::start(&config)?;
+        let (listen, vkey) = (host.rdp.local_addr(), &host.log_vkey);
+        if self.json {
+            output::line(
+                &serde_json::json!({ "ready": true, "listen": listen.to_string(), "log_vkey": vkey })
+                    .to_string(),
+            );
+        } else {
+            output::line(&format!("Listening on {listen}. Give this line to the auditors:\n{vkey}"));
+        }
+        signals::wait_for_end()?;
+        drop(host);
+        Ok(())
+    }
+}

@@ -1,0 +1,40 @@
+//! Consistency proofs from the tiles of a store folder, ours or a copy.
+//!
+//! The hashes are not trusted: whoever gets the proof folds it into two signed roots.
+
+use std::path::PathBuf;
+
+use sudare_protocol::tlog::consistency::{self, ProveError};
+use sudare_protocol::tlog::merkle::Hash;
+use sudare_protocol::tlog::{SignedCheckpoint, TilePath};
+use thiserror::Error;
+
+use crate::reader::{ReadError, Store};
+
+/// A tile is gone or cannot be read.
+#[derive(Debug, Error)]
+pub enum TileError {
+    /// Not there.
+    #[error("{0} is missing. Copy the store whole, tiles before `checkpoint`.")]
+    Missing(PathBuf),
+    /// There, and unreadable.
+    #[error("{0}")]
+    Unreadable(#[from] ReadError),
+}
+
+/// Proof that the first `old` entries are unchanged in the tree of `new`.
+pub fn prove(store: &Store, old: u64, new: u64) -> Result<Vec<Hash>, ProveError<TileError>> {
+    consistency::prove(old, new, |path| tile(store, path))
+}
+
+/// Whether the stored tiles lead to the signed root.
+pub fn tiles_agree(store: &Store, checkpoint: &SignedCheckpoint) -> bool {
+    let size = checkpoint.size();
+    consistency::root_from_tiles(size, size, |path| tile(store, path))
+        .is_ok_and(|root| root == checkpoint.root())
+}
+
+fn tile(store: &Store, path: TilePath) -> Result<Vec<Hash>, TileError> {
+    let bytes = store.tile(path)?.ok_or_else(|| TileError::Missing(store.dir().join(path.to_string())))?;
+    Ok(bytes.as_chunks::<32>().0.iter().take(path.width).copied().collect())
+}

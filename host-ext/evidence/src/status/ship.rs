@@ -1,0 +1,62 @@
+//! `status.json` of the shipper.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sudare_base::files::{self, FileError};
+
+const MAX_BYTES: usize = 64 * 1024;
+
+/// What `doctor` shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Where evidence goes, without anything secret.
+    pub destination: String,
+    /// Such as `COMPLIANCE, 30 days`; `none` for a folder.
+    pub retention: String,
+    /// Entries under the checkpoint at the destination.
+    pub shipped: u64,
+    /// Entries under the host's checkpoint.
+    pub local: u64,
+    /// Pictures that the log names and the store did not hold when they should have left: erased
+    /// before that, or lost.
+    pub absent_blobs: u64,
+    /// Unix time of the last success.
+    pub last_success_ms: Option<u64>,
+    /// Unix time since which nothing works; absent while all is well.
+    pub failing_since_ms: Option<u64>,
+    /// Attempts since then.
+    pub attempts: u32,
+    /// Name of the last error, such as `unreachable`.
+    pub error: Option<String>,
+    /// The same for people.
+    pub detail: Option<String>,
+    /// What a witness and a time-stamp service said.
+    #[serde(default)]
+    pub others: Said,
+}
+
+impl Status {
+    /// What the shipper wrote last; `None` if it never ran.
+    pub fn read(dir: &Path) -> Result<Option<Self>, FileError> {
+        let path = dir.join("status.json");
+        let Some(bytes) = files::read_bounded(&path, MAX_BYTES)? else { return Ok(None) };
+        let parsed = serde_json::from_slice(&bytes);
+        parsed.map(Some).map_err(|e| FileError::new(&path, "read", e.into()))
+    }
+}
+
+/// What they said last, for `doctor`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// Entries under the last cosigned checkpoint.
+    pub cosigned: u64,
+    /// When the witness saw it, Unix time in seconds.
+    pub witness_time_s: u64,
+    /// Why the last attempt failed.
+    pub witness_error: Option<String>,
+    /// Entries under the last time-stamped checkpoint.
+    pub stamped: u64,
+    /// Why the last attempt failed.
+    pub stamper_error: Option<String>,
+}

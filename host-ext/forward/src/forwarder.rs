@@ -1,0 +1,245 @@
+//! The loop: read what is verified, keep it in the outbox, send the oldest batch, remember that it is accepted.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use sudare_base::clock;
+use sudare_base::files::FileError;
+use sudare_evidence::reader::ReadError;
+use sudare_evidence::status::forward::{State, Status, StatusFile};
+use sudare_protocol::tlog::VerifierKey;
+
+use super::alert::{Alert, Proof};
+use super::format::Format;
+use super::outbox::{BATCH_MAX_EVENTS, Outbox, OutboxError};
+use super::receiver::{DeliveryError, Receiver};
+use super::syslog;
+use super::tail::{Tail, TailError};
+
+/// How often the log is looked at while there is nothing to do. An incident makes a checkpoint at once.
+pub const POLL: Duration = Duration::from_millis(500);
+/// How often the place is kept that was reached without alarms.
+const REMEMBER: Duration = Duration::from_secs(10);
+/// Wait after the first failed try; each further one doubles it, up to [`BACKOFF_MAX`].
+const BACKOFF_MIN: Duration = Duration::from_millis(500);
+/// Longest wait between tries.
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
+
+/// What a forwarder needs to know.
+#[derive(Debug)]
+pub struct Settings {
+    /// Folder of the evidence store, or of a copy.
+    pub store: PathBuf,
+    /// Folder of this forwarder's own state.
+    pub state: PathBuf,
+    /// The log's public line, given out of band.
+    pub verifier: VerifierKey,
+    /// Form of events.
+    pub format: Format,
+    /// Whether events carry a header of syslog.
+    pub syslog: bool,
+    /// Where they go.
+    pub receiver: Receiver,
+    /// The same for people.
+    pub to: String,
+}
+
+/// Why a try failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ForwardError {
+    /// The log.
+    #[error(transparent)]
+    Tail(#[from] TailError),
+    /// The store's folder.
+    #[error(transparent)]
+    Store(#[from] ReadError),
+    /// The state.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// A file of the state.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The receiver.
+    #[error(transparent)]
+    Delivery(#[from] DeliveryError),
+}
+
+/// What a round came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Round {
+    /// There may be more at once.
+    Moved,
+    /// Everything that is verified is with the receiver.
+    Idle,
+}
+
+/// Forwards one log to one receiver.
+#[derive(Debug)]
+pub struct Forwarder {
+    settings: Settings,
+    outbox: Outbox,
+    tail: Tail,
+    status_file: StatusFile,
+    status: Status,
+    remembered: Instant,
+}
+
+impl Forwarder {
+    /// Opens log and state; nothing is sent yet.
+    pub fn open(settings: Settings) -> Result<Self, ForwardError> {
+        let framing = if settings.syslog { "syslog" } else { "lines" };
+        let origin = settings.verifier.name();
+        let owner = format!("{} as {} in {framing}", settings.verifier, settings.format.as_str());
+        let outbox = Outbox::open(&settings.state, &owner)?;
+        let tail = Tail::new(&settings.store, settings.verifier.clone(), outbox.read().clone())?;
+        let status = Status {
+            origin: origin.to_owned(),
+            to: settings.to.clone(),
+            format: settings.format.as_str().to_owned(),
+            ..Status::default()
+        };
+        let status_file = StatusFile::open(&settings.state)?;
+        Ok(Self { outbox, tail, status_file, status, settings, remembered: Instant::now() })
+    }
+
+    /// Sends what is there and returns; the first failure ends it.
+    pub fn run_once(&mut self) -> Result<(), ForwardError> {
+        while self.round_with_status()? == Round::Moved {}
+        Ok(self.outbox.remember()?)
+    }
+
+    /// Forwards until the process ends. It may be killed at any moment.
+    pub fn run(&mut self) -> ! {
+        loop {
+            match self.round_with_status() {
+                Ok(Round::Moved) => {}
+                Ok(Round::Idle) => std::thread::sleep(POLL),
+                Err(_) => std::thread::sleep(backoff(self.status.failed_tries)),
+            }
+        }
+    }
+
+    /// How it goes.
+    pub fn status(&self) -> &Status {
+        &self.status
+    }
+
+    fn round_with_status(&mut self) -> Result<Round, ForwardError> {
+        let result = self.round();
+        let before = self.status.clone();
+        self.count();
+        match &result {
+            Ok(round) => {
+                self.status.state = if *round == Round::Idle { State::Idle } else { State::Sending };
+                self.status.last_error = None;
+                self.status.failed_tries = 0;
+            }
+            Err(error) => {
+                let contradicts = matches!(error, ForwardError::Tail(TailError::Contradiction(_)));
+                self.status.state = if contradicts { State::Contradiction } else { State::Waiting };
+                self.status.last_error = Some(error.to_string());
+                self.status.failed_tries = self.status.failed_tries.saturating_add(1);
+            }
+        }
+        if self.status.last_error != before.last_error {
+            match &result {
+                Ok(_) => tracing::info!("forwarding goes on"),
+                Err(error) => tracing::error!(%error, "alarms wait; nothing is lost"),
+            }
+        }
+        if self.status != before {
+            self.status.wall_ms = clock::wall_ms();
+            if let Err(error) = self.status_file.write(&self.status) {
+                tracing::warn!(%error, "the status cannot be written");
+            }
+        }
+        result
+    }
+
+    fn count(&mut self) {
+        self.status.verified_entries = self.tail.verified();
+        self.status.read_entries = self.outbox.read().size();
+        // With nothing waiting, what was read without alarms is with the receiver as well.
+        let all = self.outbox.waiting_events() == 0;
+        self.status.accepted_entries =
+            if all { self.status.read_entries } else { self.outbox.accepted_leaves() };
+        self.status.last_leaf = self.status.accepted_entries.checked_sub(1);
+        self.status.accepted_events = self.outbox.accepted_events();
+        self.status.waiting_events = self.outbox.waiting_events();
+    }
+
+    /// Reads a batch if there is room, and sends one. A log that cannot be read does not hold up what was read.
+    fn round(&mut self) -> Result<Round, ForwardError> {
+        let read = self.fill();
+        let sent = self.send();
+        match (read?, sent?) {
+            (Round::Idle, Round::Idle) => {
+                if self.remembered.elapsed() >= REMEMBER {
+                    self.remembered = Instant::now();
+                    self.outbox.remember()?;
+                }
+                Ok(Round::Idle)
+            }
+            _ => Ok(Round::Moved),
+        }
+    }
+
+    fn fill(&mut self) -> Result<Round, ForwardError> {
+        if !self.outbox.has_room() {
+            return Ok(Round::Idle);
+        }
+        // After a disk error the tail may be ahead of what was kept.
+        if self.tail.read().size() != self.outbox.read().size() {
+            self.tail =
+                Tail::new(&self.settings.store, self.settings.verifier.clone(), self.outbox.read().clone())?;
+        }
+        match self.read_batch() {
+            Err(ForwardError::Tail(TailError::Contradiction(detail))) => {
+                self.tell_contradiction(&detail)?;
+                Err(TailError::Contradiction(detail).into())
+            }
+            other => other,
+        }
+    }
+
+    fn read_batch(&mut self) -> Result<Round, ForwardError> {
+        if self.tail.unread() == 0 {
+            self.tail.refresh()?;
+        }
+        if self.tail.unread() == 0 {
+            return Ok(Round::Idle);
+        }
+        let step = self.tail.next(BATCH_MAX_EVENTS)?;
+        let proof = self.tail.proof();
+        let events = step.alerts.iter().map(|alert| self.encode(alert, &proof)).collect();
+        self.outbox.push(&step.position, events)?;
+        Ok(Round::Moved)
+    }
+
+    fn tell_contradiction(&mut self, detail: &str) -> Result<(), ForwardError> {
+        let proof = self.tail.proof();
+        let alert = Alert::contradiction(self.outbox.read().size(), clock::wall_ms(), detail);
+        let event = self.encode(&alert, &proof);
+        Ok(self.outbox.push_contradiction(&alert.uid(&proof.origin), event)?)
+    }
+
+    fn encode(&self, alert: &Alert, proof: &Proof) -> String {
+        let text = self.settings.format.encode(alert, proof);
+        if self.settings.syslog { syslog::message(alert, &proof.origin, &text) } else { text }
+    }
+
+    fn send(&mut self) -> Result<Round, ForwardError> {
+        let Some(batch) = self.outbox.front()? else { return Ok(Round::Idle) };
+        self.settings.receiver.deliver(&batch.events)?;
+        self.outbox.accept(&batch)?;
+        Ok(Round::Moved)
+    }
+}
+
+fn backoff(failed_tries: u32) -> Duration {
+    let doubled = 2_u32.saturating_pow(failed_tries.saturating_sub(1).min(16));
+    BACKOFF_MIN.saturating_mul(doubled).min(BACKOFF_MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! `sudare-forward`: sends alarms from the evidence log to a SIEM.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::{Parser, ValueEnum};
+use sudare_base::{files, output, program};
+use sudare_evidence::reader::Store;
+use sudare_evidence::status::forward::{self, Status};
+use sudare_forward::http::Collector;
+use sudare_forward::receiver::Receiver;
+use sudare_forward::tls::Tls;
+use sudare_forward::{Format, Forwarder, Settings, Target, confine};
+use sudare_protocol::tlog::VerifierKey;
+use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
+use zeroize::Zeroizing;
+
+/// Not an option: what stands on a command line is in every process list.
+const TOKEN_VARIABLE: &str = "SUDARE_HEC_TOKEN";
+
+/// Send alarms from the evidence log to a SIEM, until told to stop.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sudare-forward",
+    version,
+    after_help = "\
+Examples:
+  sudare-forward --store /var/lib/sudare-recorder/evidence --key /etc/sudare/log.vkey --state /var/lib/sudare-forward \\
+    --to tls://siem.example:6514
+  sudare-forward --state /var/lib/sudare-forward --status           how forwarding goes
+The token of an HTTP Event Collector comes from the environment: SUDARE_HEC_TOKEN."
+)]
+struct Forward {
+    /// Folder of the evidence store, the one that holds `checkpoint`
+    #[arg(long, value_name = "DIR", required_unless_present = "status")]
+    store: Option<PathBuf>,
+    /// Folder of this forwarder's own state; one for each receiver
+    #[arg(long, value_name = "DIR")]
+    state: PathBuf,
+    /// The log's public line, as the auditors have it
+    #[arg(long, value_name = "FILE", required_unless_present = "status")]
+    key: Option<PathBuf>,
+    /// tcp://HOST:PORT, tls://HOST:PORT, https://HOST:PORT/services/collector or file:PATH
+    #[arg(long, value_name = "RECEIVER", required_unless_present = "status")]
+    to: Option<String>,
+    /// Form of events
+    #[arg(long, value_enum, default_value = "ocsf")]
+    format: Form,
+    /// Authority of the receiver's certificate (PEM); without it, those of the system
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// This machine's certificate and key in one PEM file, if the receiver asks for one
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// Send what is waiting and exit
+    #[arg(long)]
+    once: bool,
+    /// Print the status and exit
+    #[arg(long)]
+    status: bool,
+    /// The status as JSON
+    #[arg(long, requires = "status")]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Form {
+    /// OCSF Detection Finding, one JSON object an event
+    Ocsf,
+    /// Common Event Format
+    Cef,
+    /// The OCSF object for Splunk's HTTP Event Collector
+    Hec,
+}
+
+fn main() -> ExitCode {
+    let forward = Forward::parse();
+    program::run("sudare-forward", || forward.run())
+}
+
+impl Forward {
+    fn run(&self) -> anyhow::Result<()> {
+        if self.status {
+            return self.show_status();
+        }
+        let (Some(store), Some(key), Some(to)) = (&self.store, &self.key, &self.to) else {
+            bail!("--store, --key and --to are needed.");
+        };
+        let target: Target = to.parse()?;
+        let format = match self.format {
+            Form::Ocsf => Format::Ocsf,
+            Form::Cef => Format::Cef,
+            Form::Hec => Format::Hec,
+        };
+        target.check(format)?;
+        let settings = Settings {
+            store: store.clone(),
+            state: self.state.clone(),
+            verifier: read_key(store, key)?,
+            format,
+            syslog: target.is_syslog(),
+            to: target.to_string(),
+            receiver: self.receiver(target.clone())?,
+        };
+        // After the files of the command line were read, so that what is wrong with them is said as such.
+        let own = [Some(key), self.ca.as_ref(), self.identity.as_ref()];
+        confine::confine(store, &self.state, own.into_iter().flatten(), &target)?;
+        let mut forwarder = Forwarder::open(settings)?;
+        if self.once { Ok(forwarder.run_once()?) } else { forwarder.run() }
+    }
+
+    fn receiver(&self, target: Target) -> anyhow::Result<Receiver> {
+        let tls = || Tls::new(self.ca.as_deref(), self.identity.as_deref());
+        Ok(match target {
+            Target::File(path) => Receiver::File(path),
+            Target::Tcp(address) => Receiver::Syslog { address, tls: None },
+            Target::Tls(address) => Receiver::Syslog { address, tls: Some(tls()?) },
+            Target::Http { tls: encrypted, address, path } => {
+                let token = std::env::var(TOKEN_VARIABLE).with_context(|| {
+                    format!("{TOKEN_VARIABLE} is not set. Put the collector's token there.")
+                })?;
+                let tls = encrypted.then(tls).transpose()?;
+                Receiver::Collector(Collector::new(address, path, tls, Zeroizing::new(token))?)
+            }
+        })
+    }
+
+    fn show_status(&self) -> anyhow::Result<()> {
+        let status = forward::read(&self.state)?.unwrap_or_default();
+        if self.json {
+            output::line(&serde_json::to_string(&status)?);
+        } else {
+            words(&status).iter().for_each(|line| output::line(line));
+        }
+        Ok(())
+    }
+}
+
+fn words(status: &Status) -> Vec<String> {
+    let running = if status.running { "running" } else { "not running" };
+    let mut lines = vec![
+        format!("{running}; {} to {}", status.origin, status.to),
+        format!(
+            "{} events accepted, up to entry {} of {}; {} wait",
+            status.accepted_events, status.accepted_entries, status.verified_entries, status.waiting_events
+        ),
+    ];
+    lines.extend(
+        status.last_error.iter().map(|error| format!("failed {} times: {error}", status.failed_tries)),
+    );
+    lines
+}
+
+/// A key out of the store proves nothing: whoever changed the store could have changed it too.
+fn read_key(store: &Path, path: &Path) -> anyhow::Result<VerifierKey> {
+    let inside = match (path.canonicalize(), Store::open(store)?.dir().canonicalize()) {
+        (Ok(path), Ok(store)) => path.starts_with(store),
+        _ => false,
+    };
+    if inside {
+        bail!(
+            "{} lies in the store that it should check. Use the line that was kept elsewhere.",
+            path.display()
+        );
+    }
+    let bytes = files::read_bounded(path, MAX_VKEY_BYTES)?
+        .with_context(|| format!("{} is not there. It holds the log's public line.", path.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).trim().parse()?)
+}

@@ -1,0 +1,70 @@
+//! Puts together what the sessions of a host share: keys, policy, devices and the thread that keeps their evidence.
+
+use std::sync::Arc;
+
+use sudare_base::clock;
+use sudare_base::config::HostConfig;
+use sudare_evidence::report::Remote;
+use sudare_evidence::store::StoreError;
+use sudare_protocol::message::{Digest, Id};
+use sudare_protocol::seal::SealError;
+use sudare_records::keys::StateError;
+use sudare_records::state::HostState;
+
+use crate::certificate::{CertificateError, certificate_sha256};
+use crate::session::Shared;
+use crate::session::evidence::{Evidence, EvidenceThread, OpenKeep};
+
+/// Why no session can be guarded.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Recipients(#[from] SealError),
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+}
+
+/// What the sessions of a guard share, and the thread that keeps their evidence.
+#[derive(Debug)]
+pub struct Assembled {
+    pub shared: Arc<Shared>,
+    pub evidence: EvidenceThread,
+}
+
+/// What the guard of one display of xrdp needs. It reports to the recorder, and covers while there is none.
+pub fn assemble_guard(config: &HostConfig) -> Result<Assembled, AssembleError> {
+    let state = HostState::load(&config.state_dir)?;
+    let certificate = certificate_sha256(&config.tls_certificate)?;
+    let socket = config.recorder_socket.clone();
+    let open: OpenKeep = Box::new(move |source| Ok(Box::new(Remote::connect(&socket, source)?)));
+    let source = random_id()?;
+    let (thread, evidence) = EvidenceThread::start_without(open, source, state.policy.record().rules())?;
+    Ok(Assembled { shared: share(state, certificate, evidence)?, evidence: thread })
+}
+
+/// What sessions share on a host with this state, whose clients see this certificate.
+pub fn share(
+    state: HostState,
+    tls_cert_sha256: Digest,
+    evidence: Evidence,
+) -> Result<Arc<Shared>, AssembleError> {
+    Ok(Arc::new(Shared {
+        host_key: state.host_key,
+        host_record: state.host_record.bytes().to_vec(),
+        recipients: Shared::recipients_of(state.policy.record())?,
+        policy: state.policy,
+        registry: state.registry,
+        boot_id: clock::boot_id().map_err(StateError::Random)?,
+        tls_cert_sha256,
+        evidence,
+    }))
+}
+
+/// A random id for a process that reports evidence.
+pub fn random_id() -> Result<Id, StateError> {
+    clock::random().map_err(StateError::Random)
+}

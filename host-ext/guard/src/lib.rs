@@ -1,0 +1,21 @@
+//! The guard of one session: decides from signed attestations whether the desktop may be seen, has it covered and
+//! uncovered, and reports evidence.
+//!
+//! ```text
+//!  transport (trait) ──► session ──► decision (pure) ──► cover (trait), transport: covered, visible
+//!    xrdp: chansrv, display     └──► session/evidence: a thread that seals, numbers and reports ──► recorder
+//!    (embedded: its own)        cover: pictures and words; x11: starts the blanker
+//! ```
+//! A second transport or another cover docks at [`transport`]; neither X11 nor xrdp is in its types.
+//!
+//! Deliberately absent: looking at faces, HTTP, object stores, and any key that opens a sealed picture.
+
+pub mod assemble;
+pub mod certificate;
+pub mod cover;
+pub mod decision;
+pub mod local_time;
+pub mod screenshot;
+pub mod session;
+pub mod transport;
+pub mod xrdp;

@@ -1,0 +1,109 @@
+//! Screenshots asked for and taken: kept in memory until an incident needs them.
+
+use std::collections::VecDeque;
+
+use sudare_protocol::evidence::Label;
+use sudare_protocol::message::Id;
+use sudare_protocol::reason::Reason;
+
+use crate::decision::Shot;
+use crate::transport::Picture;
+
+/// Screenshots asked for and not yet answered; more are not needed.
+const ASKED_MAX: usize = 4;
+/// So long an incident waits for its screenshots. One that was asked of a blanker that ended, or of a screen that
+/// was covered already, never comes.
+const WAIT_MS: u64 = 5_000;
+
+/// An incident that waits for its screenshots.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Due {
+    pub(super) incident_id: Id,
+    pub(super) reason: Reason,
+    pub(super) boot_ms: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Shots {
+    next_ticket: u64,
+    asked: VecDeque<(u64, Shot)>,
+    suspect: Option<Picture>,
+    cover: Option<Picture>,
+    due: Option<Due>,
+}
+
+impl Shots {
+    /// A ticket for the transport's answer.
+    pub(super) fn ask(&mut self, shot: Shot) -> u64 {
+        self.next_ticket += 1;
+        if shot == Shot::Cover {
+            self.cover = None;
+        }
+        self.asked.push_back((self.next_ticket, shot));
+        while self.asked.len() > ASKED_MAX {
+            self.asked.pop_front();
+        }
+        self.next_ticket
+    }
+
+    pub(super) fn taken(&mut self, ticket: u64, picture: Picture) {
+        let Some(at) = self.asked.iter().position(|(t, _)| *t == ticket) else { return };
+        match self.asked.remove(at) {
+            Some((_, Shot::Suspect)) => self.suspect = Some(picture),
+            Some((_, Shot::Cover)) => self.cover = Some(picture),
+            None => {}
+        }
+    }
+
+    pub(super) fn drop_suspect(&mut self) {
+        self.suspect = None;
+        self.asked.retain(|(_, shot)| *shot != Shot::Suspect);
+    }
+
+    pub(super) fn need(&mut self, due: Due) {
+        self.due = Some(due);
+    }
+
+    /// The incident and its screenshots, once nothing that was asked for is missing, or is not waited for any more.
+    pub(super) fn ready(&mut self, now_ms: u64) -> Option<(Due, Vec<(Label, Picture)>)> {
+        let is_late = now_ms.saturating_sub(self.due?.boot_ms) >= WAIT_MS;
+        if is_late {
+            self.asked.clear();
+        }
+        if self.asked.is_empty() { self.give() } else { None }
+    }
+
+    /// As `ready`, with what there is.
+    pub(super) fn give(&mut self) -> Option<(Due, Vec<(Label, Picture)>)> {
+        let due = self.due.take()?;
+        let suspect = self.suspect.take().map(|p| (Label::ScreenshotSuspect, p));
+        let cover = self.cover.take().map(|p| (Label::ScreenshotAtCover, p));
+        Some((due, suspect.into_iter().chain(cover).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incident_waits_for_its_screenshots_and_not_for_ever() {
+        let due = Due { incident_id: [1; 16], reason: Reason::Stranger, boot_ms: 100 };
+        let picture = || Picture { width: 1, height: 1, bgra: [0; 4].to_vec().into() };
+        let labels = |given: Option<(Due, Vec<(Label, Picture)>)>| -> Option<Vec<Label>> {
+            given.map(|(_, shots)| shots.into_iter().map(|(label, _)| label).collect())
+        };
+        let mut shots = Shots::default();
+        let suspect = shots.ask(Shot::Suspect);
+        let cover = shots.ask(Shot::Cover);
+        assert_eq!(labels(shots.ready(WAIT_MS * 2)), None, "no incident, however long");
+        shots.need(due);
+        shots.taken(suspect, picture());
+        assert_eq!(labels(shots.ready(100 + WAIT_MS - 1)), None);
+        assert_eq!(labels(shots.ready(100 + WAIT_MS)), Some(vec![Label::ScreenshotSuspect]));
+        // What comes too late belongs to no later incident.
+        shots.taken(cover, picture());
+        shots.need(Due { boot_ms: 9_000, ..due });
+        assert_eq!(labels(shots.ready(9_000)), Some(vec![]));
+    }
+}

@@ -1,0 +1,94 @@
+//! The whole loop with a chansrv that lies: any program of the session can put one there.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use super::*;
+use crate::transport::{Action, LinkEvent, Painted, Picture, Seat, SessionDriver};
+
+/// Takes its time for each piece of the channel, as one that logs and refuses it does.
+struct Slow(Arc<AtomicUsize>);
+
+impl DriverFactory for Slow {
+    fn session(&self, _seat: Seat) -> Box<dyn SessionDriver> {
+        Box::new(Slow(Arc::clone(&self.0)))
+    }
+}
+
+impl SessionDriver for Slow {
+    fn on_link(&mut self, event: LinkEvent, _actions: &mut Vec<Action>) {
+        if matches!(event, LinkEvent::Bytes(_)) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+    fn on_tick(&mut self, _actions: &mut Vec<Action>) {}
+    fn on_painted(&mut self, _painted: Painted, _actions: &mut Vec<Action>) {}
+    fn on_snapshot(&mut self, _ticket: u64, _picture: Picture, _actions: &mut Vec<Action>) {}
+}
+
+/// Says yes to every channel, and then sends without pause.
+fn flood(path: &Path) {
+    let listener = UnixListener::bind(path).unwrap();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            std::thread::spawn(move || {
+                stream.read_exact(&mut [0; 22]).unwrap();
+                stream.write_all(&[0; 4]).unwrap();
+                // Until the guard closes it.
+                while stream.write_all(&[0xa5; 32 * 1024]).is_ok() {}
+            });
+        }
+    });
+}
+
+/// Another process writes it: what another test starts at this moment would hold our open file for a moment, and a
+/// program that is open for writing cannot be run.
+fn write_program(path: &Path, text: &str) {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"printf '%s' "$1" > "$2" && chmod 755 "$2""#, "sh", text]).arg(path);
+    assert!(shell.status().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_channel_that_sends_without_pause_does_not_keep_the_beats_from_the_supervisor() {
+    let dir = tempfile::tempdir().unwrap();
+    let blanker = dir.path().join("blanker");
+    write_program(&blanker, "#!/bin/sh\nexec cat > /dev/null\n");
+    flood(&dir.path().join("xrdpapi_10"));
+    let options = Options {
+        display: 10,
+        user: "alice".into(),
+        uid: rustix::process::getuid().as_raw(),
+        server_pid: 1,
+        cookie: Cookie { name: "MIT-MAGIC-COOKIE-1".into(), data: zeroize::Zeroizing::new(vec![0; 16]) },
+        socket_dir: dir.path().to_owned(),
+        blanker,
+    };
+    let pieces = Arc::new(AtomicUsize::new(0));
+    let (stop, stopped) = mpsc::channel(1);
+    let (driver, began) = (Slow(Arc::clone(&pieces)), Instant::now());
+    let mut beats = Vec::new();
+    let mut tell = |tell: Tell| {
+        if matches!(tell, Tell::Beat(_)) {
+            beats.push(began.elapsed());
+        }
+    };
+    let first = options.start_blanker().unwrap();
+    let runs = run(options, first, Arc::new(driver), stopped, &mut tell);
+    let stops = async {
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        stop.send(Order::End).await.unwrap();
+    };
+    let (result, ()) = tokio::join!(runs, stops);
+    result.unwrap();
+    assert!(pieces.load(Ordering::Relaxed) > 200, "it was no flood");
+    beats.push(began.elapsed());
+    let silent = beats.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+    // Each 50 ms on an idle machine. The supervisor kills after 2 s.
+    assert!(silent < Duration::from_millis(1_500), "silent for {silent:?}");
+}

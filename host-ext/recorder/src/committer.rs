@@ -1,0 +1,185 @@
+//! The one thread that has the log: takes all reports that wait, and syncs once for all of them.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::{Duration, Instant};
+
+use sudare_evidence::log::writer::BATCH_MAX_ENTRIES;
+use sudare_evidence::report::NewEntries;
+use sudare_evidence::report::wire::{self, Answer, Why, refused};
+use sudare_evidence::store::StoreError;
+use sudare_protocol::evidence::Id;
+
+use crate::ledger::Desk;
+
+/// A store that failed is opened again after this time.
+const REOPEN: Duration = Duration::from_millis(500);
+
+/// Opens the log.
+pub type OpenDesk = Box<dyn Fn() -> Result<Desk, StoreError> + Send>;
+
+/// What a guard wants of the log, and where to answer.
+#[derive(Debug)]
+pub struct Ask {
+    pub what: What,
+    pub answer: SyncSender<Answer>,
+}
+
+#[derive(Debug)]
+pub enum What {
+    LastSerial(Id),
+    Record(NewEntries),
+    State,
+}
+
+impl std::fmt::Debug for Committer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Committer({})", self.dir.display())
+    }
+}
+
+/// The log while it can be used, and how to get it back.
+pub struct Committer {
+    desk: Option<Desk>,
+    open: OpenDesk,
+    log_vkey: String,
+    dir: PathBuf,
+    failed: Option<(Instant, String)>,
+}
+
+impl Committer {
+    pub fn new(open: OpenDesk) -> Result<Self, StoreError> {
+        let desk = open()?;
+        let (log_vkey, dir) = (desk.log_vkey(), desk.dir().to_owned());
+        Ok(Committer { desk: Some(desk), open, log_vkey, dir, failed: None })
+    }
+
+    pub fn log_vkey(&self) -> &str {
+        &self.log_vkey
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Answers `first` and whatever else waits, up to one batch.
+    pub fn commit(&mut self, first: Ask, queue: &Receiver<Ask>) {
+        let mut reports = Vec::new();
+        let mut entries = 0;
+        let mut next = Some(first);
+        while let Some(ask) = next.take() {
+            match ask.what {
+                What::Record(new) => {
+                    entries += new.entries.len();
+                    reports.push((new, ask.answer));
+                }
+                What::LastSerial(source) => self.last_serial(source, &ask.answer),
+                What::State => self.state(&ask.answer),
+            }
+            if entries + wire::ENTRIES_MAX <= BATCH_MAX_ENTRIES {
+                next = queue.try_recv().ok();
+            }
+        }
+        if !reports.is_empty() {
+            self.record(&reports);
+        }
+    }
+
+    /// Makes the log verifiable from time to time, and opens it again if it failed.
+    pub fn tick(&mut self) {
+        // What fails is noted, and said to whoever asks.
+        drop(self.with_desk(Desk::tick));
+    }
+
+    /// Before the end: everything verifiable.
+    pub fn finish(&mut self) {
+        if let Some(desk) = &mut self.desk
+            && let Err(error) = desk.checkpoint()
+        {
+            tracing::error!(%error, "the last entries become verifiable at the next start");
+        }
+    }
+
+    fn record(&mut self, reports: &[(NewEntries, SyncSender<Answer>)]) {
+        let batch: Vec<&NewEntries> = reports.iter().map(|(new, _)| new).collect();
+        match self.with_desk(|desk| desk.record(&batch)) {
+            Ok(answers) => {
+                for ((_, to), recorded) in reports.iter().zip(answers) {
+                    tell(
+                        to,
+                        recorded
+                            .map_or_else(|error| refusal(&error), |recorded| Answer::Recorded { recorded }),
+                    );
+                }
+            }
+            Err(why) => reports.iter().for_each(|(_, to)| tell(to, refused(Why::Store, &why))),
+        }
+    }
+
+    fn last_serial(&mut self, source: Id, to: &SyncSender<Answer>) {
+        let version = wire::VERSION;
+        let answer = match self.with_desk(|desk| Ok(desk.last_serial(&source))) {
+            Ok(last_serial) => Answer::Welcome { version, last_serial, log_vkey: self.log_vkey.clone() },
+            Err(why) => refused(Why::Store, &why),
+        };
+        tell(to, answer);
+    }
+
+    fn state(&mut self, to: &SyncSender<Answer>) {
+        let answer = match self.with_desk(|desk| Ok(desk.state())) {
+            Ok(state) => Answer::State { state },
+            Err(why) => refused(Why::Store, &why),
+        };
+        tell(to, answer);
+    }
+
+    /// Does something with the log, opened again if it is time; otherwise says why not.
+    fn with_desk<T>(&mut self, act: impl FnOnce(&mut Desk) -> Result<T, StoreError>) -> Result<T, String> {
+        let desk = match (&mut self.desk, &self.failed) {
+            (Some(desk), _) => desk,
+            (None, Some((when, why))) if when.elapsed() < REOPEN => return Err(why.clone()),
+            (none, _) => match (self.open)() {
+                Ok(desk) => {
+                    tracing::info!("the evidence store works again");
+                    self.failed = None;
+                    none.insert(desk)
+                }
+                Err(error) => return Err(self.fails(&error)),
+            },
+        };
+        act(desk).map_err(|error| self.fails(&error))
+    }
+
+    /// After a failure nobody knows what the disk holds until it is read back.
+    fn fails(&mut self, error: &StoreError) -> String {
+        let why = error.to_string();
+        if self.failed.as_ref().is_none_or(|(_, before)| *before != why) {
+            tracing::error!(%why, "evidence cannot be kept; sessions that need it stay covered");
+        }
+        self.desk = None;
+        self.failed = Some((Instant::now(), why.clone()));
+        why
+    }
+}
+
+fn refusal(error: &StoreError) -> Answer {
+    let why = match error {
+        StoreError::Quota => Why::Quota,
+        StoreError::OutOfOrder => Why::Packet,
+        error if error.is_contents_fault() => Why::Content,
+        _ => Why::Store,
+    };
+    refused(why, &error.to_string())
+}
+
+/// A guard that is gone asks again when it is back.
+fn tell(to: &SyncSender<Answer>, answer: Answer) {
+    if to.try_send(answer).is_err() {
+        tracing::debug!("a guard left before its answer");
+    }
+}
+
+/// For connection threads, which meet the same errors.
+pub(super) fn answer_to(error: &StoreError) -> Answer {
+    refusal(error)
+}

@@ -1,0 +1,120 @@
+//! Which incidents are complete, and where in the log that stands: a small file for each.
+//!
+//! A client sends its pictures again until it hears that they are kept, also to a guard that knows
+//! nothing of the first time. The log must then say it once.
+//!
+//! The files are written without a sync. After a power cut those of the last seconds can be missing, and
+//! these are made again from the end of the log ([`Completed::remember`] at the start). What no client
+//! sends again any more is forgotten, so that the folder does not grow for ever.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use sudare_protocol::evidence::Id;
+use sudare_protocol::hex::hex;
+
+/// Folder within the store.
+pub const FOLDER: &str = "completed";
+
+/// A client that was away for longer and sends an incident again has it recorded a second time.
+const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+const FORGET_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The folder of these files.
+#[derive(Debug, Clone)]
+pub struct Completed {
+    folder: PathBuf,
+    forgot: SystemTime,
+}
+
+impl Completed {
+    /// Makes the folder if it is missing.
+    pub fn open(store: &Path) -> io::Result<Self> {
+        let folder = store.join(FOLDER);
+        sudare_base::files::make_private_dir(&folder).map_err(io::Error::other)?;
+        let mut completed = Completed { folder, forgot: SystemTime::UNIX_EPOCH };
+        completed.forget_old(SystemTime::now());
+        Ok(completed)
+    }
+
+    /// Leaf of the entry that completed the incident.
+    pub fn find(&self, incident_id: &Id) -> Option<u64> {
+        let text = sudare_evidence::store::disk::read_bounded(&self.path(incident_id), 32).ok()?;
+        String::from_utf8(text).ok()?.trim().parse().ok()
+    }
+
+    /// Best effort: without the file an incident may be recorded twice, and nothing is lost.
+    pub fn remember(&mut self, incident_id: &Id, leaf_index: u64) {
+        if let Err(error) = replace(&self.path(incident_id), leaf_index.to_string().as_bytes()) {
+            tracing::warn!(%error, "a completed incident cannot be noted; it may be recorded again");
+        }
+        self.forget_old(SystemTime::now());
+    }
+
+    /// Once a day, what is older than any client keeps. A clock that is set back keeps more.
+    fn forget_old(&mut self, now: SystemTime) {
+        if now.duration_since(self.forgot).is_ok_and(|passed| passed < FORGET_EVERY) {
+            return;
+        }
+        self.forgot = now;
+        let is_old = |file: &fs::DirEntry| {
+            let written = file.metadata().and_then(|about| about.modified());
+            written.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > KEPT))
+        };
+        for file in fs::read_dir(&self.folder).into_iter().flatten().flatten().filter(is_old) {
+            if let Err(error) = fs::remove_file(file.path()) {
+                tracing::warn!(%error, "an old note about a completed incident cannot be removed");
+                return;
+            }
+        }
+    }
+
+    fn path(&self, incident_id: &Id) -> PathBuf {
+        self.folder.join(hex(incident_id))
+    }
+}
+
+/// Replaces a small private file that may be lost in a power cut: nothing waits for the disk.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("tmp");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    file.write_all(bytes)?;
+    fs::rename(&temporary, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_remembered_is_found_and_a_broken_file_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut completed = Completed::open(dir.path()).unwrap();
+        assert_eq!(completed.find(&[1; 16]), None);
+        completed.remember(&[1; 16], 42);
+        assert_eq!(Completed::open(dir.path()).unwrap().find(&[1; 16]), Some(42));
+        fs::write(dir.path().join(FOLDER).join(hex(&[1; 16])), "").unwrap();
+        assert_eq!(completed.find(&[1; 16]), None);
+    }
+
+    #[test]
+    fn what_no_client_sends_again_is_forgotten_and_files_are_private() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let mut completed = Completed::open(dir.path()).unwrap();
+        completed.remember(&[1; 16], 1);
+        completed.remember(&[2; 16], 2);
+        let old = fs::File::options().write(true).open(completed.path(&[1; 16])).unwrap();
+        old.set_modified(SystemTime::now() - KEPT - Duration::from_secs(60)).unwrap();
+        completed.remember(&[2; 16], 2);
+        assert_eq!(completed.find(&[1; 16]), Some(1), "only once a day");
+        completed.forgot -= FORGET_EVERY;
+        completed.remember(&[3; 16], 3);
+        assert_eq!([1, 2, 3].map(|n| completed.find(&[n; 16])), [None, Some(2), Some(3)]);
+        let mode = fs::metadata(completed.path(&[2; 16])).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,69 @@
+//! Puts the recorder together from the settings and the keys in its folder.
+
+use std::path::Path;
+
+use sudare_base::accounts::{self, AccountError};
+use sudare_base::clock;
+use sudare_base::config::HostConfig;
+use sudare_evidence::log::{LogKeys, Settings};
+use sudare_protocol::tlog::NoteError;
+use sudare_records::keys::StateError;
+use sudare_records::state::RecorderState;
+
+use crate::ledger::Desk;
+use crate::server;
+
+/// Why nothing can be recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error("the log's name or key cannot be used: {0}. Correct `log_origin`")]
+    Log(#[from] NoteError),
+    #[error(transparent)]
+    Account(#[from] AccountError),
+}
+
+/// What `recorder::server::start` needs to record for the guards of this host. No thread runs yet, so that
+/// the process can be restricted in between.
+pub fn recorder_options(config: &HostConfig) -> Result<server::Options, SetupError> {
+    let guards = accounts::system_uid(&config.run_as)?;
+    let state = RecorderState::load(&config.recorder_dir)?;
+    let settings = log_settings(config, &config.recorder_evidence_dir(), &state)?;
+    let ship_state = config.ship_state_dir.clone();
+    Ok(server::Options {
+        socket: config.recorder_socket.clone(),
+        allowed_uids: vec![guards],
+        open: Box::new(move || Desk::open(settings(), ship_state.clone())),
+    })
+}
+
+/// The line that auditors are given out of band.
+pub fn log_vkey(config: &HostConfig) -> Result<String, SetupError> {
+    let state = RecorderState::load(&config.recorder_dir)?;
+    let settings = log_settings(config, &config.recorder_evidence_dir(), &state)?;
+    Ok(settings().keys.verifier()?.to_string())
+}
+
+/// The log's name in checkpoints: as set, or made from the host's id.
+pub fn log_origin(config: &HostConfig, host_id: &str) -> String {
+    config.log_origin.clone().unwrap_or_else(|| format!("sudare/{host_id}"))
+}
+
+/// How to open the log; called each time that it is opened.
+pub fn log_settings(
+    config: &HostConfig,
+    dir: &Path,
+    state: &RecorderState,
+) -> Result<impl Fn() -> Settings + Send + 'static, SetupError> {
+    let boot_id = clock::boot_id().map_err(StateError::Random)?;
+    let record = state.host_record.record();
+    let (origin, host_key) = (log_origin(config, &record.host_id), record.host_key);
+    let (dir, log, host_record) = (dir.to_owned(), state.log_key.clone(), state.host_record.bytes().to_vec());
+    Ok(move || Settings {
+        dir: dir.clone(),
+        keys: LogKeys { origin: origin.clone(), log: log.clone(), host_key },
+        host_record: host_record.clone(),
+        boot_id,
+    })
+}

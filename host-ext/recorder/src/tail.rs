@@ -1,0 +1,162 @@
+//! The end of the log, read at the start: who reported what last, and which incidents were completed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sudare_evidence::store::{StoreError, disk};
+use sudare_protocol::cose;
+use sudare_protocol::evidence::{Entry, Event, Id};
+use sudare_protocol::message::{self, Manifest, kind};
+use sudare_protocol::tlog::tiles::{self, MAX_BUNDLE_BYTES, TILE_WIDTH};
+
+/// Entries that are looked at. A report without an answer is among the last batch, which is smaller; a
+/// file about a completed incident that a power cut took is not older than some seconds.
+pub(super) const ENTRIES: u64 = 4096;
+
+/// What of a source is in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Last {
+    pub(super) serial: u64,
+    pub(super) leaf_index: u64,
+}
+
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Tail {
+    pub(super) sources: BTreeMap<Id, Last>,
+    pub(super) completed: BTreeMap<Id, u64>,
+    /// The manifest seen last, with who reported it.
+    announced: Option<Announced>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Announced {
+    source: Id,
+    serial: u64,
+    incident_id: Id,
+}
+
+/// Reads the last bundles of a log with `size` entries, all of them under its checkpoint.
+pub(super) fn read(store: &Path, size: u64) -> Result<Tail, StoreError> {
+    let mut tail = Tail::default();
+    let first = size.saturating_sub(ENTRIES) / TILE_WIDTH as u64;
+    for path in tiles::bundles(size).skip(usize::try_from(first).unwrap_or(usize::MAX)) {
+        let file = store.join(path.to_string());
+        let bundle =
+            disk::read_bounded(&file, MAX_BUNDLE_BYTES).map_err(|e| StoreError::io(&file, "read", e))?;
+        for leaf in tiles::entries(&bundle) {
+            let damaged = |what: String| StoreError::Damaged(format!("{}: {what}", file.display()));
+            let leaf = leaf.map_err(|error| damaged(error.to_string()))?;
+            // Written by this recorder, and compared with the root when the log was opened.
+            tail.note(&Entry::open_unverified(leaf)?);
+        }
+    }
+    Ok(tail)
+}
+
+impl Tail {
+    fn note(&mut self, entry: &Entry) {
+        if let (Some(source), Some(serial)) = (entry.source, entry.serial) {
+            self.sources.insert(source, Last { serial, leaf_index: entry.seq });
+        }
+        match entry.event() {
+            Ok(Event::ClientMessage(said)) => self.announced = announced(entry, &said.message),
+            Ok(Event::IncidentComplete(done)) => self.complete(entry, done.missing),
+            _ => {}
+        }
+    }
+
+    /// An incident that was closed because its pictures did not come is not complete: they may still come.
+    fn complete(&mut self, entry: &Entry, missing: u16) {
+        let whole = entry.incident_id.filter(|_| missing == 0);
+        // The client may have another name for it, which is the one that it asks by.
+        let next = |last: &Announced| {
+            (Some(last.source), Some(last.serial.saturating_add(1))) == (entry.source, entry.serial)
+        };
+        let named = self.announced.filter(next).map(|last| last.incident_id);
+        self.completed.extend(whole.into_iter().chain(named).map(|id| (id, entry.seq)));
+    }
+}
+
+fn announced(entry: &Entry, message: &[u8]) -> Option<Announced> {
+    let (source, serial) = (entry.source?, entry.serial?);
+    let (what, _, body) = message::split(cose::unverified_payload(message).ok()?).ok()?;
+    let manifest: Manifest = (what == kind::MANIFEST).then(|| message::body(body).ok()).flatten()?;
+    Some(Announced { source, serial, incident_id: manifest.incident_id })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sudare_protocol::SigningKey;
+    use sudare_protocol::client::chunk_digests;
+    use sudare_protocol::evidence::VERSION;
+    use sudare_protocol::evidence::event::{ClientMessage, IncidentComplete};
+    use sudare_protocol::message::{Moment, Piece};
+    use sudare_protocol::reason::Reason;
+
+    fn entry(seq: u64, incident: u8, event: &Event) -> Entry {
+        let (kind, body) = event.encode();
+        Entry {
+            version: VERSION,
+            seq,
+            wall_ms: 0,
+            boot_ms: 0,
+            boot_id: [0; 16],
+            session_id: None,
+            incident_id: Some([incident; 16]),
+            kind,
+            reason: None,
+            blobs: vec![],
+            body,
+            source: Some([1; 16]),
+            serial: Some(seq),
+        }
+    }
+
+    fn closed(seq: u64, incident: u8, missing: u16) -> Entry {
+        entry(seq, incident, &Event::IncidentComplete(IncidentComplete { missing }))
+    }
+
+    fn completed(entries: &[Entry]) -> Vec<(u8, u64)> {
+        let mut tail = Tail::default();
+        entries.iter().for_each(|entry| tail.note(entry));
+        tail.completed.iter().map(|(id, leaf)| (id[0], *leaf)).collect()
+    }
+
+    #[test]
+    fn an_incident_without_its_pictures_is_not_complete() {
+        assert_eq!(completed(&[closed(1, 7, 3)]), []);
+        assert_eq!(completed(&[closed(1, 7, 3), closed(2, 7, 0)]), [(7, 2)]);
+    }
+
+    #[test]
+    fn the_clients_name_for_an_incident_is_known_too() {
+        let piece = Piece {
+            blob_id: [2; 16],
+            moment: Moment::At,
+            size: 1,
+            sha256: [2; 32],
+            commitment: [2; 32],
+            chunks: chunk_digests(&[0]),
+            boot_ms: 0,
+            media: 0,
+            header_size: None,
+            pixelated: None,
+        };
+        let manifest = Manifest {
+            incident_id: [9; 16],
+            reason: Reason::Stranger,
+            pieces: vec![piece],
+            policy_digest: [0; 32],
+            decided_boot_ms: 0,
+            wall_ms: 0,
+            cosine_milli: None,
+            basis: None,
+        };
+        let payload = message::encode(kind::MANIFEST, 1, &manifest);
+        let message = cose::sign1(&SigningKey::from_bytes(&[3; 32]), b"", &payload);
+        let said = entry(1, 7, &Event::ClientMessage(ClientMessage { message }));
+        assert_eq!(completed(&[said.clone(), closed(2, 7, 0)]), [(7, 2), (9, 2)]);
+        assert_eq!(completed(&[said, closed(3, 7, 0)]), [(7, 3)], "another report came between");
+    }
+}

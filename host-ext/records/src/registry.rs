@@ -1,0 +1,265 @@
+//! The enrolled devices of this host: signed records, revocations, and operator templates.
+//!
+//! ```text
+//! devices/<id>.record      DeviceRecord signed by the organisation
+//! devices/<id>.revoked     its presence revokes the device
+//! devices/<id>.operators   operator templates, sealed with the host's storage key
+//! ```
+//! Templates are already rotated by the device's secret matrix; sealing them as well means that
+//! a copied disk without the storage key gives nothing at all.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use sudare_base::files::{self, FileError};
+use sudare_protocol::hex::hex;
+use sudare_protocol::host::{Device, Devices};
+use sudare_protocol::limits::{OPERATORS_MAX, RECORD_MAX_BYTES, TEMPLATE_MAX_BYTES};
+use sudare_protocol::message::Id;
+use sudare_protocol::records::{DeviceRecord, RecordError, Signed};
+use sudare_protocol::template::{OperatorTemplate, TemplateError};
+use sudare_protocol::{VerifyingKey, keyfile};
+use zeroize::Zeroizing;
+
+const NONCE_BYTES: usize = 24;
+const TAG_BYTES: usize = 16;
+const OPERATORS_MAX_BYTES: usize = OPERATORS_MAX * (TEMPLATE_MAX_BYTES + 8) + NONCE_BYTES + TAG_BYTES;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    #[error("device {0} is not enrolled here. `sudare-host device list` shows those that are")]
+    Unknown(String),
+    #[error(
+        "the record names another device key than its id says. The security team must sign the record anew"
+    )]
+    Mismatch,
+    #[error(
+        "the operator templates of device {0} cannot be opened. The storage key is not the one they were sealed with: restore it, or add the operators again"
+    )]
+    Sealed(String),
+    #[error(
+        "this host has no randomness to seal templates with. Try again; if it repeats, the system is at fault"
+    )]
+    Random,
+}
+
+/// The folder of enrolled devices, and what is needed to read it.
+#[derive(Clone)]
+pub struct Registry {
+    dir: PathBuf,
+    organisation: VerifyingKey,
+    storage_key: Zeroizing<[u8; 32]>,
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Registry")
+    }
+}
+
+impl Registry {
+    pub fn new(dir: PathBuf, organisation: VerifyingKey, storage_key: Zeroizing<[u8; 32]>) -> Self {
+        Registry { dir, organisation, storage_key }
+    }
+
+    /// Takes in a device whose record the organisation signed.
+    pub fn add(&self, signed_record: &[u8], wall_ms: u64) -> Result<Id, RegistryError> {
+        let record = Signed::<DeviceRecord>::verify(&self.organisation, signed_record, wall_ms)?;
+        let device_id = record.record().device_id;
+        if device_id != keyfile::device_id(&record.record().key()?) {
+            return Err(RegistryError::Mismatch);
+        }
+        files::write_private(&self.path(&device_id, "record"), signed_record)?;
+        Ok(device_id)
+    }
+
+    /// Adds a template to a device, beside those that it has. The same operator is replaced.
+    pub fn add_operator(&self, device_id: &Id, template: OperatorTemplate) -> Result<usize, RegistryError> {
+        if !self.path(device_id, "record").exists() {
+            return Err(RegistryError::Unknown(hex(device_id)));
+        }
+        let mut templates = self.operators(device_id)?;
+        templates.retain(|t| t.operator_id != template.operator_id);
+        templates.push(template);
+        if templates.len() > OPERATORS_MAX {
+            return Err(TemplateError::TooMany.into());
+        }
+        let mut plain = Zeroizing::new(Vec::new());
+        for template in &templates {
+            let bytes = template.to_bytes()?;
+            let length = u32::try_from(bytes.len()).map_err(|_| TemplateError::Malformed)?;
+            plain.extend_from_slice(&length.to_be_bytes());
+            plain.extend_from_slice(&bytes);
+        }
+        let nonce: [u8; NONCE_BYTES] = sudare_base::clock::random().map_err(|_| RegistryError::Random)?;
+        let sealed = self
+            .cipher()
+            .encrypt(&XNonce::from(nonce), Payload { msg: &plain, aad: device_id })
+            .map_err(|_| RegistryError::Sealed(hex(device_id)))?;
+        files::write_private(&self.path(device_id, "operators"), &[&nonce[..], &sealed].concat())?;
+        Ok(templates.len())
+    }
+
+    pub fn revoke(&self, device_id: &Id) -> Result<(), RegistryError> {
+        if !self.path(device_id, "record").exists() {
+            return Err(RegistryError::Unknown(hex(device_id)));
+        }
+        Ok(files::write_private(&self.path(device_id, "revoked"), b"")?)
+    }
+
+    /// Ids of all enrolled devices, revoked ones included.
+    pub fn list(&self) -> Result<Vec<Id>, RegistryError> {
+        let mut ids: Vec<Id> = match fs::read_dir(&self.dir) {
+            Ok(entries) => entries.flatten().filter_map(|e| id_of(&e.path())).collect(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(e) => return Err(FileError::new(&self.dir, "read", e).into()),
+        };
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// As `Devices::find`, with an error that names files.
+    pub fn device(&self, device_id: &Id) -> Result<Option<Device>, RegistryError> {
+        let Some(bytes) = files::read_bounded(&self.path(device_id, "record"), RECORD_MAX_BYTES)? else {
+            return Ok(None);
+        };
+        let signed = Signed::<DeviceRecord>::verify_any_time(&self.organisation, &bytes)?;
+        // A record copied to another file name must not speak for that device.
+        if signed.record().device_id != *device_id {
+            return Err(RegistryError::Mismatch);
+        }
+        Ok(Some(Device {
+            record: signed.record().clone(),
+            record_sha256: signed.digest(),
+            revoked: self.path(device_id, "revoked").exists(),
+            templates: self.operators(device_id)?,
+        }))
+    }
+
+    fn operators(&self, device_id: &Id) -> Result<Vec<OperatorTemplate>, RegistryError> {
+        let Some(sealed) = files::read_bounded(&self.path(device_id, "operators"), OPERATORS_MAX_BYTES)?
+        else {
+            return Ok(Vec::new());
+        };
+        let unreadable = || RegistryError::Sealed(hex(device_id));
+        let (nonce, body) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or_else(unreadable)?;
+        let plain = self
+            .cipher()
+            .decrypt(&XNonce::from(*nonce), Payload { msg: body, aad: device_id })
+            .map(Zeroizing::new)
+            .map_err(|_| unreadable())?;
+        let (mut rest, mut templates) = (plain.as_slice(), Vec::new());
+        while let Some((length, after)) = rest.split_first_chunk::<4>() {
+            let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| unreadable())?;
+            let (bytes, next) = after.split_at_checked(length).ok_or_else(unreadable)?;
+            templates.push(OperatorTemplate::from_bytes(bytes)?);
+            rest = next;
+        }
+        Ok(templates)
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(&Key::from(*self.storage_key))
+    }
+
+    fn path(&self, device_id: &Id, kind: &str) -> PathBuf {
+        self.dir.join(format!("{}.{kind}", hex(device_id)))
+    }
+}
+
+impl Devices for Registry {
+    fn find(&self, device_id: &Id) -> Result<Option<Device>, RecordError> {
+        self.device(device_id).map_err(|error| {
+            // The handshake only tells the client that it is unknown; the host's log says why.
+            tracing::error!(%error, "a device cannot be used");
+            match error {
+                RegistryError::Record(record) => record,
+                _ => RecordError::Malformed { kind: "device record" },
+            }
+        })
+    }
+}
+
+fn id_of(path: &Path) -> Option<Id> {
+    if path.extension()? != "record" {
+        return None;
+    }
+    parse_id(path.file_stem()?.to_str()?)
+}
+
+/// 32 hexadecimal digits.
+pub fn parse_id(text: &str) -> Option<Id> {
+    let all_digits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    all_digits.then(|| u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sudare_protocol::SigningKey;
+    use sudare_protocol::limits::VECTOR_DIM;
+
+    fn organisation() -> SigningKey {
+        SigningKey::from_bytes(&[1; 32])
+    }
+
+    fn registry(dir: &Path, storage: u8) -> Registry {
+        Registry::new(dir.join("devices"), organisation().verifying_key(), Zeroizing::new([storage; 32]))
+    }
+
+    fn enrolled(registry: &Registry) -> Id {
+        let device = SigningKey::from_bytes(&[3; 32]).verifying_key();
+        let record = DeviceRecord {
+            device_id: keyfile::device_id(&device),
+            device_key: device.to_bytes(),
+            user: "alice".into(),
+            not_before_ms: 0,
+            not_after_ms: 10,
+        };
+        registry.add(&Signed::sign(&organisation(), &record).unwrap(), 5).unwrap()
+    }
+
+    fn template(operator: u8) -> OperatorTemplate {
+        let mut vector = vec![0.0; VECTOR_DIM];
+        vector[0] = 1.0;
+        let operator_id = [operator; 16];
+        OperatorTemplate { operator_id, model_sha256: [2; 32], rotation_id: [3; 16], vectors: vec![vector] }
+    }
+
+    #[test]
+    fn a_device_is_found_with_its_operators_until_it_is_revoked() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = registry(dir.path(), 9);
+        let id = enrolled(&registry);
+        assert_eq!(registry.add_operator(&id, template(1)).unwrap(), 1);
+        assert_eq!(registry.add_operator(&id, template(2)).unwrap(), 2);
+        assert_eq!(registry.add_operator(&id, template(1)).unwrap(), 2, "replaced");
+        let device = registry.device(&id).unwrap().unwrap();
+        assert_eq!((device.templates.len(), device.revoked), (2, false));
+        registry.revoke(&id).unwrap();
+        assert!(registry.device(&id).unwrap().unwrap().revoked);
+        assert_eq!(registry.list().unwrap(), vec![id]);
+        assert!(registry.device(&[0; 16]).unwrap().is_none());
+    }
+
+    #[test]
+    fn templates_open_only_with_the_storage_key_and_records_only_under_their_own_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = enrolled(&registry(dir.path(), 9));
+        registry(dir.path(), 9).add_operator(&id, template(1)).unwrap();
+        assert!(matches!(registry(dir.path(), 8).device(&id), Err(RegistryError::Sealed(_))));
+        let folder = dir.path().join("devices");
+        let other = [7; 16];
+        fs::copy(folder.join(format!("{}.record", hex(&id))), folder.join(format!("{}.record", hex(&other))))
+            .unwrap();
+        assert!(matches!(registry(dir.path(), 9).device(&other), Err(RegistryError::Mismatch)));
+    }
+}

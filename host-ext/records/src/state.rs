@@ -1,0 +1,104 @@
+//! The host's folder of keys and records.
+//!
+//! ```text
+//! state_dir/            0700
+//!   host.key            signs HELLO and status                     0600, made by `init`
+//!   log.key             signs log entries and checkpoints          0600, made by `init`; where a recorder
+//!                       runs beside the guards, it has its own in its own folder
+//!   storage.key         seals operator templates                   0600, made by `init`
+//!   rdp-tls.pem         certificate of the embedded RDP host       0600, made by that host alone
+//!   organisation.pub    pinned at set-up
+//!   host.record         signed by the organisation
+//!   policy.record       signed by the organisation
+//!   devices/            see `registry`
+//! ```
+
+use std::path::Path;
+
+use sudare_base::{clock, files};
+use sudare_protocol::limits::RECORD_MAX_BYTES;
+use sudare_protocol::records::{HostRecord, Policy, Signed};
+use sudare_protocol::{SigningKey, VerifyingKey};
+use zeroize::Zeroizing;
+
+use crate::keys::{INIT, StateError, read_public, read_secret};
+use crate::registry::Registry;
+
+/// Everything the host needs to serve, read once and checked.
+pub struct HostState {
+    pub host_key: SigningKey,
+    pub host_record: Signed<HostRecord>,
+    pub policy: Signed<Policy>,
+    pub registry: Registry,
+}
+
+impl std::fmt::Debug for HostState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HostState")
+    }
+}
+
+/// What the recorder needs: its own key, and the host that its log is about.
+pub struct RecorderState {
+    pub log_key: SigningKey,
+    pub host_record: Signed<HostRecord>,
+}
+
+impl std::fmt::Debug for RecorderState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RecorderState")
+    }
+}
+
+impl RecorderState {
+    /// From a folder with `log.key`, `organisation.pub` and `host.record`.
+    pub fn load(dir: &Path) -> Result<Self, StateError> {
+        let organisation = read_public(&dir.join("organisation.pub"), PIN)?;
+        let log_key = read_secret(&dir.join("log.key"), INIT)?;
+        let host_record = record(&dir.join("host.record"), &organisation, clock::wall_ms(), SIGN_HOST)?;
+        Ok(RecorderState { log_key, host_record })
+    }
+}
+
+/// The registry alone, for commands that do not serve.
+pub fn registry(dir: &Path) -> Result<Registry, StateError> {
+    let organisation = read_public(&dir.join("organisation.pub"), PIN)?;
+    let path = dir.join("storage.key");
+    let bytes = Zeroizing::new(
+        files::read_bounded(&path, 32)?.ok_or_else(|| StateError::Missing(path.clone(), INIT))?,
+    );
+    let storage: [u8; 32] = bytes.as_slice().try_into().map_err(|_| StateError::Missing(path, INIT))?;
+    Ok(Registry::new(dir.join("devices"), organisation, Zeroizing::new(storage)))
+}
+
+const PIN: &str = "Get the organisation's public key from the security team and put it there";
+const SIGN_HOST: &str =
+    "Send the line of `sudare-host key` to the security team, and put the record they sign there";
+const SIGN_POLICY: &str = "Get the signed policy from the security team and put it there";
+
+impl HostState {
+    pub fn load(dir: &Path) -> Result<Self, StateError> {
+        let organisation = read_public(&dir.join("organisation.pub"), PIN)?;
+        let host_key = read_secret(&dir.join("host.key"), INIT)?;
+        let wall_ms = clock::wall_ms();
+        let host_record: Signed<HostRecord> =
+            record(&dir.join("host.record"), &organisation, wall_ms, SIGN_HOST)?;
+        if host_record.record().host_key != host_key.verifying_key().to_bytes() {
+            return Err(StateError::OtherHost);
+        }
+        let policy = record(&dir.join("policy.record"), &organisation, wall_ms, SIGN_POLICY)?;
+        Ok(HostState { host_key, host_record, policy, registry: registry(dir)? })
+    }
+}
+
+fn record<R: sudare_protocol::records::Record>(
+    path: &Path,
+    organisation: &VerifyingKey,
+    wall_ms: u64,
+    advice: &'static str,
+) -> Result<Signed<R>, StateError> {
+    let bytes = files::read_bounded(path, RECORD_MAX_BYTES)?
+        .ok_or_else(|| StateError::Missing(path.to_owned(), advice))?;
+    Signed::verify(organisation, &bytes, wall_ms)
+        .map_err(|source| StateError::Record { path: path.to_owned(), source })
+}

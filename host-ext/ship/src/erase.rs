@@ -1,0 +1,47 @@
+//! What the log says is erased goes at the destination too: headers always, bodies where they can.
+//!
+//! It happens after the checkpoint with the tombstone is there, so that nothing is ever missing
+//! without a reason; while it fails, new evidence goes on to leave the host. How far it has come is
+//! kept, so that a kill in between leaves nothing behind.
+
+use sudare_evidence::store::blobs::{BODIES, HEADERS};
+use sudare_protocol::evidence::{Entry, Event};
+use sudare_protocol::hex::hex;
+
+use super::error::ShipError;
+use super::shipper::Shipper;
+use super::source::bundles;
+
+impl Shipper {
+    /// Carries out the tombstones among the shipped entries that were not yet carried out.
+    pub(super) async fn erase(&mut self) -> Result<(), ShipError> {
+        let size = self.tree.size();
+        let from = self.state.progress.erased_to;
+        for path in bundles(from, size) {
+            let bundle = self.source.bundle(path)?;
+            for (index, leaf) in bundle.entries().filter(|(index, _)| *index >= from) {
+                let entry =
+                    Entry::open_unverified(leaf).map_err(|source| ShipError::Entry { index, source })?;
+                let event = entry.event().map_err(|source| ShipError::Entry { index, source })?;
+                if let Event::Tombstone(tombstone) = event {
+                    for blob in &tombstone.blobs {
+                        self.erase_one(&hex(&blob.0)).await?;
+                    }
+                }
+            }
+        }
+        if from != size {
+            self.state.progress.erased_to = size;
+            self.state.save()?;
+        }
+        Ok(())
+    }
+
+    async fn erase_one(&self, name: &str) -> Result<(), ShipError> {
+        self.places.headers.remove(&format!("{HEADERS}/{name}")).await?;
+        if self.places.main.keeps().is_none() {
+            self.places.main.remove(&format!("{BODIES}/{name}")).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,268 @@
+//! Ships again and again, and says what goes on: waits grow while nothing works.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sudare_base::clock;
+use sudare_evidence::status::ship::{Said, Status};
+use sudare_protocol::tlog::VerifierKey;
+use tokio::sync::watch;
+
+use super::error::ShipError;
+use super::shipper::{Places, Shipper};
+use super::state::{State, publish};
+use crate::notaries::{Asker, Asking, Notaries};
+
+/// How often the recorder's checkpoint is looked at.
+const POLL: Duration = Duration::from_millis(100);
+const WAIT_MIN_MS: u64 = 500;
+const WAIT_MAX_MS: u64 = 30_000;
+/// With `once`, so many attempts that fail in a row end it.
+const ONCE_ATTEMPTS: u32 = 3;
+
+/// What to ship, and where.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The recorder's folder.
+    pub store: PathBuf,
+    /// The log's public line.
+    pub key: VerifierKey,
+    /// A folder of the shipper's own.
+    pub state: PathBuf,
+    /// `file:///folder` or `s3://bucket/prefix`.
+    pub to: String,
+    /// Another place for the headers of pictures.
+    pub headers: Option<String>,
+    /// Accept a bucket without default retention.
+    pub allow_unlocked: bool,
+    /// End when everything that is there has been shipped.
+    pub once: bool,
+    /// Who is asked about what has been shipped.
+    pub notaries: Notaries,
+}
+
+impl Options {
+    fn places(&self) -> [String; 2] {
+        [self.to.clone(), self.headers.clone().unwrap_or_else(|| self.to.clone())]
+    }
+}
+
+/// Ends [`follow`] from another task.
+#[derive(Clone, Debug)]
+pub struct Stopper(watch::Sender<bool>);
+
+impl Default for Stopper {
+    fn default() -> Self {
+        Self(watch::Sender::new(false))
+    }
+}
+
+impl Stopper {
+    /// What is in flight is abandoned, as by a kill; the next run goes on from there.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+
+    async fn stopped(&self) {
+        let mut receiver = self.0.subscribe();
+        // The sender lives in self, so waiting ends only by `stop`.
+        drop(receiver.wait_for(|stopped| *stopped).await);
+    }
+}
+
+/// Runs until it is stopped, an error needs somebody to look, or (with `once`) all is shipped.
+pub async fn follow(options: &Options, stopper: &Stopper) -> Result<Status, ShipError> {
+    let mut run = Run::start(options)?;
+    tokio::select! {
+        ended = run.until_final(options) => ended?,
+        () = stopper.stopped() => {}
+    }
+    Ok(run.status)
+}
+
+struct Run {
+    phase: Option<Phase>,
+    status: Status,
+    state_dir: PathBuf,
+    others: Asks,
+    /// Entries under the checkpoint that the others were last told of.
+    told: u64,
+}
+
+/// How a witness and a time-stamp service are asked.
+enum Asks {
+    Nobody,
+    /// Beside the shipping.
+    Beside(Asking),
+    /// At the end, with `once`.
+    AtTheEnd(Box<Asker>),
+}
+
+enum Phase {
+    Closed(State),
+    Open(Box<Shipper>),
+}
+
+impl Run {
+    fn start(options: &Options) -> Result<Self, ShipError> {
+        let state = State::open(&options.state, options.places())?;
+        let old = Status::read(&options.state).ok().flatten().unwrap_or_default();
+        let status = Status {
+            destination: options.to.clone(),
+            shipped: state.progress.shipped,
+            last_success_ms: old.last_success_ms,
+            failing_since_ms: old.failing_since_ms,
+            ..Status::default()
+        };
+        let others = match Asker::new(&options.notaries, &options.store, &options.state)? {
+            None => Asks::Nobody,
+            Some(asker) if options.once => Asks::AtTheEnd(Box::new(asker)),
+            Some(asker) => Asks::Beside(Asking::start(asker)),
+        };
+        let state_dir = options.state.clone();
+        Ok(Self { phase: Some(Phase::Closed(state)), status, state_dir, others, told: 0 })
+    }
+
+    async fn until_final(&mut self, options: &Options) -> Result<(), ShipError> {
+        loop {
+            match self.step(options).await {
+                Ok(()) if options.once => return self.ask_at_the_end().await,
+                Ok(()) => tokio::time::sleep(POLL).await,
+                Err(error) => {
+                    self.failed(&error);
+                    if error.is_final() || (options.once && self.status.attempts >= ONCE_ATTEMPTS) {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(wait(self.status.attempts)).await;
+                }
+            }
+        }
+    }
+
+    /// Opens what is not open, and ships what is new.
+    async fn step(&mut self, options: &Options) -> Result<(), ShipError> {
+        let mut shipper = match self.phase.take() {
+            Some(Phase::Open(shipper)) => shipper,
+            Some(Phase::Closed(state)) => self.open(options, state).await?,
+            // Only an attempt that was cut off between the two leaves nothing.
+            None => self.open(options, State::open(&self.state_dir, options.places())?).await?,
+        };
+        let shipped = self.ship(&mut shipper).await;
+        self.status.shipped = shipper.shipped();
+        // After an error the destination is compared anew: nothing is assumed about it.
+        self.phase = Some(match &shipped {
+            Ok(_) => Phase::Open(shipper),
+            Err(_) => Phase::Closed(shipper.into_state()),
+        });
+        shipped.map(drop)
+    }
+
+    async fn open(&mut self, options: &Options, state: State) -> Result<Box<Shipper>, ShipError> {
+        let places = Places::open(&options.to, options.headers.as_deref(), options.allow_unlocked).await;
+        let places = match places {
+            Ok(places) => places,
+            Err(error) => {
+                self.phase = Some(Phase::Closed(state));
+                return Err(error);
+            }
+        };
+        let retention = places.main.retention().map(ToString::to_string);
+        self.status.retention = retention.unwrap_or_else(|| "none".to_owned());
+        match Shipper::open(&options.store, options.key.clone(), state, places).await {
+            Ok(shipper) => Ok(Box::new(shipper)),
+            Err((state, error)) => {
+                self.phase = Some(Phase::Closed(state));
+                Err(error)
+            }
+        }
+    }
+
+    async fn ship(&mut self, shipper: &mut Shipper) -> Result<bool, ShipError> {
+        let newest = shipper.newest()?;
+        let news = match &newest {
+            Some(newest) => shipper.ship(newest).await?,
+            None => false,
+        };
+        shipper.erase().await?;
+        let local = newest.map_or(0, |newest| newest.size());
+        let status = Status {
+            shipped: shipper.shipped(),
+            local,
+            absent_blobs: shipper.absent_blobs(),
+            failing_since_ms: None,
+            attempts: 0,
+            error: None,
+            detail: None,
+            others: self.tell(shipper),
+            ..self.status.clone()
+        };
+        if status != self.status || news {
+            self.status = Status { last_success_ms: Some(clock::wall_ms()), ..status };
+            publish(&self.state_dir, &self.status)?;
+        }
+        Ok(news)
+    }
+
+    /// Has the others asked about what is new, and returns what they said last.
+    fn tell(&mut self, shipper: &Shipper) -> Said {
+        let Asks::Beside(asking) = &self.others else { return self.status.others.clone() };
+        if self.told != shipper.shipped()
+            && let Some(left) = shipper.left()
+        {
+            self.told = shipper.shipped();
+            asking.tell(left);
+        }
+        asking.said()
+    }
+
+    async fn ask_at_the_end(&mut self) -> Result<(), ShipError> {
+        let left = match &self.phase {
+            Some(Phase::Open(shipper)) => shipper.left(),
+            _ => None,
+        };
+        let (Asks::AtTheEnd(asker), Some(left)) = (&mut self.others, left) else { return Ok(()) };
+        asker.ask(&left).await;
+        self.status.others = asker.said.clone();
+        publish(&self.state_dir, &self.status)?;
+        let said = &self.status.others;
+        let failed = said.witness_error.as_ref().or(said.stamper_error.as_ref());
+        failed.map_or(Ok(()), |error| Err(ShipError::Outside(error.clone())))
+    }
+
+    fn failed(&mut self, error: &ShipError) {
+        self.status.attempts = self.status.attempts.saturating_add(1);
+        self.status.failing_since_ms.get_or_insert(clock::wall_ms());
+        self.status.error = Some(error.name().to_owned());
+        self.status.detail = Some(error.to_string());
+        tracing::error!(
+            error = error.name(),
+            attempts = self.status.attempts,
+            "evidence did not leave the host: {error}"
+        );
+        if let Err(error) = publish(&self.state_dir, &self.status) {
+            tracing::error!(%error, "the state could not be written");
+        }
+    }
+}
+
+/// Doubles from half a second to half a minute; a part of it is random, so that many hosts do not
+/// come back at the same moment.
+fn wait(attempts: u32) -> Duration {
+    let longest = WAIT_MIN_MS.saturating_mul(1 << attempts.saturating_sub(1).min(6)).min(WAIT_MAX_MS);
+    // Without randomness all wait the longest, which is as right.
+    let random = getrandom::u32().map_or(u64::from(u32::MAX), u64::from);
+    Duration::from_millis(longest / 2 + (longest / 2) * random / u64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_and_stay_bounded() {
+        for (attempts, most) in [(1, 500), (2, 1_000), (7, 30_000), (u32::MAX, 30_000)] {
+            let waited = u64::try_from(wait(attempts).as_millis()).unwrap();
+            assert!(waited <= most && waited >= most / 2, "{attempts}: {waited}");
+        }
+    }
+}

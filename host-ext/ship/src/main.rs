@@ -1,0 +1,115 @@
+//! `sudare-ship`: copies the evidence of a host elsewhere.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+use sudare_base::files::read_bounded;
+use sudare_base::{output, program, signals};
+use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
+use sudare_protocol::tlog::{VerifierKey, WitnessKey};
+use sudare_ship::{Notaries, Options, Stopper, confine, follow, prepare_process};
+
+/// Copy evidence to a folder or a bucket, going on where it was interrupted.
+///
+/// Runs until it is told to stop (SIGTERM). It needs to read the store and to write its own folder, and confines itself
+/// to that (Landlock): run it as a user of its own. Credentials of a bucket come from the environment
+/// (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL).
+#[derive(Debug, Parser)]
+#[command(
+    name = "sudare-ship",
+    version,
+    after_help = "\
+Examples:
+  sudare-ship --store /var/lib/sudare-recorder/evidence --key log.vkey --state /var/lib/sudare-ship \\
+    --to s3://evidence/vdi-0042 --headers s3://evidence-headers/vdi-0042
+  sudare-ship --store ./evidence --key log.vkey --state ./ship --to file:///mnt/audit/vdi-0042 --once
+  cat /var/lib/sudare-ship/status.json          what it does, and why it does not"
+)]
+struct Ship {
+    /// Folder of the evidence store
+    #[arg(long, value_name = "DIR")]
+    store: PathBuf,
+    /// File with the log's public line
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// Folder of the shipper's own: how far it has come
+    #[arg(long, value_name = "DIR")]
+    state: PathBuf,
+    /// file:///FOLDER or s3://BUCKET/PREFIX
+    #[arg(long, value_name = "URL")]
+    to: String,
+    /// Another place for the headers of pictures, which must stay deletable
+    #[arg(long, value_name = "URL")]
+    headers: Option<String>,
+    /// Accept a bucket from which everything can be deleted
+    #[arg(long)]
+    allow_unlocked: bool,
+    /// A witness that cosigns what was shipped: its address, such as https://witness.example
+    #[arg(long, value_name = "URL", requires = "witness_key")]
+    witness: Option<String>,
+    /// File with the witness's public line
+    #[arg(long, value_name = "FILE", requires = "witness")]
+    witness_key: Option<PathBuf>,
+    /// A time-stamp service (RFC 3161) that is asked at most every ten minutes
+    #[arg(long, value_name = "URL")]
+    timestamps: Option<String>,
+    /// End when all that is there has been shipped
+    #[arg(long)]
+    once: bool,
+    /// With --once: print one JSON object, the same as in status.json
+    #[arg(long, requires = "once")]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let ship = Ship::parse();
+    program::run("sudare-ship", || ship.run())
+}
+
+impl Ship {
+    fn run(&self) -> anyhow::Result<()> {
+        let witness = match (&self.witness, &self.witness_key) {
+            (Some(url), Some(key)) => Some((url.clone(), public_line(key)?.parse::<WitnessKey>()?)),
+            _ => None,
+        };
+        let options = Options {
+            store: self.store.clone(),
+            key: public_line(&self.key)?.parse::<VerifierKey>()?,
+            state: self.state.clone(),
+            to: self.to.clone(),
+            headers: self.headers.clone(),
+            allow_unlocked: self.allow_unlocked,
+            once: self.once,
+            notaries: Notaries { witness, stamper: self.timestamps.clone() },
+        };
+        let others = [self.witness.as_deref(), self.timestamps.as_deref()];
+        let places = [Some(self.to.as_str()), self.headers.as_deref()];
+        confine::confine(&self.store, &self.state, places.into_iter().chain(others).flatten())?;
+        prepare_process();
+        let stopper = Stopper::default();
+        let at_end = stopper.clone();
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            if let Err(error) = signals::wait_for_end() {
+                tracing::error!(%error, "signals cannot be waited for: ending");
+            }
+            at_end.stop();
+        })?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let status = runtime.block_on(follow(&options, &stopper))?;
+        if self.json {
+            output::line(&serde_json::to_string(&status)?);
+        } else if self.once {
+            output::line(&format!("{} entries are at {}.", status.shipped, status.destination));
+        }
+        Ok(())
+    }
+}
+
+fn public_line(path: &Path) -> anyhow::Result<String> {
+    let bytes = read_bounded(path, MAX_VKEY_BYTES)?;
+    let bytes = bytes
+        .with_context(|| format!("{} is not there. Give the file with the public line", path.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

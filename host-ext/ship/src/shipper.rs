@@ -1,0 +1,319 @@
+//! One checkpoint after the other: everything it needs first, the checkpoint itself last.
+//!
+//! ```text
+//! check     entries after the shipped ones lead to the new signed root       nothing is sent before
+//! pictures  bodies, then headers, of the entries of a bundle       create    ┐ per full bundle, then
+//! tiles     the bundle, and the tiles of hashes that it filled     create    ┘ `uploaded_to` is kept
+//! edge      the partial bundle and tiles                           create
+//! checkpoint                                                       replace the one that was there
+//! shipped   the size, for the recorder                             here, durable
+//! replaced  partial files that full ones stand in for now                    remove
+//! ```
+//! Killed anywhere, the next run starts at the remote checkpoint and skips what `uploaded_to` says.
+//! What was in flight is put again: equal content is accepted, so nothing is there twice.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::path::Path;
+use std::sync::Arc;
+
+use sudare_evidence::store::blobs::{BODIES, HEADERS};
+use sudare_protocol::evidence::{Entry, Id};
+use sudare_protocol::hex::hex;
+use sudare_protocol::tlog::merkle::{HashTile, Tree, leaf_hash};
+use sudare_protocol::tlog::note::MAX_NOTE_BYTES;
+use sudare_protocol::tlog::{SignedCheckpoint, TileContent, TilePath, VerifierKey};
+use tokio::task::JoinSet;
+
+use super::destination::{Destination, Found};
+use super::error::ShipError;
+use super::source::{Bundle, Source, bundles, reached};
+use super::state::State;
+use crate::notaries::Left;
+
+/// Pictures that are uploaded at the same time: with 16 MiB each, the most that is held in memory.
+const UPLOADS_MAX: usize = 4;
+/// An incident lists its pictures again when it is complete; so many ids are remembered.
+const RECENT_MAX: usize = 4096;
+
+/// Where evidence goes.
+#[derive(Debug)]
+pub(super) struct Places {
+    /// Everything but the headers.
+    pub(super) main: Arc<Destination>,
+    /// The headers of pictures, which must stay deletable; often the same place.
+    pub(super) headers: Arc<Destination>,
+}
+
+impl Places {
+    /// Opens and checks both; `allow_unlocked` accepts a bucket from which all can be deleted.
+    pub(super) async fn open(
+        main: &str,
+        headers: Option<&str>,
+        allow_unlocked: bool,
+    ) -> Result<Self, ShipError> {
+        let main = Arc::new(Destination::open(main).await?);
+        if !main.is_locked_or_folder() && !allow_unlocked {
+            return Err(ShipError::NoRetention(main.shown().to_owned()));
+        }
+        let headers = match headers {
+            Some(url) => Arc::new(Destination::open(url).await?),
+            None => Arc::clone(&main),
+        };
+        match headers.keeps() {
+            Some(why) => Err(ShipError::HeadersKept(headers.shown().to_owned(), why)),
+            None => Ok(Self { main, headers }),
+        }
+    }
+}
+
+/// Brings one store to its places.
+#[derive(Debug)]
+pub(super) struct Shipper {
+    pub(super) source: Source,
+    pub(super) places: Places,
+    pub(super) state: State,
+    /// Over the shipped entries.
+    pub(super) tree: Tree,
+    /// The checkpoint that is there now.
+    remote: Option<Found>,
+    recent: Recent,
+    absent_blobs: u64,
+}
+
+impl Shipper {
+    /// Compares the store with what is at the destination; refuses what contradicts it.
+    pub(super) async fn open(
+        store: &Path,
+        key: VerifierKey,
+        state: State,
+        places: Places,
+    ) -> Result<Self, (State, ShipError)> {
+        match Self::compare(store, key, &state, &places).await {
+            Ok((source, remote, tree)) => {
+                let mut shipper =
+                    Self { source, places, state, tree, remote, recent: Recent::default(), absent_blobs: 0 };
+                match shipper.settle() {
+                    Ok(()) => Ok(shipper),
+                    Err(error) => Err((shipper.state, error)),
+                }
+            }
+            Err(error) => Err((state, error)),
+        }
+    }
+
+    /// Entries at the destination.
+    pub(super) fn shipped(&self) -> u64 {
+        self.tree.size()
+    }
+
+    /// Pictures that were not in the store any more when they should have left.
+    pub(super) fn absent_blobs(&self) -> u64 {
+        self.absent_blobs
+    }
+
+    /// Gives the state back, to begin anew with it.
+    pub(super) fn into_state(self) -> State {
+        self.state
+    }
+
+    /// What is there now; `None` before the first checkpoint.
+    pub(super) fn left(&self) -> Option<Left> {
+        let note = &self.remote.as_ref()?.bytes;
+        // It was verified, or made, before it got there.
+        let checkpoint = SignedCheckpoint::open(note, self.source.key()).ok()?;
+        Some(Left { checkpoint, destination: Arc::clone(&self.places.main) })
+    }
+
+    /// The store's newest checkpoint.
+    pub(super) fn newest(&self) -> Result<Option<SignedCheckpoint>, ShipError> {
+        self.source.checkpoint()
+    }
+
+    /// Ships everything up to a checkpoint that [`Shipper::newest`] returned; false if there was
+    /// nothing to do.
+    pub(super) async fn ship(&mut self, to: &SignedCheckpoint) -> Result<bool, ShipError> {
+        let from = self.tree.size();
+        if to.size() < from {
+            return Err(ShipError::RemoteAhead { remote: from, local: to.size() });
+        }
+        if to.size() == from {
+            let same = to.root() == self.tree.root();
+            return if same || from == 0 { Ok(false) } else { Err(ShipError::Forked { size: from }) };
+        }
+        self.source.check(self.tree.clone(), to)?;
+        let mut tree = self.tree.clone();
+        for path in bundles(from, to.size()) {
+            self.bundle(path, &mut tree).await?;
+        }
+        // Read a second time: what was uploaded is what the checkpoint signs, or it never gets one.
+        reached(&tree, to)?;
+        for tile in tree.partial_tiles() {
+            let (path, bytes) = tile_file(&tile);
+            self.places.main.create(&path.to_string(), bytes).await?;
+        }
+        let note = to.note().as_bytes();
+        self.remote = Some(self.places.main.replace("checkpoint", note, self.remote.as_ref()).await?);
+        let old = std::mem::replace(&mut self.tree, tree);
+        self.settle()?;
+        self.remove_replaced(&old).await;
+        Ok(true)
+    }
+
+    async fn compare(
+        store: &Path,
+        key: VerifierKey,
+        state: &State,
+        places: &Places,
+    ) -> Result<(Source, Option<Found>, Tree), ShipError> {
+        let source = Source::open(store, key)?;
+        let remote = places.main.read("checkpoint", MAX_NOTE_BYTES).await?;
+        let there = remote.as_ref().map(|found| SignedCheckpoint::open(&found.bytes, source.key()));
+        let there = there.transpose().map_err(ShipError::RemoteCheckpoint)?;
+        let size = there.as_ref().map_or(0, SignedCheckpoint::size);
+        if size < state.progress.shipped {
+            return Err(ShipError::RemoteWentBack { remote: size, shipped: state.progress.shipped });
+        }
+        let Some(there) = there else { return Ok((source, None, Tree::new())) };
+        let local = source.checkpoint()?.map_or(0, |local| local.size());
+        if size > local {
+            return Err(ShipError::RemoteAhead { remote: size, local });
+        }
+        let tree = source.tree_at(&there)?;
+        Ok((source, remote, tree))
+    }
+
+    /// After a checkpoint is there: remembers it, and tells the recorder.
+    fn settle(&mut self) -> Result<(), ShipError> {
+        let size = self.tree.size();
+        self.state.progress.shipped = size;
+        self.state.progress.uploaded_to = self.state.progress.uploaded_to.max(size);
+        self.state.save()?;
+        self.state.publish_shipped(size)
+    }
+
+    /// Pictures, entries and full tiles of one bundle; `tree` grows by its entries.
+    async fn bundle(&mut self, path: TilePath, tree: &mut Tree) -> Result<(), ShipError> {
+        let bundle = self.source.bundle(path)?;
+        let start = tree.size();
+        let skip = bundle.end() <= self.state.progress.uploaded_to;
+        if !skip {
+            self.pictures(&bundle, start).await?;
+            self.places.main.create(&path.to_string(), bundle.bytes.clone()).await?;
+        }
+        for (_, leaf) in bundle.entries().filter(|(index, _)| *index >= start) {
+            for tile in tree.push(leaf_hash(leaf)).iter().filter(|_| !skip) {
+                let (path, bytes) = tile_file(tile);
+                self.places.main.create(&path.to_string(), bytes).await?;
+            }
+        }
+        if !skip && !path.is_partial() {
+            self.state.progress.uploaded_to = bundle.end();
+            self.state.save()?;
+        }
+        Ok(())
+    }
+
+    /// The pictures that the entries from `start` on name, a few at the same time.
+    async fn pictures(&mut self, bundle: &Bundle, start: u64) -> Result<(), ShipError> {
+        let mut uploads = JoinSet::new();
+        for (index, leaf) in bundle.entries().filter(|(index, _)| *index >= start) {
+            let entry = Entry::open_unverified(leaf).map_err(|source| ShipError::Entry { index, source })?;
+            for blob in &entry.blobs {
+                if !self.recent.is_new(blob.blob_id) {
+                    continue;
+                }
+                if uploads.len() >= UPLOADS_MAX {
+                    finish_one(&mut uploads).await?;
+                }
+                let halves = self.source.blob(&blob.blob_id)?;
+                if halves.header.is_none() || halves.body.is_none() {
+                    self.absent_blobs += 1;
+                    tracing::warn!(
+                        entry = index,
+                        blob = hex(&blob.blob_id),
+                        "a picture was erased or lost before it left"
+                    );
+                }
+                let (main, headers) = (Arc::clone(&self.places.main), Arc::clone(&self.places.headers));
+                let name = hex(&blob.blob_id);
+                uploads.spawn(async move {
+                    // A header alone would look like an erased body, so it comes second.
+                    if let Some(body) = halves.body {
+                        main.create(&format!("{BODIES}/{name}"), body).await?;
+                    }
+                    if let Some(header) = halves.header {
+                        headers.create(&format!("{HEADERS}/{name}"), header).await?;
+                    }
+                    Ok(())
+                });
+            }
+        }
+        while !uploads.is_empty() {
+            finish_one(&mut uploads).await?;
+        }
+        Ok(())
+    }
+
+    /// Partial files that a full one stands in for now. Left over ones are true, only superfluous.
+    async fn remove_replaced(&self, old: &Tree) {
+        if self.places.main.keeps().is_some() {
+            return;
+        }
+        let full = |tile: &HashTile| tile_end(tile).is_some_and(|end| end <= self.tree.size());
+        for tile in old.partial_tiles().iter().filter(|tile| full(tile)) {
+            let (hashes, _) = tile_file(tile);
+            let entries = TilePath { content: TileContent::Entries, ..hashes };
+            for path in [Some(hashes), (tile.level == 0).then_some(entries)].into_iter().flatten() {
+                if let Err(error) = self.places.main.remove_folder(&path.partial_folder()).await {
+                    tracing::warn!(%error, "a partial tile was left at the destination");
+                }
+            }
+        }
+    }
+}
+
+/// The ids that were uploaded last.
+#[derive(Debug, Default)]
+struct Recent {
+    ids: BTreeSet<Id>,
+    order: VecDeque<Id>,
+}
+
+impl Recent {
+    /// True the first time.
+    fn is_new(&mut self, id: Id) -> bool {
+        if !self.ids.insert(id) {
+            return false;
+        }
+        self.order.push_back(id);
+        if self.order.len() > RECENT_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.ids.remove(&oldest);
+        }
+        true
+    }
+}
+
+async fn finish_one(uploads: &mut JoinSet<Result<(), ShipError>>) -> Result<(), ShipError> {
+    match uploads.join_next().await {
+        None => Ok(()),
+        Some(Ok(result)) => result,
+        Some(Err(error)) => {
+            let path = "a picture".to_owned();
+            Err(ShipError::Remote { path, action: "put", source: error.into() })
+        }
+    }
+}
+
+fn tile_file(tile: &HashTile) -> (TilePath, Vec<u8>) {
+    let path =
+        TilePath { content: TileContent::Hashes(tile.level), index: tile.index, width: tile.hashes.len() };
+    (path, tile.hashes.concat())
+}
+
+/// Size of a log in which this tile is full; `None` beyond what a log can hold.
+fn tile_end(tile: &HashTile) -> Option<u64> {
+    let leaves = 1u64.checked_shl(8 * (u32::from(tile.level) + 1))?;
+    tile.index.checked_add(1)?.checked_mul(leaves)
+}

@@ -1,0 +1,152 @@
+//! What the shipper remembers, in a folder of its own.
+//!
+//! | file | what | mode |
+//! |---|---|---|
+//! | `ship-state` | the checkpoint last uploaded, and how far the next one has come (JSON) | 0600 |
+//! | `shipped` | size of that checkpoint, in decimal: the recorder waits for it where policy says so | 0644 |
+//! | `status.json` | what goes on, for `doctor` | 0644 |
+//! | `lock` | held by the one shipper | 0600 |
+//!
+//! The folder is 0755 and two files can be read by everybody, since the recorder runs as another
+//! user; they hold sizes, times and the name of the destination.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sudare_base::files::{self, FileError};
+use sudare_evidence::status::ship::Status;
+use sudare_evidence::store::FileLock;
+
+use super::error::ShipError;
+
+const MAX_BYTES: usize = 64 * 1024;
+
+/// How far the upload has come; survives a kill.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Progress {
+    /// The destinations that all this is about.
+    pub(super) places: [String; 2],
+    /// Size of the checkpoint that was last put there; the destination must not have less.
+    pub(super) shipped: u64,
+    /// Below this, pictures and full bundles and tiles of the next checkpoint are there already.
+    pub(super) uploaded_to: u64,
+    /// Below this, erasures have been carried out at the destination.
+    pub(super) erased_to: u64,
+}
+
+/// The open folder.
+#[derive(Debug)]
+pub(super) struct State {
+    dir: PathBuf,
+    pub(super) progress: Progress,
+    /// Never read: it is held.
+    _lock: FileLock,
+}
+
+impl State {
+    /// `places` are the main destination and the one of the headers.
+    pub(super) fn open(dir: &Path, places: [String; 2]) -> Result<Self, ShipError> {
+        if !dir.is_dir() {
+            let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(dir);
+            let readable = || fs::set_permissions(dir, fs::Permissions::from_mode(0o755));
+            made.and_then(|()| readable()).map_err(|e| FileError::new(dir, "made", e))?;
+        }
+        let lock = lock(&dir.join("lock"))?;
+        let path = dir.join("ship-state");
+        let progress: Progress = match files::read_bounded(&path, MAX_BYTES)? {
+            None => Progress { places: places.clone(), ..Progress::default() },
+            Some(bytes) => {
+                serde_json::from_slice(&bytes).map_err(|e| FileError::new(&path, "read", e.into()))?
+            }
+        };
+        if progress.places != places {
+            return Err(ShipError::Moved { before: progress.places.join(" and ") });
+        }
+        Ok(Self { dir: dir.to_owned(), progress, _lock: lock })
+    }
+
+    pub(super) fn save(&self) -> Result<(), ShipError> {
+        let path = self.dir.join("ship-state");
+        let bytes =
+            serde_json::to_vec(&self.progress).map_err(|e| FileError::new(&path, "written", e.into()))?;
+        Ok(files::write_private(&path, &bytes)?)
+    }
+
+    /// Called when everything up to the size is at the destination.
+    pub(super) fn publish_shipped(&self, size: u64) -> Result<(), ShipError> {
+        Ok(write_public(&self.dir.join("shipped"), format!("{size}\n").as_bytes())?)
+    }
+}
+
+/// Writes the status for `doctor`.
+pub(super) fn publish(dir: &Path, status: &Status) -> Result<(), FileError> {
+    let path = dir.join("status.json");
+    let bytes = serde_json::to_vec(status).map_err(|e| FileError::new(&path, "written", e.into()))?;
+    write_public(&path, &bytes)
+}
+
+/// Replaces a file that others may read, in one step, so that it survives a power cut.
+pub(super) fn write_public(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let temporary = path.with_extension("new");
+    let write = || -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&temporary)?;
+        // Whatever the umask says.
+        file.set_permissions(fs::Permissions::from_mode(0o644))?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    };
+    write().map_err(|e| FileError::new(path, "written", e))
+}
+
+fn lock(path: &Path) -> Result<FileLock, ShipError> {
+    FileLock::take(path).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => ShipError::StateLocked(path.display().to_string()),
+        _ => FileError::new(path, "locked", error).into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sudare_evidence::shipped::shipped_size;
+
+    fn here() -> [String; 2] {
+        ["file:///a".into(), "file:///b".into()]
+    }
+
+    #[test]
+    fn progress_and_the_shipped_size_survive_a_restart_and_one_shipper_holds_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().join("ship");
+        assert_eq!(shipped_size(&dir).unwrap(), 0);
+        let mut state = State::open(&dir, here()).unwrap();
+        assert!(matches!(State::open(&dir, here()), Err(ShipError::StateLocked(_))));
+        state.progress = Progress { places: here(), shipped: 7, uploaded_to: 9, erased_to: 3 };
+        state.save().unwrap();
+        state.publish_shipped(7).unwrap();
+        let before = state.progress.clone();
+        drop(state);
+        assert_eq!(State::open(&dir, here()).unwrap().progress, before);
+        assert_eq!(shipped_size(&dir).unwrap(), 7);
+        let elsewhere = State::open(&dir, ["s3://other".into(), "s3://other".into()]);
+        assert!(matches!(elsewhere, Err(ShipError::Moved { .. })));
+        let mode = |name: &str| fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("shipped"), mode("ship-state")), (0o644, 0o600));
+        fs::write(dir.join("shipped"), "many").unwrap();
+        assert!(shipped_size(&dir).is_err());
+    }
+
+    #[test]
+    fn the_status_is_read_back_by_whoever_asks() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Status::read(dir.path()).unwrap(), None);
+        let status = Status { destination: "s3://b/p".into(), attempts: 3, ..Status::default() };
+        publish(dir.path(), &status).unwrap();
+        assert_eq!(Status::read(dir.path()).unwrap(), Some(status));
+    }
+}

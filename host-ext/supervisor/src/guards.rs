@@ -1,0 +1,171 @@
+//! Guards as processes: started under the system user, told the cookie, listened to.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::SyncSender;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use sudare_base::accounts::GuardAccount;
+use sudare_base::clock;
+use sudare_base::heartbeat::greeting;
+
+use super::inbox::{Inbox, Words};
+use super::line::{self, LINE_MAX_BYTES};
+use super::target::Target;
+
+/// What a guard may inherit of the environment; everything else is dropped.
+const ENVIRONMENT: [&str; 3] = ["PATH", "RUST_LOG", "LANG"];
+const SETTINGS_PREFIX: &str = "SUDARE_HOST_";
+
+const ENDS_WITHIN_NS: i64 = 200_000_000;
+
+/// How guards are started, the same for all.
+#[derive(Debug, Clone)]
+pub(super) struct Launcher {
+    /// The guards' program, held open by whoever made this.
+    pub(super) program: PathBuf,
+    pub(super) account: GuardAccount,
+    pub(super) config: Option<PathBuf>,
+}
+
+/// A running guard. A line `cover N` of its standard input makes it cover until `go-on N`; the end of
+/// its standard input tells it to cover and end.
+#[derive(Debug)]
+pub(super) struct Guard {
+    pub(super) run: u64,
+    child: Child,
+    stdin: Option<ChildStdin>,
+}
+
+impl Launcher {
+    /// Starts a guard; what it says comes to the inbox.
+    pub(super) fn start(&self, target: &Target, run: u64, inbox: SyncSender<Inbox>) -> io::Result<Guard> {
+        let mut child = self.command(target).spawn()?;
+        // Not yet waited for, so the number is still this child's.
+        let ended = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(io::Error::from);
+        let mut stdin = child.stdin.take();
+        let told = match &mut stdin {
+            // One line fits into an empty pipe, so this does not wait.
+            Some(pipe) => pipe.write_all(target.cookie.line().as_bytes()).and_then(|()| never_wait(pipe)),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        };
+        let mut guard = Guard { run, child, stdin };
+        let listens = told.and_then(|()| guard.child.stdout.take().ok_or(io::ErrorKind::BrokenPipe.into()));
+        let number = target.number;
+        let started = listens.and_then(|out| {
+            let ended = ended?;
+            let name = format!("guard {number}");
+            std::thread::Builder::new().name(name).spawn(move || listen(number, run, out, &ended, &inbox))
+        });
+        if let Err(error) = started {
+            guard.kill();
+            return Err(error);
+        }
+        Ok(guard)
+    }
+
+    fn command(&self, target: &Target) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg0("sudare-guard").args(["--display", &target.number.to_string()]);
+        command.args(["--user", &target.user, "--uid", &target.uid.to_string()]);
+        command.args(["--server-pid", &target.server_pid.to_string()]);
+        if let Some(config) = &self.config {
+            command.arg("--config").arg(config);
+        }
+        command.env_clear().envs(std::env::vars_os().filter(|(name, _)| {
+            let name = name.to_string_lossy();
+            ENVIRONMENT.contains(&&*name) || name.starts_with(SETTINGS_PREFIX)
+        }));
+        // Setting the uid also drops all of root's supplementary groups.
+        if rustix::process::geteuid().is_root() {
+            command.uid(self.account.uid).gid(self.account.gid);
+        }
+        // A Ctrl-C at a terminal is for the supervisor, which tells its guards in its own way.
+        command.current_dir(Path::new("/")).process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+    }
+}
+
+impl Guard {
+    /// Gives it an order. A guard that does not read is noticed otherwise.
+    pub(super) fn order(&mut self, order: &str, ticket: u64) {
+        if let Some(pipe) = &mut self.stdin {
+            drop(pipe.write_all(format!("{order} {ticket}\n").as_bytes()));
+        }
+    }
+
+    /// Tells it to cover and end.
+    pub(super) fn dismiss(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Ends it now; its blanker notices and covers.
+    pub(super) fn kill(&mut self) {
+        self.stdin = None;
+        if let Err(error) = self.child.kill() {
+            tracing::debug!(%error, "the guard had ended already");
+        }
+    }
+
+    /// How it ended, if it did.
+    pub(super) fn ended(&mut self) -> Option<String> {
+        match self.child.try_wait() {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(status.to_string()),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+}
+
+/// A guard that does not read its orders must not make the supervisor wait.
+fn never_wait(pipe: &ChildStdin) -> io::Result<()> {
+    Ok(fcntl_setfl(pipe, fcntl_getfl(pipe)? | OFlags::NONBLOCK)?)
+}
+
+/// Reads lines until the guard closes its output or says what no guard says.
+fn listen(number: u32, run: u64, out: ChildStdout, ended: &OwnedFd, inbox: &SyncSender<Inbox>) {
+    let mut out = BufReader::new(out);
+    let mut bytes = Vec::with_capacity(LINE_MAX_BYTES);
+    let mut greeted = false;
+    loop {
+        bytes.clear();
+        let limit = u64::try_from(LINE_MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+        let words = match (&mut out).take(limit).read_until(b'\n', &mut bytes) {
+            Ok(0) | Err(_) => Words::End,
+            Ok(_) if !greeted => {
+                greeted = bytes.strip_suffix(b"\n") == Some(greeting().as_bytes());
+                if greeted {
+                    continue;
+                }
+                Words::OtherBuild
+            }
+            Ok(_) => match bytes.strip_suffix(b"\n").and_then(line::parse) {
+                Some(line) => Words::Line(line),
+                None => Words::Babble,
+            },
+        };
+        if matches!(words, Words::End) {
+            wait_for(ended);
+        }
+        let last = !matches!(words, Words::Line(_));
+        let said = Inbox::Guard { number, run, at_ms: clock::boot_ms(), words };
+        if inbox.send(said).is_err() || last {
+            return;
+        }
+    }
+}
+
+/// A process closes its files a moment before it can be seen to have ended.
+fn wait_for(ended: &OwnedFd) {
+    let limit = Timespec { tv_sec: 0, tv_nsec: ENDS_WITHIN_NS };
+    // If it does not, it is noticed as one that says nothing.
+    if let Err(error) = poll(&mut [PollFd::new(ended, PollFlags::IN)], Some(&limit)) {
+        tracing::debug!(%error, "the end of a guard could not be waited for");
+    }
+}

@@ -1,0 +1,139 @@
+//! One session as the supervisor holds it: its processes, its hold, its guard.
+
+use std::io;
+use std::sync::mpsc::SyncSender;
+
+use super::guards::{Guard, Launcher};
+use super::hold::Hold;
+use super::inbox::Inbox;
+use super::origin::Origin;
+use super::prepare;
+use super::target::Target;
+
+#[derive(Debug)]
+pub(super) struct Session {
+    number: u32,
+    pub(super) origin: Origin,
+    /// What a guard must be told, once it is found out.
+    pub(super) target: Option<Target>,
+    hold: Hold,
+    guard: Option<Guard>,
+    /// A run that was asked for and has no process (yet).
+    wanted: Option<u64>,
+    preparing: bool,
+    /// That run will not get a process.
+    failed: bool,
+}
+
+impl Session {
+    /// Holds the user's code, if it has not begun.
+    pub(super) fn hold(number: u32, origin: Origin) -> Self {
+        let hold = Hold::place(&origin).unwrap_or_else(|error| {
+            tracing::warn!(display = number, %error, "the session could not be held before it began");
+            Hold::default()
+        });
+        let (guard, wanted, target) = (None, None, None);
+        Session { number, origin, target, hold, guard, wanted, preparing: false, failed: false }
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.hold.holds()
+    }
+
+    pub(super) fn release(&mut self) {
+        std::mem::take(&mut self.hold).release();
+    }
+
+    /// Starts the run's guard, or first finds out what it must be told.
+    pub(super) fn start(
+        &mut self,
+        run: u64,
+        launcher: &Launcher,
+        inbox: &SyncSender<Inbox>,
+    ) -> io::Result<()> {
+        (self.wanted, self.failed) = (Some(run), false);
+        let done = match &self.target {
+            Some(target) => launcher.start(target, run, inbox.clone()).map(|guard| {
+                self.wanted = None;
+                self.guard = Some(guard);
+            }),
+            None if self.preparing => Ok(()),
+            None => self.prepare(inbox.clone()),
+        };
+        self.failed = done.is_err();
+        done
+    }
+
+    fn prepare(&mut self, inbox: SyncSender<Inbox>) -> io::Result<()> {
+        let (number, origin) = (self.number, self.origin.clone());
+        std::thread::Builder::new().name(format!("prepare {number}")).spawn(move || {
+            let target = Box::new(prepare::target(number, &origin));
+            // Closed when the supervisor has ended; nobody needs it then.
+            drop(inbox.send(Inbox::Prepared { number, server: origin.server.pid, target }));
+        })?;
+        self.preparing = true;
+        Ok(())
+    }
+
+    /// The preparation is over; the run that waits for it.
+    pub(super) fn prepared(&mut self) -> Option<u64> {
+        self.preparing = false;
+        self.wanted.take()
+    }
+
+    /// The run of the guard, if one runs.
+    pub(super) fn run(&self) -> Option<u64> {
+        self.guard.as_ref().map(|guard| guard.run)
+    }
+
+    /// Has the guard cover until it may go on.
+    pub(super) fn cover(&mut self, ticket: u64) {
+        self.order("cover", ticket);
+    }
+
+    /// Lets the guard show again what it would, unless it was told to cover since.
+    pub(super) fn go_on(&mut self, ticket: u64) {
+        self.order("go-on", ticket);
+    }
+
+    fn order(&mut self, order: &str, ticket: u64) {
+        if let Some(guard) = &mut self.guard {
+            guard.order(order, ticket);
+        }
+    }
+
+    pub(super) fn kill(&mut self, run: u64) {
+        if self.wanted == Some(run) {
+            self.failed = true;
+        }
+        if let Some(guard) = self.guard.as_mut().filter(|guard| guard.run == run) {
+            guard.kill();
+        }
+    }
+
+    /// The run that ended since it was last asked, and how.
+    pub(super) fn ended(&mut self) -> Option<(u64, String)> {
+        if self.failed
+            && let Some(run) = self.wanted.take()
+        {
+            self.failed = false;
+            return Some((run, "it never started".into()));
+        }
+        let guard = self.guard.as_mut()?;
+        let how = guard.ended()?;
+        let run = guard.run;
+        self.guard = None;
+        Some((run, how))
+    }
+
+    /// The session is over: what was held may end, and the guard may finish.
+    pub(super) fn end(self) -> Option<Guard> {
+        self.hold.release();
+        self.guard
+    }
+
+    /// The supervisor ends: what is held waits for the next one.
+    pub(super) fn leave(self) -> Option<Guard> {
+        self.guard
+    }
+}
