@@ -325,7 +325,7 @@ impl Driver {
             auditors: policy.record().auditors.clone(),
             custodian: policy.record().rules.as_ref().and_then(|rules| rules.custodian.clone()),
             policy_digest: policy.digest(),
-            hold_ms: live.numbers().hold_ms,
+            hold_ms: live.timings().hold_ms,
             certificate: live.certificate(),
             models: self.identity.models.clone(),
             boot_id: self.identity.boot_id,

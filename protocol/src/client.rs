@@ -20,10 +20,10 @@ use crate::limits::SPOOL_MAX_BYTES;
 use crate::message::{
     self, Ack, Attest, CertificateCheck, Digest, Hello, Id, KeyKept, Manifest, Open, Status, kind,
 };
-use crate::numbers::Numbers;
 use crate::records::{HostRecord, Policy, Signed};
 use crate::session::{self, HELLO_CONTEXT, OPEN_CONTEXT, Sealer, error_body, peer_error, transcript};
 use crate::template::{self, OperatorTemplate};
+use crate::timings::Timings;
 
 /// What the client knows before it connects.
 pub struct Setup {
@@ -69,7 +69,7 @@ pub struct AwaitHello {
 pub struct AwaitReady {
     sealer: Sealer,
     policy: Signed<Policy>,
-    numbers: Numbers,
+    timings: Timings,
     host: HostRecord,
     session_id: Id,
     certificate: CertificateCheck,
@@ -98,7 +98,7 @@ impl AwaitHello {
         let (greeting, host, host_key) = check_hello(&setup, hello)?;
         let policy = Signed::<Policy>::verify(&setup.organisation, &greeting.policy, setup.wall_ms)
             .map_err(|e| Refusal::new(Code::PolicyRefused, Fault::Organisation, e.to_string()))?;
-        let numbers = policy
+        let timings = policy
             .record()
             .effective()
             .map_err(|e| Refusal::new(Code::PolicyRefused, Fault::Organisation, e.to_string()))?;
@@ -126,7 +126,7 @@ impl AwaitHello {
         let next = AwaitReady {
             sealer,
             policy,
-            numbers,
+            timings,
             host,
             session_id: greeting.session_id,
             certificate,
@@ -228,7 +228,7 @@ impl Evidence {
 pub struct Live {
     sealer: Sealer,
     policy: Signed<Policy>,
-    numbers: Numbers,
+    timings: Timings,
     host: HostRecord,
     session_id: Id,
     certificate: CertificateCheck,
@@ -250,7 +250,7 @@ impl Live {
         Live {
             sealer: from.sealer,
             policy: from.policy,
-            numbers: from.numbers,
+            timings: from.timings,
             host: from.host,
             session_id: from.session_id,
             certificate: from.certificate,
@@ -264,8 +264,8 @@ impl Live {
     pub fn policy(&self) -> &Signed<Policy> {
         &self.policy
     }
-    pub fn numbers(&self) -> Numbers {
-        self.numbers
+    pub fn timings(&self) -> Timings {
+        self.timings
     }
     pub fn host_id(&self) -> &str {
         &self.host.host_id

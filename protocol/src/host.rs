@@ -25,10 +25,10 @@ use crate::message::{
     self, Ack, Attest, CertificateCheck, Challenge, Credit, Digest, Hello, Id, Lock, Open, Ready, Status,
     Suspect, kind,
 };
-use crate::numbers::Numbers;
 use crate::records::{DeviceRecord, Policy, RecordError, Signed};
 use crate::session::{HELLO_CONTEXT, OPEN_CONTEXT, Sealer, peer_error, transcript};
 use crate::template::{self, OperatorTemplate};
+use crate::timings::Timings;
 
 /// What the host knows before a client opens the channel.
 pub struct Setup {
@@ -81,7 +81,7 @@ impl core::fmt::Debug for Fresh {
 #[derive(Debug)]
 pub struct AwaitOpen {
     setup: Setup,
-    numbers: Numbers,
+    timings: Timings,
     hello: Vec<u8>,
     since_ms: u64,
 }
@@ -101,7 +101,7 @@ pub struct Opened {
 impl AwaitOpen {
     /// Makes the framed HELLO.
     pub fn new(setup: Setup, host_nonce: [u8; 32], now_ms: u64) -> Result<(Self, Vec<u8>), Refusal> {
-        let numbers = setup
+        let timings = setup
             .policy
             .record()
             .effective()
@@ -119,7 +119,7 @@ impl AwaitOpen {
         };
         let hello = cose::sign1(&setup.host_key, HELLO_CONTEXT, &message::encode(kind::HELLO, 0, &hello));
         let framed = frame(&hello)?;
-        Ok((AwaitOpen { setup, numbers, hello, since_ms: now_ms }, framed))
+        Ok((AwaitOpen { setup, timings, hello, since_ms: now_ms }, framed))
     }
 
     /// Whether the client has taken too long.
@@ -194,7 +194,7 @@ impl AwaitOpen {
             hello: self.hello,
             open: open.to_vec(),
         };
-        let mut live = Live::new(sealer, self.numbers, fresh.nonce, now_ms);
+        let mut live = Live::new(sealer, self.timings, fresh.nonce, now_ms);
         let ready = live.ready(&device.templates, &claimed.template_key, fresh)?;
         Ok((live, ready, opened))
     }
@@ -269,7 +269,7 @@ pub enum ClientNews {
 #[derive(Debug)]
 pub struct Live {
     sealer: Sealer,
-    numbers: Numbers,
+    timings: Timings,
     /// Issued nonces with the time of issue, newest last.
     challenges: VecDeque<(Id, u64)>,
     lease_until_ms: u64,
@@ -280,10 +280,10 @@ pub struct Live {
 }
 
 impl Live {
-    fn new(sealer: Sealer, numbers: Numbers, nonce: Id, now_ms: u64) -> Self {
+    fn new(sealer: Sealer, timings: Timings, nonce: Id, now_ms: u64) -> Self {
         Live {
             sealer,
-            numbers,
+            timings,
             challenges: VecDeque::from([(nonce, now_ms)]),
             lease_until_ms: 0,
             intake: Intake::default(),
@@ -314,8 +314,8 @@ impl Live {
         self.sealer.seal(kind::READY, &Ready { templates, nonce: fresh.nonce })
     }
 
-    pub fn numbers(&self) -> Numbers {
-        self.numbers
+    pub fn timings(&self) -> Timings {
+        self.timings
     }
 
     /// The end of the time in which desktop pixels may flow; 0 = never yet.
@@ -326,7 +326,7 @@ impl Live {
     /// A new challenge when it is time for one. `nonce` is 16 fresh random bytes.
     pub fn challenge(&mut self, nonce: Id, now_ms: u64) -> Result<Option<Vec<u8>>, Refusal> {
         let last = self.challenges.back().map_or(0, |(_, at)| *at);
-        if now_ms.saturating_sub(last) < self.numbers.attestation_interval_ms {
+        if now_ms.saturating_sub(last) < self.timings.attestation_interval_ms {
             return Ok(None);
         }
         self.challenges.push_back((nonce, now_ms));
@@ -401,7 +401,7 @@ impl Live {
             .find(|(nonce, _)| bool::from(nonce.ct_eq(&attest.nonce)))
             .map(|(_, issued)| *issued)
             .ok_or_else(|| Refusal::peer(Code::NonceUnknown))?;
-        self.lease_until_ms = self.lease_until_ms.max(nonce_issued_ms + self.numbers.lease_ms);
+        self.lease_until_ms = self.lease_until_ms.max(nonce_issued_ms + self.timings.lease_ms);
         Ok(ClientNews::Attested { attest, nonce_issued_ms })
     }
 

@@ -5,7 +5,7 @@
 //!            length    who       what         handshake, sequence, lease
 //!            prefix    signed
 //!
-//!  records   what the organisation signs: hosts, devices, policy (numbers, auditors)
+//!  records   what the organisation signs: hosts, devices, policy (timings, auditors)
 //!  template  the operator's face template, sealed to one connection
 //!  reason    why a session is covered, in words for people
 //!  evidence  what the log holds · seal  pictures only auditors can open
@@ -26,7 +26,6 @@ pub mod intake;
 pub mod keyfile;
 pub mod limits;
 pub mod message;
-pub mod numbers;
 pub mod reason;
 pub mod records;
 pub mod rules;
@@ -35,6 +34,7 @@ pub mod screen;
 pub mod seal;
 pub mod session;
 pub mod template;
+pub mod timings;
 pub mod tlog;
 pub mod verify;
 

@@ -94,5 +94,5 @@ const _: () = assert!(
 );
 const _: () = assert!(MANIFEST_MAX_BYTES + ENTRY_OVERHEAD_MAX_BYTES <= MAX_ENTRY_BYTES);
 const _: () =
-    assert!(CHALLENGES_KEPT as u64 * crate::numbers::ATTESTATION_MIN_MS >= crate::numbers::LEASE_MAX_MS);
+    assert!(CHALLENGES_KEPT as u64 * crate::timings::ATTESTATION_MIN_MS >= crate::timings::LEASE_MAX_MS);
 const _: () = assert!(AUDITORS_MIN <= AUDITORS_MAX);

@@ -12,8 +12,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::cose::{self, CoseError};
 use crate::limits::{AUDITORS_MAX, AUDITORS_MIN, RECORD_MAX_BYTES, TEXT_MAX_BYTES};
-use crate::numbers::{NumberError, Numbers};
 use crate::rules::{EvidenceRules, RulesError};
+use crate::timings::{TimingError, Timings};
 
 /// Which host key belongs to a host, and for how long (Unix milliseconds).
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -75,9 +75,9 @@ pub struct Policy {
     pub auditors: Vec<String>,
     #[n(5)]
     pub evidence: EvidenceDuty,
-    /// Numbers that differ from the defaults, by name (see `numbers::TABLE`).
+    /// Timings that differ from the defaults, by name (see `timings::TABLE`).
     #[n(6)]
-    pub numbers: BTreeMap<String, u64>,
+    pub timings: BTreeMap<String, u64>,
     /// What is kept, for how long, and who can open it; the defaults if absent.
     #[n(7)]
     pub rules: Option<EvidenceRules>,
@@ -108,7 +108,7 @@ pub enum RecordError {
     )]
     Auditors(usize),
     #[error("the policy cannot be used: {0}")]
-    Number(#[from] NumberError),
+    Timing(#[from] TimingError),
     #[error("the policy cannot be used: {0}")]
     Rules(#[from] RulesError),
     #[error(
@@ -256,14 +256,14 @@ impl Policy {
         self.rules.clone().unwrap_or_default()
     }
 
-    /// The numbers in force: the defaults, and what this policy says differently.
-    pub fn effective(&self) -> Result<Numbers, RecordError> {
-        let mut numbers = Numbers::default();
-        for (name, value) in &self.numbers {
-            numbers.set(name, *value)?;
+    /// The timings in force: the defaults, and what this policy says differently.
+    pub fn effective(&self) -> Result<Timings, RecordError> {
+        let mut timings = Timings::default();
+        for (name, value) in &self.timings {
+            timings.set(name, *value)?;
         }
-        numbers.check()?;
-        Ok(numbers)
+        timings.check()?;
+        Ok(timings)
     }
 }
 
@@ -294,7 +294,7 @@ mod tests {
             not_after_ms: 2_000,
             auditors: vec!["age1a".into(), "age1b".into()],
             evidence: EvidenceDuty::Required,
-            numbers: BTreeMap::from([("hold_ms".to_owned(), 500)]),
+            timings: BTreeMap::from([("hold_ms".to_owned(), 500)]),
             rules: None,
         }
     }
@@ -325,7 +325,7 @@ mod tests {
         assert_eq!(Signed::sign(&organisation(), &one_auditor), Err(RecordError::Auditors(1)));
         let twice = Policy { auditors: vec!["age1a".into(), "age1a".into()], ..policy() };
         assert_eq!(Signed::sign(&organisation(), &twice), Err(RecordError::Auditors(1)));
-        let wild = Policy { numbers: BTreeMap::from([("hold_ms".to_owned(), 60_000)]), ..policy() };
-        assert!(matches!(Signed::sign(&organisation(), &wild), Err(RecordError::Number(_))));
+        let wild = Policy { timings: BTreeMap::from([("hold_ms".to_owned(), 60_000)]), ..policy() };
+        assert!(matches!(Signed::sign(&organisation(), &wild), Err(RecordError::Timing(_))));
     }
 }

@@ -39,7 +39,7 @@ pub fn policy() -> Policy {
             "age1c8re9r9h06vwasdze5f0u6zlpuzzdqyhkvr0gyrdm8e9ra0eqg0snlkxgd".into(),
         ],
         evidence: EvidenceDuty::Required,
-        numbers: BTreeMap::new(),
+        timings: BTreeMap::new(),
         rules: None,
     }
 }

@@ -316,7 +316,7 @@ impl Session {
         }
         let fresh = Fresh { nonce: clock::random().map_err(no_randomness)?, template_secrets };
         let (live, ready, opened) = end.handle(frame, &self.shared.registry, &fresh, clock::boot_ms())?;
-        let numbers = live.numbers();
+        let timings = live.timings();
         (self.end, self.started) = (End::Live(Box::new(live)), true);
         actions.push(Action::Send(ready));
         self.keep(
@@ -331,7 +331,7 @@ impl Session {
         );
         // What was noticed before there was a session to record it in.
         self.noticed.iter().for_each(|code| self.keep_notice(*code));
-        self.decide(Event::LinkUp { numbers }, actions);
+        self.decide(Event::LinkUp { timings }, actions);
         Ok(())
     }
 

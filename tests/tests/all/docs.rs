@@ -14,8 +14,8 @@ use sudare_host_ext::config::SETTINGS;
 use sudare_protocol::error::Code;
 use sudare_protocol::evidence::event;
 use sudare_protocol::message::KINDS;
-use sudare_protocol::numbers::{Numbers, TABLE};
 use sudare_protocol::reason::{Reason, State};
+use sudare_protocol::timings::{TABLE, Timings};
 use sudare_protocol::verify::FindingKind;
 
 fn yes_no(yes: bool) -> String {
@@ -91,7 +91,7 @@ fn every_module_is_on_the_map_and_nothing_else() {
 }
 
 #[test]
-fn settings_and_numbers_are_those_of_the_code() {
+fn settings_and_timings_are_those_of_the_code() {
     let operating = read("docs/operating.md");
     let settings = SETTINGS.iter().map(|(name, default, says)| [name, default, says].map(|t| t.to_string()));
     same(
@@ -99,18 +99,18 @@ fn settings_and_numbers_are_those_of_the_code() {
         settings.collect(),
         columns(rows(&operating, &["setting", "default", "meaning"]), [0, 1, 2]),
     );
-    let defaults = Numbers::default();
-    let numbers = |says: bool| {
+    let defaults = Timings::default();
+    let timings = |says: bool| {
         TABLE.iter().map(move |n| {
             assert_eq!((n.get)(&defaults), n.default);
             let says = if says { n.says } else { "" };
             [n.name.to_owned(), n.default.to_string(), n.min.to_string(), n.max.to_string(), says.to_owned()]
         })
     };
-    let header = ["number", "default", "least", "most"];
-    same("numbers", numbers(true).collect(), columns(rows(&operating, &header), [0, 1, 2, 3, 4]));
+    let header = ["timing", "default", "least", "most"];
+    same("timings", timings(true).collect(), columns(rows(&operating, &header), [0, 1, 2, 3, 4]));
     let protocol = read("docs/protocol.md");
-    same("numbers", numbers(false).collect(), columns(rows(&protocol, &header), [0, 1, 2, 3, 9]));
+    same("timings", timings(false).collect(), columns(rows(&protocol, &header), [0, 1, 2, 3, 9]));
 }
 
 #[test]

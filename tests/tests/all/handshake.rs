@@ -118,9 +118,9 @@ fn a_policy_that_cannot_be_trusted_or_used_is_refused() {
         assert!(Signed::sign(&organisation, &policy).is_err());
         refused(cose::sign1(&organisation, b"sudare/v1 policy", &minicbor::to_vec(policy).unwrap()));
     };
-    let numbers = |name: &str, value| [(name.to_owned(), value)].into();
-    careless(Policy { numbers: numbers("absence_ms", 3_600_000), ..pair::policy() });
-    careless(Policy { numbers: numbers("no_such_number", 1), ..pair::policy() });
+    let timings = |name: &str, value| [(name.to_owned(), value)].into();
+    careless(Policy { timings: timings("absence_ms", 3_600_000), ..pair::policy() });
+    careless(Policy { timings: timings("no_such_timing", 1), ..pair::policy() });
     careless(Policy { auditors: pair::policy().auditors[..1].to_vec(), ..pair::policy() });
 }
 

@@ -217,8 +217,8 @@ fn handshake(start: &SessionStart) -> (Id, u64) {
         let payload = cose::unverified_payload(&hello.policy).ok()?;
         minicbor::decode::<Policy>(payload).ok()
     });
-    let numbers = policy.and_then(|policy| policy.effective().ok()).unwrap_or_default();
-    (open.map(|open| open.device_id).unwrap_or_default(), numbers.lease_ms)
+    let timings = policy.and_then(|policy| policy.effective().ok()).unwrap_or_default();
+    (open.map(|open| open.device_id).unwrap_or_default(), timings.lease_ms)
 }
 
 #[cfg(test)]

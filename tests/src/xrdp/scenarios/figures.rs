@@ -21,7 +21,7 @@ use crate::xrdp::stack::{Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
 
 /// The shortest release that a policy may have, so that a round takes seconds.
-const POLICY: &str = "[numbers]\nrelease_ms = 1000\n";
+const POLICY: &str = "[timings]\nrelease_ms = 1000\n";
 const LOCKS: usize = 24;
 const SILENCES: usize = 6;
 /// Of the picture at the client; no part that is updated by itself is smaller.
