@@ -6,19 +6,9 @@
 
 use sudare_protocol::evidence::event::{Cover, Erasure, Gap, Note, RecorderStart, Tombstone};
 use sudare_protocol::evidence::{BlobRef, Entry, Event, Id};
-use sudare_protocol::reason::Reason;
+use sudare_protocol::reason::{Reason, Severity};
 
 use super::format::hex;
-
-/// How bad, on the scale of OCSF (`severity_id`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    Informational = 1,
-    Low = 2,
-    Medium = 3,
-    High = 4,
-    Critical = 5,
-}
 
 /// What the alarm is to the finding that it belongs to, as in OCSF (`activity_id`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +156,9 @@ fn words(event: &Event, reason: Option<Reason>) -> Option<Words> {
     match event {
         Event::IncidentOpen(_) => {
             let title = "An incident was opened and the session covered";
-            Some(Words::new("incident-open", incident_severity(reason), title))
+            // Without a reason that this version knows, it may be the worst.
+            let severity = reason.map_or(Severity::High, Reason::severity);
+            Some(Words::new("incident-open", severity, title))
         }
         Event::IncidentComplete(complete) => {
             let severity = if complete.missing == 0 { Severity::Informational } else { Severity::Medium };
@@ -198,24 +190,17 @@ fn words(event: &Event, reason: Option<Reason>) -> Option<Words> {
     }
 }
 
-fn incident_severity(reason: Option<Reason>) -> Severity {
-    match reason {
-        Some(Reason::Stranger | Reason::Spoof | Reason::Phone | Reason::BadMessage) | None => Severity::High,
-        Some(Reason::LinkLost | Reason::ClientAsked) => Severity::Low,
-        Some(_) => Severity::Medium,
-    }
-}
-
 /// A cover that did what it should belongs to an incident or to daily life, and is no alarm.
 fn cover_words(cover: &Cover, reason: Option<Reason>) -> Option<Words> {
     let words = match reason {
-        Some(Reason::EvidenceNotKept) => {
+        Some(reason @ Reason::EvidenceNotKept) => {
             let title = "The session was covered, because its evidence cannot be kept";
-            Words::new("evidence-not-kept", Severity::High, title)
+            Words::new(reason.as_str(), reason.severity(), title)
         }
         // The host then ends the connection.
         _ if !cover.confirmed => {
-            Words::new("cover-fault", Severity::High, "The cover could not be confirmed")
+            let fault = Reason::CoverFault;
+            Words::new(fault.as_str(), fault.severity(), "The cover could not be confirmed")
         }
         _ => return None,
     };
@@ -324,6 +309,28 @@ pub(crate) mod tests {
         assert_eq!(kind_of(note(3), Reason::None), Some("quota"));
         assert_eq!(kind_of(note(4), Reason::None), Some("refused"));
         assert_eq!(kind_of(note(999), Reason::None), Some("note"));
+    }
+
+    #[test]
+    fn severities_stay_as_the_rules_of_receivers_know_them() {
+        let incident = Event::IncidentOpen(IncidentOpen { boot_ms: 1 });
+        let of_incident = |reason| Alert::of(7, &entry(&incident, reason)).unwrap().severity;
+        assert_eq!(of_incident(None), Severity::High);
+        for reason in Reason::ALL.iter().copied().filter(|reason| reason.is_incident()) {
+            let expected = match reason.as_str() {
+                "stranger" | "spoof" | "phone" | "bad-message" => Severity::High,
+                "link-lost" | "client-asked" => Severity::Low,
+                _ => Severity::Medium,
+            };
+            assert_eq!(of_incident(Some(reason)), expected, "{reason:?}");
+        }
+        let note = |code| Alert::of(7, &entry(&Event::Note(Note { code, value: 0 }), None)).unwrap();
+        for (code, severity) in
+            [(1, 4), (2, 2), (3, 4), (4, 3), (16, 3), (17, 4), (18, 4), (19, 3), (20, 4), (21, 3)]
+        {
+            assert_eq!(note(code).severity as u32, severity, "note {code}");
+        }
+        assert_eq!((note(999).kind, note(999).severity), ("note", Severity::Low));
     }
 
     #[test]

@@ -7,8 +7,9 @@
 //! ArcSight Common Event Format (CEF)", version 25.
 
 use sudare_protocol::evidence::{BlobRef, Label};
+use sudare_protocol::reason::Severity;
 
-use super::alert::{Alert, Proof, Severity};
+use super::alert::{Alert, Proof};
 use super::format::{hex, host_name};
 
 /// The event as one line.

@@ -5,8 +5,9 @@
 
 use serde_json::{Map, Value, json};
 use sudare_protocol::evidence::{BlobRef, Label};
+use sudare_protocol::reason::Severity;
 
-use super::alert::{Activity, Alert, Proof, Severity};
+use super::alert::{Activity, Alert, Proof};
 use super::format::{hex, host_name, utc_ms};
 
 /// Version of the schema.

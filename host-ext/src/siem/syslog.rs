@@ -6,7 +6,9 @@
 //! The message is ASCII, so it carries no byte order mark, which parsers of CEF trip over. There is
 //! no structured data: its names would need an enterprise number of ours.
 
-use super::alert::{Alert, Severity};
+use sudare_protocol::reason::Severity;
+
+use super::alert::Alert;
 use super::format::{host_name, utc_ms};
 
 /// Facility "log audit".
