@@ -5,6 +5,7 @@
 //! `sudare_protocol::reason`.
 
 use sudare_protocol::evidence::event::{Cover, Erasure, Gap, Note, RecorderStart, Tombstone};
+use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::evidence::{BlobRef, Entry, Event, Id};
 use sudare_protocol::reason::{Reason, Severity};
 
@@ -213,32 +214,12 @@ fn gap_words(gap: &Gap) -> Words {
     words.number("gap_ms", gap.to_boot_ms.saturating_sub(gap.from_boot_ms))
 }
 
-/// Codes of notes; docs/evidence.md has the same as a table.
 fn note_words(note: Note) -> Words {
-    let (kind, severity, title) = match note.code {
-        1 => (
-            "evidence-refused",
-            Severity::High,
-            "Evidence of a client was refused, because it can never be stored",
-        ),
-        2 => ("wrong-block", Severity::Low, "The operator says that a cover was wrong"),
-        3 => ("quota", Severity::High, "A device has stored as much evidence as it may in a day"),
-        4 => ("refused", Severity::Medium, "A device was refused"),
-        16 => (
-            "x11-compositor",
-            Severity::Medium,
-            "A compositor that would have drawn over the cover was ended",
-        ),
-        17 => ("x11-window-above", Severity::High, "A window in the cover's own layer was removed"),
-        18 => ("x11-cover-unmapped", Severity::High, "Somebody unmapped or destroyed a window of the cover"),
-        19 => {
-            ("x11-input-held", Severity::Medium, "An application held keyboard or pointer against the cover")
-        }
-        20 => ("x11-blanker-died", Severity::High, "The windows of a blanker that had died were taken over"),
-        21 => ("x11-early-windows", Severity::Medium, "Windows were on the screen before the first cover"),
-        _ => ("note", Severity::Low, "Something was noted that this program has no words for"),
+    let words = match NoteCode::from_number(note.code) {
+        Some(code) => Words::new(code.as_str(), code.severity(), code.english()),
+        None => Words::new("note", Severity::Low, "Something was noted that this program has no words for"),
     };
-    Words::new(kind, severity, title).number("code", note.code.into()).number("value", note.value)
+    words.number("code", note.code.into()).number("value", note.value)
 }
 
 /// That pictures reach the end of their time is daily life; that people erase some is worth a look.

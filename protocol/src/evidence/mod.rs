@@ -13,6 +13,7 @@
 #[macro_use]
 mod numbered;
 pub mod event;
+pub mod note;
 
 use minicbor::{Decode, Encode};
 use thiserror::Error;

@@ -13,6 +13,7 @@ use page::{
 use sudare_host_ext::config::SETTINGS;
 use sudare_protocol::error::Code;
 use sudare_protocol::evidence::event;
+use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::message::KINDS;
 use sudare_protocol::reason::{Reason, State};
 use sudare_protocol::timings::{TABLE, Timings};
@@ -154,31 +155,15 @@ fn times_of_the_supervision_are_those_of_the_code() {
 
 #[test]
 fn codes_of_notes_are_those_of_the_code() {
-    let evidence = constants(&read("host-ext/src/session/evidence/mod.rs"));
-    let notes = evidence.into_iter().filter(|(name, _)| name.starts_with("NOTE_")).map(|(_, code)| code);
-    let channel = read("host-ext/src/channel/mod.rs");
-    let notices = block(&channel, "pub enum CoverNotice {").lines().filter_map(|line| {
-        line.trim().trim_end_matches(',').split_once(" = ").map(|(_, code)| code.parse().expect("a code"))
-    });
-    let codes: Vec<u64> = notes.chain(notices).collect();
-    assert!(codes.len() >= 8, "only {codes:?} were found");
+    let codes = NoteCode::ALL.iter().map(|note| note.number().to_string());
     let listed = rows(&read("docs/evidence.md"), &["note code", "what"]);
-    let codes: Vec<String> = codes.iter().map(ToString::to_string).collect();
-    same("notes", codes.clone(), listed.into_iter().map(|r| r[0].clone()).collect());
-
-    // What a SIEM is told of each: `3 => ("name", …`.
-    let source = read("host-ext/src/siem/alert.rs");
-    let arms = block(&source, "fn note_words(note: Note) -> Words {").split(" => ").collect::<Vec<_>>();
-    let named: Vec<(String, &str)> = (arms.windows(2))
-        .map(|pair| (pair[0].split_whitespace().last().unwrap_or_default(), pair[1]))
-        .filter(|(code, _)| *code != "_")
-        .map(|(code, arm)| (code.to_owned(), arm.split('"').nth(1).unwrap_or_default()))
-        .collect();
-    same("notes that a SIEM has words for", codes, named.iter().map(|(code, _)| code.clone()).collect());
+    same("notes", codes.collect(), listed.into_iter().map(|r| r[0].clone()).collect());
+    // By these names a SIEM is told of each.
     let operating = read("docs/operating.md");
-    for (code, name) in named {
+    for note in NoteCode::ALL {
+        let name = note.as_str();
         let told = name.starts_with("x11-") || operating.contains(&format!("`{name}`"));
-        assert!(told, "operating.md does not say that a SIEM is told {name} (note {code})");
+        assert!(told, "operating.md does not say that a SIEM is told {name} (note {})", note.number());
     }
 }
 

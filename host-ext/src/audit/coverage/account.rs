@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use sudare_protocol::cose;
 use sudare_protocol::evidence::event::{IncidentComplete, SessionStart};
+use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::evidence::{Entry, Event, Id};
 use sudare_protocol::message::{self, Open, kind};
 use sudare_protocol::reason::Reason;
@@ -14,7 +15,6 @@ use sudare_protocol::records::Policy;
 use super::session::Session;
 use super::{Class, CoverageError, Exceptions};
 use crate::audit::erase::survey;
-use crate::session::evidence::{NOTE_EVIDENCE_REFUSED, NOTE_WRONG_BLOCK};
 
 /// A calendar month in a time zone, as Unix times.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,8 +143,11 @@ impl Account {
                 exceptions.gaps += 1;
                 totals.gap_ms += gap.to_boot_ms.saturating_sub(gap.from_boot_ms);
             }
-            Event::Note(note) if note.code == NOTE_EVIDENCE_REFUSED => exceptions.refused_evidence += 1,
-            Event::Note(note) if note.code == NOTE_WRONG_BLOCK => exceptions.wrong_covers += 1,
+            Event::Note(note) => match NoteCode::from_number(note.code) {
+                Some(NoteCode::EvidenceRefused) => exceptions.refused_evidence += 1,
+                Some(NoteCode::WrongBlock) => exceptions.wrong_covers += 1,
+                _ => {}
+            },
             Event::RecorderStart(start) if start.torn_bytes > 0 || start.wal_behind > 0 => {
                 exceptions.damaged_ends += 1;
             }
