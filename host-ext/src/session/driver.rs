@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use sudare_protocol::error::{Code, Fault, Refusal, Refused};
 use sudare_protocol::evidence::Label;
 use sudare_protocol::evidence::event::{Cover, Gap, Note, PresenceInterval, SessionStart};
+use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::host::{AwaitOpen, ClientNews, Fresh, Live, Setup};
 use sudare_protocol::limits::OPERATORS_MAX;
@@ -15,7 +16,7 @@ use sudare_protocol::reason::Reason;
 
 use super::Shared;
 use super::allowance::{Allowance, MESSAGE_COSTS, SESSION_COSTS, pictures_cost};
-use super::evidence::{Job, NOTE_DEVICE_REFUSED, NOTE_WRONG_BLOCK, What};
+use super::evidence::{Job, What};
 use super::names::Names;
 use super::presence::Presence;
 use super::shots::{Due, Shots};
@@ -416,7 +417,7 @@ impl Session {
         if reason == Reason::DeviceRefused && !self.is_refusal_noted {
             self.is_refusal_noted = true;
             // The session never began; its id is the one that HELLO offered.
-            let what = What::Note(Note { code: NOTE_DEVICE_REFUSED, value: refusal.code.number().into() });
+            let what = What::Note(NoteCode::DeviceRefused.with(refusal.code.number().into()));
             self.shared.evidence.keep(Job { session_id: self.session_id, incident_id: None, what });
         }
         self.decide(Event::LinkDown { reason }, actions);
@@ -523,7 +524,7 @@ impl SessionDriver for Session {
             }
             CoverKey::WrongBlock if self.asked == Asked::Reported => return,
             CoverKey::WrongBlock => {
-                let note = Note { code: NOTE_WRONG_BLOCK, value: reason.number().into() };
+                let note = NoteCode::WrongBlock.with(reason.number().into());
                 self.keep(self.guard.incident_id(), What::Note(note));
                 self.asked = Asked::Reported;
             }
