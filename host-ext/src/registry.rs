@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use sudare_protocol::VerifyingKey;
+use sudare_protocol::hex::{hex, unhex};
 use sudare_protocol::host::{Device, Devices};
 use sudare_protocol::keyfile;
 use sudare_protocol::limits::{OPERATORS_MAX, RECORD_MAX_BYTES, TEMPLATE_MAX_BYTES};
@@ -23,7 +24,6 @@ use sudare_protocol::template::{OperatorTemplate, TemplateError};
 use zeroize::Zeroizing;
 
 use crate::files::{self, FileError};
-use crate::store::blobs::hex;
 
 const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;
@@ -194,13 +194,7 @@ fn id_of(path: &Path) -> Option<Id> {
     if path.extension()? != "record" {
         return None;
     }
-    parse_id(path.file_stem()?.to_str()?)
-}
-
-/// 32 hexadecimal digits.
-pub fn parse_id(text: &str) -> Option<Id> {
-    let all_digits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    all_digits.then(|| u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)).flatten()
+    unhex(path.file_stem()?.to_str()?)
 }
 
 #[cfg(test)]

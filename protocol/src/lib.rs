@@ -21,6 +21,7 @@ pub mod cose;
 pub mod error;
 pub mod evidence;
 pub mod frame;
+pub mod hex;
 pub mod host;
 pub mod intake;
 pub mod keyfile;
@@ -36,6 +37,7 @@ pub mod session;
 pub mod template;
 pub mod timings;
 pub mod tlog;
+pub mod utc;
 pub mod verify;
 
 pub use ed25519_dalek::{SigningKey, VerifyingKey};

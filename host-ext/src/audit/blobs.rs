@@ -12,11 +12,11 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 use sudare_protocol::evidence::event::Tombstone;
 use sudare_protocol::evidence::{BlobRef, Entry, Event, Id};
+use sudare_protocol::hex::hex;
 use sudare_protocol::seal::CIPHERTEXT_MAX_BYTES;
 use sudare_protocol::verify::{FindingKind, Findings};
 
 use super::store::{AuditError, Store};
-use crate::store::blobs::hex;
 
 /// Missing pictures that wait for their tombstone; more are reported at once. A fleet's host has some
 /// hundred pictures a day and keeps them for two weeks.

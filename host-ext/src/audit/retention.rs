@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use sudare_protocol::evidence::event::Erasure as Cause;
 use sudare_protocol::evidence::{BlobRef, Id, Label};
+use sudare_protocol::hex::{hex, unhex};
 use sudare_protocol::rules::EvidenceRules;
 use thiserror::Error;
 
 use super::Incident;
 use super::erase::{Erasure, Survey, survey};
-use crate::store::blobs::hex;
 
 /// Longest file of legal holds, and so about 30,000 of them.
 pub const HOLDS_MAX_BYTES: usize = 1024 * 1024;
@@ -73,7 +73,7 @@ pub fn parse_holds(text: &str) -> Result<BTreeSet<Id>, HoldError> {
     for (line, number) in text.lines().zip(1..) {
         let line = line.split('#').next().unwrap_or_default().trim();
         if !line.is_empty() {
-            holds.insert(survey::id(&line.to_ascii_lowercase()).ok_or(HoldError(number))?);
+            holds.insert(unhex(&line.to_ascii_lowercase()).ok_or(HoldError(number))?);
         }
     }
     Ok(holds)

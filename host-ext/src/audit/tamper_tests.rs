@@ -9,6 +9,7 @@ use sudare_protocol::evidence::event::{
     BlobId, Erasure, IncidentComplete, IncidentOpen, LogStart, Note, PicturesStored, Tombstone,
 };
 use sudare_protocol::evidence::{BlobRef, Event, Label, Media, Stamp};
+use sudare_protocol::hex::hex;
 use sudare_protocol::reason::Reason;
 use sudare_protocol::seal::{self, Identity, Recipients, seal};
 use sudare_protocol::tlog::cosignature::attach;
@@ -23,7 +24,7 @@ use super::open::{self, Custody, Request, Shown};
 use super::store::COSIGNED;
 use super::{AuditError, Store, Walk, verify_store};
 use crate::log::{Draft, LogKeys, LogWriter};
-use crate::store::blobs::{describe, hex};
+use crate::store::blobs::describe;
 use crate::store::{BlobStore, OsDisk};
 
 const INCIDENT: [u8; 16] = [0xab; 16];

@@ -14,8 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use sudare_protocol::evidence::Id;
-
-use crate::store::hex;
+use sudare_protocol::hex::hex;
 
 /// Folder within the store.
 pub const FOLDER: &str = "completed";

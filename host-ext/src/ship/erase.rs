@@ -5,11 +5,12 @@
 //! kept, so that a kill in between leaves nothing behind.
 
 use sudare_protocol::evidence::{Entry, Event};
+use sudare_protocol::hex::hex;
 
 use super::error::ShipError;
 use super::shipper::Shipper;
 use super::source::bundles;
-use crate::store::blobs::{BODIES, HEADERS, hex};
+use crate::store::blobs::{BODIES, HEADERS};
 
 impl Shipper {
     /// Carries out the tombstones among the shipped entries that were not yet carried out.

@@ -17,6 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sudare_protocol::evidence::{Entry, Id};
+use sudare_protocol::hex::hex;
 use sudare_protocol::tlog::merkle::{HashTile, Tree, leaf_hash};
 use sudare_protocol::tlog::note::MAX_NOTE_BYTES;
 use sudare_protocol::tlog::{SignedCheckpoint, TileContent, TilePath, VerifierKey};
@@ -27,7 +28,7 @@ use super::error::ShipError;
 use super::outside::Left;
 use super::source::{Bundle, Source, bundles, reached};
 use super::state::State;
-use crate::store::blobs::{BODIES, HEADERS, hex};
+use crate::store::blobs::{BODIES, HEADERS};
 
 /// Pictures that are uploaded at the same time: with 16 MiB each, the most that is held in memory.
 const UPLOADS_MAX: usize = 4;

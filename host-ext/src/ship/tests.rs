@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use sudare_protocol::SigningKey;
 use sudare_protocol::evidence::event::{BlobId, Note, Tombstone, Uncover};
 use sudare_protocol::evidence::{Event, Id, Label, Media};
+use sudare_protocol::hex::hex;
 use sudare_protocol::seal::Sealed;
 use sudare_protocol::tlog::VerifierKey;
 
@@ -14,7 +15,6 @@ use super::follow::{Options, Stopper, follow};
 use super::state::{Status, shipped_size};
 use crate::audit::walk::Walk;
 use crate::log::{Draft, LogKeys, Recorder, Settings};
-use crate::store::blobs::hex;
 
 const ORIGIN: &str = "sudare.example/log/ship";
 

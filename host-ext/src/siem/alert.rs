@@ -7,9 +7,8 @@
 use sudare_protocol::evidence::event::{Cover, Erasure, Gap, Note, RecorderStart, Tombstone};
 use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::evidence::{BlobRef, Entry, Event, Id};
+use sudare_protocol::hex::hex;
 use sudare_protocol::reason::{Reason, Severity};
-
-use super::format::hex;
 
 /// What the alarm is to the finding that it belongs to, as in OCSF (`activity_id`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,10 +7,11 @@
 //! ArcSight Common Event Format (CEF)", version 25.
 
 use sudare_protocol::evidence::{BlobRef, Label};
+use sudare_protocol::hex::hex;
 use sudare_protocol::reason::Severity;
 
 use super::alert::{Alert, Proof};
-use super::format::{hex, host_name};
+use super::format::host_name;
 
 /// The event as one line.
 pub fn event(alert: &Alert, proof: &Proof) -> String {

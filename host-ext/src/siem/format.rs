@@ -44,16 +44,6 @@ pub(crate) fn host_name(origin: &str) -> String {
     if name.is_empty() { "-".to_owned() } else { name }
 }
 
-/// `2026-11-22T10:00:00.123Z`.
-pub(crate) fn utc_ms(wall_ms: u64) -> String {
-    let seconds = crate::audit::incidents::utc(wall_ms);
-    format!("{}.{:03}Z", seconds.trim_end_matches('Z'), wall_ms % 1000)
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::super::alert::tests::entry;
@@ -93,9 +83,8 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn names_and_times_are_in_the_usual_forms() {
+    fn hosts_are_named_as_their_logs_are() {
         assert_eq!(host_name("sudare.example/log/vdi-0042"), "vdi-0042");
         assert_eq!((host_name("a b/\u{7f}\u{e9} "), host_name("")), ("-".into(), "-".into()));
-        assert_eq!(utc_ms(1_795_341_600_123), "2026-11-22T10:00:00.123Z");
     }
 }

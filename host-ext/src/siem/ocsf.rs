@@ -5,10 +5,12 @@
 
 use serde_json::{Map, Value, json};
 use sudare_protocol::evidence::{BlobRef, Label};
+use sudare_protocol::hex::hex;
 use sudare_protocol::reason::Severity;
+use sudare_protocol::utc::utc_ms;
 
 use super::alert::{Activity, Alert, Proof};
-use super::format::{hex, host_name, utc_ms};
+use super::format::host_name;
 
 /// Version of the schema.
 pub const SCHEMA_VERSION: &str = "1.4.0";

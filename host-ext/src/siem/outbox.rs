@@ -21,9 +21,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sudare_protocol::hex::{hex, unhex};
 use sudare_protocol::tlog::Tree;
 
-use super::format::hex;
 use crate::files::{self, FileError};
 use crate::store::FileLock;
 
@@ -279,17 +279,6 @@ impl Position {
 /// Levels of the tree over so many leaves; the highest may be empty at the right edge.
 fn levels(size: u64) -> usize {
     sudare_protocol::tlog::merkle::edge_widths(size).len()
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let mut hash = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, at) in hash.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
-    }
-    Some(hash)
 }
 
 fn read_cursor(dir: &Path, owner: &str) -> Result<Cursor, OutboxError> {

@@ -7,9 +7,10 @@
 //! no structured data: its names would need an enterprise number of ours.
 
 use sudare_protocol::reason::Severity;
+use sudare_protocol::utc::utc_ms;
 
 use super::alert::Alert;
-use super::format::{host_name, utc_ms};
+use super::format::host_name;
 
 /// Facility "log audit".
 const FACILITY: u8 = 13;

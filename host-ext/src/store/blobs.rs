@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 use sudare_protocol::evidence::{BlobRef, Id, Label, Media};
+use sudare_protocol::hex::hex;
 use sudare_protocol::seal::{self, Sealed};
 
 use super::disk::Disk;
@@ -195,24 +196,6 @@ pub fn read_blob<D: Disk>(disk: &D, store: &Path, blob_id: &Id) -> io::Result<Ve
     let mut whole = disk.read(&paths.header, seal::HEADER_MAX_BYTES)?;
     whole.extend(disk.read(&paths.body, seal::CIPHERTEXT_MAX_BYTES)?);
     Ok(whole)
-}
-
-/// Lower-case hex, as ids are written everywhere.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Reads what `hex` wrote.
-pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digits = text.as_bytes();
-    if digits.len() != 2 * N {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub mod error;
 #[cfg(test)]
 pub(crate) mod simulated;
 
-pub use blobs::{BlobStore, hex, unhex};
+pub use blobs::BlobStore;
 pub use disk::{Disk, FileLock, OsDisk};
 pub use durable::Durable;
 pub use error::StoreError;

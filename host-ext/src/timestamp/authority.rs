@@ -11,6 +11,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use sudare_protocol::hex::hex;
 use thiserror::Error;
 
 use super::Token;
@@ -69,7 +70,7 @@ impl Authority {
         digest: &[u8; 32],
         token: &Token,
     ) -> Result<Judgement, AuthorityError> {
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex(digest);
         let time_s = token.time_ms.div_euclid(1000).to_string();
         let mut command = Command::new(OPENSSL);
         command.args(["ts", "-verify", "-in", "/dev/stdin", "-digest", &digest]);

@@ -18,12 +18,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
+use sudare_protocol::hex::hex;
 use sudare_protocol::tlog::cosignature::{attach, check};
 use sudare_protocol::tlog::note::{MAX_NOTE_BYTES, MAX_VKEY_BYTES};
 use sudare_protocol::tlog::{NoteError, SignedCheckpoint, VerifierKey, WitnessKey};
 
 use super::error::WitnessError;
-use crate::store::blobs::hex;
 use crate::store::{Disk, Durable, StoreError};
 
 /// Logs that one witness watches at most.

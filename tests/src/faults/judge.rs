@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sudare_host_ext::audit::{self, Store, Walk};
-use sudare_host_ext::store::hex;
 use sudare_protocol::evidence::{Entry, Event};
+use sudare_protocol::hex::hex;
 
 use super::notes::{Note, Notes};
 use super::place::Place;

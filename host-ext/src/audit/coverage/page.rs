@@ -5,9 +5,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
+use sudare_protocol::utc::utc;
+
 use super::{Class, Report, Sums};
 use crate::audit::export::html::{escape, heading};
-use crate::audit::incidents::utc;
 
 const STYLE: &str = concat!(include_str!("../export/page/style.css"), include_str!("style.css"));
 const NOTE_BEGIN: &str = "<pre id=\"note\">";

@@ -20,12 +20,12 @@ use sha2::{Digest as _, Sha256};
 use sudare_protocol::approval::{self, ApprovalError, Wish};
 use sudare_protocol::evidence::event::{Approval, BlobId, Erasure as Cause, TOMBSTONE_BLOBS_MAX, Tombstone};
 use sudare_protocol::evidence::{Event, Id};
+use sudare_protocol::hex::hex;
 use thiserror::Error;
 
 use crate::audit::tend::{LiveStore, TendError};
 use crate::audit::{AuditError, Incident};
 use crate::log::{Draft, Recorder};
-use crate::store::blobs::hex;
 use crate::store::{Disk, OsDisk, StoreError};
 pub use remove::remove;
 pub use survey::Survey;

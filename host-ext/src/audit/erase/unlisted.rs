@@ -7,10 +7,11 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use sudare_protocol::evidence::Id;
+use sudare_protocol::hex::unhex;
 
 use super::{EraseError, Survey};
 use crate::audit::AuditError;
-use crate::store::blobs::{BODIES, HEADERS, unhex};
+use crate::store::blobs::{BODIES, HEADERS};
 use crate::store::{Disk as _, OsDisk, StoreError};
 
 /// As long as full pictures are kept. A guard lists a picture in the moment that it is stored; one whose

@@ -10,8 +10,9 @@ use sha2::{Digest as _, Sha256};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
+use sudare_protocol::hex::hex;
+
 use super::ExportError;
-use crate::store::blobs::hex;
 
 /// Files of one export.
 pub const FILES_MAX: usize = 1200;

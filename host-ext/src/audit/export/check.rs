@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 use sudare_protocol::tlog::{VerifierKey, WitnessKey, cosignature};
+use sudare_protocol::utc::utc;
 
 use super::bundle::{ALWAYS, LIST};
 use super::{Bundle, contents, gather::made_by, page};
-use crate::audit::incidents::utc;
 
 /// Result of a check. The JSON names are stable; fields may be added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

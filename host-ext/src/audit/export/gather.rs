@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use sudare_protocol::evidence::{BlobRef, Entry, Event, Label};
+use sudare_protocol::hex::hex;
 use sudare_protocol::tlog::inclusion::Prover;
 use sudare_protocol::tlog::merkle::leaf_hash;
 use sudare_protocol::tlog::{SignedCheckpoint, Tree, VerifierKey};
@@ -18,7 +19,6 @@ use crate::audit::open::{self, file_name, sealed};
 use crate::audit::retention::is_full;
 use crate::audit::story::select::{Wanted, each_leaf};
 use crate::audit::{AuditError, Incident, Report, Store};
-use crate::store::blobs::hex;
 
 /// What is to be exported.
 #[derive(Debug)]

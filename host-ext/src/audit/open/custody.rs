@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sudare_protocol::evidence::BlobRef;
+use sudare_protocol::hex::hex;
 use sudare_protocol::seal::{self, Identity};
+use sudare_protocol::utc::utc;
 
 use super::views::append_line;
 use super::{Shown, sealed, unwritable, write_new};
 use crate::audit::Incident;
-use crate::audit::incidents::{Picture, utc};
+use crate::audit::incidents::Picture;
 use crate::audit::retention::is_full;
 use crate::audit::store::{AuditError, Store};
-use crate::store::blobs::hex;
 use sudare_protocol::evidence::Label;
 
 /// File of releases in the custodian's folder.

@@ -19,14 +19,13 @@ use sha2::{Digest as _, Sha256};
 use sudare_protocol::cose::KeyId;
 use sudare_protocol::evidence::event::View as Viewed;
 use sudare_protocol::evidence::{BlobRef, Event, Label};
+use sudare_protocol::hex::{hex, unhex};
+use sudare_protocol::utc::utc;
 
 use super::unwritable;
-use crate::audit::erase::survey;
-use crate::audit::incidents::utc;
 use crate::audit::store::AuditError;
 use crate::audit::tend::Tender;
 use crate::log::Draft;
-use crate::store::blobs::hex;
 
 /// File of views in the folder of the opened pictures.
 pub const VIEWS: &str = "views.jsonl";
@@ -80,7 +79,7 @@ impl Viewing<'_> {
     fn draft(&self, blob: &BlobRef) -> Draft {
         let viewer = viewer_id(self.viewer);
         let event = Event::View(Viewed { purpose: self.purpose_code, blob_id: blob.blob_id, viewer });
-        Draft { incident_id: survey::id(self.incident), ..Draft::of(event) }
+        Draft { incident_id: unhex(self.incident), ..Draft::of(event) }
     }
 }
 

@@ -1,16 +1,17 @@
 //! Who, what, when, how fast, and how far the statements reach.
 
 use serde::Serialize;
+use sudare_protocol::hex::hex;
 use sudare_protocol::message::{self, CameraKind, CertificateCheck, KeyKept};
 use sudare_protocol::reason::Reason;
 use sudare_protocol::tlog::SignedCheckpoint;
+use sudare_protocol::utc::utc;
 
 use super::sessions::Sessions;
 use super::words::Text;
 use crate::audit::Incident;
 use crate::audit::erase::survey;
-use crate::audit::incidents::{took, utc};
-use crate::store::blobs::hex;
+use crate::audit::incidents::took;
 
 /// One statement about an incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

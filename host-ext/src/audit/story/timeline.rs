@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 use sudare_protocol::evidence::{Entry, Event, Id};
+use sudare_protocol::utc::utc;
 
 use super::words::{self, Text};
-use crate::audit::incidents::utc;
 
 /// Longest time that is counted from the decision; what is further away is told by the clock on the wall.
 const FROM_DECISION_MAX_MS: u64 = 3_600_000;

@@ -4,11 +4,11 @@ use serde::Serialize;
 use sudare_protocol::cose;
 use sudare_protocol::evidence::event::{Erasure, View};
 use sudare_protocol::evidence::{Entry, Event, Label};
+use sudare_protocol::hex::hex;
 use sudare_protocol::message::{self, kind};
 use sudare_protocol::reason::{Reason, State};
 
 use crate::audit::incidents::took;
-use crate::store::blobs::hex;
 
 /// The same in Japanese and English.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::json;
 use sudare_host_ext::audit::Store;
-use sudare_host_ext::audit::erase::{self, Announce, Erased, Survey, survey};
+use sudare_host_ext::audit::erase::{self, Announce, Erased, Survey};
 use sudare_host_ext::audit::tend::LiveStore;
 use sudare_host_ext::files::write_private;
 use sudare_host_ext::log::{LogKeys, Recorder, Settings};
@@ -14,6 +14,7 @@ use sudare_host_ext::{clock, state};
 use sudare_protocol::approval::{self, APPROVAL_MAX_BYTES, Approval};
 use sudare_protocol::evidence::Id;
 use sudare_protocol::evidence::event::BlobId;
+use sudare_protocol::hex::unhex;
 use sudare_protocol::tlog::VerifierKey;
 use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
 
@@ -211,6 +212,6 @@ fn ids(texts: &[String]) -> anyhow::Result<Vec<Id>> {
 }
 
 fn whole_id(text: &str) -> anyhow::Result<Id> {
-    let id = survey::id(&text.trim().to_ascii_lowercase());
+    let id = unhex(&text.trim().to_ascii_lowercase());
     id.with_context(|| format!("`{text}` is no id of 32 hex digits. `sudare-audit list --json` shows them."))
 }

@@ -1,12 +1,13 @@
 //! What people read, in Japanese and English.
 
-use sudare_host_ext::audit::incidents::{took, utc};
+use sudare_host_ext::audit::incidents::took;
 use sudare_host_ext::audit::open::Shown;
 use sudare_host_ext::audit::report::Stamped;
 use sudare_host_ext::audit::story::Text;
 use sudare_host_ext::audit::story::words::{of_label, of_reason};
 use sudare_host_ext::audit::{Incident, Report};
 use sudare_protocol::evidence::Label;
+use sudare_protocol::utc::utc;
 
 use crate::args::Language::{self, En, Ja};
 

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
-use sudare_host_ext::registry::{Registry, parse_id};
-use sudare_host_ext::store::blobs::hex;
+use sudare_host_ext::registry::Registry;
 use sudare_host_ext::{clock, files, state};
+use sudare_protocol::hex::{hex, unhex};
 use sudare_protocol::limits::{RECORD_MAX_BYTES, TEMPLATE_MAX_BYTES};
 use sudare_protocol::message::Id;
 use sudare_protocol::template::OperatorTemplate;
@@ -106,7 +106,7 @@ fn add_operators(registry: &Registry, id: &Id, templates: Vec<OperatorTemplate>)
 }
 
 fn device_id(text: &str) -> anyhow::Result<Id> {
-    match parse_id(text) {
+    match unhex(text) {
         Some(id) => Ok(id),
         None => bail!("{text:?} is not a device id. `sudare-host device list` shows them"),
     }

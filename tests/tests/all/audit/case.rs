@@ -12,11 +12,12 @@ use sudare_host_ext::clock;
 use sudare_host_ext::log::writer::BATCH_MAX_ENTRIES;
 use sudare_host_ext::log::{Draft, LogKeys, LogWriter};
 use sudare_host_ext::store::blobs::describe;
-use sudare_host_ext::store::{BlobStore, OsDisk, hex};
+use sudare_host_ext::store::{BlobStore, OsDisk};
 use sudare_protocol::client::chunk_digests;
 use sudare_protocol::cose;
 use sudare_protocol::evidence::event::*;
 use sudare_protocol::evidence::{BlobRef, Event, Id, Label, Media, Stamp};
+use sudare_protocol::hex::hex;
 use sudare_protocol::message::{
     self, Basis, CertificateCheck, Hello, Lock, Manifest, Moment, Open, Piece, kind,
 };

@@ -6,10 +6,10 @@ use serde_json::Value;
 use sudare_host_ext::audit::{Store, Walk};
 use sudare_host_ext::log::Draft;
 use sudare_host_ext::log::writer::TAIL_ENTRIES;
-use sudare_host_ext::store::hex;
 use sudare_protocol::approval::{self, Approval};
 use sudare_protocol::evidence::event::{BlobId, Erasure, IncidentComplete, IncidentOpen, Tombstone};
 use sudare_protocol::evidence::{Event, Id};
+use sudare_protocol::hex::hex;
 
 use super::case::{Case, HOUR_MS, Incident, ORIGIN, key};
 

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use sudare_host_ext::store::hex;
+use sudare_protocol::hex::hex;
 use sudare_protocol::tlog::cosignature::Cosigner;
 use sudare_protocol::tlog::{SignedCheckpoint, cosignature};
 

@@ -1,7 +1,8 @@
 //! `show`: an incident in words, in one language, with no secret and nothing opened.
 
 use serde_json::Value;
-use sudare_host_ext::store::hex;
+
+use sudare_protocol::hex::hex;
 
 use super::case::{Case, HOUR_MS, Incident};
 

@@ -3,13 +3,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sudare_protocol::evidence::{BlobRef, Label, Media};
+use sudare_protocol::hex::hex;
 use sudare_protocol::seal::SALT_BYTES;
 
 use crate::audit::export::contents::Contents;
 use crate::audit::export::html::{escape, heading};
 use crate::audit::export::{Bundle, PictureFact};
 use crate::audit::story::words;
-use crate::store::blobs::hex;
 
 /// Camera pictures and the screenshot of the same moment.
 const ROWS: [([Label; 2], Label); 2] = [
