@@ -6,10 +6,10 @@
 
 use sudare_protocol::evidence::{Entry, Event};
 use sudare_protocol::hex::hex;
+use sudare_protocol::tlog::tiles;
 
 use super::error::ShipError;
 use super::shipper::Shipper;
-use super::source::bundles;
 use crate::store::blobs::{BODIES, HEADERS};
 
 impl Shipper {
@@ -17,7 +17,7 @@ impl Shipper {
     pub(super) async fn erase(&mut self) -> Result<(), ShipError> {
         let size = self.tree.size();
         let from = self.state.progress.erased_to;
-        for path in bundles(from, size) {
+        for path in tiles::bundles_from(from, size) {
             let bundle = self.source.bundle(path)?;
             for (index, leaf) in bundle.entries().filter(|(index, _)| *index >= from) {
                 let entry =

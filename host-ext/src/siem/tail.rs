@@ -15,7 +15,7 @@ use sudare_protocol::VerifyingKey;
 use sudare_protocol::evidence::Entry;
 use sudare_protocol::tlog::merkle::leaf_hash;
 use sudare_protocol::tlog::tiles::{self, TILE_WIDTH};
-use sudare_protocol::tlog::{NoteError, SignedCheckpoint, TileContent, TilePath, Tree, VerifierKey};
+use sudare_protocol::tlog::{NoteError, SignedCheckpoint, Tree, VerifierKey};
 
 use super::alert::{Alert, Proof};
 use crate::audit::{AuditError, Store};
@@ -151,26 +151,17 @@ impl Tail {
         size: u64,
         mut visit: impl FnMut(&[u8]) -> Result<bool, TailError>,
     ) -> Result<(), TailError> {
-        let width = TILE_WIDTH as u64;
-        let index = from / width;
-        let there = usize::try_from((size - index * width).min(width)).unwrap_or(TILE_WIDTH);
-        let path = TilePath { content: TileContent::Entries, index, width: there };
+        let Some(path) = tiles::bundles_from(from, size).next() else { return Ok(()) };
         let Some(bytes) = self.store.tile(path)? else {
             return contradiction(&format!("The bundle {path} is gone."));
         };
-        let mut seen = usize::try_from(from % width).unwrap_or(0);
-        for leaf in tiles::entries(&bytes).take(there).skip(seen) {
-            let leaf = leaf.or_else(|error| contradiction(&format!("{path}: {error}")))?;
-            seen += 1;
-            if !visit(leaf)? {
-                return Ok(());
+        for leaf in tiles::leaves(path, &bytes) {
+            let (index, leaf) = leaf.or_else(|error| contradiction(&format!("{path}: {error}")))?;
+            if index >= from && !visit(leaf)? {
+                break;
             }
         }
-        if seen < there {
-            contradiction(&format!("The bundle {path} holds {seen} entries only."))
-        } else {
-            Ok(())
-        }
+        Ok(())
     }
 }
 
