@@ -16,9 +16,9 @@ use tokio::time::timeout;
 
 use super::destination::Destination;
 use super::error::ShipError;
-use super::state::write_public;
 use crate::audit::store::Store;
 use crate::clock;
+use crate::files;
 use crate::timestamp::Stamper;
 use crate::witness::submit::Submitter;
 
@@ -135,7 +135,7 @@ impl Asker {
         let Some(witness) = &mut self.witness else { return Ok(()) };
         let cosignature = witness.submit(&self.store, &left.checkpoint).await.map_err(|e| e.to_string())?;
         let note = cosignature.note.into_bytes();
-        write_public(&self.state_dir.join("checkpoint.cosigned"), &note).map_err(|e| e.to_string())?;
+        files::write_public(&self.state_dir.join("checkpoint.cosigned"), &note).map_err(|e| e.to_string())?;
         if self.said.cosigned != left.checkpoint.size() {
             // A fresh time alone is no reason to fill a bucket with versions.
             left.destination.overwrite("checkpoint.cosigned", note).await.map_err(|e| e.to_string())?;
