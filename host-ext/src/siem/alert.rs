@@ -241,11 +241,18 @@ fn recorder_words(start: &RecorderStart) -> Option<Words> {
     Some(words.number("torn_bytes", start.torn_bytes).number("wal_behind", start.wal_behind))
 }
 
+/// The host's own name, as the last part of the log's name says it.
+pub(crate) fn host_name(origin: &str) -> String {
+    let last = origin.rsplit('/').next().unwrap_or(origin);
+    let name: String = last.chars().filter(char::is_ascii_graphic).take(255).collect();
+    if name.is_empty() { "-".to_owned() } else { name }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use sudare_protocol::evidence::VERSION;
     use sudare_protocol::evidence::event::{IncidentComplete, IncidentOpen, Uncover};
+    use sudare_protocol::evidence::{Label, VERSION};
 
     pub(crate) fn entry(event: &Event, reason: Option<Reason>) -> Entry {
         let (kind, body) = event.encode();
@@ -264,6 +271,26 @@ pub(crate) mod tests {
             source: None,
             serial: None,
         }
+    }
+
+    pub(crate) fn proof() -> Proof {
+        Proof { origin: "sudare.example/log/vdi-0042".into(), size: 8, root: [6; 32] }
+    }
+
+    pub(crate) fn alert(blobs: usize) -> Alert {
+        let blob = BlobRef {
+            blob_id: [1; 16],
+            label: Label::CameraBeforePixelated.number(),
+            media: 0,
+            sha256: [2; 32],
+            size: u64::from(u32::MAX),
+            commitment: [4; 32],
+            header_size: None,
+        };
+        let mut entry =
+            entry(&Event::IncidentComplete(IncidentComplete { missing: 1 }), Some(Reason::Onlooker));
+        entry.blobs = vec![blob; blobs];
+        Alert::of(7, &entry).unwrap()
     }
 
     fn kind_of(event: Event, reason: Reason) -> Option<&'static str> {
@@ -330,5 +357,11 @@ pub(crate) mod tests {
     fn an_unreadable_body_is_told_and_not_dropped() {
         let broken = Entry { body: vec![0xff], ..entry(&Event::Note(Note { code: 1, value: 0 }), None) };
         assert_eq!(Alert::of(7, &broken).unwrap().kind, "entry-unreadable");
+    }
+
+    #[test]
+    fn hosts_are_named_as_their_logs_are() {
+        assert_eq!(host_name("sudare.example/log/vdi-0042"), "vdi-0042");
+        assert_eq!((host_name("a b/\u{7f}\u{e9} "), host_name("")), ("-".into(), "-".into()));
     }
 }

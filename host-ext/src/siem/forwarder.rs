@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use sudare_protocol::tlog::VerifierKey;
 
 use super::alert::{Alert, Proof};
+use super::delivery::DeliveryError;
 use super::format::Format;
 use super::outbox::{BATCH_MAX_EVENTS, Outbox, OutboxError};
-use super::receiver::{DeliveryError, Receiver};
+use super::receiver::Receiver;
 use super::status::{State, Status, StatusFile};
 use super::syslog;
 use super::tail::{Tail, TailError};

@@ -16,6 +16,7 @@
 pub mod alert;
 pub mod cef;
 mod connection;
+pub mod delivery;
 pub mod format;
 pub mod forwarder;
 pub mod http;

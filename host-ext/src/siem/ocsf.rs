@@ -9,8 +9,7 @@ use sudare_protocol::hex::hex;
 use sudare_protocol::reason::Severity;
 use sudare_protocol::utc::utc_ms;
 
-use super::alert::{Activity, Alert, Proof};
-use super::format::host_name;
+use super::alert::{Activity, Alert, Proof, host_name};
 
 /// Version of the schema.
 pub const SCHEMA_VERSION: &str = "1.4.0";
@@ -121,7 +120,7 @@ fn severity_name(severity: Severity) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::format::tests::{alert, proof};
+    use super::super::alert::tests::{alert, proof};
     use super::*;
 
     #[test]

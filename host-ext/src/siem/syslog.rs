@@ -9,8 +9,7 @@
 use sudare_protocol::reason::Severity;
 use sudare_protocol::utc::utc_ms;
 
-use super::alert::Alert;
-use super::format::host_name;
+use super::alert::{Alert, host_name};
 
 /// Facility "log audit".
 const FACILITY: u8 = 13;
@@ -40,7 +39,7 @@ fn severity(severity: Severity) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::format::tests::alert;
+    use super::super::alert::tests::alert;
     use super::*;
 
     #[test]

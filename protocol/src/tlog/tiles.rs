@@ -226,7 +226,9 @@ mod tests {
         }
         let read = |width, bytes: &[u8]| {
             let path = TilePath { content: TileContent::Entries, index: 2, width };
-            leaves(path, bytes).map(|leaf| leaf.map(|(index, leaf)| (index, leaf.to_vec()))).collect::<Vec<_>>()
+            leaves(path, bytes)
+                .map(|leaf| leaf.map(|(index, leaf)| (index, leaf.to_vec())))
+                .collect::<Vec<_>>()
         };
         let (a, b) = (Ok((512, b"a".to_vec())), Ok((513, b"b".to_vec())));
         assert_eq!(read(2, &bundle), [a.clone(), b.clone()], "a full bundle stands in for a partial one");
