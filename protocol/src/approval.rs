@@ -62,15 +62,16 @@ pub struct Approval {
 pub enum ApprovalError {
     /// Signed by somebody else, or changed.
     #[error(
-        "an approval is signed by none of the approvers in the policy of this incident, or was changed. Ask a \
-         person whom the policy names"
+        "an approval was changed, or is not signed by an approver of this incident's policy. Ask somebody whom the policy names"
     )]
     NotAnApprover,
     /// Signed, but not readable.
-    #[error("an approval is signed but cannot be read. Make it anew with `sudare-audit approve`")]
+    #[error("an approval is signed but cannot be decoded. Create it again with `sudare-audit approve`")]
     Malformed,
     /// From a later version.
-    #[error("an approval has version {0}, and this program reads {VERSION}. Use a newer sudare-audit")]
+    #[error(
+        "an approval has version {0}, but this program reads version {VERSION}. Use a newer sudare-audit"
+    )]
     Version(u16),
     /// For something else.
     #[error(
@@ -79,8 +80,7 @@ pub enum ApprovalError {
     OtherThing(&'static str),
     /// Too late, too early, or valid for too long.
     #[error(
-        "an approval is valid from {made_ms} to {expires_ms} (Unix ms), and it is {now_ms}. Approvals last {days} \
-         days at most: have it signed again",
+        "an approval is valid from {made_ms} to {expires_ms} (Unix ms), but it is now {now_ms}. Approvals last {days} days at most: have it signed again",
         days = VALIDITY_MAX_MS / 86_400_000
     )]
     Time {
@@ -93,13 +93,12 @@ pub enum ApprovalError {
     },
     /// The same person twice, or only one.
     #[error(
-        "{0} different people approved, and {APPROVERS_MIN} must. Have another approver of the policy sign as well"
+        "{0} different people approved, but {APPROVERS_MIN} are required. Have another approver of the policy sign as well"
     )]
     TooFew(usize),
     /// The policy names nobody.
     #[error(
-        "the policy of this incident names no approvers, so nobody can have it erased early. It goes when its \
-         retention ends"
+        "the policy of this incident names no approvers, so it cannot be erased early. It is erased when its retention period ends"
     )]
     NoApprovers,
 }

@@ -18,12 +18,12 @@ const LENGTH_BYTES: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     #[error(
-        "the peer announces a message of {0} bytes, and {MESSAGE_MAX_BYTES} is the most. The peer is at fault, or something else speaks on this channel"
+        "the peer announced a message of {0} bytes, but {MESSAGE_MAX_BYTES} is the limit. The peer is at fault, or another program uses this channel"
     )]
     TooLarge(usize),
-    #[error("the peer sent an empty message. The peer is at fault, or something else speaks on this channel")]
+    #[error("the peer sent an empty message. The peer is at fault, or another program uses this channel")]
     Empty,
-    #[error("an evidence chunk cannot be read. The client is at fault: compare versions")]
+    #[error("an evidence chunk cannot be decoded. The client is at fault: compare versions")]
     Chunk,
 }
 

@@ -86,25 +86,23 @@ pub struct Policy {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     #[error(
-        "the {kind} is not signed by this organisation's key ({source}). Ask the security team for one that is"
+        "the {kind} is not signed with this organisation's key ({source}). Ask the security team for one that is"
     )]
     Signature { kind: &'static str, source: CoseError },
-    #[error(
-        "the {kind} cannot be read although its signature is right. It was made for another version of Sudare"
-    )]
+    #[error("the {kind} is signed but cannot be decoded. It was made for another version of Sudare")]
     Malformed { kind: &'static str },
     #[error("the {kind} is larger than {RECORD_MAX_BYTES} bytes. The security team must make a smaller one")]
     TooLarge { kind: &'static str },
     #[error(
-        "the {kind} is not valid before {not_before_ms} (Unix ms), and it is {now_ms}. Check this machine's clock"
+        "the {kind} is not valid before {not_before_ms} (Unix ms), but it is now {now_ms}. Check this machine's clock"
     )]
     NotYet { kind: &'static str, not_before_ms: u64, now_ms: u64 },
     #[error(
-        "the {kind} ended at {not_after_ms} (Unix ms), and it is {now_ms}. Ask the security team to renew it"
+        "the {kind} expired at {not_after_ms} (Unix ms), and it is now {now_ms}. Ask the security team to renew it"
     )]
     Expired { kind: &'static str, not_after_ms: u64, now_ms: u64 },
     #[error(
-        "the policy names {0} auditors, and {AUDITORS_MIN} to {AUDITORS_MAX} different ones are needed. The security team must add or remove some"
+        "the policy names {0} different auditors, but {AUDITORS_MIN} to {AUDITORS_MAX} are required. The security team must add or remove some"
     )]
     Auditors(usize),
     #[error("the policy cannot be used: {0}")]
@@ -112,7 +110,7 @@ pub enum RecordError {
     #[error("the policy cannot be used: {0}")]
     Rules(#[from] RulesError),
     #[error(
-        "a text of the {kind} is longer than {TEXT_MAX_BYTES} bytes or empty. The security team must correct it"
+        "a text in the {kind} is empty or longer than {TEXT_MAX_BYTES} bytes. The security team must correct it"
     )]
     Text { kind: &'static str },
 }

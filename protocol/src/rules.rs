@@ -85,13 +85,13 @@ impl Default for EvidenceRules {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RulesError {
     #[error(
-        "retention of {full} hours for full pictures and {all} for all cannot be: each is 1 to {RETENTION_MAX_HOURS}, and full pictures never outlive the others. The security team must correct it"
+        "retention of {full} hours for full pictures and {all} for all others is not possible: each must be 1 to {RETENTION_MAX_HOURS}, and full pictures must not outlive the others. The security team must correct it"
     )]
     Retention { full: u32, all: u32 },
-    #[error("the custodian is no age recipient. The security team must correct it")]
+    #[error("the custodian is not an age recipient. The security team must correct it")]
     Custodian,
     #[error(
-        "the policy names {0} approvers, and none or {APPROVERS_MIN} to {APPROVERS_MAX} different, valid keys are needed. The security team must correct it"
+        "the policy names {0} approvers, but either none or {APPROVERS_MIN} to {APPROVERS_MAX} different, valid keys are required. The security team must correct it"
     )]
     Approvers(usize),
 }

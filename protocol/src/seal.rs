@@ -41,42 +41,37 @@ pub const CIPHERTEXT_MAX_BYTES: usize = PICTURE_MAX_BYTES + PICTURE_MAX_BYTES / 
 pub enum SealError {
     /// One of the strings is no age recipient.
     #[error(
-        "Recipient {0} of the policy is not an X25519 age recipient (age1…). The security team must correct \
-         the policy."
+        "recipient {0} of the policy is not an X25519 age recipient (age1…). The security team must correct the policy"
     )]
     Recipient(usize),
     /// Too few, too many, or the same twice.
     #[error(
-        "The policy names {0} different recipients; {AUDITORS_MIN} to {AUDITORS_MAX} are needed, each once, so \
-         that one lost key loses nothing. The security team must correct the policy."
+        "the policy names {0} different recipients, but {AUDITORS_MIN} to {AUDITORS_MAX} are required, each once, so that one lost key loses nothing. The security team must correct the policy"
     )]
     Recipients(usize),
     /// The policy's custodian.
     #[error(
-        "The policy's custodian is not an X25519 age recipient (age1…). The security team must correct the policy."
+        "the policy's custodian is not an X25519 age recipient (age1…). The security team must correct the policy"
     )]
     Custodian,
     /// Not an identity file.
-    #[error("This is not an age identity (AGE-SECRET-KEY-1…). Give the file that `age-keygen` wrote.")]
+    #[error("this is not an age identity (AGE-SECRET-KEY-1…). Give the file that `age-keygen` wrote")]
     Identity,
     /// Larger than [`PICTURE_MAX_BYTES`].
-    #[error("The picture has {0} bytes, more than {PICTURE_MAX_BYTES}. Take it at a lower resolution.")]
+    #[error("the picture is {0} bytes long, more than {PICTURE_MAX_BYTES}. Take it at a lower resolution")]
     TooLarge(usize),
     /// age could not write; nothing of it depends on the picture.
-    #[error("The picture could not be sealed: {0}. This is an error of the program; please report it.")]
+    #[error("the picture could not be sealed: {0}. This is a bug in Sudare: report it")]
     Seal(String),
     /// The identity opens none of the stanzas.
-    #[error(
-        "The picture is not sealed to this identity. Use the identity of an auditor named in the policy."
-    )]
+    #[error("the picture is not sealed to this identity. Use the identity of an auditor named in the policy")]
     NotForThisIdentity,
     /// Damaged, cut short or not age at all.
-    #[error("The sealed picture is damaged: {0}. Get it again from the host or the audit server.")]
+    #[error("the sealed picture is damaged: {0}. Fetch it again from the host or the audit server")]
     Damaged(&'static str),
     /// Opened, but it is not what the log vouches for.
     #[error(
-        "The picture opens but is not the one in the log: the commitments differ. It was exchanged before it \
-         was sealed or logged."
+        "the picture opens but is not the one in the log: the commitments differ. It was replaced before it was sealed or logged"
     )]
     Commitment,
 }

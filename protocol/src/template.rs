@@ -44,13 +44,15 @@ pub enum TemplateError {
     #[error("this is not an operator template. Make one with `sudare enroll`")]
     Malformed,
     #[error(
-        "the operator template has {0} vectors, and 1 to {VECTORS_MAX} are allowed. Enrol again with fewer pictures"
+        "the operator template has {0} vectors, but 1 to {VECTORS_MAX} are allowed. Enrol again with fewer pictures"
     )]
     Vectors(usize),
-    #[error("a vector of the operator template is not {VECTOR_DIM} numbers of unit length. Enrol again")]
+    #[error(
+        "a vector of the operator template does not have {VECTOR_DIM} numbers and unit length. Enrol again"
+    )]
     NotUnit,
     #[error(
-        "the sealed operator template does not open with this connection's key. The host is at fault, or the message belongs to another session"
+        "the sealed operator template cannot be opened with this connection's key. The host is at fault, or the message belongs to another session"
     )]
     Unsealable,
     #[error(

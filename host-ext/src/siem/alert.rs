@@ -101,7 +101,7 @@ impl Alert {
             severity: Severity::Critical,
             title: "The evidence log contradicts what was read of it before",
             description: format!(
-                "{detail} Keep a copy of the store and run `sudare-audit verify` on it: entries may have been changed."
+                "{detail}. Keep a copy of the store and run `sudare-audit verify` on it: entries may have been changed."
             ),
             reason: None,
             session_id: None,

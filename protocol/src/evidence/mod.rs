@@ -183,23 +183,20 @@ pub struct Stamp {
 pub enum EntryError {
     /// Longer than a bundle can carry.
     #[error(
-        "The entry would have {0} bytes, more than {MAX_ENTRY_BYTES}. The message in it is too long: refuse \
-         it from the client."
+        "the entry would be {0} bytes long, more than {MAX_ENTRY_BYTES}. The message in it is too long: refuse it from the client"
     )]
     TooLong(usize),
     /// Too many pictures.
-    #[error("The entry lists {0} pictures, more than {BLOBS_MAX}. Spread them over several entries.")]
+    #[error("the entry lists {0} pictures, more than {BLOBS_MAX}. Spread them over several entries")]
     TooManyBlobs(usize),
     /// Signature or envelope.
-    #[error("The entry is not signed as it should be: {0}.")]
+    #[error("the entry's signature is not accepted: {0}")]
     Cose(#[from] CoseError),
     /// Signed, but not readable.
-    #[error(
-        "The entry is signed but cannot be read as a log entry. It was made by a faulty or foreign program."
-    )]
+    #[error("the entry is signed but cannot be decoded as a log entry. A faulty or foreign program wrote it")]
     Malformed,
     /// From a later version.
-    #[error("The entry has version {0}, and this program reads {VERSION}. Use a newer sudare-audit.")]
+    #[error("the entry has version {0}, but this program reads version {VERSION}. Use a newer sudare-audit")]
     Version(u16),
 }
 

@@ -52,8 +52,7 @@ pub struct HashTile {
 /// The tree was restored from tiles that do not fit its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
-    "A tree of {size} leaves needs {expected} hashes in its last tile of level {level}, but {got} were found. \
-     The store was changed by hand or restored in part: restore it whole."
+    "a tree of {size} leaves needs {expected} hashes in its last tile of level {level}, but {got} were found. The store was changed by hand or restored in part: restore it whole"
 )]
 pub struct RestoreError {
     /// Leaves of the tree.

@@ -88,19 +88,17 @@ pub fn bundles_from(from: u64, size: u64) -> impl Iterator<Item = TilePath> {
 pub enum BundleError {
     /// An entry longer than its u16 length can say.
     #[error(
-        "An entry has {0} bytes, more than {MAX_ENTRY_BYTES}. Log the hash of large content, not the content."
+        "an entry is {0} bytes long, more than {MAX_ENTRY_BYTES}. Log the hash of large content, not the content"
     )]
     EntryTooLong(usize),
     /// The file ends inside an entry.
     #[error(
-        "The bundle ends inside an entry, at byte {0}. The file was cut short: restore it from the copy on \
-         the audit server."
+        "the bundle ends inside an entry, at byte {0}. The file is truncated: restore it from the copy on the audit server"
     )]
     Truncated(usize),
     /// The file ends before the last entry that its name promises.
     #[error(
-        "The bundle holds {found} entries and should hold {expected}. The file was cut short: restore it from the \
-         copy on the audit server."
+        "the bundle holds {found} of its {expected} entries. The file is truncated: restore it from the copy on the audit server"
     )]
     Short {
         /// Entries in the file.
