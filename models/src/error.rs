@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::Role;
 
-/// Why a model cannot be had.
+/// Why a model is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// The manifest inside the program does not hold together.
@@ -22,7 +22,7 @@ pub enum ModelError {
         "no directory for the model cache: none of SUDARE_CACHE, XDG_CACHE_HOME and HOME is set. Set SUDARE_CACHE to a directory of yours"
     )]
     NoCacheDirectory,
-    /// There is no file of this role for this kind of machine.
+    /// No file of this role exists for this platform.
     #[error(
         "the {role} is not available for {platform}. Sudare supports Linux (x86_64, aarch64), macOS (aarch64) and Windows (x86_64)"
     )]
@@ -50,7 +50,7 @@ pub enum ModelError {
         /// How it differs.
         detail: String,
     },
-    /// A role was asked for as a model that is no model.
+    /// A role was requested as a model but is a library.
     #[error("the {role} is a library, not a model. This is a bug in the calling program: ask for its path")]
     NotAModel {
         /// What was asked for.

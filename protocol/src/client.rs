@@ -35,7 +35,7 @@ pub struct Setup {
     pub models: Vec<Digest>,
     /// SHA-256 of the certificate that the RDP connection showed, where the RDP client tells.
     pub tls_cert_sha256: Option<Digest>,
-    /// Unix time now, for the validity of records.
+    /// Current Unix time, for the validity of records.
     pub wall_ms: u64,
 }
 
@@ -64,7 +64,7 @@ pub struct AwaitHello {
     fresh: Fresh,
 }
 
-/// HELLO was good and OPEN was sent.
+/// HELLO was accepted and OPEN was sent.
 #[derive(Debug)]
 pub struct AwaitReady {
     sealer: Sealer,
@@ -149,7 +149,7 @@ fn check_hello(setup: &Setup, hello: &[u8]) -> Result<(Hello, HostRecord, Verify
     let host = Signed::<HostRecord>::verify(&setup.organisation, &claimed.host_record, setup.wall_ms)
         .map_err(unknown)?;
     let host_key = host.record().key().map_err(unknown)?;
-    // Only from here on is anything in HELLO true.
+    // Nothing in HELLO may be relied on before this line.
     cose::verify1(&host_key, HELLO_CONTEXT, hello)?;
     if !claimed.versions.contains(&message::VERSION) {
         return Err(Refusal::peer(Code::Version));
@@ -223,7 +223,7 @@ impl Evidence {
     }
 }
 
-/// A session in which the host may show the desktop, for as long as it is told good news.
+/// A session in which the host may show the desktop, as long as attestations allow it.
 #[derive(Debug)]
 pub struct Live {
     sealer: Sealer,
@@ -282,7 +282,7 @@ impl Live {
         session::incident_id(&self.session_id, fresh)
     }
 
-    /// Takes one frame of the host.
+    /// Processes one frame from the host.
     pub fn handle(&mut self, message: &[u8]) -> Result<Option<HostNews>, Refusal> {
         let (got, body) = self.sealer.open(message)?;
         Ok(Some(match got {

@@ -141,7 +141,7 @@ fn signature_structure(protected: &[u8], external_aad: &[u8], payload: &[u8]) ->
     out
 }
 
-/// Writing CBOR to a `Vec` cannot fail; the type system does not know it.
+/// Writing CBOR to a `Vec` cannot fail, which the types do not express.
 fn infallible(result: Result<(), minicbor::encode::Error<core::convert::Infallible>>) {
     debug_assert!(result.is_ok());
 }

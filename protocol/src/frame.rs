@@ -4,9 +4,9 @@
 //! u32 length | tag 18 …            a signed message (COSE_Sign1)
 //! u32 length | [incident, piece, index, bytes]   a chunk of evidence, bound by the signed manifest
 //! ```
-//! Channels split and join what is written ([MS-RDPEDYC] fragments; chansrv joins writes), so the
-//! length is carried here. A chunk is not signed by itself: the manifest before it is, and lists
-//! the SHA-256 of each chunk.
+//! Channels split and join writes ([MS-RDPEDYC] fragments; chansrv coalesces), so frames carry
+//! their length. A chunk is not signed itself: the manifest before it is signed and lists the
+//! SHA-256 of each chunk.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use minicbor::{Decode, Encode};
@@ -79,7 +79,7 @@ pub fn frame(body: &[u8]) -> Result<Vec<u8>, FrameError> {
     Ok([&length.to_be_bytes()[..], body].concat())
 }
 
-/// Collects bytes as they come and gives whole frames back.
+/// Collects bytes as they arrive and returns whole frames.
 #[derive(Debug, Default)]
 pub struct Deframer {
     buffer: BytesMut,

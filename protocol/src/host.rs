@@ -39,7 +39,7 @@ pub struct Setup {
     pub session_id: Id,
     pub boot_id: Id,
     pub tls_cert_sha256: Digest,
-    /// Who is logged on over RDP, where the transport tells.
+    /// The user logged on over RDP, if the transport knows.
     pub user: Option<String>,
     pub wall_ms: u64,
 }
@@ -86,7 +86,7 @@ pub struct AwaitOpen {
     since_ms: u64,
 }
 
-/// What OPEN proved, for the record.
+/// What OPEN proved, for the log.
 #[derive(Debug, Clone)]
 pub struct Opened {
     pub device_id: Id,
@@ -143,7 +143,7 @@ impl AwaitOpen {
             .map_err(|refusal| Refused { reply: teller.refuse(&refusal), refusal })
     }
 
-    /// Lets nobody in, whatever OPEN says, and tells why.
+    /// Refuses OPEN whatever it says, and tells the client why.
     pub fn refuse(self, open: &[u8], refusal: Refusal) -> Refused {
         Refused { reply: self.teller(open).refuse(&refusal), refusal }
     }
@@ -261,11 +261,11 @@ pub enum ClientNews {
     },
     /// All pictures of an incident are here and fit their manifest.
     Evidence(Box<Complete>),
-    /// The client ends in good order.
+    /// The client ends the session properly.
     Bye,
 }
 
-/// A session with a proven client.
+/// A session with an authenticated client.
 #[derive(Debug)]
 pub struct Live {
     sealer: Sealer,
@@ -358,7 +358,7 @@ impl Live {
         }
     }
 
-    /// Takes one frame of the client: a signed message or an evidence chunk.
+    /// Processes one frame from the client: a signed message or an evidence chunk.
     pub fn handle(&mut self, frame: &[u8], now_ms: u64) -> Result<Option<ClientNews>, Refusal> {
         self.count(is_signed(frame), now_ms)?;
         if !is_signed(frame) {
@@ -405,7 +405,7 @@ impl Live {
         Ok(ClientNews::Attested { attest, nonce_issued_ms })
     }
 
-    /// Counts what comes, also what is then refused: otherwise refusing would be the flood.
+    /// Counts every frame, including refused ones: otherwise the refusals would be the flood.
     fn count(&mut self, signed: bool, now_ms: u64) -> Result<(), Refusal> {
         let second = now_ms / 1000;
         if second != self.second {
@@ -420,7 +420,7 @@ impl Live {
     }
 }
 
-/// What is logged as it came has a limit of its own.
+/// Messages that are logged verbatim have limits of their own.
 fn most_bytes(kind: u8) -> usize {
     match kind {
         kind::LOCK | kind::UNLOCK => LOCK_MAX_BYTES,

@@ -133,7 +133,7 @@ pub struct Signed<R> {
 }
 
 impl<R: Record> Signed<R> {
-    /// Signs a record with the organisation key, refusing one that nobody could use.
+    /// Signs a record with the organisation key; refuses one that could not be used.
     pub fn sign(organisation: &SigningKey, record: &R) -> Result<Vec<u8>, RecordError> {
         record.check()?;
         let payload = minicbor::to_vec(record).map_err(|_| RecordError::Malformed { kind: R::KIND })?;
@@ -157,7 +157,7 @@ impl<R: Record> Signed<R> {
         Ok(signed)
     }
 
-    /// As `verify`, for auditors who look at records of the past.
+    /// As `verify`, at any time: for auditors who read old records.
     pub fn verify_any_time(organisation: &VerifyingKey, bytes: &[u8]) -> Result<Self, RecordError> {
         let kind = R::KIND;
         if bytes.len() > RECORD_MAX_BYTES {
@@ -254,7 +254,7 @@ impl Policy {
         self.rules.clone().unwrap_or_default()
     }
 
-    /// The timings in force: the defaults, and what this policy says differently.
+    /// The timings in force: the defaults with this policy's changes.
     pub fn effective(&self) -> Result<Timings, RecordError> {
         let mut timings = Timings::default();
         for (name, value) in &self.timings {
@@ -310,7 +310,7 @@ mod tests {
             Signed::<Policy>::verify(&foreign, &bytes, 1_500),
             Err(RecordError::Signature { .. })
         ));
-        // A policy is no host record, even under the right key.
+        // A policy is not a host record, even under the right key.
         assert!(matches!(
             Signed::<HostRecord>::verify(&key, &bytes, 1_500),
             Err(RecordError::Signature { .. })

@@ -1,7 +1,7 @@
 //! The operator's face template: what it holds, and how it is sealed to one connection.
 //!
-//! Vectors are unit length and already rotated by the device's secret orthogonal matrix, so the
-//! host never sees an embedding that fits anything but that device. On the way to the client the
+//! Vectors have unit length and are already rotated by the device's secret orthogonal matrix, so the
+//! host never sees an embedding that is usable on another device. On the way to the client the
 //! template is sealed to an X25519 key that the client made for this connection:
 //!
 //! ```text

@@ -6,9 +6,9 @@
 //!          └ body: what happened, a CBOR map of its own whose form the kind decides ([`Event`])
 //! ```
 //!
-//! An entry holds no name, no text for people and no picture: random ids, numbers, signed
-//! messages and salted hashes only. Readers skip keys they do not know, and keep entries of
-//! kinds they do not know, so both may be added. docs/evidence.md has the same as tables.
+//! An entry never holds a name, prose or a picture: only random ids, numbers, signed messages and
+//! salted hashes. Readers skip unknown keys and keep entries of unknown kinds, so both may be added.
+//! docs/evidence.md lists everything as tables.
 
 #[macro_use]
 mod numbered;
@@ -157,7 +157,7 @@ impl Label {
 }
 
 impl Media {
-    /// Usual end of a file name.
+    /// Usual file name extension.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Jpeg => "jpg",
@@ -192,7 +192,7 @@ pub enum EntryError {
     /// Signature or envelope.
     #[error("the entry's signature is not accepted: {0}")]
     Cose(#[from] CoseError),
-    /// Signed, but not readable.
+    /// Signed, but not decodable.
     #[error("the entry is signed but cannot be decoded as a log entry. A faulty or foreign program wrote it")]
     Malformed,
     /// From a later version.

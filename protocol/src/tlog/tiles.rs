@@ -71,8 +71,8 @@ pub fn bundles(size: u64) -> impl Iterator<Item = TilePath> {
     bundles_from(0, size)
 }
 
-/// The bundles in which entry `from` and those after it stand, of a log of `size` entries. The first one may
-/// begin before `from`.
+/// The bundles that hold the entries from `from` on, in a log of `size` entries. The first one may begin
+/// before `from`.
 pub fn bundles_from(from: u64, size: u64) -> impl Iterator<Item = TilePath> {
     let width = TILE_WIDTH as u64;
     let end = if from < size { size.div_ceil(width) } else { 0 };
