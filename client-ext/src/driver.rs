@@ -15,10 +15,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sudare_protocol::client::{Fresh, Setup};
-use sudare_protocol::keyfile;
 use sudare_protocol::message::{Ack, CertificateCheck, Digest, Id, Status};
 use sudare_protocol::template::OperatorTemplate;
-use sudare_protocol::{Refusal, SigningKey, VerifyingKey};
+use sudare_protocol::{Refusal, SigningKey, VerifyingKey, keyfile};
 
 use crate::camera::live::boottime_ms;
 use crate::evidence::{Ring, Terms, random};
@@ -325,7 +324,7 @@ impl Driver {
             auditors: policy.record().auditors.clone(),
             custodian: policy.record().rules.as_ref().and_then(|rules| rules.custodian.clone()),
             policy_digest: policy.digest(),
-            hold_ms: live.numbers().hold_ms,
+            hold_ms: live.timings().hold_ms,
             certificate: live.certificate(),
             models: self.identity.models.clone(),
             boot_id: self.identity.boot_id,

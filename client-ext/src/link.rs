@@ -10,9 +10,9 @@ use sudare_protocol::client::{AwaitHello, AwaitReady, Evidence, Fresh, HostNews,
 use sudare_protocol::error::{Code, Fault, Refusal, Refused};
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::message::{Ack, Bye, CertificateCheck, Id, Status};
-use sudare_protocol::numbers::Numbers;
 use sudare_protocol::reason::Reason;
 use sudare_protocol::template::OperatorTemplate;
+use sudare_protocol::timings::Timings;
 
 use crate::presence::{Decision, Observation, Presence};
 use crate::report::{Incident, Reporter};
@@ -154,7 +154,7 @@ impl Link {
         }
     }
 
-    /// The live session, for its policy and numbers.
+    /// The live session, for its policy and timings.
     pub fn live(&self) -> Option<&Live> {
         match &self.state {
             State::Live(state) => Some(&state.live),
@@ -162,8 +162,8 @@ impl Link {
         }
     }
 
-    pub fn numbers(&self) -> Numbers {
-        self.live().map(Live::numbers).unwrap_or_default()
+    pub fn timings(&self) -> Timings {
+        self.live().map(Live::timings).unwrap_or_default()
     }
 
     /// Takes over what an earlier channel to the same host left.
@@ -224,7 +224,7 @@ impl Link {
             host_id: live.host_id().to_owned(),
             certificate: live.certificate(),
         });
-        let presence = Presence::new(&live.numbers());
+        let presence = Presence::new(&live.timings());
         let reporter = Reporter::default();
         self.state =
             State::Live(Box::new(LiveState { live, presence, reporter, last: None, on_break: false }));
@@ -252,7 +252,7 @@ impl Link {
             && state.on_break != on
         {
             state.on_break = on;
-            state.presence = Presence::new(&state.live.numbers());
+            state.presence = Presence::new(&state.live.timings());
             out.push(Output::Break(on));
         }
     }

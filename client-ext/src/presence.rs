@@ -13,8 +13,8 @@
 //! looking straight at the screen would have needed.
 
 use sudare_protocol::limits::FRAME_STALE_MS;
-use sudare_protocol::numbers::Numbers;
 use sudare_protocol::reason::{Reason, State};
+use sudare_protocol::timings::Timings;
 
 /// Whose face it is, as far as it is known. A face not yet compared is `Undecided`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,7 @@ const DRAIN: f64 = 0.5;
 
 #[derive(Debug)]
 pub struct Presence {
-    numbers: Numbers,
+    timings: Timings,
     started_ms: Option<u64>,
     last_ms: u64,
     last_look_ms: u64,
@@ -128,10 +128,10 @@ struct View {
 }
 
 impl Presence {
-    pub fn new(numbers: &Numbers) -> Self {
+    pub fn new(timings: &Timings) -> Self {
         let state = State::Absent;
         Presence {
-            numbers: *numbers,
+            timings: *timings,
             started_ms: None,
             last_ms: 0,
             last_look_ms: 0,
@@ -209,7 +209,7 @@ impl Presence {
             State::Clear => {
                 self.pending_ms = 0.0;
                 let since = *self.clear_since_ms.get_or_insert(self.last_ms);
-                if self.last_ms - since >= self.numbers.undecided_refill_ms {
+                if self.last_ms - since >= self.timings.undecided_refill_ms {
                     self.undecided_ms = 0;
                 }
             }
@@ -230,9 +230,9 @@ impl Presence {
             State::Clear => None,
             state if state.is_adverse() => Some(view.reason),
             State::Phone => Some(view.reason),
-            State::Onlooker | State::Stranger if not_alone_ms >= self.numbers.hold_ms => Some(view.reason),
-            State::Undecided if self.undecided_ms >= self.numbers.undecided_ms => Some(Reason::Undecided),
-            _ if operator_age_ms >= self.numbers.absence_ms && self.operator_at_ms.is_some() => {
+            State::Onlooker | State::Stranger if not_alone_ms >= self.timings.hold_ms => Some(view.reason),
+            State::Undecided if self.undecided_ms >= self.timings.undecided_ms => Some(Reason::Undecided),
+            _ if operator_age_ms >= self.timings.absence_ms && self.operator_at_ms.is_some() => {
                 // Nobody confirmed for too long; say what is in view now.
                 Some(view.reason)
             }
@@ -240,7 +240,7 @@ impl Presence {
         };
         if let Some(reason) = must_cover {
             (self.cover, self.reason) = (true, reason);
-        } else if self.cover && view.state == State::Clear && clear_ms >= self.numbers.release_ms {
+        } else if self.cover && view.state == State::Clear && clear_ms >= self.timings.release_ms {
             (self.cover, self.reason) = (false, Reason::None);
             self.exposure_ms = 0.0;
         }
@@ -331,7 +331,7 @@ mod tests {
     }
 
     fn at_work() -> Presence {
-        let mut p = Presence::new(&Numbers::default());
+        let mut p = Presence::new(&Timings::default());
         let (last, uncovered) = show(&mut p, 0, 5_000, &[face(Who::Operator)]);
         assert_eq!((last.state, last.cover, uncovered), (State::Clear, false, Some(2_000)));
         p
@@ -339,7 +339,7 @@ mod tests {
 
     #[test]
     fn starts_covered_and_shows_only_after_the_operator_is_recognised() {
-        let mut p = Presence::new(&Numbers::default());
+        let mut p = Presence::new(&Timings::default());
         let (last, _) = show(&mut p, 0, 20_000, &[]);
         assert_eq!(
             (last.cover, last.reason, last.operator_confirmed_age_ms),
@@ -407,7 +407,7 @@ mod tests {
 
     #[test]
     fn a_camera_that_is_still_opening_is_not_lost_and_shows_nothing() {
-        let mut p = Presence::new(&Numbers::default());
+        let mut p = Presence::new(&Timings::default());
         p.tick(0);
         let d = p.tick(60_000);
         assert_eq!((d.state, d.cover, d.reason), (State::Absent, true, Reason::Starting));

@@ -11,6 +11,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sudare_protocol::hex::hex;
 use sudare_protocol::message::{Ack, Id};
 use sudare_protocol::reason::Reason;
 
@@ -130,10 +131,6 @@ fn read(path: &Path) -> io::Result<Receipt> {
     let mut json = Vec::new();
     File::open(path)?.take(RECEIPT_MAX_BYTES).read_to_end(&mut json)?;
     Ok(serde_json::from_slice(&json)?)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

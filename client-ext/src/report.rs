@@ -69,7 +69,7 @@ impl Reporter {
         }
         let changed = before.is_none_or(|b| (b.state, b.cover) != (decision.state, decision.cover));
         if changed || now_ms >= self.next_attest_ms {
-            self.next_attest_ms = now_ms + live.numbers().attestation_interval_ms;
+            self.next_attest_ms = now_ms + live.timings().attestation_interval_ms;
             told.messages.push(live.attest(attestation(decision, now_ms))?);
         }
         Ok(told)

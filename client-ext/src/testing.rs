@@ -95,7 +95,7 @@ fn policy(signer: &SigningKey) -> Signed<Policy> {
         not_after_ms: u64::MAX,
         auditors: vec![Identity::generate().recipient(), Identity::generate().recipient()],
         evidence: EvidenceDuty::Required,
-        numbers: BTreeMap::new(),
+        timings: BTreeMap::new(),
         rules: None,
     };
     let signed = Signed::sign(signer, &policy).unwrap();

@@ -1,4 +1,4 @@
-//! Reading with an end: nothing from outside decides how much memory we take.
+//! Bounded reads: outside data never decides how much memory is used.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,7 +12,7 @@ pub(crate) fn read_file(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Reads all of `reader`, which must not hold more than `bytes_max`. `expected` only saves
-/// memory moves; it is not believed.
+/// memory moves; it is not trusted.
 pub(crate) fn read(reader: impl Read, expected: u64, bytes_max: u64) -> io::Result<Vec<u8>> {
     let capacity = usize::try_from(expected.min(bytes_max)).unwrap_or(0);
     let mut bytes = Vec::with_capacity(capacity);

@@ -1,4 +1,4 @@
-//! SHA-256: the only thing that decides whether bytes from elsewhere are used.
+//! SHA-256, which alone decides whether bytes from elsewhere are used.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Files that are either whole or not there.
+//! Files that are either complete or absent.
 //!
 //! `write`: create `NAME.part` (0600) · write · fsync · rename to `NAME` · fsync the directory.
 

@@ -1,17 +1,16 @@
 //! What can go wrong, who is at fault, and what to do next.
 
-use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use crate::Role;
 
-/// Why a model cannot be had.
+/// Why a model is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// The manifest inside the program does not hold together.
     #[error(
-        "the model manifest inside this program is faulty: {detail}. This is a mistake of the build: install Sudare again"
+        "the model manifest built into this program is invalid: {detail}. This is a fault of the build: install Sudare again"
     )]
     Manifest {
         /// What is wrong.
@@ -19,12 +18,12 @@ pub enum ModelError {
     },
     /// No directory for the cache can be derived.
     #[error(
-        "no place for the model cache: neither SUDARE_CACHE, XDG_CACHE_HOME nor HOME is set. Set SUDARE_CACHE to a directory of yours"
+        "no directory for the model cache: none of SUDARE_CACHE, XDG_CACHE_HOME and HOME is set. Set SUDARE_CACHE to a directory of yours"
     )]
     NoCacheDirectory,
-    /// There is no file of this role for this kind of machine.
+    /// No file of this role exists for this platform.
     #[error(
-        "there is no {role} for {platform}. Sudare supports Linux (x86_64, aarch64), macOS (aarch64) and Windows (x86_64)"
+        "the {role} is not available for {platform}. Sudare supports Linux (x86_64, aarch64), macOS (aarch64) and Windows (x86_64)"
     )]
     UnsupportedPlatform {
         /// What was asked for.
@@ -33,7 +32,7 @@ pub enum ModelError {
         platform: String,
     },
     /// The cache does not hold the file.
-    #[error("the {role} is not in the model cache {}. Run: sudare models fetch", directory.display())]
+    #[error("the {role} is not in the model cache {}. Run `sudare models fetch`", directory.display())]
     Missing {
         /// What was asked for.
         role: Role,
@@ -41,7 +40,7 @@ pub enum ModelError {
         directory: PathBuf,
     },
     /// A file in the cache is not what it was; it has been put aside.
-    #[error("the {role} in the model cache was damaged or changed ({}: {detail}) and has been put aside. Run: sudare models fetch", path.display())]
+    #[error("the {role} in the model cache was damaged or changed ({}: {detail}) and has been set aside. Run `sudare models fetch`", path.display())]
     Damaged {
         /// What was asked for.
         role: Role,
@@ -50,10 +49,8 @@ pub enum ModelError {
         /// How it differs.
         detail: String,
     },
-    /// A role was asked for as a model that is no model.
-    #[error(
-        "the {role} is a library, not a model. This is a mistake of the calling program: ask for its path"
-    )]
+    /// A role was requested as a model but is a library.
+    #[error("the {role} is a library, not a model. This is a bug in the calling program: ask for its path")]
     NotAModel {
         /// What was asked for.
         role: Role,
@@ -69,7 +66,7 @@ pub enum ModelError {
         files: Vec<String>,
     },
     /// Another process holds the cache.
-    #[error("another process has been filling the model cache {} for more than {waited_s} s. Wait until it ends, or end it, and run the command again", directory.display())]
+    #[error("another process has been filling the model cache {} for more than {waited_s} s. Wait until it ends, or end it, then run the command again", directory.display())]
     Busy {
         /// The cache.
         directory: PathBuf,
@@ -78,7 +75,7 @@ pub enum ModelError {
     },
     /// A model computed something else than stored.
     #[error(
-        "the {role} does not compute what it should: {detail}. The ONNX Runtime library does not suit this machine: run `sudare doctor` and report what it prints"
+        "the {role} computes wrong values: {detail}. The ONNX Runtime library does not suit this machine: run `sudare doctor` and report what it prints"
     )]
     WrongOutput {
         /// The model.

@@ -1,4 +1,4 @@
-//! What a program must know about a model to feed it and to read its answer.
+//! What a program must know about a model to prepare its input and read its output.
 
 use serde::Deserialize;
 

@@ -1,5 +1,5 @@
-//! The models that Sudare sees with: which files are used, where they come from, and how they
-//! are checked before use. Nothing here runs a model.
+//! The models behind Sudare's vision: which files are used, where they come from, and how they
+//! are checked before use.
 //!
 //! ```text
 //!  manifest.toml ──────────────┐ hashes, sizes, facts
@@ -12,12 +12,15 @@
 //! * [`fetch`] fills the cache; it is the only part that may cause network traffic, and it does
 //!   so through the user's own pip and curl.
 //! * [`Store::load`] reads a model once, hashes those bytes and returns them.
-//! * [`vectors`] says what a model answers to a known input, so that the program that runs it can
-//!   check the runtime on its machine.
+//! * [`vectors`] holds each model's output for a known input, so that the program that runs the
+//!   model can check the runtime on its machine.
 //!
 //! A file is used only if its SHA-256 is in the manifest, which is part of the program. Models
 //! whose constants are stored as int8 blocks are folded to fp32 once; the result has a pinned
 //! SHA-256 too. Errors ([`ModelError`]) say what happened, who is at fault and what to type.
+//!
+//! **Deliberately absent:** running a model (the client does that with the bytes it gets here), a network client
+//! of our own, settings that add a model or replace a hash, and camera pictures.
 
 mod archive;
 mod bounded;

@@ -60,7 +60,7 @@ pub(crate) struct Source {
     prepared_sha256: Option<Digest>,
 }
 
-/// What is done once to a published model before it is used.
+/// How a published model is prepared, once, before it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Step {

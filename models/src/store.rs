@@ -1,11 +1,8 @@
 //! The cache on the device: files by hash, checked each time they are read.
 
-use std::env;
 use std::ffi::OsString;
-use std::fmt;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{env, fmt, fs, io};
 
 use crate::manifest::Source;
 use crate::{Digest, Facts, Manifest, ModelError, Role, bounded, durable};
@@ -66,7 +63,7 @@ impl Store {
         &self.directory
     }
 
-    /// Reads a model. What is damaged is put aside, so that the next fetch replaces it.
+    /// Reads a model. A damaged file is set aside, so that the next fetch replaces it.
     pub fn load(&self, role: Role) -> Result<VerifiedModel, ModelError> {
         let manifest = Manifest::embedded()?;
         let facts = match role {
@@ -142,7 +139,7 @@ impl Store {
 fn put_aside(role: Role, path: PathBuf, detail: String) -> Result<ModelError, ModelError> {
     let mut aside = path.as_os_str().to_owned();
     aside.push(".damaged");
-    fs::rename(&path, &aside).map_err(ModelError::io("put aside", &path))?;
+    fs::rename(&path, &aside).map_err(ModelError::io("set aside", &path))?;
     Ok(ModelError::Damaged { role, path, detail })
 }
 
@@ -179,7 +176,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path()).unwrap();
         for error in [store.load(Role::FaceDetector).unwrap_err(), store.runtime_library().unwrap_err()] {
-            assert!(error.to_string().ends_with("Run: sudare models fetch"), "{error}");
+            assert!(error.to_string().ends_with("Run `sudare models fetch`"), "{error}");
         }
         assert!(matches!(store.load(Role::OnnxRuntime), Err(ModelError::NotAModel { .. })));
     }

@@ -1,7 +1,7 @@
-//! What each model answers to a known input.
+//! Each model's output for a known input.
 //!
-//! The bytes of a model are pinned, the machine that computes with them is not. A program that
-//! has just loaded a model runs it once on [`OutputVector::input`] and has the answer checked. The
+//! The bytes of a model are pinned; the machine that runs them is not. A program that has just
+//! loaded a model runs it once on [`OutputVector::input`] and checks the output. The
 //! expected numbers come from the models as published, computed by other programs
 //! (`vectors/make.py`), so they check our folding as well.
 

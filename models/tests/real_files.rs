@@ -12,7 +12,7 @@ fn the_real_models_are_fetched_folded_and_read_back() {
     match fetch(&store, &FetchOptions::default(), &mut |progress| println!("{progress}")) {
         Ok(_) => {}
         // No source answered. Anything else, such as a fold with another result, is a failure.
-        Err(error @ ModelError::Unobtainable { .. }) if !error.to_string().contains("mistake in Sudare") => {
+        Err(error @ ModelError::Unobtainable { .. }) if !error.to_string().contains("bug in Sudare") => {
             println!("SKIPPED, no source for the models: {error}");
             return;
         }

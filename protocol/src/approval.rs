@@ -1,10 +1,10 @@
-//! An approval: one person's signature under the wish to erase pictures before their time.
+//! An approval: one person's signature on a request to erase pictures early.
 //!
 //! ```text
 //! COSE_Sign1( key: approver, external_aad: "sudare/v1 erasure approval", payload: CBOR map )
 //! ```
-//! Two different approvers of the policy under which the incident happened must sign the same wish
-//! (NIST SP 800-53, AU-9(5): dual authorisation). An approval names its log and incident and ends,
+//! Two different approvers of the policy under which the incident happened must sign the same request
+//! (NIST SP 800-53, AU-9(5): dual authorisation). An approval names its log and incident and expires,
 //! so it can neither be used elsewhere nor kept for later.
 
 use minicbor::{Decode, Encode};
@@ -25,7 +25,7 @@ pub const VERSION: u16 = 1;
 pub const APPROVAL_MAX_BYTES: usize = 4 * 1024;
 /// Pictures that one approval may name.
 pub const PICTURES_MAX: usize = 32;
-/// An approval is valid for a month at most: who approved must still remember why.
+/// An approval is valid for a month at most: its signer should still remember why.
 pub const VALIDITY_MAX_MS: u64 = 31 * 24 * 3_600_000;
 /// How far ahead of the host an approver's clock may be.
 pub const CLOCK_DIFFERENCE_MS: u64 = 10 * 60_000;
@@ -62,15 +62,16 @@ pub struct Approval {
 pub enum ApprovalError {
     /// Signed by somebody else, or changed.
     #[error(
-        "an approval is signed by none of the approvers in the policy of this incident, or was changed. Ask a \
-         person whom the policy names"
+        "an approval was changed, or is not signed by an approver of this incident's policy. Ask somebody whom the policy names"
     )]
     NotAnApprover,
-    /// Signed, but not readable.
-    #[error("an approval is signed but cannot be read. Make it anew with `sudare-audit approve`")]
+    /// Signed, but not decodable.
+    #[error("an approval is signed but cannot be decoded. Create it again with `sudare-audit approve`")]
     Malformed,
     /// From a later version.
-    #[error("an approval has version {0}, and this program reads {VERSION}. Use a newer sudare-audit")]
+    #[error(
+        "an approval has version {0}, but this program reads version {VERSION}. Use a newer sudare-audit"
+    )]
     Version(u16),
     /// For something else.
     #[error(
@@ -79,8 +80,7 @@ pub enum ApprovalError {
     OtherThing(&'static str),
     /// Too late, too early, or valid for too long.
     #[error(
-        "an approval is valid from {made_ms} to {expires_ms} (Unix ms), and it is {now_ms}. Approvals last {days} \
-         days at most: have it signed again",
+        "an approval is valid from {made_ms} to {expires_ms} (Unix ms), but it is now {now_ms}. Approvals last {days} days at most: have it signed again",
         days = VALIDITY_MAX_MS / 86_400_000
     )]
     Time {
@@ -93,13 +93,12 @@ pub enum ApprovalError {
     },
     /// The same person twice, or only one.
     #[error(
-        "{0} different people approved, and {APPROVERS_MIN} must. Have another approver of the policy sign as well"
+        "{0} different people approved, but {APPROVERS_MIN} are required. Have another approver of the policy sign as well"
     )]
     TooFew(usize),
-    /// The policy names nobody.
+    /// The policy names no approvers.
     #[error(
-        "the policy of this incident names no approvers, so nobody can have it erased early. It goes when its \
-         retention ends"
+        "the policy of this incident names no approvers, so it cannot be erased early. It is erased when its retention period ends"
     )]
     NoApprovers,
 }
@@ -134,7 +133,7 @@ pub fn open(signed: &[u8], key: &VerifyingKey) -> Result<Approval, ApprovalError
     if approval.version > VERSION { Err(ApprovalError::Version(approval.version)) } else { Ok(approval) }
 }
 
-/// What is to be erased.
+/// What the erasure covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wish<'a> {
     /// Origin of the log.
@@ -145,8 +144,8 @@ pub struct Wish<'a> {
     pub pictures: &'a [BlobId],
 }
 
-/// Whether two different approvers of the policy agree to exactly this, now. Every approval that is
-/// given must be good: one that is not is a sign of a mistake.
+/// Checks that two different approvers of the policy agree to exactly this, now. Every approval
+/// given must be valid: an invalid one is a sign of a mistake.
 pub fn agree(
     wish: &Wish<'_>,
     approvals: &[Vec<u8>],

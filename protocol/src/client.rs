@@ -20,10 +20,10 @@ use crate::limits::SPOOL_MAX_BYTES;
 use crate::message::{
     self, Ack, Attest, CertificateCheck, Digest, Hello, Id, KeyKept, Manifest, Open, Status, kind,
 };
-use crate::numbers::Numbers;
 use crate::records::{HostRecord, Policy, Signed};
 use crate::session::{self, HELLO_CONTEXT, OPEN_CONTEXT, Sealer, error_body, peer_error, transcript};
 use crate::template::{self, OperatorTemplate};
+use crate::timings::Timings;
 
 /// What the client knows before it connects.
 pub struct Setup {
@@ -35,7 +35,7 @@ pub struct Setup {
     pub models: Vec<Digest>,
     /// SHA-256 of the certificate that the RDP connection showed, where the RDP client tells.
     pub tls_cert_sha256: Option<Digest>,
-    /// Unix time now, for the validity of records.
+    /// Current Unix time, for the validity of records.
     pub wall_ms: u64,
 }
 
@@ -64,12 +64,12 @@ pub struct AwaitHello {
     fresh: Fresh,
 }
 
-/// HELLO was good and OPEN was sent.
+/// HELLO was accepted and OPEN was sent.
 #[derive(Debug)]
 pub struct AwaitReady {
     sealer: Sealer,
     policy: Signed<Policy>,
-    numbers: Numbers,
+    timings: Timings,
     host: HostRecord,
     session_id: Id,
     certificate: CertificateCheck,
@@ -98,7 +98,7 @@ impl AwaitHello {
         let (greeting, host, host_key) = check_hello(&setup, hello)?;
         let policy = Signed::<Policy>::verify(&setup.organisation, &greeting.policy, setup.wall_ms)
             .map_err(|e| Refusal::new(Code::PolicyRefused, Fault::Organisation, e.to_string()))?;
-        let numbers = policy
+        let timings = policy
             .record()
             .effective()
             .map_err(|e| Refusal::new(Code::PolicyRefused, Fault::Organisation, e.to_string()))?;
@@ -126,7 +126,7 @@ impl AwaitHello {
         let next = AwaitReady {
             sealer,
             policy,
-            numbers,
+            timings,
             host,
             session_id: greeting.session_id,
             certificate,
@@ -149,7 +149,7 @@ fn check_hello(setup: &Setup, hello: &[u8]) -> Result<(Hello, HostRecord, Verify
     let host = Signed::<HostRecord>::verify(&setup.organisation, &claimed.host_record, setup.wall_ms)
         .map_err(unknown)?;
     let host_key = host.record().key().map_err(unknown)?;
-    // Only from here on is anything in HELLO true.
+    // Nothing in HELLO may be relied on before this line.
     cose::verify1(&host_key, HELLO_CONTEXT, hello)?;
     if !claimed.versions.contains(&message::VERSION) {
         return Err(Refusal::peer(Code::Version));
@@ -223,12 +223,12 @@ impl Evidence {
     }
 }
 
-/// A session in which the host may show the desktop, for as long as it is told good news.
+/// A session in which the host may show the desktop, as long as attestations allow it.
 #[derive(Debug)]
 pub struct Live {
     sealer: Sealer,
     policy: Signed<Policy>,
-    numbers: Numbers,
+    timings: Timings,
     host: HostRecord,
     session_id: Id,
     certificate: CertificateCheck,
@@ -250,7 +250,7 @@ impl Live {
         Live {
             sealer: from.sealer,
             policy: from.policy,
-            numbers: from.numbers,
+            timings: from.timings,
             host: from.host,
             session_id: from.session_id,
             certificate: from.certificate,
@@ -264,8 +264,8 @@ impl Live {
     pub fn policy(&self) -> &Signed<Policy> {
         &self.policy
     }
-    pub fn numbers(&self) -> Numbers {
-        self.numbers
+    pub fn timings(&self) -> Timings {
+        self.timings
     }
     pub fn host_id(&self) -> &str {
         &self.host.host_id
@@ -282,7 +282,7 @@ impl Live {
         session::incident_id(&self.session_id, fresh)
     }
 
-    /// Takes one frame of the host.
+    /// Processes one frame from the host.
     pub fn handle(&mut self, message: &[u8]) -> Result<Option<HostNews>, Refusal> {
         let (got, body) = self.sealer.open(message)?;
         Ok(Some(match got {

@@ -24,15 +24,15 @@ pub const OVERHEAD_MAX_BYTES: usize = 100;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CoseError {
     #[error(
-        "the message is not a COSE_Sign1 in the one form Sudare writes. The sender is at fault: compare versions"
+        "the message is not a COSE_Sign1 in the one form that Sudare writes. The sender is at fault: compare versions"
     )]
     Malformed,
     #[error(
-        "the message is signed by another key than expected. Check that the device or host is enrolled with its present key"
+        "the message is signed with a key other than the expected one. Check that the device or host is enrolled with its current key"
     )]
     WrongKey,
     #[error(
-        "the signature does not fit the message. It was changed on the way, or belongs to another session"
+        "the signature does not match the message. The message was changed in transit, or belongs to another session"
     )]
     BadSignature,
 }
@@ -141,7 +141,7 @@ fn signature_structure(protected: &[u8], external_aad: &[u8], payload: &[u8]) ->
     out
 }
 
-/// Writing CBOR to a `Vec` cannot fail; the type system does not know it.
+/// Writing CBOR to a `Vec` cannot fail, which the types do not express.
 fn infallible(result: Result<(), minicbor::encode::Error<core::convert::Infallible>>) {
     debug_assert!(result.is_ok());
 }

@@ -1,6 +1,8 @@
-//! Refusals: what was not accepted, who is at fault, and what to do about it.
+//! Refusals: what was rejected, who is at fault, and what to do about it.
+//!
+//! The texts of the codes go over the wire in ERROR and are part of the test vectors.
 
-/// Who has to change something.
+/// Who has to fix it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The other end of the channel.
@@ -85,7 +87,7 @@ impl Refusal {
         Refusal { code, fault, detail: detail.into() }
     }
 
-    /// The other end is at fault, and the code says it all.
+    /// The other end is at fault, and the code needs no detail.
     pub fn peer(code: Code) -> Self {
         Refusal::new(code, Fault::Peer, "")
     }

@@ -4,9 +4,9 @@
 //! u32 length | tag 18 …            a signed message (COSE_Sign1)
 //! u32 length | [incident, piece, index, bytes]   a chunk of evidence, bound by the signed manifest
 //! ```
-//! Channels split and join what is written ([MS-RDPEDYC] fragments; chansrv joins writes), so the
-//! length is carried here. A chunk is not signed by itself: the manifest before it is, and lists
-//! the SHA-256 of each chunk.
+//! Channels split and join writes ([MS-RDPEDYC] fragments; chansrv coalesces), so frames carry
+//! their length. A chunk is not signed itself: the manifest before it is signed and lists the
+//! SHA-256 of each chunk.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use minicbor::{Decode, Encode};
@@ -18,12 +18,12 @@ const LENGTH_BYTES: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     #[error(
-        "the peer announces a message of {0} bytes, and {MESSAGE_MAX_BYTES} is the most. The peer is at fault, or something else speaks on this channel"
+        "the peer announced a message of {0} bytes, but {MESSAGE_MAX_BYTES} is the limit. The peer is at fault, or another program uses this channel"
     )]
     TooLarge(usize),
-    #[error("the peer sent an empty message. The peer is at fault, or something else speaks on this channel")]
+    #[error("the peer sent an empty message. The peer is at fault, or another program uses this channel")]
     Empty,
-    #[error("an evidence chunk cannot be read. The client is at fault: compare versions")]
+    #[error("an evidence chunk cannot be decoded. The client is at fault: compare versions")]
     Chunk,
 }
 
@@ -79,7 +79,7 @@ pub fn frame(body: &[u8]) -> Result<Vec<u8>, FrameError> {
     Ok([&length.to_be_bytes()[..], body].concat())
 }
 
-/// Collects bytes as they come and gives whole frames back.
+/// Collects bytes as they arrive and returns whole frames.
 #[derive(Debug, Default)]
 pub struct Deframer {
     buffer: BytesMut,

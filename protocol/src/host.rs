@@ -25,10 +25,10 @@ use crate::message::{
     self, Ack, Attest, CertificateCheck, Challenge, Credit, Digest, Hello, Id, Lock, Open, Ready, Status,
     Suspect, kind,
 };
-use crate::numbers::Numbers;
 use crate::records::{DeviceRecord, Policy, RecordError, Signed};
 use crate::session::{HELLO_CONTEXT, OPEN_CONTEXT, Sealer, peer_error, transcript};
 use crate::template::{self, OperatorTemplate};
+use crate::timings::Timings;
 
 /// What the host knows before a client opens the channel.
 pub struct Setup {
@@ -39,7 +39,7 @@ pub struct Setup {
     pub session_id: Id,
     pub boot_id: Id,
     pub tls_cert_sha256: Digest,
-    /// Who is logged on over RDP, where the transport tells.
+    /// The user logged on over RDP, if the transport knows.
     pub user: Option<String>,
     pub wall_ms: u64,
 }
@@ -81,12 +81,12 @@ impl core::fmt::Debug for Fresh {
 #[derive(Debug)]
 pub struct AwaitOpen {
     setup: Setup,
-    numbers: Numbers,
+    timings: Timings,
     hello: Vec<u8>,
     since_ms: u64,
 }
 
-/// What OPEN proved, for the record.
+/// What OPEN proved, for the log.
 #[derive(Debug, Clone)]
 pub struct Opened {
     pub device_id: Id,
@@ -101,7 +101,7 @@ pub struct Opened {
 impl AwaitOpen {
     /// Makes the framed HELLO.
     pub fn new(setup: Setup, host_nonce: [u8; 32], now_ms: u64) -> Result<(Self, Vec<u8>), Refusal> {
-        let numbers = setup
+        let timings = setup
             .policy
             .record()
             .effective()
@@ -119,7 +119,7 @@ impl AwaitOpen {
         };
         let hello = cose::sign1(&setup.host_key, HELLO_CONTEXT, &message::encode(kind::HELLO, 0, &hello));
         let framed = frame(&hello)?;
-        Ok((AwaitOpen { setup, numbers, hello, since_ms: now_ms }, framed))
+        Ok((AwaitOpen { setup, timings, hello, since_ms: now_ms }, framed))
     }
 
     /// Whether the client has taken too long.
@@ -143,7 +143,7 @@ impl AwaitOpen {
             .map_err(|refusal| Refused { reply: teller.refuse(&refusal), refusal })
     }
 
-    /// Lets nobody in, whatever OPEN says, and tells why.
+    /// Refuses OPEN whatever it says, and tells the client why.
     pub fn refuse(self, open: &[u8], refusal: Refusal) -> Refused {
         Refused { reply: self.teller(open).refuse(&refusal), refusal }
     }
@@ -194,7 +194,7 @@ impl AwaitOpen {
             hello: self.hello,
             open: open.to_vec(),
         };
-        let mut live = Live::new(sealer, self.numbers, fresh.nonce, now_ms);
+        let mut live = Live::new(sealer, self.timings, fresh.nonce, now_ms);
         let ready = live.ready(&device.templates, &claimed.template_key, fresh)?;
         Ok((live, ready, opened))
     }
@@ -261,15 +261,15 @@ pub enum ClientNews {
     },
     /// All pictures of an incident are here and fit their manifest.
     Evidence(Box<Complete>),
-    /// The client ends in good order.
+    /// The client ends the session properly.
     Bye,
 }
 
-/// A session with a proven client.
+/// A session with an authenticated client.
 #[derive(Debug)]
 pub struct Live {
     sealer: Sealer,
-    numbers: Numbers,
+    timings: Timings,
     /// Issued nonces with the time of issue, newest last.
     challenges: VecDeque<(Id, u64)>,
     lease_until_ms: u64,
@@ -280,10 +280,10 @@ pub struct Live {
 }
 
 impl Live {
-    fn new(sealer: Sealer, numbers: Numbers, nonce: Id, now_ms: u64) -> Self {
+    fn new(sealer: Sealer, timings: Timings, nonce: Id, now_ms: u64) -> Self {
         Live {
             sealer,
-            numbers,
+            timings,
             challenges: VecDeque::from([(nonce, now_ms)]),
             lease_until_ms: 0,
             intake: Intake::default(),
@@ -314,8 +314,8 @@ impl Live {
         self.sealer.seal(kind::READY, &Ready { templates, nonce: fresh.nonce })
     }
 
-    pub fn numbers(&self) -> Numbers {
-        self.numbers
+    pub fn timings(&self) -> Timings {
+        self.timings
     }
 
     /// The end of the time in which desktop pixels may flow; 0 = never yet.
@@ -326,7 +326,7 @@ impl Live {
     /// A new challenge when it is time for one. `nonce` is 16 fresh random bytes.
     pub fn challenge(&mut self, nonce: Id, now_ms: u64) -> Result<Option<Vec<u8>>, Refusal> {
         let last = self.challenges.back().map_or(0, |(_, at)| *at);
-        if now_ms.saturating_sub(last) < self.numbers.attestation_interval_ms {
+        if now_ms.saturating_sub(last) < self.timings.attestation_interval_ms {
             return Ok(None);
         }
         self.challenges.push_back((nonce, now_ms));
@@ -358,7 +358,7 @@ impl Live {
         }
     }
 
-    /// Takes one frame of the client: a signed message or an evidence chunk.
+    /// Processes one frame from the client: a signed message or an evidence chunk.
     pub fn handle(&mut self, frame: &[u8], now_ms: u64) -> Result<Option<ClientNews>, Refusal> {
         self.count(is_signed(frame), now_ms)?;
         if !is_signed(frame) {
@@ -401,11 +401,11 @@ impl Live {
             .find(|(nonce, _)| bool::from(nonce.ct_eq(&attest.nonce)))
             .map(|(_, issued)| *issued)
             .ok_or_else(|| Refusal::peer(Code::NonceUnknown))?;
-        self.lease_until_ms = self.lease_until_ms.max(nonce_issued_ms + self.numbers.lease_ms);
+        self.lease_until_ms = self.lease_until_ms.max(nonce_issued_ms + self.timings.lease_ms);
         Ok(ClientNews::Attested { attest, nonce_issued_ms })
     }
 
-    /// Counts what comes, also what is then refused: otherwise refusing would be the flood.
+    /// Counts every frame, including refused ones: otherwise the refusals would be the flood.
     fn count(&mut self, signed: bool, now_ms: u64) -> Result<(), Refusal> {
         let second = now_ms / 1000;
         if second != self.second {
@@ -420,7 +420,7 @@ impl Live {
     }
 }
 
-/// What is logged as it came has a limit of its own.
+/// Messages that are logged verbatim have limits of their own.
 fn most_bytes(kind: u8) -> usize {
     match kind {
         kind::LOCK | kind::UNLOCK => LOCK_MAX_BYTES,

@@ -1,4 +1,4 @@
-//! Takes announced pictures in, chunk by chunk, and gives an incident back when it is whole.
+//! Receives announced pictures chunk by chunk, and returns an incident once it is complete.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::frame::Chunk;
 use crate::limits::{CREDITS, INCIDENTS_OPEN_MAX};
 use crate::message::{Id, Manifest};
 
-/// An incident whose pictures are all here and fit the signed manifest.
+/// An incident whose pictures have all arrived and match the signed manifest.
 pub struct Complete {
     pub manifest: Manifest,
     /// The signed manifest as received.
@@ -34,7 +34,7 @@ struct Open {
     index: usize,
 }
 
-/// Incidents under way. Memory is bounded: pieces by `message`'s bounds, incidents by a count.
+/// Incidents in progress. Memory is bounded: pieces by `message`'s bounds, incidents by a count.
 #[derive(Debug)]
 pub(crate) struct Intake {
     open: BTreeMap<Id, Open>,
@@ -92,12 +92,12 @@ impl Intake {
         Ok(Some(Complete { manifest: done.manifest, message: done.message, pieces: done.pieces }))
     }
 
-    /// An acknowledged incident may be announced again; nothing of it is kept.
+    /// Drops what is held of an acknowledged incident, which may be announced again.
     pub(crate) fn forget(&mut self, incident_id: &Id) {
         self.open.remove(incident_id);
     }
 
-    /// Frames to give credit for since the last call.
+    /// Credit to grant for the frames received since the last call.
     pub(crate) fn take_credit(&mut self) -> u32 {
         let frames = std::mem::take(&mut self.used);
         self.allowed += frames;

@@ -7,16 +7,16 @@ use crate::tlog::tiles::MAX_ENTRY_BYTES;
 
 /// One frame on the channel, without its 4-byte length.
 pub const MESSAGE_MAX_BYTES: usize = 64 * 1024;
-/// Messages that the log keeps as they are, signature and all. Readers skip keys that they do not know, so
-/// without a limit of its own a lock could carry 64 KiB into the log, again and again, for ever.
+/// OPEN, which the log keeps verbatim, signature included. Readers skip unknown keys, so without limits of their
+/// own such messages could each carry 64 KiB into the log, without end.
 pub const OPEN_MAX_BYTES: usize = 4 * 1024;
-/// LOCK or UNLOCK; a good one has some 170 bytes.
+/// LOCK or UNLOCK; a valid one takes about 170 bytes.
 pub const LOCK_MAX_BYTES: usize = 1024;
 /// MANIFEST: the longest lists the chunks of `INCIDENT_MAX_BYTES`.
 pub const MANIFEST_MAX_BYTES: usize = 32 * 1024;
 /// Payload of one evidence chunk; small enough that a lock waits behind at most one of them.
 pub const CHUNK_BYTES: usize = 16 * 1024;
-/// Evidence frames (manifests and chunks) that may be under way unacknowledged.
+/// Evidence frames (manifests and chunks) that may be in flight without acknowledgement.
 pub const CREDITS: u32 = 32;
 /// Sealed pictures of one incident.
 pub const PIECES_MAX: usize = 8;
@@ -56,16 +56,16 @@ pub const MODELS_MAX: usize = 8;
 
 /// Challenges the host remembers; with the shortest interval this spans more than the longest lease.
 pub const CHALLENGES_KEPT: usize = 64;
-/// Messages a host reads per second from one client before it calls it a flood. A client in good
-/// order sends some ten: attestations, and a lock or suspicion now and then.
+/// Messages per second that a host reads from one client before it treats them as a flood. A working
+/// client sends about ten: attestations, and a lock or suspicion now and then.
 pub const MESSAGES_PER_SECOND_MAX: u32 = 50;
 /// Evidence chunks likewise; credit bounds them further.
 pub const CHUNKS_PER_SECOND_MAX: u32 = 2_048;
 /// Time from opening the channel to the end of the handshake.
 pub const HANDSHAKE_MAX_MS: u64 = 10_000;
-/// A gap between two ticks of a decider that means the machine slept or stalled.
+/// A gap between two ticks of a decider that shows that the machine slept or stalled.
 pub const CLOCK_JUMP_MS: u64 = 2_000;
-/// A picture older than this is no longer a view of the seat.
+/// A picture older than this does not count as a view of the seat.
 pub const FRAME_STALE_MS: u64 = 1_500;
 
 /// What signing and the envelope add to a body.
@@ -78,7 +78,7 @@ const _: () = assert!(PIECE_MAX_BYTES * PIECES_MAX >= INCIDENT_MAX_BYTES);
 const _: () = assert!(INCIDENT_MAX_BYTES <= SPOOL_MAX_BYTES);
 const _: () = assert!(OPERATORS_MAX * (TEMPLATE_MAX_BYTES + 64) + ENVELOPE_MAX_BYTES <= MESSAGE_MAX_BYTES);
 const _: () = assert!(2 * RECORD_MAX_BYTES + 1024 + ENVELOPE_MAX_BYTES <= MESSAGE_MAX_BYTES);
-// What a client in good order sends fits its message's own limit.
+// What a working client sends fits the limit of its message.
 const _: () = assert!(TEXT_MAX_BYTES + MODELS_MAX * 36 + 512 + ENVELOPE_MAX_BYTES <= OPEN_MAX_BYTES);
 const _: () = assert!(64 + ENVELOPE_MAX_BYTES <= LOCK_MAX_BYTES);
 // A manifest lists one SHA-256 per chunk, and the last chunk of a picture may be short.
@@ -87,12 +87,12 @@ const _: () = assert!(
         <= MANIFEST_MAX_BYTES
 );
 const _: () = assert!(MANIFEST_MAX_BYTES <= MESSAGE_MAX_BYTES);
-// Whatever the host takes in and logs fits an entry: HELLO and OPEN together, and a manifest.
+// Whatever the host accepts and logs fits an entry: HELLO and OPEN together, and a manifest.
 const _: () = assert!(
     2 * RECORD_MAX_BYTES + 1024 + ENVELOPE_MAX_BYTES + OPEN_MAX_BYTES + ENTRY_OVERHEAD_MAX_BYTES
         <= MAX_ENTRY_BYTES
 );
 const _: () = assert!(MANIFEST_MAX_BYTES + ENTRY_OVERHEAD_MAX_BYTES <= MAX_ENTRY_BYTES);
 const _: () =
-    assert!(CHALLENGES_KEPT as u64 * crate::numbers::ATTESTATION_MIN_MS >= crate::numbers::LEASE_MAX_MS);
+    assert!(CHALLENGES_KEPT as u64 * crate::timings::ATTESTATION_MIN_MS >= crate::timings::LEASE_MAX_MS);
 const _: () = assert!(AUDITORS_MIN <= AUDITORS_MAX);

@@ -1,4 +1,4 @@
-//! The messages, their numbers and fields. docs/protocol.md has the same as tables.
+//! The messages, their numbers and fields. docs/protocol.md lists them as tables.
 //!
 //! A message is `[type, sequence, body]` in CBOR inside a COSE_Sign1. Bodies are maps with
 //! integer keys: a reader skips keys it does not know, so fields may be added. A type below
@@ -154,7 +154,7 @@ pub struct Attest {
     /// Exposure to faces that are not the operator (dwell weighted by facing and distance); 0 = alone.
     #[n(5)]
     pub not_alone_ms: u64,
-    /// Of the undecided budget, how much is used.
+    /// How much of the undecided budget is used up.
     #[n(6)]
     pub undecided_ms: u64,
     /// How long the view has been unbroken `clear`; 0 = it is not.
@@ -166,7 +166,7 @@ pub struct Attest {
     /// Client's CLOCK_BOOTTIME.
     #[n(9)]
     pub boot_ms: u64,
-    /// Reserved for later work; written as absent, skipped by readers that do not know them.
+    /// Reserved: written as absent, skipped by readers that do not know them.
     #[n(10)]
     pub dwell_ms: Option<u64>,
     #[n(11)]
@@ -181,7 +181,7 @@ pub struct Attest {
     pub suspect: Option<bool>,
 }
 
-/// Somebody else came into view (or left again): the host takes a screenshot to memory (or drops it).
+/// Someone else came into view (or left again): the host takes a screenshot into memory (or drops it).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Suspect {
@@ -225,7 +225,7 @@ pub enum Shown {
     Visible,
 }
 
-/// Sent at each change, after it is true.
+/// Sent after each change has taken effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Status {
@@ -320,7 +320,7 @@ pub struct Basis {
     pub same_person_min_milli: i32,
     #[n(2)]
     pub stranger_max_milli: i32,
-    /// As in the attestation of that moment.
+    /// As in the attestation at that moment.
     #[n(3)]
     pub not_alone_ms: u64,
     #[n(4)]
@@ -353,9 +353,9 @@ pub enum CameraKind {
     Hardware,
     /// A camera that is a program.
     Virtual,
-    /// A stream of pictures that somebody writes.
+    /// A stream of pictures written by another program.
     Stream,
-    /// A file that is played.
+    /// A file that is played back.
     Film,
 }
 
@@ -392,7 +392,7 @@ impl CameraKind {
 pub enum KeyKept {
     /// A private file: whoever has the user's rights can copy it.
     File,
-    /// The platform's key store: it can be used and not copied.
+    /// The platform's key store: the key can be used but not copied.
     Platform,
 }
 
@@ -440,7 +440,7 @@ pub struct Credit {
     pub frames: u32,
 }
 
-/// The client ends in good order (the host covers all the same).
+/// The client ends the session properly (the host covers all the same).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Bye {

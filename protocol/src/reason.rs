@@ -59,8 +59,18 @@ impl State {
     }
 }
 
+/// How bad something is, for people who watch many sessions; the numbers are OCSF's `severity_id`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Informational = 1,
+    Low = 2,
+    Medium = 3,
+    High = 4,
+    Critical = 5,
+}
+
 macro_rules! reasons {
-    ($($n:literal $variant:ident $name:literal $incident:literal $en:literal $en_advice:literal $ja:literal $ja_advice:literal;)*) => {
+    ($($n:literal $variant:ident $name:literal $incident:literal $severity:ident $en:literal $en_advice:literal $ja:literal $ja_advice:literal;)*) => {
         /// Why the session is covered (or, for `None`, that it is not).
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
         #[cbor(index_only)]
@@ -72,6 +82,8 @@ macro_rules! reasons {
             pub fn as_str(self) -> &'static str { match self { $(Reason::$variant => $name,)* } }
             /// Whether covering for this reason opens an incident with evidence.
             pub fn is_incident(self) -> bool { match self { $(Reason::$variant => $incident,)* } }
+            /// How bad it is that the session is covered for this reason.
+            pub fn severity(self) -> Severity { match self { $(Reason::$variant => Severity::$severity,)* } }
             /// What happened, in English.
             pub fn english(self) -> &'static str { match self { $(Reason::$variant => $en,)* } }
             /// What to do, in English.
@@ -87,28 +99,28 @@ macro_rules! reasons {
 }
 
 reasons! {
-    0 None "none" false "The desktop is visible." "Nothing to do." "画面は表示されています。" "操作は不要です。";
-    1 Starting "starting" false "Waiting for the operator." "Sit in front of the camera, alone." "操作者を確認しています。" "おひとりでカメラの正面にお座りください。";
-    2 NoClient "no-client" false "This desktop needs Sudare, and your client has not started it." "Install the Sudare client extension, or ask your VDI administrator." "このデスクトップの利用には Sudare が必要です。" "クライアント拡張を導入するか、管理者にご連絡ください。";
-    3 Stranger "stranger" true "Somebody else is in front of the screen." "Return to your seat alone; the desktop comes back by itself." "別の人が画面の前にいます。" "おひとりで席にお戻りください。自動的に再表示されます。";
-    4 Onlooker "onlooker" true "Somebody else is looking at the screen with you." "Ask them to leave the camera's view; the desktop comes back by itself." "ほかの人が画面を見ています。" "カメラに映らない場所へ移動してもらってください。自動的に再表示されます。";
-    5 Absent "absent" false "The operator is away." "Return to your seat; the desktop comes back by itself." "操作者が離席しています。" "席にお戻りください。自動的に再表示されます。";
-    6 Undecided "undecided" false "It is not clear who is in front of the screen." "Face the camera in good light." "画面の前の人を確認できません。" "明るい場所でカメラの正面を向いてください。";
-    7 CameraBlocked "camera-blocked" true "The camera sees nothing." "Uncover the camera, or turn on a light." "カメラが覆われているか、暗すぎます。" "カメラの覆いを外すか、部屋を明るくしてください。";
-    8 CameraLost "camera-lost" true "The camera gives no picture." "Plug the camera in again." "カメラの映像が途切れました。" "カメラを接続し直してください。";
-    9 CameraBusy "camera-busy" false "Another program is using the camera." "End the meeting or the program that uses the camera." "カメラがほかのソフトで使用中です。" "会議など、カメラを使っているソフトを終了してください。";
-    10 Spoof "spoof" true "The face in view does not look like a living one." "Remove pictures from the camera's view." "写真などの可能性があります。" "写真や画面をカメラに映さないでください。";
-    11 Phone "phone" true "A phone is pointed at the screen." "Put the phone away." "スマートフォンが画面に向けられています。" "スマートフォンをしまってください。";
-    12 LinkLost "link-lost" true "No word from the client in time." "Check the network; the desktop comes back when the client answers again." "クライアントからの応答が途絶えました。" "ネットワークを確認してください。応答が戻れば再表示されます。";
-    13 ClientGone "client-gone" true "The client extension has ended." "Start the connection again." "クライアント拡張が終了しました。" "接続し直してください。";
-    14 BadMessage "bad-message" true "The client sent a message that cannot be accepted." "Ask your VDI administrator; the error is in the client's log." "クライアントから不正な通知を受け取りました。" "管理者にご連絡ください。";
-    15 ClockJump "clock-jump" false "The clock jumped: the machine slept or was stopped." "Wait a moment; the desktop comes back by itself." "時刻の飛びを検出しました（スリープなど）。" "しばらくお待ちください。自動的に再表示されます。";
-    16 StaleView "stale-view" true "The client attests an old camera picture." "Close other programs that use the camera or slow the computer down." "カメラの映像が更新されていません。" "カメラを使うソフトや重いソフトを終了してください。";
-    17 EvidenceNotKept "evidence-not-kept" false "Evidence cannot be stored at the moment." "Ask your VDI administrator: the disk of the host may be full." "証跡を保存できません。" "管理者にご連絡ください（ホストのディスク不足の可能性があります）。";
-    18 CoverFault "cover-fault" false "The cover could not be confirmed." "Ask your VDI administrator." "画面の保護を確認できません。" "管理者にご連絡ください。";
-    19 ClientAsked "client-asked" true "The client asked for a cover." "The desktop comes back when the client says so." "クライアントの要求により保護しています。" "クライアントの解除をお待ちください。";
-    20 Break "break" false "A break was taken; the camera is off." "End the break to continue." "休憩中です（カメラは停止しています）。" "休憩を終了すると再開します。";
-    21 DeviceRefused "device-refused" false "This device may not be used for this desktop." "Ask your VDI administrator to enrol it." "この端末は利用を許可されていません。" "管理者に端末の登録をご依頼ください。";
+    0 None "none" false Medium "The desktop is visible." "No action is needed." "画面は表示されています。" "操作は不要です。";
+    1 Starting "starting" false Medium "Waiting for the operator." "Sit in front of the camera by yourself." "操作者を確認しています。" "おひとりでカメラの正面にお座りください。";
+    2 NoClient "no-client" false Medium "This desktop requires Sudare, but your client has not started it." "Install the Sudare client extension, or contact your VDI administrator." "このデスクトップの利用には Sudare が必要です。" "クライアント拡張を導入するか、管理者にご連絡ください。";
+    3 Stranger "stranger" true High "Someone else is in front of the screen." "Return to your seat by yourself; the desktop comes back automatically." "別の人が画面の前にいます。" "おひとりで席にお戻りください。自動的に再表示されます。";
+    4 Onlooker "onlooker" true Medium "Someone else is looking at the screen." "Ask them to move out of the camera's view; the desktop comes back automatically." "ほかの人が画面を見ています。" "カメラに映らない場所へ移動してもらってください。自動的に再表示されます。";
+    5 Absent "absent" false Medium "The operator is away." "Return to your seat; the desktop comes back automatically." "操作者が離席しています。" "席にお戻りください。自動的に再表示されます。";
+    6 Undecided "undecided" false Medium "It is unclear who is in front of the screen." "Face the camera in good light." "画面の前の人を確認できません。" "明るい場所でカメラの正面を向いてください。";
+    7 CameraBlocked "camera-blocked" true Medium "The camera is covered, or the room is too dark." "Uncover the camera, or turn on a light." "カメラが覆われているか、暗すぎます。" "カメラの覆いを外すか、部屋を明るくしてください。";
+    8 CameraLost "camera-lost" true Medium "The camera has stopped sending pictures." "Reconnect the camera." "カメラの映像が途切れました。" "カメラを接続し直してください。";
+    9 CameraBusy "camera-busy" false Medium "Another program is using the camera." "End the meeting, or close the program that is using the camera." "カメラがほかのソフトで使用中です。" "会議など、カメラを使っているソフトを終了してください。";
+    10 Spoof "spoof" true High "The face in view may be a photograph." "Keep photographs and screens out of the camera's view." "写真などの可能性があります。" "写真や画面をカメラに映さないでください。";
+    11 Phone "phone" true High "A phone is pointed at the screen." "Put the phone away." "スマートフォンが画面に向けられています。" "スマートフォンをしまってください。";
+    12 LinkLost "link-lost" true Low "The client stopped responding." "Check the network; the desktop comes back when the client responds again." "クライアントからの応答が途絶えました。" "ネットワークを確認してください。応答が戻れば再表示されます。";
+    13 ClientGone "client-gone" true Medium "The client extension has stopped." "Connect again." "クライアント拡張が終了しました。" "接続し直してください。";
+    14 BadMessage "bad-message" true High "The client sent an invalid message." "Contact your VDI administrator; the error is in the client's log." "クライアントから不正な通知を受け取りました。" "管理者にご連絡ください（エラーはクライアントのログにあります）。";
+    15 ClockJump "clock-jump" false Medium "The clock jumped, for example because the machine slept." "Wait a moment; the desktop comes back automatically." "時刻の飛びを検出しました（スリープなど）。" "しばらくお待ちください。自動的に再表示されます。";
+    16 StaleView "stale-view" true Medium "The camera picture is not being updated." "Close programs that use the camera or slow the computer down." "カメラの映像が更新されていません。" "カメラを使うソフトや重いソフトを終了してください。";
+    17 EvidenceNotKept "evidence-not-kept" false High "Evidence cannot be stored." "Contact your VDI administrator; the host's disk may be full." "証跡を保存できません。" "管理者にご連絡ください（ホストのディスク不足の可能性があります）。";
+    18 CoverFault "cover-fault" false High "The cover could not be confirmed." "Contact your VDI administrator." "画面の保護を確認できません。" "管理者にご連絡ください。";
+    19 ClientAsked "client-asked" true Low "The client requested the cover." "The desktop comes back when the client lifts it." "クライアントの要求により保護しています。" "クライアントの解除をお待ちください。";
+    20 Break "break" false Medium "The operator is on a break; the camera is off." "End the break to continue." "休憩中です（カメラは停止しています）。" "休憩を終了すると再開します。";
+    21 DeviceRefused "device-refused" false Medium "This device is not allowed to use this desktop." "Ask your VDI administrator to enrol it." "この端末は利用を許可されていません。" "管理者に端末の登録をご依頼ください。";
 }
 
 impl Reason {

@@ -12,8 +12,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::cose::{self, CoseError};
 use crate::limits::{AUDITORS_MAX, AUDITORS_MIN, RECORD_MAX_BYTES, TEXT_MAX_BYTES};
-use crate::numbers::{NumberError, Numbers};
 use crate::rules::{EvidenceRules, RulesError};
+use crate::timings::{TimingError, Timings};
 
 /// Which host key belongs to a host, and for how long (Unix milliseconds).
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -75,9 +75,9 @@ pub struct Policy {
     pub auditors: Vec<String>,
     #[n(5)]
     pub evidence: EvidenceDuty,
-    /// Numbers that differ from the defaults, by name (see `numbers::TABLE`).
+    /// Timings that differ from the defaults, by name (see `timings::TABLE`).
     #[n(6)]
-    pub numbers: BTreeMap<String, u64>,
+    pub timings: BTreeMap<String, u64>,
     /// What is kept, for how long, and who can open it; the defaults if absent.
     #[n(7)]
     pub rules: Option<EvidenceRules>,
@@ -86,33 +86,31 @@ pub struct Policy {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     #[error(
-        "the {kind} is not signed by this organisation's key ({source}). Ask the security team for one that is"
+        "the {kind} is not signed with this organisation's key ({source}). Ask the security team for one that is"
     )]
     Signature { kind: &'static str, source: CoseError },
-    #[error(
-        "the {kind} cannot be read although its signature is right. It was made for another version of Sudare"
-    )]
+    #[error("the {kind} is signed but cannot be decoded. It was made for another version of Sudare")]
     Malformed { kind: &'static str },
     #[error("the {kind} is larger than {RECORD_MAX_BYTES} bytes. The security team must make a smaller one")]
     TooLarge { kind: &'static str },
     #[error(
-        "the {kind} is not valid before {not_before_ms} (Unix ms), and it is {now_ms}. Check this machine's clock"
+        "the {kind} is not valid before {not_before_ms} (Unix ms), but it is now {now_ms}. Check this machine's clock"
     )]
     NotYet { kind: &'static str, not_before_ms: u64, now_ms: u64 },
     #[error(
-        "the {kind} ended at {not_after_ms} (Unix ms), and it is {now_ms}. Ask the security team to renew it"
+        "the {kind} expired at {not_after_ms} (Unix ms), and it is now {now_ms}. Ask the security team to renew it"
     )]
     Expired { kind: &'static str, not_after_ms: u64, now_ms: u64 },
     #[error(
-        "the policy names {0} auditors, and {AUDITORS_MIN} to {AUDITORS_MAX} different ones are needed. The security team must add or remove some"
+        "the policy names {0} different auditors, but {AUDITORS_MIN} to {AUDITORS_MAX} are required. The security team must add or remove some"
     )]
     Auditors(usize),
     #[error("the policy cannot be used: {0}")]
-    Number(#[from] NumberError),
+    Timing(#[from] TimingError),
     #[error("the policy cannot be used: {0}")]
     Rules(#[from] RulesError),
     #[error(
-        "a text of the {kind} is longer than {TEXT_MAX_BYTES} bytes or empty. The security team must correct it"
+        "a text in the {kind} is empty or longer than {TEXT_MAX_BYTES} bytes. The security team must correct it"
     )]
     Text { kind: &'static str },
 }
@@ -135,7 +133,7 @@ pub struct Signed<R> {
 }
 
 impl<R: Record> Signed<R> {
-    /// Signs a record with the organisation key, refusing one that nobody could use.
+    /// Signs a record with the organisation key; refuses one that could not be used.
     pub fn sign(organisation: &SigningKey, record: &R) -> Result<Vec<u8>, RecordError> {
         record.check()?;
         let payload = minicbor::to_vec(record).map_err(|_| RecordError::Malformed { kind: R::KIND })?;
@@ -159,7 +157,7 @@ impl<R: Record> Signed<R> {
         Ok(signed)
     }
 
-    /// As `verify`, for auditors who look at records of the past.
+    /// As `verify`, at any time: for auditors who read old records.
     pub fn verify_any_time(organisation: &VerifyingKey, bytes: &[u8]) -> Result<Self, RecordError> {
         let kind = R::KIND;
         if bytes.len() > RECORD_MAX_BYTES {
@@ -256,14 +254,14 @@ impl Policy {
         self.rules.clone().unwrap_or_default()
     }
 
-    /// The numbers in force: the defaults, and what this policy says differently.
-    pub fn effective(&self) -> Result<Numbers, RecordError> {
-        let mut numbers = Numbers::default();
-        for (name, value) in &self.numbers {
-            numbers.set(name, *value)?;
+    /// The timings in force: the defaults with this policy's changes.
+    pub fn effective(&self) -> Result<Timings, RecordError> {
+        let mut timings = Timings::default();
+        for (name, value) in &self.timings {
+            timings.set(name, *value)?;
         }
-        numbers.check()?;
-        Ok(numbers)
+        timings.check()?;
+        Ok(timings)
     }
 }
 
@@ -294,7 +292,7 @@ mod tests {
             not_after_ms: 2_000,
             auditors: vec!["age1a".into(), "age1b".into()],
             evidence: EvidenceDuty::Required,
-            numbers: BTreeMap::from([("hold_ms".to_owned(), 500)]),
+            timings: BTreeMap::from([("hold_ms".to_owned(), 500)]),
             rules: None,
         }
     }
@@ -312,7 +310,7 @@ mod tests {
             Signed::<Policy>::verify(&foreign, &bytes, 1_500),
             Err(RecordError::Signature { .. })
         ));
-        // A policy is no host record, even under the right key.
+        // A policy is not a host record, even under the right key.
         assert!(matches!(
             Signed::<HostRecord>::verify(&key, &bytes, 1_500),
             Err(RecordError::Signature { .. })
@@ -325,7 +323,7 @@ mod tests {
         assert_eq!(Signed::sign(&organisation(), &one_auditor), Err(RecordError::Auditors(1)));
         let twice = Policy { auditors: vec!["age1a".into(), "age1a".into()], ..policy() };
         assert_eq!(Signed::sign(&organisation(), &twice), Err(RecordError::Auditors(1)));
-        let wild = Policy { numbers: BTreeMap::from([("hold_ms".to_owned(), 60_000)]), ..policy() };
-        assert!(matches!(Signed::sign(&organisation(), &wild), Err(RecordError::Number(_))));
+        let wild = Policy { timings: BTreeMap::from([("hold_ms".to_owned(), 60_000)]), ..policy() };
+        assert!(matches!(Signed::sign(&organisation(), &wild), Err(RecordError::Timing(_))));
     }
 }

@@ -1,5 +1,5 @@
-//! What a policy says about evidence beyond whether it is required: what is kept, for how long, and
-//! who can open it.
+//! A policy's rules about evidence, beyond whether it is required: which pictures are kept, for how long,
+//! and who can open them.
 
 use ed25519_dalek::VerifyingKey;
 use minicbor::{Decode, Encode};
@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 use crate::evidence::Label;
 use crate::limits::{APPROVERS_MAX, APPROVERS_MIN, RETENTION_MAX_HOURS, TEXT_MAX_BYTES};
 
-/// What is kept of the screen.
+/// How the screen is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Screenshot {
@@ -15,10 +15,10 @@ pub enum Screenshot {
     #[n(0)]
     #[default]
     Full,
-    /// Pixelated before it is sealed, so that the kind of work is recognised and no text can be read.
+    /// Pixelated before sealing, so that the kind of work is recognisable but text is not.
     #[n(1)]
     Masked,
-    /// Nothing but the salted hash: for data that must not be stored, such as card numbers.
+    /// Only the salted hash: for data that must not be stored, such as card numbers.
     #[n(2)]
     Hash,
 }
@@ -85,24 +85,24 @@ impl Default for EvidenceRules {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RulesError {
     #[error(
-        "retention of {full} hours for full pictures and {all} for all cannot be: each is 1 to {RETENTION_MAX_HOURS}, and full pictures never outlive the others. The security team must correct it"
+        "retention of {full} hours for full pictures and {all} for all others is not possible: each must be 1 to {RETENTION_MAX_HOURS}, and full pictures must not outlive the others. The security team must correct it"
     )]
     Retention { full: u32, all: u32 },
-    #[error("the custodian is no age recipient. The security team must correct it")]
+    #[error("the custodian is not an age recipient. The security team must correct it")]
     Custodian,
     #[error(
-        "the policy names {0} approvers, and none or {APPROVERS_MIN} to {APPROVERS_MAX} different, valid keys are needed. The security team must correct it"
+        "the policy names {0} approvers, but either none or {APPROVERS_MIN} to {APPROVERS_MAX} different, valid keys are required. The security team must correct it"
     )]
     Approvers(usize),
 }
 
 impl EvidenceRules {
-    /// Hours that a picture is kept. One of an unknown kind is taken for one that shows bystanders.
+    /// Hours that a picture is kept. An unknown kind is treated as one that shows bystanders.
     pub fn kept_hours(&self, label: Option<Label>) -> u32 {
         if label.is_none_or(Label::is_full) { self.full_retention_hours } else { self.retention_hours }
     }
 
-    /// Refuses what nobody could follow.
+    /// Refuses rules that cannot be followed.
     pub fn check(&self) -> Result<(), RulesError> {
         let (full, all) = (self.full_retention_hours, self.retention_hours);
         if full == 0 || full > all || all > RETENTION_MAX_HOURS {

@@ -3,7 +3,7 @@
 //! ```text
 //! plaintext  = picture ‖ salt [32]          viewers of JPEG and PNG ignore bytes after the end,
 //! ciphertext = age(plaintext, recipients)   so the output of `age -d` opens as it is
-//! commitment = SHA-256(picture ‖ salt)      goes to the log; without the salt it says nothing
+//! commitment = SHA-256(picture ‖ salt)      goes to the log; without the salt it reveals nothing
 //! ```
 //!
 //! The salt keeps anyone who holds the log from testing guesses at a picture; once the age
@@ -31,7 +31,7 @@ pub use custodian::{Custodian, seal_for_custodian, split_stored, unwrap_header};
 pub const SALT_BYTES: usize = 32;
 /// Largest picture that is sealed; a 4K screenshot as PNG stays below.
 pub const PICTURE_MAX_BYTES: usize = 16 * 1024 * 1024;
-/// Largest age header: one stanza per recipient has about 100 bytes, and the custodian's seal adds some 200.
+/// Largest age header: each recipient's stanza takes about 100 bytes, and the custodian's seal adds about 200.
 pub const HEADER_MAX_BYTES: usize = 8 * 1024;
 /// Largest age file around such a picture (16 bytes per 64 KiB chunk, and the header).
 pub const CIPHERTEXT_MAX_BYTES: usize = PICTURE_MAX_BYTES + PICTURE_MAX_BYTES / 2048 + HEADER_MAX_BYTES;
@@ -39,44 +39,39 @@ pub const CIPHERTEXT_MAX_BYTES: usize = PICTURE_MAX_BYTES + PICTURE_MAX_BYTES / 
 /// Why a picture was not sealed or opened.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SealError {
-    /// One of the strings is no age recipient.
+    /// One of the strings is not an age recipient.
     #[error(
-        "Recipient {0} of the policy is not an X25519 age recipient (age1…). The security team must correct \
-         the policy."
+        "recipient {0} of the policy is not an X25519 age recipient (age1…). The security team must correct the policy"
     )]
     Recipient(usize),
     /// Too few, too many, or the same twice.
     #[error(
-        "The policy names {0} different recipients; {AUDITORS_MIN} to {AUDITORS_MAX} are needed, each once, so \
-         that one lost key loses nothing. The security team must correct the policy."
+        "the policy names {0} different recipients, but {AUDITORS_MIN} to {AUDITORS_MAX} are required, each once, so that one lost key loses nothing. The security team must correct the policy"
     )]
     Recipients(usize),
     /// The policy's custodian.
     #[error(
-        "The policy's custodian is not an X25519 age recipient (age1…). The security team must correct the policy."
+        "the policy's custodian is not an X25519 age recipient (age1…). The security team must correct the policy"
     )]
     Custodian,
     /// Not an identity file.
-    #[error("This is not an age identity (AGE-SECRET-KEY-1…). Give the file that `age-keygen` wrote.")]
+    #[error("this is not an age identity (AGE-SECRET-KEY-1…). Give the file that `age-keygen` wrote")]
     Identity,
     /// Larger than [`PICTURE_MAX_BYTES`].
-    #[error("The picture has {0} bytes, more than {PICTURE_MAX_BYTES}. Take it at a lower resolution.")]
+    #[error("the picture is {0} bytes long, more than {PICTURE_MAX_BYTES}. Take it at a lower resolution")]
     TooLarge(usize),
     /// age could not write; nothing of it depends on the picture.
-    #[error("The picture could not be sealed: {0}. This is an error of the program; please report it.")]
+    #[error("the picture could not be sealed: {0}. This is a bug in Sudare: report it")]
     Seal(String),
     /// The identity opens none of the stanzas.
-    #[error(
-        "The picture is not sealed to this identity. Use the identity of an auditor named in the policy."
-    )]
+    #[error("the picture is not sealed to this identity. Use the identity of an auditor named in the policy")]
     NotForThisIdentity,
-    /// Damaged, cut short or not age at all.
-    #[error("The sealed picture is damaged: {0}. Get it again from the host or the audit server.")]
+    /// Damaged, truncated or not age at all.
+    #[error("the sealed picture is damaged: {0}. Fetch it again from the host or the audit server")]
     Damaged(&'static str),
     /// Opened, but it is not what the log vouches for.
     #[error(
-        "The picture opens but is not the one in the log: the commitments differ. It was exchanged before it \
-         was sealed or logged."
+        "the picture opens but is not the one in the log: the commitments differ. It was replaced before it was sealed or logged"
     )]
     Commitment,
 }
@@ -170,7 +165,7 @@ impl fmt::Debug for Sealed {
 }
 
 impl Sealed {
-    /// A sealed picture that came from elsewhere; the commitment is the sender's word.
+    /// A sealed picture received from elsewhere; the commitment is the sender's claim.
     pub fn received(ciphertext: Vec<u8>, commitment: [u8; 32]) -> Self {
         let ciphertext_sha256 = Sha256::digest(&ciphertext).into();
         Self { ciphertext, ciphertext_sha256, commitment }
@@ -240,8 +235,8 @@ pub fn commit(picture: &[u8], salt: &[u8; SALT_BYTES]) -> [u8; 32] {
 /// Splits an age file into header (to and with the line of its MAC) and body.
 ///
 /// They are stored apart: without its header a body can never be opened again, so deleting
-/// some 400 bytes erases a picture. `cat header body | age -d` puts them together. What is stored may have
-/// another first part than this: [`split_stored`] knows.
+/// about 400 bytes erases a picture. `cat header body | age -d` puts them together. A stored picture may
+/// begin with another part than this: see [`split_stored`].
 pub fn split_header(ciphertext: &[u8]) -> Result<(&[u8], &[u8]), SealError> {
     let missing = SealError::Damaged("it has no age header");
     if !ciphertext.starts_with(b"age-encryption.org/v1\n") {

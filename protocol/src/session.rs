@@ -1,4 +1,4 @@
-//! What both ends share after the handshake: the transcript and the two sequences.
+//! State that both ends share after the handshake: the transcript and the two sequences.
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use minicbor::Encode;
@@ -27,15 +27,15 @@ pub fn transcript(hello: &[u8], open: &[u8]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Names an incident: eight fresh bytes, then the first eight of the session's id. So a name of an earlier
-/// session is not one of this, and no incident can be begun twice.
+/// Makes an incident's id: eight fresh bytes, then the first eight of the session's id. An id from an earlier
+/// session is therefore invalid in this one, and no incident can begin twice.
 pub fn incident_id(session_id: &Id, fresh: Id) -> Id {
     let [f0, f1, f2, f3, f4, f5, f6, f7, ..] = fresh;
     let [s0, s1, s2, s3, s4, s5, s6, s7, ..] = *session_id;
     [f0, f1, f2, f3, f4, f5, f6, f7, s0, s1, s2, s3, s4, s5, s6, s7]
 }
 
-/// Whether an incident's name was made in this session.
+/// Whether an incident's id was made in this session.
 pub fn is_named_in(session_id: &Id, incident: Id) -> bool {
     incident_id(session_id, incident) == incident
 }
@@ -71,7 +71,7 @@ impl Sealer {
         Ok(frame(&cose::sign1(&self.ours, &self.transcript, &payload))?)
     }
 
-    /// Checks signature and order of the peer's next message; gives its type and body.
+    /// Checks signature and order of the peer's next message; returns its type and body.
     pub(crate) fn open<'m>(&mut self, message: &'m [u8]) -> Result<(u8, &'m [u8]), Refusal> {
         let payload = cose::verify1(&self.peer, &self.transcript, message)?;
         let (kind, sequence, body) = split(payload)?;

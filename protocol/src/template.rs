@@ -1,7 +1,7 @@
 //! The operator's face template: what it holds, and how it is sealed to one connection.
 //!
-//! Vectors are unit length and already rotated by the device's secret orthogonal matrix, so the
-//! host never sees an embedding that fits anything but that device. On the way to the client the
+//! Vectors have unit length and are already rotated by the device's secret orthogonal matrix, so the
+//! host never sees an embedding that is usable on another device. On the way to the client the
 //! template is sealed to an X25519 key that the client made for this connection:
 //!
 //! ```text
@@ -44,13 +44,15 @@ pub enum TemplateError {
     #[error("this is not an operator template. Make one with `sudare enroll`")]
     Malformed,
     #[error(
-        "the operator template has {0} vectors, and 1 to {VECTORS_MAX} are allowed. Enrol again with fewer pictures"
+        "the operator template has {0} vectors, but 1 to {VECTORS_MAX} are allowed. Enrol again with fewer pictures"
     )]
     Vectors(usize),
-    #[error("a vector of the operator template is not {VECTOR_DIM} numbers of unit length. Enrol again")]
+    #[error(
+        "a vector of the operator template does not have {VECTOR_DIM} numbers and unit length. Enrol again"
+    )]
     NotUnit,
     #[error(
-        "the sealed operator template does not open with this connection's key. The host is at fault, or the message belongs to another session"
+        "the sealed operator template cannot be opened with this connection's key. The host is at fault, or the message belongs to another session"
     )]
     Unsealable,
     #[error(

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use sudare_protocol::SigningKey;
-use sudare_protocol::client;
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::host::{self, Device, Devices};
 use sudare_protocol::limits::{OPERATORS_MAX, VECTOR_DIM};
@@ -11,6 +9,7 @@ use sudare_protocol::message::{Attest, Id};
 use sudare_protocol::reason::{Reason, State};
 use sudare_protocol::records::{DeviceRecord, EvidenceDuty, HostRecord, Policy, RecordError, Signed};
 use sudare_protocol::template::OperatorTemplate;
+use sudare_protocol::{SigningKey, client};
 
 pub const WALL_MS: u64 = 1_800_000_000_000;
 pub const DEVICE_ID: Id = [0xd1; 16];
@@ -39,7 +38,7 @@ pub fn policy() -> Policy {
             "age1c8re9r9h06vwasdze5f0u6zlpuzzdqyhkvr0gyrdm8e9ra0eqg0snlkxgd".into(),
         ],
         evidence: EvidenceDuty::Required,
-        numbers: BTreeMap::new(),
+        timings: BTreeMap::new(),
         rules: None,
     }
 }

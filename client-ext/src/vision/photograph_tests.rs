@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 
 use image::{RgbImage, imageops};
-use sudare_protocol::numbers::Numbers;
+use sudare_protocol::timings::Timings;
 
 use super::engine::Engine;
 use super::rotate::Rotation;
@@ -191,7 +191,7 @@ fn a_scene_is_covered_and_released_in_time() {
     let mut source = Folder::open(dir.path(), SourceOptions::default()).unwrap();
     let mut vision = Vision::new(engine, known, Mode::Lockstep).unwrap();
     let mut changes: Vec<Change> = Vec::new();
-    let presence = Presence::new(&Numbers::default());
+    let presence = Presence::new(&Timings::default());
     let summary =
         watch(&mut source, &mut vision, presence, false, &mut |change| changes.push(change.clone()));
     assert_eq!((summary.frames, summary.covers), (110, 1));

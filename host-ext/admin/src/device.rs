@@ -6,11 +6,11 @@ use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use sudare_base::program::Settings;
 use sudare_base::{clock, files, output};
-use sudare_protocol::hex::hex;
+use sudare_protocol::hex::{hex, unhex};
 use sudare_protocol::limits::{RECORD_MAX_BYTES, TEMPLATE_MAX_BYTES};
 use sudare_protocol::message::Id;
 use sudare_protocol::template::OperatorTemplate;
-use sudare_records::registry::{Registry, parse_id};
+use sudare_records::registry::Registry;
 use sudare_records::state;
 
 #[derive(Debug, Subcommand)]
@@ -106,7 +106,7 @@ fn add_operators(registry: &Registry, id: &Id, templates: Vec<OperatorTemplate>)
 }
 
 fn device_id(text: &str) -> anyhow::Result<Id> {
-    match parse_id(text) {
+    match unhex(text) {
         Some(id) => Ok(id),
         None => bail!("{text:?} is not a device id. `sudare-host device list` shows them"),
     }

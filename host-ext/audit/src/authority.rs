@@ -13,6 +13,7 @@ use std::process::{Command, Output, Stdio};
 
 use sudare_base::text::excerpt;
 use sudare_evidence::timetoken::Token;
+use sudare_protocol::hex::hex;
 use thiserror::Error;
 
 const OPENSSL: &str = "openssl";
@@ -68,7 +69,7 @@ impl Authority {
         digest: &[u8; 32],
         token: &Token,
     ) -> Result<Judgement, AuthorityError> {
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex(digest);
         let time_s = token.time_ms.div_euclid(1000).to_string();
         let mut command = Command::new(OPENSSL);
         command.args(["ts", "-verify", "-in", "/dev/stdin", "-digest", &digest]);

@@ -20,7 +20,7 @@ pub enum AuditError {
     #[error("{0}")]
     Timestamps(#[from] AuthorityError),
     /// The checkpoint is missing, or not of this log.
-    #[error("The checkpoint is not accepted: {0} Run `sudare-audit verify`, which says more.")]
+    #[error("the checkpoint is not accepted: {0}. Run `sudare-audit verify`, which says more")]
     Checkpoint(#[source] NoteError),
     /// A thread of the audit is gone.
     #[error("The audit stopped in the middle. This is a fault of sudare-audit: report it.")]

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use sudare_base::text::utc;
 use sudare_protocol::evidence::{BlobRef, Entry, Event, Id, Label, Media};
 use sudare_protocol::hex::hex;
 use sudare_protocol::reason::Reason;
+use sudare_protocol::utc::utc;
 
 /// One incident, put together from its entries.
 #[derive(Clone, Debug, Serialize)]

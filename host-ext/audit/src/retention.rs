@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use sudare_protocol::evidence::event::Erasure as Cause;
 use sudare_protocol::evidence::{BlobRef, Id, Label};
-use sudare_protocol::hex::hex;
+use sudare_protocol::hex::{hex, unhex};
 use sudare_protocol::rules::EvidenceRules;
 use thiserror::Error;
 
@@ -73,7 +73,7 @@ pub fn parse_holds(text: &str) -> Result<BTreeSet<Id>, HoldError> {
     for (line, number) in text.lines().zip(1..) {
         let line = line.split('#').next().unwrap_or_default().trim();
         if !line.is_empty() {
-            holds.insert(survey::id(&line.to_ascii_lowercase()).ok_or(HoldError(number))?);
+            holds.insert(unhex(&line.to_ascii_lowercase()).ok_or(HoldError(number))?);
         }
     }
     Ok(holds)

@@ -24,7 +24,7 @@ struct PolicyFile {
     #[serde(default)]
     evidence: Duty,
     #[serde(default)]
-    numbers: BTreeMap<String, u64>,
+    timings: BTreeMap<String, u64>,
     rules: Option<RulesFile>,
 }
 
@@ -96,7 +96,7 @@ fn parse(text: &str, (not_before_ms, not_after_ms): (u64, u64)) -> anyhow::Resul
             Duty::Required => EvidenceDuty::Required,
             Duty::BestEffort => EvidenceDuty::BestEffort,
         },
-        numbers: file.numbers,
+        timings: file.timings,
         rules: file.rules.map(RulesFile::into_rules).transpose()?,
     })
 }

@@ -1,8 +1,12 @@
-//! Small private files: keys, records, registry. Written whole or not at all, read with a bound.
+//! Small files beside the evidence: keys, records, registry, what a daemon remembers or tells others. Written whole
+//! or not at all, read with a bound.
+//!
+//! The evidence itself has another writer (`store::durable`): it waits for many files at once and runs on a disk that
+//! tests can break. Both do the same steps in the same order.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::accounts;
@@ -47,26 +51,39 @@ pub fn read_bounded(path: &Path, max_bytes: usize) -> Result<Option<Vec<u8>>, Fi
 
 /// Replaces the file in one step; only its owner may read it. Missing folders are made, private too.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    // The parent of a bare name is "", which no system call takes for the present folder.
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    make_private_dir(folder)?;
+    make_private_dir(folder_of(path))?;
+    replace(path, bytes, 0o600).map_err(|e| FileError::new(path, "written", e))
+}
+
+/// Replaces the file in one step; everybody may read it. Its folder must be there.
+pub fn write_public(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    replace(path, bytes, 0o644).map_err(|e| FileError::new(path, "written", e))
+}
+
+/// Replaces the file so that a reader finds the old or the new content, also after a power cut.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let folder = folder_of(path);
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let temporary = folder.join(name);
-    let write = || -> io::Result<()> {
-        // Left over from a crash: it was never the file.
-        if let Err(e) = fs::remove_file(&temporary)
-            && e.kind() != io::ErrorKind::NotFound
-        {
-            return Err(e);
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        File::open(folder)?.sync_all()
-    };
-    write().map_err(|e| FileError::new(path, "written", e))
+    // Left over from a crash: it was never the file.
+    if let Err(e) = fs::remove_file(&temporary)
+        && e.kind() != io::ErrorKind::NotFound
+    {
+        return Err(e);
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    // Whatever the umask says.
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    File::open(folder)?.sync_all()
+}
+
+/// The parent of a bare name is "", which no system call takes for the present folder.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Fails if the folder is somebody else's: a private file that we write there is closed to those who need it.
@@ -94,7 +111,6 @@ pub fn make_private_dir(dir: &Path) -> Result<(), FileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn a_file_is_private_whole_and_bounded_when_read() {
@@ -107,6 +123,8 @@ mod tests {
         assert!(read_bounded(&dir.path().join("none"), 4).unwrap().is_none());
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+        write_public(&path, b"status").unwrap();
+        assert_eq!(mode(&path), 0o644);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //!  clock                      clocks and randomness, read nowhere else on the host
 //!  files, accounts            private files; users and groups
 //!  harden, notify             what a service gives up once it runs (Landlock); what it tells systemd
-//!  text, language             times and other people's words, for people
+//!  text, language             other people's words, for people
 //!  heartbeat, build           what a guard tells its supervisor, and which build both are of
 //! ```
 

@@ -8,13 +8,14 @@
 //! that a crash between two writes cannot leave a certificate without its key.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
+use sudare_base::files;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -117,23 +118,7 @@ fn create(dir: &Path, path: &Path) -> Result<(), TlsError> {
     let pem = format!("{}{}", made.cert.pem(), made.signing_key.serialize_pem());
 
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(fail("create", dir))?;
-    // Written beside and renamed, so that a crash leaves either no identity or a whole one.
-    let temporary = dir.join(format!("{FILE_NAME}.new"));
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(fail("replace", &temporary)(error));
-        }
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)
-        .map_err(fail("create", &temporary))?;
-    file.write_all(pem.as_bytes()).and_then(|()| file.sync_all()).map_err(fail("write", &temporary))?;
-    fs::rename(&temporary, path).map_err(fail("rename", path))?;
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(fail("sync", dir))
+    files::replace(path, pem.as_bytes(), 0o600).map_err(fail("write", path))
 }
 
 fn read_private(path: &Path) -> Result<Vec<u8>, TlsError> {
@@ -150,6 +135,8 @@ fn read_private(path: &Path) -> Result<Vec<u8>, TlsError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -5,20 +5,10 @@
 //! `sudare_protocol::reason`.
 
 use sudare_protocol::evidence::event::{Cover, Erasure, Gap, Note, RecorderStart, Tombstone};
+use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::evidence::{BlobRef, Entry, Event, Id};
-use sudare_protocol::reason::Reason;
-
-use super::format::hex;
-
-/// How bad, on the scale of OCSF (`severity_id`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    Informational = 1,
-    Low = 2,
-    Medium = 3,
-    High = 4,
-    Critical = 5,
-}
+use sudare_protocol::hex::hex;
+use sudare_protocol::reason::{Reason, Severity};
 
 /// What the alarm is to the finding that it belongs to, as in OCSF (`activity_id`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +101,7 @@ impl Alert {
             severity: Severity::Critical,
             title: "The evidence log contradicts what was read of it before",
             description: format!(
-                "{detail} Keep a copy of the store and run `sudare-audit verify` on it: entries may have been changed."
+                "{detail}. Keep a copy of the store and run `sudare-audit verify` on it: entries may have been changed."
             ),
             reason: None,
             session_id: None,
@@ -166,7 +156,9 @@ fn words(event: &Event, reason: Option<Reason>) -> Option<Words> {
     match event {
         Event::IncidentOpen(_) => {
             let title = "An incident was opened and the session covered";
-            Some(Words::new("incident-open", incident_severity(reason), title))
+            // Without a reason that this version knows, it may be the worst.
+            let severity = reason.map_or(Severity::High, Reason::severity);
+            Some(Words::new("incident-open", severity, title))
         }
         Event::IncidentComplete(complete) => {
             let severity = if complete.missing == 0 { Severity::Informational } else { Severity::Medium };
@@ -198,24 +190,17 @@ fn words(event: &Event, reason: Option<Reason>) -> Option<Words> {
     }
 }
 
-fn incident_severity(reason: Option<Reason>) -> Severity {
-    match reason {
-        Some(Reason::Stranger | Reason::Spoof | Reason::Phone | Reason::BadMessage) | None => Severity::High,
-        Some(Reason::LinkLost | Reason::ClientAsked) => Severity::Low,
-        Some(_) => Severity::Medium,
-    }
-}
-
 /// A cover that did what it should belongs to an incident or to daily life, and is no alarm.
 fn cover_words(cover: &Cover, reason: Option<Reason>) -> Option<Words> {
     let words = match reason {
-        Some(Reason::EvidenceNotKept) => {
+        Some(reason @ Reason::EvidenceNotKept) => {
             let title = "The session was covered, because its evidence cannot be kept";
-            Words::new("evidence-not-kept", Severity::High, title)
+            Words::new(reason.as_str(), reason.severity(), title)
         }
         // The host then ends the connection.
         _ if !cover.confirmed => {
-            Words::new("cover-fault", Severity::High, "The cover could not be confirmed")
+            let fault = Reason::CoverFault;
+            Words::new(fault.as_str(), fault.severity(), "The cover could not be confirmed")
         }
         _ => return None,
     };
@@ -228,32 +213,12 @@ fn gap_words(gap: &Gap) -> Words {
     words.number("gap_ms", gap.to_boot_ms.saturating_sub(gap.from_boot_ms))
 }
 
-/// Codes of notes; docs/evidence.md has the same as a table.
 fn note_words(note: Note) -> Words {
-    let (kind, severity, title) = match note.code {
-        1 => (
-            "evidence-refused",
-            Severity::High,
-            "Evidence of a client was refused, because it can never be stored",
-        ),
-        2 => ("wrong-block", Severity::Low, "The operator says that a cover was wrong"),
-        3 => ("quota", Severity::High, "A device has stored as much evidence as it may in a day"),
-        4 => ("refused", Severity::Medium, "A device was refused"),
-        16 => (
-            "x11-compositor",
-            Severity::Medium,
-            "A compositor that would have drawn over the cover was ended",
-        ),
-        17 => ("x11-window-above", Severity::High, "A window in the cover's own layer was removed"),
-        18 => ("x11-cover-unmapped", Severity::High, "Somebody unmapped or destroyed a window of the cover"),
-        19 => {
-            ("x11-input-held", Severity::Medium, "An application held keyboard or pointer against the cover")
-        }
-        20 => ("x11-blanker-died", Severity::High, "The windows of a blanker that had died were taken over"),
-        21 => ("x11-early-windows", Severity::Medium, "Windows were on the screen before the first cover"),
-        _ => ("note", Severity::Low, "Something was noted that this program has no words for"),
+    let words = match NoteCode::from_number(note.code) {
+        Some(code) => Words::new(code.as_str(), code.severity(), code.english()),
+        None => Words::new("note", Severity::Low, "Something was noted that this program has no words for"),
     };
-    Words::new(kind, severity, title).number("code", note.code.into()).number("value", note.value)
+    words.number("code", note.code.into()).number("value", note.value)
 }
 
 /// That pictures reach the end of their time is daily life; that people erase some is worth a look.
@@ -276,11 +241,18 @@ fn recorder_words(start: &RecorderStart) -> Option<Words> {
     Some(words.number("torn_bytes", start.torn_bytes).number("wal_behind", start.wal_behind))
 }
 
+/// The host's own name, as the last part of the log's name says it.
+pub(crate) fn host_name(origin: &str) -> String {
+    let last = origin.rsplit('/').next().unwrap_or(origin);
+    let name: String = last.chars().filter(char::is_ascii_graphic).take(255).collect();
+    if name.is_empty() { "-".to_owned() } else { name }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use sudare_protocol::evidence::VERSION;
     use sudare_protocol::evidence::event::{IncidentComplete, IncidentOpen, Uncover};
+    use sudare_protocol::evidence::{Label, VERSION};
 
     pub(crate) fn entry(event: &Event, reason: Option<Reason>) -> Entry {
         let (kind, body) = event.encode();
@@ -299,6 +271,26 @@ pub(crate) mod tests {
             source: None,
             serial: None,
         }
+    }
+
+    pub(crate) fn proof() -> Proof {
+        Proof { origin: "sudare.example/log/vdi-0042".into(), size: 8, root: [6; 32] }
+    }
+
+    pub(crate) fn alert(blobs: usize) -> Alert {
+        let blob = BlobRef {
+            blob_id: [1; 16],
+            label: Label::CameraBeforePixelated.number(),
+            media: 0,
+            sha256: [2; 32],
+            size: u64::from(u32::MAX),
+            commitment: [4; 32],
+            header_size: None,
+        };
+        let mut entry =
+            entry(&Event::IncidentComplete(IncidentComplete { missing: 1 }), Some(Reason::Onlooker));
+        entry.blobs = vec![blob; blobs];
+        Alert::of(7, &entry).unwrap()
     }
 
     fn kind_of(event: Event, reason: Reason) -> Option<&'static str> {
@@ -327,6 +319,28 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn severities_stay_as_the_rules_of_receivers_know_them() {
+        let incident = Event::IncidentOpen(IncidentOpen { boot_ms: 1 });
+        let of_incident = |reason| Alert::of(7, &entry(&incident, reason)).unwrap().severity;
+        assert_eq!(of_incident(None), Severity::High);
+        for reason in Reason::ALL.iter().copied().filter(|reason| reason.is_incident()) {
+            let expected = match reason.as_str() {
+                "stranger" | "spoof" | "phone" | "bad-message" => Severity::High,
+                "link-lost" | "client-asked" => Severity::Low,
+                _ => Severity::Medium,
+            };
+            assert_eq!(of_incident(Some(reason)), expected, "{reason:?}");
+        }
+        let note = |code| Alert::of(7, &entry(&Event::Note(Note { code, value: 0 }), None)).unwrap();
+        for (code, severity) in
+            [(1, 4), (2, 2), (3, 4), (4, 3), (16, 3), (17, 4), (18, 4), (19, 3), (20, 4), (21, 3)]
+        {
+            assert_eq!(note(code).severity as u32, severity, "note {code}");
+        }
+        assert_eq!((note(999).kind, note(999).severity), ("note", Severity::Low));
+    }
+
+    #[test]
     fn an_incident_is_opened_and_then_updated_under_one_id() {
         let open = entry(&Event::IncidentOpen(IncidentOpen { boot_ms: 1 }), Some(Reason::Stranger));
         let open = Alert::of(7, &open).unwrap();
@@ -343,5 +357,11 @@ pub(crate) mod tests {
     fn an_unreadable_body_is_told_and_not_dropped() {
         let broken = Entry { body: vec![0xff], ..entry(&Event::Note(Note { code: 1, value: 0 }), None) };
         assert_eq!(Alert::of(7, &broken).unwrap().kind, "entry-unreadable");
+    }
+
+    #[test]
+    fn hosts_are_named_as_their_logs_are() {
+        assert_eq!(host_name("sudare.example/log/vdi-0042"), "vdi-0042");
+        assert_eq!((host_name("a b/\u{7f}\u{e9} "), host_name("")), ("-".into(), "-".into()));
     }
 }

@@ -7,9 +7,10 @@
 //! ArcSight Common Event Format (CEF)", version 25.
 
 use sudare_protocol::evidence::{BlobRef, Label};
+use sudare_protocol::hex::hex;
+use sudare_protocol::reason::Severity;
 
-use super::alert::{Alert, Proof, Severity};
-use super::format::{hex, host_name};
+use super::alert::{Alert, Proof, host_name};
 
 /// The event as one line.
 pub fn event(alert: &Alert, proof: &Proof) -> String {
@@ -81,7 +82,7 @@ fn extension_value(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::format::tests::{alert, proof};
+    use super::super::alert::tests::{alert, proof};
     use super::*;
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio_rustls::rustls::{ClientConnection, StreamOwned};
 
-use super::receiver::DeliveryError;
+use super::delivery::DeliveryError;
 use super::target::Address;
 use super::tls::Tls;
 

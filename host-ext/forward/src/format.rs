@@ -37,50 +37,11 @@ impl Format {
 /// Longest event. rsyslog cuts messages at 8 KiB unless told otherwise, its header included.
 pub const EVENT_MAX_BYTES: usize = 7_900;
 
-/// The host's own name, as the last part of the log's name says it.
-pub(crate) fn host_name(origin: &str) -> String {
-    let last = origin.rsplit('/').next().unwrap_or(origin);
-    let name: String = last.chars().filter(char::is_ascii_graphic).take(255).collect();
-    if name.is_empty() { "-".to_owned() } else { name }
-}
-
-/// `2026-11-22T10:00:00.123Z`.
-pub(crate) fn utc_ms(wall_ms: u64) -> String {
-    let seconds = sudare_base::text::utc(wall_ms);
-    format!("{}.{:03}Z", seconds.trim_end_matches('Z'), wall_ms % 1000)
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::super::alert::tests::entry;
+mod tests {
+    use super::super::alert::tests::{alert, proof};
     use super::*;
-    use sudare_protocol::evidence::event::IncidentComplete;
-    use sudare_protocol::evidence::{BLOBS_MAX, BlobRef, Event, Label};
-    use sudare_protocol::reason::Reason;
-
-    pub(crate) fn proof() -> Proof {
-        Proof { origin: "sudare.example/log/vdi-0042".into(), size: 8, root: [6; 32] }
-    }
-
-    pub(crate) fn alert(blobs: usize) -> Alert {
-        let blob = BlobRef {
-            blob_id: [1; 16],
-            label: Label::CameraBeforePixelated.number(),
-            media: 0,
-            sha256: [2; 32],
-            size: u64::from(u32::MAX),
-            commitment: [4; 32],
-            header_size: None,
-        };
-        let mut entry =
-            entry(&Event::IncidentComplete(IncidentComplete { missing: 1 }), Some(Reason::Onlooker));
-        entry.blobs = vec![blob; blobs];
-        Alert::of(7, &entry).unwrap()
-    }
+    use sudare_protocol::evidence::BLOBS_MAX;
 
     #[test]
     fn every_form_is_one_short_line_of_ascii() {
@@ -90,12 +51,5 @@ pub(crate) mod tests {
             assert!(text.is_ascii() && !text.contains('\n'), "{format:?}");
             assert!(text.len() <= EVENT_MAX_BYTES, "{format:?}: {} bytes", text.len());
         }
-    }
-
-    #[test]
-    fn names_and_times_are_in_the_usual_forms() {
-        assert_eq!(host_name("sudare.example/log/vdi-0042"), "vdi-0042");
-        assert_eq!((host_name("a b/\u{7f}\u{e9} "), host_name("")), ("-".into(), "-".into()));
-        assert_eq!(utc_ms(1_795_341_600_123), "2026-11-22T10:00:00.123Z");
     }
 }

@@ -10,9 +10,10 @@ use sudare_evidence::status::forward::{State, Status, StatusFile};
 use sudare_protocol::tlog::VerifierKey;
 
 use super::alert::{Alert, Proof};
+use super::delivery::DeliveryError;
 use super::format::Format;
 use super::outbox::{BATCH_MAX_EVENTS, Outbox, OutboxError};
-use super::receiver::{DeliveryError, Receiver};
+use super::receiver::Receiver;
 use super::syslog;
 use super::tail::{Tail, TailError};
 

@@ -9,7 +9,7 @@ use std::io::{Read as _, Write as _};
 use zeroize::Zeroizing;
 
 use super::connection::Connection;
-use super::receiver::DeliveryError;
+use super::delivery::DeliveryError;
 use super::target::Address;
 use super::tls::Tls;
 

@@ -17,6 +17,7 @@ pub mod alert;
 pub mod cef;
 pub mod confine;
 mod connection;
+pub mod delivery;
 pub mod format;
 pub mod forwarder;
 pub mod http;

@@ -5,9 +5,11 @@
 
 use serde_json::{Map, Value, json};
 use sudare_protocol::evidence::{BlobRef, Label};
+use sudare_protocol::hex::hex;
+use sudare_protocol::reason::Severity;
+use sudare_protocol::utc::utc_ms;
 
-use super::alert::{Activity, Alert, Proof, Severity};
-use super::format::{hex, host_name, utc_ms};
+use super::alert::{Activity, Alert, Proof, host_name};
 
 /// Version of the schema.
 pub const SCHEMA_VERSION: &str = "1.4.0";
@@ -118,7 +120,7 @@ fn severity_name(severity: Severity) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::format::tests::{alert, proof};
+    use super::super::alert::tests::{alert, proof};
     use super::*;
 
     #[test]

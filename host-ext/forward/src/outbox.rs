@@ -23,9 +23,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sudare_base::files::{self, FileError};
 use sudare_evidence::store::FileLock;
+use sudare_protocol::hex::{hex, unhex};
 use sudare_protocol::tlog::Tree;
-
-use super::format::hex;
 
 /// Batches kept while the receiver is away. The log keeps the rest.
 pub const BATCHES_MAX: usize = 16;
@@ -279,17 +278,6 @@ impl Position {
 /// Levels of the tree over so many leaves; the highest may be empty at the right edge.
 fn levels(size: u64) -> usize {
     sudare_protocol::tlog::merkle::edge_widths(size).len()
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let mut hash = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, at) in hash.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
-    }
-    Some(hash)
 }
 
 fn read_cursor(dir: &Path, owner: &str) -> Result<Cursor, OutboxError> {

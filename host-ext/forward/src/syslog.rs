@@ -6,8 +6,10 @@
 //! The message is ASCII, so it carries no byte order mark, which parsers of CEF trip over. There is
 //! no structured data: its names would need an enterprise number of ours.
 
-use super::alert::{Alert, Severity};
-use super::format::{host_name, utc_ms};
+use sudare_protocol::reason::Severity;
+use sudare_protocol::utc::utc_ms;
+
+use super::alert::{Alert, host_name};
 
 /// Facility "log audit".
 const FACILITY: u8 = 13;
@@ -37,7 +39,7 @@ fn severity(severity: Severity) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::format::tests::alert;
+    use super::super::alert::tests::alert;
     use super::*;
 
     #[test]

@@ -16,7 +16,7 @@ use sudare_protocol::VerifyingKey;
 use sudare_protocol::evidence::Entry;
 use sudare_protocol::tlog::merkle::leaf_hash;
 use sudare_protocol::tlog::tiles::{self, TILE_WIDTH};
-use sudare_protocol::tlog::{NoteError, SignedCheckpoint, TileContent, TilePath, Tree, VerifierKey};
+use sudare_protocol::tlog::{NoteError, SignedCheckpoint, Tree, VerifierKey};
 
 use super::alert::{Alert, Proof};
 
@@ -30,10 +30,10 @@ pub enum TailError {
     #[error(transparent)]
     Store(#[from] ReadError),
     /// There is a checkpoint, and it is not by the given key; nothing has been read yet.
-    #[error("{0} Compare --key with the line that `sudare-host` printed when the log was made.")]
+    #[error("{0}. Compare --key with the line that `sudare-host` printed when the log was made")]
     Key(NoteError),
     /// What is there cannot follow what was read before.
-    #[error("{0} Keep a copy of the store and run `sudare-audit verify` on it.")]
+    #[error("{0}. Keep a copy of the store and run `sudare-audit verify` on it")]
     Contradiction(String),
 }
 
@@ -68,18 +68,18 @@ impl Tail {
             return if self.head.size() == 0 {
                 Ok(())
             } else {
-                contradiction("The log has no checkpoint any more.")
+                contradiction("the log's checkpoint is gone")
             };
         };
         let checkpoint = match SignedCheckpoint::open(&note, &self.verifier) {
             Ok(checkpoint) => checkpoint,
             Err(error) if self.head.size() == 0 => return Err(TailError::Key(error)),
-            Err(error) => return contradiction(&format!("The log's checkpoint is refused: {error}")),
+            Err(error) => return contradiction(&format!("the log's checkpoint is refused: {error}")),
         };
         if checkpoint.size() < self.head.size() {
             let (before, now) = (self.head.size(), checkpoint.size());
             return contradiction(&format!(
-                "The log had {before} entries and has {now}: it was rolled back."
+                "the log had {before} entries and now has {now}: it was rolled back"
             ));
         }
         let mut head = self.head.clone();
@@ -92,7 +92,7 @@ impl Tail {
         if head.root() != checkpoint.root() {
             let size = checkpoint.size();
             return contradiction(&format!(
-                "The first {size} entries do not lead to the root that was signed."
+                "the first {size} entries do not lead to the root that was signed"
             ));
         }
         self.head = head;
@@ -138,7 +138,7 @@ impl Tail {
         }
         // The files may have been changed since they were verified.
         if read.size() == size && read.root() != self.head.root() {
-            return contradiction("Entries were changed while they were read.");
+            return contradiction("entries were changed while they were read");
         }
         self.read = read;
         Ok(Step { alerts, position: self.read.clone() })
@@ -151,26 +151,17 @@ impl Tail {
         size: u64,
         mut visit: impl FnMut(&[u8]) -> Result<bool, TailError>,
     ) -> Result<(), TailError> {
-        let width = TILE_WIDTH as u64;
-        let index = from / width;
-        let there = usize::try_from((size - index * width).min(width)).unwrap_or(TILE_WIDTH);
-        let path = TilePath { content: TileContent::Entries, index, width: there };
+        let Some(path) = tiles::bundles_from(from, size).next() else { return Ok(()) };
         let Some(bytes) = self.store.tile(path)? else {
-            return contradiction(&format!("The bundle {path} is gone."));
+            return contradiction(&format!("the bundle {path} is gone"));
         };
-        let mut seen = usize::try_from(from % width).unwrap_or(0);
-        for leaf in tiles::entries(&bytes).take(there).skip(seen) {
-            let leaf = leaf.or_else(|error| contradiction(&format!("{path}: {error}")))?;
-            seen += 1;
-            if !visit(leaf)? {
-                return Ok(());
+        for leaf in tiles::leaves(path, &bytes) {
+            let (index, leaf) = leaf.or_else(|error| contradiction(&format!("{path}: {error}")))?;
+            if index >= from && !visit(leaf)? {
+                break;
             }
         }
-        if seen < there {
-            contradiction(&format!("The bundle {path} holds {seen} entries only."))
-        } else {
-            Ok(())
-        }
+        Ok(())
     }
 }
 
@@ -182,14 +173,14 @@ fn contradiction<T>(what: &str) -> Result<T, TailError> {
 /// was exchanged between verifying and reading it.
 fn alert_of(index: u64, leaf: &[u8], key: &VerifyingKey) -> Result<Option<Alert>, TailError> {
     let Ok(entry) = Entry::open_unverified(leaf) else {
-        return contradiction(&format!("Entry {index} cannot be read: damaged, or of a later version."));
+        return contradiction(&format!("entry {index} cannot be read: it is damaged, or of a later version"));
     };
     let Some(alert) = Alert::of(index, &entry) else { return Ok(None) };
     if entry.seq != index {
-        return contradiction(&format!("Entry {index} says that it is number {}.", entry.seq));
+        return contradiction(&format!("entry {index} says that it is number {}", entry.seq));
     }
     match Entry::open(leaf, key) {
         Ok(_) => Ok(Some(alert)),
-        Err(error) => contradiction(&format!("Entry {index}: {error}")),
+        Err(error) => contradiction(&format!("entry {index}: {error}")),
     }
 }

@@ -13,8 +13,8 @@
 
 use sudare_protocol::limits::{CLOCK_JUMP_MS, FRAME_STALE_MS};
 use sudare_protocol::message::{Attest, Id, Lock, Shown};
-use sudare_protocol::numbers::Numbers;
 use sudare_protocol::reason::{Reason, State};
+use sudare_protocol::timings::Timings;
 
 /// A cover that is not confirmed for so long cannot be relied on: the session is disconnected.
 pub const COVER_CONFIRM_MAX_MS: u64 = 2_000;
@@ -26,7 +26,7 @@ pub const CLIENT_START_MS: u64 = 5_000;
 pub enum Event {
     /// The handshake is complete.
     LinkUp {
-        numbers: Numbers,
+        timings: Timings,
     },
     /// No client, or none that can be believed any more.
     LinkDown {
@@ -88,7 +88,7 @@ pub enum Shot {
 /// What a proven client has told.
 #[derive(Debug)]
 struct Link {
-    numbers: Numbers,
+    timings: Timings,
     lease_until_ms: u64,
     latest: Option<Latest>,
     /// The client's own lock, until it asks to unlock.
@@ -180,7 +180,7 @@ impl Guard {
         let greets = matches!(event, Event::LinkUp { .. });
         match event {
             Event::Tick => {}
-            Event::LinkUp { numbers } => self.link = Some(Link::new(numbers)),
+            Event::LinkUp { timings } => self.link = Some(Link::new(timings)),
             Event::LinkDown { reason } => (self.link, self.no_link) = (None, reason),
             Event::Attested { attest, nonce_issued_ms, lease_until_ms } => {
                 self.jumped = false;
@@ -270,7 +270,7 @@ impl Guard {
     fn settle_silence(&mut self, now_ms: u64, actions: &mut Vec<Action>) {
         let Some(silence) = self.silence else { return };
         let lasted_ms = now_ms.saturating_sub(silence.since_ms);
-        let limit_ms = self.link.as_ref().map_or(0, |l| l.numbers.silence_ms);
+        let limit_ms = self.link.as_ref().map_or(0, |l| l.timings.silence_ms);
         let latest = self.link.as_ref().and_then(|l| l.latest).filter(|l| l.received_ms > silence.since_ms);
         let ended_well = latest.is_some_and(|l| {
             l.attest.state == State::Clear && !l.attest.cover && l.attest.clear_ms >= lasted_ms
@@ -279,7 +279,7 @@ impl Guard {
             actions.push(Action::Gap { ms: lasted_ms });
             if let Some(link) = &mut self.link {
                 // Unbroken on the client's side for longer than the silence: nothing to wait for.
-                link.clear_since_ms = Some(silence.since_ms.saturating_sub(link.numbers.release_ms));
+                link.clear_since_ms = Some(silence.since_ms.saturating_sub(link.timings.release_ms));
             }
             (self.silence, self.incident_id) = (None, None);
         } else if latest.is_some() || lasted_ms > limit_ms || self.link.is_none() {
@@ -369,19 +369,19 @@ impl Guard {
     fn released(&self, now_ms: u64) -> bool {
         let Some(link) = &self.link else { return false };
         let Some(latest) = link.latest else { return false };
-        let numbers = &link.numbers;
+        let timings = &link.timings;
         // The client's run is finer, the host's own cannot be made up: both, within two intervals.
         let own_ms = link.clear_since_ms.map_or(0, |since| now_ms.saturating_sub(since));
-        let slack_ms = 2 * numbers.attestation_interval_ms;
-        let unbroken = latest.attest.clear_ms >= numbers.release_ms || own_ms >= numbers.release_ms;
-        latest.attest.state == State::Clear && unbroken && own_ms + slack_ms >= numbers.release_ms
+        let slack_ms = 2 * timings.attestation_interval_ms;
+        let unbroken = latest.attest.clear_ms >= timings.release_ms || own_ms >= timings.release_ms;
+        latest.attest.state == State::Clear && unbroken && own_ms + slack_ms >= timings.release_ms
     }
 }
 
 impl Link {
-    fn new(numbers: Numbers) -> Self {
+    fn new(timings: Timings) -> Self {
         Link {
-            numbers,
+            timings,
             lease_until_ms: 0,
             latest: None,
             latch: None,
@@ -393,12 +393,12 @@ impl Link {
     fn attested(&mut self, attest: Attest, nonce_issued_ms: u64, lease_until_ms: u64, now_ms: u64) {
         self.lease_until_ms = lease_until_ms;
         // A run of clear views must be seen whole; after a silence it starts over.
-        if self.latest.is_some_and(|l| now_ms.saturating_sub(l.received_ms) > self.numbers.lease_ms) {
+        if self.latest.is_some_and(|l| now_ms.saturating_sub(l.received_ms) > self.timings.lease_ms) {
             self.clear_since_ms = None;
         }
         if attest.state == State::Clear {
             let since = *self.clear_since_ms.get_or_insert(now_ms);
-            if now_ms.saturating_sub(since) >= self.numbers.undecided_refill_ms {
+            if now_ms.saturating_sub(since) >= self.timings.undecided_refill_ms {
                 self.undecided_used_ms = 0;
             }
         } else {
@@ -414,7 +414,7 @@ impl Link {
     }
 
     fn why_cover(&self, latest: Latest, now_ms: u64) -> Option<Reason> {
-        let (attest, numbers) = (&latest.attest, &self.numbers);
+        let (attest, timings) = (&latest.attest, &self.timings);
         let from_state = Reason::from_state(attest.state);
         if attest.cover {
             return Some(if attest.reason == Reason::None { Reason::ClientAsked } else { attest.reason });
@@ -428,17 +428,17 @@ impl Link {
         // The attestation was made after its nonce was issued, so the operator was confirmed no
         // later than this age says. Counted from the issue, no delay on the way can stretch it.
         let since_nonce_ms = now_ms.saturating_sub(latest.nonce_issued_ms);
-        if attest.operator_confirmed_age_ms.saturating_add(since_nonce_ms) >= numbers.absence_ms {
+        if attest.operator_confirmed_age_ms.saturating_add(since_nonce_ms) >= timings.absence_ms {
             return Some(if attest.state == State::Clear { Reason::Absent } else { from_state });
         }
         // The next attestation is due within an interval; what is later than two counts in full.
         let overdue_ms =
-            now_ms.saturating_sub(latest.received_ms).saturating_sub(2 * numbers.attestation_interval_ms);
+            now_ms.saturating_sub(latest.received_ms).saturating_sub(2 * timings.attestation_interval_ms);
         let not_alone = matches!(attest.state, State::Onlooker | State::Stranger);
-        if not_alone && attest.not_alone_ms.saturating_add(overdue_ms) >= numbers.hold_ms {
+        if not_alone && attest.not_alone_ms.saturating_add(overdue_ms) >= timings.hold_ms {
             return Some(from_state);
         }
-        if attest.state == State::Undecided && self.undecided_used_ms >= numbers.undecided_ms {
+        if attest.state == State::Undecided && self.undecided_used_ms >= timings.undecided_ms {
             return Some(Reason::Undecided);
         }
         None

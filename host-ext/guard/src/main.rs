@@ -4,7 +4,7 @@ use std::io::{BufRead as _, Read as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use clap::Parser;
 use sudare_base::heartbeat;
 use sudare_base::program::{self, Settings};
@@ -12,6 +12,7 @@ use sudare_guard::assemble::{self, Assembled};
 use sudare_guard::cover::x11::Cookie;
 use sudare_guard::session::Sessions;
 use sudare_guard::xrdp::{self, Options, Order, Tell};
+use sudare_protocol::hex::unhex_all;
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
@@ -88,10 +89,8 @@ fn read_cookie() -> anyhow::Result<Cookie> {
     let (name, digits) = line.trim_end().split_once(' ').context(
         "the first line of standard input is no `AUTHNAME HEX`. Let sudare-supervisor start guards",
     )?;
-    ensure!(digits.len().is_multiple_of(2) && digits.is_ascii(), "the cookie's digits are odd in number");
-    let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16);
-    let data: Result<Vec<u8>, _> = (0..digits.len()).step_by(2).map(byte).collect();
-    Ok(Cookie { name: name.to_owned(), data: Zeroizing::new(data.context("the cookie is not hexadecimal")?) })
+    let data = unhex_all(digits).context("the cookie is not hexadecimal")?;
+    Ok(Cookie { name: name.to_owned(), data: Zeroizing::new(data) })
 }
 
 /// The supervisor's orders; the last one when standard input ends, or at SIGTERM.

@@ -17,6 +17,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use sudare_protocol::evidence::note::NoteCode;
+
 /// What happened to the virtual channel of a session.
 ///
 /// A channel that the client closes may be opened again: `Closed`, then `Opened`.
@@ -121,17 +123,17 @@ pub enum CoverKey {
     WrongBlock,
 }
 
-/// Somebody worked against the cover, or something had to be done to keep it up. The numbers
-/// are `Note::code` in the log (docs/evidence.md).
+/// Somebody worked against the cover, or something had to be done to keep it up; the log has a
+/// note of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub enum CoverNotice {
-    CompositorEnded = 16,
-    IntruderRemoved = 17,
-    CoverRestored = 18,
-    GrabTaken = 19,
-    CoverReplaced = 20,
-    LateStart = 21,
+    CompositorEnded = NoteCode::CompositorEnded.number(),
+    IntruderRemoved = NoteCode::IntruderRemoved.number(),
+    CoverRestored = NoteCode::CoverRestored.number(),
+    GrabTaken = NoteCode::GrabTaken.number(),
+    CoverReplaced = NoteCode::CoverReplaced.number(),
+    LateStart = NoteCode::LateStart.number(),
 }
 
 /// The deciding part of one session; called only from the session's own task, so it must not

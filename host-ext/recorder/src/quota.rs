@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sudare_protocol::evidence::Id;
+use sudare_protocol::hex::{hex, unhex};
 use sudare_protocol::limits::DEVICE_DAY_MAX_BYTES;
 use sudare_protocol::seal::CIPHERTEXT_MAX_BYTES;
 
@@ -80,10 +81,7 @@ impl Quota {
 
     /// For a file: the day, then a line for each device.
     pub fn to_text(&self) -> String {
-        let lines = self
-            .used
-            .iter()
-            .map(|(device, bytes)| format!("{} {bytes}\n", sudare_protocol::hex::hex(device)));
+        let lines = self.used.iter().map(|(device, bytes)| format!("{} {bytes}\n", hex(device)));
         std::iter::once(format!("{}\n", self.day)).chain(lines).collect()
     }
 
@@ -93,7 +91,7 @@ impl Quota {
         let day = lines.next()?.parse().ok()?;
         let device = |line: &str| {
             let (hex, bytes) = line.split_once(' ')?;
-            Some((sudare_protocol::hex::unhex(hex)?, bytes.parse().ok()?))
+            Some((unhex(hex)?, bytes.parse().ok()?))
         };
         let used = lines.take(DEVICES_MAX).map(device).collect::<Option<_>>()?;
         Some(Quota { day, used })

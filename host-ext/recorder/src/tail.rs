@@ -7,7 +7,7 @@ use sudare_evidence::store::{StoreError, disk};
 use sudare_protocol::cose;
 use sudare_protocol::evidence::{Entry, Event, Id};
 use sudare_protocol::message::{self, Manifest, kind};
-use sudare_protocol::tlog::tiles::{self, MAX_BUNDLE_BYTES, TILE_WIDTH};
+use sudare_protocol::tlog::tiles::{self, MAX_BUNDLE_BYTES};
 
 /// Entries that are looked at. A report without an answer is among the last batch, which is smaller; a
 /// file about a completed incident that a power cut took is not older than some seconds.
@@ -38,14 +38,13 @@ struct Announced {
 /// Reads the last bundles of a log with `size` entries, all of them under its checkpoint.
 pub(super) fn read(store: &Path, size: u64) -> Result<Tail, StoreError> {
     let mut tail = Tail::default();
-    let first = size.saturating_sub(ENTRIES) / TILE_WIDTH as u64;
-    for path in tiles::bundles(size).skip(usize::try_from(first).unwrap_or(usize::MAX)) {
+    for path in tiles::bundles_from(size.saturating_sub(ENTRIES), size) {
         let file = store.join(path.to_string());
         let bundle =
             disk::read_bounded(&file, MAX_BUNDLE_BYTES).map_err(|e| StoreError::io(&file, "read", e))?;
-        for leaf in tiles::entries(&bundle) {
+        for leaf in tiles::leaves(path, &bundle) {
             let damaged = |what: String| StoreError::Damaged(format!("{}: {what}", file.display()));
-            let leaf = leaf.map_err(|error| damaged(error.to_string()))?;
+            let (_, leaf) = leaf.map_err(|error| damaged(error.to_string()))?;
             // Written by this recorder, and compared with the root when the log was opened.
             tail.note(&Entry::open_unverified(leaf)?);
         }

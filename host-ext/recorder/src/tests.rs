@@ -18,6 +18,7 @@ use sudare_protocol::evidence::event::{
     BlobId, Erasure, Event, IncidentComplete, IncidentOpen, Note, Tombstone,
 };
 use sudare_protocol::evidence::{BlobRef, Entry, Id, Label, Media};
+use sudare_protocol::hex::hex;
 use sudare_protocol::limits::DEVICE_DAY_MAX_BYTES;
 use sudare_protocol::seal::{Identity, Recipients, seal};
 use sudare_protocol::tlog::VerifierKey;
@@ -338,7 +339,7 @@ fn a_picture_that_is_not_what_was_announced_is_refused_and_quotas_hold() {
     drop(guard);
     drop(_recorder);
     let day = sudare_base::clock::wall_ms() / 86_400_000;
-    let device = sudare_protocol::hex::hex(&[1; 16]);
+    let device = hex(&[1; 16]);
     std::fs::write(place.store().join("quota"), format!("{day}\n{device} {DEVICE_DAY_MAX_BYTES}\n")).unwrap();
     let _recorder = place.record();
     let mut guard = place.guard(1);

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use sudare_base::files::{self, FileError};
-use sudare_protocol::hex::hex;
+use sudare_protocol::hex::{hex, unhex};
 use sudare_protocol::host::{Device, Devices};
 use sudare_protocol::limits::{OPERATORS_MAX, RECORD_MAX_BYTES, TEMPLATE_MAX_BYTES};
 use sudare_protocol::message::Id;
@@ -192,13 +192,7 @@ fn id_of(path: &Path) -> Option<Id> {
     if path.extension()? != "record" {
         return None;
     }
-    parse_id(path.file_stem()?.to_str()?)
-}
-
-/// 32 hexadecimal digits.
-pub fn parse_id(text: &str) -> Option<Id> {
-    let all_digits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    all_digits.then(|| u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)).flatten()
+    unhex(path.file_stem()?.to_str()?)
 }
 
 #[cfg(test)]

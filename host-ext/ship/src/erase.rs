@@ -7,17 +7,17 @@
 use sudare_evidence::store::blobs::{BODIES, HEADERS};
 use sudare_protocol::evidence::{Entry, Event};
 use sudare_protocol::hex::hex;
+use sudare_protocol::tlog::tiles;
 
 use super::error::ShipError;
 use super::shipper::Shipper;
-use super::source::bundles;
 
 impl Shipper {
     /// Carries out the tombstones among the shipped entries that were not yet carried out.
     pub(super) async fn erase(&mut self) -> Result<(), ShipError> {
         let size = self.tree.size();
         let from = self.state.progress.erased_to;
-        for path in bundles(from, size) {
+        for path in tiles::bundles_from(from, size) {
             let bundle = self.source.bundle(path)?;
             for (index, leaf) in bundle.entries().filter(|(index, _)| *index >= from) {
                 let entry =

@@ -54,10 +54,10 @@ pub enum ShipError {
     )]
     Forked { size: u64 },
     #[error(
-        "the checkpoint at the destination is not accepted: {0} Either another log lies there, or it was changed: ship this log to a place of its own"
+        "the checkpoint at the destination is not accepted: {0}. Either another log lies there, or it was changed: ship this log to a place of its own"
     )]
     RemoteCheckpoint(NoteError),
-    #[error("the store's checkpoint is not accepted: {0} Give the key file of this log with --key")]
+    #[error("the store's checkpoint is not accepted: {0}. Give the key file of this log with --key")]
     LocalCheckpoint(NoteError),
     #[error(
         "the store's files do not lead to the root that its checkpoint of {size} entries signs. The store was changed or is damaged; nothing of this was shipped. Run `sudare-audit verify` on it"

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sudare_base::clock;
+use sudare_base::{clock, files};
 use sudare_evidence::reader::Store;
 use sudare_evidence::status::ship::Said;
 use sudare_protocol::tlog::{SignedCheckpoint, WitnessKey};
@@ -18,7 +18,6 @@ use tokio::time::timeout;
 
 use super::destination::Destination;
 use super::error::ShipError;
-use super::state::write_public;
 use crate::notary::cosign::Submitter;
 use crate::notary::stamp::Stamper;
 
@@ -120,7 +119,7 @@ impl Asker {
         let Some(witness) = &mut self.witness else { return Ok(()) };
         let cosignature = witness.submit(&self.store, &left.checkpoint).await.map_err(|e| e.to_string())?;
         let note = cosignature.note.into_bytes();
-        write_public(&self.state_dir.join("checkpoint.cosigned"), &note).map_err(|e| e.to_string())?;
+        files::write_public(&self.state_dir.join("checkpoint.cosigned"), &note).map_err(|e| e.to_string())?;
         if self.said.cosigned != left.checkpoint.size() {
             // A fresh time alone is no reason to fill a bucket with versions.
             left.destination.overwrite("checkpoint.cosigned", note).await.map_err(|e| e.to_string())?;

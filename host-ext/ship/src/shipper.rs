@@ -21,12 +21,12 @@ use sudare_protocol::evidence::{Entry, Id};
 use sudare_protocol::hex::hex;
 use sudare_protocol::tlog::merkle::{HashTile, Tree, leaf_hash};
 use sudare_protocol::tlog::note::MAX_NOTE_BYTES;
-use sudare_protocol::tlog::{SignedCheckpoint, TileContent, TilePath, VerifierKey};
+use sudare_protocol::tlog::{SignedCheckpoint, TileContent, TilePath, VerifierKey, tiles};
 use tokio::task::JoinSet;
 
 use super::destination::{Destination, Found};
 use super::error::ShipError;
-use super::source::{Bundle, Source, bundles, reached};
+use super::source::{Bundle, Source, reached};
 use super::state::State;
 use crate::notaries::Left;
 
@@ -142,7 +142,7 @@ impl Shipper {
         }
         self.source.check(self.tree.clone(), to)?;
         let mut tree = self.tree.clone();
-        for path in bundles(from, to.size()) {
+        for path in tiles::bundles_from(from, to.size()) {
             self.bundle(path, &mut tree).await?;
         }
         // Read a second time: what was uploaded is what the checkpoint signs, or it never gets one.

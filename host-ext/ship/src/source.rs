@@ -31,8 +31,7 @@ pub(super) struct Bundle {
 impl Bundle {
     /// (index in the log, entry); the bundle was read to its end when it was made.
     pub(super) fn entries(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        let first = self.path.index * WIDTH;
-        (first..).zip(tiles::entries(&self.bytes).map_while(Result::ok))
+        tiles::leaves(self.path, &self.bytes).map_while(Result::ok)
     }
 
     /// Size of a log that ends with this bundle.
@@ -77,7 +76,7 @@ impl Source {
     /// Reads all entries after `tree` up to the checkpoint and checks that they lead to its root:
     /// that it continues what `tree` holds.
     pub(super) fn check(&self, mut tree: Tree, to: &SignedCheckpoint) -> Result<(), ShipError> {
-        for path in bundles(tree.size(), to.size()) {
+        for path in tiles::bundles_from(tree.size(), to.size()) {
             let from = tree.size();
             for (_, leaf) in self.bundle(path)?.entries().filter(|(index, _)| *index >= from) {
                 tree.push(leaf_hash(leaf));
@@ -91,9 +90,8 @@ impl Source {
         let missing = || ShipError::LocalMissing(path.to_string());
         let mut bytes = self.store.tile(path)?.ok_or_else(missing)?;
         let mut length = 0;
-        let mut entries = tiles::entries(&bytes);
-        for _ in 0..path.width {
-            let entry = entries.next().and_then(Result::ok).ok_or_else(missing)?;
+        for leaf in tiles::leaves(path, &bytes) {
+            let (_, entry) = leaf.map_err(|_| missing())?;
             length += 2 + entry.len();
         }
         bytes.truncate(length);
@@ -123,12 +121,6 @@ impl Source {
 pub(super) struct Halves {
     pub(super) header: Option<Vec<u8>>,
     pub(super) body: Option<Vec<u8>>,
-}
-
-/// The bundles that hold entries `from` to `to`, the first one from its beginning.
-pub(super) fn bundles(from: u64, to: u64) -> impl Iterator<Item = TilePath> {
-    let first = usize::try_from(from / WIDTH).unwrap_or(usize::MAX);
-    tiles::bundles(to).skip(first).filter(move |_| from < to)
 }
 
 /// The tree must be the one that the checkpoint signs.

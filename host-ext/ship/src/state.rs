@@ -10,10 +10,9 @@
 //! The folder is 0755 and two files can be read by everybody, since the recorder runs as another
 //! user; they hold sizes, times and the name of the destination.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 use sudare_base::files::{self, FileError};
@@ -77,7 +76,7 @@ impl State {
 
     /// Called when everything up to the size is at the destination.
     pub(super) fn publish_shipped(&self, size: u64) -> Result<(), ShipError> {
-        Ok(write_public(&self.dir.join("shipped"), format!("{size}\n").as_bytes())?)
+        Ok(files::write_public(&self.dir.join("shipped"), format!("{size}\n").as_bytes())?)
     }
 }
 
@@ -85,22 +84,7 @@ impl State {
 pub(super) fn publish(dir: &Path, status: &Status) -> Result<(), FileError> {
     let path = dir.join("status.json");
     let bytes = serde_json::to_vec(status).map_err(|e| FileError::new(&path, "written", e.into()))?;
-    write_public(&path, &bytes)
-}
-
-/// Replaces a file that others may read, in one step, so that it survives a power cut.
-pub(super) fn write_public(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let temporary = path.with_extension("new");
-    let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&temporary)?;
-        // Whatever the umask says.
-        file.set_permissions(fs::Permissions::from_mode(0o644))?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
-    };
-    write().map_err(|e| FileError::new(path, "written", e))
+    files::write_public(&path, &bytes)
 }
 
 fn lock(path: &Path) -> Result<FileLock, ShipError> {

@@ -16,14 +16,14 @@ use crate::{Attempt, Digest, Manifest, Place, archive, bounded};
 pub(super) enum SourceError {
     #[error("no folder was given. Name one with --from DIR or SUDARE_MODEL_MIRROR")]
     NoMirror,
-    #[error("not asked, because this run does not allow it")]
+    #[error("skipped, because this run does not allow it")]
     NotAllowed,
-    #[error("{} is not there", .0.display())]
+    #[error("{} does not exist", .0.display())]
     NotThere(PathBuf),
     #[error("{} cannot be read: {reason}. Check the file and its folder", path.display())]
     Unreadable { path: PathBuf, reason: String },
     #[error(
-        "it has {got} bytes instead of {expected}: it was cut short or is another version. Copy it again"
+        "it is {got} bytes long instead of {expected}: it is truncated, or another version. Copy it again"
     )]
     WrongSize { expected: u64, got: usize },
     #[error(
@@ -32,14 +32,12 @@ pub(super) enum SourceError {
     )]
     WrongHash { expected: Digest, got: Digest },
     #[error(
-        "the archive does not hold {member} as expected: {reason}. This is a mistake in Sudare's manifest: report it"
+        "the archive does not hold {member} as expected: {reason}. This is a bug in Sudare's manifest: report it"
     )]
     BadArchive { member: String, reason: String },
-    #[error(
-        "it gave {got} when it was made ready, instead of {expected}. This is a mistake in Sudare: report it"
-    )]
+    #[error("preparing it gave {got} instead of {expected}. This is a bug in Sudare: report it")]
     WrongResult { expected: Digest, got: Digest },
-    #[error("it cannot be made ready: {0}. This is a mistake in Sudare: report it")]
+    #[error("it cannot be prepared: {0}. This is a bug in Sudare: report it")]
     BadModel(String),
     #[error(transparent)]
     Tool(#[from] ToolError),

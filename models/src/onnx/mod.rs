@@ -27,7 +27,7 @@ const ITEMS_MAX: usize = 4096;
 pub(crate) enum OnnxError {
     #[error("it is not an ONNX model ({0})")]
     Malformed(String),
-    #[error("it has parts that this program does not know and would lose")]
+    #[error("it has parts that this program does not know and would drop")]
     Lossy,
     #[error("it has more than {ITEMS_MAX} nodes or constants")]
     TooLarge,

@@ -42,7 +42,7 @@ fuzz_target!(|data: &[u8]| {
             }
         }
         host.credit().expect("credit can be given");
-        assert!(host.lease_until_ms() <= NOW_MS + host.numbers().lease_ms);
+        assert!(host.lease_until_ms() <= NOW_MS + host.timings().lease_ms);
     }
 });
 
@@ -77,7 +77,7 @@ fn live() -> (host::Live, [u8; 32]) {
         not_after_ms: u64::MAX,
         auditors: vec!["a".into(), "b".into()],
         evidence: EvidenceDuty::Required,
-        numbers: Default::default(),
+        timings: Default::default(),
         rules: None,
     };
     let policy = Signed::sign(&key(1), &policy).expect("a policy");

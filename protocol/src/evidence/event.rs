@@ -1,7 +1,6 @@
 //! The kinds of entries and the body of each.
 //!
-//! Numbers are never used again for something else. 40 to 59 are about evidence that was kept:
-//! erased, approved, looked at.
+//! Numbers are never reused. 40 to 59 are about stored evidence: erased, approved, viewed.
 
 use minicbor::{Decode, Encode};
 
@@ -56,22 +55,22 @@ macro_rules! events {
 
 events! {
     1 LogStart "log-start" "The first entry of a log: which keys it begins with.";
-    2 HostKeyChange "host-key-change" "From here on another host key signs HELLO.";
+    2 HostKeyChange "host-key-change" "Another host key signs HELLO from here on.";
     3 RecorderStart "recorder-start" "The recorder started again on an existing log.";
     4 SessionStart "session-start" "A handshake was completed: both messages, so that later signatures can be checked.";
     5 SessionEnd "session-end" "The session or its channel ended.";
     6 ClientMessage "client-message" "A signed message of the client, exactly as received.";
     7 Cover "cover" "The session was covered.";
     8 Uncover "uncover" "The session was shown again.";
-    9 IncidentOpen "incident-open" "Something happened that evidence is kept of.";
+    9 IncidentOpen "incident-open" "An incident began, of which evidence is kept.";
     10 PicturesStored "pictures-stored" "Sealed pictures of an incident are in durable storage.";
     11 IncidentComplete "incident-complete" "Nothing more is expected; the entry lists all pictures of the incident.";
     12 PresenceInterval "presence-interval" "What the client attested over a time, rolled up.";
-    13 Gap "gap" "A time for which there is no enforcement or no record.";
+    13 Gap "gap" "A period without enforcement or without a record.";
     14 Note "note" "Anything else, as a number.";
-    40 Tombstone "tombstone" "Pictures were erased: their files are gone, and may be.";
-    41 Approval "approval" "Somebody approved, with a signature, what needs two approvals.";
-    42 View "view" "Somebody was shown a picture.";
+    40 Tombstone "tombstone" "Pictures were erased, so their files may be missing.";
+    41 Approval "approval" "Somebody signed an approval of an erasure, which needs two.";
+    42 View "view" "A picture was shown to somebody.";
 }
 
 /// Body of kind 1.
@@ -254,7 +253,7 @@ pub struct Note {
 /// Pictures that one tombstone may name; more of them take more tombstones.
 pub const TOMBSTONE_BLOBS_MAX: usize = 1024;
 
-/// Body of kind 40. Whatever is missing of a picture named here is no fault of the store's.
+/// Body of kind 40. A picture named here may be missing without being a finding.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Tombstone {

@@ -6,13 +6,14 @@
 //!          └ body: what happened, a CBOR map of its own whose form the kind decides ([`Event`])
 //! ```
 //!
-//! An entry holds no name, no text for people and no picture: random ids, numbers, signed
-//! messages and salted hashes only. Readers skip keys they do not know, and keep entries of
-//! kinds they do not know, so both may be added. docs/evidence.md has the same as tables.
+//! An entry never holds a name, prose or a picture: only random ids, numbers, signed messages and
+//! salted hashes. Readers skip unknown keys and keep entries of unknown kinds, so both may be added.
+//! docs/evidence.md lists everything as tables.
 
 #[macro_use]
 mod numbered;
 pub mod event;
+pub mod note;
 
 use minicbor::{Decode, Encode};
 use thiserror::Error;
@@ -156,7 +157,7 @@ impl Label {
 }
 
 impl Media {
-    /// Usual end of a file name.
+    /// Usual file name extension.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Jpeg => "jpg",
@@ -182,23 +183,20 @@ pub struct Stamp {
 pub enum EntryError {
     /// Longer than a bundle can carry.
     #[error(
-        "The entry would have {0} bytes, more than {MAX_ENTRY_BYTES}. The message in it is too long: refuse \
-         it from the client."
+        "the entry would be {0} bytes long, more than {MAX_ENTRY_BYTES}. The message in it is too long: refuse it from the client"
     )]
     TooLong(usize),
     /// Too many pictures.
-    #[error("The entry lists {0} pictures, more than {BLOBS_MAX}. Spread them over several entries.")]
+    #[error("the entry lists {0} pictures, more than {BLOBS_MAX}. Spread them over several entries")]
     TooManyBlobs(usize),
     /// Signature or envelope.
-    #[error("The entry is not signed as it should be: {0}.")]
+    #[error("the entry's signature is not accepted: {0}")]
     Cose(#[from] CoseError),
-    /// Signed, but not readable.
-    #[error(
-        "The entry is signed but cannot be read as a log entry. It was made by a faulty or foreign program."
-    )]
+    /// Signed, but not decodable.
+    #[error("the entry is signed but cannot be decoded as a log entry. A faulty or foreign program wrote it")]
     Malformed,
     /// From a later version.
-    #[error("The entry has version {0}, and this program reads {VERSION}. Use a newer sudare-audit.")]
+    #[error("the entry has version {0}, but this program reads version {VERSION}. Use a newer sudare-audit")]
     Version(u16),
 }
 

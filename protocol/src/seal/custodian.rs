@@ -4,8 +4,7 @@
 //! without   header ‖ body                        an auditor opens it alone
 //! with      age(header, custodian) ‖ body        header_size says where the first part ends
 //! ```
-//! A custodian alone has a header for which it holds no key, an auditor alone has none at all: both are
-//! needed. By hand: `head -c SIZE blob | age -d -i custodian.txt > header`, then
+//! A custodian alone gets a header that it cannot open, an auditor alone cannot get one: both are needed. By hand: `head -c SIZE blob | age -d -i custodian.txt > header`, then
 //! `(cat header; tail -c +(SIZE+1) blob) | age -d -i auditor.txt`.
 
 use std::io::{Read as _, Write as _};
@@ -49,7 +48,7 @@ pub fn seal_for_custodian(sealed: &Sealed, custodian: &Custodian) -> Result<(Sea
     Ok((Sealed::received(whole, sealed.commitment), size))
 }
 
-/// What the custodian does: takes its seal off and gives the age header.
+/// The custodian's part: removes its seal and returns the age header.
 pub fn unwrap_header(wrapped: &[u8], custodian: &Identity) -> Result<Zeroizing<Vec<u8>>, SealError> {
     if wrapped.len() > HEADER_MAX_BYTES {
         return Err(SealError::Damaged("its first part is longer than any header"));

@@ -19,8 +19,7 @@ pub const MAX_PROOF_HASHES: usize = 63;
 pub enum ConsistencyError {
     /// The larger one is not larger.
     #[error(
-        "The tree of {new} entries cannot continue one of {old}. A log never shrinks: it was cut back or \
-         restored from an old copy. Keep both checkpoints as evidence and look for the missing entries."
+        "a tree of {new} entries cannot continue one of {old}. A log never shrinks: it was cut back, or restored from an old copy. Keep both checkpoints as evidence and look for the missing entries"
     )]
     Shrunk {
         /// Size before.
@@ -30,14 +29,12 @@ pub enum ConsistencyError {
     },
     /// Same size, other content.
     #[error(
-        "Two different trees of {0} entries were signed. The log was rewritten by somebody who holds its key: \
-         keep both checkpoints as evidence."
+        "two different trees of {0} entries were signed. Somebody who holds the log's key rewrote the log: keep both checkpoints as evidence"
     )]
     Forked(u64),
     /// The hashes do not lead to both roots.
     #[error(
-        "The proof does not lead from the tree of {old} entries to that of {new}. Either the log was rewritten \
-         before entry {old}, or the proof was made from damaged files: run `sudare-audit verify` on the store."
+        "the proof does not lead from the tree of {old} entries to that of {new}. Either the log was rewritten before entry {old}, or the proof was made from damaged files: run `sudare-audit verify` on the store"
     )]
     Unproven {
         /// Size before.
@@ -52,7 +49,7 @@ pub enum ConsistencyError {
 pub enum ProveError<E> {
     /// Asked for a tree before it had that size.
     #[error(
-        "There is no proof from {old} to {new} entries. Ask for one from an earlier checkpoint to a later one."
+        "a proof cannot lead from {old} to {new} entries. Ask for one from an earlier checkpoint to a later one"
     )]
     Backwards {
         /// Size before.
@@ -61,7 +58,7 @@ pub enum ProveError<E> {
         new: u64,
     },
     /// A tile holds too few hashes.
-    #[error("{0} holds fewer hashes than its name says. Restore it from another copy of the log.")]
+    #[error("{0} holds fewer hashes than its name says. Restore it from another copy of the log")]
     Short(TilePath),
     /// A tile could not be read.
     #[error("{0}")]

@@ -36,14 +36,12 @@ pub enum CosignatureError {
     Note(#[from] NoteError),
     /// Not the public line of a witness.
     #[error(
-        "This is not the key of a witness: {0}. It is one line, name+hexid+base64, as `sudare-audit witness \
-         keygen` printed it; a log's key is of another type."
+        "this is not a witness's key: {0}. Give the one line, name+hexid+base64, that `sudare-witness keygen` printed; a log's key is of another type"
     )]
     BadKey(&'static str),
     /// The witness's line is there, and wrong.
     #[error(
-        "The cosignature by {0} is wrong: the checkpoint, its time or the line itself was changed. Do not trust \
-         this copy; ask the witness for what it last saw."
+        "the cosignature by {0} is wrong: the checkpoint, its time or the line itself was changed. Do not trust this copy; ask the witness what it last saw"
     )]
     Refused(String),
 }

@@ -52,8 +52,7 @@ pub struct HashTile {
 /// The tree was restored from tiles that do not fit its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
-    "A tree of {size} leaves needs {expected} hashes in its last tile of level {level}, but {got} were found. \
-     The store was changed by hand or restored in part: restore it whole."
+    "a tree of {size} leaves needs {expected} hashes in its last tile of level {level}, but {got} were found. The store was changed by hand or restored in part: restore it whole"
 )]
 pub struct RestoreError {
     /// Leaves of the tree.
@@ -206,7 +205,7 @@ mod tests {
     #[test]
     fn known_vectors_of_rfc_6962() {
         // The same values appear in the test data of certificate-transparency-go.
-        let hex = |h: Hash| h.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let hex = |h: Hash| crate::hex::hex(&h);
         assert_eq!(hex(root_of(&[])), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert_eq!(hex(leaf_hash(b"")), "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
         let two = node_hash(&leaf_hash(b""), &leaf_hash(&[0]));

@@ -34,23 +34,21 @@ const KEY_ID_BYTES: usize = 4;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NoteError {
     /// Not in the form of a signed note.
-    #[error("This is not a signed note: {0}. Get the file again from the log.")]
+    #[error("this is not a signed note: {0}. Fetch the file again from the log")]
     Malformed(&'static str),
     /// Not in the form of a verifier key.
     #[error(
-        "This is not a verifier key: {0}. It is one line, name+hexid+base64, as `sudare-host` printed it \
-         when the log was made."
+        "this is not a verifier key: {0}. Give the one line, name+hexid+base64, that `sudare-host` printed when the log was made"
     )]
     BadKey(&'static str),
     /// Nobody signed with that key.
     #[error(
-        "No signature by {0} is on this note. Either the note belongs to another log, or it was signed \
-         with another key: compare the verifier key with the one you were given out of band."
+        "this note carries no signature by {0}. Either it belongs to another log, or it was signed with another key: compare the verifier key with the one that you were given out of band"
     )]
     Unsigned(String),
     /// The key's signature is there, and wrong.
     #[error(
-        "The signature by {0} is wrong: the text was changed after it was signed. Do not trust this copy."
+        "the signature by {0} is wrong: the text was changed after it was signed. Do not trust this copy"
     )]
     BadSignature(String),
 }

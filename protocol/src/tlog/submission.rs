@@ -38,7 +38,7 @@ pub struct Submission {
 
 /// The body is not in the form of the specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("This is not an add-checkpoint request: {0}. See c2sp.org/tlog-witness for its form.")]
+#[error("this is not an add-checkpoint request: {0}. See c2sp.org/tlog-witness for its form")]
 pub struct SubmissionError(&'static str);
 
 impl Submission {

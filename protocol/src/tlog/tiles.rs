@@ -68,8 +68,15 @@ impl fmt::Display for TilePath {
 
 /// Bundles of a log of `size` entries, in order.
 pub fn bundles(size: u64) -> impl Iterator<Item = TilePath> {
+    bundles_from(0, size)
+}
+
+/// The bundles that hold the entries from `from` on, in a log of `size` entries. The first one may begin
+/// before `from`.
+pub fn bundles_from(from: u64, size: u64) -> impl Iterator<Item = TilePath> {
     let width = TILE_WIDTH as u64;
-    (0..size.div_ceil(width)).map(move |index| TilePath {
+    let end = if from < size { size.div_ceil(width) } else { 0 };
+    (from / width..end).map(move |index| TilePath {
         content: TileContent::Entries,
         index,
         width: usize::try_from((size - index * width).min(width)).unwrap_or(TILE_WIDTH),
@@ -81,15 +88,24 @@ pub fn bundles(size: u64) -> impl Iterator<Item = TilePath> {
 pub enum BundleError {
     /// An entry longer than its u16 length can say.
     #[error(
-        "An entry has {0} bytes, more than {MAX_ENTRY_BYTES}. Log the hash of large content, not the content."
+        "an entry is {0} bytes long, more than {MAX_ENTRY_BYTES}. Log the hash of large content, not the content"
     )]
     EntryTooLong(usize),
     /// The file ends inside an entry.
     #[error(
-        "The bundle ends inside an entry, at byte {0}. The file was cut short: restore it from the copy on \
-         the audit server."
+        "the bundle ends inside an entry, at byte {0}. The file is truncated: restore it from the copy on the audit server"
     )]
     Truncated(usize),
+    /// The file ends before the last entry that its name promises.
+    #[error(
+        "the bundle holds {found} of its {expected} entries. The file is truncated: restore it from the copy on the audit server"
+    )]
+    Short {
+        /// Entries in the file.
+        found: usize,
+        /// Entries by its name.
+        expected: usize,
+    },
 }
 
 /// Adds an entry to the end of a bundle.
@@ -103,6 +119,22 @@ pub fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), BundleError>
 /// The entries of a bundle in order; an error is the last item.
 pub fn entries(bundle: &[u8]) -> Entries<'_> {
     Entries { rest: bundle, at: 0 }
+}
+
+/// The entries that a bundle's name promises, each with its index in the log; an error is the last item. The file
+/// may hold more: the full bundle stands in for a partial one that was replaced.
+pub fn leaves(path: TilePath, bundle: &[u8]) -> impl Iterator<Item = Result<(u64, &[u8]), BundleError>> {
+    let (mut entries, first) = (entries(bundle), path.index * TILE_WIDTH as u64);
+    let mut is_broken = false;
+    (0..path.width).map_while(move |at| {
+        if is_broken {
+            return None;
+        }
+        let short = Err(BundleError::Short { found: at, expected: path.width });
+        let entry = entries.next().unwrap_or(short);
+        is_broken = entry.is_err();
+        Some(entry.map(|entry| (first + at as u64, entry)))
+    })
 }
 
 /// Iterator of [`entries`].
@@ -173,6 +205,34 @@ mod tests {
         assert_eq!(widths(0), [0usize; 0]);
         assert_eq!(widths(256), [256]);
         assert_eq!(widths(257), [256, 1]);
+    }
+
+    #[test]
+    fn reading_on_begins_in_the_bundle_that_holds_the_next_entry() {
+        let from = |from, size| bundles_from(from, size).map(|b| (b.index, b.width)).collect::<Vec<_>>();
+        assert_eq!(from(255, 257), [(0, 256), (1, 1)]);
+        assert_eq!(from(256, 257), [(1, 1)]);
+        assert_eq!(from(257, 257), []);
+        assert_eq!(from(u64::MAX, 5), []);
+    }
+
+    #[test]
+    fn a_bundle_holds_what_its_name_promises_or_says_what_is_missing() {
+        let mut bundle = Vec::new();
+        for entry in [b"a", b"b", b"c"] {
+            push_entry(&mut bundle, entry).unwrap();
+        }
+        let read = |width, bytes: &[u8]| {
+            let path = TilePath { content: TileContent::Entries, index: 2, width };
+            leaves(path, bytes)
+                .map(|leaf| leaf.map(|(index, leaf)| (index, leaf.to_vec())))
+                .collect::<Vec<_>>()
+        };
+        let (a, b) = (Ok((512, b"a".to_vec())), Ok((513, b"b".to_vec())));
+        assert_eq!(read(2, &bundle), [a.clone(), b.clone()], "a full bundle stands in for a partial one");
+        assert_eq!(read(3, &bundle[..6]), [a.clone(), b, Err(BundleError::Short { found: 2, expected: 3 })]);
+        assert_eq!(read(3, &bundle[..5]), [a, Err(BundleError::Truncated(3))]);
+        assert_eq!(read(1, b""), [Err(BundleError::Short { found: 0, expected: 1 })]);
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! Order of time within a boot and over boots.
+//! The order of time within a boot and across boots.
 
 use std::collections::BTreeSet;
 
 use super::findings::{FindingKind, Findings};
 use crate::evidence::{Entry, Id};
 
-/// A calendar clock may be corrected by this much without a remark.
+/// A calendar clock may be corrected by this much without a finding.
 const CLOCK_CORRECTION_MS: u64 = 2_000;
 /// Boots that are remembered: one a day for a century.
 const BOOTS_MAX: usize = 36_525;

@@ -1,5 +1,5 @@
-//! Was what is gone allowed to go? Checked against the signed policy of the incident's session, so
-//! only with the organisation's key.
+//! Whether erased pictures were allowed to be erased, by the signed policy of the incident's session;
+//! needs the organisation's key.
 //!
 //! - *both*: the pictures are those of the tombstone's incident. A picture belongs to the incident that
 //!   listed it first, so that no later entry moves it to one that may be erased.
@@ -22,7 +22,7 @@ const HOUR_MS: u64 = 3_600_000;
 const APPROVALS_MAX: usize = 32;
 const WAITING_MAX: usize = 1_024;
 
-/// What is known of incidents that pictures may be erased of.
+/// What is known about incidents whose pictures may be erased.
 #[derive(Debug, Default)]
 pub(super) struct Erasures {
     /// The policies' rules, each once.

@@ -1,7 +1,7 @@
 //! What an audit found, by stable names that scripts may rely on.
 
-/// Findings of each class that are listed in full; more are only counted, so that a ruined log does not
-/// fill the memory, and what looks odd does not crowd out what was forged.
+/// Findings of each class that are listed in full; further ones are only counted, so that a ruined log does
+/// not fill memory, and oddities do not crowd out forgeries.
 pub const FINDINGS_MAX: usize = 1000;
 
 macro_rules! kinds {
@@ -28,47 +28,47 @@ kinds! {
     CheckpointRefused "checkpoint-refused" true "The checkpoint is not signed by the given key, or was changed.";
     RootDiffers "root-differs" true "The entries do not lead to the root that the checkpoint signs.";
     BundleMissing "bundle-missing" true "A file of entries is missing.";
-    BundleDamaged "bundle-damaged" true "A file of entries is cut short or holds another number of entries.";
+    BundleDamaged "bundle-damaged" true "A file of entries is truncated or holds another number of entries.";
     TileMissing "tile-missing" true "A file of hashes is missing.";
     TileDiffers "tile-differs" true "Stored hashes are not those of the entries.";
     EntryDamaged "entry-damaged" true "An entry cannot be read.";
     EntrySignature "entry-signature" true "An entry is not signed by the log key.";
-    EntryOrder "entry-order" true "An entry does not stand where it says.";
+    EntryOrder "entry-order" true "An entry is not at the position that it states.";
     LogStart "log-start" true "The first entry does not begin this log.";
     RolledBack "rolled-back" true "The log is shorter than a receipt proves it was.";
     Forked "forked" true "The log's beginning is not the one that a receipt proves.";
     ReceiptRefused "receipt-refused" true "A receipt is not signed by the given key, or was changed.";
-    SourceOrder "source-order" true "A process that reports to the recorder left out or repeated a number.";
-    HostRecord "host-record" true "The organisation's record of the host key is not signed by its key, not valid, or for another key.";
+    SourceOrder "source-order" true "A process that reports to the recorder skipped or repeated a number.";
+    HostRecord "host-record" true "The organisation's record of the host key is not signed by the organisation, is not valid, or is for another key.";
     Policy "policy" true "The policy of a session is not signed by the organisation's key, or was not valid.";
     CosignatureRefused "cosignature-refused" true "The cosignature of a witness on the checkpoint is wrong.";
     TimestampDamaged "timestamp-damaged" true "A time token cannot be read.";
     TimestampSignature "timestamp-signature" true "The signature of a time token is wrong: it was changed.";
-    TimestampCertificate "timestamp-certificate" true "A time token is not signed under the given certificate, or not in its time.";
-    TimestampCheckpoint "timestamp-checkpoint" true "A time token is for something else than a checkpoint of this log.";
+    TimestampCertificate "timestamp-certificate" true "A time token is not signed under the given certificate, or not within its validity.";
+    TimestampCheckpoint "timestamp-checkpoint" true "A time token is not for a checkpoint of this log.";
     SessionHandshake "session-handshake" true "A session's handshake is not signed as it should be.";
     SessionUnknown "session-unknown" true "A client message belongs to a session that never began.";
     MessageSignature "message-signature" true "A client message is not signed by the device under this session's transcript.";
-    MessageRepeated "message-repeated" true "A client message stands in the log twice.";
+    MessageRepeated "message-repeated" true "A client message is in the log twice.";
     ManifestIncomplete "manifest-incomplete" true "A completed incident lacks a picture that the client announced.";
-    ManifestExceeded "manifest-exceeded" true "An incident has a camera picture that the client did not announce, or not as what it is called.";
+    ManifestExceeded "manifest-exceeded" true "An incident has a camera picture that the client did not announce, or announced as something else.";
     BlobMissing "blob-missing" true "A sealed picture is missing.";
     BlobHeaderMissing "blob-header-missing" true "The age header of a sealed picture is missing. A copy shipped with --headers has them in the other bucket.";
     BlobDiffers "blob-differs" true "A sealed picture is not the one that the log vouches for.";
-    ErasureEarly "erasure-early" true "A picture was erased before the time that the policy keeps its kind.";
-    ErasureUnapproved "erasure-unapproved" true "Pictures were erased early without two approvals that the policy accepts, or as those of another incident.";
+    ErasureEarly "erasure-early" true "A picture was erased before its retention period ended.";
+    ErasureUnapproved "erasure-unapproved" true "Pictures were erased early without two approvals that the policy accepts, or under another incident.";
     NewerVersion "newer-version" false "An entry has a version that this program does not know.";
     UnknownKind "unknown-kind" false "An entry has a kind that this program does not know; it was verified all the same.";
-    TimeOrder "time-order" false "The host's clock since boot went back, or an earlier boot came again.";
+    TimeOrder "time-order" false "The host's clock since boot went back, or an earlier boot reappeared.";
     ClockSetBack "clock-set-back" false "The host's calendar clock was set back.";
-    SourceStart "source-start" false "The first report of a process is not its number 1: earlier ones are not in this log.";
+    SourceStart "source-start" false "The first report of a process is not number 1: earlier ones are not in this log.";
     CosignatureMissing "cosignature-missing" false "The checkpoint bears no cosignature of a given witness.";
     TimestampMissing "timestamp-missing" false "No time token vouches for this log.";
-    TimestampTime "timestamp-time" false "A token's time does not fit the times of the entries around its checkpoint.";
-    ManifestUncompleted "manifest-uncompleted" false "A client announced pictures, and the incident was never completed.";
-    ErasureUnfinished "erasure-unfinished" false "A picture is said to be erased, and its age header is still there.";
-    PicturesMissing "pictures-missing" false "An incident was closed without pictures that were due, and they never came.";
-    IncidentReopened "incident-reopened" false "An incident was opened twice, so what lies under it is not of one time.";
+    TimestampTime "timestamp-time" false "A token's time does not match the times of the entries around its checkpoint.";
+    ManifestUncompleted "manifest-uncompleted" false "A client announced pictures, but the incident was never completed.";
+    ErasureUnfinished "erasure-unfinished" false "A picture is recorded as erased, but its age header is still there.";
+    PicturesMissing "pictures-missing" false "An incident was closed without pictures that were due, and they never arrived.";
+    IncidentReopened "incident-reopened" false "An incident was opened twice, so its evidence is from different times.";
     IncidentUnopened "incident-unopened" false "An incident was completed that was never opened.";
     IncidentIncomplete "incident-incomplete" false "An incident was opened and never completed.";
     PictureUnlisted "picture-unlisted" false "A stored picture is not in the list that completes its incident; it was verified all the same.";
@@ -109,12 +109,12 @@ impl Findings {
         self.list.is_empty()
     }
 
-    /// How many say that something was changed, removed or forged.
+    /// How many report that something was changed, removed or forged.
     pub fn integrity(&self) -> u64 {
         self.integrity
     }
 
-    /// How many say that something looks odd.
+    /// How many report that something looks odd.
     pub fn plausibility(&self) -> u64 {
         self.plausibility
     }

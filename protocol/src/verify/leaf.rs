@@ -1,5 +1,5 @@
-//! What one leaf says by itself: hash, signature, content. Needs nothing of the others, so that
-//! several threads can each examine some leaves; [`super::LogCheck`] then takes them in order.
+//! One leaf by itself: hash, signature, content. It does not depend on other leaves, so several
+//! threads can examine leaves at once; [`super::LogCheck`] then takes them in order.
 
 use super::findings::FindingKind;
 use crate::cose::CoseError;

@@ -13,7 +13,7 @@ use crate::tlog::merkle::{HashTile, Tree};
 use crate::tlog::note::VerifyingKey;
 use crate::tlog::{SignedCheckpoint, VerifierKey};
 
-/// Takes the leaves of a log one by one and collects what is wrong with them.
+/// Takes the leaves of a log one by one and collects findings about them.
 #[derive(Debug)]
 pub struct LogCheck {
     verifier: VerifierKey,
@@ -55,7 +55,7 @@ impl LogCheck {
         }
     }
 
-    /// Checks as much as this; all signatures unless told.
+    /// Sets how much is checked; by default all signatures.
     #[must_use]
     pub fn with_depth(mut self, depth: Depth) -> Self {
         self.depth = depth;
@@ -108,7 +108,7 @@ impl LogCheck {
         (Some(entry), filled)
     }
 
-    /// Leaves that could not be read at all. The caller has reported why.
+    /// Skips leaves that could not be read at all; the caller has reported why.
     pub fn skip(&mut self, count: u64) {
         self.whole &= count == 0;
         self.index += count;

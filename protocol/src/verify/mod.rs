@@ -7,14 +7,13 @@
 //!      ──► sessions: handshake under the host key that the log names, then each client message under its transcript
 //!      └─► incidents: each manifest is complete
 //! ```
-//! Pure and streaming: whoever reads the files examines each [`Leaf`], on as many threads as there
-//! are, and pushes them in order into a [`LogCheck`]. Memory grows
-//! with sessions and incidents that are open, not with entries as such. Kept to the end are the ids of
-//! all incidents, and with the organisation's key also those of all pictures, since a tombstone may name
-//! any of them: some 100 bytes for each.
+//! Pure and streaming: the caller reads the files, examines each [`Leaf`] on any number of threads, and
+//! pushes them in order into a [`LogCheck`]. Memory grows with open sessions and incidents, not with
+//! entries. The ids of all incidents are kept to the end, and with the organisation's key also those of all
+//! pictures, since a tombstone may name any of them: about 100 bytes each.
 //!
-//! *Integrity* findings say that something was changed, removed or forged. *Plausibility*
-//! findings say that something true looks odd: a clock set back, an incident never completed.
+//! *Integrity* findings report that something was changed, removed or forged. *Plausibility*
+//! findings report that something genuine looks odd: a clock set back, an incident never completed.
 
 mod authority;
 mod clocks;

@@ -1,4 +1,4 @@
-//! Every process that reports numbers its reports, so that the recorder cannot leave one out.
+//! Reporting processes number their reports, so that the recorder cannot omit one unnoticed.
 
 use std::collections::BTreeMap;
 

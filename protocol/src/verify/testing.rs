@@ -22,7 +22,7 @@ pub(super) fn entry(event: &Event) -> Entry {
     }
 }
 
-/// A small picture that is told from others by a number.
+/// A small picture, identified by a number.
 pub(super) fn blob(n: u8, label: Label) -> BlobRef {
     BlobRef {
         blob_id: [n; 16],

@@ -106,7 +106,7 @@ fn seat(table: &mut Table, arguments: &Arguments, bin: &Path, step: &dyn Fn(&str
     step("keys, records, enrolment, the host");
     let mut stage = Stage::new(&arguments.out.join("seat"), bin)?;
     // The shortest release that a policy may have, so that a hundred rounds take minutes.
-    stage.prepare_with(&Stage::enrolment_pictures(&photographs), "[numbers]\nrelease_ms = 1000\n")?;
+    stage.prepare_with(&Stage::enrolment_pictures(&photographs), "[timings]\nrelease_ms = 1000\n")?;
     stage.serve()?;
     loopback(table, &stage, &photographs, &python, arguments.rounds, step)?;
     step("cost of the plugin in xfreerdp");

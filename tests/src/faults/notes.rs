@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sudare_protocol::client::Evidence;
+use sudare_protocol::hex::hex;
 use sudare_protocol::message::Ack;
 
 /// One line of JSON; ids in hexadecimal.
@@ -61,8 +62,4 @@ impl Notes {
         }
         Ok(notes)
     }
-}
-
-fn hex(id: &[u8]) -> String {
-    sudare_protocol::hex::hex(id)
 }

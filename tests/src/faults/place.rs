@@ -27,7 +27,7 @@ pub(super) const USER: &str = "alice";
 /// More than any client uses up: a device may store so much in a day.
 pub(super) const DEVICES: u8 = 24;
 /// Short ones, so that many incidents fit into a run.
-const NUMBERS: [(&str, u64); 3] =
+const TIMINGS: [(&str, u64); 3] =
     [("attestation_interval_ms", 200), ("lease_ms", 2_000), ("release_ms", 1_000)];
 
 /// The folder; whoever made it removes it.
@@ -135,6 +135,6 @@ pub fn device_key(number: u8) -> SigningKey {
 fn policy() -> Policy {
     // Nobody opens the pictures of a run.
     let auditors = [Identity::generate(), Identity::generate()].map(|auditor| auditor.recipient()).to_vec();
-    let numbers = NUMBERS.map(|(name, value)| (name.to_owned(), value)).into();
-    Policy { auditors, numbers, rules: Some(EvidenceRules::default()), ..pair::policy() }
+    let timings = TIMINGS.map(|(name, value)| (name.to_owned(), value)).into();
+    Policy { auditors, timings, rules: Some(EvidenceRules::default()), ..pair::policy() }
 }

@@ -8,8 +8,8 @@ use sudare_guard::decision::{Action, Event, Guard};
 use sudare_protocol::client::Live as ClientLive;
 use sudare_protocol::host::{ClientNews, Live as HostLive};
 use sudare_protocol::message::Shown;
-use sudare_protocol::numbers::Numbers;
 use sudare_protocol::reason::Reason;
+use sudare_protocol::timings::Timings;
 
 use super::faults::{Fault, FaultKind};
 use super::network::Wire;
@@ -42,7 +42,7 @@ pub fn run(seed: u64) -> Result<Outcome, String> {
     let mut world = World {
         client: ClientSide {
             live: client,
-            presence: Presence::new(&Numbers::default()),
+            presence: Presence::new(&Timings::default()),
             alive: true,
             reporter: Reporter::default(),
         },
@@ -60,8 +60,8 @@ pub fn run(seed: u64) -> Result<Outcome, String> {
         checks: Checks::default(),
         outcome: Outcome::default(),
     };
-    let numbers = Numbers::default();
-    world.host_event(0, Event::LinkUp { numbers }, &mut rng)?;
+    let timings = Timings::default();
+    world.host_event(0, Event::LinkUp { timings }, &mut rng)?;
     for now_ms in (0..RUN_MS / STEP_MS).map(|step| step * STEP_MS) {
         world
             .step(now_ms, &mut rng)
@@ -226,7 +226,7 @@ impl World {
 
     /// Rule 1, against the truth that neither end knows.
     fn check(&mut self, now_ms: u64) -> Result<(), String> {
-        let numbers = Numbers::default();
+        let timings = Timings::default();
         let (scene, since_ms) = self.truth.at(now_ms);
         if scene.operator {
             self.checks.operator_seen_ms = now_ms;
@@ -243,16 +243,16 @@ impl World {
         }
         self.outcome.visible_ms += STEP_MS;
         let echoed = self.checks.newest_echo_issued_ms.ok_or("visible although no nonce was ever echoed")?;
-        if now_ms > echoed + numbers.lease_ms + HOST_TICK_MS {
+        if now_ms > echoed + timings.lease_ms + HOST_TICK_MS {
             return Err(format!("visible {} ms after the newest echoed nonce was issued", now_ms - echoed));
         }
         let away_ms = now_ms - self.checks.operator_seen_ms;
-        if away_ms > numbers.absence_ms + SEEING_MS {
+        if away_ms > timings.absence_ms + SEEING_MS {
             return Err(format!("visible although the operator is away for {away_ms} ms"));
         }
         let exposed_ms = self.checks.stranger_since_ms.map_or(0, |since| now_ms - since);
         self.outcome.worst_exposed_ms = self.outcome.worst_exposed_ms.max(exposed_ms);
-        if exposed_ms > numbers.hold_ms + numbers.lease_ms + SEEING_MS {
+        if exposed_ms > timings.hold_ms + timings.lease_ms + SEEING_MS {
             return Err(format!("visible although a stranger is there for {exposed_ms} ms"));
         }
         Ok(())
@@ -266,7 +266,7 @@ impl World {
             return Ok(());
         }
         let since = *self.checks.good_since_ms.get_or_insert(now_ms);
-        let patience_ms = Numbers::default().release_ms + SEEING_MS;
+        let patience_ms = Timings::default().release_ms + SEEING_MS;
         if now_ms - since > patience_ms && !visible {
             return Err("covered although the operator is alone and nothing is wrong".into());
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use rustix::net::sockopt::{socket_acceptconn, socket_peercred};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open};
+use sudare_protocol::hex::unhex_all;
 
 use super::process;
 use super::users::User;
@@ -92,11 +93,7 @@ impl Session {
         let told = process::output(&mut xauth)?;
         let digits =
             told.split_whitespace().last().context("the session's user has no key to the display")?;
-        let cookie = digits.as_bytes().chunks(2).map(|pair| {
-            let pair = std::str::from_utf8(pair)?;
-            u8::from_str_radix(pair, 16).context("a key to the display is no hexadecimal number")
-        });
-        let cookie = cookie.collect::<anyhow::Result<Vec<u8>>>()?;
+        let cookie = unhex_all(digits).context("the key to the display is not hexadecimal")?;
         Ok(Access { number: self.display, xauthority, cookie })
     }
 

@@ -9,9 +9,10 @@ use std::collections::BTreeSet;
 use sudare_base::config::SETTINGS;
 use sudare_protocol::error::Code;
 use sudare_protocol::evidence::event;
+use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::message::KINDS;
-use sudare_protocol::numbers::{Numbers, TABLE};
 use sudare_protocol::reason::{Reason, State};
+use sudare_protocol::timings::{TABLE, Timings};
 use sudare_protocol::verify::FindingKind;
 
 use page::{
@@ -92,7 +93,7 @@ fn every_module_is_on_the_map_and_nothing_else() {
 }
 
 #[test]
-fn settings_and_numbers_are_those_of_the_code() {
+fn settings_and_timings_are_those_of_the_code() {
     let operating = read("docs/operating.md");
     let settings = SETTINGS.iter().map(|(name, default, says)| [name, default, says].map(|t| t.to_string()));
     same(
@@ -100,18 +101,18 @@ fn settings_and_numbers_are_those_of_the_code() {
         settings.collect(),
         columns(rows(&operating, &["setting", "default", "meaning"]), [0, 1, 2]),
     );
-    let defaults = Numbers::default();
-    let numbers = |says: bool| {
+    let defaults = Timings::default();
+    let timings = |says: bool| {
         TABLE.iter().map(move |n| {
             assert_eq!((n.get)(&defaults), n.default);
             let says = if says { n.says } else { "" };
             [n.name.to_owned(), n.default.to_string(), n.min.to_string(), n.max.to_string(), says.to_owned()]
         })
     };
-    let header = ["number", "default", "least", "most"];
-    same("numbers", numbers(true).collect(), columns(rows(&operating, &header), [0, 1, 2, 3, 4]));
+    let header = ["timing", "default", "least", "most"];
+    same("timings", timings(true).collect(), columns(rows(&operating, &header), [0, 1, 2, 3, 4]));
     let protocol = read("docs/protocol.md");
-    same("numbers", numbers(false).collect(), columns(rows(&protocol, &header), [0, 1, 2, 3, 9]));
+    same("timings", timings(false).collect(), columns(rows(&protocol, &header), [0, 1, 2, 3, 9]));
 }
 
 #[test]
@@ -155,31 +156,15 @@ fn times_of_the_supervision_are_those_of_the_code() {
 
 #[test]
 fn codes_of_notes_are_those_of_the_code() {
-    let evidence = constants(&read("host-ext/src/session/evidence/mod.rs"));
-    let notes = evidence.into_iter().filter(|(name, _)| name.starts_with("NOTE_")).map(|(_, code)| code);
-    let channel = read("host-ext/src/channel/mod.rs");
-    let notices = block(&channel, "pub enum CoverNotice {").lines().filter_map(|line| {
-        line.trim().trim_end_matches(',').split_once(" = ").map(|(_, code)| code.parse().expect("a code"))
-    });
-    let codes: Vec<u64> = notes.chain(notices).collect();
-    assert!(codes.len() >= 8, "only {codes:?} were found");
+    let codes = NoteCode::ALL.iter().map(|note| note.number().to_string());
     let listed = rows(&read("docs/evidence.md"), &["note code", "what"]);
-    let codes: Vec<String> = codes.iter().map(ToString::to_string).collect();
-    same("notes", codes.clone(), listed.into_iter().map(|r| r[0].clone()).collect());
-
-    // What a SIEM is told of each: `3 => ("name", …`.
-    let source = read("host-ext/src/siem/alert.rs");
-    let arms = block(&source, "fn note_words(note: Note) -> Words {").split(" => ").collect::<Vec<_>>();
-    let named: Vec<(String, &str)> = (arms.windows(2))
-        .map(|pair| (pair[0].split_whitespace().last().unwrap_or_default(), pair[1]))
-        .filter(|(code, _)| *code != "_")
-        .map(|(code, arm)| (code.to_owned(), arm.split('"').nth(1).unwrap_or_default()))
-        .collect();
-    same("notes that a SIEM has words for", codes, named.iter().map(|(code, _)| code.clone()).collect());
+    same("notes", codes.collect(), listed.into_iter().map(|r| r[0].clone()).collect());
+    // By these names a SIEM is told of each.
     let operating = read("docs/operating.md");
-    for (code, name) in named {
+    for note in NoteCode::ALL {
+        let name = note.as_str();
         let told = name.starts_with("x11-") || operating.contains(&format!("`{name}`"));
-        assert!(told, "operating.md does not say that a SIEM is told {name} (note {code})");
+        assert!(told, "operating.md does not say that a SIEM is told {name} (note {})", note.number());
     }
 }
 

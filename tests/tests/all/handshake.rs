@@ -9,12 +9,12 @@ mod live;
 
 use sudare_protocol::client::AwaitHello;
 use sudare_protocol::error::{Code, Fault};
-use sudare_protocol::host::AwaitOpen;
+use sudare_protocol::host::{self, AwaitOpen};
 use sudare_protocol::limits::{HANDSHAKE_MAX_MS, MODELS_MAX, OPEN_MAX_BYTES, TEXT_MAX_BYTES};
 use sudare_protocol::message::{self, CertificateCheck, Hello, Open, kind};
 use sudare_protocol::records::{DeviceRecord, HostRecord, Policy, RecordError, Signed};
 use sudare_protocol::session::{HELLO_CONTEXT, OPEN_CONTEXT};
-use sudare_protocol::{SigningKey, cose, host};
+use sudare_protocol::{SigningKey, cose};
 use sudare_tests::pair;
 
 use ends::{Padded, assert_refused, one_frame};
@@ -118,9 +118,9 @@ fn a_policy_that_cannot_be_trusted_or_used_is_refused() {
         assert!(Signed::sign(&organisation, &policy).is_err());
         refused(cose::sign1(&organisation, b"sudare/v1 policy", &minicbor::to_vec(policy).unwrap()));
     };
-    let numbers = |name: &str, value| [(name.to_owned(), value)].into();
-    careless(Policy { numbers: numbers("absence_ms", 3_600_000), ..pair::policy() });
-    careless(Policy { numbers: numbers("no_such_number", 1), ..pair::policy() });
+    let timings = |name: &str, value| [(name.to_owned(), value)].into();
+    careless(Policy { timings: timings("absence_ms", 3_600_000), ..pair::policy() });
+    careless(Policy { timings: timings("no_such_timing", 1), ..pair::policy() });
     careless(Policy { auditors: pair::policy().auditors[..1].to_vec(), ..pair::policy() });
 }
 

@@ -11,11 +11,11 @@ mod quota;
 mod seat;
 
 use sudare_guard::decision::COVER_CONFIRM_MAX_MS;
-use sudare_guard::session::evidence::{NOTE_DEVICE_REFUSED, NOTE_WRONG_BLOCK};
 use sudare_guard::transport::{CoverKey, CoverNotice, LinkEvent};
 use sudare_protocol::error::{Code, Fault, Refusal};
 use sudare_protocol::evidence::Event;
 use sudare_protocol::evidence::event::Cover;
+use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::frame::frame;
 use sudare_protocol::message::{Bye, Unlock};
 use sudare_protocol::reason::Reason;
@@ -119,7 +119,10 @@ fn a_revoked_or_unknown_device_never_sees_the_desktop_and_is_told_why() {
     seat.try_open();
     seat.link(LinkEvent::Disconnected);
     drop(seat);
-    assert_eq!(host.verified_notes(), [(NOTE_DEVICE_REFUSED, Code::DeviceRevoked.number().into())]);
+    assert_eq!(
+        host.verified_notes(),
+        [(NoteCode::DeviceRefused.number(), Code::DeviceRevoked.number().into())]
+    );
 }
 
 #[test]
@@ -130,7 +133,7 @@ fn a_device_of_another_user_never_sees_the_desktop() {
     assert_eq!(seat.shown, Shown::Covered(Reason::DeviceRefused));
     assert!(seat.refused.take().unwrap().to_string().contains(Code::WrongUser.text()));
     drop(seat);
-    assert_eq!(host.verified_notes(), [(NOTE_DEVICE_REFUSED, Code::WrongUser.number().into())]);
+    assert_eq!(host.verified_notes(), [(NoteCode::DeviceRefused.number(), Code::WrongUser.number().into())]);
 }
 
 #[test]
@@ -194,7 +197,10 @@ fn the_covers_keys_report_a_wrong_block_and_take_a_break() {
     seat.until("the desktop returns", |seat| seat.shown == Shown::Desktop);
     seat.link(LinkEvent::Disconnected);
     drop(seat);
-    assert_eq!(host.verified_notes(), [(NOTE_WRONG_BLOCK, u64::from(Reason::Onlooker.number()))]);
+    assert_eq!(
+        host.verified_notes(),
+        [(NoteCode::WrongBlock.number(), u64::from(Reason::Onlooker.number()))]
+    );
 }
 
 #[test]

@@ -27,11 +27,10 @@ fn folder() -> PathBuf {
 }
 
 fn hex(bytes: impl AsRef<[u8]>) -> String {
-    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    sudare_protocol::hex::hex(bytes.as_ref())
 }
 
 #[track_caller]
 fn unhex(text: &str) -> Vec<u8> {
-    assert!(text.len().is_multiple_of(2) && text.is_ascii(), "not hex: {text}");
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("hex")).collect()
+    sudare_protocol::hex::unhex_all(text).unwrap_or_else(|| panic!("not hex: {text}"))
 }

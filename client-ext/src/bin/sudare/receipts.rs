@@ -109,7 +109,7 @@ mod tests {
             checkpoint: "note".into(),
         };
         let text = describe(&receipt).join("\n");
-        for part in ["2027-01-1", "ほかの人", "Somebody else", "vdi-1", "記録 70000", "entry 70000"] {
+        for part in ["2027-01-1", "ほかの人", "Someone else", "vdi-1", "記録 70000", "entry 70000"] {
             assert!(text.contains(part), "{part}: {text}");
         }
         let later = Receipt { reason: "of-a-later-version".into(), sealed_ms: u64::MAX, ..receipt };

@@ -15,8 +15,8 @@ use sudare_client_ext::vision::{Mode, Vision};
 use sudare_client_ext::watch::{Change, watch};
 use sudare_client_ext::{device, operator};
 use sudare_protocol::limits::RECORD_MAX_BYTES;
-use sudare_protocol::numbers::Numbers;
 use sudare_protocol::records::{Policy, Signed};
+use sudare_protocol::timings::Timings;
 
 use crate::output;
 
@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     /// Operator files made by `sudare enroll` on this device.
     #[arg(long, value_name = "OPERATOR", required = true, num_args = 1..)]
     operator: Vec<PathBuf>,
-    /// A signed policy whose numbers are used instead of the defaults.
+    /// A signed policy whose timings are used instead of the defaults.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// The organisation's public key that signed it; without this, organisation.pub in SUDARE_HOME.
@@ -66,7 +66,7 @@ struct End {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let spec: SourceSpec = arguments.source.parse()?;
     let live = matches!(spec, SourceSpec::Camera(_) | SourceSpec::Mjpeg(_));
-    let numbers = numbers(arguments)?;
+    let timings = timings(arguments)?;
     let mut source = camera::open(&spec, SourceOptions { fps: arguments.fps })?;
     let engine = Engine::from_cache()?;
     let rotation = operator::device_rotation(&operator::device_dir()?)?;
@@ -76,7 +76,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let spinner = output::spinner(arguments.json);
     spinner.set_message(source.describe());
     let mut failed = None;
-    let summary = watch(source.as_mut(), &mut vision, Presence::new(&numbers), live, &mut |change| {
+    let summary = watch(source.as_mut(), &mut vision, Presence::new(&timings), live, &mut |change| {
         if arguments.json {
             failed = output::json(change).err();
         } else {
@@ -102,8 +102,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
 }
 
-fn numbers(arguments: &Arguments) -> anyhow::Result<Numbers> {
-    let Some(policy) = &arguments.policy else { return Ok(Numbers::default()) };
+fn timings(arguments: &Arguments) -> anyhow::Result<Timings> {
+    let Some(policy) = &arguments.policy else { return Ok(Timings::default()) };
     let key = device::organisation(&operator::device_dir()?, arguments.org_key.as_deref())?;
     let bytes = read_small(policy)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -92,7 +92,7 @@ fn told(status: Option<&Forward>) -> Result<String, String> {
     }
     let error = status.last_error.as_deref().unwrap_or("see `journalctl -u sudare-forward`");
     match status.state {
-        State::Contradiction => Err(format!("the log contradicts itself: {error} Tell the security team")),
+        State::Contradiction => Err(format!("the log contradicts itself: {error}. Tell the security team")),
         State::Waiting => Err(format!(
             "{} wait, {} failed {} times: {error}",
             status.waiting_events, status.to, status.failed_tries

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::json;
-use sudare_audit::erase::{self, Announce, Erased, Survey, survey};
+use sudare_audit::erase::{self, Announce, Erased, Survey};
 use sudare_audit::live_log::LiveStore;
 use sudare_base::clock;
 use sudare_base::files::write_private;
@@ -15,6 +15,7 @@ use sudare_evidence::reader::Store;
 use sudare_protocol::approval::{self, APPROVAL_MAX_BYTES, Approval};
 use sudare_protocol::evidence::Id;
 use sudare_protocol::evidence::event::BlobId;
+use sudare_protocol::hex::unhex;
 use sudare_protocol::tlog::VerifierKey;
 use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
 use sudare_records::keys;
@@ -212,6 +213,6 @@ fn ids(texts: &[String]) -> anyhow::Result<Vec<Id>> {
 }
 
 fn whole_id(text: &str) -> anyhow::Result<Id> {
-    let id = survey::id(&text.trim().to_ascii_lowercase());
+    let id = unhex(&text.trim().to_ascii_lowercase());
     id.with_context(|| format!("`{text}` is no id of 32 hex digits. `sudare-audit list --json` shows them."))
 }

@@ -7,8 +7,8 @@ use sudare_audit::summary::Text;
 use sudare_audit::summary::messages::{of_label, of_reason};
 use sudare_audit::{Incident, Report};
 use sudare_base::language::Language::{self, En, Ja};
-use sudare_base::text::utc;
 use sudare_protocol::evidence::Label;
+use sudare_protocol::utc::utc;
 
 pub(crate) fn report(report: &Report, language: Language) -> Vec<String> {
     let mut lines = vec![match language {

@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use sudare_protocol::cose;
 use sudare_protocol::evidence::event::{IncidentComplete, SessionStart};
+use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::evidence::{Entry, Event, Id};
 use sudare_protocol::message::{self, Open, kind};
 use sudare_protocol::reason::Reason;
@@ -142,8 +143,11 @@ impl Account {
                 exceptions.gaps += 1;
                 totals.gap_ms += gap.to_boot_ms.saturating_sub(gap.from_boot_ms);
             }
-            Event::Note(note) if note.code == 1 => exceptions.refused_evidence += 1,
-            Event::Note(note) if note.code == 2 => exceptions.wrong_covers += 1,
+            Event::Note(note) => match NoteCode::from_number(note.code) {
+                Some(NoteCode::EvidenceRefused) => exceptions.refused_evidence += 1,
+                Some(NoteCode::WrongBlock) => exceptions.wrong_covers += 1,
+                _ => {}
+            },
             Event::RecorderStart(start) if start.torn_bytes > 0 || start.wal_behind > 0 => {
                 exceptions.damaged_ends += 1;
             }
@@ -216,8 +220,8 @@ fn handshake(start: &SessionStart) -> (Id, u64) {
         let payload = cose::unverified_payload(&hello.policy).ok()?;
         minicbor::decode::<Policy>(payload).ok()
     });
-    let numbers = policy.and_then(|policy| policy.effective().ok()).unwrap_or_default();
-    (open.map(|open| open.device_id).unwrap_or_default(), numbers.lease_ms)
+    let timings = policy.and_then(|policy| policy.effective().ok()).unwrap_or_default();
+    (open.map(|open| open.device_id).unwrap_or_default(), timings.lease_ms)
 }
 
 #[cfg(test)]

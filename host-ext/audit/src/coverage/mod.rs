@@ -14,6 +14,7 @@ pub mod signed;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use sudare_protocol::hex::hex;
 use sudare_protocol::reason::Reason;
 use sudare_protocol::tlog::SignedCheckpoint;
 use thiserror::Error;
@@ -205,7 +206,7 @@ pub fn report(basis: &Basis<'_>, account: Account) -> Result<Report, CoverageErr
         made_ms: basis.made_ms,
         logs: basis.checkpoints.len(),
         integrity: basis.integrity,
-        basis_sha256: sudare_protocol::hex::hex(&hash.finalize()),
+        basis_sha256: hex(&hash.finalize()),
         devices: (!suppressed).then_some(devices),
         suppressed,
         attested_milli: (totals.attested_ms * 1000).checked_div(totals.visible_ms),

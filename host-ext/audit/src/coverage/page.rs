@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
-use sudare_base::text::utc;
+use sudare_protocol::utc::utc;
 
 use super::{Class, Report, Sums};
 use crate::export::html::{escape, heading};

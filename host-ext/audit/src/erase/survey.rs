@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use sudare_evidence::reader::Store;
 use sudare_protocol::evidence::event::SessionStart;
 use sudare_protocol::evidence::{Entry, Event, Id};
+use sudare_protocol::hex::unhex;
 use sudare_protocol::message::{self, Hello};
 use sudare_protocol::records::{Policy, Signed};
 use sudare_protocol::rules::EvidenceRules;
@@ -151,13 +152,7 @@ pub(crate) fn hello(start: &SessionStart) -> Option<Hello> {
 
 /// Ids of an incident and its session, which `Incident` shows as hex.
 pub(crate) fn ids_of(incident: &Incident) -> (Id, Option<Id>) {
-    (id(&incident.id).unwrap_or_default(), incident.session.as_deref().and_then(id))
-}
-
-/// Reads an id of 32 hex digits.
-pub fn id(hex: &str) -> Option<Id> {
-    let plain = hex.len() == 32 && hex.bytes().all(|digit| digit.is_ascii_hexdigit());
-    if plain { u128::from_str_radix(hex, 16).ok().map(u128::to_be_bytes) } else { None }
+    (unhex(&incident.id).unwrap_or_default(), incident.session.as_deref().and_then(unhex))
 }
 
 fn is_there(store: &Store, picture: &Id) -> bool {

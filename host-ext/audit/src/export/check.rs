@@ -1,8 +1,8 @@
 //! Checks an export from anybody, with nothing but the log's public key.
 
 use serde::Serialize;
-use sudare_base::text::utc;
 use sudare_protocol::tlog::{VerifierKey, WitnessKey, cosignature};
+use sudare_protocol::utc::utc;
 
 use super::bundle::{ALWAYS, LIST};
 use super::gather::made_by;

@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 use sudare_protocol::evidence::{BlobRef, Entry, Id};
-use sudare_protocol::hex::hex;
+use sudare_protocol::hex::{hex, unhex};
 use sudare_protocol::tlog::inclusion::{self, PROOF_MAX_HASHES};
 use sudare_protocol::tlog::merkle::leaf_hash;
 use sudare_protocol::tlog::{SignedCheckpoint, VerifierKey};
 
 use super::{Bundle, ENTRIES_MAX, Facts, PictureFact, VERSION};
-use crate::erase::survey;
 use crate::summary::sessions::Sessions;
 use crate::{Incident, Incidents};
 
@@ -37,7 +36,7 @@ pub(super) fn read(bundle: &Bundle, verifier: &VerifierKey) -> Result<Contents, 
         SignedCheckpoint::open(note, verifier).map_err(|error| ("checkpoint", error.to_string()))?;
     let facts = facts(bundle, &checkpoint).map_err(|why| ("facts", why))?;
     let entries = entries(bundle, &facts, verifier, &checkpoint).map_err(|why| ("entries", why))?;
-    let incident_id = survey::id(&facts.incident).ok_or(("facts", "it names no incident".to_owned()))?;
+    let incident_id = unhex(&facts.incident).ok_or(("facts", "it names no incident".to_owned()))?;
     let (sessions, incident) = story(&entries, incident_id, verifier).map_err(|why| ("sessions", why))?;
     let pictures = pictures(bundle, &facts, &incident).map_err(|why| ("pictures", why))?;
     Ok(Contents { facts, checkpoint, entries, sessions, incident, pictures })
@@ -132,13 +131,4 @@ fn pictures(
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
-}
-
-/// 32 bytes from 64 hex digits.
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let (high, low) = text.split_at_checked(32)?;
-    let mut bytes = [0; 32];
-    let halves = [survey::id(high)?, survey::id(low)?].concat();
-    bytes.copy_from_slice(&halves);
-    Some(bytes)
 }

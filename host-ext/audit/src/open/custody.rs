@@ -6,11 +6,11 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use sudare_base::text::utc;
 use sudare_evidence::reader::Store;
 use sudare_protocol::evidence::{BlobRef, Label};
 use sudare_protocol::hex::hex;
 use sudare_protocol::seal::{self, Identity};
+use sudare_protocol::utc::utc;
 
 use super::views::append_line;
 use super::{Shown, sealed, unwritable, write_new};

@@ -16,15 +16,14 @@ use std::path::Path;
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use sudare_base::text::utc;
 use sudare_evidence::log::Draft;
 use sudare_protocol::cose::KeyId;
 use sudare_protocol::evidence::event::View as Viewed;
 use sudare_protocol::evidence::{BlobRef, Event, Label};
-use sudare_protocol::hex::hex;
+use sudare_protocol::hex::{hex, unhex};
+use sudare_protocol::utc::utc;
 
 use super::unwritable;
-use crate::erase::survey;
 use crate::error::AuditError;
 use crate::live_log::Tender;
 
@@ -80,7 +79,7 @@ impl Viewing<'_> {
     fn draft(&self, blob: &BlobRef) -> Draft {
         let viewer = viewer_id(self.viewer);
         let event = Event::View(Viewed { purpose: self.purpose_code, blob_id: blob.blob_id, viewer });
-        Draft { incident_id: survey::id(self.incident), ..Draft::of(event) }
+        Draft { incident_id: unhex(self.incident), ..Draft::of(event) }
     }
 }
 

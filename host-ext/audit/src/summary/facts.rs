@@ -1,11 +1,11 @@
 //! Who, what, when, how fast, and how far the statements reach.
 
 use serde::Serialize;
-use sudare_base::text::utc;
 use sudare_protocol::hex::hex;
 use sudare_protocol::message::{self, CameraKind, CertificateCheck, KeyKept};
 use sudare_protocol::reason::Reason;
 use sudare_protocol::tlog::SignedCheckpoint;
+use sudare_protocol::utc::utc;
 
 use super::sessions::Sessions;
 use crate::Incident;

@@ -106,10 +106,7 @@ pub fn of_entry(entry: &Entry) -> Text {
                 format!("No record for {ms} ms: {}", reason.en),
             )
         }
-        Event::Note(note) => Text::new(
-            format!("注記 {}（値 {}）", note.code, note.value),
-            format!("Note {}, value {}", note.code, note.value),
-        ),
+        Event::Note(note) => Text::new(note.japanese(), note.english()),
         Event::Tombstone(tombstone) => tombstone_words(tombstone.blobs.len(), tombstone.cause),
         Event::Approval(_) => Text::new("消去の承認（署名付き）", "A signed approval of an erasure"),
         Event::View(view) => view_words(&view),

@@ -69,17 +69,15 @@ pub(crate) fn each_leaf(
     size: u64,
     mut visit: impl FnMut(u64, &[u8]),
 ) -> Result<bool, AuditError> {
-    let (mut whole, mut first) = (true, 0);
+    let mut whole = true;
     for path in tiles::bundles(size) {
         let bytes = store.tile(path)?.unwrap_or_default();
-        let readable = tiles::entries(&bytes).take(path.width).map_while(Result::ok);
-        let mut index = first;
-        for leaf in readable {
-            visit(index, leaf);
-            index += 1;
+        for leaf in tiles::leaves(path, &bytes) {
+            match leaf {
+                Ok((index, leaf)) => visit(index, leaf),
+                Err(_) => whole = false,
+            }
         }
-        first += path.width as u64;
-        whole &= index == first;
     }
     Ok(whole)
 }

@@ -1,8 +1,8 @@
 //! What happened when, entry by entry, seen from the decision.
 
 use serde::Serialize;
-use sudare_base::text::utc;
 use sudare_protocol::evidence::{Entry, Event, Id};
+use sudare_protocol::utc::utc;
 
 use crate::summary::messages::{self, Text};
 

@@ -62,7 +62,7 @@ pub enum StoreError {
     },
     /// The checkpoint is not ours.
     #[error(
-        "The checkpoint of the evidence store is not accepted: {0} Use the log key this store was made with, or \
+        "The checkpoint of the evidence store is not accepted: {0}. Use the log key this store was made with, or \
          start a new store beside it."
     )]
     Checkpoint(NoteError),
@@ -74,7 +74,7 @@ pub enum StoreError {
     Damaged(String),
     /// The log's last entry is not ours, or newer than this program.
     #[error(
-        "The log's last entry is not accepted: {0} Use the log key and at least the program version this store \
+        "The log's last entry is not accepted: {0}. Use the log key and at least the program version this store \
          was made with, or start a new store beside it."
     )]
     LastEntry(EntryError),

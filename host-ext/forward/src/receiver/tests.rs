@@ -8,6 +8,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned, crypto};
 use zeroize::Zeroizing;
 
+use super::super::tls::TlsError;
 use super::*;
 
 fn events() -> Vec<String> {

@@ -36,7 +36,7 @@ impl Desk {
     fn at_work() -> Self {
         let mut desk = Desk { guard: Guard::new(0), now_ms: 0, clear_ms: 0, actions: Vec::new() };
         desk.tell(Event::Painted(Shown::Covered));
-        desk.tell(Event::LinkUp { numbers: Numbers::default() });
+        desk.tell(Event::LinkUp { timings: Timings::default() });
         desk.pass(4_000, Some(State::Clear));
         assert_eq!(desk.guard.shown(), Shown::Visible);
         desk.actions.clear();
@@ -215,7 +215,7 @@ fn a_client_that_comes_is_told_what_is_shown() {
     desk.tell(Event::Painted(Shown::Covered));
     desk.pass(300, None);
     desk.actions.clear();
-    desk.tell(Event::LinkUp { numbers: Numbers::default() });
+    desk.tell(Event::LinkUp { timings: Timings::default() });
     let status = Action::Status { shown: Shown::Covered, reason: Reason::Starting, incident_id: None };
     assert_eq!(desk.actions, [status]);
 }

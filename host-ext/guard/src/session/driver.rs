@@ -8,6 +8,7 @@ use sudare_base::clock;
 use sudare_protocol::error::{Code, Fault, Refusal, Refused};
 use sudare_protocol::evidence::Label;
 use sudare_protocol::evidence::event::{Cover, Gap, Note, PresenceInterval, SessionStart};
+use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::host::{AwaitOpen, ClientNews, Fresh, Live, Setup};
 use sudare_protocol::limits::OPERATORS_MAX;
@@ -16,7 +17,7 @@ use sudare_protocol::reason::Reason;
 
 use super::Shared;
 use super::allowance::{Allowance, MESSAGE_COSTS, SESSION_COSTS, pictures_cost};
-use super::evidence::{Job, NOTE_DEVICE_REFUSED, NOTE_WRONG_BLOCK, What};
+use super::evidence::{Job, What};
 use super::names::Names;
 use super::presence::Presence;
 use super::shots::{Due, Shots};
@@ -317,7 +318,7 @@ impl Session {
         }
         let fresh = Fresh { nonce: clock::random().map_err(no_randomness)?, template_secrets };
         let (live, ready, opened) = end.handle(frame, &self.shared.registry, &fresh, clock::boot_ms())?;
-        let numbers = live.numbers();
+        let timings = live.timings();
         (self.end, self.started) = (End::Live(Box::new(live)), true);
         actions.push(Action::Send(ready));
         self.keep(
@@ -332,7 +333,7 @@ impl Session {
         );
         // What was noticed before there was a session to record it in.
         self.noticed.iter().for_each(|code| self.keep_notice(*code));
-        self.decide(Event::LinkUp { numbers }, actions);
+        self.decide(Event::LinkUp { timings }, actions);
         Ok(())
     }
 
@@ -417,7 +418,7 @@ impl Session {
         if reason == Reason::DeviceRefused && !self.is_refusal_noted {
             self.is_refusal_noted = true;
             // The session never began; its id is the one that HELLO offered.
-            let what = What::Note(Note { code: NOTE_DEVICE_REFUSED, value: refusal.code.number().into() });
+            let what = What::Note(NoteCode::DeviceRefused.with(refusal.code.number().into()));
             self.shared.evidence.keep(Job { session_id: self.session_id, incident_id: None, what });
         }
         self.decide(Event::LinkDown { reason }, actions);
@@ -524,7 +525,7 @@ impl SessionDriver for Session {
             }
             CoverKey::WrongBlock if self.asked == Asked::Reported => return,
             CoverKey::WrongBlock => {
-                let note = Note { code: NOTE_WRONG_BLOCK, value: reason.number().into() };
+                let note = NoteCode::WrongBlock.with(reason.number().into());
                 self.keep(self.guard.incident_id(), What::Note(note));
                 self.asked = Asked::Reported;
             }

@@ -11,7 +11,7 @@ use crate::xrdp::stack::{PATIENCE, Stack};
 /// Nobody is before the camera.
 pub(super) const AWAY: Scene = Scene { operator: false, stranger: 0.0, blocked: false, plugged: true };
 /// The operator is away for 4 s before it counts: the default of 10 s would only make this longer.
-pub(super) const POLICY: &str = "[numbers]\nabsence_ms = 4000\n";
+pub(super) const POLICY: &str = "[timings]\nabsence_ms = 4000\n";
 const KEYS: usize = 10;
 /// How long each cover is watched.
 const WATCHED: Duration = Duration::from_millis(1_500);

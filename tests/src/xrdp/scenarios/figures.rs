@@ -13,15 +13,14 @@ use super::attacks::FULL_HD;
 use crate::blanking::sampler;
 use crate::scene::{ALONE, Camera, Scene};
 use crate::xrdp::client::Client;
-use crate::xrdp::process;
 use crate::xrdp::report::Report;
-use crate::xrdp::screen;
 use crate::xrdp::session::processes;
 use crate::xrdp::stack::{Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
+use crate::xrdp::{process, screen};
 
 /// The shortest release that a policy may have, so that a round takes seconds.
-const POLICY: &str = "[numbers]\nrelease_ms = 1000\n";
+const POLICY: &str = "[timings]\nrelease_ms = 1000\n";
 const LOCKS: usize = 24;
 const SILENCES: usize = 6;
 /// Of the picture at the client; no part that is updated by itself is smaller.

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 use sudare_base::clock;
-use sudare_base::text::utc;
+use sudare_protocol::hex::hex;
 use sudare_protocol::reason::Reason;
+use sudare_protocol::utc::utc;
 
 use super::case::{Case, HOUR_MS};
 
@@ -109,7 +110,7 @@ fn nothing_in_it_is_about_a_person() {
         let session = format!("{n:02x}").repeat(16);
         assert!(!report.contains(&session));
         let device = sudare_protocol::keyfile::device_id(&super::case::key(100 + n).verifying_key());
-        assert!(!report.contains(&sudare_protocol::hex::hex(&device)));
+        assert!(!report.contains(&hex(&device)));
     }
     assert!(!report.contains("vdi-1"), "a host may be one person's");
 }

@@ -154,12 +154,12 @@ fn without_two_valid_approvals_nothing_is_erased() {
         (vec![&*a], "1 different people"),
         (vec![&*a, &a], "1 different people"),
         (vec![&*a, &again], "1 different people"),
-        (vec![&*a, &stranger], "none of the approvers"),
-        (vec![&*a, &b, &stranger], "none of the approvers"),
+        (vec![&*a, &stranger], "not signed by an approver"),
+        (vec![&*a, &b, &stranger], "not signed by an approver"),
         (vec![&*a, &elsewhere], "another incident"),
         (vec![&*a, &expired], "valid from"),
         (vec![&*a, &other_log], "another log"),
-        (vec![&*a, "changed.approval"], "none of the approvers"),
+        (vec![&*a, "changed.approval"], "not signed by an approver"),
     ] {
         let (code, said) = erase(&case, "a1", &approvals, &[]);
         assert_eq!(code, 2, "{approvals:?}: {said}");

@@ -141,7 +141,7 @@ fn the_page_runs_and_loads_nothing_and_shows_the_pictures() {
     }
     for said in [
         "別の人が画面の前にいます。",
-        "Somebody else is in front of the screen.",
+        "Someone else is in front of the screen.",
         "default-src 'none'",
         "T +0.038 s",
         "ファイル / file",

@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use sudare_protocol::hex::hex;
 use sudare_protocol::seal::SALT_BYTES;
 
 use super::case::{Case, HOUR_MS};
@@ -120,7 +121,7 @@ fn debians_age_opens_what_was_stored() {
     assert_eq!(code, 0, "{json}");
     let mut zip = zip::ZipArchive::new(std::fs::File::open(case.path("incident.zip")).unwrap()).unwrap();
     for (blob, picture) in incident.blobs.iter().zip(&incident.pictures) {
-        let name = format!("sealed/{}.age", sudare_protocol::hex::hex(&blob.blob_id));
+        let name = format!("sealed/{}.age", hex(&blob.blob_id));
         std::io::copy(
             &mut zip.by_name(&name).unwrap(),
             &mut std::fs::File::create(case.path("one.age")).unwrap(),

@@ -83,7 +83,7 @@ fn people_read_one_language_and_the_verdict_on_the_log_at_the_end() {
     let is_japanese = |text: &str| text.chars().any(|c| ('\u{3040}'..='\u{9fff}').contains(&c));
     assert!(!is_japanese(&english), "{english}");
     for said in [
-        "Somebody else is in front of the screen.",
+        "Someone else is in front of the screen.",
         "T +0.038 s",
         "at the decision (camera, full): sealed in the store",
     ] {

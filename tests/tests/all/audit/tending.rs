@@ -18,6 +18,7 @@ use sudare_evidence::report::wire::NewEntry;
 use sudare_evidence::report::{Keep as _, NewEntries, Remote};
 use sudare_protocol::evidence::event::{BlobId, Erasure, Note, Tombstone};
 use sudare_protocol::evidence::{Entry, Event, Id};
+use sudare_protocol::hex::hex;
 use sudare_protocol::keyfile;
 use sudare_tests::blanking::blanker::program;
 use sudare_tests::pair;
@@ -294,7 +295,7 @@ fn each_view_is_in_the_log_before_the_picture_is_on_the_disk() {
         let Event::View(said) = entry.event().unwrap() else { panic!("{entry:?}") };
         assert_eq!((said.purpose, entry.incident_id), (7, Some([0xa3; 16])));
         assert_eq!(said.viewer, viewer_id(&live.case.auditor.recipient()));
-        assert_eq!(sudare_protocol::hex::hex(&said.blob_id), view["blob"].as_str().unwrap());
+        assert_eq!(hex(&said.blob_id), view["blob"].as_str().unwrap());
         // The log outlives the case, so it holds no words.
         assert!(!entry.body.windows(4).any(|bytes| bytes == b"case"));
     }
@@ -350,7 +351,7 @@ fn pictures_that_no_entry_lists_go_after_three_days_and_no_others() {
     let live = Live::of(case);
     let put = |id: u8, days: u64| {
         ["headers", "blobs"].map(|folder| {
-            let name = format!("{folder}/{}", sudare_protocol::hex::hex(&[id; 16]));
+            let name = format!("{folder}/{}", hex(&[id; 16]));
             let file = std::fs::File::create(live.case.store().join(&name)).unwrap();
             file.set_modified(SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60)).unwrap();
             name
@@ -359,7 +360,7 @@ fn pictures_that_no_entry_lists_go_after_three_days_and_no_others() {
     let (old, new) = (put(0xee, 4), put(0xef, 2));
     // Files that the log vouches for are as old.
     for blob in incidents.iter().flat_map(|incident| &incident.blobs) {
-        let file = live.case.store().join("headers").join(sudare_protocol::hex::hex(&blob.blob_id));
+        let file = live.case.store().join("headers").join(hex(&blob.blob_id));
         let file = std::fs::File::options().write(true).open(file).unwrap();
         file.set_modified(SystemTime::now() - Duration::from_secs(40 * 24 * 60 * 60)).unwrap();
     }

@@ -89,7 +89,7 @@ fn an_attestation_echoes_a_nonce_that_was_issued_lately() {
     let mut ends = ends();
     let never = ends.by_device(kind::ATTEST, FIRST, &clear([0xee; 16]));
     host_refuses(&mut ends.host, &never, Code::NonceUnknown, Fault::Peer);
-    let interval_ms = ends.host.numbers().attestation_interval_ms;
+    let interval_ms = ends.host.timings().attestation_interval_ms;
     for i in 1..=u8::try_from(CHALLENGES_KEPT).unwrap() {
         let at_ms = NOW_MS + interval_ms * u64::from(i);
         assert!(ends.host.challenge([0x80 + i; 16], at_ms).unwrap().is_some());
@@ -101,18 +101,18 @@ fn an_attestation_echoes_a_nonce_that_was_issued_lately() {
 #[test]
 fn an_old_nonce_gives_no_new_lease() {
     let mut ends = ends();
-    let numbers = ends.host.numbers();
-    let later_ms = NOW_MS + numbers.lease_ms + 10;
+    let timings = ends.host.timings();
+    let later_ms = NOW_MS + timings.lease_ms + 10;
     ends.host.challenge([9; 16], later_ms).unwrap().unwrap();
     let recorded = ends.by_device(kind::ATTEST, FIRST, &clear(READY_NONCE));
     ends.host.handle(&recorded, later_ms).unwrap();
-    assert_eq!(ends.host.lease_until_ms(), NOW_MS + numbers.lease_ms, "counted from the issue");
+    assert_eq!(ends.host.lease_until_ms(), NOW_MS + timings.lease_ms, "counted from the issue");
     let fresh = ends.by_device(kind::ATTEST, FIRST + 1, &clear([9; 16]));
     ends.host.handle(&fresh, later_ms).unwrap();
-    assert_eq!(ends.host.lease_until_ms(), later_ms + numbers.lease_ms);
+    assert_eq!(ends.host.lease_until_ms(), later_ms + timings.lease_ms);
     let older = ends.by_device(kind::ATTEST, FIRST + 2, &clear(READY_NONCE));
     ends.host.handle(&older, later_ms).unwrap();
-    assert_eq!(ends.host.lease_until_ms(), later_ms + numbers.lease_ms, "nor takes one away");
+    assert_eq!(ends.host.lease_until_ms(), later_ms + timings.lease_ms, "nor takes one away");
 }
 
 #[test]

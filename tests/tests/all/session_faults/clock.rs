@@ -3,8 +3,8 @@
 use sudare_guard::decision::{Action, Event, Guard};
 use sudare_protocol::limits::CLOCK_JUMP_MS;
 use sudare_protocol::message::Shown;
-use sudare_protocol::numbers::Numbers;
 use sudare_protocol::reason::Reason;
+use sudare_protocol::timings::Timings;
 use sudare_tests::pair;
 
 const FRESH: [u8; 16] = [7; 16];
@@ -32,7 +32,7 @@ fn until_visible(guard: &mut Guard, from_ms: u64) -> u64 {
 fn visible() -> (Guard, u64) {
     let mut guard = Guard::new(UP_MS);
     guard.handle(UP_MS, Event::Painted(Shown::Covered), FRESH);
-    guard.handle(UP_MS, Event::LinkUp { numbers: Numbers::default() }, FRESH);
+    guard.handle(UP_MS, Event::LinkUp { timings: Timings::default() }, FRESH);
     let now_ms = until_visible(&mut guard, UP_MS + 20);
     (guard, now_ms)
 }
@@ -60,9 +60,9 @@ fn after_a_jump_the_view_must_be_clear_anew_for_the_whole_release_time() {
     guard.handle(woke_ms, Event::Tick, FRESH);
     guard.handle(woke_ms, Event::Painted(Shown::Covered), FRESH);
     let back_ms = until_visible(&mut guard, woke_ms + 100);
-    let numbers = Numbers::default();
+    let timings = Timings::default();
     // The host allows two intervals for what the client knew before it could say so.
-    let least_ms = numbers.release_ms - 2 * numbers.attestation_interval_ms;
+    let least_ms = timings.release_ms - 2 * timings.attestation_interval_ms;
     assert!(back_ms >= woke_ms + least_ms, "after {} ms", back_ms - woke_ms);
 }
 

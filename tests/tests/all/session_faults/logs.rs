@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sudare_guard::transport::LinkEvent;
+use sudare_protocol::hex::hex;
 use sudare_protocol::keyfile;
 use sudare_protocol::reason::Reason;
 use sudare_tests::pair;
@@ -16,7 +17,7 @@ const REFUSED: usize = 4;
 
 /// The ways in which bytes get into a log: Debug, hex, base64.
 fn spellings(bytes: &[u8]) -> [String; 4] {
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(bytes);
     let debug = format!("{bytes:?}");
     let list = debug.trim_matches(['[', ']']).to_owned();
     // Without the last character, which depends on what would follow.

@@ -81,10 +81,10 @@ impl Host {
             Registry::new(dir.path().join("devices"), organisation.verifying_key(), [9; 32].into());
         let device_id = enrol(&registry);
         let (auditor, second) = (Identity::generate(), Identity::generate());
-        let numbers = [("attestation_interval_ms", ATTEST_MS), ("lease_ms", 2_000), ("release_ms", 1_000)];
+        let timings = [("attestation_interval_ms", ATTEST_MS), ("lease_ms", 2_000), ("release_ms", 1_000)];
         let policy = Policy {
             auditors: vec![auditor.recipient(), second.recipient()],
-            numbers: numbers.map(|(name, value)| (name.to_owned(), value)).into(),
+            timings: timings.map(|(name, value)| (name.to_owned(), value)).into(),
             rules: None,
             evidence: duty,
             ..pair::policy()

@@ -7,6 +7,7 @@ use sudare_evidence::log::{Draft, LogKeys, Recorder, Settings};
 use sudare_protocol::SigningKey;
 use sudare_protocol::evidence::event::{BlobId, Tombstone, Uncover};
 use sudare_protocol::evidence::{Event, Label, Media};
+use sudare_protocol::hex::unhex;
 use sudare_protocol::seal::{self, Recipients};
 use sudare_protocol::tlog::VerifierKey;
 
@@ -43,9 +44,7 @@ impl Source {
 
     /// Writes the tombstone of a picture, then deletes it.
     pub(super) fn erase(&self, name: &str) {
-        let id: Vec<u8> =
-            (0..16).map(|at| u8::from_str_radix(&name[2 * at..2 * at + 2], 16).unwrap()).collect();
-        let blobs = vec![BlobId(id.try_into().unwrap())];
+        let blobs = vec![BlobId(unhex(name).unwrap())];
         let mut recorder = self.recorder();
         let tombstone = Tombstone { blobs, cause: 0, approvals_sha256: None };
         recorder.append(Draft::of(Event::Tombstone(tombstone))).unwrap();

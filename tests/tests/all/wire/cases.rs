@@ -96,8 +96,8 @@ fn records() -> Vec<Said> {
         not_before_ms: 0,
         not_after_ms: pair::WALL_MS,
     };
-    let numbers = [("absence_ms".to_owned(), 5_000), ("hold_ms".to_owned(), 300)].into();
-    let strict = Policy { numbers, evidence: EvidenceDuty::BestEffort, serial: 2, ..pair::policy() };
+    let timings = [("absence_ms".to_owned(), 5_000), ("hold_ms".to_owned(), 300)].into();
+    let strict = Policy { timings, evidence: EvidenceDuty::BestEffort, serial: 2, ..pair::policy() };
     vec![
         record("host record", &host_record),
         record("device record", &device_record),

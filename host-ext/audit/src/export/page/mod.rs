@@ -12,6 +12,7 @@ mod timeline;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
+use sudare_protocol::utc::utc;
 
 use super::Bundle;
 use super::contents::Contents;
@@ -46,7 +47,7 @@ pub(super) fn render(bundle: &Bundle, contents: &Contents) -> String {
         ja = escape(&reason.ja),
         en = escape(&reason.en),
         made_by = escape(&contents.facts.made_by),
-        made = sudare_base::text::utc(contents.facts.made_ms),
+        made = utc(contents.facts.made_ms),
     )
 }
 

@@ -2,8 +2,9 @@
 
 use sudare_evidence::report::wire::NewEntry;
 use sudare_protocol::evidence::event::{
-    ClientMessage, IncidentComplete, IncidentOpen, Note, PicturesStored, SessionEnd, Uncover,
+    ClientMessage, IncidentComplete, IncidentOpen, PicturesStored, SessionEnd, Uncover,
 };
+use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::evidence::{BlobRef, Event, Id};
 use sudare_protocol::reason::Reason;
 
@@ -45,8 +46,8 @@ pub(super) fn of(job: &Job, blobs: Vec<BlobRef>, known: Known) -> Vec<NewEntry> 
 }
 
 /// That evidence of this job is not kept, and why.
-pub(super) fn note(job: &Job, code: u16) -> NewEntry {
-    entry(job, None, vec![], &Event::Note(Note { code, value: 0 }))
+pub(super) fn note(job: &Job, code: NoteCode) -> NewEntry {
+    entry(job, None, vec![], &Event::Note(code.with(0)))
 }
 
 /// The end of an incident that nothing more comes of.

@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use sudare_evidence::report::wire::{ENTRIES_MAX, NewEntry, Recorded, State};
 use sudare_evidence::report::{Keep, NewBlob, NewEntries};
 use sudare_evidence::store::StoreError;
+use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::evidence::{BlobRef, Id};
 use sudare_protocol::message::Ack;
 use sudare_protocol::rules::{Durable, EvidenceRules};
 use sudare_protocol::{VerifyingKey, keyfile};
 
 use super::incidents::Incidents;
-use super::{Health, Job, NOTE_EVIDENCE_REFUSED, NOTE_QUOTA, OpenKeep, What, entries, pictures};
+use super::{Health, Job, OpenKeep, What, entries, pictures};
 
 /// Between two attempts at the same job.
 const RETRY: Duration = Duration::from_millis(500);
@@ -72,8 +73,8 @@ struct Attempt {
 /// What can never be stored, and the note that says so.
 #[derive(Clone, Copy)]
 enum Refused {
-    Pictures(u16),
-    Entries(u16),
+    Pictures(NoteCode),
+    Entries(NoteCode),
 }
 
 impl Attempt {
@@ -91,7 +92,7 @@ impl Attempt {
     fn shrink(&mut self) {
         let entries_are_at_fault = self.refused.is_some() || self.recorded > 0;
         let how = if entries_are_at_fault { Refused::Entries } else { Refused::Pictures };
-        self.refused = Some(how(NOTE_EVIDENCE_REFUSED));
+        self.refused = Some(how(NoteCode::EvidenceRefused));
         self.recorded = 0;
     }
 }
@@ -157,7 +158,7 @@ impl Keeper {
                 Err(StoreError::Quota) if attempt.refused.is_none() => {
                     tracing::error!("{}", StoreError::Quota);
                     self.health.without_room().insert(job.session_id);
-                    attempt.refused = Some(Refused::Pictures(NOTE_QUOTA));
+                    attempt.refused = Some(Refused::Pictures(NoteCode::Quota));
                 }
                 Err(error) if error.is_contents_fault() && attempt.may_shrink() => {
                     tracing::error!(%error, "evidence is refused; the incident stays incomplete");
@@ -233,7 +234,8 @@ impl Keeper {
         };
         // A client may go on sending; that its day is over is said once.
         let is_noted = self.devices.get(&job.session_id).is_some_and(|device| device.is_noted);
-        let note = note.filter(|code| *code != NOTE_QUOTA || !is_noted).map(|code| entries::note(job, code));
+        let note =
+            note.filter(|code| *code != NoteCode::Quota || !is_noted).map(|code| entries::note(job, code));
         if is_alone {
             self.record_all(note.as_slice(), None, attempt)?;
             self.incidents.settle_refused(job);
@@ -349,7 +351,7 @@ impl Keeper {
     fn learn_refused(&mut self, job: &Job, attempt: &Attempt) {
         let Some(device) = self.devices.get_mut(&job.session_id) else { return };
         match attempt.refused {
-            Some(Refused::Pictures(NOTE_QUOTA)) => device.is_noted = true,
+            Some(Refused::Pictures(NoteCode::Quota)) => device.is_noted = true,
             Some(Refused::Entries(_)) if matches!(job.what, What::SessionStart(_)) => {
                 device.is_refused = true;
             }

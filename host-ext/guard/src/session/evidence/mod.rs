@@ -44,14 +44,6 @@ pub const QUEUE_MAX: usize = 64;
 const PICTURES_WAIT_MAX: usize = 16;
 /// Waiting jobs where a session goes on without evidence: many hours of them, without pictures.
 const BEST_EFFORT_MAX: usize = 16 * 1024;
-/// `Note::code`: a client's evidence was refused, because it can never be stored.
-pub const NOTE_EVIDENCE_REFUSED: u16 = 1;
-/// `Note::code`: the operator says that a cover was wrong; the value is its reason's number.
-pub const NOTE_WRONG_BLOCK: u16 = 2;
-/// `Note::code`: a device has stored as much as it may in a day.
-pub const NOTE_QUOTA: u16 = 3;
-/// `Note::code`: a device was refused; the value is the error's number. No session began.
-pub const NOTE_DEVICE_REFUSED: u16 = 4;
 
 /// One thing to keep, of one session.
 #[derive(Debug)]

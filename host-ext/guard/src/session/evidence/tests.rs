@@ -9,6 +9,7 @@ use sudare_evidence::report::wire::{ENTRIES_MAX, NewEntry, Receipt, Recorded, St
 use sudare_evidence::report::{Keep, NewBlob, NewEntries};
 use sudare_evidence::store::StoreError;
 use sudare_protocol::evidence::event::{IncidentComplete, Note, SessionStart};
+use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::evidence::{Event, Label};
 use sudare_protocol::message::{Id, Manifest};
 use sudare_protocol::reason::Reason;
@@ -16,7 +17,7 @@ use sudare_protocol::rules::{Durable, EvidenceRules};
 use sudare_protocol::seal::{Identity, Recipients};
 use sudare_protocol::{SigningKey, intake::Complete};
 
-use super::{Evidence, EvidenceThread, Job, NOTE_EVIDENCE_REFUSED, NOTE_QUOTA, OpenKeep, What};
+use super::{Evidence, EvidenceThread, Job, OpenKeep, What};
 use crate::transport::Picture;
 
 const SESSION: Id = [1; 16];
@@ -310,7 +311,7 @@ fn screenshots_that_are_refused_are_declared_missing() {
         keep(&running.evidence, None, What::Uncover { boot_ms: 2 });
         let events = recorder.events(running);
         assert_eq!(missing(&events), [expected], "{left} of two were taken");
-        assert_eq!(notes(&events), vec![NOTE_QUOTA; usize::from(left < 2)]);
+        assert_eq!(notes(&events), vec![NoteCode::Quota.number(); usize::from(left < 2)]);
         assert_eq!(acks.try_recv().is_ok(), client_delivers);
         let told = recorder.0.lock().unwrap();
         let listed = told.reports.iter().flatten().map(|entry| entry.blobs.len()).max().unwrap();
@@ -332,7 +333,7 @@ fn what_can_never_be_recorded_is_noted_and_the_next_job_is_not_kept_waiting() {
         assert!(begun.elapsed() < PATIENCE, "the queue is blocked");
         thread::sleep(Duration::from_millis(5));
     }
-    assert_eq!(notes(&recorder.events(running)), [NOTE_EVIDENCE_REFUSED, 9]);
+    assert_eq!(notes(&recorder.events(running)), [NoteCode::EvidenceRefused.number(), 9]);
 }
 
 #[test]
@@ -349,7 +350,7 @@ fn a_session_whose_start_can_never_be_recorded_stays_covered() {
     keep(&running.evidence, Some(INCIDENT), pictures(reply));
     keep(&running.evidence, None, What::SessionEnd { reason: Reason::ClientGone, boot_ms: 1 });
     let events = recorder.events(running);
-    assert_eq!(notes(&events), [NOTE_EVIDENCE_REFUSED]);
+    assert_eq!(notes(&events), [NoteCode::EvidenceRefused.number()]);
     // A message of a client that no entry introduces would pass for a forgery.
     assert!(matches!(events[..], [Event::Note(_), Event::SessionEnd(_)]), "{events:?}");
     assert!(acks.try_recv().is_err(), "the client keeps its pictures");
@@ -369,7 +370,7 @@ fn that_a_device_has_had_its_day_is_noted_once_a_session() {
         keep(&running.evidence, None, What::SessionEnd { reason: Reason::ClientGone, boot_ms: 1 });
     }
     let events = recorder.events(running);
-    assert_eq!(notes(&events), [NOTE_QUOTA; 2]);
+    assert_eq!(notes(&events), [NoteCode::Quota.number(); 2]);
     assert_eq!(missing(&events), [1; 10], "what is missing is still said of each");
 }
 

@@ -1,25 +1,26 @@
-//! The numbers that decide when a session is covered: one table, which a policy may tighten.
+//! The timings that decide when a session is covered: one table of defaults and ranges, within which a
+//! policy may choose.
 //!
-//! `TABLE` is what `docs/operating.md` prints and what a policy file is checked against; an
-//! unknown name or a value outside its range is refused, never clamped.
+//! `TABLE` is what the documents print and what a policy is checked against. An unknown name or a
+//! value out of range is refused, never clamped.
 
 pub(crate) const ATTESTATION_MIN_MS: u64 = 200;
 pub(crate) const LEASE_MAX_MS: u64 = 10_000;
 
-/// One row: everything a person or a program needs to know about one number.
+/// One row: everything a person or a program needs to know about one timing.
 #[derive(Clone, Copy)]
-pub struct Number {
+pub struct Timing {
     pub name: &'static str,
     pub default: u64,
     pub min: u64,
     pub max: u64,
     /// One sentence for the settings table.
     pub says: &'static str,
-    pub get: fn(&Numbers) -> u64,
-    set: fn(&mut Numbers, u64),
+    pub get: fn(&Timings) -> u64,
+    set: fn(&mut Timings, u64),
 }
 
-impl core::fmt::Debug for Number {
+impl core::fmt::Debug for Timing {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{} = {} ({}..={})", self.name, self.default, self.min, self.max)
     }
@@ -27,7 +28,7 @@ impl core::fmt::Debug for Number {
 
 /// The values in force, all in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Numbers {
+pub struct Timings {
     pub attestation_interval_ms: u64,
     pub lease_ms: u64,
     pub hold_ms: u64,
@@ -40,7 +41,7 @@ pub struct Numbers {
 
 macro_rules! row {
     ($field:ident, $default:expr, $min:expr, $max:expr, $says:expr) => {
-        Number {
+        Timing {
             name: stringify!($field),
             default: $default,
             min: $min,
@@ -52,7 +53,7 @@ macro_rules! row {
     };
 }
 
-pub const TABLE: [Number; 8] = [
+pub const TABLE: [Timing; 8] = [
     row!(
         attestation_interval_ms,
         500,
@@ -111,9 +112,9 @@ pub const TABLE: [Number; 8] = [
     ),
 ];
 
-impl Default for Numbers {
+impl Default for Timings {
     fn default() -> Self {
-        let mut numbers = Numbers {
+        let mut timings = Timings {
             attestation_interval_ms: 0,
             lease_ms: 0,
             hold_ms: 0,
@@ -124,47 +125,45 @@ impl Default for Numbers {
             silence_ms: 0,
         };
         for row in &TABLE {
-            (row.set)(&mut numbers, row.default);
+            (row.set)(&mut timings, row.default);
         }
-        numbers
+        timings
     }
 }
 
-/// A number that a policy or a setting may not have.
+/// A timing that a policy may not set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NumberError {
+pub enum TimingError {
     #[error(
-        "there is no number called {0:?}. The names are listed in docs/operating.md; a newer policy needs a newer Sudare"
+        "the policy sets {0:?}, which is not a timing. Correct the name, or update Sudare if the policy is newer"
     )]
     Unknown(String),
-    #[error(
-        "{name} = {value} is outside {min}..={max}. Whoever wrote the policy must choose a value in this range"
-    )]
+    #[error("{name} = {value} is out of range. Choose a value from {min} to {max} in the policy")]
     OutOfRange { name: &'static str, value: u64, min: u64, max: u64 },
     #[error(
-        "lease_ms = {lease_ms} leaves no room for a lost attestation every {attestation_interval_ms} ms. Choose a lease of at least three intervals"
+        "lease_ms = {lease_ms} is too short for an attestation every {attestation_interval_ms} ms. Choose a lease of at least three intervals"
     )]
     LeaseTooShort { lease_ms: u64, attestation_interval_ms: u64 },
 }
 
-impl Numbers {
-    /// Sets one number by its name.
-    pub fn set(&mut self, name: &str, value: u64) -> Result<(), NumberError> {
+impl Timings {
+    /// Sets one timing by its name.
+    pub fn set(&mut self, name: &str, value: u64) -> Result<(), TimingError> {
         let row = TABLE
             .iter()
             .find(|row| row.name == name)
-            .ok_or_else(|| NumberError::Unknown(name.chars().take(64).collect()))?;
+            .ok_or_else(|| TimingError::Unknown(name.chars().take(64).collect()))?;
         if value < row.min || value > row.max {
-            return Err(NumberError::OutOfRange { name: row.name, value, min: row.min, max: row.max });
+            return Err(TimingError::OutOfRange { name: row.name, value, min: row.min, max: row.max });
         }
         (row.set)(self, value);
         Ok(())
     }
 
-    /// Relations between numbers, checked when all of them are set.
-    pub fn check(&self) -> Result<(), NumberError> {
+    /// Relations between timings, checked when all of them are set.
+    pub fn check(&self) -> Result<(), TimingError> {
         if self.lease_ms < self.attestation_interval_ms * 3 {
-            return Err(NumberError::LeaseTooShort {
+            return Err(TimingError::LeaseTooShort {
                 lease_ms: self.lease_ms,
                 attestation_interval_ms: self.attestation_interval_ms,
             });
@@ -179,21 +178,21 @@ mod tests {
 
     #[test]
     fn defaults_lie_in_their_ranges_and_fit_together() {
-        let numbers = Numbers::default();
+        let timings = Timings::default();
         for row in &TABLE {
             assert!(row.min <= row.default && row.default <= row.max, "{}", row.name);
-            assert_eq!((row.get)(&numbers), row.default, "{}", row.name);
+            assert_eq!((row.get)(&timings), row.default, "{}", row.name);
         }
-        numbers.check().unwrap();
+        timings.check().unwrap();
     }
 
     #[test]
     fn unknown_names_and_values_out_of_range_are_refused_and_change_nothing() {
-        let mut numbers = Numbers::default();
-        assert!(matches!(numbers.set("hold", 1000), Err(NumberError::Unknown(_))));
-        assert!(matches!(numbers.set("hold_ms", 10), Err(NumberError::OutOfRange { .. })));
-        assert_eq!(numbers, Numbers::default());
-        numbers.set("attestation_interval_ms", 2_000).unwrap();
-        assert!(matches!(numbers.check(), Err(NumberError::LeaseTooShort { .. })));
+        let mut timings = Timings::default();
+        assert!(matches!(timings.set("hold", 1000), Err(TimingError::Unknown(_))));
+        assert!(matches!(timings.set("hold_ms", 10), Err(TimingError::OutOfRange { .. })));
+        assert_eq!(timings, Timings::default());
+        timings.set("attestation_interval_ms", 2_000).unwrap();
+        assert!(matches!(timings.check(), Err(TimingError::LeaseTooShort { .. })));
     }
 }

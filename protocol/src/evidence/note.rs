@@ -1,0 +1,169 @@
+//! What a note (kind 14) says: the one table of its codes, with names, severities and words.
+//!
+//! The guard writes notes by these codes; `sudare-audit` and the alarms for a SIEM read their words here,
+//! and docs/evidence.md lists them. A code of a later version still has honest words: its numbers.
+
+use super::event::Note;
+use crate::error::Code;
+use crate::reason::{Reason, Severity};
+
+/// What the value of a note says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value {
+    /// Nothing; it is 0.
+    Unused,
+    /// Number of a `reason::Reason`.
+    Reason,
+    /// Number of an `error::Code`.
+    Refusal,
+}
+
+macro_rules! notes {
+    ($($number:literal $variant:ident $name:literal $severity:ident $value:ident $ja:literal $en:literal;)*) => {
+        /// What a note is about. The numbers are `Note::code` in the log and are never used again.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u16)]
+        pub enum NoteCode { $(#[doc = $en] $variant = $number,)* }
+
+        impl NoteCode {
+            /// All of them, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+            /// The number in the log.
+            pub const fn number(self) -> u16 { match self { $(Self::$variant => $number,)* } }
+            /// `None` for a number of a later version.
+            pub fn from_number(number: u16) -> Option<Self> {
+                match number { $($number => Some(Self::$variant),)* _ => None }
+            }
+            /// The stable name in alarms and documents.
+            pub fn as_str(self) -> &'static str { match self { $(Self::$variant => $name,)* } }
+            /// A note of it.
+            pub fn with(self, value: u64) -> Note { Note { code: self.number(), value } }
+            /// How bad it is.
+            pub fn severity(self) -> Severity { match self { $(Self::$variant => Severity::$severity,)* } }
+            /// What the value says.
+            pub fn value(self) -> Value { match self { $(Self::$variant => Value::$value,)* } }
+            /// What happened, in Japanese, without the value.
+            pub fn japanese(self) -> &'static str { match self { $(Self::$variant => $ja,)* } }
+            /// What happened, in English, without the value.
+            pub fn english(self) -> &'static str { match self { $(Self::$variant => $en,)* } }
+        }
+    };
+}
+
+notes! {
+    1 EvidenceRefused "evidence-refused" High Unused "端末の証跡を拒否（保存できない内容のため）" "Evidence from a client was refused because it can never be stored";
+    2 WrongBlock "wrong-block" Low Reason "操作者が「誤った遮蔽」と申告" "The operator reported a cover as wrong";
+    3 Quota "quota" High Unused "端末の証跡が1日の保存上限に到達" "A device used up its daily quota of evidence";
+    4 DeviceRefused "refused" Medium Refusal "端末の接続を拒否（セッションは開始されず）" "A device was refused, and no session began";
+    16 CompositorEnded "x11-compositor" Medium Unused "遮蔽の上に描画し得るコンポジタを終了" "A compositor was ended because it would have drawn over the cover";
+    17 IntruderRemoved "x11-window-above" High Unused "遮蔽と同じ最前面の層に置かれたウィンドウを除去" "A window in the cover's own layer was removed together with its client";
+    18 CoverRestored "x11-cover-unmapped" High Unused "遮蔽のウィンドウが非表示化または破棄されたため復元" "A window of the cover was unmapped or destroyed, and was restored";
+    19 GrabTaken "x11-input-held" Medium Unused "アプリケーションがキーボードまたはポインタを占有（そのウィンドウを一時的に非表示）" "An application held the keyboard or pointer against the cover; its windows were hidden for a moment";
+    20 CoverReplaced "x11-blanker-died" High Unused "停止した遮蔽プロセスのウィンドウを新しい遮蔽プロセスが引き継ぎ" "A new blanker took over the windows of one that had died";
+    21 LateStart "x11-early-windows" Medium Unused "最初の遮蔽より前に画面上のウィンドウを検出" "Windows were on the screen before the first cover";
+}
+
+impl Note {
+    /// What it says, in Japanese, its value included.
+    pub fn japanese(self) -> String {
+        let Some(code) = NoteCode::from_number(self.code) else {
+            return format!("この版では意味を判別できない注記（番号 {}、値 {}）", self.code, self.value);
+        };
+        let words = code.japanese();
+        match code.value() {
+            Value::Unused if self.value == 0 => words.to_owned(),
+            Value::Unused => format!("{words}（値 {}）", self.value),
+            Value::Reason => match reason(self.value) {
+                Some(reason) => format!("{words}：{}", reason.japanese()),
+                None => format!("{words}：この版では不明な理由（番号 {}）", self.value),
+            },
+            Value::Refusal => match refusal(self.value) {
+                Some((ja, _)) => format!("{words}：{ja}"),
+                None => format!("{words}：エラー {}", self.value),
+            },
+        }
+    }
+
+    /// What it says, in English, its value included.
+    pub fn english(self) -> String {
+        let Some(code) = NoteCode::from_number(self.code) else {
+            return format!(
+                "A note that this version cannot interpret (number {}, value {})",
+                self.code, self.value
+            );
+        };
+        let words = code.english();
+        match code.value() {
+            Value::Unused if self.value == 0 => words.to_owned(),
+            Value::Unused => format!("{words} (value {})", self.value),
+            Value::Reason => match reason(self.value) {
+                Some(reason) => format!("{words}: {}", reason.english()),
+                None => format!("{words}: a reason that this version does not know (number {})", self.value),
+            },
+            Value::Refusal => match refusal(self.value) {
+                Some((_, en)) => format!("{words}: {en}"),
+                None => format!("{words}: error {}", self.value),
+            },
+        }
+    }
+}
+
+fn reason(value: u64) -> Option<Reason> {
+    u8::try_from(value).ok().and_then(Reason::from_number)
+}
+
+/// The refusals that mean a device, in Japanese and English; no other is noted.
+fn refusal(value: u64) -> Option<(&'static str, &'static str)> {
+    match u16::try_from(value).ok().and_then(Code::from_number)? {
+        Code::DeviceUnknown => Some(("未登録の端末", "it is not enrolled")),
+        Code::DeviceRevoked => Some(("失効した端末", "it was revoked")),
+        Code::WrongUser => Some(("別の利用者の端末", "it is enrolled for another user")),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_names_are_unique_and_in_order() {
+        for (i, a) in NoteCode::ALL.iter().enumerate() {
+            assert_eq!(NoteCode::from_number(a.number()), Some(*a));
+            assert_eq!(*a as u16, a.number());
+            for b in &NoteCode::ALL[i + 1..] {
+                assert!(a.number() < b.number() && a.as_str() != b.as_str(), "{a:?} {b:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_note_never_reads_as_bare_numbers() {
+        for code in NoteCode::ALL {
+            for value in [0, 10, u64::MAX] {
+                let note = Note { code: code.number(), value };
+                assert!(note.english().starts_with(code.english()), "{note:?}");
+                assert!(note.japanese().starts_with(code.japanese()), "{note:?}");
+            }
+        }
+        let later = Note { code: 999, value: 5 };
+        assert_eq!(later.english(), "A note that this version cannot interpret (number 999, value 5)");
+        assert_eq!(later.japanese(), "この版では意味を判別できない注記（番号 999、値 5）");
+    }
+
+    #[test]
+    fn values_are_put_into_words() {
+        let note = |code: NoteCode, value| Note { code: code.number(), value };
+        let wrong = note(NoteCode::WrongBlock, Reason::Onlooker.number().into());
+        assert!(wrong.english().ends_with(Reason::Onlooker.english()), "{}", wrong.english());
+        assert!(wrong.japanese().ends_with(Reason::Onlooker.japanese()), "{}", wrong.japanese());
+        for code in [Code::DeviceUnknown, Code::DeviceRevoked, Code::WrongUser] {
+            let refused = note(NoteCode::DeviceRefused, code.number().into());
+            assert!(!refused.english().contains("error") && !refused.japanese().contains("エラー"));
+        }
+        assert_eq!(note(NoteCode::Quota, 0).english(), "A device used up its daily quota of evidence");
+        assert!(note(NoteCode::Quota, 7).english().ends_with(" (value 7)"));
+        assert!(note(NoteCode::WrongBlock, 300).english().ends_with("(number 300)"));
+        assert!(note(NoteCode::DeviceRefused, 300).english().ends_with("error 300"));
+    }
+}
