@@ -226,10 +226,13 @@ fi
 put 0755 "$programs/sudare-host" "$root/usr/local/bin/sudare-host"
 [ -z "$was_running" ] || start_successor
 
+if [ -n "$was_running" ]; then
+    say "upgraded. Now, and after each update of xrdp, run: sudare-host doctor --config /etc/sudare/host.toml"
+    exit 0
+fi
 if is_running sudare-supervisor; then
-    [ -n "$was_running" ] ||
-        say "installed. The services still run the programs of before: systemctl restart sudare-recorder sudare-supervisor"
-    say "Then, and after each update of xrdp: sudare-host doctor --config /etc/sudare/host.toml"
+    say "installed. Services that were running still run the previous programs until:"
+    say "  systemctl restart sudare-recorder sudare-supervisor && sudare-host doctor --config /etc/sudare/host.toml"
     exit 0
 fi
 if is_running xrdp; then
