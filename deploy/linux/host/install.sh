@@ -5,7 +5,8 @@
 #   install.sh --uninstall [--root DIR]         removes what was installed; keys, settings and evidence stay
 #
 # Nothing is started on a new host: keys and records come first. Where an older version runs as sudare-host.service,
-# sudare-supervisor.service takes its place, and clients are disconnected while it does.
+# sudare-supervisor.service takes its place. Upgrade while nobody works: xrdp stops meanwhile, which disconnects
+# clients, and Debian's xrdp loses running sessions whenever it stops.
 # --root is put before every path, for packages and images.
 set -eu
 
@@ -26,7 +27,7 @@ while [ $# -gt 0 ]; do
     --programs) programs=${2:?"--programs needs a folder"}; shift ;;
     --root) root=${2:?"--root needs a folder"}; shift ;;
     --uninstall) action=uninstall ;;
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) fail "unknown option $1. Use --programs DIR, --root DIR or --uninstall" ;;
     esac
     shift
@@ -50,6 +51,15 @@ pam=$root/etc/pam.d/xrdp-sesman
 pam_line="account required pam_exec.so quiet /usr/local/bin/sudare-sign-in --config /etc/sudare/host.toml"
 # Our line, as this or an older version wrote it (`sudare-host … sign-in`) or an administrator rewrote it.
 pam_ours='^[[:space:]]*-?account[[:space:]].*(sudare-sign-in|sudare-host.*[[:space:]]sign-in)([[:space:]]|$)'
+
+# Below --root nothing runs.
+is_running() {
+    [ -z "$root" ] || return 1
+    case $(systemctl is-active "$1" 2>/dev/null || true) in
+    active | activating | reloading | deactivating) return 0 ;;
+    *) return 1 ;;
+    esac
+}
 
 # put MODE FILE TARGET: renames a copy into place, so that a running program keeps its old file. A target that is the
 # same already keeps its age: doctor compares it with when xrdp started.
@@ -108,6 +118,8 @@ remove_all() {
     done
     [ -n "$root" ] || systemctl daemon-reload
     say "Keys, settings and evidence stay in /etc/sudare and /var/lib/sudare*. The security team says when they may go."
+    [ -n "$root" ] || is_running xrdp ||
+        say "xrdp is stopped. Nobody guards its sessions any more; to start it all the same: systemctl start xrdp"
 }
 
 if [ "$action" = uninstall ]; then
@@ -127,14 +139,6 @@ fi
 #   5. the new sudare-host, now that nothing starts the old one any more
 #   6. the new supervisor, which finds the sessions and guards them; then xrdp, which does not start without it
 
-is_running() {
-    [ -z "$root" ] || return 1
-    case $(systemctl is-active "$1" 2>/dev/null || true) in
-    active | activating | reloading | deactivating) return 0 ;;
-    *) return 1 ;;
-    esac
-}
-
 was_running=
 xrdp_was_running=
 
@@ -147,7 +151,7 @@ retire_old_unit() {
     done
     if is_running "$old_unit"; then
         was_running=yes
-        say "sudare-supervisor.service takes the place of $old_unit: clients of xrdp are disconnected for a moment"
+        say "sudare-supervisor.service takes the place of $old_unit. xrdp stops meanwhile: clients are disconnected"
         # Whoever upgrades from within a session of xrdp must not end this half-way.
         trap '' HUP
         if is_running xrdp; then

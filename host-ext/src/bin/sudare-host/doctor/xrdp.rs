@@ -200,7 +200,7 @@ fn in_force(run_dir: &Path, root: &Path) -> Result<String, String> {
         }
     }
     match running {
-        0 => Ok("xrdp is not running".into()),
+        0 => Ok("not known: xrdp is not running, or keeps no process number in /run/xrdp, as 0.10".into()),
         _ => Ok("xrdp was started after the last change".into()),
     }
 }
