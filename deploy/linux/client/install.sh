@@ -1,11 +1,11 @@
 #!/bin/sh
-# Installs the Sudare plugin where FreeRDP 2 and 3 look for it, and the program `sudare`; or removes them again.
+# Installs the Sudare plugin where FreeRDP 2 and 3 look for it and the program `sudare`, or removes both again.
 #
-#   install.sh [--library FILE] [--program FILE] [--root DIR]     copies both (default: what is beside this script)
+#   install.sh [--library FILE] [--program FILE] [--root DIR]     copies both (default: those beside this script)
 #   install.sh --uninstall [--root DIR]                           removes what was installed, and nothing else
 #
-# FreeRDP has no setting for the folder: it is <folder of libfreerdp-client>/freerdp2 or freerdp3. `sudare` goes to
-# /usr/local/bin; without --program, and none beside this script, only the plugin is installed.
+# FreeRDP always looks in <folder of libfreerdp-client>/freerdp2 or freerdp3. `sudare` goes to /usr/local/bin; without
+# --program, and without one beside this script, only the plugin is installed.
 # --root is put before every path, for packages and images.
 set -eu
 
@@ -29,12 +29,12 @@ while [ $# -gt 0 ]; do
     --root) root=${2:?"--root needs a folder"}; shift ;;
     --uninstall) action=uninstall ;;
     -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) fail "$1 is not an option. There are --library FILE, --program FILE, --root DIR and --uninstall" ;;
+    *) fail "unknown option $1. Use --library FILE, --program FILE, --root DIR or --uninstall" ;;
     esac
     shift
 done
 
-# One line for each FreeRDP that the loader knows: its plugin folder.
+# The plugin folder of each FreeRDP that the loader knows, one a line.
 folders() {
     PATH=$PATH:/sbin:/usr/sbin
     for major in 2 3; do
@@ -42,7 +42,7 @@ folders() {
     done | sort -u
 }
 
-# An uninstallation also finds what was installed for a FreeRDP that has left.
+# Also finds plugins installed for a FreeRDP that has been removed since.
 leftovers() {
     for folder in "$root"/usr/lib*/freerdp[23] "$root"/usr/lib/*/freerdp[23] "$root"/usr/local/lib*/freerdp[23]; do
         [ -f "$folder/libsudare-client.so" ] && say "$folder"
@@ -56,7 +56,7 @@ leftovers() {
 if [ "$action" = uninstall ]; then
     leftovers | sort -u | while read -r folder; do
         rm -- "$folder/libsudare-client.so" || fail "$folder cannot be changed. Run this with sudo"
-        # The folder goes only if nobody else uses it.
+        # Removed only if nothing else is in it.
         rmdir -- "$folder" 2>/dev/null || true
         say "removed $folder/libsudare-client.so"
     done
@@ -64,19 +64,19 @@ if [ "$action" = uninstall ]; then
         rm -- "$root/usr/local/bin/sudare" || fail "$root/usr/local/bin cannot be changed. Run this with sudo"
         say "removed $root/usr/local/bin/sudare"
     fi
-    say "A device's own files stay in ~/.config/sudare, models in ~/.cache/sudare (or where SUDARE_HOME and SUDARE_CACHE say)."
-    say "Each user deletes their own: the first folder holds the device's keys, and evidence that still waits."
+    say "Each device's files stay in ~/.config/sudare, models in ~/.cache/sudare (or where SUDARE_HOME and SUDARE_CACHE point)."
+    say "Each user deletes their own: the first folder holds the device's keys and evidence not yet sent."
     exit 0
 fi
 
-[ -f "$library" ] || fail "$library is not there. Build it with: cargo build --release -p sudare-freerdp"
+[ -f "$library" ] || fail "$library does not exist. Build it with: cargo build --release -p sudare-freerdp"
 [ -z "$program" ] || [ -f "$program" ] ||
-    fail "$program is not there. Build it with: cargo build --release -p sudare-client-ext"
+    fail "$program does not exist. Build it with: cargo build --release -p sudare-cli"
 found=$(folders)
 [ -n "$found" ] || fail "no FreeRDP is installed. Install freerdp2-x11, freerdp3-x11 or Remmina first"
 for folder in $found; do
-    mkdir -p -- "$root$folder" || fail "$root$folder cannot be made. Run this with sudo"
-    # Renamed into place: a running client keeps the old file.
+    mkdir -p -- "$root$folder" || fail "$root$folder cannot be created. Run this with sudo"
+    # Renamed into place, so that a running client keeps its old file.
     install -m 0644 -- "$library" "$root$folder/.libsudare-client.so.new" ||
         fail "$root$folder cannot be written. Run this with sudo"
     mv -f -- "$root$folder/.libsudare-client.so.new" "$root$folder/libsudare-client.so"

@@ -1,6 +1,7 @@
-//! `sudare-host doctor`: one line a part, and what to do about those that are wrong.
+//! `sudare-host doctor`: one line for each part, and for each problem what to do about it.
 
 mod ini;
+mod layout;
 mod pam;
 mod recorder;
 mod services;
@@ -17,15 +18,15 @@ use sudare_base::program::Settings;
 use sudare_guard::cover::fonts::Fonts;
 use sudare_records::state::HostState;
 
-/// Says what is wrong with this host, and how to mend it. Run it as root: others see less.
+/// Report what is wrong with this host and how to fix it. Run it as root: others see less.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
-    /// One JSON object: {"ok","findings":[{"part","ok","text"}]}
+    /// Print one JSON object: {"ok","findings":[{"part","ok","text"}]}
     #[arg(long)]
     json: bool,
 }
 
-/// A part, and how it is or what is wrong with it and how to mend that.
+/// A part, with its state, or what is wrong with it and how to fix that.
 type Finding = (&'static str, Result<String, String>);
 
 impl Doctor {
@@ -40,7 +41,7 @@ impl Doctor {
         } else {
             findings.iter().map(words).for_each(|line| output::line(&line));
         }
-        anyhow::ensure!(wrong == 0, "{wrong} problem(s). Mend them and run doctor again");
+        anyhow::ensure!(wrong == 0, "{wrong} problem(s). Fix them and run doctor again");
         Ok(())
     }
 }
@@ -62,7 +63,7 @@ fn checks(config: &HostConfig) -> Vec<Finding> {
             "RDP port",
             TcpListener::bind(config.listen).map(|_| format!("{} is free", config.listen)).map_err(|e| {
                 format!(
-                    "{}: {e}. The host may be running already; otherwise choose another port",
+                    "{}: {e}. If sudare-embedded is not running already, choose another port",
                     config.listen
                 )
             }),
@@ -95,13 +96,18 @@ fn json(findings: &[Finding]) -> serde_json::Value {
     serde_json::json!({ "ok": ok, "findings": rows.collect::<Vec<_>>() })
 }
 
+/// What went wrong, which may bring advice of its own, and what to do about it.
+fn advise(problem: impl std::fmt::Display, advice: &str) -> String {
+    format!("{}. {advice}", problem.to_string().trim_end_matches('.'))
+}
+
 fn private(dir: &Path) -> Result<String, String> {
     let meta =
         std::fs::metadata(dir).map_err(|e| format!("{}: {e}. Run `sudare-host init`", dir.display()))?;
     let mode = meta.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(format!(
-            "{} has mode {mode:o}. Run `chmod 700` on it: others can read keys",
+            "{} has mode {mode:o}, so others can read keys. Run `chmod 700` on it",
             dir.display()
         ));
     }
@@ -112,13 +118,19 @@ fn font() -> Result<String, String> {
     if Fonts::load().can_draw("画面") {
         Ok("Japanese can be drawn".into())
     } else {
-        Err("no Japanese font; the cover stays black without words. Install fonts-ipafont-gothic or fonts-noto-cjk".into())
+        Err("no Japanese font is installed, so the cover stays black without words. Install fonts-ipafont-gothic or fonts-noto-cjk".into())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn advice_follows_one_full_stop() {
+        assert_eq!(advise("the disk is full", "Enlarge it"), "the disk is full. Enlarge it");
+        assert_eq!(advise("full. Stopped.", "Enlarge it"), "full. Stopped. Enlarge it");
+    }
 
     #[test]
     fn a_problem_is_told_to_people_and_to_programs() {

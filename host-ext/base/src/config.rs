@@ -33,7 +33,7 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("run_dir", "/run/sudare", "Folder of the supervisor's lock; only root may write there."),
     (
         "blanker",
-        "<beside sudare-host>",
+        "<beside sudare-guard>",
         "Program that covers a display: the absolute path of sudare-blanker.",
     ),
     (

@@ -5,8 +5,10 @@
 
 mod confined;
 mod enrolling;
+mod installing;
 mod running;
 mod units;
+mod upgrading;
 
 use std::path::{Path, PathBuf};
 

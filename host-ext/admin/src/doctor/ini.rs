@@ -1,10 +1,10 @@
-//! xrdp's own settings files, as far as doctor reads them: sections of `key=value` lines, where `#`
-//! and `;` begin remarks. Of a key that is given twice the first counts, as with xrdp.
+//! The part of xrdp's settings format that doctor needs: sections of `key=value` lines, and comments after `#` or
+//! `;`. If a key occurs twice, the first one counts, as in xrdp.
 
 use std::io::Read as _;
 use std::path::Path;
 
-/// Stock files have 10 kB.
+/// Stock files are about 10 kB.
 const FILE_MAX_BYTES: u64 = 1 << 20;
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Section {
     }
 }
 
-/// What xrdp takes for yes.
+/// The values that xrdp reads as true.
 pub(super) fn is_yes(value: &str) -> bool {
     matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "on" | "yes")
 }

@@ -1,4 +1,4 @@
-//! What must be right with the recorder, so that what guards report is kept.
+//! Whether the recorder keeps what guards report.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
@@ -15,19 +15,19 @@ use sudare_evidence::report::{Keep as _, Remote};
 use sudare_evidence::store::StoreError;
 use sudare_records::state::RecorderState;
 
-use super::Finding;
+use super::{Finding, advise};
 
-/// A day of 50 busy sessions, which leaves time to act.
+/// What 50 busy sessions write in a day, which leaves time to act.
 const FREE_MIN_BYTES: u64 = 2 << 30;
-/// Each incident makes about ten files.
+/// An incident takes about ten files.
 const FREE_MIN_FILES: u64 = 20_000;
-/// The newest checkpoint is not from the future, but for what clocks are corrected by.
+/// Clocks are corrected by less; otherwise the newest checkpoint cannot be from the future.
 const CLOCK_SLACK: Duration = Duration::from_secs(60);
 
-/// All checks, or one remark where no recorder was set up.
+/// All checks, or a single note where no recorder is set up.
 pub(super) fn checks(config: &HostConfig, guards_here: bool) -> Vec<Finding> {
     if !guards_here && !config.recorder_dir.exists() {
-        let text = "not installed; `serve` keeps its evidence itself. Guards of xrdp's sessions need it";
+        let text = "not installed; only sudare-embedded, which keeps its own evidence, works without it";
         return vec![("recorder", Ok(text.into()))];
     }
     let dir = config.recorder_evidence_dir();
@@ -58,21 +58,25 @@ struct Peer {
 
 fn reach(socket: &Path) -> Result<(Peer, State), String> {
     let advice =
-        "Run `systemctl enable --now sudare-recorder`, and `journalctl -u sudare-recorder` if it ends";
+        "Run `systemctl enable --now sudare-recorder`, and see `journalctl -u sudare-recorder` if it exits";
     if !socket.exists() {
         return Err(format!("nobody listens at {}, so sessions stay covered. {advice}", socket.display()));
     }
     let connection = Connection::open(socket).map_err(|e| format!("{}: {e}. {advice}", socket.display()))?;
     let who = (connection.peer_pid(), connection.peer_uid());
     let (Ok(pid), Ok(uid)) = who else {
-        return Err(format!("who listens at {} cannot be told. Run doctor as root", socket.display()));
+        return Err(format!(
+            "the process listening at {} cannot be identified. Run doctor as root",
+            socket.display()
+        ));
     };
     drop(connection);
     let state = Remote::connect(socket, [0; 16]).and_then(|mut remote| remote.state());
     let state = state.map_err(|e| match e {
-        StoreError::NoRecorder { .. } => {
-            format!("{e}. It answers only root and the guards' user: run doctor as root. Otherwise: {advice}")
-        }
+        StoreError::NoRecorder { .. } => advise(
+            e,
+            &format!("It answers only root and the guards' user: run doctor as root. Otherwise: {advice}"),
+        ),
         refused => format!("answers that it cannot record: {refused}"),
     })?;
     Ok((Peer { pid, uid }, state))
@@ -81,11 +85,15 @@ fn reach(socket: &Path) -> Result<(Peer, State), String> {
 fn user(peer: &Peer, guards: &str) -> Result<String, String> {
     let restart = "Install sudare-recorder.service, which has a user of its own, and restart it";
     if peer.uid == 0 {
-        return Err(format!("runs as root, which no service that takes packets should. {restart}"));
+        return Err(format!(
+            "runs as root, which a service that takes input from others should not. {restart}"
+        ));
     }
     let name = accounts::name_of(peer.uid).unwrap_or_else(|| peer.uid.to_string());
     if name == guards {
-        return Err(format!("runs as {guards}, like the guards: they could change the evidence. {restart}"));
+        return Err(format!(
+            "runs as {guards}, like the guards, so they could change the evidence. {restart}"
+        ));
     }
     Ok(format!("answers, process {} of {name}", peer.pid))
 }
@@ -98,27 +106,30 @@ fn size(state: &State) -> String {
 }
 
 fn status_of(pid: i32) -> String {
-    // A process that ended meanwhile says nothing, which is a finding, too.
+    // For a process that has ended meanwhile this is empty, which is a finding, too.
     std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default()
 }
 
-/// Landlock leaves no mark that others could see, but it is not without `NoNewPrivs`.
+/// Other processes cannot see Landlock, but it requires `NoNewPrivs`.
 fn process(status: &str) -> Result<String, String> {
     let is = |name: &str, value: &str| {
         status.lines().any(|line| line.strip_prefix(name).is_some_and(|rest| rest.trim() == value))
     };
     match (is("NoNewPrivs:", "1"), is("Seccomp:", "2")) {
-        (true, true) => Ok("cannot gain rights, its system calls are filtered".into()),
-        (true, false) => {
-            Err("its system calls are not filtered. Start it by sudare-recorder.service, not by hand".into())
+        (true, true) => Ok("cannot gain privileges, and its system calls are filtered".into()),
+        (true, false) => Err(
+            "its system calls are not filtered. Start it with `systemctl start sudare-recorder`, not by hand"
+                .into(),
+        ),
+        (false, _) => {
+            Err("is not restricted. Install sudare-recorder.service of this version and restart it".into())
         }
-        (false, _) => Err("is not restricted. Start it by sudare-recorder.service of this version".into()),
     }
 }
 
 fn records(dir: &Path) -> Result<String, String> {
     let state = RecorderState::load(dir).map_err(|e| {
-        format!("{e} (its folder is {}; its key is made by `sudare-host init --recorder`)", dir.display())
+        advise(e, &format!("Its folder is {}; `sudare-host init --recorder` makes its key", dir.display()))
     })?;
     Ok(format!("of host {}", state.host_record.record().host_id))
 }
@@ -134,7 +145,7 @@ fn folder(dir: &Path, guards: &str) -> Result<String, String> {
     let key_meta = look(&key)?;
     if key_meta.mode() & 0o077 != 0 || key_meta.uid() != meta.uid() {
         return Err(format!(
-            "{} can be read by others, who could sign in this host's name. Run `chown {owner}` and `chmod 600` on it",
+            "{} can be read by others, who could sign as this host. Run `chown {owner}` and `chmod 600` on it",
             key.display()
         ));
     }
@@ -151,20 +162,20 @@ fn evidence(dir: &Path, recorder_dir: &Path) -> Result<String, String> {
             dir.display()
         ));
     }
-    // Something that another user put there stops the recorder the day it must replace it.
+    // A file that another user put there stops the recorder on the day it must replace it.
     let foreign = ["checkpoint", "wal", "lock"]
         .map(|name| dir.join(name))
         .into_iter()
         .find(|path| path.metadata().is_ok_and(|meta| meta.uid() != owner));
     match foreign {
         Some(path) => Err(format!(
-            "{} belongs to somebody else, perhaps after a command that root ran. Run `chown -R --reference={} {}`",
+            "{} belongs to another user, perhaps after a command run as root. Run `chown -R --reference={} {}`",
             path.display(),
             recorder_dir.display(),
             dir.display()
         )),
         None if meta.mode() & 0o2050 == 0o2050 => {
-            Ok("can be read by the group of those who tell others".into())
+            Ok("can be read by the recorder and the services that copy it".into())
         }
         None => Ok("can be read by the recorder only".into()),
     }
@@ -173,7 +184,7 @@ fn evidence(dir: &Path, recorder_dir: &Path) -> Result<String, String> {
 fn look(path: &Path) -> Result<Metadata, String> {
     std::fs::metadata(path).map_err(|e| {
         format!(
-            "{}: {e}. Run doctor as root; if it is not there, `systemd-tmpfiles --create`",
+            "{}: {e}. Run doctor as root; if it does not exist, run `systemd-tmpfiles --create`",
             path.display()
         )
     })
@@ -183,7 +194,7 @@ fn private(path: &Path, meta: &Metadata) -> Result<(), String> {
     match meta.mode() & 0o027 {
         0 => Ok(()),
         _ => Err(format!(
-            "{} has mode {:o}: others could read or change evidence. Run `chmod g-w,o-rwx` on it",
+            "{} has mode {:o}, so others could read or change evidence. Run `chmod g-w,o-rwx` on it",
             path.display(),
             meta.mode() & 0o7777
         )),
@@ -192,29 +203,29 @@ fn private(path: &Path, meta: &Metadata) -> Result<(), String> {
 
 fn space(dir: &Path) -> Result<String, String> {
     let disk = statvfs(dir).map_err(|e| format!("{}: {e}. Run doctor as root", dir.display()))?;
-    // A file system without a table of files tells 0 of both.
+    // A file system without an inode table reports 0 for both.
     let files = if disk.f_files == 0 { u64::MAX } else { disk.f_favail };
     enough(disk.f_bavail.saturating_mul(disk.f_frsize), files)
 }
 
 fn enough(bytes: u64, files: u64) -> Result<String, String> {
-    let advice = "Without room sessions stay covered. Enlarge the disk, or have `sudare-audit retention` remove what is due";
+    let advice = "Without space sessions stay covered. Enlarge the disk, or run `sudare-audit retention` to erase what is due";
     if bytes < FREE_MIN_BYTES {
-        return Err(format!("{} MiB are free. {advice}", bytes >> 20));
+        return Err(format!("only {} MiB are free. {advice}", bytes >> 20));
     }
     if files < FREE_MIN_FILES {
-        return Err(format!("{files} more files fit. {advice}"));
+        return Err(format!("only {files} more files fit. {advice}"));
     }
     Ok(format!("{} GiB are free", bytes >> 30))
 }
 
 fn clock(checkpoint: &Path, now: SystemTime) -> Result<String, String> {
     let Ok(written) = checkpoint.metadata().and_then(|meta| meta.modified()) else {
-        return Ok("nothing was recorded yet that it could be compared with".into());
+        return Ok("nothing has been recorded yet to compare it with".into());
     };
     match written.duration_since(now) {
         Ok(ahead) if ahead > CLOCK_SLACK => Err(format!(
-            "is {} s behind the newest evidence, so that times in the log go back. Set it, and have it kept by NTP",
+            "is {} s behind the newest evidence, so times in the log would go back. Set it, and keep it right with NTP",
             ahead.as_secs()
         )),
         _ => Ok("is not behind the newest evidence".into()),
@@ -294,7 +305,7 @@ mod tests {
             assert!(evidence(&store, dir.path()).unwrap_err().contains(word));
         }
         set(&store, 0o2750);
-        assert!(evidence(&store, dir.path()).unwrap().contains("group"));
+        assert!(evidence(&store, dir.path()).unwrap().contains("services"));
         set(&store, 0o700);
         assert!(evidence(&store, dir.path()).unwrap().contains("only"));
         let wal = store.join("wal");
@@ -316,7 +327,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let checkpoint = dir.path().join("checkpoint");
         let now = SystemTime::now();
-        assert!(clock(&checkpoint, now).unwrap().contains("nothing"));
+        assert!(clock(&checkpoint, now).unwrap().contains("nothing has been recorded"));
         std::fs::write(&checkpoint, "").unwrap();
         assert!(clock(&checkpoint, now).is_ok());
         let back = now.checked_sub(Duration::from_secs(3600)).unwrap();

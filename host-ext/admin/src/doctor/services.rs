@@ -1,4 +1,4 @@
-//! What must be right with those who tell others of the evidence: the shipper and the forwarder of alarms.
+//! Whether the services that send evidence elsewhere work: the shipper and the forwarder.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -8,16 +8,16 @@ use sudare_base::config::HostConfig;
 use sudare_evidence::status::forward::{self, State, Status as Forward};
 use sudare_evidence::status::ship::{Said, Status as Ship};
 
-use super::Finding;
+use super::{Finding, advise};
 
-/// A destination that fails for longer is not only restarted.
+/// A destination that fails for longer is not just being restarted.
 const FAILING_MAX_MS: u64 = 10 * 60 * 1000;
 
-/// Checks of the two, as far as they are set up.
+/// Checks of both, as far as they are set up.
 pub(super) fn checks(config: &HostConfig) -> Vec<Finding> {
     let ship_dir = config.ship_state_dir.as_deref();
     let mut findings = vec![("copy of the evidence", ship_dir.map_or_else(no_copy, ship))];
-    // One that cannot be read has its finding above.
+    // A status that cannot be read has its finding above.
     let status = ship_dir.and_then(|dir| Ship::read(dir).ok().flatten());
     findings.extend(status.iter().flat_map(|status| outside(&status.others)));
     findings.push(("alarms", config.forward_state_dir.as_deref().map_or_else(no_alarms, forward)));
@@ -25,7 +25,8 @@ pub(super) fn checks(config: &HostConfig) -> Vec<Finding> {
 }
 
 fn no_copy() -> Result<String, String> {
-    Ok("not set up: evidence is on this host only. See sudare-ship.service, and set `ship_state_dir`".into())
+    Ok("not set up, so evidence is on this host only. See sudare-ship.service, and set `ship_state_dir`"
+        .into())
 }
 
 fn no_alarms() -> Result<String, String> {
@@ -34,12 +35,12 @@ fn no_alarms() -> Result<String, String> {
 
 fn ship(dir: &Path) -> Result<String, String> {
     let start = "Run `systemctl enable --now sudare-ship`";
-    let status = Ship::read(dir).map_err(|e| format!("{e} Run doctor as root"))?;
+    let status = Ship::read(dir).map_err(|e| advise(e, "Run doctor as root"))?;
     let Some(status) = status else {
         return Err(format!("nothing was ever copied. Fill in /etc/sudare/ship.env. {start}"));
     };
     if !is_held(&dir.join("lock")) {
-        return Err(format!("is not made any more; {} entries are away. {start}", status.shipped));
+        return Err(format!("stopped after {} entries. {start}", status.shipped));
     }
     copied(&status, clock::wall_ms())
 }
@@ -48,23 +49,24 @@ fn copied(status: &Ship, now_ms: u64) -> Result<String, String> {
     let progress = format!("{} of {} entries are at {}", status.shipped, status.local, status.destination);
     match status.failing_since_ms {
         Some(since_ms) if now_ms.saturating_sub(since_ms) > FAILING_MAX_MS => Err(format!(
-            "{progress}; it has failed for {} minutes: {}",
+            "{progress}; it has been failing for {} minutes: {}",
             now_ms.saturating_sub(since_ms) / 60_000,
             status.detail.as_deref().unwrap_or("see `journalctl -u sudare-ship`")
         )),
-        Some(_) => Ok(format!("{progress}; the last try failed, it is tried again")),
+        Some(_) => Ok(format!("{progress}; the last attempt failed and is being repeated")),
         None => Ok(format!("{progress}, retention {}", status.retention)),
     }
 }
 
-/// What a witness and a time-stamp service said, where they are asked. Nothing of the host waits for them, and what
-/// they refuse may be an attack that only they can see.
+/// What the witness and the time-stamp service said, where they are used. Nothing on the host waits for them, and a
+/// refusal may mean an attack that only they can see.
 fn outside(said: &Said) -> Vec<Finding> {
     let row = |part, entries: u64, error: &Option<String>, did: &str| match error {
         Some(error) => Some((
             part,
-            Err(format!(
-                "{entries} entries were {did}, and now: {error} The copy goes on. If this stays so, tell the security team"
+            Err(advise(
+                format!("{entries} entries were {did}, and now: {error}"),
+                "The copy goes on. If this persists, tell the security team",
             )),
         )),
         None if entries > 0 => Some((part, Ok(format!("{entries} entries were {did}")))),
@@ -78,27 +80,29 @@ fn outside(said: &Said) -> Vec<Finding> {
 }
 
 fn forward(dir: &Path) -> Result<String, String> {
-    let status = forward::read(dir).map_err(|e| format!("{e} Run doctor as root"))?;
+    let status = forward::read(dir).map_err(|e| advise(e, "Run doctor as root"))?;
     told(status.as_ref())
 }
 
 fn told(status: Option<&Forward>) -> Result<String, String> {
     let start = "Run `systemctl enable --now sudare-forward`";
     let Some(status) = status else {
-        return Err(format!("were never sent. Fill in /etc/sudare/forward.env. {start}"));
+        return Err(format!("no alarm was ever sent. Fill in /etc/sudare/forward.env. {start}"));
     };
     if !status.running {
-        return Err(format!("are not sent any more; {} wait. {start}", status.waiting_events));
+        return Err(format!("no longer sent; {} are waiting. {start}", status.waiting_events));
     }
     let error = status.last_error.as_deref().unwrap_or("see `journalctl -u sudare-forward`");
     match status.state {
-        State::Contradiction => Err(format!("the log contradicts itself: {error}. Tell the security team")),
+        State::Contradiction => {
+            Err(advise(format!("the log contradicts itself: {error}"), "Tell the security team"))
+        }
         State::Waiting => Err(format!(
-            "{} wait, {} failed {} times: {error}",
+            "{} are waiting; {} failed {} times: {error}",
             status.waiting_events, status.to, status.failed_tries
         )),
         State::New | State::Idle | State::Sending => {
-            Ok(format!("{} are with {}", status.accepted_events, status.to))
+            Ok(format!("{} were accepted by {}", status.accepted_events, status.to))
         }
     }
 }
@@ -118,7 +122,7 @@ mod tests {
         assert!(ship(dir.path()).unwrap_err().contains("ship.env"));
         let status = Ship { shipped: 3, local: 9, destination: "s3://b/p".into(), ..Ship::default() };
         std::fs::write(dir.path().join("status.json"), serde_json::to_vec(&status).unwrap()).unwrap();
-        assert!(ship(dir.path()).unwrap_err().contains("not made any more"));
+        assert!(ship(dir.path()).unwrap_err().contains("stopped after 3 entries"));
         let lock = File::create(dir.path().join("lock")).unwrap();
         lock.try_lock().unwrap();
         assert!(ship(dir.path()).unwrap().contains("3 of 9 entries are at s3://b/p"));
@@ -133,7 +137,7 @@ mod tests {
             detail: Some("the bucket refuses. Ask for a key.".into()),
             ..Ship::default()
         };
-        assert!(copied(&failing, 2_000).unwrap().contains("tried again"));
+        assert!(copied(&failing, 2_000).unwrap().contains("being repeated"));
         let text = copied(&failing, 1_000 + FAILING_MAX_MS + 60_000).unwrap_err();
         assert!(text.contains("11 minutes") && text.contains("Ask for a key"), "{text}");
     }

@@ -1,4 +1,4 @@
-//! What must be right with xrdp and with the machine, so that its sessions can be guarded.
+//! Whether xrdp and the machine are set up so that sessions can be guarded.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -11,15 +11,16 @@ use sudare_supervisor::{lock, sign_in};
 
 use super::Finding;
 use super::ini::{Ini, is_yes};
+use super::layout::UPGRADE;
 
 const PROGRAM: &str = "/usr/sbin/xrdp";
 const XRDP_INI: &str = "/etc/xrdp/xrdp.ini";
 const SESMAN_INI: &str = "/etc/xrdp/sesman.ini";
 /// The system's `nobody`, who has no session.
 const NOBODY: u32 = 65_534;
-/// Where both put their process's number when they start.
+/// Where both write their process number when they start.
 const RUN_DIR: &str = "/run/xrdp";
-/// What each reads only when it starts: its settings, and for xrdp what ties it to the supervisor.
+/// Read only at start: the settings of each, and what ties xrdp to the supervisor.
 const READ_AT_START: [(&str, &str); 3] = [
     ("xrdp", "etc/xrdp/xrdp.ini"),
     ("xrdp", "etc/systemd/system/xrdp.service.d/sudare.conf"),
@@ -27,14 +28,14 @@ const READ_AT_START: [(&str, &str); 3] = [
 ];
 const LIBRARIES: [&str; 4] =
     ["/usr/lib/x86_64-linux-gnu/xrdp", "/usr/lib/aarch64-linux-gnu/xrdp", "/usr/lib64/xrdp", "/usr/lib/xrdp"];
-/// Kinds of session that one client sees at a time, by the library that shows them. Xvnc (libvnc.so)
-/// shares its screen, so the supervisor ends its sessions.
+/// Libraries behind the kinds of session that only one client at a time can see. Xvnc (libvnc.so) shares its
+/// screen, so the supervisor ends its sessions.
 const GUARDED: [&str; 1] = ["libxup.so"];
 
-/// All checks, or one remark where there is no xrdp.
+/// All checks, or a single note where xrdp is not installed.
 pub(super) fn checks(config: &HostConfig) -> Vec<Finding> {
     if !is_installed() {
-        let text = "not installed; `serve` works without it. For sessions of xrdp: apt install xrdp xorgxrdp";
+        let text = "not installed; only sudare-embedded works without it. For sessions of xrdp: apt install xrdp xorgxrdp";
         return vec![("xrdp", Ok(text.into()))];
     }
     let account = GuardAccount::find(&config.run_as, &config.xrdp_group);
@@ -60,7 +61,10 @@ pub(super) fn checks(config: &HostConfig) -> Vec<Finding> {
     }
     findings.push(("xrdp's settings in force", in_force(Path::new(RUN_DIR), Path::new("/"))));
     findings.push(("sockets of sessions", sockets(config, account.as_ref().ok())));
-    findings.push(("program that covers", blanker(&config.blanker(), account.as_ref().ok())));
+    findings.push(("units of the services", super::layout::check(Path::new("/"))));
+    findings.push(("program that guards", program(&guard(), UPGRADE, account.as_ref().ok())));
+    let mend = format!("{UPGRADE}, or correct `blanker`");
+    findings.push(("program that covers", program(&config.blanker(), &mend, account.as_ref().ok())));
     if let Ok(account) = &account {
         findings.push(("owner of the state folder", owner(&config.state_dir, &config.run_as, *account)));
     }
@@ -77,7 +81,7 @@ pub(super) fn is_installed() -> bool {
 
 fn version() -> Result<String, String> {
     let output = Command::new(PROGRAM).arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).output();
-    let output = output.map_err(|e| format!("{PROGRAM}: {e}. Install xrdp anew"))?;
+    let output = output.map_err(|e| format!("{PROGRAM}: {e}. Reinstall xrdp"))?;
     known(&String::from_utf8_lossy(&output.stdout))
 }
 
@@ -85,7 +89,7 @@ fn known(text: &str) -> Result<String, String> {
     let first = text.lines().next().unwrap_or_default().trim();
     match first.strip_prefix("xrdp 0.").and_then(|rest| rest.split_once('.')) {
         Some(("9" | "10", _)) => Ok(first.to_owned()),
-        _ => Err(format!("{first:?} is not a version that is known here. Use xrdp 0.9 or 0.10")),
+        _ => Err(format!("unsupported version {first:?}. Use xrdp 0.9 or 0.10")),
     }
 }
 
@@ -93,7 +97,7 @@ fn channels(ini: &Ini) -> Result<String, String> {
     let off = |value: Option<&str>| value.is_some_and(|v| !is_yes(v));
     if off(ini.get("Globals", "allow_channels")) {
         return Err(format!(
-            "allow_channels is off, so no client can prove anything. Set it to true in {XRDP_INI}"
+            "allow_channels is off, so no client can prove that its operator is present. Set it to true in {XRDP_INI}"
         ));
     }
     if !ini.get("Channels", "drdynvc").is_some_and(is_yes) {
@@ -111,7 +115,7 @@ fn channels(ini: &Ini) -> Result<String, String> {
 fn connections(ini: &Ini) -> Result<String, String> {
     if ini.get("Globals", "fork").is_some_and(|v| !is_yes(v)) {
         return Err(format!(
-            "fork is off: to disconnect one client would disconnect all. Set fork=true in {XRDP_INI}"
+            "fork is off, so disconnecting one client would disconnect all. Set fork=true in {XRDP_INI}"
         ));
     }
     Ok("each client has its own process".into())
@@ -129,7 +133,7 @@ fn kinds(ini: &Ini, has: impl Fn(&str) -> bool) -> Result<String, String> {
             "[{}] of {XRDP_INI} leads to desktops that cannot be guarded. Remove that section",
             section.name
         )),
-        None => Ok("only those that sesman starts".into()),
+        None => Ok("only sessions that sesman starts".into()),
     }
 }
 
@@ -148,22 +152,24 @@ fn certificate(ini: &Ini, config: &HostConfig, account: Option<&GuardAccount>) -
     };
     if real(&shown)? != real(ours)? {
         return Err(format!(
-            "xrdp shows {}. Set tls_certificate to it, not to {}",
+            "xrdp presents {}. Set tls_certificate to it, not to {}",
             shown.display(),
             ours.display()
         ));
     }
     if ini.get("Globals", "security_layer") == Some("rdp") {
-        return Err(format!("security_layer=rdp shows no certificate. Set it to tls in {XRDP_INI}"));
+        return Err(format!(
+            "with security_layer=rdp xrdp presents no certificate. Set it to tls in {XRDP_INI}"
+        ));
     }
     reachable(ours, account, 4).map(|()| format!("{} can be read by guards", ours.display()))
 }
 
 fn root(ini: &Ini) -> Result<String, String> {
-    // sesman allows it when nothing is said.
+    // sesman allows it by default.
     if ini.get("Security", "AllowRootLogin").is_none_or(is_yes) {
         return Err(format!(
-            "root may log on, from whom nothing can be guarded; such sessions are ended. Set AllowRootLogin=false in {SESMAN_INI}"
+            "root may log on, but its sessions cannot be guarded and are ended. Set AllowRootLogin=false in {SESMAN_INI}"
         ));
     }
     Ok("not allowed".into())
@@ -172,13 +178,13 @@ fn root(ini: &Ini) -> Result<String, String> {
 fn disconnected(ini: &Ini) -> Result<String, String> {
     if ini.get("Sessions", "KillDisconnected").is_some_and(is_yes) {
         return Err(format!(
-            "KillDisconnected is on: who is disconnected because a guard failed loses unsaved work. Set it to false in {SESMAN_INI}"
+            "KillDisconnected is on, so whoever is disconnected because a guard failed loses unsaved work. Set it to false in {SESMAN_INI}"
         ));
     }
-    Ok("stay for their user".into())
+    Ok("are kept for their user".into())
 }
 
-/// Debian's package starts xrdp before anybody can change a setting, and `enable --now` leaves it running.
+/// Debian's package starts xrdp before anybody can change a setting, and `enable --now` does not restart it.
 fn in_force(run_dir: &Path, root: &Path) -> Result<String, String> {
     let mut running = 0;
     for (program, file) in READ_AT_START {
@@ -188,13 +194,13 @@ fn in_force(run_dir: &Path, root: &Path) -> Result<String, String> {
         let path = root.join(file);
         if changed(&path).is_some_and(|changed| changed > started) {
             return Err(format!(
-                "{program} was started before {} was changed, so what is written there does not count yet. Run `systemctl restart xrdp`",
+                "{program} was started before {} was changed, so the change is not in force. Run `systemctl restart xrdp`",
                 path.display()
             ));
         }
     }
     match running {
-        0 => Ok("will be, xrdp does not run".into()),
+        0 => Ok("not known: xrdp is not running, or keeps no process number in /run/xrdp, as 0.10".into()),
         _ => Ok("xrdp was started after the last change".into()),
     }
 }
@@ -211,22 +217,27 @@ fn changed(path: &Path) -> Option<SystemTime> {
 fn sockets(config: &HostConfig, account: Option<&GuardAccount>) -> Result<String, String> {
     let dir = &config.xrdp_socket_dir;
     if !dir.exists() {
-        return Ok(format!("{} is made when xrdp starts", dir.display()));
+        return Ok(format!("{} is created when xrdp starts", dir.display()));
     }
     reachable(dir, account, 1)?;
     Ok(format!("{} can be reached by guards", dir.display()))
 }
 
-fn blanker(path: &Path, account: Option<&GuardAccount>) -> Result<String, String> {
-    let meta = std::fs::metadata(path)
-        .map_err(|e| format!("{}: {e}. Install sudare-blanker there, or set `blanker`", path.display()))?;
+/// The supervisor starts it from beside itself.
+fn guard() -> PathBuf {
+    let beside = std::env::current_exe().map(|exe| exe.with_file_name("sudare-guard"));
+    beside.unwrap_or_else(|_| "/usr/local/bin/sudare-guard".into())
+}
+
+fn program(path: &Path, mend: &str, account: Option<&GuardAccount>) -> Result<String, String> {
+    let meta = std::fs::metadata(path).map_err(|e| format!("{}: {e}. {mend}", path.display()))?;
     if meta.uid() != 0 || meta.mode() & 0o022 != 0 {
         return Err(format!(
-            "{} can be changed by others than root. Run `chown root` and `chmod 755` on it",
+            "{} can be changed by users other than root. Run `chown root` and `chmod 755` on it",
             path.display()
         ));
     }
-    reachable(path, account, 1).map(|()| format!("{} is in its place", path.display()))
+    reachable(path, account, 1).map(|()| format!("{} is installed", path.display()))
 }
 
 fn owner(dir: &Path, user: &str, account: GuardAccount) -> Result<String, String> {
@@ -244,11 +255,11 @@ fn owner(dir: &Path, user: &str, account: GuardAccount) -> Result<String, String
     }
 }
 
-/// A single file that another user wrote there, such as root, can lock a seat or the whole host out.
+/// A single file that another user such as root wrote there can lock out a seat or the whole host.
 fn readable(dir: &Path, account: &GuardAccount) -> Result<(), String> {
     for folder in [dir.to_owned(), dir.join("devices")] {
         for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
-            // That a device is revoked is known from the file's being there.
+            // The file's existence alone revokes a device.
             if path.is_file() && path.extension().is_none_or(|end| end != "revoked") {
                 reachable(&path, Some(account), 4)?;
             }
@@ -257,35 +268,33 @@ fn readable(dir: &Path, account: &GuardAccount) -> Result<(), String> {
     Ok(())
 }
 
-/// The supervisor knows by it who is signing in.
+/// The supervisor recognises by this port who is signing in.
 fn port(ini: &Ini) -> Result<String, String> {
     match ini.get("Globals", "ListenPort").map(str::trim) {
-        // xrdp 0.10 has a socket, under the name that comes with it.
-        None | Some("3350" | "sesman.socket" | "/run/xrdp/sesman.socket") => Ok("as it comes".into()),
+        // xrdp 0.10 has a socket; these are its default names.
+        None | Some("3350" | "sesman.socket" | "/run/xrdp/sesman.socket") => Ok("the default".into()),
         Some(other) => Err(format!(
-            "ListenPort={other}: who is signing in is not recognised, and after a sign-in the screen stays covered for 10 s. Remove it from {SESMAN_INI}"
+            "with ListenPort={other} the supervisor cannot see who is signing in, so the screen stays covered for 10 s after each sign-in. Remove it from {SESMAN_INI}"
         )),
     }
 }
 
 fn supervisor(run_dir: &Path) -> Result<String, String> {
     match lock::holder(run_dir) {
-        // As somebody for whom nothing is covered.
+        // Asked for a user without sessions, so that nothing is covered.
         Some(_) if rustix::process::geteuid().is_root() && sign_in::ask(run_dir, NOBODY).is_err() => {
-            Err("runs and does not answer PAM, so nobody can sign in. Run `systemctl restart sudare-host`"
-                .into())
+            Err("running, but it does not answer PAM, so nobody can sign in. Run `systemctl restart sudare-supervisor`".into())
         }
-        Some(pid) => Ok(format!("runs as process {pid}")),
+        Some(pid) => Ok(format!("running as process {pid}")),
         None => {
-            Err("not running, so sessions of xrdp are not guarded. Run `systemctl enable --now sudare-host`"
-                .into())
+            Err("not running, so sessions of xrdp are not guarded. Run `systemctl enable --now sudare-supervisor`".into())
         }
     }
 }
 
-/// Whether guards may use the file (4 = read, 1 = run or pass) and pass all folders before it.
+/// Whether guards may use the file (4 = read, 1 = execute or enter) and enter all folders above it.
 fn reachable(path: &Path, account: Option<&GuardAccount>, right: u32) -> Result<(), String> {
-    // Which user that is, is told elsewhere.
+    // Another finding reports a missing account.
     let Some(account) = account else { return Ok(()) };
     let wrong = |path: &Path, e: &dyn std::fmt::Display| {
         format!("{}: {e}. Guards must be able to reach it", path.display())
@@ -352,7 +361,7 @@ mod tests {
             file.set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(after_s)).unwrap();
         };
         write("etc/xrdp/sesman.ini", "", 10);
-        assert!(in_force(dir, dir).unwrap().contains("does not run"));
+        assert!(in_force(dir, dir).unwrap().contains("not running"));
         write("xrdp-sesman.pid", &std::process::id().to_string(), 11);
         assert!(in_force(dir, dir).unwrap().contains("after the last change"));
         write("etc/xrdp/sesman.ini", "", 12);

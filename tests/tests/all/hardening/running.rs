@@ -1,4 +1,4 @@
-//! `sudare-host recorder` as systemd starts it: ready, alive, stopped, told to end; and what doctor says of it.
+//! `sudare-recorder` as systemd starts it: ready, alive, stopped, told to end; and what doctor says about it.
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixDatagram;
@@ -25,7 +25,7 @@ impl Service {
     fn start(place: &Place) -> Self {
         let notify = place.path("notify");
         let systemd = UnixDatagram::bind(&notify).unwrap();
-        let mut command = host(place, &["recorder"]);
+        let mut command = of_place("sudare-recorder", place);
         command.env("NOTIFY_SOCKET", notify).env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string());
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         Service { child, systemd }
@@ -51,18 +51,20 @@ impl Drop for Service {
     }
 }
 
-fn host(place: &Place, arguments: &[&str]) -> Command {
-    let mut command = Command::new(program("sudare-host").unwrap());
-    command.args(arguments).arg("--config").arg(place.path("host.toml")).stdin(Stdio::null());
+/// The program, with the settings of this place.
+fn of_place(name: &str, place: &Place) -> Command {
+    let mut command = Command::new(program(name).unwrap());
+    command.arg("--config").arg(place.path("host.toml")).stdin(Stdio::null());
     command
 }
 
 fn doctor(place: &Place) -> Value {
-    let Output { stdout, stderr, .. } = host(place, &["doctor", "--json"]).output().unwrap();
+    let Output { stdout, stderr, .. } =
+        of_place("sudare-host", place).args(["doctor", "--json"]).output().unwrap();
     serde_json::from_slice(&stdout).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&stderr)))
 }
 
-/// Whether the part is well, and what is said of it.
+/// Whether the part is well, and what is said about it.
 fn part(report: &Value, name: &str) -> (bool, String) {
     let rows = report["findings"].as_array().unwrap();
     let row = rows.iter().find(|row| row["part"] == name).unwrap_or_else(|| panic!("{name}: {report}"));
@@ -154,10 +156,10 @@ fn a_shipper_of_another_user_reads_the_store_through_its_group_and_not_without()
     open(&store, 0o2750);
     let service = Service::start(&place);
     assert_eq!(service.hear(PATIENCE).as_deref(), Some("READY=1"));
-    let key = host(&place, &["recorder", "--print-key"]).output().unwrap();
+    let key = of_place("sudare-recorder", &place).arg("--print-key").output().unwrap();
     std::fs::write(place.path("log.vkey"), key.stdout).unwrap();
     open(&place.path("log.vkey"), 0o644);
-    let (built, reachable) = (program("sudare-host").unwrap(), place.path("sudare-host"));
+    let (built, reachable) = (program("sudare-ship").unwrap(), place.path("sudare-ship"));
     // Another user may not reach the folder in which cargo built it.
     std::fs::hard_link(&built, &reachable).or_else(|_| std::fs::copy(&built, &reachable).map(drop)).unwrap();
     let ship = |groups: &[&str], to: &str| {
@@ -165,7 +167,7 @@ fn a_shipper_of_another_user_reads_the_store_through_its_group_and_not_without()
         std::fs::create_dir(&dir).unwrap();
         chown(&dir, Some(65_534), Some(65_534)).unwrap();
         let mut command = Command::new("setpriv");
-        command.args(["--reuid", "65534", "--regid", "65534"]).args(groups).arg(&reachable).arg("ship");
+        command.args(["--reuid", "65534", "--regid", "65534"]).args(groups).arg(&reachable);
         command.arg("--store").arg(&store).arg("--key").arg(place.path("log.vkey"));
         command
             .arg("--state")

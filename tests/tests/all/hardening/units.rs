@@ -2,73 +2,34 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
-use super::{repository, skip_or_fail};
+use super::installing::{Installed, PROGRAMS, read, text};
+use super::skip_or_fail;
 
 /// Most exposure that `systemd-analyze security` may find, in tenths: 0 is none, 100 is all. The supervisor starts
-/// sessions' guards under another user and looks into other processes, so it needs more than the others.
+/// the sessions' guards under another user and looks into other processes, so it needs more than the others.
 const UNITS: [(&str, u32); 5] = [
     ("sudare-recorder", 7),
     ("sudare-retention", 7),
     ("sudare-ship", 17),
     ("sudare-forward", 17),
-    ("sudare-host", 38),
+    ("sudare-supervisor", 38),
 ];
 /// What starts a unit that does not run all the time.
 const TIMER: &str = "sudare-retention.timer";
-const PROGRAMS: [&str; 2] = ["sudare-host", "sudare-audit"];
 
-/// What is installed below a folder that vanishes with the test.
-struct Installed {
-    dir: tempfile::TempDir,
-}
-
-impl Installed {
-    fn new() -> Self {
-        let installed = Installed { dir: tempfile::tempdir().unwrap() };
-        let programs = installed.path("programs");
-        std::fs::create_dir(&programs).unwrap();
-        for name in ["sudare-host", "sudare-audit", "sudare-blanker"] {
-            std::fs::copy("/bin/true", programs.join(name)).unwrap();
-        }
-        let output = installed.script(&["--programs", programs.to_str().unwrap()]);
-        assert!(output.status.success(), "{}", text(&output));
-        installed
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn root(&self, name: &str) -> PathBuf {
-        self.path("root").join(name)
-    }
-
-    fn script(&self, arguments: &[&str]) -> Output {
-        let script = repository().join("deploy/linux/host/install.sh");
-        Command::new("sh").arg(script).args(arguments).arg("--root").arg(self.path("root")).output().unwrap()
-    }
-
-    /// Units as systemd reads them, with programs where they are in the test.
-    fn units(&self) -> Vec<PathBuf> {
-        let moved = UNITS.map(|(name, _)| {
-            let unit = self.root(&format!("etc/systemd/system/{name}.service"));
-            let mut said = std::fs::read_to_string(&unit).unwrap();
-            let program =
-                PROGRAMS.iter().find(|name| said.contains(&format!("ExecStart=/usr/local/bin/{name} ")));
-            let program = format!("usr/local/bin/{}", program.unwrap());
-            said = said.replace(&format!("/{program}"), self.root(&program).to_str().unwrap());
-            let path = self.path(&format!("{name}.service"));
-            std::fs::write(&path, said).unwrap();
-            path
-        });
-        moved.into()
-    }
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+/// Units as systemd reads them, with programs where they are in the test.
+fn units(installed: &Installed) -> Vec<PathBuf> {
+    let moved = UNITS.map(|(name, _)| {
+        let mut said = read(&installed.root(&format!("etc/systemd/system/{name}.service")));
+        let program =
+            PROGRAMS.iter().find(|name| said.contains(&format!("ExecStart=/usr/local/bin/{name} ")));
+        let program = format!("usr/local/bin/{}", program.unwrap());
+        said = said.replace(&format!("/{program}"), installed.root(&program).to_str().unwrap());
+        installed.write(&format!("{name}.service"), said)
+    });
+    moved.into()
 }
 
 /// True if systemd's tools are here; otherwise it is said, or fails.
@@ -107,7 +68,7 @@ fn units_are_understood_by_systemd_and_leave_little_exposed() {
         return;
     }
     let installed = Installed::new();
-    let units = installed.units();
+    let units = units(&installed);
     let timer = installed.path(TIMER);
     std::fs::copy(installed.root("etc/systemd/system").join(TIMER), &timer).unwrap();
     let mut verify = Command::new("systemd-analyze");
@@ -126,7 +87,8 @@ fn a_unit_that_was_weakened_or_mistyped_does_not_pass() {
         return;
     }
     let installed = Installed::new();
-    let unit = &installed.units()[0];
+    let units = units(&installed);
+    let unit = &units[0];
     let whole = std::fs::read_to_string(unit).unwrap();
     for line in ["ProtectSystem=strict", "PrivateNetwork=yes", "NoNewPrivileges=yes", "User=sudare-recorder"]
     {
@@ -184,58 +146,4 @@ fn users_and_folders_are_made_so_that_each_part_reaches_only_its_own() {
         !members.rsplit(':').next().unwrap().split(',').any(|name| name == "sudare"),
         "guards do not read"
     );
-}
-
-#[test]
-fn an_installation_keeps_settings_and_leaves_only_what_is_not_its_own() {
-    let installed = Installed::new();
-    let settings = installed.root("etc/sudare/host.toml");
-    std::fs::write(&settings, "max_sessions = 7\n").unwrap();
-    let programs = installed.path("programs");
-    let pam = installed.root("etc/pam.d/xrdp-sesman");
-    let debians = "#%PAM-1.0\n@include common-auth\n@include common-account\n";
-    let pam_d = pam.parent().unwrap();
-    std::fs::create_dir_all(pam_d).unwrap();
-    std::fs::write(&pam, debians).unwrap();
-    for _ in 0..2 {
-        assert!(installed.script(&["--programs", programs.to_str().unwrap()]).status.success());
-        let written = std::fs::read_to_string(&pam).unwrap();
-        let (ours, rest) = written.split_once('\n').unwrap();
-        assert!(ours.starts_with("account required pam_exec.so ") && ours.ends_with(" sign-in"), "{ours}");
-        assert_eq!(rest, debians);
-    }
-    assert_eq!(std::fs::read_to_string(&settings).unwrap(), "max_sessions = 7\n");
-    assert!(installed.root("etc/sudare/holds.txt").exists(), "without a list of holds nothing is erased");
-    // An administrator may have written our line over; a line that stayed would lock everybody out.
-    let written_over =
-        format!("  account\trequired pam_exec.so /x/sudare-host\tsign-in  # ours\n{debians}\n\n");
-    std::fs::write(&pam, written_over).unwrap();
-    for _ in 0..2 {
-        assert!(installed.script(&["--uninstall"]).status.success());
-        assert_eq!(std::fs::read_to_string(&pam).unwrap(), format!("{debians}\n\n"));
-    }
-    // Nor may a comment in another encoding be lost.
-    let latin = [debians.as_bytes(), b"# caf\xe9\n"].concat();
-    std::fs::write(&pam, &latin).unwrap();
-    assert!(installed.script(&["--programs", programs.to_str().unwrap()]).status.success());
-    assert!(std::fs::read(&pam).unwrap().ends_with(&latin));
-    assert_eq!(std::fs::read_dir(pam_d).unwrap().count(), 1, "nothing is left beside it");
-    std::fs::write(&pam, debians).unwrap();
-    assert!(installed.script(&["--programs", programs.to_str().unwrap()]).status.success());
-    assert!(installed.script(&["--uninstall"]).status.success());
-    assert_eq!(std::fs::read_to_string(&pam).unwrap(), debians, "people must be able to sign in again");
-    assert!(settings.exists(), "settings are the administrator's");
-    assert!(!installed.root("usr/share/doc/sudare").exists());
-    for folder in ["usr/local/bin", "etc/systemd/system", "usr/lib/sysusers.d", "usr/lib/tmpfiles.d"] {
-        let left = std::fs::read_dir(installed.root(folder)).unwrap();
-        let files: Vec<_> = left.flatten().map(|e| e.path()).filter(|path| path.is_file()).collect();
-        assert_eq!(files, Vec::<PathBuf>::new(), "{folder}");
-    }
-    let without = Command::new("sh")
-        .arg(repository().join("deploy/linux/host/install.sh"))
-        .args(["--programs", "/nonexistent", "--root"])
-        .arg(installed.path("elsewhere"))
-        .output()
-        .unwrap();
-    assert!(text(&without).contains("cargo build --release") && !installed.path("elsewhere").exists());
 }
