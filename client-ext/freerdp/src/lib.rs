@@ -14,11 +14,7 @@
 
 mod certificate;
 mod gate;
-mod notices;
-mod notify;
 mod plugin;
-mod session;
-pub mod settings;
 mod sys;
 
 #[cfg(test)]
@@ -27,7 +23,7 @@ mod fake;
 mod layout_tests;
 /// The host's end for tests, shared with the client extension's own tests.
 #[cfg(test)]
-#[path = "../../src/testing.rs"]
+#[path = "../../core/src/testing.rs"]
 mod testing;
 #[cfg(test)]
 mod tests;

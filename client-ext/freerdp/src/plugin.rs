@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use sudare_client_ext::inbox::{Inbox, Line, NotSent, Overflow, Transport};
+use sudare_client_runtime::inbox::{Inbox, Line, NotSent, Overflow, Transport};
+use sudare_client_runtime::plugin::session;
 use sudare_protocol::message::Digest;
 
-use crate::session;
 use crate::sys::{Channel, ChannelEvents, Extension, Told};
 
 /// The program often ends right after the connection; sealing takes a fraction of this.

@@ -1,0 +1,104 @@
+//! This device's own key, its pinned organisation, and its settings.
+//!
+//! ```text
+//! <home>/               0700; SUDARE_HOME, else the XDG configuration directory
+//!   device.key          signs attestations and locks      0600, made at first use
+//!   device.seed         rotates face vectors              0600, made at first use
+//!   organisation.pub    pinned at set-up
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use sudare_protocol::keyfile::{self, KeyFileError};
+use sudare_protocol::message::Id;
+use sudare_protocol::{SigningKey, VerifyingKey};
+use zeroize::Zeroizing;
+
+use crate::operator::{OperatorError, write_private};
+use crate::random::random;
+
+const KEY_MAX_BYTES: u64 = 4096;
+
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    #[error("cannot read {path}: {source}. Check that the file is there and yours")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{path}: {source}")]
+    Key { path: PathBuf, source: KeyFileError },
+    #[error(transparent)]
+    Write(#[from] OperatorError),
+    #[error("this system gives no randomness, and no key can be made without it: {0}")]
+    Random(#[from] getrandom::Error),
+    #[error(
+        "this device does not know its organisation yet. Get organisation.pub from the security team and put it at {0}"
+    )]
+    NoOrganisation(PathBuf),
+}
+
+/// The device key from `device.key`, which is made at first use.
+pub fn device_key(home: &Path) -> Result<SigningKey, DeviceError> {
+    let path = home.join("device.key");
+    match read(&path) {
+        Ok(text) => keyfile::parse_secret(&text).map_err(|source| DeviceError::Key { path, source }),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            make_home(home)?;
+            let key = SigningKey::from_bytes(&Zeroizing::new(random()?));
+            write_private(&path, keyfile::secret_line(&key).as_bytes())?;
+            Ok(key)
+        }
+        Err(source) => Err(DeviceError::Read { path, source }),
+    }
+}
+
+/// The organisation's key, from `file` or from `organisation.pub` in `home`.
+pub fn organisation(home: &Path, file: Option<&Path>) -> Result<VerifyingKey, DeviceError> {
+    let path = file.map_or_else(|| home.join("organisation.pub"), Path::to_owned);
+    match read(&path) {
+        Ok(text) => keyfile::parse_public(&text).map_err(|source| DeviceError::Key { path, source }),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(DeviceError::NoOrganisation(path)),
+        Err(source) => Err(DeviceError::Read { path, source }),
+    }
+}
+
+/// The kernel's random id of this boot; random where the system has none.
+pub fn boot_id() -> Result<Id, getrandom::Error> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    match u128::from_str_radix(&digits, 16) {
+        Ok(id) if digits.len() == 32 => Ok(id.to_be_bytes()),
+        _ => random(),
+    }
+}
+
+fn make_home(home: &Path) -> Result<(), DeviceError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(home)
+        .map_err(|source| DeviceError::Read { path: home.to_owned(), source })
+}
+
+fn read(path: &Path) -> std::io::Result<Zeroizing<String>> {
+    use std::io::Read as _;
+    let mut text = Zeroizing::new(String::new());
+    std::fs::File::open(path)?.take(KEY_MAX_BYTES).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_made_once_and_a_missing_organisation_says_where_to_put_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("home");
+        let first = device_key(&home).unwrap();
+        assert_eq!(device_key(&home).unwrap().to_bytes(), first.to_bytes());
+        let missing = organisation(&home, None).unwrap_err().to_string();
+        assert!(missing.contains("organisation.pub"), "{missing}");
+        std::fs::write(home.join("organisation.pub"), keyfile::public_line(&first.verifying_key())).unwrap();
+        assert_eq!(organisation(&home, None).unwrap(), first.verifying_key());
+    }
+}
