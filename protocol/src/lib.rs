@@ -21,6 +21,7 @@ pub mod cose;
 pub mod error;
 pub mod evidence;
 pub mod frame;
+pub mod hex;
 pub mod host;
 pub mod intake;
 pub mod keyfile;
