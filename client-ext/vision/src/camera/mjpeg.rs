@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::live::{Device, Encoded, Live, Mailbox};
 use super::spec::DEFAULT_FPS;
-use super::{CameraFault, jpeg};
+use super::{CameraFault, Clock, jpeg};
 
 /// So many bytes without one whole JPEG are no MJPEG stream.
 const MAX_PICTURE_BYTES: usize = 8 * 1024 * 1024;
@@ -20,9 +20,9 @@ const READ_BYTES: usize = 64 * 1024;
 ///
 /// # Errors
 /// The path does not exist or may not be read.
-pub fn open(path: &Path) -> Result<Live<Stream>, CameraFault> {
+pub fn open(path: &Path, clock: Clock) -> Result<Live<Stream>, CameraFault> {
     std::fs::metadata(path).map_err(|e| CameraFault::from_io(&path.display().to_string(), &e))?;
-    Ok(Live::new(Stream { path: path.to_owned() }))
+    Ok(Live::new(Stream { path: path.to_owned() }, clock))
 }
 
 /// See the module text.
