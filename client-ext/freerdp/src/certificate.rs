@@ -1,9 +1,10 @@
-//! The host's certificate, where FreeRDP can only have accepted one.
+//! The host's certificate, if FreeRDP's settings allow only one.
 //!
-//! FreeRDP shows a plugin its settings, and not the certificate of the connection. The next best
-//! is a pin: with `/cert:deny,fingerprint:sha256:…` nobody is asked and nothing is taken on first
-//! use, so the pinned certificate is the one (docs/decisions/0013 names the exceptions).
+//! FreeRDP shows a plugin its settings, but not the certificate of the connection. The next best thing is a pin: with
+//! `/cert:deny,fingerprint:sha256:…` the user is never asked and nothing is trusted on first use, so the connection
+//! has the pinned certificate (docs/decisions/0013 names the exceptions).
 
+use sudare_protocol::hex::unhex;
 use sudare_protocol::message::Digest;
 
 /// What FreeRDP's settings say about accepting certificates.
@@ -11,14 +12,14 @@ use sudare_protocol::message::Digest;
 pub(crate) struct Acceptance {
     /// `CertificateAcceptedFingerprints`: `sha256:<hex>[,…]`, the hex with or without colons.
     pub(crate) fingerprints: String,
-    /// `AutoDenyCertificate`: what is not accepted already is refused without asking.
+    /// `AutoDenyCertificate`: any other certificate is refused without asking.
     pub(crate) deny: bool,
     /// `IgnoreCertificate` or `AutoAcceptCertificate`: anything is accepted.
     pub(crate) accepts_any: bool,
 }
 
 impl Acceptance {
-    /// The one certificate that the connection can have; `None` if that cannot be told.
+    /// The only certificate that the connection can have; `None` if there may be others.
     pub(crate) fn pinned(&self) -> Option<Digest> {
         if self.accepts_any || !self.deny {
             return None;
@@ -30,18 +31,8 @@ impl Acceptance {
 }
 
 fn digest(pin: &str) -> Option<Digest> {
-    let (kind, hex) = pin.split_once(':')?;
-    let digits: Option<Vec<u8>> =
-        hex.chars().filter(|c| *c != ':').map(|c| Some(u8::try_from(c.to_digit(16)?).unwrap_or(0))).collect();
-    let digits = digits?;
-    if !kind.eq_ignore_ascii_case("sha256") || digits.len() != 64 {
-        return None;
-    }
-    let mut digest = [0; 32];
-    for (byte, pair) in digest.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = pair.iter().fold(0, |value, digit| value * 16 + digit);
-    }
-    Some(digest)
+    let (kind, digits) = pin.split_once(':')?;
+    kind.eq_ignore_ascii_case("sha256").then(|| unhex(&digits.replace(':', "")))?
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use sudare_client_ext::operator::write_private;
+use sudare_client_runtime::operator::write_private;
 use sudare_protocol::keyfile;
 use sudare_protocol::reason::Reason;
 use sudare_protocol::screen::CHANNEL_NAME;

@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rand::{Rng as _, SeedableRng as _};
-use sudare_client_ext::channel::{
-    RdpError, RdpEvent, RdpHandle, RdpOptions, ScreenKind, ScreenState, SendError, connect,
-};
 use sudare_embedded::identity::TlsIdentity;
 use sudare_embedded::{EmbeddedHost, HostHandle};
 use sudare_guard::cover;
 use sudare_guard::cover::fonts::Fonts;
 use sudare_guard::transport::{Action, CoverText, DriverFactory, LinkEvent, Painted, Picture, SessionDriver};
+use sudare_headless::{
+    RdpError, RdpEvent, RdpHandle, RdpOptions, ScreenKind, ScreenState, SendError, connect,
+};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const COVER: u8 = b'C';

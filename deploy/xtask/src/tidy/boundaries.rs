@@ -5,9 +5,23 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sudare-protocol", &[]),
     ("sudare-protocol-fuzz", &["sudare-protocol"]),
     ("sudare-models", &[]),
-    ("sudare-client-ext", &["sudare-protocol", "sudare-models"]),
+    ("sudare-client-core", &["sudare-protocol"]),
+    ("sudare-vision", &["sudare-protocol", "sudare-models", "sudare-client-core"]),
+    ("sudare-client-runtime", &["sudare-protocol", "sudare-client-core", "sudare-vision"]),
     // Without IronRDP: somebody else's program brings the connection.
-    ("sudare-freerdp", &["sudare-protocol", "sudare-client-ext"]),
+    ("sudare-freerdp", &["sudare-protocol", "sudare-client-runtime"]),
+    ("sudare-headless", &["sudare-protocol", "sudare-client-runtime"]),
+    (
+        "sudare-cli",
+        &[
+            "sudare-protocol",
+            "sudare-models",
+            "sudare-client-core",
+            "sudare-vision",
+            "sudare-client-runtime",
+            "sudare-headless",
+        ],
+    ),
     // The messages between guard and blanker; the blanker itself is another process.
     ("sudare-host-ext", &["sudare-protocol", "sudare-blanker"]),
     ("sudare-blanker", &[]),
@@ -17,7 +31,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Only the tests know everybody.
     (
         "sudare-tests",
-        &["sudare-protocol", "sudare-models", "sudare-client-ext", "sudare-host-ext", "sudare-blanker"],
+        &[
+            "sudare-protocol",
+            "sudare-models",
+            "sudare-client-core",
+            "sudare-vision",
+            "sudare-client-runtime",
+            "sudare-headless",
+            "sudare-host-ext",
+            "sudare-blanker",
+        ],
     ),
 ];
 
@@ -94,10 +117,10 @@ mod tests {
             "[dependencies.sudare-host-ext]\npath = \"../host-ext\"\n",
             "[target.'cfg(unix)'.build-dependencies]\nsudare-host-ext = \"1\"\n",
         ] {
-            let found = findings("client-ext/Cargo.toml", &manifest("sudare-client-ext", rest));
+            let found = findings("client-ext/core/Cargo.toml", &manifest("sudare-client-core", rest));
             assert_eq!(
                 found,
-                ["client-ext/Cargo.toml: sudare-client-ext must not depend on sudare-host-ext."]
+                ["client-ext/core/Cargo.toml: sudare-client-core must not depend on sudare-host-ext."]
             );
         }
     }

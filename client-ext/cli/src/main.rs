@@ -1,0 +1,114 @@
+//! `sudare`: the client's command line, one module per command.
+//!
+//! ```text
+//!  doctor · models · enroll · inspect · device-key · receipts   look at or prepare this device
+//!  watch     the decision, without a session
+//!  connect   a session through the bundled RDP client (sudare-headless)
+//! ```
+//! Exit code 0: done; 1: the input is at fault; 2: the set-up is at fault. Deliberately absent: any decision of its
+//! own. Whatever is printed goes through `output`.
+
+mod connect;
+mod device_key;
+mod doctor;
+mod enroll;
+mod inspect;
+mod models;
+mod output;
+mod receipts;
+mod watch;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use sudare_client_runtime::operator::OperatorError;
+use sudare_models::ModelError;
+use sudare_vision::engine::EngineError;
+use tracing_subscriber::EnvFilter;
+
+/// Watch the webcam on this PC, so that a remote desktop is shown to its operator only
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    propagate_version = true,
+    after_help = "\
+Start with:
+  sudare models fetch
+  sudare doctor
+  sudare enroll --image me.jpg --out me.operator
+  sudare watch --source camera:0 --operator me.operator
+
+Settings: SUDARE_HOME (this device's files), SUDARE_CACHE (models), SUDARE_LOG (such as info or debug)."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Connect(connect::Arguments),
+    DeviceKey(device_key::Arguments),
+    Doctor(doctor::Arguments),
+    Models(models::Arguments),
+    Enroll(enroll::Arguments),
+    Inspect(inspect::Arguments),
+    Receipts(receipts::Arguments),
+    Watch(watch::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_env("SUDARE_LOG").unwrap_or_else(|_| EnvFilter::new("warn,ort=error"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+    let result = match arguments.command {
+        Command::Connect(arguments) => connect::run(&arguments),
+        Command::DeviceKey(arguments) => device_key::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Models(arguments) => models::run(&arguments),
+        Command::Enroll(arguments) => enroll::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Receipts(arguments) => receipts::run(&arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&error);
+            ExitCode::from(if is_set_up_at_fault(&error) { 2 } else { 1 })
+        }
+    }
+}
+
+fn is_set_up_at_fault(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<EngineError>()
+            || cause.is::<ModelError>()
+            || cause.is::<doctor::Problems>()
+            || matches!(
+                cause.downcast_ref::<OperatorError>(),
+                Some(OperatorError::NoHome | OperatorError::DamagedSeed { .. } | OperatorError::NoRandomness)
+            )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_holds_together_and_every_command_has_an_example() {
+        let mut command = Arguments::command();
+        command.clone().debug_assert();
+        for sub in command.get_subcommands_mut().filter(|sub| sub.get_name() != "help") {
+            let help = sub.render_long_help().to_string();
+            assert!(help.contains("Example"), "{} has no example:\n{help}", sub.get_name());
+        }
+    }
+}

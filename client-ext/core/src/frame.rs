@@ -1,0 +1,45 @@
+//! One picture of the camera. Personal data: no `Serialize`, and its `Debug` shows sizes only.
+
+use std::fmt;
+
+/// One picture, upright, RGB8 without row padding.
+#[derive(Clone)]
+pub struct Frame {
+    pub width: u32,
+    pub height: u32,
+    /// `width * height * 3` bytes, row by row.
+    pub rgb: Vec<u8>,
+    /// Media time for files, CLOCK_BOOTTIME for live sources.
+    pub t_ms: u64,
+    /// Number of the frame in its source, from 0. Skipped frames leave gaps.
+    pub seq: u64,
+}
+
+impl Frame {
+    /// Whether the pixel buffer really has the size that width and height claim.
+    #[must_use]
+    pub fn is_consistent(&self) -> bool {
+        let bytes = u64::from(self.width) * u64::from(self.height) * 3;
+        self.width > 0 && self.height > 0 && u64::try_from(self.rgb.len()) == Ok(bytes)
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frame({}x{}, seq {})", self.width, self.height, self.seq)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_sizes_only() {
+        let frame = Frame { width: 1, height: 1, rgb: vec![171, 172, 173], t_ms: 5, seq: 9 };
+        let shown = format!("{frame:?}");
+        assert_eq!(shown, "Frame(1x1, seq 9)");
+        assert!(frame.is_consistent());
+        assert!(!Frame { width: 2, ..frame }.is_consistent());
+    }
+}

@@ -1,0 +1,99 @@
+//! Turns decisions into messages to the host. Pure.
+//!
+//! A change is sent at once (suspect, lock, unlock, and the attestation that goes with it); otherwise there is one
+//! attestation per interval.
+
+use sudare_protocol::Refusal;
+use sudare_protocol::client::Live;
+use sudare_protocol::message::{Attest, Id, Lock, Suspect, Unlock};
+use sudare_protocol::reason::Reason;
+
+use crate::presence::Decision;
+
+/// What the host has been told so far in this session.
+#[derive(Debug, Default)]
+pub struct Reporter {
+    last: Option<Decision>,
+    next_attest_ms: u64,
+    suspect: bool,
+}
+
+/// Messages to send, and the incident that begins with them.
+#[derive(Debug, Default)]
+pub struct Told {
+    pub messages: Vec<Vec<u8>>,
+    pub incident: Option<Incident>,
+}
+
+/// An incident by the client's own decision: pictures are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Incident {
+    pub incident_id: Id,
+    pub reason: Reason,
+    pub decided_ms: u64,
+    /// The decision that caused it.
+    pub decision: Decision,
+}
+
+impl Reporter {
+    /// Tells `decision` at `now_ms` (CLOCK_BOOTTIME). `fresh` names an incident if one begins.
+    pub fn tell(
+        &mut self,
+        live: &mut Live,
+        decision: &Decision,
+        now_ms: u64,
+        fresh: Id,
+    ) -> Result<Told, Refusal> {
+        let mut told = Told::default();
+        let before = self.last.replace(*decision);
+        // Before the first decision the host is covered anyway: there is nothing to lock.
+        let was_covered = before.is_none_or(|b| b.cover);
+        if decision.cover && !was_covered {
+            let incident_id = live.incident_id(fresh);
+            let lock = Lock { reason: decision.reason, incident_id, boot_ms: now_ms };
+            told.messages.push(live.lock(lock)?);
+            told.incident = decision.reason.is_incident().then_some(Incident {
+                incident_id,
+                reason: decision.reason,
+                decided_ms: now_ms,
+                decision: *decision,
+            });
+        }
+        if decision.suspect != self.suspect {
+            self.suspect = decision.suspect;
+            let suspect = Suspect { active: decision.suspect, state: decision.state, boot_ms: now_ms };
+            told.messages.push(live.suspect(suspect)?);
+        }
+        if !decision.cover && was_covered {
+            told.messages.push(live.unlock(Unlock { boot_ms: now_ms })?);
+        }
+        let changed = before.is_none_or(|b| (b.state, b.cover) != (decision.state, decision.cover));
+        if changed || now_ms >= self.next_attest_ms {
+            self.next_attest_ms = now_ms + live.timings().attestation_interval_ms;
+            told.messages.push(live.attest(attestation(decision, now_ms))?);
+        }
+        Ok(told)
+    }
+}
+
+/// The message form of a decision; the nonce is filled in when it is signed.
+fn attestation(decision: &Decision, now_ms: u64) -> Attest {
+    Attest {
+        nonce: [0; 16],
+        state: decision.state,
+        cover: decision.cover,
+        reason: decision.reason,
+        operator_confirmed_age_ms: decision.operator_confirmed_age_ms,
+        not_alone_ms: decision.not_alone_ms,
+        undecided_ms: decision.undecided_ms,
+        clear_ms: decision.clear_ms,
+        frame_age_ms: decision.frame_age_ms,
+        boot_ms: now_ms,
+        dwell_ms: None,
+        distance_band: None,
+        facing: None,
+        phone: None,
+        assurance: None,
+        suspect: Some(decision.suspect),
+    }
+}

@@ -1,0 +1,202 @@
+//! Detects from the decoded pixels whether the remote desktop is covered.
+//!
+//! The screen is divided into tiles of 64x64. For each, the pixels that are not exactly black
+//! are counted, all of them and those outside the *panel* (the centred rectangle, 70 % by 50 % of
+//! the screen, in which a cover writes its text). Only tiles that an update touched are counted
+//! again, so the answer is cheap and ready with the update that completed the cover.
+
+use std::time::Instant;
+
+use sudare_protocol::screen::panel;
+
+const TILE: usize = 64;
+
+/// What the screen shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScreenKind {
+    /// No update was received yet.
+    Nothing,
+    /// Every pixel is black.
+    Black,
+    /// Black outside the panel, text inside.
+    Covered,
+    /// No tile is wholly black.
+    Desktop,
+    /// Partly black: between the others, or a desktop with large black areas.
+    Mixed,
+}
+
+/// The screen at one moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScreenState {
+    pub kind: ScreenKind,
+    /// When the update that led to this state was decoded.
+    pub at: Instant,
+    /// Updates decoded so far.
+    pub updates: u64,
+    /// Share of exactly black pixels, 0 to 1.
+    pub black_share: f32,
+}
+
+impl ScreenState {
+    /// Whether nothing of the desktop is visible.
+    #[must_use]
+    pub fn is_covered(&self) -> bool {
+        matches!(self.kind, ScreenKind::Nothing | ScreenKind::Black | ScreenKind::Covered)
+    }
+}
+
+/// Keeps the counts of one screen.
+#[derive(Debug)]
+pub(crate) struct ScreenTracker {
+    width: usize,
+    height: usize,
+    columns: usize,
+    panel: [usize; 4],
+    tiles: Vec<Counts>,
+    total: Counts,
+    black_tiles: usize,
+    updates: u64,
+}
+
+/// Pixels that are not black: all, and those outside the panel.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    all: usize,
+    outside: usize,
+}
+
+impl ScreenTracker {
+    pub(crate) fn new(width: u16, height: u16) -> Self {
+        let panel = panel(width, height).map(usize::from);
+        let (width, height) = (usize::from(width), usize::from(height));
+        let (columns, rows) = (width.div_ceil(TILE), height.div_ceil(TILE));
+        Self {
+            width,
+            height,
+            columns,
+            panel,
+            tiles: vec![Counts::default(); columns * rows],
+            total: Counts::default(),
+            black_tiles: columns * rows,
+            updates: 0,
+        }
+    }
+
+    /// Counts the tiles that the rectangle (left, top, right, bottom; all inclusive) touches.
+    pub(crate) fn update(&mut self, rgba: &[u8], [left, top, right, bottom]: [u16; 4]) {
+        self.updates += 1;
+        let columns =
+            usize::from(left) / TILE..=(usize::from(right) / TILE).min(self.columns.saturating_sub(1));
+        for row in usize::from(top) / TILE..=usize::from(bottom) / TILE {
+            for column in columns.clone() {
+                self.recount(rgba, column, row);
+            }
+        }
+    }
+
+    pub(crate) fn state(&self, at: Instant) -> ScreenState {
+        let pixels = (self.width * self.height).max(1);
+        let kind = if self.updates == 0 {
+            ScreenKind::Nothing
+        } else if self.total.all == 0 {
+            ScreenKind::Black
+        } else if self.total.outside == 0 {
+            ScreenKind::Covered
+        } else if self.black_tiles == 0 {
+            ScreenKind::Desktop
+        } else {
+            ScreenKind::Mixed
+        };
+        let black_share = 1.0 - self.total.all as f32 / pixels as f32;
+        ScreenState { kind, at, updates: self.updates, black_share }
+    }
+
+    fn recount(&mut self, rgba: &[u8], column: usize, row: usize) {
+        let new = self.count(rgba, column, row);
+        let Some(tile) = self.tiles.get_mut(row * self.columns + column) else { return };
+        self.total.all = self.total.all + new.all - tile.all;
+        self.total.outside = self.total.outside + new.outside - tile.outside;
+        self.black_tiles = self.black_tiles + usize::from(new.all == 0) - usize::from(tile.all == 0);
+        *tile = new;
+    }
+
+    fn count(&self, rgba: &[u8], column: usize, row: usize) -> Counts {
+        let [left, top, right, bottom] = self.panel;
+        let (x0, x1) = (column * TILE, ((column + 1) * TILE).min(self.width));
+        let mut counts = Counts::default();
+        for y in row * TILE..((row + 1) * TILE).min(self.height) {
+            let lit = |from: usize, to: usize| {
+                let start = y * self.width * 4;
+                let pixels = rgba.get(start + from * 4..start + to.max(from) * 4).unwrap_or_default();
+                pixels.chunks_exact(4).filter(|pixel| !matches!(pixel, [0, 0, 0, _])).count()
+            };
+            let all = lit(x0, x1);
+            let inside = if (top..bottom).contains(&y) { lit(x0.max(left), x1.min(right)) } else { 0 };
+            counts.all += all;
+            counts.outside += all - inside;
+        }
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: (u16, u16) = (200, 150);
+
+    struct Screen {
+        rgba: Vec<u8>,
+        tracker: ScreenTracker,
+    }
+
+    impl Screen {
+        fn new() -> Self {
+            let rgba = vec![0; usize::from(SIZE.0) * usize::from(SIZE.1) * 4];
+            Self { rgba, tracker: ScreenTracker::new(SIZE.0, SIZE.1) }
+        }
+
+        /// Fills an inclusive rectangle and reports just that.
+        fn fill(&mut self, rect: [u16; 4], value: u8) -> ScreenKind {
+            for y in rect[1]..=rect[3] {
+                for x in rect[0]..=rect[2] {
+                    let at = (usize::from(y) * usize::from(SIZE.0) + usize::from(x)) * 4;
+                    self.rgba[at..at + 4].copy_from_slice(&[value, value, value, 255]);
+                }
+            }
+            self.tracker.update(&self.rgba, rect);
+            self.tracker.state(Instant::now()).kind
+        }
+    }
+
+    #[test]
+    fn follows_black_text_and_desktop() {
+        let mut screen = Screen::new();
+        let everything = [0, 0, SIZE.0 - 1, SIZE.1 - 1];
+        assert_eq!(screen.tracker.state(Instant::now()).kind, ScreenKind::Nothing);
+        assert_eq!(screen.fill(everything, 0), ScreenKind::Black);
+        let [left, top, right, bottom] = panel(SIZE.0, SIZE.1);
+        assert_eq!(screen.fill([left, top, right - 1, bottom - 1], 9), ScreenKind::Covered);
+        // One lit pixel outside the panel is enough to lose the cover, on each of its sides.
+        for outside in [[left - 1, top], [left, top - 1], [right, bottom - 1], [right - 1, bottom]] {
+            let [x, y] = outside;
+            assert_eq!(screen.fill([x, y, x, y], 1), ScreenKind::Mixed);
+            assert_eq!(screen.fill([x, y, x, y], 0), ScreenKind::Covered);
+        }
+        assert_eq!(screen.fill(everything, 200), ScreenKind::Desktop);
+        assert_eq!(screen.fill([0, 0, 70, 70], 0), ScreenKind::Mixed);
+        let state = screen.tracker.state(Instant::now());
+        let black = 71.0 * 71.0 / (200.0 * 150.0);
+        assert!((state.black_share - black).abs() < 1e-4, "{state:?}");
+    }
+
+    #[test]
+    fn updates_outside_the_screen_are_harmless() {
+        let mut screen = Screen::new();
+        screen.tracker.update(&screen.rgba, [0, 0, u16::MAX, u16::MAX]);
+        screen.tracker.update(&screen.rgba[..10], [5, 5, 0, 0]);
+        screen.tracker.update(&[], [0, 0, 9, 9]);
+        assert_eq!(screen.tracker.state(Instant::now()).kind, ScreenKind::Black);
+    }
+}

@@ -1,0 +1,231 @@
+use std::sync::Mutex;
+use std::sync::mpsc::{Sender, channel};
+
+use sudare_client_core::presence::{CameraView, FaceSeen, Observation, Who};
+use sudare_protocol::host::ClientNews;
+use sudare_protocol::reason::{Reason, State};
+
+use super::*;
+use crate::inbox::{ChannelHandle, NotSent, Overflow};
+use crate::testing::{Host, device_key, organisation_key};
+use crate::testing_pictures::picture;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Remembers what it is asked, and gives the way for looks to the test.
+struct Recorder {
+    asked: Arc<Mutex<Vec<String>>>,
+    looks: Sender<LookSender>,
+}
+
+impl Watcher for Recorder {
+    fn start(&mut self, operators: Vec<OperatorTemplate>, looks: LookSender) -> anyhow::Result<()> {
+        self.asked.lock().unwrap().push(format!("start {}", operators.len()));
+        self.looks.send(looks)?;
+        Ok(())
+    }
+    fn pause(&mut self, on: bool) {
+        self.asked.lock().unwrap().push(format!("pause {on}"));
+    }
+    fn stop(&mut self) {
+        self.asked.lock().unwrap().push("stop".to_owned());
+    }
+}
+
+struct Wire {
+    sent: Sender<Vec<u8>>,
+    closed: Arc<Mutex<u32>>,
+}
+
+impl Transport for Wire {
+    fn send(&self, bytes: Vec<u8>) -> Result<(), NotSent> {
+        self.sent.send(bytes).map_err(|_| NotSent("nobody reads".into()))
+    }
+    fn tls_cert_sha256(&self) -> Option<Digest> {
+        None
+    }
+    fn close(&self) {
+        *self.closed.lock().unwrap() += 1;
+    }
+}
+
+/// A driver on its own thread.
+struct Client {
+    inbox: Inbox,
+    asked: Arc<Mutex<Vec<String>>>,
+    looks: Receiver<LookSender>,
+    events: Receiver<Event>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+/// The host's end of a channel.
+struct Peer {
+    host: Host,
+    handle: ChannelHandle,
+    sent: Receiver<Vec<u8>>,
+    closed: Arc<Mutex<u32>>,
+}
+
+impl Client {
+    fn start(spools: &Arc<Spools>) -> Self {
+        let identity = Identity {
+            organisation: organisation_key().verifying_key(),
+            device_key: device_key(),
+            boot_id: [1; 16],
+            models: vec![],
+        };
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (looks_in, looks) = channel();
+        let recorder = Recorder { asked: Arc::clone(&asked), looks: looks_in };
+        let driver = Driver::new(identity, Box::new(recorder), Arc::clone(spools)).unwrap();
+        let inbox = driver.inbox();
+        let (tell, events) = channel();
+        let thread = std::thread::spawn(move || driver.run(&mut |event, _| drop(tell.send(event))));
+        Client { inbox, asked, looks, events, thread }
+    }
+
+    fn connect(&self, nonce: u8) -> Peer {
+        let (sent_in, sent) = channel();
+        let closed = Arc::new(Mutex::new(0));
+        let wire = Wire { sent: sent_in, closed: Arc::clone(&closed) };
+        let handle = self.inbox.opened(Box::new(wire)).unwrap();
+        let (mut host, hello) = Host::new("vdi-1", nonce);
+        handle.bytes(&hello).unwrap();
+        let ready = host.take(&sent.recv_timeout(PATIENCE).unwrap()).unwrap();
+        handle.bytes(&ready).unwrap();
+        Peer { host, handle, sent, closed }
+    }
+
+    fn wait(&self, what: &str, wanted: impl Fn(&Event) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            if self.events.recv_timeout(PATIENCE).is_ok_and(|event| wanted(&event)) {
+                return;
+            }
+        }
+        panic!("{what} never came");
+    }
+
+    fn end(self) {
+        self.inbox.stop();
+        self.thread.join().unwrap();
+    }
+}
+
+impl Peer {
+    /// Reads until `wanted` was said.
+    fn read(&mut self, wanted: impl Fn(&ClientNews) -> bool) -> bool {
+        let until = Instant::now() + PATIENCE;
+        while !self.host.news.iter().any(&wanted) && Instant::now() < until {
+            let Ok(bytes) = self.sent.recv_timeout(Duration::from_millis(100)) else { continue };
+            self.host.take(&bytes);
+        }
+        self.host.news.iter().any(wanted)
+    }
+}
+
+fn seen(faces: &[Who]) -> Look {
+    let t_ms = clock::boottime_ms();
+    let face = |who: &Who| FaceSeen { who: *who, width_share: 0.2, yaw_deg: 0.0 };
+    let observation =
+        Observation { t_ms, camera: CameraView::Clear, faces: faces.iter().map(face).collect() };
+    Look { observation, frame: Some(picture(t_ms)) }
+}
+
+/// Shows the same faces for a while, at 20 pictures a second.
+fn show(looks: &LookSender, faces: &[Who], time: Duration) {
+    let until = Instant::now() + time;
+    while Instant::now() < until {
+        assert!(looks.send(seen(faces)));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn the_camera_follows_the_session_and_a_break() {
+    let client = Client::start(&Arc::default());
+    let mut peer = client.connect(1);
+    let looks = client.looks.recv_timeout(PATIENCE).unwrap();
+    for reason in [Reason::Break, Reason::Starting] {
+        let status = peer.host.status(reason);
+        peer.handle.bytes(&status).unwrap();
+        client.wait("the break", |e| matches!(e, Event::Break(on) if *on == (reason == Reason::Break)));
+    }
+    drop(peer.handle);
+    client.wait("the end", |e| matches!(e, Event::Over { waiting: 0 }));
+    let second = client.connect(2);
+    client.looks.recv_timeout(PATIENCE).unwrap();
+    client.wait("a second session", |e| matches!(e, Event::Ready { .. }));
+    looks.trouble("of a watch that is over".to_owned());
+    drop(second.handle);
+    client.wait("the end", |e| !matches!(e, Event::Trouble(_)));
+    let asked = client.asked.lock().unwrap().clone();
+    assert_eq!(asked, ["start 1", "pause true", "pause false", "stop", "start 1", "stop"]);
+    client.end();
+}
+
+#[test]
+fn pictures_that_were_being_sealed_at_the_end_wait_for_the_next_connection() {
+    let spools = Arc::default();
+    let client = Client::start(&spools);
+    let mut peer = client.connect(1);
+    let looks = client.looks.recv_timeout(PATIENCE).unwrap();
+    show(&looks, &[Who::Operator], Duration::from_millis(2_300));
+    assert!(peer.read(|n| matches!(n, ClientNews::Unlock { .. })));
+    show(&looks, &[Who::Operator, Who::Stranger], Duration::from_millis(1_300));
+    assert!(peer.read(|n| matches!(n, ClientNews::Lock { lock, .. } if lock.reason == Reason::Onlooker)));
+    // The connection ends before the picture after the decision was taken.
+    client.end();
+    assert_eq!(spools.waiting(), 1);
+
+    let again = Client::start(&spools);
+    let mut peer = again.connect(2);
+    let evidence =
+        |n: &ClientNews| matches!(n, ClientNews::Evidence(c) if c.manifest.reason == Reason::Onlooker);
+    assert!(peer.read(evidence), "{:?}", peer.host.news);
+    again.end();
+    assert_eq!(spools.waiting(), 1, "not acknowledged: it is still kept");
+}
+
+#[test]
+fn a_program_that_ends_at_once_waits_for_the_pictures_of_an_incident() {
+    let home = tempfile::tempdir().unwrap();
+    let client = Client::start(&Arc::new(Spools::at(home.path())));
+    let mut peer = client.connect(1);
+    let looks = client.looks.recv_timeout(PATIENCE).unwrap();
+    show(&looks, &[Who::Operator], Duration::from_millis(2_300));
+    assert!(peer.read(|n| matches!(n, ClientNews::Unlock { .. })));
+    show(&looks, &[Who::Operator, Who::Stranger], Duration::from_millis(1_300));
+    client.inbox.stop_and_save(PATIENCE);
+    // What FreeRDP would do next is to end the process: what counts is on disk by now.
+    assert_eq!(crate::spool::waiting(home.path()).incidents, 1);
+    client.thread.join().unwrap();
+}
+
+#[test]
+fn an_end_without_an_incident_waits_for_nothing() {
+    let client = Client::start(&Arc::default());
+    client.connect(1);
+    let begun = Instant::now();
+    client.inbox.stop_and_save(PATIENCE);
+    assert!(begun.elapsed() < PATIENCE / 4);
+    client.thread.join().unwrap();
+}
+
+#[test]
+fn a_channel_that_floods_is_told_so_and_the_driver_goes_on() {
+    let client = Client::start(&Arc::default());
+    let (sent, _keep) = channel();
+    let closed = Arc::default();
+    let handle = client.inbox.opened(Box::new(Wire { sent, closed: Arc::clone(&closed) })).unwrap();
+    assert_eq!(handle.bytes(&vec![0; 8 * 1024 * 1024]), Err(Overflow::Channel));
+    handle.bytes(b"\xff\xff\xff\xff").unwrap();
+    client.wait("a refusal", |e| matches!(e, Event::Refused { live: false, .. }));
+    let mut peer = client.connect(1);
+    assert!(peer.read(
+        |n| matches!(n, ClientNews::Attested { attest, .. } if attest.cover && attest.state == State::Absent)
+    ));
+    assert_eq!((*closed.lock().unwrap(), *peer.closed.lock().unwrap()), (1, 0));
+    client.end();
+    assert_eq!(handle.bytes(b"x"), Err(Overflow::Ended));
+}

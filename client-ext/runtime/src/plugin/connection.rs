@@ -1,0 +1,119 @@
+//! Starts the threads of one connection: settings, keys and models, then the driver.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use sudare_client_core::event::Event;
+use sudare_protocol::message::CertificateCheck;
+use sudare_vision::engine::Engine;
+use tracing_subscriber::EnvFilter;
+
+use crate::clock;
+use crate::device::{self, DeviceError};
+use crate::driver::{Driver, Identity};
+use crate::inbox::{Inbox, Inputs};
+use crate::plugin::notices::{Notice, Notices};
+use crate::plugin::notify;
+use crate::plugin::settings::{Settings, SettingsError};
+use crate::spool::Spools;
+use crate::watcher::CameraWatcher;
+
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    #[error("cannot start a thread: {0}. Close other programs and connect again")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Starts the thread and returns at once. If the session cannot start, the inbox refuses channels and the host's
+/// cover says what is missing.
+pub fn start(arguments: Vec<String>) -> Inbox {
+    let (inbox, inputs) = Inbox::new();
+    let theirs = inbox.clone();
+    let body = move || run(&arguments, theirs, inputs);
+    if let Err(error) = thread::Builder::new().name("sudare".into()).spawn(body) {
+        tracing::error!(
+            "cannot start a thread for the extension: {error}. Close other programs and connect again"
+        );
+    }
+    inbox
+}
+
+fn run(arguments: &[String], inbox: Inbox, inputs: Inputs) {
+    let settings = Settings::load(arguments);
+    log_to_stderr(settings.as_ref().map_or("warn", |s| s.log_level.as_str()));
+    let driver = settings.map_err(StartError::from).and_then(|settings| driver(&settings, inbox, inputs));
+    match driver {
+        Ok(driver) => {
+            let mut notices = Notices::default();
+            driver.run(&mut |event, _| {
+                log(&event);
+                notices.event(&event, clock::boottime_ms()).into_iter().for_each(notify::show);
+            });
+        }
+        Err(error) => {
+            tracing::error!("{error}. The host stays covered; the connection goes on without the extension");
+            notify::show(Notice::cannot_start(&error.to_string()));
+        }
+    }
+}
+
+/// For troubleshooting; no names.
+fn log(event: &Event) {
+    match event {
+        Event::Ready { certificate, .. } => {
+            let certificate_checked = *certificate == CertificateCheck::Same;
+            tracing::info!(certificate_checked, "the host proved itself; the session begins");
+        }
+        Event::Status(s) => tracing::info!(shown = ?s.shown, reason = s.reason.as_str(), "the host's screen"),
+        Event::Break(on) => tracing::info!(on, "break"),
+        Event::Receipt(ack) => tracing::info!(entry = ack.leaf_index, "the host keeps an incident"),
+        Event::Over { waiting } => tracing::info!(waiting, "the host's channel is gone"),
+        // Logged by the session and the driver.
+        Event::Decided(_) | Event::Refused { .. } | Event::Dropped(_) | Event::Trouble(_) => {}
+    }
+}
+
+fn driver(settings: &Settings, inbox: Inbox, inputs: Inputs) -> Result<Driver, StartError> {
+    let mut identity = identity(settings, &settings.home)?;
+    let mut watcher = CameraWatcher::new(settings.camera.clone(), settings.home.clone());
+    // Without models the session begins all the same: the watch tries again, and tells the host that nothing can be
+    // seen and the operator why.
+    match Engine::from_cache() {
+        Ok(engine) => {
+            identity.models = engine.models().to_vec();
+            watcher = watcher.with_engine(engine);
+        }
+        Err(error) => tracing::error!("{error}"),
+    }
+    Ok(Driver::with_inbox(identity, Box::new(watcher), spools(&settings.home), (inbox, inputs))?)
+}
+
+fn identity(settings: &Settings, home: &Path) -> Result<Identity, StartError> {
+    Ok(Identity {
+        organisation: device::organisation(home, settings.organisation.as_deref())?,
+        device_key: device::device_key(home)?,
+        boot_id: device::boot_id().map_err(DeviceError::from)?,
+        models: Vec::new(),
+    })
+}
+
+/// Evidence that waits for a host, over reconnects within one process. One for each device's folder, because
+/// evidence that an ended connection left in another one would wait until the process ends.
+fn spools(home: &Path) -> Arc<Spools> {
+    static SPOOLS: Mutex<BTreeMap<PathBuf, Arc<Spools>>> = Mutex::new(BTreeMap::new());
+    let mut spools = SPOOLS.lock().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(spools.entry(home.to_owned()).or_insert_with(|| Arc::new(Spools::at(home))))
+}
+
+fn log_to_stderr(level: &str) {
+    let filter = EnvFilter::new(format!("{level},ort=error,zbus=error"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr);
+    // After a reconnect in the same process it is set already, with the level of the first connection.
+    log.try_init().ok();
+}

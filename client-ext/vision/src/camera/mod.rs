@@ -1,0 +1,67 @@
+//! Sources of pictures: a webcam, a folder of JPEGs, a film, a live MJPEG stream.
+//!
+//! Every [`FrameSource`] returns upright RGB8 frames with a time stamp. There are two kinds:
+//!
+//! * **File sources** ([`folder`], [`avi`], [`y4m`]) use media time, run as fast as the reader asks, and end with
+//!   [`CameraFault::Ended`].
+//! * **Live sources** ([`native`], [`mjpeg`]) use CLOCK_BOOTTIME, skip frames the reader is too slow for, and monitor
+//!   themselves: no new frame in [`live::STALL_MS`] is [`CameraFault::Stalled`], the same picture for
+//!   [`frozen::FROZEN_MS`] is [`CameraFault::Frozen`]. After a fault the reader simply asks again; the
+//!   source reopens its device when it can.
+
+pub mod avi;
+pub mod exif;
+pub mod fault;
+pub mod folder;
+pub mod frozen;
+pub mod jpeg;
+pub mod live;
+pub mod mjpeg;
+pub mod native;
+pub mod picture;
+pub mod replay;
+pub mod spec;
+pub mod y4m;
+pub mod yuv;
+
+use sudare_client_core::frame::Frame;
+
+pub use fault::CameraFault;
+pub use spec::{SourceOptions, SourceSpec};
+
+/// The largest side of a frame from a live source or a film. Larger claims of a driver are rejected.
+pub const MAX_FRAME_SIDE_PX: u32 = 4096;
+
+/// Something that yields frames.
+pub trait FrameSource: Send {
+    /// One line for people: the source and, once known, its size and rate.
+    fn describe(&self) -> String;
+
+    /// Waits for the next frame.
+    ///
+    /// # Errors
+    /// A [`CameraFault`]. After one with [`CameraFault::is_final`] there will be no more frames; after any other
+    /// the caller may ask again, which also paces the attempts to reopen.
+    fn next_frame(&mut self) -> Result<Frame, CameraFault>;
+}
+
+/// Reads CLOCK_BOOTTIME in milliseconds. An argument, because only the runtime reads clocks.
+pub type Clock = fn() -> u64;
+
+/// Opens a source.
+///
+/// # Errors
+/// The reason why it cannot be opened. Live sources report a missing or busy device here, at once.
+pub fn open(
+    spec: &SourceSpec,
+    options: SourceOptions,
+    clock: Clock,
+) -> Result<Box<dyn FrameSource>, CameraFault> {
+    Ok(match spec {
+        SourceSpec::Camera(index) => Box::new(native::open(*index, clock)?),
+        SourceSpec::Mjpeg(path) => Box::new(mjpeg::open(path, clock)?),
+        SourceSpec::Folder(path) => Box::new(folder::Folder::open(path, options)?),
+        SourceSpec::Avi(path) => Box::new(replay::Film::new(avi::Avi::open(path)?, options)),
+        SourceSpec::Y4m(path) => Box::new(replay::Film::new(y4m::Y4m::open(path)?, options)),
+    })
+}

@@ -1,0 +1,191 @@
+//! Faces and their five landmarks, by YuNet.
+//!
+//! Source: Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector" (2023), and the decoder in OpenCV's
+//! `face_detect.cpp`. Coordinates are pixels of the frame, from its top left corner.
+
+#![allow(clippy::cast_precision_loss, reason = "picture sides are at most 65,535")]
+
+use ort::session::Session;
+use ort::value::TensorRef;
+use sudare_client_core::face::scales::{self, Level};
+use sudare_client_core::face::{Face, iou};
+use sudare_client_core::frame::Frame;
+use sudare_models::{DetectorFacts, Role};
+
+use crate::engine::EngineError;
+use crate::prepare::{Planar, shrunk_size};
+
+/// The long side to which pictures are shrunk while watching: finds faces from about 3 % of the width up.
+pub const WATCH_SIDE_PX: u32 = 320;
+/// The longest side at which stills are examined.
+const STILL_SIDE_PX: u32 = 1280;
+/// Boxes kept before suppression, best first. YuNet gives a few per face.
+const MAX_CANDIDATES: usize = 1000;
+/// Values per candidate in the outputs `bbox_N` and `kps_N`.
+const BOX_LEN: usize = 4;
+const LANDMARKS_LEN: usize = 10;
+
+/// The network.
+#[derive(Debug)]
+pub struct Detector {
+    session: Session,
+    facts: DetectorFacts,
+    /// Names of the outputs for each stride: class, objectness, box, landmarks.
+    outputs: Vec<(usize, [String; 4])>,
+    input: Planar,
+}
+
+impl Detector {
+    pub(super) fn new(session: Session, facts: DetectorFacts) -> Self {
+        let names = |stride: usize| ["cls", "obj", "bbox", "kps"].map(|part| format!("{part}_{stride}"));
+        let outputs = facts.strides.iter().map(|&stride| (stride, names(stride))).collect();
+        Self { session, facts, outputs, input: Planar::default() }
+    }
+
+    /// Finds faces in a frame while watching.
+    ///
+    /// # Errors
+    /// The network failed.
+    pub fn watch(&mut self, frame: &Frame) -> Result<Vec<Face>, EngineError> {
+        self.at_scale(frame, WATCH_SIDE_PX)
+    }
+
+    /// Finds small and large faces in a still picture: at up to [`STILL_SIDE_PX`], and at each half of that.
+    ///
+    /// # Errors
+    /// The network failed.
+    pub fn still(&mut self, frame: &Frame) -> Result<Vec<Face>, EngineError> {
+        let longest = frame.width.max(frame.height).max(1);
+        let mut side = longest.min(STILL_SIDE_PX);
+        let mut levels = Vec::new();
+        loop {
+            levels.push(Level { scale: side as f32 / longest as f32, faces: self.at_scale(frame, side)? });
+            if side <= WATCH_SIDE_PX {
+                return Ok(scales::merge(&levels, self.facts.nms_iou_max));
+            }
+            side = side.div_ceil(2);
+        }
+    }
+
+    fn at_scale(&mut self, frame: &Frame, long_side: u32) -> Result<Vec<Face>, EngineError> {
+        if !frame.is_consistent() {
+            return Err(failed("the frame does not have the size it claims"));
+        }
+        let (width, height) = shrunk_size(frame.width, frame.height, long_side);
+        self.input.fill(frame, width, height, self.facts.size_multiple);
+        let shape = [1, 3, self.input.padded_height, self.input.padded_width];
+        let tensor = TensorRef::from_array_view((shape, self.input.data.as_slice())).map_err(failed)?;
+        let name = self.facts.input.name.as_str();
+        let outputs = self.session.run(ort::inputs![name => tensor]).map_err(failed)?;
+        let mut faces = Vec::new();
+        for (stride, names) in &self.outputs {
+            let values = |name: &str| -> Result<&[f32], EngineError> {
+                let value = outputs.get(name).ok_or_else(|| failed("an output is missing"))?;
+                Ok(value.try_extract_tensor::<f32>().map_err(failed)?.1)
+            };
+            let [cls, obj, bbox, kps] = names;
+            let grid = Grid {
+                stride: *stride,
+                columns: self.input.padded_width / stride.max(&1),
+                class: values(cls)?,
+                object: values(obj)?,
+                boxes: values(bbox)?,
+                landmarks: values(kps)?,
+            };
+            grid.decode(self.facts.score_min, &mut faces);
+        }
+        let (by_x, by_y) = (frame.width as f32 / width as f32, frame.height as f32 / height as f32);
+        Ok(suppress(faces, self.facts.nms_iou_max).iter().map(|face| face.scaled(by_x, by_y)).collect())
+    }
+}
+
+/// What the network says at one stride: a value per cell, row by row.
+struct Grid<'a> {
+    stride: usize,
+    columns: usize,
+    class: &'a [f32],
+    object: &'a [f32],
+    boxes: &'a [f32],
+    landmarks: &'a [f32],
+}
+
+impl Grid<'_> {
+    fn decode(&self, score_min: f32, faces: &mut Vec<Face>) {
+        let cells = self.class.iter().zip(self.object);
+        let shapes = self.boxes.chunks_exact(BOX_LEN).zip(self.landmarks.chunks_exact(LANDMARKS_LEN));
+        for (i, ((class, object), (bbox, points))) in cells.zip(shapes).enumerate() {
+            let score = (class.clamp(0.0, 1.0) * object.clamp(0.0, 1.0)).sqrt();
+            // Written so that NaN is dropped.
+            if score >= score_min && self.columns > 0 {
+                faces.extend(self.face(i, score, bbox, points));
+            }
+        }
+    }
+
+    fn face(&self, cell: usize, score: f32, bbox: &[f32], points: &[f32]) -> Option<Face> {
+        let (column, row) = ((cell % self.columns) as f32, (cell / self.columns) as f32);
+        let stride = self.stride as f32;
+        let &[dx, dy, log_width, log_height] = bbox else { return None };
+        let (width, height) = (log_width.exp() * stride, log_height.exp() * stride);
+        let (centre_x, centre_y) = ((column + dx) * stride, (row + dy) * stride);
+        let mut landmarks = [[0.0; 2]; 5];
+        for (landmark, point) in landmarks.iter_mut().zip(points.chunks_exact(2)) {
+            *landmark = [(point[0] + column) * stride, (point[1] + row) * stride];
+        }
+        let face =
+            Face { bbox: [centre_x - width / 2.0, centre_y - height / 2.0, width, height], landmarks, score };
+        face.is_finite().then_some(face)
+    }
+}
+
+/// Non-maximum suppression: of faces that overlap by more than `iou_max`, the best stays. Best first.
+fn suppress(mut faces: Vec<Face>, iou_max: f32) -> Vec<Face> {
+    faces.sort_by(|a, b| b.score.total_cmp(&a.score));
+    faces.truncate(MAX_CANDIDATES);
+    let mut kept: Vec<Face> = Vec::new();
+    for face in faces {
+        if kept.iter().all(|better| iou(&better.bbox, &face.bbox) <= iou_max) {
+            kept.push(face);
+        }
+    }
+    kept
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "called by `map_err`")]
+fn failed(error: impl std::fmt::Display) -> EngineError {
+    EngineError::Model { role: Role::FaceDetector, detail: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn face(x: f32, score: f32) -> Face {
+        Face { bbox: [x, 0.0, 10.0, 10.0], landmarks: [[0.0; 2]; 5], score }
+    }
+
+    #[test]
+    fn of_overlapping_faces_the_best_stays() {
+        let kept = suppress(vec![face(0.0, 0.7), face(2.0, 0.9), face(30.0, 0.8)], 0.3);
+        assert_eq!(kept, [face(2.0, 0.9), face(30.0, 0.8)]);
+        assert!((iou(&[0.0, 0.0, 10.0, 10.0], &[5.0, 0.0, 10.0, 10.0]) - 1.0 / 3.0).abs() < 1e-6);
+        assert_eq!(iou(&[0.0; 4], &[0.0; 4]), 0.0);
+    }
+
+    #[test]
+    fn a_cell_is_decoded_as_published_and_broken_numbers_are_dropped() {
+        let mut boxes = vec![0.0; 6 * 4];
+        boxes[4 * 4..].copy_from_slice(&[0.5, 0.25, 2.0_f32.ln(), 0.0, f32::NAN, 0.0, 0.0, 0.0]);
+        let points = vec![1.0; 6 * 10];
+        let (class, object) = ([0.1, 0.1, 0.1, 0.1, 0.81, 1.0], [1.0; 6]);
+        let grid =
+            Grid { stride: 8, columns: 3, class: &class, object: &object, boxes: &boxes, landmarks: &points };
+        let mut faces = Vec::new();
+        grid.decode(0.6, &mut faces);
+        assert_eq!(faces.len(), 1);
+        // Cell 4 is column 1, row 1.
+        assert_eq!(faces[0].bbox, [12.0 - 8.0, 10.0 - 4.0, 16.0, 8.0]);
+        assert_eq!(faces[0].landmarks[0], [16.0, 16.0]);
+        assert!((faces[0].score - 0.9).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,32 @@
+//! Cameras and films, and the face models that look at their pictures.
+//!
+//! ```text
+//!  camera/ ─► frame ─► pipeline: prepare ─ faces (YuNet) ─ tracks ──────► what the seat shows
+//!                                                   └─ worker: align, identity (SFace)
+//!  engine    both networks, from verified bytes
+//!  enroll    an operator's template from pictures · finder: faces in a single picture again
+//!  watch     a source, the pipeline and the decision, without a session (`sudare watch`)
+//! ```
+//! Deliberately absent: any decision about what is shown (`sudare-client-core` makes it), and any picture on disk.
+
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests measure by the real clock"))]
+
+pub mod align;
+pub mod camera;
+pub mod engine;
+pub mod enroll;
+pub mod faces;
+pub mod finder;
+pub mod identity;
+#[cfg(test)]
+mod photograph_tests;
+pub mod pipeline;
+#[cfg(test)]
+mod pixelate_tests;
+pub mod prepare;
+#[cfg(test)]
+mod testing;
+pub mod watch;
+pub mod worker;
+
+pub use pipeline::{Mode, Seen, Vision};
