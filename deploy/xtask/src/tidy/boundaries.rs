@@ -14,10 +14,45 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("xtask", &[]),
     // Preloaded into a program under test: whatever it knew would be twice in there.
     ("sudare-v4l2-shim", &[]),
-    // Only the tests know everybody.
+    // Knows our programs by their names only.
+    ("sudare-test-kit", &["sudare-protocol", "sudare-models"]),
+    ("sudare-sim", &["sudare-protocol", "sudare-client-ext", "sudare-host-ext", "sudare-test-kit"]),
+    (
+        "sudare-stack",
+        &[
+            "sudare-protocol",
+            "sudare-models",
+            "sudare-client-ext",
+            "sudare-host-ext",
+            "sudare-blanker",
+            "sudare-test-kit",
+        ],
+    ),
+    (
+        "sudare-demo",
+        &[
+            "sudare-protocol",
+            "sudare-models",
+            "sudare-client-ext",
+            "sudare-host-ext",
+            "sudare-stack",
+            "sudare-test-kit",
+        ],
+    ),
+    // The one test binary alone knows everybody: nothing links it.
     (
         "sudare-tests",
-        &["sudare-protocol", "sudare-models", "sudare-client-ext", "sudare-host-ext", "sudare-blanker"],
+        &[
+            "sudare-protocol",
+            "sudare-models",
+            "sudare-client-ext",
+            "sudare-host-ext",
+            "sudare-blanker",
+            "sudare-test-kit",
+            "sudare-sim",
+            "sudare-stack",
+            "sudare-demo",
+        ],
     ),
 ];
 

@@ -1,0 +1,113 @@
+//! What scenarios with a camera do again and again: log on, expect the cover, expect the desktop.
+
+use std::time::{Duration, Instant};
+
+use crate::xrdp::client::{Client, ClientOptions};
+use crate::xrdp::process;
+use crate::xrdp::report::Report;
+use crate::xrdp::stack::{PATIENCE, Stack};
+use sudare_test_kit::scene::{ALONE, Camera, Scene};
+
+/// Nobody is before the camera.
+pub(super) const AWAY: Scene = Scene { operator: false, stranger: 0.0, blocked: false, plugged: true };
+/// The operator is away for 4 s before it counts: the default of 10 s would only make this longer.
+pub(super) const POLICY: &str = "[numbers]\nabsence_ms = 4000\n";
+const KEYS: usize = 10;
+/// How long each cover is watched.
+const WATCHED: Duration = Duration::from_millis(1_500);
+
+/// A stage with a camera and a report.
+pub(super) struct Acts<'a> {
+    pub(super) stack: Stack,
+    pub(super) camera: Camera,
+    pub(super) device: ClientOptions,
+    pub(super) report: &'a mut Report,
+    /// Of the pictures so far.
+    pub(super) number: u32,
+}
+
+impl Acts<'_> {
+    /// Connects while nobody is before the camera: covered from the first picture on.
+    pub(super) fn log_on(&mut self, name: &str, plugin: bool) -> anyhow::Result<Client> {
+        let options = if plugin { self.device.clone() } else { ClientOptions::default() };
+        let watch = self.stack.watch(&file_name(name))?;
+        let mut client = self.stack.connect(&options)?;
+        // Otherwise there would be nothing to hide yet.
+        process::wait_for("the user's desktop", PATIENCE, || Ok(self.stack.is_desk_shown()?.then_some(())))?;
+        self.stack.wait_picture(name, &mut client, |count| count.is_cover() && count.other > 100)?;
+        std::thread::sleep(WATCHED);
+        self.picture(name)?;
+        let keys = self.keys_delivered(KEYS)?;
+        let seen = watch.stop()?;
+        self.report.check(
+            &format!("{name}: covered from the first picture"),
+            seen.leaked_frames == 0,
+            format!("{seen:?}"),
+        );
+        self.report.check(&format!("{name}: no key arrives"), keys == 0, keys);
+        Ok(client)
+    }
+
+    /// Shows a scene and waits for the desktop; then keys arrive.
+    pub(super) fn uncovers(&mut self, name: &str, client: &mut Client, scene: Scene) -> anyhow::Result<()> {
+        let started = Instant::now();
+        self.camera.show(scene);
+        let count = self.stack.wait_picture(name, client, |count| count.is_desktop())?;
+        self.report.figure(&format!("{}_ms", file_name(name)), millis(started.elapsed()));
+        self.report.check(&format!("{name}: the desktop is seen"), true, format!("{count:?}"));
+        let places = self.stack.wait_moving()?;
+        self.report.check(&format!("{name}: the desktop moves"), true, places);
+        self.picture(name)?;
+        let keys = self.keys_delivered(KEYS)?;
+        self.report.check(&format!("{name}: keys arrive"), keys == KEYS, keys);
+        Ok(())
+    }
+
+    pub(super) fn stranger(&mut self, client: &mut Client) -> anyhow::Result<()> {
+        self.camera.walk_in(Duration::from_millis(800));
+        self.covers("stranger beside", client, Scene { stranger: 1.0, ..ALONE })
+    }
+
+    /// Shows a scene and waits for the cover; it holds, and no key arrives.
+    pub(super) fn covers(&mut self, name: &str, client: &mut Client, scene: Scene) -> anyhow::Result<()> {
+        let started = Instant::now();
+        self.camera.show(scene);
+        self.stack.wait_picture(name, client, |count| count.is_cover())?;
+        self.report.figure(&format!("{}_ms", file_name(name)), millis(started.elapsed()));
+        let watch = self.stack.watch(&file_name(name))?;
+        let keys = self.keys_delivered(KEYS)?;
+        std::thread::sleep(WATCHED);
+        let seen = watch.stop()?;
+        self.picture(name)?;
+        self.report.check(&format!("{name}: stays covered"), seen.leaked_frames == 0, format!("{seen:?}"));
+        self.report.check(&format!("{name}: no key arrives"), keys == 0, keys);
+        Ok(())
+    }
+
+    /// Types, gives the keys the time they took when they arrived, and counts.
+    fn keys_delivered(&self, typed: usize) -> anyhow::Result<usize> {
+        let before = self.stack.keys_received()?;
+        self.stack.type_key('a', typed)?;
+        let until = Instant::now() + Duration::from_millis(700);
+        loop {
+            let arrived = self.stack.keys_received()? - before;
+            if arrived >= typed || Instant::now() >= until {
+                return Ok(arrived);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub(super) fn picture(&mut self, name: &str) -> anyhow::Result<()> {
+        self.number += 1;
+        self.stack.save(&format!("{:02}-{}", self.number, file_name(name)), self.report)
+    }
+}
+
+fn file_name(name: &str) -> String {
+    name.replace(' ', "-")
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
