@@ -3,11 +3,13 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
+use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
+
+use crate::wait::{PATIENCE, in_vain};
 
 /// One line of `sudare connect --json`.
 pub type Event = Value;
@@ -19,6 +21,7 @@ pub struct Client {
     events: Receiver<Event>,
     /// Everything told so far.
     pub seen: Vec<Event>,
+    has_ended: bool,
 }
 
 impl Client {
@@ -43,17 +46,15 @@ impl Client {
                 }
             }
         });
-        Ok(Client { child, stdin, events, seen: Vec::new() })
+        Ok(Client { child, stdin, events, seen: Vec::new(), has_ended: false })
     }
 
     /// Waits for the first new event that `wanted` accepts.
-    pub fn wait(
-        &mut self,
-        what: &str,
-        limit: Duration,
-        wanted: impl Fn(&Event) -> bool,
-    ) -> anyhow::Result<Event> {
-        let until = Instant::now() + limit;
+    ///
+    /// # Errors
+    /// It did not come within minutes, or the client ended before; with the last events either way.
+    pub fn wait(&mut self, what: &str, wanted: impl Fn(&Event) -> bool) -> anyhow::Result<Event> {
+        let until = Instant::now() + PATIENCE;
         loop {
             match self.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(event) => {
@@ -62,18 +63,47 @@ impl Client {
                         return Ok(event);
                     }
                 }
-                Err(_) => {
-                    let last: Vec<String> = self.seen.iter().rev().take(6).map(Value::to_string).collect();
-                    bail!("waited {limit:?} in vain for: {what}. Last events: {last:#?}")
+                Err(RecvTimeoutError::Timeout) => bail!("{}", in_vain(what, &self.last_events())),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.has_ended = true;
+                    bail!(
+                        "the client ended while it was waited for {what}; its last events: {}",
+                        self.last_events()
+                    );
                 }
             }
         }
     }
 
+    /// Whether it told its last event.
+    pub fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    /// Takes the events that have come meanwhile.
+    pub fn catch_up(&mut self) {
+        loop {
+            match self.events.try_recv() {
+                Ok(event) => self.seen.push(event),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.has_ended = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn last_events(&self) -> String {
+        let from = self.seen.len().saturating_sub(6);
+        let last = self.seen.get(from..).unwrap_or_default().iter().map(Value::to_string);
+        last.collect::<Vec<_>>().join(" ")
+    }
+
     /// Has the client save what it decoded, and waits until it is there.
     pub fn save(&mut self, path: &Path) -> anyhow::Result<()> {
         writeln!(self.stdin, "save remote {}", path.display())?;
-        self.wait("a saved picture", Duration::from_secs(10), |e| e["event"] == "saved")?;
+        self.wait("a saved picture", |e| e["event"] == "saved")?;
         Ok(())
     }
 
@@ -90,7 +120,7 @@ impl Client {
     }
 
     /// Ends it without a word, and reaps it.
-    pub fn kill(mut self) -> anyhow::Result<()> {
+    pub fn kill(&mut self) -> anyhow::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())

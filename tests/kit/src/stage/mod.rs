@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, ensure};
 
 pub use client::{Client, Event};
-pub use proof::{Proof, prove};
+pub use proof::{Proof, prove, wait_durable};
 
 use crate::scene;
 
@@ -165,10 +165,10 @@ impl Drop for Stage {
 }
 
 /// Runs a program to its end and gives what it printed.
-pub(super) fn output_of(command: &mut Command) -> anyhow::Result<String> {
+fn output_of(command: &mut Command) -> anyhow::Result<String> {
     let name = format!("{command:?}");
     let output = command.output().with_context(|| format!("cannot run {name}"))?;
     let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{name} failed: {said}");
+    ensure!(output.status.success(), "{name} ended with {}: {}", output.status, said.trim());
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
