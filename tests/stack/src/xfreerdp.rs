@@ -15,6 +15,7 @@ use image::RgbImage;
 use sudare_test_kit::needs;
 use sudare_test_kit::scene::{Camera, Scene, Seat};
 use sudare_test_kit::stage::{Stage, USER};
+use sudare_test_kit::wait_until;
 
 /// What cargo calls the plugin.
 pub const LIBRARY: &str = "libsudare_client.so";
@@ -108,26 +109,26 @@ impl Client {
     }
 
     /// Waits until this was said.
-    pub fn wait_said(&mut self, words: &str, limit: Duration) -> anyhow::Result<()> {
-        self.wait(words, limit, |client| Ok(client.said().contains(words)))
+    pub fn wait_said(&mut self, words: &str) -> anyhow::Result<()> {
+        self.wait(words, |client| Ok(client.said().contains(words)))
     }
 
     /// Waits until this was said so many times.
-    pub fn wait_said_times(&mut self, words: &str, times: usize, limit: Duration) -> anyhow::Result<()> {
-        self.wait(words, limit, |client| Ok(client.said().matches(words).count() >= times))
+    pub fn wait_said_times(&mut self, words: &str, times: usize) -> anyhow::Result<()> {
+        self.wait(words, |client| Ok(client.said().matches(words).count() >= times))
     }
 
     /// Waits until the window shows nothing but a cover: black outside the panel.
-    pub fn wait_covered(&mut self, limit: Duration) -> anyhow::Result<Duration> {
+    pub fn wait_covered(&mut self) -> anyhow::Result<Duration> {
         let started = Instant::now();
-        self.wait("a cover", limit, |client| Ok(lit_outside_panel(&client.picture()?) == 0))?;
+        self.wait("a cover", |client| Ok(lit_outside_panel(&client.picture()?) == 0))?;
         Ok(started.elapsed())
     }
 
     /// Waits until the window shows the desktop: something outside the panel of a cover is lit.
-    pub fn wait_desktop(&mut self, limit: Duration) -> anyhow::Result<()> {
+    pub fn wait_desktop(&mut self) -> anyhow::Result<()> {
         let all = usize::from(SIZE.0) * usize::from(SIZE.1);
-        self.wait("the desktop", limit, |client| Ok(lit_outside_panel(&client.picture()?) > all / 4))
+        self.wait("the desktop", |client| Ok(lit_outside_panel(&client.picture()?) > all / 4))
     }
 
     pub fn picture(&self) -> anyhow::Result<RgbImage> {
@@ -162,19 +163,12 @@ impl Client {
         Ok(((ticks(11)? + ticks(12)?) * 1000.0 / TICKS_PER_SECOND, kb / 1024.0))
     }
 
-    fn wait(
-        &mut self,
-        what: &str,
-        limit: Duration,
-        wanted: impl Fn(&Self) -> anyhow::Result<bool>,
-    ) -> anyhow::Result<()> {
-        let until = Instant::now() + limit;
-        while !wanted(self)? {
-            ensure!(self.runs()?, "xfreerdp ended while waiting for {what}: {}", self.said());
-            ensure!(Instant::now() < until, "waited {limit:?} in vain for {what}: {}", self.said());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(())
+    fn wait(&mut self, what: &str, wanted: impl Fn(&Self) -> anyhow::Result<bool>) -> anyhow::Result<()> {
+        wait_until(what, || {
+            let found = wanted(self)?;
+            ensure!(found || self.runs()?, "xfreerdp ended: {}", self.said());
+            Ok(if found { Ok(()) } else { Err(self.said()) })
+        })
     }
 }
 
@@ -214,11 +208,10 @@ pub struct Cost {
 /// The cover without the plugin costs less than a desktop, so the difference contains what
 /// decoding the synthetic desktop's clock costs: the figure is an upper bound.
 pub fn cost(stage: &Stage, photographs: &Path, time: Duration) -> anyhow::Result<Cost> {
-    let limit = Duration::from_secs(30);
     let ignore = "/cert:ignore".to_owned();
     let mut plain =
         Client::start(&stage.listen, &stage.dir.join("plain"), std::slice::from_ref(&ignore), &[])?;
-    plain.wait_covered(limit)?;
+    plain.wait_covered()?;
     let without = spent(&plain, time)?;
     drop(plain);
 
@@ -226,7 +219,7 @@ pub fn cost(stage: &Stage, photographs: &Path, time: Duration) -> anyhow::Result
     let _camera: Camera = Camera::start(Seat::load(photographs)?, &fifo)?;
     let dvc = format!("/dvc:sudare,config:{}", settings(stage, &fifo, "warn")?.display());
     let mut client = Client::start(&stage.listen, &stage.dir.join("plugin"), &[ignore, dvc], &[])?;
-    client.wait_desktop(limit)?;
+    client.wait_desktop()?;
     let with = spent(&client, time)?;
     Ok(Cost { cpu_percent: with.0 - without.0, mb: with.1 - without.1 })
 }

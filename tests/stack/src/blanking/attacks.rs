@@ -4,11 +4,12 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use x11rb::protocol::xproto::ConnectionExt as _;
 
 use sudare_test_kit::needs::is_installed;
+use sudare_test_kit::wait_until;
 
 use super::desktop::{Desktop, Typist};
 use super::display::{Access, Running};
@@ -164,11 +165,9 @@ fn compositor(access: &Access, command: &[&str]) -> anyhow::Result<Running> {
     let running = Running(child);
     let x = access.connect()?;
     let place = x.intern_atom(false, b"_NET_WM_CM_S0")?.reply()?.atom;
-    let until = Instant::now() + Duration::from_secs(10);
-    while x.get_selection_owner(place)?.reply()?.owner == x11rb::NONE {
-        ensure!(Instant::now() < until, "{command:?} does not start");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait_until(&format!("{command:?} to take its place"), || {
+        Ok(x.get_selection_owner(place)?.reply()?.owner != x11rb::NONE)
+    })?;
     // It has its place before it draws.
     std::thread::sleep(Duration::from_millis(500));
     Ok(running)

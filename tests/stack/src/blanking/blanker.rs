@@ -4,15 +4,14 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use sudare_blanker::wire::{self, Notice, Rect, Reply, Request};
 use sudare_test_kit::program;
+use sudare_test_kit::wait::{PATIENCE, in_vain};
 
 use super::display::{Access, COOKIE_NAME, Running};
-
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running blanker with our end of its socket.
 #[derive(Debug)]
@@ -89,8 +88,10 @@ impl Blanker {
         let until = Instant::now() + PATIENCE;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let (at, reply) =
-                self.replies.recv_timeout(left).with_context(|| format!("no {what} from the blanker"))?;
+            let (at, reply) = self
+                .replies
+                .recv_timeout(left)
+                .with_context(|| in_vain(&format!("{what} from the blanker"), ""))?;
             self.note(at, &reply);
             if let Some(found) = wanted(&reply) {
                 return Ok((at, found));

@@ -6,9 +6,10 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 
-use super::process::{self, Running};
+use super::process::Running;
 use super::screen::Screen;
 use super::users;
+use sudare_test_kit::wait_until;
 
 /// Width and height of the private screen, unless told; the remote desktop fills it.
 pub const SIZE: (u16, u16) = (1024, 700);
@@ -91,8 +92,8 @@ impl Client {
     }
 
     /// Waits until it has ended by itself.
-    pub fn wait_ended(&mut self, limit: std::time::Duration) -> anyhow::Result<()> {
-        process::wait_for("xfreerdp to end", limit, || Ok(self.running.has_ended()?.then_some(())))
+    pub fn wait_ended(&mut self) -> anyhow::Result<()> {
+        wait_until("xfreerdp to end", || self.running.has_ended())
     }
 
     /// SIGKILL, as when somebody pulls the plug.

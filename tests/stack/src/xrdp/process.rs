@@ -3,9 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
 /// A process of ours that is ended when it is dropped.
 #[derive(Debug)]
@@ -69,24 +68,6 @@ pub fn output(command: &mut Command) -> anyhow::Result<String> {
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{name} failed ({}): {said}", output.status);
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// Asks every 5 ms until there is an answer.
-pub fn wait_for<T>(
-    what: &str,
-    limit: Duration,
-    mut ask: impl FnMut() -> anyhow::Result<Option<T>>,
-) -> anyhow::Result<T> {
-    let until = Instant::now() + limit;
-    loop {
-        if let Some(answer) = ask()? {
-            return Ok(answer);
-        }
-        if Instant::now() >= until {
-            bail!("waited {} ms in vain for: {what}", limit.as_millis());
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 pub fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {

@@ -8,11 +8,11 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 
 use super::process::{self, Running};
+use sudare_test_kit::wait_until;
 
 /// The stock ports; the namespace has a network of its own.
 pub const RDP_PORT: u16 = 3389;
 const SESMAN_PORT: u16 = 3350;
-const PATIENCE: Duration = Duration::from_secs(10);
 const SETTINGS: &str = "/etc/xrdp/xrdp.ini";
 const KEY: &str = "/etc/ssl/private/ssl-cert-snakeoil.key";
 
@@ -71,8 +71,8 @@ fn set_autorun(section: &str) -> anyhow::Result<()> {
 fn wait_for_port(name: &str, port: u16) -> anyhow::Result<()> {
     // Told to listen on 127.0.0.1, sesman takes ::1 where there is one.
     let addresses: [SocketAddr; 2] = [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()];
-    process::wait_for(&format!("{name} to listen on port {port}"), PATIENCE, || {
-        let limit = Duration::from_millis(200);
+    wait_until(&format!("{name} to listen on port {port}"), || {
+        let limit = Duration::from_secs(1);
         Ok(addresses.iter().find_map(|address| TcpStream::connect_timeout(address, limit).ok()))
     })
     .map(drop)

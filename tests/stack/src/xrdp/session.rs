@@ -4,7 +4,6 @@ use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use rustix::net::sockopt::{socket_acceptconn, socket_peercred};
@@ -13,9 +12,9 @@ use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pi
 use super::process;
 use super::users::User;
 use crate::blanking::display::Access;
+use sudare_test_kit::wait_until;
 
 /// Logging on, the X server and the first program take well under this.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// X servers that sessions use.
 const X_SERVERS: &[&str] = &["Xorg", "Xvnc", "Xtigervnc"];
 
@@ -68,7 +67,7 @@ pub struct Session {
 impl Session {
     /// Waits until the user has an X server with a display.
     pub fn wait(user: &User) -> anyhow::Result<Self> {
-        process::wait_for("an X server of the user", PATIENCE, || {
+        wait_until("an X server of the user", || {
             let servers = processes()?.into_iter().filter(|process| process.uid == user.uid);
             let found = servers.filter(|process| X_SERVERS.contains(&process.program())).find_map(|server| {
                 let display = server.arguments.iter().find_map(|a| a.strip_prefix(':')?.parse().ok())?;
@@ -108,7 +107,7 @@ impl Session {
     /// Waits until xrdp has noticed that a client came or went.
     pub fn wait_connected(&self, connected: bool) -> anyhow::Result<()> {
         let what = if connected { "the client to be connected" } else { "the client to be gone" };
-        process::wait_for(what, PATIENCE, || Ok((self.waiting_socket().exists() != connected).then_some(())))
+        wait_until(what, || Ok(self.waiting_socket().exists() != connected))
     }
 
     /// The process of xrdp that serves the client: whoever is at the other end of the X server's
@@ -134,7 +133,7 @@ impl Session {
 
     /// Ends all programs of the user.
     pub fn end(self) -> anyhow::Result<()> {
-        process::wait_for("the user's programs to end", PATIENCE, || {
+        wait_until("the user's programs to end", || {
             let running: Vec<Process> =
                 processes()?.into_iter().filter(|process| process.uid == self.user.uid).collect();
             for process in &running {

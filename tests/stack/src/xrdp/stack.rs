@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::client::{self, Client, ClientOptions, PrivateScreen};
 use super::keys::Keyboard;
 use super::namespace::PROGRAMS;
-use super::process;
 use super::report::Report;
 use super::screen::{Count, Screen};
 use super::secret_desktop::{self, Received};
@@ -15,9 +13,9 @@ use super::servers::{Backend, Servers};
 use super::session::Session;
 use super::users::{self, User};
 use super::watch::Watch;
+use sudare_test_kit::wait_until;
 
 /// Until a picture is as wanted; a cold log-on takes about 3 s.
-pub const PATIENCE: Duration = Duration::from_secs(20);
 /// In how many places the desktop's bar must be seen.
 const PLACES: usize = 3;
 /// The file of `sudare-secret-desktop` in the user's home folder.
@@ -98,19 +96,17 @@ impl Stack {
         client: &mut Client,
         wanted: impl Fn(&Count) -> bool,
     ) -> anyhow::Result<Count> {
-        let mut last = Count::default();
-        let found = process::wait_for(what, PATIENCE, || {
+        wait_until(what, || {
             client.ensure_running()?;
-            last = self.screen.count(2)?;
-            Ok(wanted(&last).then_some(last))
-        });
-        found.map_err(|error| error.context(format!("the last picture had {last:?}")))
+            let count = self.screen.count(2)?;
+            Ok(if wanted(&count) { Ok(count) } else { Err(format!("a picture with {count:?}")) })
+        })
     }
 
     /// Waits until the desktop's bar was seen in several places: the picture goes on.
     pub fn wait_moving(&mut self) -> anyhow::Result<usize> {
         let mut places = BTreeSet::new();
-        process::wait_for("the desktop to move", PATIENCE, || {
+        wait_until("the desktop to move", || {
             places.extend(self.screen.count(2)?.bar_x);
             Ok((places.len() >= PLACES).then_some(places.len()))
         })

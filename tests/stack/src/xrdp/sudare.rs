@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -13,6 +12,7 @@ use super::session::processes;
 use super::users::{GUARD, RECORDER, User};
 use sudare_test_kit::scene::{Camera, Seat};
 use sudare_test_kit::stage::{self, Proof, Stage};
+use sudare_test_kit::wait_until;
 
 /// Keys, records and evidence. Only its own user may enter the host's part.
 const FOLDER: &str = "/run/sudare-stack/sudare";
@@ -21,7 +21,6 @@ const BUILT: &str = "libsudare_client.so";
 const INSTALLED: &str = "freerdp2/libsudare-client.so";
 /// What PAM does when somebody signs in at sesman.
 const PAM: &str = "/etc/pam.d/xrdp-sesman";
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The host's side with a running supervisor, and what the device needs.
 #[derive(Debug)]
@@ -72,7 +71,7 @@ impl Sudare {
         let mut command = user.command(&Path::new(PROGRAMS).join("sudare-host").display().to_string());
         command.arg("recorder").arg("--config").arg(self.stage.dir.join("host.toml")).env("RUST_LOG", "info");
         let mut running = Running::start(&mut command, &log)?;
-        process::wait_for("the recorder", PATIENCE, || {
+        wait_until("the recorder", || {
             let said = std::fs::read_to_string(&log)?;
             anyhow::ensure!(!running.has_ended()?, "the recorder ended: {said}");
             Ok(said.get(said_before..).is_some_and(|said| said.contains("recording")).then_some(()))
@@ -122,7 +121,7 @@ impl Sudare {
         command.args(["supervise", "--config"]).arg(self.stage.dir.join("host.toml"));
         command.env("RUST_LOG", "info");
         let mut running = Running::start(&mut command, &log)?;
-        process::wait_for("the supervisor to watch for displays", PATIENCE, || {
+        wait_until("the supervisor to watch for displays", || {
             let said = std::fs::read_to_string(&log)?;
             anyhow::ensure!(!running.has_ended()?, "the supervisor ended: {said}");
             Ok(said.contains("watching").then_some(()))
@@ -140,9 +139,9 @@ impl Sudare {
     /// looked, as auditors do: from a copy, with the log's public line that the host told once.
     pub fn prove(&mut self) -> anyhow::Result<Proof> {
         let guard = User::find(GUARD)?;
-        process::wait_for("the guard to write its last evidence", PATIENCE, || {
+        wait_until("the guard to write its last evidence", || {
             let running = processes()?.into_iter().any(|process| process.uid == guard.uid);
-            Ok((!running).then_some(()))
+            Ok(!running)
         })?;
         let line = process::output(self.host_program().args(["recorder", "--print-key"]))?;
         std::fs::write(&self.stage.log_vkey, line)?;

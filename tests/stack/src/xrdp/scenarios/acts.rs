@@ -3,16 +3,18 @@
 use std::time::{Duration, Instant};
 
 use crate::xrdp::client::{Client, ClientOptions};
-use crate::xrdp::process;
 use crate::xrdp::report::Report;
-use crate::xrdp::stack::{PATIENCE, Stack};
+use crate::xrdp::stack::Stack;
 use sudare_test_kit::scene::{ALONE, Camera, Scene};
+use sudare_test_kit::wait_until;
 
 /// Nobody is before the camera.
 pub(super) const AWAY: Scene = Scene { operator: false, stranger: 0.0, blocked: false, plugged: true };
 /// The operator is away for 4 s before it counts: the default of 10 s would only make this longer.
 pub(super) const POLICY: &str = "[numbers]\nabsence_ms = 4000\n";
 const KEYS: usize = 10;
+/// As long as keys take on an idle machine, and more.
+pub(super) const KEYS_TAKE: Duration = Duration::from_millis(700);
 /// How long each cover is watched.
 const WATCHED: Duration = Duration::from_millis(1_500);
 
@@ -24,6 +26,8 @@ pub(super) struct Acts<'a> {
     pub(super) report: &'a mut Report,
     /// Of the pictures so far.
     pub(super) number: u32,
+    /// The longest that keys took when they arrived.
+    pub(super) keys_took: Duration,
 }
 
 impl Acts<'_> {
@@ -33,7 +37,7 @@ impl Acts<'_> {
         let watch = self.stack.watch(&file_name(name))?;
         let mut client = self.stack.connect(&options)?;
         // Otherwise there would be nothing to hide yet.
-        process::wait_for("the user's desktop", PATIENCE, || Ok(self.stack.is_desk_shown()?.then_some(())))?;
+        wait_until("the user's desktop", || self.stack.is_desk_shown())?;
         self.stack.wait_picture(name, &mut client, |count| count.is_cover() && count.other > 100)?;
         std::thread::sleep(WATCHED);
         self.picture(name)?;
@@ -58,7 +62,7 @@ impl Acts<'_> {
         let places = self.stack.wait_moving()?;
         self.report.check(&format!("{name}: the desktop moves"), true, places);
         self.picture(name)?;
-        let keys = self.keys_delivered(KEYS)?;
+        let keys = self.keys_arrive()?;
         self.report.check(&format!("{name}: keys arrive"), keys == KEYS, keys);
         Ok(())
     }
@@ -84,18 +88,24 @@ impl Acts<'_> {
         Ok(())
     }
 
-    /// Types, gives the keys the time they took when they arrived, and counts.
+    /// Types, and waits until all keys arrived.
+    fn keys_arrive(&mut self) -> anyhow::Result<usize> {
+        let (before, started) = (self.stack.keys_received()?, Instant::now());
+        self.stack.type_key('a', KEYS)?;
+        let arrived = wait_until("the typed keys", || {
+            let arrived = self.stack.keys_received()? - before;
+            Ok(if arrived >= KEYS { Ok(arrived) } else { Err(format!("{arrived} of {KEYS}")) })
+        })?;
+        self.keys_took = self.keys_took.max(started.elapsed());
+        Ok(arrived)
+    }
+
+    /// Types, gives the keys twice the time that they took when they arrived, and counts.
     fn keys_delivered(&self, typed: usize) -> anyhow::Result<usize> {
         let before = self.stack.keys_received()?;
         self.stack.type_key('a', typed)?;
-        let until = Instant::now() + Duration::from_millis(700);
-        loop {
-            let arrived = self.stack.keys_received()? - before;
-            if arrived >= typed || Instant::now() >= until {
-                return Ok(arrived);
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        std::thread::sleep(KEYS_TAKE.max(2 * self.keys_took));
+        Ok(self.stack.keys_received()? - before)
     }
 
     pub(super) fn picture(&mut self, name: &str) -> anyhow::Result<()> {

@@ -7,10 +7,10 @@ use anyhow::Context as _;
 use rustix::process::{Signal, kill_process};
 
 use crate::xrdp::client::ClientOptions;
-use crate::xrdp::process;
 use crate::xrdp::report::Report;
 use crate::xrdp::servers::Backend;
-use crate::xrdp::stack::{PATIENCE, Stack, StackOptions};
+use crate::xrdp::stack::{Stack, StackOptions};
+use sudare_test_kit::wait_until;
 
 /// Keys typed in one go.
 const KEYS: usize = 10;
@@ -45,7 +45,7 @@ pub(super) fn play(backend: Backend, out: &Path, report: &mut Report) -> anyhow:
         let connection = session.connection()?.context("no process of xrdp serves the client")?;
         kill_process(connection, Signal::TERM)?;
         let started = Instant::now();
-        client.wait_ended(Duration::from_secs(5))?;
+        client.wait_ended()?;
         report.figure("disconnect_ms", millis(started.elapsed()));
         report.check("ending xrdp's process disconnects", session.is_alive(), "the session goes on");
     }
@@ -56,9 +56,9 @@ pub(super) fn play(backend: Backend, out: &Path, report: &mut Report) -> anyhow:
 fn keys_arrive(stack: &Stack, report: &mut Report) -> anyhow::Result<()> {
     let before = stack.keys_received()?;
     stack.type_key('a', KEYS)?;
-    let arrived = process::wait_for("the typed keys", PATIENCE, || {
+    let arrived = wait_until("the typed keys", || {
         let arrived = stack.keys_received()? - before;
-        Ok((arrived >= KEYS).then_some(arrived))
+        Ok(if arrived >= KEYS { Ok(arrived) } else { Err(format!("{arrived} of {KEYS}")) })
     })?;
     report.check("typed keys arrive", arrived == KEYS, format!("{arrived} of {KEYS}"));
     Ok(())

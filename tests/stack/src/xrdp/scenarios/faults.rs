@@ -3,25 +3,26 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::acts::{AWAY, Acts, POLICY};
+use super::acts::{AWAY, Acts, KEYS_TAKE, POLICY};
 use crate::xrdp::client::Client;
 use crate::xrdp::namespace::PROGRAMS;
 use crate::xrdp::process;
 use crate::xrdp::report::Report;
 use crate::xrdp::session::{Process, processes};
-use crate::xrdp::stack::{PATIENCE, Stack, StackOptions};
+use crate::xrdp::stack::{Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
 use crate::xrdp::users::{GUARD, User};
 use sudare_test_kit::scene::ALONE;
+use sudare_test_kit::{Pace, wait_until};
 
 /// Time for one KillClient or two: more in a minute than the guard takes are another scene.
 const KILL_MS: &str = "40";
 /// How long it is watched after each fault.
 const WATCHED: Duration = Duration::from_secs(2);
-/// The supervisor's 500 ms, a client that takes its leave, and a busy machine.
+/// The supervisor's 500 ms, and a client that takes its leave. A slow machine has as much more as it is slower.
 const DISCONNECT: Duration = Duration::from_secs(5);
 
 pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
@@ -30,7 +31,7 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let device = sudare.device()?;
     let camera = sudare.film()?;
     camera.show(AWAY);
-    let mut acts = Acts { stack, camera, device, report, number: 0 };
+    let mut acts = Acts { stack, camera, device, report, number: 0, keys_took: KEYS_TAKE };
     let mut client = acts.log_on("log-on", true)?;
     the_user_can_do_nothing(&acts.stack.user.clone(), &sudare, acts.report)?;
     without_a_supervisor(&mut acts, &mut sudare)?;
@@ -58,9 +59,7 @@ fn its_connection_killed(acts: &mut Acts<'_>) -> anyhow::Result<()> {
     let watch = acts.stack.watch("connection-killed")?;
     let mut hostile = access.command(Path::new(PROGRAMS).join("sudare-hostile"));
     let told = process::output(hostile.args(["kill-client", KILL_MS]))?;
-    process::wait_for("a blanker after KillClient", PATIENCE, || {
-        Ok(ours().ok().filter(|now| now.blanker != before.blanker))
-    })?;
+    wait_until("a blanker after KillClient", || Ok(ours().ok().filter(|now| now.blanker != before.blanker)))?;
     std::thread::sleep(WATCHED);
     let seen = watch.stop()?;
     let detail = format!("{seen:?}, strikes and keys {}", told.trim());
@@ -84,10 +83,11 @@ fn killed_while_visible(acts: &mut Acts<'_>, client: &mut Client) -> anyhow::Res
 /// The user may stop the session's X server, which is the user's own. Then nothing can be covered,
 /// and so nobody may look.
 fn a_stopped_server_disconnects(acts: &mut Acts<'_>, mut client: Client, server: Pid) -> anyhow::Result<()> {
+    let pace = Pace::start();
     kill_process(server, Signal::STOP)?;
     let started = Instant::now();
     acts.camera.show(AWAY);
-    let ended = client.wait_ended(DISCONNECT);
+    let ended = disconnected(&mut client, started, &pace);
     acts.report.figure("server_stopped_to_disconnected_ms", millis(started.elapsed()));
     kill_process(server, Signal::CONT)?;
     let detail = ended.as_ref().map_or_else(ToString::to_string, |()| "disconnected".to_owned());
@@ -102,7 +102,7 @@ fn without_a_supervisor(acts: &mut Acts<'_>, sudare: &mut Sudare) -> anyhow::Res
     sudare.kill_supervisor()?;
     std::thread::sleep(WATCHED);
     sudare.supervise()?;
-    let guard = process::wait_for("a guard of the next supervisor", PATIENCE, || {
+    let guard = wait_until("a guard of the next supervisor", || {
         Ok(ours().ok().map(|now| now.guard).filter(|guard| *guard != before.guard))
     })?;
     std::thread::sleep(WATCHED);
@@ -133,7 +133,7 @@ fn killed_while_covered(acts: &mut Acts<'_>, name: &str, guard: bool) -> anyhow:
         kill_process(before.guard, Signal::KILL)?;
     }
     kill_process(before.blanker, Signal::KILL)?;
-    let after = process::wait_for("their successors", PATIENCE, || {
+    let after = wait_until("their successors", || {
         let others = |now: &Ours| now.blanker != before.blanker && (!guard || now.guard != before.guard);
         Ok(ours().ok().filter(others))
     })?;
@@ -148,12 +148,21 @@ fn killed_while_covered(acts: &mut Acts<'_>, name: &str, guard: bool) -> anyhow:
 /// Whoever makes guards fail gets a session that nobody sees.
 fn a_third_failure_disconnects(acts: &mut Acts<'_>, mut client: Client) -> anyhow::Result<()> {
     let watch = acts.stack.watch("third-failure")?;
+    let pace = Pace::start();
     kill_process(ours()?.guard, Signal::KILL)?;
-    let ended = client.wait_ended(DISCONNECT);
+    let ended = disconnected(&mut client, Instant::now(), &pace);
     let seen = watch.stop()?;
     let detail = ended.as_ref().map_or_else(ToString::to_string, |()| "disconnected".to_owned());
     acts.report.check("a third failed guard disconnects the client", ended.is_ok(), detail);
     acts.report.check("and shows nothing before", seen.leaked_frames == 0, format!("{seen:?}"));
+    Ok(())
+}
+
+/// Waits for the end of the client, which must come in time.
+fn disconnected(client: &mut Client, since: Instant, pace: &Pace) -> anyhow::Result<()> {
+    client.wait_ended()?;
+    let (took, allowed) = (since.elapsed(), pace.allow(DISCONNECT));
+    ensure!(took <= allowed, "disconnected only after {took:?}, allowed are {allowed:?}");
     Ok(())
 }
 

@@ -12,13 +12,13 @@ use sudare_protocol::screen::panel;
 use super::attacks::FULL_HD;
 use crate::blanking::sampler;
 use crate::xrdp::client::Client;
-use crate::xrdp::process;
 use crate::xrdp::report::Report;
 use crate::xrdp::screen;
 use crate::xrdp::session::processes;
 use crate::xrdp::stack::{Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
 use sudare_test_kit::scene::{ALONE, Camera, Scene};
+use sudare_test_kit::wait::{PATIENCE, in_vain, wait_until};
 
 /// The shortest release that a policy may have, so that a round takes seconds.
 const POLICY: &str = "[numbers]\nrelease_ms = 1000\n";
@@ -26,8 +26,8 @@ const LOCKS: usize = 24;
 const SILENCES: usize = 6;
 /// Of the picture at the client; no part that is updated by itself is smaller.
 const STEP: usize = 8;
-/// A stranger is held for a second before the plugin locks.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// More rounds than this that go wrong are no accidents of a busy machine.
+const FAILED_MAX: usize = LOCKS / 4;
 
 pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let mut stack = Stack::raise(out, &StackOptions { size: FULL_HD, ..StackOptions::default() })?;
@@ -36,11 +36,16 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let camera = sudare.film()?;
     camera.show(ALONE);
     let mut client = stack.connect(&device)?;
-    let locks = (0..LOCKS)
-        .map(|round| lock_to_black_ms(&mut stack, &mut client, &camera, round))
-        .collect::<anyhow::Result<Vec<f64>>>()?;
-    report.check("each lock covers", locks.len() == LOCKS, format!("{locks:.0?}"));
+    let (mut locks, mut failed) = (Vec::new(), Vec::new());
+    for round in 0..LOCKS {
+        match lock_to_black_ms(&mut stack, &mut client, &camera, round)? {
+            Round::Measured(ms) => locks.push(ms),
+            Round::Failed(why) => failed.push(why),
+        }
+    }
+    report.check("each lock covers", failed.len() <= FAILED_MAX, format!("{locks:.0?}; failed: {failed:?}"));
     report.figure("xrdp_lock_to_black_ms", locks);
+    report.figure("rounds_failed", failed);
     camera.show(ALONE);
     let silences = (0..SILENCES)
         .map(|round| stop_to_black_ms(&mut stack, &mut client, round))
@@ -50,6 +55,13 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     stack.session()?.end()
 }
 
+/// What came of one round.
+enum Round {
+    Measured(f64),
+    /// It covered, and yet its time cannot be told: why.
+    Failed(String),
+}
+
 /// From the decision that the plugin notes before it signs its LOCK, to black in xfreerdp's window.
 /// In turn somebody comes, which the host expects, and the camera is blocked, which it does not.
 fn lock_to_black_ms(
@@ -57,7 +69,7 @@ fn lock_to_black_ms(
     client: &mut Client,
     camera: &Camera,
     round: usize,
-) -> anyhow::Result<f64> {
+) -> anyhow::Result<Round> {
     camera.show(ALONE);
     stack.wait_picture("the desktop", client, |count| count.is_desktop())?;
     let before = locks(client)?.len();
@@ -68,12 +80,16 @@ fn lock_to_black_ms(
     camera.show(if round.is_multiple_of(2) { comes } else { Scene { blocked: true, ..ALONE } });
     let until = Instant::now() + PATIENCE;
     while !screen.count(STEP)?.is_cover() {
-        ensure!(Instant::now() < until, "round {round} was not covered");
+        client.ensure_running()?;
+        ensure!(Instant::now() < until, "{}", in_vain(&format!("the cover of round {round}"), "the desktop"));
     }
     let black_ms = boot_ms();
     let locks = locks(client)?;
-    ensure!(locks.len() == before + 1, "{} locks in round {round}, not one", locks.len() - before);
-    Ok(black_ms - locks.last().copied().unwrap_or(f64::NAN))
+    // On a busy machine a face may be lost and found again, and nobody can say which lock the black was for.
+    match locks.get(before..) {
+        Some([decided_ms]) => Ok(Round::Measured(black_ms - decided_ms)),
+        others => Ok(Round::Failed(format!("round {round} had {} locks", others.map_or(0, <[f64]>::len)))),
+    }
 }
 
 /// When the plugin decided to lock, by its own log.
@@ -91,9 +107,7 @@ fn stop_to_black_ms(stack: &mut Stack, client: &mut Client, round: usize) -> any
     let words = Rect { x: left, y: top, width: right - left, height: bottom - top };
     let mut screen = sampler::Screen::open(&stack.session()?.access()?)?;
     // A client that was stopped still shows what it showed then.
-    process::wait_for("the desktop on the session's display", PATIENCE, || {
-        Ok((!screen.is_covered(words)?).then_some(()))
-    })?;
+    wait_until("the desktop on the session's display", || Ok(!screen.is_covered(words)?))?;
     stack.wait_picture("the desktop", client, |count| count.is_desktop())?;
     // Anywhere between two attestations, which come each half second.
     std::thread::sleep(Duration::from_millis(u64::try_from(round)? * 97 % 500));
@@ -107,7 +121,7 @@ fn stop_to_black_ms(stack: &mut Stack, client: &mut Client, round: usize) -> any
         }
     };
     kill_process(pid, Signal::CONT)?;
-    ensure!(covered < PATIENCE, "round {round} was not covered");
+    ensure!(covered < PATIENCE, "{}", in_vain(&format!("the cover of silent round {round}"), "the desktop"));
     Ok(covered.as_secs_f64() * 1e3)
 }
 

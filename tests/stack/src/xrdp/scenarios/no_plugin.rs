@@ -10,8 +10,9 @@ use crate::blanking::sampler;
 use crate::xrdp::client::ClientOptions;
 use crate::xrdp::process;
 use crate::xrdp::report::Report;
-use crate::xrdp::stack::{PATIENCE, Stack, StackOptions};
+use crate::xrdp::stack::{Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
+use sudare_test_kit::wait_until;
 
 /// How long it is watched with everything running.
 const WATCHED: Duration = Duration::from_secs(3);
@@ -35,7 +36,7 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let mut client =
         stack.connect(&ClientOptions { arguments: vec!["/echo".into()], ..Default::default() })?;
     let began = stack.user.home.join(hostile::BEGAN);
-    process::wait_for("the user's log-on script", PATIENCE, || Ok(began.exists().then_some(())))?;
+    wait_until("the user's log-on script", || Ok(began.exists()))?;
     let words = |count: &crate::xrdp::Count| count.is_cover() && count.other > WORDS / 4;
     stack.wait_picture("the cover with its words", &mut client, words)?;
     stack.type_key('a', KEYS)?;
@@ -98,7 +99,7 @@ pub(super) fn without_chansrv(out: &Path, report: &mut Report) -> anyhow::Result
     let explains = |count: &crate::xrdp::Count| count.is_cover() && count.other > REASON;
     let reason = stack.wait_picture("the cover with its reason", &mut client, explains)?;
     let began = stack.user.home.join(hostile::BEGAN);
-    process::wait_for("the user's log-on script", PATIENCE, || Ok(began.exists().then_some(())))?;
+    wait_until("the user's log-on script", || Ok(began.exists()))?;
     stack.type_key('a', KEYS)?;
     std::thread::sleep(WATCHED);
     stack.save("no-chansrv", report)?;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::acts::{AWAY, Acts, POLICY};
+use super::acts::{AWAY, Acts, KEYS_TAKE, POLICY};
 use super::hostile;
 use crate::xrdp::palette::{self, Owner};
 use crate::xrdp::report::Report;
@@ -22,7 +22,7 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let device = sudare.device()?;
     let camera = sudare.film()?;
     camera.show(AWAY);
-    let mut story = Acts { stack, camera, device, report, number: 0 };
+    let mut story = Acts { stack, camera, device, report, number: 0, keys_took: KEYS_TAKE };
 
     let mut client = story.log_on("log-on", true)?;
     hostile::end(&story.stack.user)?;

@@ -10,17 +10,17 @@ use std::time::Duration;
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::acts::{Acts, POLICY};
+use super::acts::{Acts, KEYS_TAKE, POLICY};
 use super::faults::ours;
 use crate::xrdp::client::{self, Client, ClientOptions, PrivateScreen};
-use crate::xrdp::process;
 use crate::xrdp::report::Report;
 use crate::xrdp::screen::Screen;
 use crate::xrdp::session::processes;
-use crate::xrdp::stack::{PATIENCE, Stack, StackOptions};
+use crate::xrdp::stack::{Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
 use crate::xrdp::watch::Watch;
 use sudare_test_kit::scene::ALONE;
+use sudare_test_kit::wait_until;
 
 /// What is a race is tried more than once, and the last time with a guard that is late.
 const ROUNDS: usize = 3;
@@ -43,7 +43,7 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let device = sudare.device()?;
     let camera = sudare.film()?;
     camera.show(ALONE);
-    let mut acts = Acts { stack, camera, device, report, number: 0 };
+    let mut acts = Acts { stack, camera, device, report, number: 0, keys_took: KEYS_TAKE };
     let elsewhere = PrivateScreen::start(client::SIZE)?;
     for round in 1..=ROUNDS {
         let mut operator = acts.stack.connect(&acts.device.clone())?;
@@ -74,9 +74,9 @@ fn taken_over(
         std::thread::sleep(LATE);
         kill_process(guard, Signal::CONT)?;
     }
-    operator.wait_ended(PATIENCE).context("the first client was not replaced by the second")?;
+    operator.wait_ended().context("the first client was not replaced by the second")?;
     let mut screen = Screen::open(&elsewhere.display)?;
-    let covered = process::wait_for("the cover at the second client", PATIENCE, || {
+    let covered = wait_until("the cover at the second client", || {
         let count = screen.count(2)?;
         Ok((count.is_cover() && count.other > 100).then_some(count))
     });
@@ -119,12 +119,12 @@ fn stalled(acts: &mut Acts<'_>, elsewhere: &PrivateScreen) -> anyhow::Result<()>
     let sesman = sesman()?;
     kill_process(sesman, Signal::STOP)?;
     let mut second = Client::start(elsewhere, &ClientOptions::default(), home, &log)?;
-    process::wait_for("xrdp's connection to sesman", PATIENCE, || Ok(asks_sesman()?.then_some(())))?;
+    wait_until("xrdp's connection to sesman", || asks_sesman())?;
     std::thread::sleep(BEFORE_SIGN_IN);
     let theirs: Vec<_> = xrdps()?.into_iter().filter(|pid| !before.contains(pid)).collect();
     theirs.iter().try_for_each(|&pid| kill_process(pid, Signal::STOP))?;
     kill_process(sesman, Signal::CONT)?;
-    process::wait_for("PAM's question", PATIENCE, || Ok((said(acts, ASKED)? > asked).then_some(())))?;
+    wait_until("PAM's question", || Ok(said(acts, ASKED)? > asked))?;
     acts.report.check("stalled: xrdp stands still with the second client", theirs.len() == 1, theirs.len());
     std::thread::sleep(STALLED);
     // What has been ended does not go on.
@@ -136,7 +136,7 @@ fn stalled(acts: &mut Acts<'_>, elsewhere: &PrivateScreen) -> anyhow::Result<()>
     acts.report.check("stalled: nothing of the user is seen", seen.leaked_frames == 0, format!("{seen:?}"));
     let late = said(acts, LATE_COMER)?;
     acts.report.check("stalled: that connection was ended", late == 1, late);
-    second.wait_ended(PATIENCE)?;
+    second.wait_ended()?;
     acts.report.check("stalled: the operator stays", operator.ensure_running().is_ok(), "");
     acts.uncovers("operator works after it", &mut operator, ALONE)?;
     operator.kill()?;

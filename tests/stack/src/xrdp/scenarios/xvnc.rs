@@ -8,12 +8,12 @@ use anyhow::ensure;
 
 use super::hostile;
 use crate::xrdp::client::ClientOptions;
-use crate::xrdp::process;
 use crate::xrdp::report::Report;
 use crate::xrdp::servers::Backend;
 use crate::xrdp::session::processes;
-use crate::xrdp::stack::{PATIENCE, Stack, StackOptions};
+use crate::xrdp::stack::{Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
+use sudare_test_kit::wait_until;
 
 /// How long it is watched after the end of the session.
 const WATCHED: Duration = Duration::from_secs(3);
@@ -26,7 +26,7 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let watch = stack.watch("xvnc")?;
     let _client = stack.connect(&ClientOptions::default())?;
     let log = out.join("supervisor-1.log");
-    let ended = process::wait_for("the session's end", PATIENCE, || {
+    let ended = wait_until("the session's end", || {
         let said = std::fs::read_to_string(&log)?;
         Ok(said.lines().find(|line| line.contains("this session is ended")).map(str::to_owned))
     });
