@@ -26,6 +26,8 @@ use sudare_protocol::reason::Reason;
 use sudare_protocol::rules::EvidenceRules;
 use sudare_protocol::seal::{Identity, Recipients};
 
+use sudare_test_kit::PATIENCE;
+
 use super::table::{Needed, Table, summary};
 use crate::faults::{self, Place, Plan, Programs, incident};
 
@@ -140,7 +142,7 @@ fn incident_ms(evidence: &Evidence, recipients: &Recipients) -> anyhow::Result<f
         what: What::Incident { reason, boot_ms, shots, dropped: 0, recipients },
     });
     evidence.keep(Job { session_id, incident_id, what: What::Pictures { complete, reply } });
-    replies.recv_timeout(Duration::from_secs(10)).context("the incident is not acknowledged")?;
+    replies.recv_timeout(PATIENCE).context("the incident is not acknowledged")?;
     Ok(begun.elapsed().as_secs_f64() * 1e3)
 }
 

@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 
 use super::proxy;
 use sudare_test_kit::stage::{Stage, USER};
+use sudare_test_kit::wait::{PATIENCE, in_vain};
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -115,7 +116,7 @@ fn options(address: SocketAddr) -> RdpOptions {
         password: String::new(),
         width: 1280,
         height: 720,
-        connect_timeout: Duration::from_secs(20),
+        connect_timeout: PATIENCE,
     }
 }
 
@@ -133,15 +134,15 @@ fn note(event: AppEvent) -> Option<Told> {
 fn play(told: &Receiver<Told>, blocked: &Sender<bool>, rounds: usize) -> anyhow::Result<Vec<f64>> {
     let mut times = Vec::with_capacity(rounds);
     for round in 0..rounds {
-        wait(told, |t| matches!(t, Told::Desktop).then_some(()))?;
+        wait(told, "the desktop", |t| matches!(t, Told::Desktop).then_some(()))?;
         // Not always at the same point of the desktop's own updates.
         std::thread::sleep(Duration::from_millis(30 + u64::try_from(round)? * 7 % 61));
         blocked.send(true)?;
-        let decided = wait(told, |t| match t {
+        let decided = wait(told, "the decision to cover", |t| match t {
             Told::Decided { cover: true, at } => Some(*at),
             _ => None,
         })?;
-        let black = wait(told, |t| match t {
+        let black = wait(told, "black at the client", |t| match t {
             Told::Covered { at } if *at >= decided => Some(*at),
             _ => None,
         })?;
@@ -152,14 +153,14 @@ fn play(told: &Receiver<Told>, blocked: &Sender<bool>, rounds: usize) -> anyhow:
     Ok(times)
 }
 
-fn wait<T>(told: &Receiver<Told>, wanted: impl Fn(&Told) -> Option<T>) -> anyhow::Result<T> {
-    let until = Instant::now() + Duration::from_secs(20);
+fn wait<T>(told: &Receiver<Told>, what: &str, wanted: impl Fn(&Told) -> Option<T>) -> anyhow::Result<T> {
+    let until = Instant::now() + PATIENCE;
     loop {
         let event = told
             .recv_timeout(until.saturating_duration_since(Instant::now()))
-            .context("waited 20 s in vain for the host")?;
+            .with_context(|| in_vain(what, ""))?;
         if let Told::Ended(why) = &event {
-            anyhow::bail!("the session ended: {why}");
+            anyhow::bail!("the session ended before {what}: {why}");
         }
         if let Some(value) = wanted(&event) {
             return Ok(value);

@@ -1,7 +1,6 @@
 //! Peak memory of the client's process: camera, models, RDP client and one incident.
 
 use std::path::Path;
-use std::time::Duration;
 
 use sudare_test_kit::scene::{ALONE, Camera, Scene, Seat};
 use sudare_test_kit::stage::{Client, Stage, USER};
@@ -14,10 +13,9 @@ pub fn client_peak_mb(stage: &Stage, photographs: &Path) -> anyhow::Result<f64> 
     let arguments = [stage.listen.as_str(), "--user", USER, "--source", &source];
     let log = stage.dir.join("client.log");
     let mut client = Client::start(&mut stage.client_command("device"), &arguments, &log)?;
-    let limit = Duration::from_secs(20);
-    client.wait("the desktop", limit, |e| e["event"] == "screen" && e["kind"] == "desktop")?;
+    client.wait("the desktop", |e| e["event"] == "screen" && e["kind"] == "desktop")?;
     camera.show(Scene { stranger: 1.0, ..ALONE });
-    client.wait("the receipt of an incident", limit, |e| e["event"] == "receipt")?;
+    client.wait("the receipt of an incident", |e| e["event"] == "receipt")?;
     let peak = client.peak_mb()?;
     client.kill()?;
     Ok(peak)

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use sudare_demo::story::{self, Played};
+use serde_json::json;
+use sudare_demo::story::{self, Played, Player};
+use sudare_test_kit::Pace;
 use sudare_test_kit::scene::{Camera, Seat};
-use sudare_test_kit::stage::{self, Client, Stage};
+use sudare_test_kit::stage::{self, Stage};
 
 /// Plays the main job on this machine: a stranger looks, the remote desktop turns black.
 #[derive(Debug, Parser)]
@@ -59,27 +61,28 @@ fn run(arguments: &Arguments) -> anyhow::Result<String> {
         bar.inc(1);
     };
     say("keys, records, enrolment");
+    let (pace, started) = (Pace::start(), Instant::now());
     stage.prepare(&Stage::enrolment_pictures(&photographs))?;
     say("the host");
     stage.serve()?;
-    let fifo = stage.dir.join("camera.fifo");
-    let camera = Camera::start(Seat::load(&photographs)?, &fifo)?;
+    let camera = Camera::start(Seat::load(&photographs)?, &stage.dir.join("camera.fifo"))?;
     let seat = Seat::load(&photographs)?;
     say("the client");
-    let started = Instant::now();
-    let mut client = connect(&stage, "device", &format!("mjpeg:{}", fifo.display()))?;
-    let mut steps = story::log_on(&mut client, &stage, started)?;
-    for step in &steps {
-        tell(&bar, step);
-    }
+    let client = Player::connect(&stage)?;
+    let mut player =
+        Player { stage: &stage, camera: &camera, seat: &seat, client, pace, started, reconnects: 0 };
+    let mut steps = vec![story::log_on(&mut player.client, &stage, started, &player.pace)?];
+    tell(&bar, &steps[0]);
     let mut show = |step: &Played| {
         tell(&bar, step);
         bar.inc(1);
     };
-    steps.extend(story::play(&mut client, &camera, &seat, &stage.dir, started, &mut show)?);
-    client.kill()?;
+    steps.extend(player.play(&mut show)?);
+    say("pictures on their way");
+    player.end()?;
+    let Player { pace, reconnects, .. } = player;
     say("what comes after a killed client");
-    let after = story::after_kill(&stage, started)?;
+    let after = story::after_kill(&stage, started, &pace)?;
     tell(&bar, &after);
     steps.push(after);
     stage.end()?;
@@ -87,18 +90,17 @@ fn run(arguments: &Arguments) -> anyhow::Result<String> {
     let proof = stage::prove(&stage)?;
     bar.suspend(|| println!("evidence: {} entries verify; incidents: {}", proof.entries, proof.reasons()));
     story::draw(&stage.dir, &steps, &proof, &stage.dir.join("contact-sheet.png"))?;
-    let timeline =
-        serde_json::to_vec_pretty(&serde_json::json!({ "steps": steps, "incidents": proof.incidents }))?;
-    std::fs::write(stage.dir.join("timeline.json"), timeline)?;
+    let machine = json!({ "slowness": pace.worst(), "reconnects": reconnects });
+    let timeline = json!({ "machine": machine, "steps": steps, "incidents": proof.incidents });
+    std::fs::write(stage.dir.join("timeline.json"), serde_json::to_vec_pretty(&timeline)?)?;
     bar.finish_and_clear();
     println!("contact sheet: {}", stage.dir.join("contact-sheet.png").display());
     println!("incident page: {}", proof.page.display());
+    println!(
+        "this machine was up to {:.1} times slower than an idle one; the client connected again {reconnects} times",
+        pace.worst()
+    );
     last_line(&steps)
-}
-
-fn connect(stage: &Stage, home: &str, source: &str) -> anyhow::Result<Client> {
-    let arguments = [stage.listen.as_str(), "--user", stage::USER, "--source", source];
-    Client::start(&mut stage.client_command(home), &arguments, &stage.dir.join("client.log"))
 }
 
 fn tell(bar: &ProgressBar, step: &Played) {
@@ -110,7 +112,9 @@ fn tell(bar: &ProgressBar, step: &Played) {
     };
     let seconds = Duration::from_millis(step.t_ms).as_secs_f32();
     // Not `bar.println`, which is silent where there is no terminal.
-    bar.suspend(|| println!("{seconds:6.1} s  {:<30} {shown:<36} {latency}", step.step));
+    let slow =
+        if step.slowness >= 2.0 { format!("  machine {:.1}x slower", step.slowness) } else { String::new() };
+    bar.suspend(|| println!("{seconds:6.1} s  {:<30} {shown:<36} {latency}{slow}", step.step));
 }
 
 fn last_line(steps: &[Played]) -> anyhow::Result<String> {

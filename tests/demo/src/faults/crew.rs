@@ -3,15 +3,14 @@
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 
+use sudare_test_kit::wait_until;
+
 use super::place::{DEVICES, Place};
 
-const PATIENCE: Duration = Duration::from_secs(20);
 /// A client changes its device after so many lives, so that no device uses up what it may store in a day.
 const LIVES_PER_DEVICE: usize = 20;
 
@@ -101,12 +100,7 @@ impl Crew {
         self.clients.clear();
         self.guards.clear();
         kill_process(Pid::from_child(&self.recorder.0), Signal::TERM)?;
-        let begun = Instant::now();
-        while self.recorder.0.try_wait()?.is_none() {
-            ensure!(begun.elapsed() < PATIENCE, "the recorder does not end");
-            thread::sleep(Duration::from_millis(10));
-        }
-        Ok(())
+        wait_until("the recorder to end", || Ok(self.recorder.0.try_wait()?.is_some()))
     }
 
     fn process(&mut self, who: Who) -> anyhow::Result<&mut Running> {
@@ -179,12 +173,7 @@ pub fn guard(place: &Place, programs: &Programs, number: usize) -> anyhow::Resul
 
 /// Until somebody listens there.
 pub fn await_socket(path: &Path) -> anyhow::Result<()> {
-    let begun = Instant::now();
-    while !is_listening(path) {
-        ensure!(begun.elapsed() < PATIENCE, "nobody listens at {}", path.display());
-        thread::sleep(Duration::from_millis(5));
-    }
-    Ok(())
+    wait_until(&format!("somebody to listen at {}", path.display()), || Ok(is_listening(path)))
 }
 
 /// A socket's file is there a moment before anybody listens at it.

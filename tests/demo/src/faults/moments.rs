@@ -9,8 +9,6 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 
 use super::place::Place;
 
-/// A step that does not come by itself in this time is not waited for.
-const PATIENCE: Duration = Duration::from_millis(900);
 /// Folders watched below one.
 const DEPTH: usize = 4;
 
@@ -62,8 +60,8 @@ pub(super) const STEPS: &[Step] = &[
     step("spool: a file is removed", Where::Clients, "spool", WatchFlags::DELETE, ".sealed"),
 ];
 
-/// Waits for the step; false if it did not come.
-pub(super) fn wait_for(step: Step, place: &Place, pairs: usize) -> anyhow::Result<bool> {
+/// Waits for the step; false if it did not come within `patience`.
+pub(super) fn wait_for(step: Step, place: &Place, pairs: usize, patience: Duration) -> anyhow::Result<bool> {
     let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
     let bases: Vec<PathBuf> = match step.place {
         Where::Store => vec![place.evidence()?],
@@ -77,8 +75,9 @@ pub(super) fn wait_for(step: Step, place: &Place, pairs: usize) -> anyhow::Resul
     let begun = Instant::now();
     let mut buffer = [MaybeUninit::uninit(); 4096];
     loop {
-        let Some(left) = PATIENCE.checked_sub(begun.elapsed()) else { return Ok(false) };
-        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(left.subsec_nanos()) };
+        let Some(left) = patience.checked_sub(begun.elapsed()) else { return Ok(false) };
+        let timeout =
+            Timespec { tv_sec: left.as_secs().try_into()?, tv_nsec: i64::from(left.subsec_nanos()) };
         poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&timeout))?;
         let mut reader = Reader::new(&fd, &mut buffer);
         while let Ok(event) = reader.next() {

@@ -2,23 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::bail;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use sudare_client_ext::spool;
+use sudare_test_kit::{Pace, wait_until};
 
 use super::crew::{Crew, Programs, Who};
 use super::judge::{self, Verdict};
 use super::moments::{STEPS, wait_for};
 use super::place::Place;
 
-/// After the last kill everything must be delivered within this time.
-const DRAIN: Duration = Duration::from_secs(60);
 /// Between a step that was seen and the kill; the shorter ones hit it before its sync.
 const LATER_MAX_US: u64 = 3_000;
+/// A step that does not come by itself in this time is not waited for, nor in as much more on a slow machine.
+const COMES_WITHIN: Duration = Duration::from_millis(900);
 const DOWN_MAX_MS: u64 = 300;
 const ANY_MOMENT_MAX_MS: u64 = 800;
 
@@ -46,10 +46,11 @@ pub struct Outcome {
 pub fn run(place: &Place, programs: &Programs, plan: Plan) -> anyhow::Result<Outcome> {
     let mut random = ChaCha8Rng::seed_from_u64(plan.seed);
     let mut outcome = Outcome { unseen: STEPS.iter().map(|step| step.name).collect(), ..Outcome::default() };
+    let pace = Pace::start();
     let mut crew = Crew::start(place, programs, plan.pairs)?;
     while outcome.kills < plan.kills {
         let who = victim(&mut random, plan.pairs);
-        let moment = moment(&mut random, place, plan.pairs)?;
+        let moment = moment(&mut random, place, plan.pairs, &pace)?;
         crew.kill(who)?;
         outcome.kills += 1;
         outcome.unseen.remove(moment);
@@ -79,13 +80,13 @@ pub fn named_steps() -> usize {
 }
 
 /// Waits for a moment, and tells which one it was.
-fn moment(random: &mut ChaCha8Rng, place: &Place, pairs: usize) -> anyhow::Result<&'static str> {
+fn moment(random: &mut ChaCha8Rng, place: &Place, pairs: usize, pace: &Pace) -> anyhow::Result<&'static str> {
     let any = Duration::from_millis(random.random_range(0..ANY_MOMENT_MAX_MS));
     let later = Duration::from_micros(random.random_range(0..LATER_MAX_US));
     let is_at_once = random.random_ratio(1, 3);
     let step = STEPS.choose(random).copied().filter(|_| random.random_ratio(4, 5));
     if let Some(step) = step
-        && wait_for(step, place, pairs)?
+        && wait_for(step, place, pairs, pace.allow(COMES_WITHIN))?
     {
         if !is_at_once {
             thread::sleep(later);
@@ -100,15 +101,8 @@ fn moment(random: &mut ChaCha8Rng, place: &Place, pairs: usize) -> anyhow::Resul
 
 /// Until no client has anything left to deliver.
 fn drain(place: &Place, pairs: usize) -> anyhow::Result<()> {
-    let begun = Instant::now();
-    loop {
+    wait_until("the clients to deliver everything", || {
         let left: usize = (0..pairs).map(|number| spool::waiting(&place.client(number)).incidents).sum();
-        if left == 0 {
-            return Ok(());
-        }
-        if begun.elapsed() > DRAIN {
-            bail!("{left} incidents are not delivered");
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
+        Ok(if left == 0 { Ok(()) } else { Err(format!("{left} incidents are not delivered")) })
+    })
 }
