@@ -29,7 +29,7 @@ def read(name):
 
 
 def from_notation(value):
-    """The CBOR data that a readable form stands for: see tests/tests/all/wire/notation.rs."""
+    """The CBOR data that a readable form stands for: see tests/all/wire/notation.rs."""
     if isinstance(value, str) and value.startswith("h'"):
         return bytes.fromhex(value[2:-1])
     if isinstance(value, list):

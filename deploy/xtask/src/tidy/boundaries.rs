@@ -1,10 +1,11 @@
 //! Who may depend on whom, as docs/architecture.md draws it.
 
-/// What each of our packages may name, in any kind of dependency.
+/// What each of our packages may name as a dependency of its library and programs.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("sudare-protocol", &[]),
     ("sudare-protocol-fuzz", &["sudare-protocol"]),
     ("sudare-models", &[]),
+    // The employee's PC.
     ("sudare-client-core", &["sudare-protocol"]),
     ("sudare-vision", &["sudare-protocol", "sudare-models", "sudare-client-core"]),
     ("sudare-client-runtime", &["sudare-protocol", "sudare-client-core", "sudare-vision"]),
@@ -22,24 +23,116 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sudare-headless",
         ],
     ),
-    // The messages between guard and blanker; the blanker itself is another process.
-    ("sudare-host-ext", &["sudare-protocol", "sudare-blanker"]),
+    // The host, one package for each account or audience.
+    ("sudare-base", &[]),
     ("sudare-blanker", &[]),
+    // Root links nothing of the protocol, of evidence or of records.
+    ("sudare-supervisor", &["sudare-base"]),
+    ("sudare-records", &["sudare-base", "sudare-protocol"]),
+    ("sudare-evidence", &["sudare-base", "sudare-protocol"]),
+    // From the blanker only the messages: the blanker itself is another process.
+    (
+        "sudare-guard",
+        &["sudare-base", "sudare-protocol", "sudare-records", "sudare-evidence", "sudare-blanker"],
+    ),
+    ("sudare-recorder", &["sudare-base", "sudare-protocol", "sudare-records", "sudare-evidence"]),
+    ("sudare-ship", &["sudare-base", "sudare-protocol", "sudare-evidence"]),
+    ("sudare-forward", &["sudare-base", "sudare-protocol", "sudare-evidence"]),
+    ("sudare-witness", &["sudare-base", "sudare-protocol", "sudare-evidence"]),
+    ("sudare-audit", &["sudare-base", "sudare-protocol", "sudare-records", "sudare-evidence"]),
+    // The offline key: no other program of ours makes or reads it.
+    ("sudare-authority", &["sudare-base", "sudare-protocol", "sudare-records"]),
+    (
+        "sudare-embedded",
+        &[
+            "sudare-base",
+            "sudare-protocol",
+            "sudare-records",
+            "sudare-evidence",
+            "sudare-guard",
+            "sudare-recorder",
+        ],
+    ),
+    (
+        "sudare-admin",
+        &[
+            "sudare-base",
+            "sudare-protocol",
+            "sudare-records",
+            "sudare-evidence",
+            "sudare-guard",
+            "sudare-supervisor",
+        ],
+    ),
     ("xtask", &[]),
     // Preloaded into a program under test: whatever it knew would be twice in there.
     ("sudare-v4l2-shim", &[]),
-    // Only the tests know everybody.
+    // Knows our programs by their names only.
+    ("sudare-test-kit", &["sudare-protocol", "sudare-models"]),
+    ("sudare-sim", &["sudare-client-core", "sudare-guard", "sudare-protocol", "sudare-test-kit"]),
+    (
+        "sudare-stack",
+        &[
+            "sudare-blanker",
+            "sudare-client-core",
+            "sudare-client-runtime",
+            "sudare-guard",
+            "sudare-models",
+            "sudare-protocol",
+            "sudare-test-kit",
+            "sudare-vision",
+        ],
+    ),
+    // Not forward: touching an encoder of alarms relinks one program.
+    (
+        "sudare-demo",
+        &[
+            "sudare-audit",
+            "sudare-base",
+            "sudare-client-core",
+            "sudare-client-runtime",
+            "sudare-evidence",
+            "sudare-guard",
+            "sudare-headless",
+            "sudare-models",
+            "sudare-protocol",
+            "sudare-recorder",
+            "sudare-records",
+            "sudare-stack",
+            "sudare-test-kit",
+            "sudare-vision",
+        ],
+    ),
+    ("sudare-tests", &[]),
+];
+
+/// What tests alone may name besides. They check what a package wrote with the program that will read it.
+const ALLOWED_IN_TESTS: &[(&str, &[&str])] = &[
+    ("sudare-recorder", &["sudare-audit"]),
+    ("sudare-ship", &["sudare-audit", "sudare-witness"]),
+    ("sudare-audit", &["sudare-recorder"]),
+    // The one test binary alone knows everybody: nothing links it.
     (
         "sudare-tests",
         &[
-            "sudare-protocol",
-            "sudare-models",
-            "sudare-client-core",
-            "sudare-vision",
-            "sudare-client-runtime",
-            "sudare-headless",
-            "sudare-host-ext",
+            "sudare-audit",
+            "sudare-base",
             "sudare-blanker",
+            "sudare-client-core",
+            "sudare-client-runtime",
+            "sudare-demo",
+            "sudare-embedded",
+            "sudare-evidence",
+            "sudare-guard",
+            "sudare-headless",
+            "sudare-models",
+            "sudare-protocol",
+            "sudare-recorder",
+            "sudare-records",
+            "sudare-ship",
+            "sudare-sim",
+            "sudare-stack",
+            "sudare-test-kit",
         ],
     ),
 ];
@@ -56,8 +149,12 @@ pub(super) fn findings(name: &str, manifest: &str) -> Vec<String> {
             file!()
         )];
     };
-    let crossed = dependencies(manifest).into_iter().filter(|dependency| !allowed.contains(dependency));
-    crossed.map(|dependency| format!("{name}: {package} must not depend on {dependency}.")).collect()
+    let in_tests = ALLOWED_IN_TESTS.iter().find(|(known, _)| *known == package);
+    let in_tests = in_tests.map_or(&[][..], |(_, dependencies)| dependencies);
+    let crossed = dependencies(manifest).into_iter().filter(|(dependency, of_tests)| {
+        !(allowed.contains(dependency) || *of_tests && in_tests.contains(dependency))
+    });
+    crossed.map(|(dependency, _)| format!("{name}: {package} must not depend on {dependency}.")).collect()
 }
 
 fn package_name(manifest: &str) -> Option<&str> {
@@ -67,8 +164,8 @@ fn package_name(manifest: &str) -> Option<&str> {
         .find_map(|(key, value)| (key.trim() == "name").then(|| value.trim().trim_matches('"')))
 }
 
-/// Our own packages among the dependencies, whichever way they are written.
-fn dependencies(manifest: &str) -> Vec<&str> {
+/// Our own packages among the dependencies, whichever way they are written, and whether only tests have them.
+fn dependencies(manifest: &str) -> Vec<(&str, bool)> {
     let mut found = Vec::new();
     for (table, line) in lines_with_table(manifest) {
         let last = table.rsplit('.').next().unwrap_or_default();
@@ -82,8 +179,9 @@ fn dependencies(manifest: &str) -> Vec<&str> {
             continue;
         };
         let key = key.trim_matches('"');
-        if (key.starts_with("sudare") || key == "xtask") && !found.contains(&key) {
-            found.push(key);
+        let dependency = (key, table.contains("dev-dependencies"));
+        if (key.starts_with("sudare") || key == "xtask") && !found.contains(&dependency) {
+            found.push(dependency);
         }
     }
     found
@@ -112,15 +210,15 @@ mod tests {
     #[test]
     fn a_crossed_boundary_is_found_however_it_is_written() {
         for rest in [
-            "[dependencies]\nsudare-host-ext.workspace = true\n",
-            "[dev-dependencies]\nsudare-host-ext = { path = \"../host-ext\" }\n",
-            "[dependencies.sudare-host-ext]\npath = \"../host-ext\"\n",
-            "[target.'cfg(unix)'.build-dependencies]\nsudare-host-ext = \"1\"\n",
+            "[dependencies]\nsudare-guard.workspace = true\n",
+            "[dev-dependencies]\nsudare-guard = { path = \"../guard\" }\n",
+            "[dependencies.sudare-guard]\npath = \"../guard\"\n",
+            "[target.'cfg(unix)'.build-dependencies]\nsudare-guard = \"1\"\n",
         ] {
             let found = findings("client-ext/core/Cargo.toml", &manifest("sudare-client-core", rest));
             assert_eq!(
                 found,
-                ["client-ext/core/Cargo.toml: sudare-client-core must not depend on sudare-host-ext."]
+                ["client-ext/core/Cargo.toml: sudare-client-core must not depend on sudare-guard."]
             );
         }
     }
@@ -128,8 +226,12 @@ mod tests {
     #[test]
     fn what_is_drawn_is_allowed() {
         let rest = "[dependencies]\nsudare-protocol.workspace = true\nserde.workspace = true\n";
-        assert!(findings("x", &manifest("sudare-host-ext", rest)).is_empty());
-        assert!(findings("x", &manifest("sudare-tests", rest)).is_empty());
+        assert!(findings("x", &manifest("sudare-guard", rest)).is_empty());
+        // What tests alone may name, nothing else may.
+        let audit = "sudare-audit.workspace = true\n";
+        let in_tests = format!("{rest}[dev-dependencies]\n{audit}");
+        assert!(findings("x", &manifest("sudare-recorder", &in_tests)).is_empty());
+        assert_eq!(findings("x", &manifest("sudare-recorder", &format!("{rest}{audit}"))).len(), 1);
         assert_eq!(findings("x", &manifest("sudare-models", rest)).len(), 1);
     }
 

@@ -1,0 +1,119 @@
+//! CPU per watched second: `sudare watch`, and the same work in OpenCV, on the same pictures.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use serde_json::Value;
+use sudare_test_kit::scene::{self, ALONE, Scene, Seat};
+use sudare_test_kit::stage::Stage;
+
+/// Length of the clip, and how often both are measured, in turn.
+const FRAMES: u64 = 200;
+const ROUNDS: usize = 3;
+
+/// CPU milliseconds per watched second, medians.
+#[derive(Debug)]
+pub struct Cpu {
+    pub sudare: f64,
+    pub opencv: f64,
+}
+
+/// The peer: detector and recogniser on every frame, on one thread.
+const OPENCV: &str = "
+import cv2, glob, sys, time
+cv2.setNumThreads(1)
+detector = cv2.FaceDetectorYN.create(sys.argv[1], '', (640, 480), 0.6, 0.3)
+embedder = cv2.FaceRecognizerSF.create(sys.argv[2], '')
+files = sorted(glob.glob(sys.argv[3] + '/*.jpg'))
+def look(name):
+    frame = cv2.imread(name)
+    faces = detector.detect(frame)[1]
+    for face in (faces if faces is not None else []):
+        embedder.feature(embedder.alignCrop(frame, face))
+    return 0 if faces is None else len(faces)
+look(files[0])
+start = time.process_time()
+faces = sum(look(name) for name in files)
+print((time.process_time() - start) * 1000, len(files), faces, cv2.__version__)
+";
+
+/// Measures both in turn. The clip: the operator alone, and for a quarter of it somebody beside.
+pub fn measure(stage: &Stage, photographs: &Path, python: &Path, models: &Path) -> anyhow::Result<Cpu> {
+    let clip = write_clip(stage, photographs)?;
+    let short = stage.dir.join("clip-short");
+    std::fs::create_dir_all(&short)?;
+    std::fs::copy(clip.join("00000.jpg"), short.join("00000.jpg"))?;
+    let (mut ours, mut peers) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        // The start-up (loading models) is not watching; the peer's is left out too.
+        let start_up = watch_cpu_ms(stage, &short, 1)?;
+        ours.push(watch_cpu_ms(stage, &clip, FRAMES)? - start_up);
+        peers.push(opencv_cpu_ms(python, models, &clip)?);
+    }
+    let seconds = f64::from(u32::try_from(FRAMES)?) / f64::from(u32::try_from(scene::FPS)?);
+    Ok(Cpu { sudare: median(ours) / seconds, opencv: median(peers) / seconds })
+}
+
+fn write_clip(stage: &Stage, photographs: &Path) -> anyhow::Result<PathBuf> {
+    let dir = stage.dir.join("clip");
+    std::fs::create_dir_all(&dir)?;
+    let seat = Seat::load(photographs)?;
+    for n in 0..FRAMES {
+        let beside = (FRAMES / 2..FRAMES * 3 / 4).contains(&n);
+        let scene = if beside { Scene { stranger: 1.0, ..ALONE } } else { ALONE };
+        std::fs::write(dir.join(format!("{n:05}.jpg")), scene::jpeg(&seat.frame(&scene, n))?)?;
+    }
+    Ok(dir)
+}
+
+fn watch_cpu_ms(stage: &Stage, clip: &Path, frames: u64) -> anyhow::Result<f64> {
+    let output = stage
+        .client_command("device")
+        .args(["watch", "--json", "--source"])
+        .arg(clip)
+        .arg("--operator")
+        .arg(stage.dir.join("operator.template"))
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let last = said.lines().last().context("sudare watch told nothing")?;
+    let end: Value = serde_json::from_str(last)?;
+    ensure!(end["frames"] == frames, "sudare watch saw {last}, and {frames} frames were shown");
+    end["cpu_ms"].as_f64().context("no cpu_ms")
+}
+
+fn opencv_cpu_ms(python: &Path, models: &Path, clip: &Path) -> anyhow::Result<f64> {
+    let output = Command::new(python)
+        .args(["-c", OPENCV])
+        .arg(model(models, "face-detector-")?)
+        .arg(model(models, "face-embedder-")?)
+        .arg(clip)
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let problem = String::from_utf8_lossy(&output.stderr);
+    let fields: Vec<&str> = said.split_whitespace().collect();
+    let [cpu_ms, frames, faces, _version] = fields.as_slice() else {
+        anyhow::bail!("OpenCV could not be measured: {problem}");
+    };
+    ensure!(*frames == FRAMES.to_string(), "OpenCV saw {frames} frames");
+    // Otherwise it would be compared with less work than ours.
+    ensure!(faces.parse::<u64>()? >= FRAMES, "OpenCV found only {faces} faces in {FRAMES} frames");
+    Ok(cpu_ms.parse()?)
+}
+
+/// The folded model in the cache, whose name begins with its role.
+fn model(dir: &Path, role: &str) -> anyhow::Result<PathBuf> {
+    let mut files = std::fs::read_dir(dir)?.flatten().map(|e| e.path());
+    files
+        .find(|p| {
+            p.file_name()
+                .and_then(|n| n.to_str())
+                .is_some_and(|n| n.starts_with(role) && n.ends_with(".onnx"))
+        })
+        .with_context(|| format!("no {role} model in {}. Run `cargo xtask setup`", dir.display()))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}

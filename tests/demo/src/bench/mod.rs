@@ -1,0 +1,23 @@
+//! Figures beside the fastest peer, measured in one run on this machine.
+//!
+//! Each measures the real thing: the released programs, the RDP loopback, the peer's own code, an
+//! xrdp session. What this machine cannot run is told as not measured, never as good.
+
+mod big_log;
+mod cpu;
+mod crypto;
+pub mod evidence;
+mod latency;
+pub mod log;
+mod memory;
+pub mod plugin;
+mod proxy;
+pub mod stack;
+mod table;
+pub mod x11;
+
+pub use cpu::{Cpu, measure as cpu};
+pub use crypto::attest_sign_verify_us;
+pub use latency::{Latency, measure as latency};
+pub use memory::client_peak_mb;
+pub use table::{Needed, Table, summary};

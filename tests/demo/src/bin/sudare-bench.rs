@@ -1,0 +1,176 @@
+//! `cargo xtask bench`: a table, and `target/bench/bench.json`.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program's output is for people")]
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Parser, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use sudare_demo::bench::{self, Needed, Table};
+use sudare_test_kit::stage::Stage;
+
+const WAN_RTT: Duration = Duration::from_millis(150);
+
+/// Measures this machine, beside the same work in OpenCV.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Where everything is put
+    #[arg(long, default_value = "target/bench", value_name = "DIR")]
+    out: PathBuf,
+    /// How often the desktop is covered over loopback
+    #[arg(long, default_value_t = 120)]
+    rounds: usize,
+    /// One part alone, into a file of its own
+    #[arg(long, value_enum)]
+    only: Option<Part>,
+}
+
+/// What can be measured alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// The person's end: CPU, memory, decision to black
+    Seat,
+    /// Incidents, entries, audits, kills
+    Evidence,
+    /// X servers that people use, and the attacks
+    Servers,
+}
+
+impl Arguments {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_none_or(|only| only == part)
+    }
+
+    /// Only a whole run is compared with others.
+    fn figures(&self) -> PathBuf {
+        let part = self.only.and_then(|part| Some(part.to_possible_value()?.get_name().to_owned()));
+        self.out.join(part.map_or_else(|| "bench.json".to_owned(), |part| format!("bench-{part}.json")))
+    }
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "error".into()),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: FAILED: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let bin = path("SUDARE_BIN_DIR")?;
+    let bar = ProgressBar::new(12);
+    bar.set_style(
+        ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let step = |text: &str| {
+        bar.set_message(text.to_owned());
+        bar.inc(1);
+    };
+    std::fs::create_dir_all(&arguments.out)?;
+    let mut table = Table::default();
+    if arguments.wants(Part::Seat) {
+        seat(&mut table, arguments, &bin, &step)?;
+    }
+    if arguments.wants(Part::Evidence) {
+        step("evidence: durable incidents, entries, kills");
+        bench::evidence::measure(&mut table, &bin, &arguments.out.join("recorder"))?;
+        step("evidence: the log and its audit");
+        bench::log::measure(&arguments.out.join("log"), &bin.join("sudare-audit"))?.tell(&mut table);
+    }
+    if arguments.wants(Part::Servers) {
+        real_servers(&mut table, &bin, &arguments.out.join("stack"), &step)?;
+    }
+    bar.finish_and_clear();
+    table.lines().for_each(|line| println!("{line}"));
+    let file = arguments.figures();
+    std::fs::write(&file, serde_json::to_vec_pretty(table.figures())?)?;
+    println!("{}", file.display());
+    Ok(())
+}
+
+/// One stage for all that is measured at the person's end.
+fn seat(table: &mut Table, arguments: &Arguments, bin: &Path, step: &dyn Fn(&str)) -> anyhow::Result<()> {
+    let (photographs, python) = (path("SUDARE_TEST_PICTURES")?, path("SUDARE_BENCH_PYTHON")?);
+    step("keys, records, enrolment, the host");
+    let mut stage = Stage::new(&arguments.out.join("seat"), bin)?;
+    // The shortest release that a policy may have, so that a hundred rounds take minutes.
+    stage.prepare_with(&Stage::enrolment_pictures(&photographs), "[timings]\nrelease_ms = 1000\n")?;
+    stage.serve()?;
+    loopback(table, &stage, &photographs, &python, arguments.rounds, step)?;
+    step("cost of the plugin in xfreerdp");
+    bench::plugin::measure(table, &stage, &photographs)?;
+    stage.end()
+}
+
+/// The embedded host over loopback, and the peer.
+fn loopback(
+    table: &mut Table,
+    stage: &Stage,
+    photographs: &Path,
+    python: &Path,
+    rounds: usize,
+    step: &dyn Fn(&str),
+) -> anyhow::Result<()> {
+    step("signing and verifying");
+    let crypto_us = bench::attest_sign_verify_us()?;
+    step("CPU beside OpenCV");
+    let cpu = bench::cpu(stage, photographs, python, &sudare_models::Store::default_dir()?)?;
+    step("decision to black over loopback");
+    let near = bench::summary(bench::latency(stage, rounds, None)?.to_black_ms);
+    step("decision to black over 150 ms");
+    let far = bench::summary(bench::latency(stage, rounds / 4, Some(WAN_RTT))?.to_black_ms);
+    step("peak memory of the client");
+    let peak_mb = bench::client_peak_mb(stage, photographs)?;
+    let ratio = cpu.sudare / cpu.opencv;
+    for (name, value, unit, needed) in [
+        ("CPU, Sudare", Some(cpu.sudare), "ms/s", Needed::Nothing),
+        ("CPU, OpenCV on every frame", Some(cpu.opencv), "ms/s", Needed::Nothing),
+        ("CPU ratio", Some(ratio), "", Needed::AtMost(0.35)),
+        ("decision to black, p50", near["p50"].as_f64(), "ms", Needed::AtMost(40.0)),
+        ("decision to black, p99", near["p99"].as_f64(), "ms", Needed::AtMost(100.0)),
+        ("decision to black, 150 ms RTT p50", far["p50"].as_f64(), "ms", Needed::Nothing),
+        ("decision to black, 150 ms RTT p99", far["p99"].as_f64(), "ms", Needed::Nothing),
+        ("attestation, sign and verify", Some(crypto_us), "us", Needed::AtMost(300.0)),
+        ("peak memory of the client", Some(peak_mb), "MB", Needed::AtMost(250.0)),
+    ] {
+        table.row(name, value, unit, needed);
+    }
+    table.keep("cpu_ratio_vs_opencv", ratio);
+    table.keep("cpu_ms_per_watched_second", json!({ "sudare": cpu.sudare, "opencv": cpu.opencv }));
+    table.keep("decision_to_black_ms", near);
+    table.keep("wan_lock_to_black_ms", far);
+    table.keep("wan_rtt_ms", u64::try_from(WAN_RTT.as_millis())?);
+    table.keep("attest_sign_verify_us", crypto_us);
+    table.keep("client_peak_mb", peak_mb);
+    Ok(())
+}
+
+/// X servers that people use: Xvfb alone, and xorgxrdp in a session.
+fn real_servers(table: &mut Table, bin: &Path, out: &Path, step: &dyn Fn(&str)) -> anyhow::Result<()> {
+    step("request to black at the host");
+    bench::x11::cover_latency(table)?;
+    step("an xrdp session: lock and silence to black");
+    bench::stack::cover_latency(table, bin, out)?;
+    step("attacks on Xvfb and in an xrdp session");
+    let found = [bench::x11::matrix()?, bench::stack::matrix(bin, out)?];
+    bench::x11::tell_matrix(table, &found);
+    Ok(())
+}
+
+fn path(variable: &str) -> anyhow::Result<PathBuf> {
+    std::env::var_os(variable)
+        .map(PathBuf::from)
+        .with_context(|| format!("{variable} is not set. Run `cargo xtask bench`, which sets it"))
+}

@@ -1,0 +1,5 @@
+//! What `cargo xtask demo` and `cargo xtask bench` start, and the run that kills processes.
+
+pub mod bench;
+pub mod faults;
+pub mod story;

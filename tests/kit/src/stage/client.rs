@@ -1,0 +1,136 @@
+//! A `sudare connect` process and the events it tells.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+
+use crate::wait::{PATIENCE, in_vain};
+
+/// One line of `sudare connect --json`.
+pub type Event = Value;
+
+#[derive(Debug)]
+pub struct Client {
+    child: Child,
+    stdin: ChildStdin,
+    events: Receiver<Event>,
+    /// Everything told so far.
+    pub seen: Vec<Event>,
+    has_ended: bool,
+}
+
+impl Client {
+    pub fn start(command: &mut Command, arguments: &[&str], log: &Path) -> anyhow::Result<Self> {
+        let mut child = command
+            .arg("connect")
+            .args(arguments)
+            .arg("--json")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(std::fs::OpenOptions::new().create(true).append(true).open(log)?)
+            .spawn()
+            .context("sudare cannot be started. Build it with `cargo build --workspace --bins`")?;
+        let stdout = child.stdout.take().context("no output of the client")?;
+        let stdin = child.stdin.take().context("no input of the client")?;
+        let (told, events) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let Ok(event) = serde_json::from_str(&line) else { continue };
+                if told.send(event).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Client { child, stdin, events, seen: Vec::new(), has_ended: false })
+    }
+
+    /// Waits for the first new event that `wanted` accepts.
+    ///
+    /// # Errors
+    /// It did not come within minutes, or the client ended before; with the last events either way.
+    pub fn wait(&mut self, what: &str, wanted: impl Fn(&Event) -> bool) -> anyhow::Result<Event> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(event) => {
+                    self.seen.push(event.clone());
+                    if wanted(&event) {
+                        return Ok(event);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => bail!("{}", in_vain(what, &self.last_events())),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.has_ended = true;
+                    bail!(
+                        "the client ended while it was waited for {what}; its last events: {}",
+                        self.last_events()
+                    );
+                }
+            }
+        }
+    }
+
+    /// Whether it told its last event.
+    pub fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    /// Takes the events that have come meanwhile.
+    pub fn catch_up(&mut self) {
+        loop {
+            match self.events.try_recv() {
+                Ok(event) => self.seen.push(event),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.has_ended = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn last_events(&self) -> String {
+        let from = self.seen.len().saturating_sub(6);
+        let last = self.seen.get(from..).unwrap_or_default().iter().map(Value::to_string);
+        last.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Has the client save what it decoded, and waits until it is there.
+    pub fn save(&mut self, path: &Path) -> anyhow::Result<()> {
+        writeln!(self.stdin, "save remote {}", path.display())?;
+        self.wait("a saved picture", |e| e["event"] == "saved")?;
+        Ok(())
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) -> anyhow::Result<()> {
+        Ok(rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)?)
+    }
+
+    /// Peak resident memory so far.
+    pub fn peak_mb(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find(|l| l.starts_with("VmHWM:")).context("no VmHWM")?;
+        let kb: f64 = line.split_whitespace().nth(1).context("no figure")?.parse()?;
+        Ok(kb / 1024.0)
+    }
+
+    /// Ends it without a word, and reaps it.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // Killing what has ended is no error worth telling.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

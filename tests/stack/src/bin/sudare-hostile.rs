@@ -1,0 +1,18 @@
+//! Attacks the cover of the display in the environment: `sudare-hostile ATTACK MILLISECONDS`.
+
+#![allow(clippy::print_stdout, reason = "a program of a test: its output is one line")]
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use sudare_stack::blanking::hostile::{Attack, attack};
+
+fn main() -> anyhow::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let name = arguments.next().context("which attack?")?;
+    let chosen = Attack::from_name(&name).with_context(|| format!("unknown attack {name}"))?;
+    let duration_ms = arguments.next().context("for how many milliseconds?")?.parse()?;
+    let outcome = attack(chosen, Duration::from_millis(duration_ms))?;
+    println!("{} {}", outcome.strikes, outcome.keys);
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! What the throw-away user of the real-stack tests has on the screen.
+#![allow(clippy::print_stderr, reason = "this program's errors go to the session's log")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use sudare_stack::xrdp::secret_desktop::{self, Manner};
+
+/// Shows known colours on the whole screen.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Note what arrives in this file
+    #[arg(long, value_name = "FILE", conflicts_with = "hostile", required_unless_present = "hostile")]
+    log: Option<PathBuf>,
+    /// Pass the window manager and stay above all others
+    #[arg(long)]
+    hostile: bool,
+}
+
+fn main() -> ExitCode {
+    let manner = match Arguments::parse().log {
+        Some(log) => Manner::Work { log },
+        None => Manner::Hostile,
+    };
+    match secret_desktop::run(&manner) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("desk: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! An Xvfb of its own, with a cookie.
+
+use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::Context as _;
+use x11rb::connection::Connection as _;
+use x11rb::protocol::randr::{ConnectionExt as _, Rotation};
+use x11rb::rust_connection::RustConnection;
+
+pub const COOKIE_NAME: &str = "MIT-MAGIC-COOKIE-1";
+
+/// How a program gets to a display.
+#[derive(Debug, Clone)]
+pub struct Access {
+    pub number: u32,
+    pub xauthority: PathBuf,
+    pub cookie: Vec<u8>,
+}
+
+impl Access {
+    /// What a client's environment must hold.
+    pub fn environment(&self) -> [(&'static str, OsString); 2] {
+        [("DISPLAY", format!(":{}", self.number).into()), ("XAUTHORITY", self.xauthority.clone().into())]
+    }
+
+    /// A client of the test itself. It logs on by hand: the environment belongs to all tests.
+    pub fn connect(&self) -> anyhow::Result<RustConnection> {
+        let socket = std::os::unix::net::UnixStream::connect(format!("/tmp/.X11-unix/X{}", self.number))?;
+        let (stream, _) = x11rb::rust_connection::DefaultStream::from_unix_stream(socket)?;
+        let (name, data) = (COOKIE_NAME.as_bytes().to_vec(), self.cookie.clone());
+        Ok(RustConnection::connect_to_stream_with_auth_info(stream, 0, name, data)?)
+    }
+
+    pub fn command(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new(program.as_ref());
+        command.envs(self.environment()).stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    }
+}
+
+/// A running Xvfb, which ends with this value.
+#[derive(Debug)]
+pub struct Xvfb {
+    server: Running,
+    pub access: Access,
+    _dir: tempfile::TempDir,
+}
+
+impl Xvfb {
+    pub fn start(width: u16, height: u16, depth: u8) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let xauthority = dir.path().join("Xauthority");
+        let cookie: Vec<u8> = (0..16).map(|_| rand::random()).collect();
+        write_xauthority(&xauthority, &cookie)?;
+        // Without -noreset the server starts over whenever its last client goes.
+        let mut server = Command::new("Xvfb")
+            .args(["-displayfd", "1", "-nolisten", "tcp", "-noreset", "-screen", "0"])
+            .arg(format!("{width}x{height}x{depth}"))
+            .arg("-auth")
+            .arg(&xauthority)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("Xvfb cannot be started; install the package xvfb")?;
+        let output = server.stdout.take().context("no output")?;
+        let server = Running(server);
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line)?;
+        let number = line.trim().parse().context("Xvfb did not tell its display")?;
+        Ok(Self { server, access: Access { number, xauthority, cookie }, _dir: dir })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.server.0.id()
+    }
+}
+
+/// A child process that ends with this value.
+#[derive(Debug)]
+pub struct Running(pub Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// Gives the screen another size. Its monitors are switched off: they would have to fit into it.
+pub fn resize(x: &RustConnection, width: u16, height: u16) -> anyhow::Result<()> {
+    let root = x.setup().roots.first().context("no screen")?.root;
+    let resources = x.randr_get_screen_resources_current(root)?.reply()?;
+    for crtc in resources.crtcs {
+        let (time, upright) = (x11rb::CURRENT_TIME, Rotation::ROTATE0);
+        let off = x.randr_set_crtc_config(crtc, time, resources.config_timestamp, 0, 0, 0, upright, &[])?;
+        off.reply()?;
+    }
+    Ok(x.randr_set_screen_size(root, width, height, 500, 300)?.check()?)
+}
+
+/// One entry for every display (family "wild"), in the format of Xau: big-endian counted strings.
+fn write_xauthority(path: &Path, cookie: &[u8]) -> anyhow::Result<()> {
+    let mut entry = vec![0xff, 0xff];
+    for field in [&b""[..], b"", COOKIE_NAME.as_bytes(), cookie] {
+        entry.extend(u16::try_from(field.len())?.to_be_bytes());
+        entry.extend(field);
+    }
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    Ok(file.write_all(&entry)?)
+}

@@ -1,0 +1,109 @@
+//! The private computer: a screen that is not there, and xfreerdp on it.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, ensure};
+use sudare_test_kit::wait_until;
+
+use super::process::Running;
+use super::screen::Screen;
+use super::users;
+
+/// Width and height of the private screen, unless told; the remote desktop fills it.
+pub const SIZE: (u16, u16) = (1024, 700);
+
+/// The screen. It outlives the clients that come and go on it.
+#[derive(Debug)]
+pub struct PrivateScreen {
+    _server: Running,
+    pub display: String,
+    size: (u16, u16),
+}
+
+impl PrivateScreen {
+    pub fn start(size: (u16, u16)) -> anyhow::Result<Self> {
+        let mut server = Command::new("Xvfb")
+            // Without -noreset it would start over when the last of its clients goes.
+            .args(["-displayfd", "1", "-nolisten", "tcp", "-noreset", "-screen", "0"])
+            .arg(format!("{}x{}x24", size.0, size.1))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("cannot start Xvfb")?;
+        let told = server.stdout.take().context("Xvfb has no output")?;
+        let server = Running::adopt(server);
+        let mut number = String::new();
+        BufReader::new(told).read_line(&mut number)?;
+        ensure!(!number.trim().is_empty(), "Xvfb ended without a display");
+        let display = format!(":{}", number.trim());
+        Screen::open(&display)?.set_backdrop()?;
+        Ok(PrivateScreen { _server: server, display, size })
+    }
+}
+
+/// How a client is started.
+#[derive(Debug, Clone, Default)]
+pub struct ClientOptions {
+    /// More arguments, such as `/dvc:sudare,…`.
+    pub arguments: Vec<String>,
+    pub environment: Vec<(String, String)>,
+}
+
+/// A running xfreerdp.
+#[derive(Debug)]
+pub struct Client {
+    running: Running,
+    pub log: PathBuf,
+}
+
+impl Client {
+    /// Connects as the throw-away user. `home` is the client's own home folder.
+    pub fn start(
+        screen: &PrivateScreen,
+        options: &ClientOptions,
+        home: &Path,
+        log: &Path,
+    ) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(home)?;
+        let mut command = Command::new("xfreerdp");
+        command
+            .arg(format!("/v:127.0.0.1:{}", super::servers::RDP_PORT))
+            .arg(format!("/u:{}", users::USER))
+            .arg(format!("/p:{}", users::PASSWORD))
+            .arg(format!("/size:{}x{}", screen.size.0, screen.size.1))
+            // The certificate is made by the package, for no name in particular.
+            .args(["/cert:ignore", "-decorations"])
+            .args(&options.arguments)
+            .env("DISPLAY", &screen.display)
+            .env("HOME", home)
+            .env_remove("XAUTHORITY")
+            .envs(options.environment.iter().map(|(name, value)| (name, value)));
+        Ok(Client { running: Running::start(&mut command, log)?, log: log.to_owned() })
+    }
+
+    /// Says why a client that should run does not.
+    pub fn ensure_running(&mut self) -> anyhow::Result<()> {
+        let ended = self.running.has_ended()?;
+        ensure!(!ended, "xfreerdp ended; {} says why: {}", self.log.display(), last_lines(&self.log));
+        Ok(())
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn wait_ended(&mut self) -> anyhow::Result<()> {
+        wait_until("xfreerdp to end", || self.running.has_ended())
+    }
+
+    /// SIGKILL, as when somebody pulls the plug.
+    pub fn kill(self) -> anyhow::Result<()> {
+        self.running.kill()
+    }
+}
+
+fn last_lines(file: &Path) -> String {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join(" | ")
+}

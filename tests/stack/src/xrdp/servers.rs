@@ -1,0 +1,79 @@
+//! xrdp and its session manager, started as their units do, with the package's own settings.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use sudare_test_kit::wait_until;
+
+use super::process::{self, Running};
+
+/// The stock ports; the namespace has a network of its own.
+pub const RDP_PORT: u16 = 3389;
+const SESMAN_PORT: u16 = 3350;
+const SETTINGS: &str = "/etc/xrdp/xrdp.ini";
+const KEY: &str = "/etc/ssl/private/ssl-cert-snakeoil.key";
+
+/// The X server of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// Xorg with xorgxrdp: the package's first choice, so nothing is changed.
+    Xorg,
+    /// TigerVNC's Xvnc; xrdp connects to it when `autorun` says so.
+    Xvnc,
+}
+
+/// The two daemons; they end with this value.
+#[derive(Debug)]
+pub struct Servers {
+    _xrdp: Running,
+    _sesman: Running,
+}
+
+impl Servers {
+    pub fn start(backend: Backend, logs: &Path) -> anyhow::Result<Self> {
+        if !Path::new(KEY).exists() {
+            process::output(Command::new("make-ssl-cert").arg("generate-default-snakeoil"))?;
+        }
+        if backend == Backend::Xvnc {
+            set_autorun("Xvnc")?;
+        }
+        process::output(Command::new("sh").arg("/usr/share/xrdp/socksetup"))?;
+        // The package makes it with this owner; ours is an empty folder.
+        process::output(Command::new("install").args([
+            "-o",
+            "xrdp",
+            "-m",
+            "640",
+            "/dev/null",
+            "/var/log/xrdp.log",
+        ]))?;
+        let sesman = Running::start(Command::new("xrdp-sesman").arg("-n"), &logs.join("sesman.log"))?;
+        wait_for_port("xrdp-sesman", SESMAN_PORT)?;
+        let mut xrdp = Command::new("setpriv");
+        xrdp.args(["--reuid", "xrdp", "--regid", "xrdp", "--init-groups", "xrdp", "-n"]);
+        let xrdp = Running::start(&mut xrdp, &logs.join("xrdp.log"))?;
+        wait_for_port("xrdp", RDP_PORT)?;
+        Ok(Servers { _xrdp: xrdp, _sesman: sesman })
+    }
+}
+
+/// Changes the one line that chooses the kind of session for who logs on without a choice.
+fn set_autorun(section: &str) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(SETTINGS).with_context(|| SETTINGS.to_owned())?;
+    let changed = text.replacen("\nautorun=\n", &format!("\nautorun={section}\n"), 1);
+    ensure!(changed != text, "{SETTINGS} has no empty autorun to set");
+    Ok(std::fs::write(SETTINGS, changed)?)
+}
+
+fn wait_for_port(name: &str, port: u16) -> anyhow::Result<()> {
+    // Told to listen on 127.0.0.1, sesman takes ::1 where there is one.
+    let addresses: [SocketAddr; 2] = [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()];
+    wait_until(&format!("{name} to listen on port {port}"), || {
+        let limit = Duration::from_secs(1);
+        Ok(addresses.iter().find_map(|address| TcpStream::connect_timeout(address, limit).ok()))
+    })
+    .map(drop)
+}

@@ -1,0 +1,199 @@
+//! Sudare on the stage, set up with the commands that people use: host, device, plugin.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+use sudare_test_kit::scene::{Camera, Seat};
+use sudare_test_kit::stage::{self, Proof, Stage};
+use sudare_test_kit::wait_until;
+
+use super::client::ClientOptions;
+use super::namespace::{PROGRAMS, library_folder};
+use super::process::{self, Running};
+use super::session::processes;
+use super::users::{GUARD, RECORDER, User};
+
+/// Keys, records and evidence. Only its own user may enter the host's part.
+const FOLDER: &str = "/run/sudare-stack/sudare";
+/// What cargo makes of the plugin, and what FreeRDP looks for.
+const BUILT: &str = "libsudare_client.so";
+const INSTALLED: &str = "freerdp2/libsudare-client.so";
+/// What PAM does when somebody signs in at sesman.
+const PAM: &str = "/etc/pam.d/xrdp-sesman";
+
+/// The host's side with a running supervisor, and what the device needs.
+#[derive(Debug)]
+pub struct Sudare {
+    pub stage: Stage,
+    supervisor: Option<Running>,
+    recorder: Option<Running>,
+    logs: PathBuf,
+    starts: u32,
+}
+
+impl Sudare {
+    /// Makes keys and records, enrols the operator, installs the plugin, starts the supervisor.
+    pub fn start(logs: &Path, policy: &str) -> anyhow::Result<Self> {
+        let stage = Stage::new(Path::new(FOLDER), Path::new(PROGRAMS))?;
+        let enrolled_from = Stage::enrolment_pictures(&photographs()?);
+        stage.prepare_with(&enrolled_from, policy)?;
+        let state = stage.dir.join("host");
+        process::output(Command::new("chown").args(["-R", &format!("{GUARD}:")]).arg(&state))?;
+        let (recorder, run) = (stage.dir.join("recorder"), stage.dir.join("run-recorder"));
+        let settings = format!(
+            "state_dir = \"{}\"\nrecorder_dir = \"{}\"\nrecorder_socket = \"{}\"\n",
+            state.display(),
+            recorder.display(),
+            run.join("socket").display()
+        );
+        std::fs::write(stage.dir.join("host.toml"), settings)?;
+        let logs = logs.to_owned();
+        let mut sudare = Sudare { stage, supervisor: None, recorder: None, logs, starts: 0 };
+        process::output(sudare.host_program().arg("init").arg("--recorder"))?;
+        for record in ["organisation.pub", "host.record"] {
+            std::fs::copy(state.join(record), recorder.join(record))?;
+        }
+        std::fs::create_dir(&run)?;
+        let owner = format!("{RECORDER}:");
+        process::output(Command::new("chown").args(["-R", &owner]).arg(&recorder).arg(&run))?;
+        sudare.record()?;
+        sudare.ask_before_sign_ins()?;
+        sudare.supervise()?;
+        Ok(sudare)
+    }
+
+    /// Starts the recorder as its unit does, also after [`Self::kill_recorder`].
+    pub fn record(&mut self) -> anyhow::Result<()> {
+        let log = self.logs.join("recorder.log");
+        let said_before = std::fs::read_to_string(&log).unwrap_or_default().len();
+        let user = User::find(RECORDER)?;
+        let mut command = user.command(&Path::new(PROGRAMS).join("sudare-host").display().to_string());
+        command.arg("recorder").arg("--config").arg(self.stage.dir.join("host.toml")).env("RUST_LOG", "info");
+        let mut running = Running::start(&mut command, &log)?;
+        wait_until("the recorder", || {
+            let said = std::fs::read_to_string(&log)?;
+            anyhow::ensure!(!running.has_ended()?, "the recorder ended: {said}");
+            Ok(said.get(said_before..).is_some_and(|said| said.contains("recording")).then_some(()))
+        })?;
+        self.recorder = Some(running);
+        Ok(())
+    }
+
+    /// SIGKILL; guards notice that nobody keeps their evidence.
+    pub fn kill_recorder(&mut self) -> anyhow::Result<()> {
+        self.recorder.take().context("the recorder does not run")?.kill()
+    }
+
+    pub fn recorder_pid(&self) -> anyhow::Result<rustix::process::Pid> {
+        Ok(self.recorder.as_ref().context("the recorder does not run")?.pid())
+    }
+
+    /// The socket that guards report to, and the folder of the evidence.
+    pub fn recorder_paths(&self) -> [PathBuf; 2] {
+        [self.stage.dir.join("run-recorder/socket"), self.stage.dir.join("recorder")]
+    }
+
+    fn host_program(&self) -> Command {
+        let mut command = Command::new(Path::new(PROGRAMS).join("sudare-host"));
+        command.arg("--config").arg(self.stage.dir.join("host.toml"));
+        command
+    }
+
+    /// Has PAM ask the supervisor, as `install.sh` does.
+    fn ask_before_sign_ins(&self) -> anyhow::Result<()> {
+        let program = Path::new(PROGRAMS).join("sudare-host");
+        let settings = self.stage.dir.join("host.toml");
+        let line = format!(
+            "account required pam_exec.so quiet {} --config {} sign-in\n",
+            program.display(),
+            settings.display()
+        );
+        let others = std::fs::read_to_string(PAM)?;
+        Ok(std::fs::write(PAM, line + &others)?)
+    }
+
+    /// Starts the supervisor as its unit does, also after [`Self::kill_supervisor`].
+    pub fn supervise(&mut self) -> anyhow::Result<()> {
+        self.starts += 1;
+        let log = self.logs.join(format!("supervisor-{}.log", self.starts));
+        let mut command = Command::new(Path::new(PROGRAMS).join("sudare-host"));
+        command.args(["supervise", "--config"]).arg(self.stage.dir.join("host.toml"));
+        command.env("RUST_LOG", "info");
+        let mut running = Running::start(&mut command, &log)?;
+        wait_until("the supervisor to watch for displays", || {
+            let said = std::fs::read_to_string(&log)?;
+            anyhow::ensure!(!running.has_ended()?, "the supervisor ended: {said}");
+            Ok(said.contains("watching").then_some(()))
+        })?;
+        self.supervisor = Some(running);
+        Ok(())
+    }
+
+    /// SIGKILL; its guards notice that they are alone.
+    pub fn kill_supervisor(&mut self) -> anyhow::Result<()> {
+        self.supervisor.take().context("the supervisor does not run")?.kill()
+    }
+
+    /// Verifies the evidence of a session that ended, and opens the incident in which somebody
+    /// looked, as auditors do: from a copy, with the log's public line that the host told once.
+    pub fn prove(&mut self) -> anyhow::Result<Proof> {
+        let guard = User::find(GUARD)?;
+        wait_until("the guard to write its last evidence", || {
+            let running = processes()?.into_iter().any(|process| process.uid == guard.uid);
+            Ok(!running)
+        })?;
+        let line = process::output(self.host_program().args(["recorder", "--print-key"]))?;
+        std::fs::write(&self.stage.log_vkey, line)?;
+        // In good order, so that its last checkpoint covers everything.
+        self.recorder.take().context("the recorder does not run")?.end()?;
+        let store = self.stage.dir.join("recorder/evidence");
+        process::output(Command::new("cp").arg("-r").arg(store).arg(self.stage.evidence()))?;
+        stage::prove(&self.stage)
+    }
+
+    /// Puts the plugin where xfreerdp looks, writes the device's settings, and gives the options
+    /// of a client that plays this scene.
+    pub fn device(&self) -> anyhow::Result<ClientOptions> {
+        let (built, installed) = (Path::new(PROGRAMS).join(BUILT), library_folder().join(INSTALLED));
+        anyhow::ensure!(built.exists(), "{BUILT} is not built. Type cargo build --workspace --lib");
+        std::fs::create_dir_all(installed.parent().context("no folder for plugins")?)?;
+        if !installed.exists() {
+            std::os::unix::fs::symlink(built, installed)?;
+        }
+        let path = |name: &str| self.stage.dir.join(name);
+        let settings = path("client.toml");
+        let text = format!(
+            "home = \"{}\"\ncamera = \"mjpeg:{}\"\nlog_level = \"info\"\n",
+            path("device").display(),
+            self.fifo().display()
+        );
+        std::fs::write(&settings, text)?;
+        Ok(ClientOptions {
+            arguments: vec![format!("/dvc:sudare,config:{}", settings.display())],
+            environment: cache()?,
+        })
+    }
+
+    /// Starts to play the scene; nobody but the operator is in view.
+    pub fn film(&self) -> anyhow::Result<Camera> {
+        Camera::start(Seat::load(&photographs()?)?, &self.fifo())
+    }
+
+    fn fifo(&self) -> PathBuf {
+        self.stage.dir.join("camera.fifo")
+    }
+}
+
+/// The client has a home folder of its own, but the models are in that of whoever runs the tests.
+fn cache() -> anyhow::Result<Vec<(String, String)>> {
+    let folder = sudare_models::Store::default_dir()?;
+    let folder = folder.to_str().context("the models' folder has a name that is no text")?;
+    Ok(vec![("SUDARE_CACHE".to_owned(), folder.to_owned())])
+}
+
+fn photographs() -> anyhow::Result<PathBuf> {
+    let folder = std::env::var_os("SUDARE_TEST_PICTURES")
+        .context("SUDARE_TEST_PICTURES is not set. `cargo xtask test` sets it")?;
+    Ok(folder.into())
+}
