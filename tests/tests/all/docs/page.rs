@@ -58,6 +58,11 @@ pub(crate) fn rows(page: &str, header: &[&str]) -> Vec<Row> {
     found
 }
 
+/// The chosen cells of each row.
+pub(crate) fn columns<const N: usize>(rows: Vec<Row>, chosen: [usize; N]) -> Vec<[String; N]> {
+    rows.into_iter().map(|row| chosen.map(|i| row.get(i).cloned().unwrap_or_default())).collect()
+}
+
 fn cells(line: &str) -> Option<Row> {
     let inner = line.trim().strip_prefix('|')?.strip_suffix('|')?;
     Some(inner.split('|').map(|cell| cell.trim().replace('`', "")).collect())
