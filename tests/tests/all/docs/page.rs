@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// The checkout.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests lies in the checkout").to_owned()
+    let mut above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    above.find(|folder| folder.join("docs/architecture.md").exists()).expect("a checkout").to_owned()
 }
 
 pub(crate) fn read(name: &str) -> String {
