@@ -197,7 +197,10 @@ done
 put 0644 "$here/sysusers.conf" "$root/usr/lib/sysusers.d/sudare.conf"
 put 0644 "$here/tmpfiles.conf" "$root/usr/lib/tmpfiles.d/sudare.conf"
 # The units name it as their documentation.
-put 0644 "$here/README.md" "$root/usr/share/doc/sudare/README.md"
+# In a package it lies beside this script, in a checkout among the other pages.
+guide=$here/vdi-admin.md
+[ -f "$guide" ] || guide=$here/../../../docs/guide/vdi-admin.md
+put 0644 "$guide" "$root/usr/share/doc/sudare/README.md"
 for unit in $units; do
     put 0644 "$here/$unit" "$unit_dir/$unit"
 done

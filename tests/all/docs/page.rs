@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// The checkout.
 pub(crate) fn root() -> PathBuf {
-    sudare_test_kit::checkout().to_owned()
+    let mut above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    above.find(|folder| folder.join("docs/architecture.md").exists()).expect("a checkout").to_owned()
 }
 
 pub(crate) fn read(name: &str) -> String {
@@ -56,6 +57,11 @@ pub(crate) fn rows(page: &str, header: &[&str]) -> Vec<Row> {
     }
     assert!(!found.is_empty(), "no table begins with {header:?}");
     found
+}
+
+/// The chosen cells of each row.
+pub(crate) fn columns<const N: usize>(rows: Vec<Row>, chosen: [usize; N]) -> Vec<[String; N]> {
+    rows.into_iter().map(|row| chosen.map(|i| row.get(i).cloned().unwrap_or_default())).collect()
 }
 
 fn cells(line: &str) -> Option<Row> {
