@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sudare_protocol::evidence::Id;
 
 use super::NewEntries;
 use super::desk::Desk;
 use super::wire::{Answer, Why, refused};
+use crate::clock;
 use crate::log::writer::BATCH_MAX_ENTRIES;
 use crate::store::StoreError;
 
@@ -44,7 +45,7 @@ pub struct Committer {
     open: OpenDesk,
     log_vkey: String,
     dir: PathBuf,
-    failed: Option<(Instant, String)>,
+    failed: Option<(Duration, String)>,
 }
 
 impl Committer {
@@ -137,7 +138,9 @@ impl Committer {
     fn with_desk<T>(&mut self, act: impl FnOnce(&mut Desk) -> Result<T, StoreError>) -> Result<T, String> {
         let desk = match (&mut self.desk, &self.failed) {
             (Some(desk), _) => desk,
-            (None, Some((when, why))) if when.elapsed() < REOPEN => return Err(why.clone()),
+            (None, Some((when, why))) if clock::monotonic().saturating_sub(*when) < REOPEN => {
+                return Err(why.clone());
+            }
             (none, _) => match (self.open)() {
                 Ok(desk) => {
                     tracing::info!("the evidence store works again");
@@ -157,7 +160,7 @@ impl Committer {
             tracing::error!(%why, "evidence cannot be kept; sessions that need it stay covered");
         }
         self.desk = None;
-        self.failed = Some((Instant::now(), why.clone()));
+        self.failed = Some((clock::monotonic(), why.clone()));
         why
     }
 }

@@ -4,13 +4,14 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio_rustls::rustls::{ClientConnection, StreamOwned};
 
 use super::receiver::DeliveryError;
 use super::target::Address;
 use super::tls::Tls;
+use crate::clock;
 
 /// Longest wait for a connection, and for any single read or write on it.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -73,10 +74,10 @@ impl Connection {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => &stream.sock,
         };
-        let started = Instant::now();
+        let started = clock::monotonic();
         // Linux takes a socket for connected until both ends are confirmed or one side has reset it.
         while stream.peer_addr().is_ok() {
-            if started.elapsed() > STEP_TIMEOUT {
+            if clock::monotonic().saturating_sub(started) > STEP_TIMEOUT {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
                     "its system did not confirm everything in time",
