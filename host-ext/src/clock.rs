@@ -96,8 +96,3 @@ pub fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
     let source: &dyn RandomSource = &SystemRandom;
     source.fresh()
 }
-
-/// The time on the host's wall, for people: "21:05".
-pub fn local_time() -> String {
-    jiff::Zoned::now().strftime("%H:%M").to_string()
-}

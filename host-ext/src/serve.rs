@@ -8,13 +8,14 @@ use sudare_protocol::rules::{Durable, EvidenceRules};
 use sudare_protocol::seal::SealError;
 
 use crate::channel::ironrdp::{EmbeddedHost, HostError, HostHandle};
-use crate::clock;
+use crate::clock::{self, SystemRandom};
 use crate::config::HostConfig;
+use crate::local_time::hour_and_minute;
 use crate::log::{LogKeys, Settings};
 use crate::recorder::desk::Desk;
 use crate::recorder::server;
 use crate::recorder::{Local, Remote};
-use crate::session::evidence::{Evidence, EvidenceThread, OpenKeep};
+use crate::session::evidence::{Evidence, EvidenceThread, OpenSink};
 use crate::session::{Sessions, Shared};
 use crate::state::{HostState, RecorderState, StateError};
 use crate::store::StoreError;
@@ -69,7 +70,7 @@ pub fn start(config: &HostConfig) -> Result<RunningHost, ServeError> {
     let log_vkey = settings().keys.verifier()?.to_string();
     let (rules, ship_state) = (state.policy.record().rules(), config.ship_state_dir.clone());
     check_remote(&rules, ship_state.as_deref())?;
-    let open: OpenKeep = Box::new(move |_| Ok(Box::new(Local::open(settings(), ship_state.clone())?)));
+    let open: OpenSink = Box::new(move |_| Ok(Box::new(Local::open(settings(), ship_state.clone())?)));
     let source = random_id()?;
     let (thread, evidence) = EvidenceThread::start(open, source, rules)?;
     let shared = share(state, tls.cert_sha256, evidence)?;
@@ -95,7 +96,7 @@ pub fn assemble_guard(config: &HostConfig) -> Result<Assembled, ServeError> {
     let state = HostState::load(&config.state_dir)?;
     let certificate = tls::certificate_sha256(&config.tls_certificate)?;
     let socket = config.recorder_socket.clone();
-    let open: OpenKeep = Box::new(move |source| Ok(Box::new(Remote::connect(&socket, source)?)));
+    let open: OpenSink = Box::new(move |source| Ok(Box::new(Remote::connect(&socket, source)?)));
     let source = random_id()?;
     let (thread, evidence) = EvidenceThread::start_without(open, source, state.policy.record().rules())?;
     Ok(Assembled { shared: share(state, certificate, evidence)?, evidence: thread })
@@ -151,10 +152,12 @@ fn share(state: HostState, tls_cert_sha256: Digest, evidence: Evidence) -> Resul
         host_record: state.host_record.bytes().to_vec(),
         recipients: Shared::recipients_of(state.policy.record())?,
         policy: state.policy,
-        registry: state.registry,
+        devices: Box::new(state.registry),
         boot_id: clock::boot_id().map_err(StateError::Random)?,
         tls_cert_sha256,
         evidence,
+        random: Arc::new(SystemRandom),
+        local_time: hour_and_minute,
     }))
 }
 

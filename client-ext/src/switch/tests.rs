@@ -108,7 +108,7 @@ fn liars_beside_the_host_are_closed_and_disturb_nothing() {
     desk.sent(1);
     desk.look(NOW_MS);
     host.take(&desk.sent(1));
-    assert!(matches!(host.news.as_slice(), [ClientNews::Attested { .. }]), "{:?}", host.news);
+    assert!(matches!(host.news.as_slice(), [ClientNews::Attested(_)]), "{:?}", host.news);
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn a_break_turns_the_camera_off_and_goes_on_attesting_a_cover() {
     let attested: Vec<_> = host
         .news
         .iter()
-        .filter_map(|n| if let ClientNews::Attested { attest, .. } = n { Some(*attest) } else { None })
+        .filter_map(|n| if let ClientNews::Attested(a) = n { Some(a.attest) } else { None })
         .collect();
     assert!(attested.len() >= 19, "{}", attested.len());
     for attest in &attested {

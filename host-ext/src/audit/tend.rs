@@ -21,7 +21,7 @@ use thiserror::Error;
 use crate::clock;
 use crate::log::Draft;
 use crate::recorder::wire::{ENTRIES_MAX, NewEntry, Recorded};
-use crate::recorder::{Keep as _, NewEntries, Remote};
+use crate::recorder::{EvidenceSink as _, NewEntries, Remote};
 use crate::store::StoreError;
 
 /// How often a recorder that does not answer is asked; it is back soon after a restart.

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::fonts::Fonts;
-use crate::channel::CoverText;
+use crate::screen::CoverText;
 
 /// Replies that wait for the guard; pictures are among them, so few.
 const REPLIES_MAX: usize = 8;

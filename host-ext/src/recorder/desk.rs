@@ -15,7 +15,7 @@ use super::lag::Lag;
 use super::shelf::Shelf;
 use super::tail::{self, Last};
 use super::wire::{NewEntry, Receipt, Recorded, State};
-use super::{Keep, NewBlob, NewEntries};
+use super::{EvidenceSink, NewBlob, NewEntries};
 use crate::clock;
 use crate::log::writer::BATCH_MAX_ENTRIES;
 use crate::log::{Draft, Recorder, Settings};
@@ -257,7 +257,7 @@ impl Drop for Local {
     }
 }
 
-impl Keep for Local {
+impl EvidenceSink for Local {
     fn put_blob(&mut self, blob: &NewBlob) -> Result<(), StoreError> {
         self.shelf.put(blob)
     }

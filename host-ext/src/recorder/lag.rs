@@ -1,5 +1,7 @@
 //! How long the log has waited for the remote store, pure.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use std::collections::VecDeque;
 
 /// How exactly it is known.

@@ -25,7 +25,7 @@ use super::server::{Options, RunningRecorder, start};
 use super::shelf::{QUOTA_FILE, Shelf};
 use super::socket::{Connection, Listener};
 use super::wire::{self, Answer, NewEntry, Request, VERSION, Why};
-use super::{Keep, Local, NewBlob, NewEntries, Remote};
+use super::{EvidenceSink, Local, NewBlob, NewEntries, Remote};
 use crate::audit;
 use crate::audit::tend::{TendError, Tender};
 use crate::log::{Draft, LogKeys, Settings};

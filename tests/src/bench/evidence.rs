@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use sudare_host_ext::clock;
 use sudare_host_ext::recorder::wire::NewEntry;
-use sudare_host_ext::recorder::{Keep as _, NewEntries, Remote};
-use sudare_host_ext::session::evidence::{Evidence, EvidenceThread, Job, OpenKeep, What};
+use sudare_host_ext::recorder::{EvidenceSink as _, NewEntries, Remote};
+use sudare_host_ext::session::evidence::{Evidence, EvidenceThread, Job, OpenSink, What};
 use sudare_protocol::evidence::event::Note;
 use sudare_protocol::evidence::{Event, Label};
 use sudare_protocol::intake::Complete;
@@ -108,7 +108,7 @@ fn tell_faults(table: &mut Table, place: &Place, programs: &Programs) -> anyhow:
 fn incidents(place: &Place) -> anyhow::Result<(Vec<f64>, Vec<f64>)> {
     let socket = place.recorder_socket();
     faults::await_socket(&socket)?;
-    let open: OpenKeep = Box::new(move |source| Ok(Box::new(Remote::connect(&socket, source)?)));
+    let open: OpenSink = Box::new(move |source| Ok(Box::new(Remote::connect(&socket, source)?)));
     let (_thread, evidence) = EvidenceThread::start(open, clock::random()?, EvidenceRules::default())?;
     let auditors = [Identity::generate().recipient(), Identity::generate().recipient()];
     let recipients = Recipients::parse(&auditors)?;

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sudare_host_ext::channel::ironrdp::EmbeddedHost;
-use sudare_host_ext::channel::{
-    Action, CoverText, DriverFactory, LinkEvent, Painted, Picture, Seat, SessionDriver,
-};
+use sudare_host_ext::channel::{Action, CoverEvent, DriverFactory, SessionDriver, SessionEvent, SessionInfo};
+use sudare_host_ext::clock::Now;
 use sudare_host_ext::cover;
+use sudare_host_ext::screen::CoverText;
 use sudare_host_ext::tls::TlsIdentity;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,20 +28,18 @@ struct Fixed {
 }
 
 impl DriverFactory for Fixed {
-    fn session(&self, _seat: Seat) -> Box<dyn SessionDriver> {
+    fn session(&self, _info: SessionInfo, _now: Now) -> Box<dyn SessionDriver> {
         Box::new(*self)
     }
 }
 
 impl SessionDriver for Fixed {
-    fn on_link(&mut self, _event: LinkEvent, _actions: &mut Vec<Action>) {}
-    fn on_tick(&mut self, _actions: &mut Vec<Action>) {}
-    fn on_snapshot(&mut self, _ticket: u64, _picture: Picture, _actions: &mut Vec<Action>) {}
-    fn on_painted(&mut self, _painted: Painted, actions: &mut Vec<Action>) {
+    fn handle(&mut self, _now: Now, event: SessionEvent) -> Vec<Action> {
+        let SessionEvent::Cover(CoverEvent::Painted(_)) = event else { return Vec::new() };
         let lines =
             ["拡張機能が見つかりません", "The Sudare extension is missing, so the screen stays covered."];
         let text = CoverText { lines: lines.map(str::to_owned).to_vec() };
-        actions.push(if self.show { Action::Uncover } else { Action::Cover(text) });
+        vec![if self.show { Action::Uncover } else { Action::Cover(text) }]
     }
 }
 

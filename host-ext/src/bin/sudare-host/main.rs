@@ -1,5 +1,7 @@
 //! `sudare-host`: the VDI administrator's program, and the security team's signing desk.
 
+#![allow(clippy::disallowed_methods, reason = "programs are edges")]
+
 mod confine;
 mod device;
 mod doctor;

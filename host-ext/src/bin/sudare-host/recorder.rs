@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use sudare_host_ext::harden::{self, Rules};
 use sudare_host_ext::notify::Notifier;
-use sudare_host_ext::recorder::{Keep as _, Remote, server};
+use sudare_host_ext::recorder::{EvidenceSink as _, Remote, server};
 use sudare_host_ext::serve;
 use sudare_host_ext::store::{Durable, OsDisk, StoreError};
 

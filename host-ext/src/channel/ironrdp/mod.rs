@@ -31,7 +31,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::channel::{DriverFactory, Seat};
+use crate::channel::{DriverFactory, SessionInfo};
+use crate::clock;
 use crate::cover::fonts::Fonts;
 use crate::tls::TlsIdentity;
 
@@ -233,7 +234,8 @@ async fn serve(
     };
     match accepted {
         Ok(Ok(accepted)) => {
-            let driver = host.factory.session(Seat { user: accepted.user.clone(), keys: false });
+            let info = SessionInfo { user: accepted.user.clone(), keys: false };
+            let driver = host.factory.session(info, clock::now());
             tracing::info!(port = peer.port(), "session started, covered");
             let ended = session::run(accepted, driver, size, Arc::clone(&shared.fonts), stop).await;
             tracing::info!(port = peer.port(), reason = %ended, "session ended");

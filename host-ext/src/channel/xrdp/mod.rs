@@ -13,9 +13,11 @@
 
 mod api;
 pub mod beat;
+mod blanking;
 mod channel;
 mod desk;
 pub mod detector;
+mod effect;
 mod opening;
 mod sockets;
 mod wire;
@@ -32,7 +34,8 @@ use tokio::sync::mpsc;
 use self::api::OpenError;
 use self::beat::Beat;
 use self::channel::Channel;
-use self::desk::{Desk, Effect, Input};
+use self::desk::{Desk, Input};
+use self::effect::Effect;
 use self::sockets::Sockets;
 use self::wire::Layout;
 use crate::channel::DriverFactory;
@@ -142,10 +145,10 @@ pub async fn run(
                 continue;
             }
         };
-        let effects = desk.handle(clock::boot_ms(), input);
+        let effects = desk.handle(clock::now(), input);
         parts.carry_out_with(effects, &mut painter, tell)?;
     }
-    let effects = desk.handle(clock::boot_ms(), Input::Client(false));
+    let effects = desk.handle(clock::now(), Input::Client(false));
     parts.carry_out(effects, tell)?;
     Ok(())
 }

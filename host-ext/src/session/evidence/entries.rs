@@ -1,4 +1,4 @@
-//! What the log says of each job, pure.
+//! The log entries of each job. Pure.
 
 use sudare_protocol::evidence::event::{
     ClientMessage, IncidentComplete, IncidentOpen, Note, PicturesStored, SessionEnd, Uncover,
@@ -10,7 +10,7 @@ use super::incidents::Known;
 use super::{Job, What};
 use crate::recorder::wire::NewEntry;
 
-/// The entries of a job, in their order. `known` is what its incident already has.
+/// The entries of a job, in order. `known` is what its incident has so far.
 pub(super) fn of(job: &Job, blobs: Vec<BlobRef>, known: Known) -> Vec<NewEntry> {
     let plain = |reason: Reason, event: Event| vec![entry(job, Some(reason), vec![], &event)];
     match &job.what {
@@ -44,12 +44,12 @@ pub(super) fn of(job: &Job, blobs: Vec<BlobRef>, known: Known) -> Vec<NewEntry> 
     }
 }
 
-/// That evidence of this job is not kept, and why.
+/// A note that evidence of this job is not kept, and why.
 pub(super) fn note(job: &Job, code: u16) -> NewEntry {
     entry(job, None, vec![], &Event::Note(Note { code, value: 0 }))
 }
 
-/// The end of an incident that nothing more comes of.
+/// The completion of an incident that waits for nothing more.
 pub(super) fn completion(
     session_id: Id,
     incident_id: Id,

@@ -1,5 +1,7 @@
 //! The thread with a recorder made by hand: what covers, until when, and what the log gets.
 
+#![allow(clippy::disallowed_methods, reason = "a test of the thread")]
+
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -13,10 +15,10 @@ use sudare_protocol::rules::{Durable, EvidenceRules};
 use sudare_protocol::seal::{Identity, Recipients};
 use sudare_protocol::{SigningKey, intake::Complete};
 
-use super::{Evidence, EvidenceThread, Job, NOTE_EVIDENCE_REFUSED, NOTE_QUOTA, OpenKeep, What};
-use crate::channel::Picture;
+use super::{Evidence, EvidenceThread, Job, NOTE_EVIDENCE_REFUSED, NOTE_QUOTA, OpenSink, What};
 use crate::recorder::wire::{ENTRIES_MAX, NewEntry, Receipt, Recorded, State};
-use crate::recorder::{Keep, NewBlob, NewEntries};
+use crate::recorder::{EvidenceSink, NewBlob, NewEntries};
+use crate::screen::Screenshot;
 use crate::store::StoreError;
 
 const SESSION: Id = [1; 16];
@@ -63,7 +65,7 @@ impl Recorder {
 
     fn start(&self, durable: Durable) -> Running {
         let this = self.clone();
-        let open: OpenKeep = Box::new(move |_| Ok(Box::new(this.clone())));
+        let open: OpenSink = Box::new(move |_| Ok(Box::new(this.clone())));
         let rules = EvidenceRules { durable, ..EvidenceRules::default() };
         let (thread, evidence) = EvidenceThread::start(open, [9; 16], rules).unwrap();
         Running { evidence, thread }
@@ -85,7 +87,7 @@ struct Running {
     thread: EvidenceThread,
 }
 
-impl Keep for Recorder {
+impl EvidenceSink for Recorder {
     fn put_blob(&mut self, _: &NewBlob) -> Result<(), StoreError> {
         let mut told = self.0.lock().unwrap();
         told.pictures_left = told.pictures_left.checked_sub(1).ok_or(StoreError::Quota)?;
@@ -148,7 +150,7 @@ fn session_start() -> What {
 
 fn incident(shots: usize) -> What {
     let auditors = [Identity::generate().recipient(), Identity::generate().recipient()];
-    let picture = Picture { width: 8, height: 8, bgra: vec![5; 8 * 8 * 4].into() };
+    let picture = Screenshot { width: 8, height: 8, bgra: vec![5; 8 * 8 * 4].into() };
     What::Incident {
         reason: Reason::Stranger,
         boot_ms: 1,

@@ -14,7 +14,7 @@ use sudare_host_ext::audit::export::Bundle;
 use sudare_host_ext::audit::open::views::viewer_id;
 use sudare_host_ext::audit::{Store, Walk};
 use sudare_host_ext::recorder::wire::NewEntry;
-use sudare_host_ext::recorder::{Keep as _, NewEntries, Remote};
+use sudare_host_ext::recorder::{EvidenceSink as _, NewEntries, Remote};
 use sudare_protocol::evidence::event::{BlobId, Erasure, Note, Tombstone};
 use sudare_protocol::evidence::{Entry, Event, Id};
 use sudare_protocol::keyfile;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use sudare_host_ext::audit::{self, Store, Walk};
 use sudare_host_ext::recorder::Remote;
-use sudare_host_ext::session::evidence::{Evidence, EvidenceThread, Job, OpenKeep, What};
+use sudare_host_ext::session::evidence::{Evidence, EvidenceThread, Job, OpenSink, What};
 use sudare_protocol::evidence::Event;
 use sudare_protocol::evidence::event::Note;
 use sudare_protocol::message::Id;
@@ -34,7 +34,7 @@ impl Host {
         host.record();
         let socket = host.place.recorder_socket();
         faults::await_socket(&socket).unwrap();
-        let open: OpenKeep = Box::new(move |source| Ok(Box::new(Remote::connect(&socket, source)?)));
+        let open: OpenSink = Box::new(move |source| Ok(Box::new(Remote::connect(&socket, source)?)));
         host.guard = Some(EvidenceThread::start(open, [9; 16], Default::default()).unwrap());
         host
     }

@@ -11,7 +11,7 @@ use rustix::process::{Pid, test_kill_process};
 use sudare_host_ext::config::HostConfig;
 use sudare_host_ext::harden::{self, Enforced, Rules};
 use sudare_host_ext::recorder::wire::NewEntry;
-use sudare_host_ext::recorder::{Keep as _, NewEntries, Remote, server};
+use sudare_host_ext::recorder::{EvidenceSink as _, NewEntries, Remote, server};
 use sudare_host_ext::serve;
 use sudare_protocol::evidence::Event;
 use sudare_protocol::evidence::event::Uncover;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use sudare_host_ext::recorder::{Keep as _, Remote};
+use sudare_host_ext::recorder::{EvidenceSink as _, Remote};
 use sudare_tests::blanking::blanker::program;
 
 use super::{Place, skip_or_fail};

@@ -10,7 +10,7 @@ use sudare_host_ext::config::HostConfig;
 use sudare_host_ext::harden::{self, Enforced};
 use sudare_host_ext::recorder::socket::Connection;
 use sudare_host_ext::recorder::wire::State;
-use sudare_host_ext::recorder::{Keep as _, Remote};
+use sudare_host_ext::recorder::{EvidenceSink as _, Remote};
 use sudare_host_ext::state::RecorderState;
 use sudare_host_ext::store::StoreError;
 use sudare_host_ext::supervise::accounts;
@@ -44,7 +44,7 @@ pub(super) fn checks(config: &HostConfig, guards_here: bool) -> Vec<Finding> {
         ("recorder's folder", folder(&config.recorder_dir, &config.run_as)),
         ("recorder's evidence", evidence(&dir, &config.recorder_dir)),
         ("disk of the evidence", space(&dir)),
-        ("clock", clock(&dir.join("checkpoint"), SystemTime::now())),
+        ("clock", clock(&dir.join("checkpoint"), sudare_host_ext::clock::wall())),
         ("restriction by the kernel", kernel(harden::offered())),
     ]);
     findings
