@@ -237,17 +237,21 @@ impl AwaitOpen {
     }
 }
 
+/// An attestation that echoes a nonce of this host, and what the host knows of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attested {
+    pub attest: Attest,
+    /// When the nonce that it echoes was issued.
+    pub nonce_issued_ms: u64,
+    /// The end of the time in which desktop pixels may flow.
+    pub lease_until_ms: u64,
+}
+
 /// What a live client told the host.
 #[derive(Debug)]
 pub enum ClientNews {
-    /// An attestation, and when the nonce that it echoes was issued.
-    Attested {
-        attest: Attest,
-        nonce_issued_ms: u64,
-    },
-    Suspect {
-        suspect: Suspect,
-    },
+    Attested(Attested),
+    Suspect(Suspect),
     Lock {
         lock: Lock,
         message: Vec<u8>,
@@ -374,7 +378,7 @@ impl Live {
         let message = frame.to_vec();
         Ok(Some(match got {
             kind::ATTEST => self.attested(message::body(body)?)?,
-            kind::SUSPECT => ClientNews::Suspect { suspect: message::body(body)? },
+            kind::SUSPECT => ClientNews::Suspect(message::body(body)?),
             kind::LOCK => ClientNews::Lock { lock: message::body(body)?, message },
             kind::UNLOCK => {
                 message::body::<message::Unlock>(body)?;
@@ -402,7 +406,8 @@ impl Live {
             .map(|(_, issued)| *issued)
             .ok_or_else(|| Refusal::peer(Code::NonceUnknown))?;
         self.lease_until_ms = self.lease_until_ms.max(nonce_issued_ms + self.timings.lease_ms);
-        Ok(ClientNews::Attested { attest, nonce_issued_ms })
+        let lease_until_ms = self.lease_until_ms;
+        Ok(ClientNews::Attested(Attested { attest, nonce_issued_ms, lease_until_ms }))
     }
 
     /// Counts every frame, including refused ones: otherwise the refusals would be the flood.

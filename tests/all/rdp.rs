@@ -9,14 +9,19 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rand::{Rng as _, SeedableRng as _};
+use sudare_base::clock::Now;
 use sudare_embedded::identity::TlsIdentity;
 use sudare_embedded::{EmbeddedHost, HostHandle};
 use sudare_guard::cover;
 use sudare_guard::cover::fonts::Fonts;
-use sudare_guard::transport::{Action, CoverText, DriverFactory, LinkEvent, Painted, Picture, SessionDriver};
+use sudare_guard::screen::{CoverText, Screenshot};
+use sudare_guard::transport::{
+    Action, CoverEvent, DriverFactory, LinkEvent, SessionDriver, SessionEvent, SessionInfo,
+};
 use sudare_headless::{
     RdpError, RdpEvent, RdpHandle, RdpOptions, ScreenKind, ScreenState, SendError, connect,
 };
+use sudare_protocol::message::Shown;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const COVER: u8 = b'C';
@@ -33,7 +38,7 @@ const HAS_PICTURE: u8 = b'p';
 struct Seen {
     log: Vec<&'static str>,
     users: Vec<Option<String>>,
-    picture: Option<Picture>,
+    picture: Option<Screenshot>,
 }
 
 #[derive(Clone, Default)]
@@ -46,8 +51,8 @@ impl Toys {
 }
 
 impl DriverFactory for Toys {
-    fn session(&self, seat: sudare_guard::transport::Seat) -> Box<dyn SessionDriver> {
-        self.0.lock().unwrap().users.push(seat.user);
+    fn session(&self, info: SessionInfo, _now: Now) -> Box<dyn SessionDriver> {
+        self.0.lock().unwrap().users.push(info.user);
         Box::new(Toy(self.clone()))
     }
 }
@@ -70,47 +75,55 @@ impl Toy {
     }
 }
 
-impl SessionDriver for Toy {
-    fn on_link(&mut self, event: LinkEvent, actions: &mut Vec<Action>) {
+impl Toy {
+    fn on_link(&mut self, event: LinkEvent) -> Vec<Action> {
         let bytes = match event {
-            LinkEvent::Opened => return self.note("opened"),
-            LinkEvent::Missing => return,
-            LinkEvent::Closed => return self.note("closed"),
-            LinkEvent::Disconnected => return self.note("gone"),
             LinkEvent::Bytes(bytes) => bytes,
+            LinkEvent::Missing => return Vec::new(),
+            LinkEvent::Opened => return self.noted("opened"),
+            LinkEvent::Closed => return self.noted("closed"),
+            LinkEvent::Disconnected => return self.noted("gone"),
         };
         match bytes.first() {
-            Some(&COVER) => actions.push(Action::Cover(Self::text())),
-            Some(&UNCOVER) => actions.push(Action::Uncover),
-            Some(&SNAPSHOT_AND_COVER) => {
-                actions.extend([Action::Snapshot(7), Action::Cover(Self::text())]);
-            }
+            Some(&COVER) => vec![Action::Cover(Self::text())],
+            Some(&UNCOVER) => vec![Action::Uncover],
+            Some(&SNAPSHOT_AND_COVER) => vec![Action::Screenshot(7), Action::Cover(Self::text())],
             Some(&DISCONNECT) => {
-                actions.push(Action::Send(b"bye".to_vec()));
-                actions.push(Action::Disconnect { advice: "The test said so. Nothing to do.".to_owned() });
+                let advice = "The test said so. Nothing to do".to_owned();
+                vec![Action::Send(b"bye".to_vec()), Action::Disconnect { advice }]
             }
-            _ => actions.push(Action::Send(bytes)),
+            _ => vec![Action::Send(bytes)],
         }
     }
 
-    fn on_tick(&mut self, _actions: &mut Vec<Action>) {}
-
-    fn on_painted(&mut self, painted: Painted, actions: &mut Vec<Action>) {
-        self.note(match painted {
-            Painted::Covered => "covered",
-            Painted::Visible => "visible",
-        });
-        actions.push(Action::Send(vec![match painted {
-            Painted::Covered => IS_COVERED,
-            Painted::Visible => IS_VISIBLE,
-        }]));
+    fn on_cover(&mut self, event: CoverEvent) -> Vec<Action> {
+        let (what, told) = match event {
+            CoverEvent::Painted(Shown::Covered) => ("covered", IS_COVERED),
+            CoverEvent::Painted(Shown::Visible) => ("visible", IS_VISIBLE),
+            CoverEvent::Screenshot { ticket, screenshot } => {
+                assert_eq!(ticket, 7);
+                self.0.0.lock().unwrap().picture = Some(screenshot);
+                ("picture", HAS_PICTURE)
+            }
+            CoverEvent::Key(_) | CoverEvent::Notice(_) => return Vec::new(),
+        };
+        self.note(what);
+        vec![Action::Send(vec![told])]
     }
 
-    fn on_snapshot(&mut self, ticket: u64, picture: Picture, actions: &mut Vec<Action>) {
-        assert_eq!(ticket, 7);
-        self.note("picture");
-        self.0.0.lock().unwrap().picture = Some(picture);
-        actions.push(Action::Send(vec![HAS_PICTURE]));
+    fn noted(&self, what: &'static str) -> Vec<Action> {
+        self.note(what);
+        Vec::new()
+    }
+}
+
+impl SessionDriver for Toy {
+    fn handle(&mut self, _now: Now, event: SessionEvent) -> Vec<Action> {
+        match event {
+            SessionEvent::Tick => Vec::new(),
+            SessionEvent::Link(event) => self.on_link(event),
+            SessionEvent::Cover(event) => self.on_cover(event),
+        }
     }
 }
 

@@ -11,12 +11,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sudare_base::clock::Now;
 use sudare_embedded::EmbeddedHost;
 use sudare_embedded::identity::TlsIdentity;
 use sudare_guard::cover;
-use sudare_guard::transport::{
-    Action, CoverText, DriverFactory, LinkEvent, Painted, Picture, Seat, SessionDriver,
-};
+use sudare_guard::screen::CoverText;
+use sudare_guard::transport::{Action, CoverEvent, DriverFactory, SessionDriver, SessionEvent, SessionInfo};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const SIZE: (u16, u16) = (1024, 640);
@@ -28,20 +28,18 @@ struct Fixed {
 }
 
 impl DriverFactory for Fixed {
-    fn session(&self, _seat: Seat) -> Box<dyn SessionDriver> {
+    fn session(&self, _info: SessionInfo, _now: Now) -> Box<dyn SessionDriver> {
         Box::new(*self)
     }
 }
 
 impl SessionDriver for Fixed {
-    fn on_link(&mut self, _event: LinkEvent, _actions: &mut Vec<Action>) {}
-    fn on_tick(&mut self, _actions: &mut Vec<Action>) {}
-    fn on_snapshot(&mut self, _ticket: u64, _picture: Picture, _actions: &mut Vec<Action>) {}
-    fn on_painted(&mut self, _painted: Painted, actions: &mut Vec<Action>) {
+    fn handle(&mut self, _now: Now, event: SessionEvent) -> Vec<Action> {
+        let SessionEvent::Cover(CoverEvent::Painted(_)) = event else { return Vec::new() };
         let lines =
             ["拡張機能が見つかりません", "The Sudare extension is missing, so the screen stays covered."];
         let text = CoverText { lines: lines.map(str::to_owned).to_vec() };
-        actions.push(if self.show { Action::Uncover } else { Action::Cover(text) });
+        vec![if self.show { Action::Uncover } else { Action::Cover(text) }]
     }
 }
 

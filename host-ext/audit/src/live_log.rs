@@ -15,7 +15,7 @@ use std::{io, thread};
 use sudare_base::clock;
 use sudare_evidence::log::Draft;
 use sudare_evidence::report::wire::{ENTRIES_MAX, NewEntry, Recorded};
-use sudare_evidence::report::{Keep as _, NewEntries, Remote};
+use sudare_evidence::report::{EvidenceSink as _, NewEntries, Remote};
 use sudare_evidence::store::StoreError;
 use sudare_protocol::evidence::Id;
 use sudare_protocol::reason::Reason;

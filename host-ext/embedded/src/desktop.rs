@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sudare_guard::cover::canvas::{Canvas, Rect};
 use sudare_guard::cover::fonts::Fonts;
-use sudare_guard::transport::Picture;
+use sudare_guard::screen::Screenshot;
 
 /// How often the clock moves on.
 pub const CLOCK_STEP: Duration = Duration::from_millis(100);
@@ -69,8 +69,8 @@ impl Desktop {
 
     /// The desktop as it is now. Costs no copy.
     #[must_use]
-    pub fn picture(&self) -> Picture {
-        Picture { width: self.width, height: self.height, bgra: Arc::clone(&self.bgra) }
+    pub fn picture(&self) -> Screenshot {
+        Screenshot { width: self.width, height: self.height, bgra: Arc::clone(&self.bgra) }
     }
 
     /// Lets the time pass; `now` counts from the start of the session. Returns what changed.

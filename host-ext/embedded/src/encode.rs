@@ -12,7 +12,7 @@ use ironrdp_pdu::bitmap::{BitmapData, BitmapUpdateData, CompressedDataHeader, Co
 use ironrdp_pdu::fast_path::{EncryptionFlags, FastPathHeader, FastPathUpdatePdu, Fragmentation, UpdateCode};
 use ironrdp_pdu::geometry::InclusiveRectangle;
 use sudare_guard::cover::canvas::Rect;
-use sudare_guard::transport::Picture;
+use sudare_guard::screen::Screenshot;
 
 /// Edge of a tile in pixels.
 pub(super) const TILE: u16 = 64;
@@ -37,7 +37,7 @@ pub(super) struct Tile {
 
 impl Tile {
     /// Compresses one rectangle (at most 64x64) of the picture.
-    pub(super) fn encode(picture: &Picture, rect: Rect) -> Result<Self, EncodeError> {
+    pub(super) fn encode(picture: &Screenshot, rect: Rect) -> Result<Self, EncodeError> {
         let row = |y: u16| {
             let start = (usize::from(y) * usize::from(picture.width) + usize::from(rect.x)) * 4;
             picture.bgra.get(start..start + usize::from(rect.width) * 4).unwrap_or_default()
@@ -131,11 +131,11 @@ mod tests {
 
     use super::*;
 
-    fn noise(width: u16, height: u16) -> Picture {
+    fn noise(width: u16, height: u16) -> Screenshot {
         let bytes = usize::from(width) * usize::from(height) * 4;
         let bgra: Vec<u8> =
             (0..bytes).map(|i| (i.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()[0]).collect();
-        Picture { width, height, bgra: Arc::from(bgra) }
+        Screenshot { width, height, bgra: Arc::from(bgra) }
     }
 
     #[test]

@@ -12,12 +12,15 @@
 //! waits for at most one block of the desktop, and on a slow link changes of the desktop merge
 //! instead of queueing. Only the state `Visible` ever touches the desktop's pixels.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use std::sync::Arc;
 
 use sudare_guard::cover;
 use sudare_guard::cover::canvas::Rect;
 use sudare_guard::cover::fonts::Fonts;
-use sudare_guard::transport::{CoverText, Painted, Picture};
+use sudare_guard::screen::{CoverText, Screenshot};
+use sudare_protocol::message::Shown;
 
 use super::encode::{EncodeError, TILE, Tile, black_frame, update};
 
@@ -30,7 +33,7 @@ const BLOCK_TILES: usize = 48;
 pub(super) struct Block {
     pub(super) bytes: Vec<u8>,
     /// What is true for the client once these bytes are flushed.
-    pub(super) then: Option<Painted>,
+    pub(super) then: Option<Shown>,
 }
 
 pub(super) struct Gate {
@@ -39,7 +42,7 @@ pub(super) struct Gate {
     fonts: Arc<Fonts>,
     /// Ready-made, because nothing may delay a cover: the PDU, and what it looks like.
     black: Vec<u8>,
-    black_picture: Picture,
+    black_picture: Screenshot,
     state: State,
 }
 
@@ -47,7 +50,7 @@ enum State {
     /// Nothing but the black frame may be sent next.
     BlackDue { text: CoverText },
     /// The client is black; its text is drawn and sent tile by tile.
-    Covered { text: Option<CoverText>, shown: Picture, dirty: Tiles },
+    Covered { text: Option<CoverText>, shown: Screenshot, dirty: Tiles },
     /// The client may see the desktop; `announced` once all of it was sent.
     Visible { dirty: Tiles, announced: bool },
 }
@@ -107,11 +110,11 @@ impl Gate {
         let shown = self.black_picture.clone();
         let dirty = Tiles::none(self.width, self.height);
         self.state = State::Covered { text, shown, dirty };
-        Some(Block { bytes: self.black.clone(), then: Some(Painted::Covered) })
+        Some(Block { bytes: self.black.clone(), then: Some(Shown::Covered) })
     }
 
     /// The next block in the present state, or `None` when the client has everything.
-    pub(super) fn next(&mut self, desktop: &Picture) -> Result<Option<Block>, EncodeError> {
+    pub(super) fn next(&mut self, desktop: &Screenshot) -> Result<Option<Block>, EncodeError> {
         match &mut self.state {
             State::BlackDue { .. } => Ok(self.next_black()),
             State::Covered { text, shown, dirty } => {
@@ -133,7 +136,7 @@ impl Gate {
                 }
                 let first_time_complete = dirty.is_empty() && !*announced;
                 *announced |= first_time_complete;
-                let then = first_time_complete.then_some(Painted::Visible);
+                let then = first_time_complete.then_some(Shown::Visible);
                 Ok(Some(Block { bytes: update(&tiles)?, then }))
             }
         }
@@ -189,7 +192,7 @@ impl Tiles {
         }
     }
 
-    fn mark_differing(&mut self, old: &Picture, new: &Picture) {
+    fn mark_differing(&mut self, old: &Screenshot, new: &Screenshot) {
         for index in 0..self.waiting.len() {
             let rect = self.rect(index, new);
             let differs = (rect.y..rect.y + rect.height).any(|y| {
@@ -204,7 +207,7 @@ impl Tiles {
     }
 
     /// Takes and compresses tiles until a block is full.
-    fn take(&mut self, picture: &Picture) -> Result<Vec<Tile>, EncodeError> {
+    fn take(&mut self, picture: &Screenshot) -> Result<Vec<Tile>, EncodeError> {
         let mut tiles = Vec::new();
         let mut bytes = 0;
         let total = self.waiting.len();
@@ -225,7 +228,7 @@ impl Tiles {
         Ok(tiles)
     }
 
-    fn rect(&self, index: usize, picture: &Picture) -> Rect {
+    fn rect(&self, index: usize, picture: &Screenshot) -> Rect {
         let columns = usize::from(self.columns.max(1));
         let at = |tile: usize| u16::try_from(tile).unwrap_or(u16::MAX).saturating_mul(TILE);
         let (x, y) = (at(index % columns), at(index / columns));
@@ -245,13 +248,13 @@ mod tests {
 
     const SIZE: (u16, u16) = (320, 200);
 
-    fn gate() -> (Gate, Picture) {
+    fn gate() -> (Gate, Screenshot) {
         let fonts = Arc::new(Fonts::load());
         let desktop = Desktop::new(SIZE.0, SIZE.1, Arc::clone(&fonts)).picture();
         (Gate::new(SIZE.0, SIZE.1, fonts).unwrap(), desktop)
     }
 
-    fn drain(gate: &mut Gate, desktop: &Picture) -> Vec<Option<Painted>> {
+    fn drain(gate: &mut Gate, desktop: &Screenshot) -> Vec<Option<Shown>> {
         std::iter::from_fn(|| gate.next(desktop).unwrap().map(|block| block.then)).collect()
     }
 
@@ -269,7 +272,7 @@ mod tests {
         let (mut gate, desktop) = gate();
         gate.uncover();
         let blocks = drain(&mut gate, &desktop);
-        assert_eq!(blocks.last(), Some(&Some(Painted::Visible)));
+        assert_eq!(blocks.last(), Some(&Some(Shown::Visible)));
         assert_eq!(blocks.iter().flatten().count(), 1);
         gate.damage(&[Rect { x: 60, y: 0, width: 9, height: 9 }]);
         let State::Visible { dirty, .. } = &gate.state else { panic!("visible") };
@@ -283,13 +286,13 @@ mod tests {
         // Noise does not compress, so that the desktop takes many blocks.
         let bgra: Vec<u8> =
             (0..320 * 200 * 4_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 9).to_le_bytes()[0]).collect();
-        let desktop = Picture { width: 320, height: 200, bgra: Arc::from(bgra) };
+        let desktop = Screenshot { width: 320, height: 200, bgra: Arc::from(bgra) };
         gate.uncover();
         assert_eq!(gate.next(&desktop).unwrap().unwrap().then, None);
         gate.cover(CoverText { lines: vec!["covered".to_owned()] });
         assert!(gate.is_black_due());
         let block = gate.next(&desktop).unwrap().unwrap();
-        assert_eq!((block.then, block.bytes), (Some(Painted::Covered), gate.black.clone()));
+        assert_eq!((block.then, block.bytes), (Some(Shown::Covered), gate.black.clone()));
         // What follows is the text alone: its picture is black outside the panel.
         let text_blocks = drain(&mut gate, &desktop);
         assert!(text_blocks.len() < 4 && text_blocks.iter().all(Option::is_none));
@@ -300,7 +303,7 @@ mod tests {
         let outputs = [0_u8, 99].map(|shade| {
             let (mut gate, _) = gate();
             let bgra = vec![shade; usize::from(SIZE.0) * usize::from(SIZE.1) * 4];
-            let desktop = Picture { width: SIZE.0, height: SIZE.1, bgra: Arc::from(bgra) };
+            let desktop = Screenshot { width: SIZE.0, height: SIZE.1, bgra: Arc::from(bgra) };
             gate.uncover();
             drain(&mut gate, &desktop);
             gate.cover(CoverText { lines: vec!["covered".to_owned()] });

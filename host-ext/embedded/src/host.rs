@@ -7,7 +7,7 @@ use sudare_base::config::HostConfig;
 use sudare_evidence::store::StoreError;
 use sudare_guard::assemble::{AssembleError, random_id, share};
 use sudare_guard::session::Sessions;
-use sudare_guard::session::evidence::{EvidenceThread, OpenKeep};
+use sudare_guard::session::evidence::{EvidenceThread, OpenSink};
 use sudare_protocol::rules::{Durable, EvidenceRules};
 use sudare_protocol::tlog::NoteError;
 use sudare_recorder::ledger::Local;
@@ -60,7 +60,7 @@ pub fn start(config: &HostConfig) -> Result<RunningHost, StartError> {
     let log_vkey = settings().keys.verifier()?.to_string();
     let (rules, ship_state) = (state.policy.record().rules(), config.ship_state_dir.clone());
     check_remote(&rules, ship_state.as_deref())?;
-    let open: OpenKeep = Box::new(move |_| Ok(Box::new(Local::open(settings(), ship_state.clone())?)));
+    let open: OpenSink = Box::new(move |_| Ok(Box::new(Local::open(settings(), ship_state.clone())?)));
     let source = random_id()?;
     let (thread, evidence) = EvidenceThread::start(open, source, rules)?;
     let shared = share(state, tls.cert_sha256, evidence)?;

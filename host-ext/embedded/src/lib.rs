@@ -28,8 +28,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{fmt, io};
 
+use sudare_base::clock;
 use sudare_guard::cover::fonts::Fonts;
-use sudare_guard::transport::{DriverFactory, Seat};
+use sudare_guard::transport::{DriverFactory, SessionInfo};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -235,7 +236,8 @@ async fn serve(
     };
     match accepted {
         Ok(Ok(accepted)) => {
-            let driver = host.factory.session(Seat { user: accepted.user.clone(), keys: false });
+            let info = SessionInfo { user: accepted.user.clone(), keys: false };
+            let driver = host.factory.session(info, clock::now());
             tracing::info!(port = peer.port(), "session started, covered");
             let ended = session::run(accepted, driver, size, Arc::clone(&shared.fonts), stop).await;
             tracing::info!(port = peer.port(), reason = %ended, "session ended");

@@ -2,15 +2,13 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::time::Duration;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
-use tokio::time::Instant;
 
 use super::gate::Block;
 
 /// The client must take one block (a few kilobytes) within this time.
-const BLOCK_TIMEOUT: Duration = Duration::from_secs(5);
+const BLOCK_TIMEOUT_MS: u64 = 5_000;
 /// Channel messages that wait for a slow client. The protocol's credits keep it far below.
 const MAX_QUEUED_BYTES: usize = 1024 * 1024;
 
@@ -24,7 +22,7 @@ pub(super) struct Outbox {
 struct InFlight {
     block: Block,
     written: usize,
-    since: Instant,
+    since_ms: u64,
 }
 
 impl Outbox {
@@ -47,8 +45,8 @@ impl Outbox {
     }
 
     /// Makes this the block in flight; only called while idle.
-    pub(super) fn start(&mut self, block: Block, now: Instant) {
-        self.in_flight = Some(InFlight { block, written: 0, since: now });
+    pub(super) fn start(&mut self, block: Block, now_ms: u64) {
+        self.in_flight = Some(InFlight { block, written: 0, since_ms: now_ms });
     }
 
     /// Writes and flushes the block in flight and returns it. Cancel safe: what was written so
@@ -70,8 +68,9 @@ impl Outbox {
     }
 
     /// Whether the client has stopped reading.
-    pub(super) fn is_stalled(&self, now: Instant) -> bool {
-        self.in_flight.as_ref().is_some_and(|flight| now.duration_since(flight.since) > BLOCK_TIMEOUT)
+    pub(super) fn is_stalled(&self, now_ms: u64) -> bool {
+        let waits_ms = |flight: &InFlight| now_ms.saturating_sub(flight.since_ms);
+        self.in_flight.as_ref().is_some_and(|flight| waits_ms(flight) > BLOCK_TIMEOUT_MS)
     }
 }
 
@@ -85,7 +84,7 @@ mod tests {
         let (mut near, mut far) = tokio::io::duplex(10);
         let mut outbox = Outbox::default();
         let bytes: Vec<u8> = (0..100).collect();
-        outbox.start(Block { bytes: bytes.clone(), then: None }, Instant::now());
+        outbox.start(Block { bytes: bytes.clone(), then: None }, 0);
         let mut got = Vec::new();
         while got.len() < 100 {
             let mut part = [0; 7];
@@ -104,12 +103,12 @@ mod tests {
     async fn a_client_that_stops_reading_is_noticed() {
         let (mut near, _far) = tokio::io::duplex(10);
         let mut outbox = Outbox::default();
-        let start = Instant::now();
-        outbox.start(Block { bytes: vec![0; 100], then: None }, start);
-        let blocked = tokio::time::timeout(Duration::from_millis(20), outbox.write(&mut near)).await;
+        outbox.start(Block { bytes: vec![0; 100], then: None }, 7);
+        let blocked =
+            tokio::time::timeout(std::time::Duration::from_millis(20), outbox.write(&mut near)).await;
         assert!(blocked.is_err());
-        assert!(!outbox.is_stalled(start + BLOCK_TIMEOUT));
-        assert!(outbox.is_stalled(start + BLOCK_TIMEOUT + Duration::from_millis(1)));
+        assert!(!outbox.is_stalled(7 + BLOCK_TIMEOUT_MS));
+        assert!(outbox.is_stalled(7 + BLOCK_TIMEOUT_MS + 1));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One session: a single task that feeds the deciding part, carries out its actions in order,
+//! One session: a single task that feeds the driver, carries out its actions in order,
 //! and writes.
 //!
 //! What is written next is chosen whenever the writer is idle, most urgent first: the black
@@ -15,10 +15,14 @@ use ironrdp_pdu::mcs::{DisconnectProviderUltimatum, DisconnectReason, McsMessage
 use ironrdp_pdu::x224::X224;
 use sudare_base::clock;
 use sudare_guard::cover::fonts::Fonts;
-use sudare_guard::transport::{Action, CoverText, LinkEvent, Painted, Picture, SessionDriver};
+use sudare_guard::screen::{CoverText, Screenshot};
+use sudare_guard::transport::{
+    Action, Cover, CoverEvent, LinkEvent, SessionDriver, SessionEvent, Transport, carry_out,
+};
+use sudare_protocol::message::Shown;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::gate::{Block, Gate};
 use super::handshake::Accepted;
@@ -30,14 +34,14 @@ const TICK: Duration = Duration::from_millis(50);
 /// After so long without a question, no pixel of the desktop is sent before the next one.
 const ASK_AGAIN_MS: u64 = 250;
 /// The black frame must be with the client's system this long after the decision.
-const COVER_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the last messages may take when the deciding part ends the connection.
+const COVER_TIMEOUT_MS: u64 = 5_000;
+/// How long the last messages may take when the driver ends the connection.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// A client that closes the channel is asked to open it again, at most so often.
-const REOPEN_AFTER: Duration = Duration::from_secs(1);
+const REOPEN_AFTER_MS: u64 = 1_000;
 const MAX_REOPENS: u32 = 100;
-/// More actions in one batch mean that the deciding part runs in a circle.
-const MAX_SNAPSHOTS: usize = 16;
+/// More actions in one batch mean that the driver runs in a circle.
+const MAX_SCREENSHOTS: usize = 16;
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
@@ -72,19 +76,19 @@ pub(super) async fn run(
         Ok(gate) => gate,
         Err(error) => return Ended::Internal(error.to_string()),
     };
-    let now = Instant::now();
+    let started_ms = clock::monotonic_ms();
     let mut session = Session {
-        accepted,
+        connection: Connection { accepted, outbox: Outbox::default(), advice: None, failed: None },
+        screen: Screen {
+            gate,
+            desktop: Desktop::new(size.0, size.1, fonts),
+            screenshots: VecDeque::new(),
+            cover_since_ms: Some(clock::boot_ms()),
+        },
         driver,
-        gate,
-        desktop: Desktop::new(size.0, size.1, fonts),
-        outbox: Outbox::default(),
-        snapshots: VecDeque::new(),
         asked_ms: 0,
-        advice: None,
-        started: now,
-        cover_since: Some(now),
-        reopen_at: None,
+        started_ms,
+        reopen_at_ms: None,
         reopens: 0,
     };
     let ended = match session.start() {
@@ -95,29 +99,82 @@ pub(super) async fn run(
 }
 
 struct Session {
-    accepted: Accepted,
+    connection: Connection,
+    screen: Screen,
     driver: Box<dyn SessionDriver>,
+    /// When the driver was last asked anything, CLOCK_BOOTTIME.
+    asked_ms: u64,
+    started_ms: u64,
+    reopen_at_ms: Option<u64>,
+    reopens: u32,
+}
+
+/// The transport: the client's connection and what waits to be written to it.
+struct Connection {
+    accepted: Accepted,
+    outbox: Outbox,
+    /// Set when the driver wants to end the connection.
+    advice: Option<String>,
+    /// Why the connection cannot go on, found while an action was carried out.
+    failed: Option<Ended>,
+}
+
+impl Connection {
+    fn queue(&mut self, blocks: Vec<Vec<u8>>) -> Result<(), Ended> {
+        let accepted = blocks.into_iter().all(|block| self.outbox.queue(block));
+        if accepted { Ok(()) } else { Err(Ended::Stalled) }
+    }
+}
+
+impl Transport for Connection {
+    fn send(&mut self, message: Vec<u8>) {
+        let encoded = self.accepted.link.encode(message).map_err(Ended::from);
+        if let Err(ended) = encoded.and_then(|blocks| self.queue(blocks)) {
+            self.failed.get_or_insert(ended);
+        }
+    }
+
+    fn disconnect(&mut self, advice: String) {
+        self.advice = Some(advice);
+    }
+}
+
+/// The cover: the gate that black frames and pixels of the desktop go through.
+struct Screen {
     gate: Gate,
     desktop: Desktop,
-    outbox: Outbox,
-    /// Pictures taken but not yet handed over; a cover is written first.
-    snapshots: VecDeque<(u64, Picture)>,
-    /// When the deciding part was last asked anything, CLOCK_BOOTTIME.
-    asked_ms: u64,
-    /// Set when the deciding part wants to end the connection.
-    advice: Option<String>,
-    started: Instant,
+    /// Taken but not yet handed over; a cover is written first.
+    screenshots: VecDeque<(u64, Screenshot)>,
     /// When the cover that is not yet painted was decided.
-    cover_since: Option<Instant>,
-    reopen_at: Option<Instant>,
-    reopens: u32,
+    cover_since_ms: Option<u64>,
+}
+
+impl Cover for Screen {
+    fn cover(&mut self, text: CoverText, screenshot: Option<u64>, now_ms: u64) {
+        if let Some(ticket) = screenshot {
+            self.screenshot(ticket);
+        }
+        self.gate.cover(text);
+        if self.gate.is_black_due() {
+            self.cover_since_ms.get_or_insert(now_ms);
+        }
+    }
+
+    fn uncover(&mut self) {
+        self.gate.uncover();
+        self.cover_since_ms = None;
+    }
+
+    fn screenshot(&mut self, ticket: u64) {
+        self.screenshots.push_back((ticket, self.desktop.picture()));
+    }
 }
 
 impl Session {
     /// Queues the opening of the virtual channels. The black frame still goes out first.
     fn start(&mut self) -> Result<(), Ended> {
-        let blocks = self.accepted.link.start()?;
-        self.queue(blocks)
+        let blocks = self.connection.accepted.link.start()?;
+        self.connection.queue(blocks)
     }
 
     async fn serve(&mut self, mut stop: watch::Receiver<bool>) -> Ended {
@@ -130,11 +187,11 @@ impl Session {
             // Chosen at random among the ready ones, so that neither a client that floods nor a
             // busy desktop can starve the other.
             let done = tokio::select! {
-                block = self.outbox.write(&mut self.accepted.writer) => match block {
+                block = self.connection.outbox.write(&mut self.connection.accepted.writer) => match block {
                     Ok(block) => self.on_written(&block),
                     Err(error) => Err(Ended::Broken(error)),
                 },
-                pdu = self.accepted.reader.read_pdu() => match pdu {
+                pdu = self.connection.accepted.reader.read_pdu() => match pdu {
                     Ok((ironrdp_pdu::Action::X224, bytes)) => self.on_pdu(&bytes),
                     // Keyboard and mouse; the synthetic desktop takes no input.
                     Ok((ironrdp_pdu::Action::FastPath, _)) => Ok(()),
@@ -144,10 +201,10 @@ impl Session {
                 _ = ticks.tick() => self.on_tick(),
                 _ = stop.changed() => Err(Ended::Stopped),
             };
-            if let Err(ended) = done.and_then(|()| self.hand_over_snapshots()) {
+            if let Err(ended) = done.and_then(|()| self.hand_over_screenshots()) {
                 return ended;
             }
-            if let Some(advice) = self.advice.take() {
+            if let Some(advice) = self.connection.advice.take() {
                 return Ended::Advised(advice);
             }
         }
@@ -155,144 +212,122 @@ impl Session {
 
     /// Fills the writer when it is idle.
     fn choose_next(&mut self) -> Result<(), Ended> {
-        if !self.outbox.is_idle() {
+        if !self.connection.outbox.is_idle() {
             return Ok(());
         }
-        let block = match self.gate.next_black().or_else(|| self.outbox.next_message()) {
+        let block = match self.screen.gate.next_black().or_else(|| self.connection.outbox.next_message()) {
             Some(block) => Some(block),
             None if self.asked_ms + ASK_AGAIN_MS < clock::boot_ms() => {
                 // This machine slept or stood still. Whether pixels may still flow is asked before
                 // the first of them, not with the next tick.
-                self.drive(|driver, actions| driver.on_tick(actions))?;
+                self.drive(SessionEvent::Tick)?;
                 return self.choose_next();
             }
             None => {
-                self.gate.next(&self.desktop.picture()).map_err(|error| Ended::Internal(error.to_string()))?
+                let next = self.screen.gate.next(&self.screen.desktop.picture());
+                next.map_err(|error| Ended::Internal(error.to_string()))?
             }
         };
         if let Some(block) = block {
-            self.outbox.start(block, Instant::now());
+            self.connection.outbox.start(block, clock::monotonic_ms());
         }
         Ok(())
     }
 
     fn on_written(&mut self, block: &Block) -> Result<(), Ended> {
-        let Some(painted) = block.then else { return Ok(()) };
-        if painted == Painted::Covered && !self.gate.is_black_due() {
-            self.cover_since = None;
+        let Some(shown) = block.then else { return Ok(()) };
+        if shown == Shown::Covered && !self.screen.gate.is_black_due() {
+            self.screen.cover_since_ms = None;
         }
-        self.drive(|driver, actions| driver.on_painted(painted, actions))
+        self.drive(SessionEvent::Cover(CoverEvent::Painted(shown)))
     }
 
     fn on_tick(&mut self) -> Result<(), Ended> {
-        let now = Instant::now();
-        let late = self.cover_since.is_some_and(|since| now.duration_since(since) > COVER_TIMEOUT);
-        if late || self.outbox.is_stalled(now) {
+        let (boot_ms, now_ms) = (clock::boot_ms(), clock::monotonic_ms());
+        let covering_ms = self.screen.cover_since_ms.map_or(0, |since_ms| boot_ms.saturating_sub(since_ms));
+        if covering_ms > COVER_TIMEOUT_MS || self.connection.outbox.is_stalled(now_ms) {
             return Err(Ended::Stalled);
         }
-        let changed = self.desktop.advance(now.duration_since(self.started));
-        self.gate.damage(&changed);
-        if self.reopen_at.is_some_and(|at| now >= at) {
-            self.reopen_at = None;
+        let running = Duration::from_millis(now_ms.saturating_sub(self.started_ms));
+        let changed = self.screen.desktop.advance(running);
+        self.screen.gate.damage(&changed);
+        if self.reopen_at_ms.is_some_and(|at_ms| now_ms >= at_ms) {
+            self.reopen_at_ms = None;
             self.reopens += 1;
-            let blocks = self.accepted.link.reopen()?;
-            self.queue(blocks)?;
+            let blocks = self.connection.accepted.link.reopen()?;
+            self.connection.queue(blocks)?;
         }
-        self.drive(|driver, actions| driver.on_tick(actions))
+        self.drive(SessionEvent::Tick)
     }
 
     fn on_pdu(&mut self, bytes: &[u8]) -> Result<(), Ended> {
-        let incoming = self.accepted.link.receive(bytes)?;
+        let incoming = self.connection.accepted.link.receive(bytes)?;
         if incoming.left {
             return Err(Ended::ClientLeft);
         }
         if incoming.refresh {
-            self.gate.refresh();
+            self.screen.gate.refresh();
         }
-        self.queue(incoming.replies)?;
+        self.connection.queue(incoming.replies)?;
         for event in incoming.events {
             if matches!(event, LinkEvent::Closed) && self.reopens < MAX_REOPENS {
-                self.reopen_at = Some(Instant::now() + REOPEN_AFTER);
+                self.reopen_at_ms = Some(clock::monotonic_ms() + REOPEN_AFTER_MS);
             }
-            self.drive(|driver, actions| driver.on_link(event, actions))?;
+            self.drive(SessionEvent::Link(event))?;
         }
         Ok(())
     }
 
-    fn drive(&mut self, call: impl FnOnce(&mut dyn SessionDriver, &mut Vec<Action>)) -> Result<(), Ended> {
-        let mut actions = Vec::new();
-        self.asked_ms = clock::boot_ms();
-        call(self.driver.as_mut(), &mut actions);
-        actions.into_iter().try_for_each(|action| self.carry_out(action))
-    }
-
-    fn carry_out(&mut self, action: Action) -> Result<(), Ended> {
-        match action {
-            Action::Send(message) => {
-                let blocks = self.accepted.link.encode(message)?;
-                self.queue(blocks)?;
-            }
-            Action::Cover(text) => {
-                self.gate.cover(text);
-                if self.gate.is_black_due() {
-                    self.cover_since.get_or_insert_with(Instant::now);
-                }
-            }
-            Action::Uncover => {
-                self.gate.uncover();
-                self.cover_since = None;
-            }
-            Action::Snapshot(_) if self.snapshots.len() >= MAX_SNAPSHOTS => {
-                return Err(Ended::Internal(
-                    "the session's deciding part asks for pictures without end. This is a fault of this program."
-                        .to_owned(),
-                ));
-            }
-            Action::Snapshot(ticket) => self.snapshots.push_back((ticket, self.desktop.picture())),
-            Action::Disconnect { advice } => self.advice = Some(advice),
+    fn drive(&mut self, event: SessionEvent) -> Result<(), Ended> {
+        let now = clock::now();
+        self.asked_ms = now.boot_ms;
+        let actions = self.driver.handle(now, event);
+        carry_out(actions, now.boot_ms, &mut self.connection, &mut self.screen);
+        if self.screen.screenshots.len() > MAX_SCREENSHOTS {
+            return Err(Ended::Internal(
+                "the session's driver asks for screenshots without end. This is a fault of this program"
+                    .to_owned(),
+            ));
         }
-        Ok(())
+        self.connection.failed.take().map_or(Ok(()), Err)
     }
 
-    fn queue(&mut self, blocks: Vec<Vec<u8>>) -> Result<(), Ended> {
-        let accepted = blocks.into_iter().all(|block| self.outbox.queue(block));
-        if accepted { Ok(()) } else { Err(Ended::Stalled) }
-    }
-
-    /// Hands pictures to the deciding part, but never while a cover is on its way.
-    fn hand_over_snapshots(&mut self) -> Result<(), Ended> {
-        if self.cover_since.is_some() {
+    /// Hands screenshots to the driver, but never while a cover is on its way.
+    fn hand_over_screenshots(&mut self) -> Result<(), Ended> {
+        if self.screen.cover_since_ms.is_some() {
             return Ok(());
         }
         // Only those taken so far: an answer may ask for the next.
-        for (ticket, picture) in std::mem::take(&mut self.snapshots) {
-            self.drive(|driver, actions| driver.on_snapshot(ticket, picture, actions))?;
+        for (ticket, screenshot) in std::mem::take(&mut self.screen.screenshots) {
+            self.drive(SessionEvent::Cover(CoverEvent::Screenshot { ticket, screenshot }))?;
         }
         Ok(())
     }
 
-    /// Closes the connection, black, and only then tells the deciding part.
+    /// Closes the connection, black, and only then tells the driver.
     async fn finish(mut self, ended: Ended) -> Ended {
-        if matches!(ended, Ended::Link(_)) && self.accepted.link.is_open() {
-            // The reason to end is known; what the deciding part wants of a dead link is not.
-            self.drive(|driver, actions| driver.on_link(LinkEvent::Closed, actions)).ok();
+        if matches!(ended, Ended::Link(_)) && self.connection.accepted.link.is_open() {
+            // The reason to end is known; what the driver wants of a dead link is not.
+            self.drive(SessionEvent::Link(LinkEvent::Closed)).ok();
         }
         // Whatever it wanted: the last thing a client gets is black.
-        self.gate.cover(CoverText::default());
+        self.screen.gate.cover(CoverText::default());
         let polite = matches!(ended, Ended::Advised(_) | Ended::Stopped | Ended::Link(_));
         let done = polite && matches!(timeout(FAREWELL_TIMEOUT, self.farewell()).await, Ok(Ok(())));
-        let Self { accepted, mut driver, desktop, snapshots, .. } = self;
-        close(accepted, !done);
+        let Self { connection, screen, mut driver, .. } = self;
+        close(connection.accepted, !done);
 
+        let mut tell = |event| driver.handle(clock::now(), event);
+        let taken = |ticket, screenshot| SessionEvent::Cover(CoverEvent::Screenshot { ticket, screenshot });
         let mut last = Vec::new();
-        for (ticket, picture) in snapshots {
-            driver.on_snapshot(ticket, picture, &mut last);
+        for (ticket, screenshot) in screen.screenshots {
+            last.extend(tell(taken(ticket, screenshot)));
         }
-        driver.on_link(LinkEvent::Disconnected, &mut last);
-        // Nothing can be sent or shown any more, but a picture can still be taken.
+        last.extend(tell(SessionEvent::Link(LinkEvent::Disconnected)));
+        // Nothing can be sent or shown any more, but a screenshot can still be taken.
         for action in last {
-            if let Action::Snapshot(ticket) = action {
-                driver.on_snapshot(ticket, desktop.picture(), &mut Vec::new());
+            if let Action::Screenshot(ticket) = action {
+                tell(taken(ticket, screen.desktop.picture()));
             }
         }
         ended
@@ -301,19 +336,19 @@ impl Session {
     /// Writes the black frame and the messages that wait, then the end of the connection.
     async fn farewell(&mut self) -> io::Result<()> {
         loop {
-            if self.outbox.is_idle() {
-                match self.gate.next_black().or_else(|| self.outbox.next_message()) {
-                    Some(block) => self.outbox.start(block, Instant::now()),
+            if self.connection.outbox.is_idle() {
+                match self.screen.gate.next_black().or_else(|| self.connection.outbox.next_message()) {
+                    Some(block) => self.connection.outbox.start(block, clock::monotonic_ms()),
                     None => break,
                 }
             }
-            self.outbox.write(&mut self.accepted.writer).await?;
+            self.connection.outbox.write(&mut self.connection.accepted.writer).await?;
         }
         let goodbye = DisconnectProviderUltimatum::from_reason(DisconnectReason::ProviderInitiated);
         let bytes =
             encode_vec(&X224(McsMessage::DisconnectProviderUltimatum(goodbye))).map_err(io::Error::other)?;
-        self.accepted.writer.write_all(&bytes).await?;
-        self.accepted.writer.shutdown().await
+        self.connection.accepted.writer.write_all(&bytes).await?;
+        self.connection.accepted.writer.shutdown().await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sudare_base::clock;
+use sudare_base::clock::{self, SystemRandom};
 use sudare_base::config::HostConfig;
 use sudare_evidence::report::Remote;
 use sudare_evidence::store::StoreError;
@@ -12,8 +12,9 @@ use sudare_records::keys::StateError;
 use sudare_records::state::HostState;
 
 use crate::certificate::{CertificateError, certificate_sha256};
+use crate::local_time::hour_and_minute;
 use crate::session::Shared;
-use crate::session::evidence::{Evidence, EvidenceThread, OpenKeep};
+use crate::session::evidence::{Evidence, EvidenceThread, OpenSink};
 
 /// Why no session can be guarded.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +41,7 @@ pub fn assemble_guard(config: &HostConfig) -> Result<Assembled, AssembleError> {
     let state = HostState::load(&config.state_dir)?;
     let certificate = certificate_sha256(&config.tls_certificate)?;
     let socket = config.recorder_socket.clone();
-    let open: OpenKeep = Box::new(move |source| Ok(Box::new(Remote::connect(&socket, source)?)));
+    let open: OpenSink = Box::new(move |source| Ok(Box::new(Remote::connect(&socket, source)?)));
     let source = random_id()?;
     let (thread, evidence) = EvidenceThread::start_without(open, source, state.policy.record().rules())?;
     Ok(Assembled { shared: share(state, certificate, evidence)?, evidence: thread })
@@ -57,10 +58,12 @@ pub fn share(
         host_record: state.host_record.bytes().to_vec(),
         recipients: Shared::recipients_of(state.policy.record())?,
         policy: state.policy,
-        registry: state.registry,
+        devices: Box::new(state.registry),
         boot_id: clock::boot_id().map_err(StateError::Random)?,
         tls_cert_sha256,
         evidence,
+        random: Arc::new(SystemRandom),
+        local_time: hour_and_minute,
     }))
 }
 

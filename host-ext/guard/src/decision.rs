@@ -11,14 +11,17 @@
 //! Every unknown means cover. The host bounds absence, hold and undecided time itself from the
 //! ages in the attestations, so a client that is stuck (or wishes to be) cannot stretch them.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
+use sudare_protocol::host::Attested;
 use sudare_protocol::limits::{CLOCK_JUMP_MS, FRAME_STALE_MS};
-use sudare_protocol::message::{Attest, Id, Lock, Shown};
+use sudare_protocol::message::{Attest, Id, Lock, Shown, Status, Suspect};
 use sudare_protocol::reason::{Reason, State};
 use sudare_protocol::timings::Timings;
 
-/// A cover that is not confirmed for so long cannot be relied on: the session is disconnected.
+/// A cover that stays unconfirmed for longer cannot be relied on: the session is disconnected.
 pub const COVER_CONFIRM_MAX_MS: u64 = 2_000;
-/// A client that has its extension opens the channel within this time of its log-on.
+/// A client with the extension opens the channel within this time of its log-on.
 pub const CLIENT_START_MS: u64 = 5_000;
 
 /// What happened.
@@ -28,23 +31,17 @@ pub enum Event {
     LinkUp {
         timings: Timings,
     },
-    /// No client, or none that can be believed any more.
+    /// There is no client, or it can no longer be trusted.
     LinkDown {
         reason: Reason,
     },
-    Attested {
-        attest: Attest,
-        nonce_issued_ms: u64,
-        lease_until_ms: u64,
-    },
-    Suspect {
-        active: bool,
-    },
+    Attested(Attested),
+    Suspect(Suspect),
     Lock(Lock),
     Unlock,
     /// The operator began or ended a break, with a key on the cover.
     Break(bool),
-    /// The cover was drawn, or taken away, and this was confirmed.
+    /// The cover was drawn or taken away, and this was confirmed.
     Painted(Shown),
     /// Whether evidence can be kept, where the policy requires it.
     EvidenceKept(bool),
@@ -55,23 +52,19 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Take a screenshot to memory: at the first suspicion, or at a cover.
-    Snapshot(Shot),
-    /// The suspicion cleared: forget its screenshot.
+    Screenshot(Shot),
+    /// The suspicion came to nothing: forget its screenshot.
     DropSuspect,
     Cover(Reason),
     Uncover,
     /// Tell the client what is shown now.
-    Status {
-        shown: Shown,
-        reason: Reason,
-        incident_id: Option<Id>,
-    },
-    /// An incident began; its screenshots were asked for before.
+    Status(Status),
+    /// An incident began; its screenshots were requested by an earlier action.
     OpenIncident {
         incident_id: Id,
         reason: Reason,
     },
-    /// A silence ended well: worth an entry, not an incident.
+    /// A silence ended well: worth an entry in the log, but no incident.
     Gap {
         ms: u64,
     },
@@ -85,7 +78,7 @@ pub enum Shot {
     Cover,
 }
 
-/// What a proven client has told.
+/// What an authenticated client has said.
 #[derive(Debug)]
 struct Link {
     timings: Timings,
@@ -105,22 +98,23 @@ struct Latest {
     nonce_issued_ms: u64,
 }
 
-/// A silence under way: the picture was clear before it.
+/// A silence in progress; the view was clear before it.
 #[derive(Debug, Clone, Copy)]
 struct Silence {
     since_ms: u64,
     incident_id: Id,
 }
 
+/// The decision as it stands, and what it rests on.
 #[derive(Debug)]
-pub struct Guard {
+pub struct Decider {
     link: Option<Link>,
     /// Why there is no link.
     no_link: Reason,
     shown: Shown,
     reason: Reason,
     incident_id: Option<Id>,
-    /// A cover or uncover that was asked for and not yet confirmed.
+    /// A cover or uncover that was requested and is not confirmed yet.
     pending: Option<(Shown, u64)>,
     silence: Option<Silence>,
     suspect: bool,
@@ -132,10 +126,10 @@ pub struct Guard {
     last_ms: u64,
 }
 
-impl Guard {
-    /// A new session. It is covered: whoever draws it starts black.
+impl Decider {
+    /// A new session. It is covered: every screen starts black.
     pub fn new(now_ms: u64) -> Self {
-        Guard {
+        Decider {
             link: None,
             no_link: Reason::Starting,
             shown: Shown::Covered,
@@ -182,13 +176,13 @@ impl Guard {
             Event::Tick => {}
             Event::LinkUp { timings } => self.link = Some(Link::new(timings)),
             Event::LinkDown { reason } => (self.link, self.no_link) = (None, reason),
-            Event::Attested { attest, nonce_issued_ms, lease_until_ms } => {
+            Event::Attested(attested) => {
                 self.jumped = false;
                 if let Some(link) = &mut self.link {
-                    link.attested(attest, nonce_issued_ms, lease_until_ms, now_ms);
+                    link.attested(attested, now_ms);
                 }
             }
-            Event::Suspect { active } => self.suspect(active, &mut actions),
+            Event::Suspect(suspect) => self.suspect(suspect.active, &mut actions),
             Event::Lock(lock) => {
                 wanted_id = Some(lock.incident_id);
                 if let Some(link) = &mut self.link {
@@ -202,28 +196,27 @@ impl Guard {
                 }
             }
             Event::Break(on) => self.take_break(on),
-            Event::Painted(shown) => self.painted(shown, &mut actions),
+            Event::Painted(shown) => self.painted(shown, now_ms, &mut actions),
             Event::EvidenceKept(kept) => self.evidence_kept = kept,
         }
         self.settle_silence(now_ms, &mut actions);
         self.decide(now_ms, wanted_id.unwrap_or(fresh), &mut actions);
-        // A client that just came knows nothing yet, even if nothing changes by its coming.
-        let told = actions.iter().any(|action| matches!(action, Action::Status { .. }));
+        // A client that has just connected knows nothing yet, even if its coming changes nothing.
+        let told = actions.iter().any(|action| matches!(action, Action::Status(_)));
         if greets && !told && self.pending.is_none() {
-            let (shown, reason, incident_id) = (self.shown, self.reason, self.incident_id);
-            actions.push(Action::Status { shown, reason, incident_id });
+            actions.push(self.status(now_ms));
         }
         actions
     }
 
-    /// Time since the last event. A long gap means that this process did not run: nothing that was
-    /// attested before it holds any more.
+    /// Accounts for the time since the last event. A long gap means that this process did not run: nothing
+    /// that was attested before still holds.
     fn advance(&mut self, now_ms: u64) {
         let passed_ms = now_ms.saturating_sub(self.last_ms);
         self.last_ms = self.last_ms.max(now_ms);
         if passed_ms > CLOCK_JUMP_MS {
             self.jumped = true;
-            // Nor could a confirmation come: its time starts now.
+            // No confirmation could arrive meanwhile: its time starts now.
             self.pending = self.pending.map(|(shown, _)| (shown, now_ms));
             if let Some(link) = &mut self.link {
                 (link.latest, link.lease_until_ms, link.clear_since_ms) = (None, 0, None);
@@ -240,13 +233,13 @@ impl Guard {
         }
         self.suspect = active;
         if active && self.shown == Shown::Visible {
-            actions.push(Action::Snapshot(Shot::Suspect));
+            actions.push(Action::Screenshot(Shot::Suspect));
         } else if !active && self.shown == Shown::Visible {
             actions.push(Action::DropSuspect);
         }
     }
 
-    /// During a break the camera is off; what was attested before it does not hold after it.
+    /// During a break the camera is off, so what was attested before it no longer holds after it.
     fn take_break(&mut self, on: bool) {
         if self.on_break
             && !on
@@ -257,13 +250,18 @@ impl Guard {
         self.on_break = on;
     }
 
-    fn painted(&mut self, shown: Shown, actions: &mut Vec<Action>) {
-        // A late confirmation of something no longer wanted says nothing.
+    fn status(&self, now_ms: u64) -> Action {
+        let (shown, reason, incident_id) = (self.shown, self.reason, self.incident_id);
+        Action::Status(Status { shown, reason, boot_ms: now_ms, incident_id })
+    }
+
+    fn painted(&mut self, shown: Shown, now_ms: u64, actions: &mut Vec<Action>) {
+        // A late confirmation of something that is no longer wanted means nothing.
         if shown != self.shown {
             return;
         }
         self.pending = None;
-        actions.push(Action::Status { shown, reason: self.reason, incident_id: self.incident_id });
+        actions.push(self.status(now_ms));
     }
 
     /// A silence with an unbroken clear view on both sides is a fault of the network, not an incident.
@@ -278,7 +276,7 @@ impl Guard {
         if ended_well && lasted_ms <= limit_ms {
             actions.push(Action::Gap { ms: lasted_ms });
             if let Some(link) = &mut self.link {
-                // Unbroken on the client's side for longer than the silence: nothing to wait for.
+                // The view was clear for longer than the silence lasted: there is nothing to wait for.
                 link.clear_since_ms = Some(silence.since_ms.saturating_sub(link.timings.release_ms));
             }
             (self.silence, self.incident_id) = (None, None);
@@ -314,14 +312,14 @@ impl Guard {
             return;
         }
         if from_visible {
-            actions.push(Action::Snapshot(Shot::Cover));
+            actions.push(Action::Screenshot(Shot::Cover));
             self.pending = Some((Shown::Covered, now_ms));
         }
         (self.shown, self.reason) = (Shown::Covered, reason);
         actions.push(Action::Cover(reason));
         if !from_visible && self.pending.is_none() {
-            // Only the words change; the cover itself was confirmed before.
-            actions.push(Action::Status { shown: Shown::Covered, reason, incident_id: self.incident_id });
+            // Only the words change; the cover itself is confirmed already.
+            actions.push(self.status(now_ms));
         }
         // Only what was visible can have been seen; a worse reason later is the same incident.
         let is_new = self.incident_id.is_none() && self.was_visible && self.silence.is_none();
@@ -359,7 +357,7 @@ impl Guard {
         link.why_cover(latest, now_ms)
     }
 
-    /// Why there is no link: at the log-on the client's extension may still be starting.
+    /// Why there is no link: just after the log-on the client's extension may still be starting.
     fn no_link(&self, now_ms: u64) -> Reason {
         let starting = now_ms.saturating_sub(self.started_ms) < CLIENT_START_MS;
         if self.no_link == Reason::Starting && !starting { Reason::NoClient } else { self.no_link }
@@ -370,7 +368,8 @@ impl Guard {
         let Some(link) = &self.link else { return false };
         let Some(latest) = link.latest else { return false };
         let timings = &link.timings;
-        // The client's run is finer, the host's own cannot be made up: both, within two intervals.
+        // The client measures more finely, but its measure can be invented; the host's cannot. Both must agree
+        // within two intervals.
         let own_ms = link.clear_since_ms.map_or(0, |since| now_ms.saturating_sub(since));
         let slack_ms = 2 * timings.attestation_interval_ms;
         let unbroken = latest.attest.clear_ms >= timings.release_ms || own_ms >= timings.release_ms;
@@ -390,9 +389,10 @@ impl Link {
         }
     }
 
-    fn attested(&mut self, attest: Attest, nonce_issued_ms: u64, lease_until_ms: u64, now_ms: u64) {
+    fn attested(&mut self, attested: Attested, now_ms: u64) {
+        let Attested { attest, nonce_issued_ms, lease_until_ms } = attested;
         self.lease_until_ms = lease_until_ms;
-        // A run of clear views must be seen whole; after a silence it starts over.
+        // A run of clear views must be seen without a gap; after a silence it starts over.
         if self.latest.is_some_and(|l| now_ms.saturating_sub(l.received_ms) > self.timings.lease_ms) {
             self.clear_since_ms = None;
         }
@@ -431,7 +431,7 @@ impl Link {
         if attest.operator_confirmed_age_ms.saturating_add(since_nonce_ms) >= timings.absence_ms {
             return Some(if attest.state == State::Clear { Reason::Absent } else { from_state });
         }
-        // The next attestation is due within an interval; what is later than two counts in full.
+        // The next attestation is due within an interval; a delay beyond two counts in full.
         let overdue_ms =
             now_ms.saturating_sub(latest.received_ms).saturating_sub(2 * timings.attestation_interval_ms);
         let not_alone = matches!(attest.state, State::Onlooker | State::Stranger);

@@ -15,6 +15,7 @@ pub mod certificate;
 pub mod cover;
 pub mod decision;
 pub mod local_time;
+pub mod screen;
 pub mod screenshot;
 pub mod session;
 pub mod transport;

@@ -1,9 +1,11 @@
-//! The session's picture as a PNG file, for the evidence.
+//! Screenshots as evidence: masked where the policy says so, and encoded as PNG. Pure.
 
-use crate::transport::Picture;
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
 
-/// Encodes without loss and fast: about 5 ms for 1080p of text.
-pub fn encode_png(picture: &Picture) -> Result<Vec<u8>, std::io::Error> {
+use crate::screen::Screenshot;
+
+/// Encodes losslessly and fast: about 5 ms for 1080p of text.
+pub fn encode_png(picture: &Screenshot) -> Result<Vec<u8>, std::io::Error> {
     // BGRA with a meaningless fourth byte becomes RGB.
     let rgb: Vec<u8> = picture.bgra.chunks_exact(4).flat_map(|p| [p[2], p[1], p[0]]).collect();
     let mut out = Vec::with_capacity(rgb.len() / 8);
@@ -17,11 +19,11 @@ pub fn encode_png(picture: &Picture) -> Result<Vec<u8>, std::io::Error> {
     Ok(out)
 }
 
-/// Side of the squares of a masked picture: a line of text at 300 % is lower.
+/// Side of the squares of a masked screenshot: higher than a line of text at 300 %.
 const MASK_PX: usize = 48;
 
-/// Each square of the picture becomes its mean colour: what kind of work it was can be guessed, nothing read.
-pub fn mask(picture: &Picture) -> Picture {
+/// Replaces each square by its mean colour: one can guess at the kind of work, but read nothing.
+pub fn mask(picture: &Screenshot) -> Screenshot {
     let (width, height) = (usize::from(picture.width), usize::from(picture.height));
     let mut bgra = picture.bgra.to_vec();
     for top in (0..height).step_by(MASK_PX) {
@@ -41,7 +43,7 @@ pub fn mask(picture: &Picture) -> Picture {
             }
         }
     }
-    Picture { width: picture.width, height: picture.height, bgra: bgra.into() }
+    Screenshot { width: picture.width, height: picture.height, bgra: bgra.into() }
 }
 
 #[cfg(test)]
@@ -51,7 +53,7 @@ mod tests {
     #[test]
     fn a_masked_picture_has_one_colour_in_each_square() {
         let bgra: Vec<u8> = (0..=250_u8).cycle().take(100 * 60).flat_map(|n| [n, n % 13, 200, 0]).collect();
-        let masked = mask(&Picture { width: 100, height: 60, bgra: bgra.into() });
+        let masked = mask(&Screenshot { width: 100, height: 60, bgra: bgra.into() });
         let pixel = |x: usize, y: usize| &masked.bgra[(y * 100 + x) * 4..][..3];
         for (x, y) in [(0, 0), (48, 0), (96, 0), (0, 48), (96, 48)] {
             for (dx, dy) in [(0, 0), (3, 0), (0, 11), (3, 11)] {
@@ -63,7 +65,7 @@ mod tests {
 
     #[test]
     fn colours_come_back_in_their_places() {
-        let picture = Picture { width: 2, height: 1, bgra: vec![1, 2, 3, 0, 4, 5, 6, 0].into() };
+        let picture = Screenshot { width: 2, height: 1, bgra: vec![1, 2, 3, 0, 4, 5, 6, 0].into() };
         let png = encode_png(&picture).unwrap();
         let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
         let mut rgb = vec![0; 6];

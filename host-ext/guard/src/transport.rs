@@ -1,23 +1,78 @@
-//! What a host transport offers to the part that decides, and what it is told to do.
-//!
-//! A transport (`ironrdp`: the embedded RDP host; `xrdp`: a session of xrdp) owns the
-//! connection. For each session it asks a [`DriverFactory`] for a [`SessionDriver`], feeds it
-//! events, and carries out the [`Action`]s it returns, in their order:
+//! The seam between the part that decides ([`SessionDriver`]) and what it decides about: a transport and a
+//! cover. Nothing here knows of X11, xrdp or RDP.
 //!
 //! ```text
-//!            on_link, on_tick (50 ms), on_painted, on_snapshot, on_key, on_notice
-//! transport ───────────────────────────────────────────────────► SessionDriver
-//!           ◄─────────────────────────────────────────────────── (decides, never blocks)
-//!            Send, Cover, Uncover, Snapshot, Disconnect
+//!  Transport ─ SessionEvent::Link ──┐                         ┌─► Transport: send, disconnect
+//!  Cover ───── SessionEvent::Cover ─┼─► SessionDriver ─ Action ┤
+//!  50 ms ───── SessionEvent::Tick ──┘   (never blocks)         └─► Cover: cover, uncover, screenshot
 //! ```
 //!
-//! Every session **starts covered**: the first pixels a client gets are black, and pixels of
-//! the desktop are only encoded between [`Action::Uncover`] and the next [`Action::Cover`].
+//! Whoever owns the connection (`ironrdp`: the embedded RDP host; `xrdp`: a session of xrdp) asks a
+//! [`DriverFactory`] for a driver, feeds it events with the time at which they came, and has
+//! [`carry_out`] do what it returns. Another transport or another cover implements its trait, and
+//! nothing in `session` or `decision` changes.
+//!
+//! Every session **starts covered**: the first pixels a client gets are black, and pixels of the
+//! desktop are only encoded between [`Action::Uncover`] and the next [`Action::Cover`].
 
 use std::fmt;
-use std::sync::Arc;
+
+use sudare_base::clock::Now;
+use sudare_protocol::message::Shown;
+
+use crate::screen::{CoverText, Screenshot};
 
 use sudare_protocol::evidence::note::NoteCode;
+
+/// The connection to the client.
+pub trait Transport {
+    /// Sends one message over the channel. Without an open channel it is dropped.
+    fn send(&mut self, message: Vec<u8>);
+    /// Ends the connection; `advice` says why and what to do, for the host's log.
+    fn disconnect(&mut self, advice: String);
+}
+
+/// What stands between the desktop and the client.
+pub trait Cover {
+    /// Covers: black at once, overtaking desktop pixels that wait, then this text. While covered only
+    /// the text changes. `screenshot` is the ticket of a screenshot of what was visible until now.
+    fn cover(&mut self, text: CoverText, screenshot: Option<u64>, now_ms: u64);
+    /// Shows the desktop.
+    fn uncover(&mut self);
+    /// Takes a screenshot of the desktop without changing what is shown. Never delays a cover.
+    fn screenshot(&mut self, ticket: u64);
+}
+
+/// Has transport and cover do what the driver decided, in its order.
+pub fn carry_out(actions: Vec<Action>, now_ms: u64, transport: &mut impl Transport, cover: &mut impl Cover) {
+    // Taken in the same moment as the cover, if one follows.
+    let mut wanted = None;
+    for action in actions {
+        match action {
+            Action::Send(message) => transport.send(message),
+            Action::Screenshot(ticket) => {
+                if let Some(earlier) = wanted.replace(ticket) {
+                    cover.screenshot(earlier);
+                }
+            }
+            Action::Cover(text) => cover.cover(text, wanted.take(), now_ms),
+            Action::Uncover => cover.uncover(),
+            Action::Disconnect { advice } => transport.disconnect(advice),
+        }
+    }
+    if let Some(ticket) = wanted {
+        cover.screenshot(ticket);
+    }
+}
+
+/// What happened to a session.
+#[derive(Debug)]
+pub enum SessionEvent {
+    /// Every 50 ms.
+    Tick,
+    Link(LinkEvent),
+    Cover(CoverEvent),
+}
 
 /// What happened to the virtual channel of a session.
 ///
@@ -47,69 +102,19 @@ impl fmt::Debug for LinkEvent {
     }
 }
 
-/// The picture of the session at one moment: BGRA, `width * height * 4` bytes, top row first.
-#[derive(Clone)]
-pub struct Picture {
-    /// Width in pixels.
-    pub width: u16,
-    /// Height in pixels.
-    pub height: u16,
-    /// The pixels; blue, green, red, and a fourth byte without meaning.
-    pub bgra: Arc<[u8]>,
-}
-
-// The picture shows confidential data, so it must not reach a log by habit.
-impl fmt::Debug for Picture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Picture({}x{})", self.width, self.height)
-    }
-}
-
-/// What the deciding part wants done. Actions of one batch are carried out in their order.
-pub enum Action {
-    /// Sends one message over the channel.
-    Send(Vec<u8>),
-    /// Covers the screen: black at once, then this text. It overtakes desktop pixels that wait.
-    Cover(CoverText),
-    /// Shows the desktop.
-    Uncover,
-    /// Asks for a picture of the session's desktop as it is now, answered by
-    /// [`SessionDriver::on_snapshot`] with the same ticket. Never delays a cover.
-    Snapshot(u64),
-    /// Ends the connection; `advice` says why and what to do.
-    Disconnect {
-        /// Two short sentences for the host's log.
-        advice: String,
-    },
-}
-
-impl fmt::Debug for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Send(bytes) => write!(f, "Send({} B)", bytes.len()),
-            Self::Cover(text) => write!(f, "Cover({} lines)", text.lines.len()),
-            Self::Uncover => f.write_str("Uncover"),
-            Self::Snapshot(ticket) => write!(f, "Snapshot({ticket})"),
-            Self::Disconnect { advice } => write!(f, "Disconnect({advice})"),
-        }
-    }
-}
-
-/// What the cover says, Japanese and English, made by the caller.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CoverText {
-    /// One line each; the first is the headline. An empty list leaves the cover black.
-    pub lines: Vec<String>,
-}
-
-/// What the client has been sent completely.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Painted {
-    /// The whole screen is black (the text follows). Reported each time the screen turns black,
-    /// the first black frame of the connection included, and not when only the text changes.
-    Covered,
-    /// The whole desktop was sent after an uncover. Not reported if a cover came first.
-    Visible,
+/// What a cover reports.
+#[derive(Debug)]
+pub enum CoverEvent {
+    /// `Covered`: nothing but black can be seen any more, confirmed where it is shown; reported each time
+    /// the screen turns black, the first time included, and not when only the text changes. `Visible`:
+    /// the whole desktop is shown; not reported if a cover came first.
+    Painted(Shown),
+    /// The answer to a request for a screenshot, with its ticket.
+    Screenshot { ticket: u64, screenshot: Screenshot },
+    /// Somebody pressed a key of the cover; only where [`SessionInfo::keys`] is set.
+    Key(CoverKey),
+    /// Worth an entry in the log.
+    Notice(CoverNotice),
 }
 
 /// The keys that work on a cover, where the transport can tell them.
@@ -136,26 +141,41 @@ pub enum CoverNotice {
     LateStart = NoteCode::LateStart.number(),
 }
 
-/// The deciding part of one session; called only from the session's own task, so it must not
-/// block: no file, no socket, no long computation.
-pub trait SessionDriver: Send {
-    /// The channel changed or brought a message.
-    fn on_link(&mut self, event: LinkEvent, actions: &mut Vec<Action>);
-    /// Every 50 ms.
-    fn on_tick(&mut self, actions: &mut Vec<Action>);
-    /// After the frame was **written** (flushed) to the socket.
-    fn on_painted(&mut self, painted: Painted, actions: &mut Vec<Action>);
-    /// The answer to [`Action::Snapshot`].
-    fn on_snapshot(&mut self, ticket: u64, picture: Picture, actions: &mut Vec<Action>);
-    /// Somebody pressed a key of the cover; only from transports with [`Seat::keys`].
-    fn on_key(&mut self, _key: CoverKey, _actions: &mut Vec<Action>) {}
-    /// Worth an entry in the log.
-    fn on_notice(&mut self, _notice: CoverNotice) {}
+/// What the driver wants done.
+pub enum Action {
+    /// Sends one message over the channel.
+    Send(Vec<u8>),
+    Cover(CoverText),
+    Uncover,
+    /// Takes a screenshot, answered by [`CoverEvent::Screenshot`] with this ticket.
+    Screenshot(u64),
+    Disconnect {
+        /// Two short sentences for the host's log.
+        advice: String,
+    },
 }
 
-/// Who sits at a session, as far as the transport knows.
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send(bytes) => write!(f, "Send({} B)", bytes.len()),
+            Self::Cover(text) => write!(f, "Cover({} lines)", text.lines.len()),
+            Self::Uncover => f.write_str("Uncover"),
+            Self::Screenshot(ticket) => write!(f, "Screenshot({ticket})"),
+            Self::Disconnect { advice } => write!(f, "Disconnect({advice})"),
+        }
+    }
+}
+
+/// The deciding part of one session. Its caller is the session's own task, so it must not block:
+/// no file, no socket, no long computation.
+pub trait SessionDriver: Send {
+    fn handle(&mut self, now: Now, event: SessionEvent) -> Vec<Action>;
+}
+
+/// What the transport knows of a session.
 #[derive(Clone, Default)]
-pub struct Seat {
+pub struct SessionInfo {
     /// The user. From the embedded host this is what the client **claims** at log-on and nothing
     /// has verified it, so it may select a record but never grant anything.
     pub user: Option<String>,
@@ -164,14 +184,14 @@ pub struct Seat {
 }
 
 // A name must not reach a log by habit.
-impl fmt::Debug for Seat {
+impl fmt::Debug for SessionInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Seat(keys {})", self.keys)
+        write!(f, "SessionInfo(keys {})", self.keys)
     }
 }
 
 /// Makes the deciding part of each session.
 pub trait DriverFactory: Send + Sync + 'static {
     /// A client connected.
-    fn session(&self, seat: Seat) -> Box<dyn SessionDriver>;
+    fn session(&self, info: SessionInfo, now: Now) -> Box<dyn SessionDriver>;
 }

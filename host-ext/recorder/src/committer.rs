@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use sudare_base::clock;
 use sudare_evidence::log::writer::BATCH_MAX_ENTRIES;
 use sudare_evidence::report::NewEntries;
 use sudare_evidence::report::wire::{self, Answer, Why, refused};
@@ -44,7 +45,7 @@ pub struct Committer {
     open: OpenDesk,
     log_vkey: String,
     dir: PathBuf,
-    failed: Option<(Instant, String)>,
+    failed: Option<(Duration, String)>,
 }
 
 impl Committer {
@@ -137,7 +138,9 @@ impl Committer {
     fn with_desk<T>(&mut self, act: impl FnOnce(&mut Desk) -> Result<T, StoreError>) -> Result<T, String> {
         let desk = match (&mut self.desk, &self.failed) {
             (Some(desk), _) => desk,
-            (None, Some((when, why))) if when.elapsed() < REOPEN => return Err(why.clone()),
+            (None, Some((when, why))) if clock::monotonic().saturating_sub(*when) < REOPEN => {
+                return Err(why.clone());
+            }
             (none, _) => match (self.open)() {
                 Ok(desk) => {
                     tracing::info!("the evidence store works again");
@@ -157,7 +160,7 @@ impl Committer {
             tracing::error!(%why, "evidence cannot be kept; sessions that need it stay covered");
         }
         self.desk = None;
-        self.failed = Some((Instant::now(), why.clone()));
+        self.failed = Some((clock::monotonic(), why.clone()));
         why
     }
 }

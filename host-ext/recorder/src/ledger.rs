@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
+use sudare_base::clock;
 use sudare_evidence::log::writer::BATCH_MAX_ENTRIES;
 use sudare_evidence::log::{Draft, Recorder, Settings};
 use sudare_evidence::report::wire::{NewEntry, Receipt, Recorded, State};
-use sudare_evidence::report::{Keep, NewBlob, NewEntries};
+use sudare_evidence::report::{EvidenceSink, NewBlob, NewEntries};
 use sudare_evidence::shipped;
 use sudare_evidence::store::StoreError;
 use sudare_protocol::evidence::{Event, Id};
@@ -25,7 +25,7 @@ use super::tail::{self, Last};
 /// Guards whose place is remembered; each is one process since the recorder started.
 const SOURCES_MAX: usize = 65_536;
 /// Everything is verifiable by others after this time, also without a receipt.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+const CHECKPOINT_EVERY_MS: u64 = 1_000;
 
 // A report that had no answer is among the last batch, and found again after a restart.
 const _: () = assert!((BATCH_MAX_ENTRIES as u64) < tail::ENTRIES);
@@ -37,7 +37,7 @@ pub struct Desk {
     sources: BTreeMap<Id, Last>,
     completed: Completed,
     last_checkpoint: SignedCheckpoint,
-    checkpointed: Instant,
+    checkpointed_ms: u64,
     ship_state: Option<PathBuf>,
     lag: Lag,
 }
@@ -51,13 +51,13 @@ impl Desk {
         let mut completed = Completed::open(&dir).map_err(|e| StoreError::io(&dir, "made", e))?;
         let tail = tail::read(&dir, last_checkpoint.size())?;
         tail.completed.iter().for_each(|(id, leaf)| completed.remember(id, *leaf));
-        let (sources, checkpointed) = (tail.sources, Instant::now());
+        let (sources, checkpointed_ms) = (tail.sources, clock::monotonic_ms());
         Ok(Desk {
             recorder,
             sources,
             completed,
             last_checkpoint,
-            checkpointed,
+            checkpointed_ms,
             ship_state,
             lag: Lag::default(),
         })
@@ -105,24 +105,25 @@ impl Desk {
 
     /// Makes what is new verifiable by others, if it is time.
     pub fn tick(&mut self) -> Result<(), StoreError> {
-        self.lag.grown(self.recorder.size(), Instant::now());
+        let now_ms = clock::monotonic_ms();
+        self.lag.grown(self.recorder.size(), now_ms);
         let is_behind = self.recorder.size() > self.last_checkpoint.size();
-        if is_behind && self.checkpointed.elapsed() >= CHECKPOINT_EVERY { self.checkpoint() } else { Ok(()) }
+        let is_time = now_ms.saturating_sub(self.checkpointed_ms) >= CHECKPOINT_EVERY_MS;
+        if is_behind && is_time { self.checkpoint() } else { Ok(()) }
     }
 
     /// Makes everything verifiable by others.
     pub fn checkpoint(&mut self) -> Result<(), StoreError> {
         self.last_checkpoint = self.recorder.checkpoint()?;
-        self.checkpointed = Instant::now();
+        self.checkpointed_ms = clock::monotonic_ms();
         Ok(())
     }
 
     pub fn state(&mut self) -> State {
-        let (size, now) = (self.recorder.size(), Instant::now());
-        self.lag.grown(size, now);
+        let (size, now_ms) = (self.recorder.size(), clock::monotonic_ms());
+        self.lag.grown(size, now_ms);
         let shipped = self.ship_state.as_deref().map(|dir| shipped::shipped_size(dir).unwrap_or(0));
-        let behind = shipped.map(|shipped| self.lag.behind(shipped, now));
-        let behind_ms = behind.map(|behind| u64::try_from(behind.as_millis()).unwrap_or(u64::MAX));
+        let behind_ms = shipped.map(|shipped| self.lag.behind_ms(shipped, now_ms));
         State { size, shipped, behind_ms }
     }
 
@@ -256,7 +257,7 @@ impl Drop for Local {
     }
 }
 
-impl Keep for Local {
+impl EvidenceSink for Local {
     fn put_blob(&mut self, blob: &NewBlob) -> Result<(), StoreError> {
         self.shelf.put(blob)
     }

@@ -9,7 +9,7 @@ use clap::Parser;
 use sudare_base::notify::Notifier;
 use sudare_base::program::{self, Settings};
 use sudare_base::{harden, output, signals};
-use sudare_evidence::report::{Keep as _, Remote};
+use sudare_evidence::report::{EvidenceSink as _, Remote};
 use sudare_evidence::store::{Durable, OsDisk, StoreError};
 use sudare_recorder::{confine, server, setup};
 

@@ -11,7 +11,7 @@ use sudare_evidence::log::{Draft, LogKeys, Settings};
 use sudare_evidence::reader::Store;
 use sudare_evidence::report::socket::{Connection, Listener};
 use sudare_evidence::report::wire::{self, Answer, NewEntry, Request, VERSION, Why};
-use sudare_evidence::report::{Keep, NewBlob, NewEntries, Remote};
+use sudare_evidence::report::{EvidenceSink, NewBlob, NewEntries, Remote};
 use sudare_evidence::store::{OsDisk, StoreError};
 use sudare_protocol::SigningKey;
 use sudare_protocol::evidence::event::{

@@ -5,10 +5,11 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use sudare_base::clock;
 
 use super::origin::Origin;
 use super::process::Process;
@@ -96,13 +97,13 @@ fn wait_stopped(process: &Process, handle: &OwnedFd) -> io::Result<bool> {
         return Err(Errno::SRCH.into());
     }
     pidfd_send_signal(handle, Signal::STOP)?;
-    let until = Instant::now() + TAKES_EFFECT;
+    let until = clock::monotonic() + TAKES_EFFECT;
     loop {
         let now = Process::read(process.pid)?;
         if now.stopped && now.exe.file == process.exe.file {
             return Ok(true);
         }
-        if now.exe.file != process.exe.file || Instant::now() > until {
+        if now.exe.file != process.exe.file || clock::monotonic() > until {
             return Ok(false);
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -164,8 +165,8 @@ mod tests {
         let hold = Hold::of(&listed).unwrap();
         assert!(hold.holds() && read(&one).stopped && read(&other).stopped);
         hold.release();
-        let until = Instant::now() + Duration::from_secs(2);
-        while (read(&one).stopped || read(&other).stopped) && Instant::now() < until {}
+        let until = clock::monotonic() + Duration::from_secs(2);
+        while (read(&one).stopped || read(&other).stopped) && clock::monotonic() < until {}
         assert!(!read(&one).stopped && !read(&other).stopped);
         for child in [&mut one, &mut other] {
             child.kill().unwrap();

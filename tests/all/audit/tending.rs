@@ -15,7 +15,7 @@ use sudare_audit::export::Bundle;
 use sudare_audit::open::views::viewer_id;
 use sudare_evidence::reader::Store;
 use sudare_evidence::report::wire::NewEntry;
-use sudare_evidence::report::{Keep as _, NewEntries, Remote};
+use sudare_evidence::report::{EvidenceSink as _, NewEntries, Remote};
 use sudare_protocol::evidence::event::{BlobId, Erasure, Note, Tombstone};
 use sudare_protocol::evidence::{Entry, Event, Id};
 use sudare_protocol::hex::hex;

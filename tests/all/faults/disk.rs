@@ -11,7 +11,7 @@ use sudare_audit::{self, Walk};
 use sudare_demo::faults::{self, Place, Running};
 use sudare_evidence::reader::Store;
 use sudare_evidence::report::Remote;
-use sudare_guard::session::evidence::{Evidence, EvidenceThread, Job, OpenKeep, What};
+use sudare_guard::session::evidence::{Evidence, EvidenceThread, Job, OpenSink, What};
 use sudare_protocol::evidence::Event;
 use sudare_protocol::evidence::event::Note;
 use sudare_protocol::message::Id;
@@ -34,7 +34,7 @@ impl Host {
         host.record();
         let socket = host.place.recorder_socket();
         faults::await_socket(&socket).unwrap();
-        let open: OpenKeep = Box::new(move |source| Ok(Box::new(Remote::connect(&socket, source)?)));
+        let open: OpenSink = Box::new(move |source| Ok(Box::new(Remote::connect(&socket, source)?)));
         host.guard = Some(EvidenceThread::start(open, [9; 16], Default::default()).unwrap());
         host
     }

@@ -11,7 +11,7 @@ use rustix::process::{Pid, test_kill_process};
 use sudare_base::config::HostConfig;
 use sudare_base::harden::{self, Enforced};
 use sudare_evidence::report::wire::NewEntry;
-use sudare_evidence::report::{Keep as _, NewEntries, Remote};
+use sudare_evidence::report::{EvidenceSink as _, NewEntries, Remote};
 use sudare_protocol::evidence::Event;
 use sudare_protocol::evidence::event::Uncover;
 use sudare_recorder::{server, setup};

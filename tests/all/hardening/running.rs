@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use sudare_evidence::report::{Keep as _, Remote};
+use sudare_evidence::report::{EvidenceSink as _, Remote};
 use sudare_test_kit::program;
 
 use super::{Place, skip_or_fail};

@@ -10,18 +10,23 @@ use std::time::{Duration, Instant};
 use sha2::{Digest as _, Sha256};
 use sudare_audit::open::{self, Custody};
 use sudare_audit::{self, Incident, Incidents, Walk};
-use sudare_base::clock;
+use sudare_base::clock::{self, SystemRandom};
 use sudare_evidence::log::{LogKeys, Settings};
 use sudare_evidence::reader::Store;
 use sudare_evidence::store::StoreError;
-use sudare_guard::session::evidence::{EvidenceThread, OpenKeep};
+use sudare_guard::local_time::hour_and_minute;
+use sudare_guard::screen::Screenshot;
+use sudare_guard::session::evidence::{EvidenceThread, OpenSink};
 use sudare_guard::session::{Sessions, Shared};
-use sudare_guard::transport::{self, Action, DriverFactory as _, LinkEvent, Painted, Picture, SessionDriver};
+use sudare_guard::transport::{
+    Action, CoverEvent, CoverKey, CoverNotice, DriverFactory as _, LinkEvent, SessionDriver, SessionEvent,
+    SessionInfo,
+};
 use sudare_protocol::client::{AwaitHello, Evidence, Fresh, HostNews, Live, Setup, chunk_digests};
 use sudare_protocol::error::Refusal;
 use sudare_protocol::evidence::Event;
 use sudare_protocol::frame::Deframer;
-use sudare_protocol::message::{Ack, Id, Lock, Manifest, Moment, Piece, Unlock};
+use sudare_protocol::message::{self, Ack, Id, Lock, Manifest, Moment, Piece, Unlock};
 use sudare_protocol::reason::Reason;
 use sudare_protocol::records::{DeviceRecord, EvidenceDuty, HostRecord, Policy, Signed};
 use sudare_protocol::seal::{self, Identity};
@@ -40,6 +45,7 @@ const ATTEST_MS: u64 = 200;
 
 pub(super) struct Host {
     pub(super) shared: Arc<Shared>,
+    registry: Registry,
     pub(super) device_id: Id,
     pub(super) auditor: Identity,
     evidence_dir: PathBuf,
@@ -77,8 +83,9 @@ impl Host {
 
     fn make(evidence_dir: PathBuf, dir: tempfile::TempDir, keeps: bool, duty: EvidenceDuty) -> Host {
         let organisation = pair::organisation_key();
-        let registry =
-            Registry::new(dir.path().join("devices"), organisation.verifying_key(), [9; 32].into());
+        let devices = dir.path().join("devices");
+        let registry = || Registry::new(devices.clone(), organisation.verifying_key(), [9; 32].into());
+        let (sessions_registry, registry) = (registry(), registry());
         let device_id = enrol(&registry);
         let (auditor, second) = (Identity::generate(), Identity::generate());
         let timings = [("attestation_interval_ms", ATTEST_MS), ("lease_ms", 2_000), ("release_ms", 1_000)];
@@ -118,7 +125,7 @@ impl Host {
         let (thread, evidence) = {
             let is_there = is_there.clone();
             let full = || StoreError::Full { path: "store".into() };
-            let open: OpenKeep = Box::new(move |_| match is_there.load(Ordering::Relaxed) {
+            let open: OpenSink = Box::new(move |_| match is_there.load(Ordering::Relaxed) {
                 true => Ok(Box::new(Local::open(settings(), None)?)),
                 false => Err(full()),
             });
@@ -130,13 +137,16 @@ impl Host {
             host_record,
             recipients: Shared::recipients_of(policy.record()).unwrap(),
             policy,
-            registry,
+            devices: Box::new(sessions_registry),
             boot_id: [0xb0; 16],
             tls_cert_sha256: pair::CERTIFICATE,
             evidence,
+            random: Arc::new(SystemRandom),
+            local_time: hour_and_minute,
         });
         Host {
             shared,
+            registry,
             device_id,
             auditor,
             evidence_dir,
@@ -149,7 +159,7 @@ impl Host {
     }
 
     pub(super) fn registry(&self) -> &Registry {
-        &self.shared.registry
+        &self.registry
     }
 
     /// As a bad disk would: the sealed templates cannot be opened any more.
@@ -276,8 +286,8 @@ pub(super) struct Seat {
 impl Seat {
     /// A connection whose channel is not open yet.
     pub(super) fn connect(host: &Host, user: &str) -> Seat {
-        let who = transport::Seat { user: Some(user.to_owned()), keys: true };
-        let driver = Sessions::new(host.shared.clone()).session(who);
+        let who = SessionInfo { user: Some(user.to_owned()), keys: true };
+        let driver = Sessions::new(host.shared.clone()).session(who, clock::now());
         let mut seat = Seat {
             driver,
             deframer: Deframer::default(),
@@ -293,9 +303,7 @@ impl Seat {
             receipts: Vec::new(),
             attested: Instant::now(),
         };
-        let mut actions = Vec::new();
-        seat.driver.on_painted(Painted::Covered, &mut actions);
-        seat.carry_out(actions);
+        seat.tell(SessionEvent::Cover(CoverEvent::Painted(message::Shown::Covered)));
         seat
     }
 
@@ -328,20 +336,21 @@ impl Seat {
     }
 
     pub(super) fn link(&mut self, event: LinkEvent) {
-        let mut actions = Vec::new();
-        self.driver.on_link(event, &mut actions);
-        self.carry_out(actions);
+        self.tell(SessionEvent::Link(event));
     }
 
     /// The operator presses a key of the cover.
-    pub(super) fn press(&mut self, key: transport::CoverKey) {
-        let mut actions = Vec::new();
-        self.driver.on_key(key, &mut actions);
-        self.carry_out(actions);
+    pub(super) fn press(&mut self, key: CoverKey) {
+        self.tell(SessionEvent::Cover(CoverEvent::Key(key)));
     }
 
-    pub(super) fn notice(&mut self, notice: transport::CoverNotice) {
-        self.driver.on_notice(notice);
+    pub(super) fn notice(&mut self, notice: CoverNotice) {
+        self.tell(SessionEvent::Cover(CoverEvent::Notice(notice)));
+    }
+
+    fn tell(&mut self, event: SessionEvent) {
+        let actions = self.driver.handle(clock::now(), event);
+        self.carry_out(actions);
     }
 
     pub(super) fn send(&mut self, bytes: &[u8]) {
@@ -441,9 +450,7 @@ impl Seat {
                 self.attested = Instant::now();
                 self.attest_clear();
             }
-            let mut actions = Vec::new();
-            self.driver.on_tick(&mut actions);
-            self.carry_out(actions);
+            self.tell(SessionEvent::Tick);
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -459,13 +466,14 @@ impl Seat {
     fn carry_out(&mut self, actions: Vec<Action>) {
         let mut actions = VecDeque::from(actions);
         while let Some(action) = actions.pop_front() {
-            let mut more = Vec::new();
-            self.act(action, &mut more);
-            actions.extend(more);
+            if let Some(event) = self.act(action) {
+                actions.extend(self.driver.handle(clock::now(), SessionEvent::Cover(event)));
+            }
         }
     }
 
-    fn act(&mut self, action: Action, more: &mut Vec<Action>) {
+    /// What the cover reports of it.
+    fn act(&mut self, action: Action) -> Option<CoverEvent> {
         match action {
             Action::Send(bytes) => self.hear(&bytes),
             Action::Cover(text) => {
@@ -476,22 +484,23 @@ impl Seat {
                 let was_covered = self.shown != Shown::Desktop;
                 self.shown = Shown::Covered(*reason);
                 if !was_covered && !self.paints_not {
-                    self.driver.on_painted(Painted::Covered, more);
+                    return Some(CoverEvent::Painted(message::Shown::Covered));
                 }
             }
             Action::Uncover => {
                 (self.shown, self.was_visible) = (Shown::Desktop, true);
-                self.driver.on_painted(Painted::Visible, more);
+                return Some(CoverEvent::Painted(message::Shown::Visible));
             }
-            Action::Snapshot(ticket) => {
-                let picture = Picture { width: 32, height: 8, bgra: SCREEN.repeat(32 * 8).into() };
-                self.driver.on_snapshot(ticket, picture, more);
+            Action::Screenshot(ticket) => {
+                let screenshot = Screenshot { width: 32, height: 8, bgra: SCREEN.repeat(32 * 8).into() };
+                return Some(CoverEvent::Screenshot { ticket, screenshot });
             }
             Action::Disconnect { advice } => {
                 assert!(self.paints_not, "disconnected: {advice}");
                 self.disconnected = true;
             }
         }
+        None
     }
 
     /// The client's end takes what the host says.
@@ -504,8 +513,8 @@ impl Seat {
             if let Some(waiting) = self.waiting.take() {
                 let (next, open) = waiting.handle(&frame).map_err(|r| r.refusal).unwrap();
                 // The answer comes from within: READY or ERROR are the next frame.
-                let mut actions = Vec::new();
-                self.driver.on_link(LinkEvent::Bytes(open), &mut actions);
+                let opened = SessionEvent::Link(LinkEvent::Bytes(open));
+                let mut actions = self.driver.handle(clock::now(), opened);
                 let at = actions.iter().position(|a| matches!(a, Action::Send(_))).expect("an answer");
                 let Action::Send(answer) = actions.remove(at) else { return };
                 match next.handle(&pair::frames(&answer)[0]) {

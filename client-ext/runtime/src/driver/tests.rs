@@ -222,9 +222,11 @@ fn a_channel_that_floods_is_told_so_and_the_driver_goes_on() {
     handle.bytes(b"\xff\xff\xff\xff").unwrap();
     client.wait("a refusal", |e| matches!(e, Event::Refused { live: false, .. }));
     let mut peer = client.connect(1);
-    assert!(peer.read(
-        |n| matches!(n, ClientNews::Attested { attest, .. } if attest.cover && attest.state == State::Absent)
-    ));
+    assert!(
+        peer.read(
+            |n| matches!(n, ClientNews::Attested(a) if a.attest.cover && a.attest.state == State::Absent)
+        )
+    );
     assert_eq!((*closed.lock().unwrap(), *peer.closed.lock().unwrap()), (1, 0));
     client.end();
     assert_eq!(handle.bytes(b"x"), Err(Overflow::Ended));

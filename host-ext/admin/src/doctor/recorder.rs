@@ -11,7 +11,7 @@ use sudare_base::config::HostConfig;
 use sudare_base::harden::{self, Enforced};
 use sudare_evidence::report::socket::Connection;
 use sudare_evidence::report::wire::State;
-use sudare_evidence::report::{Keep as _, Remote};
+use sudare_evidence::report::{EvidenceSink as _, Remote};
 use sudare_evidence::store::StoreError;
 use sudare_records::state::RecorderState;
 
@@ -44,7 +44,7 @@ pub(super) fn checks(config: &HostConfig, guards_here: bool) -> Vec<Finding> {
         ("recorder's folder", folder(&config.recorder_dir, &config.run_as)),
         ("recorder's evidence", evidence(&dir, &config.recorder_dir)),
         ("disk of the evidence", space(&dir)),
-        ("clock", clock(&dir.join("checkpoint"), SystemTime::now())),
+        ("clock", clock(&dir.join("checkpoint"), sudare_base::clock::wall())),
         ("restriction by the kernel", kernel(harden::offered())),
     ]);
     findings

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::SystemTime;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -56,7 +55,7 @@ pub(crate) fn retention(args: &RetentionArgs, language: Language) -> anyhow::Res
     };
     let (survey, verifier) = look(&args.dir, &args.keys)?;
     let plan = rules::plan(&survey, &holds, clock::wall_ms());
-    let now = SystemTime::now();
+    let now = clock::wall();
     let left = unlisted::find(&args.dir, &survey, now)?;
     let mut erased = None;
     if args.apply {

@@ -46,7 +46,7 @@ pub struct NewEntries {
 }
 
 /// Where evidence is kept: in this process, or by the recorder's.
-pub trait Keep: Send {
+pub trait EvidenceSink: Send {
     /// Stores a sealed picture; the same one again is harmless.
     fn put_blob(&mut self, blob: &NewBlob) -> Result<(), StoreError>;
     /// Records entries; the same ones again are not recorded twice.

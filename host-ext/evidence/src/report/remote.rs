@@ -8,7 +8,7 @@ use sudare_protocol::evidence::Id;
 
 use super::socket::Connection;
 use super::wire::{self, Answer, CHUNK_BYTES, Recorded, Report, Request, State, VERSION, Why};
-use super::{Keep, NewBlob, NewEntries};
+use super::{EvidenceSink, NewBlob, NewEntries};
 use crate::store::StoreError;
 
 /// A recorder that says nothing for this long keeps nothing.
@@ -72,7 +72,7 @@ impl Remote {
     }
 }
 
-impl Keep for Remote {
+impl EvidenceSink for Remote {
     fn put_blob(&mut self, new: &NewBlob) -> Result<(), StoreError> {
         self.send(&Request::Blob { device: new.device, blob: new.blob.clone() })?;
         for chunk in new.bytes.chunks(CHUNK_BYTES) {

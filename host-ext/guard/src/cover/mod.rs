@@ -10,7 +10,7 @@ pub mod x11;
 
 use std::sync::Arc;
 
-use crate::transport::{CoverText, Picture};
+use crate::screen::{CoverText, Screenshot};
 use canvas::{Canvas, Rect};
 use fonts::Fonts;
 
@@ -32,7 +32,7 @@ pub fn panel(width: u16, height: u16) -> Rect {
 /// Draws the cover for a screen of this size. Lines for which no font has the characters are
 /// left out; without any font the cover is black.
 #[must_use]
-pub fn draw(fonts: &Fonts, text: &CoverText, width: u16, height: u16) -> Picture {
+pub fn draw(fonts: &Fonts, text: &CoverText, width: u16, height: u16) -> Screenshot {
     let mut bgra = black(width, height);
     let mut canvas = Canvas::new(&mut bgra, width, height);
     let lines: Vec<&str> =
@@ -49,13 +49,13 @@ pub fn draw(fonts: &Fonts, text: &CoverText, width: u16, height: u16) -> Picture
         fonts.draw(&mut canvas, (x, y), size_px, color, &row.text);
         y += row_px;
     }
-    Picture { width, height, bgra: Arc::from(bgra) }
+    Screenshot { width, height, bgra: Arc::from(bgra) }
 }
 
 /// A wholly black picture.
 #[must_use]
-pub fn black_picture(width: u16, height: u16) -> Picture {
-    Picture { width, height, bgra: Arc::from(black(width, height)) }
+pub fn black_picture(width: u16, height: u16) -> Screenshot {
+    Screenshot { width, height, bgra: Arc::from(black(width, height)) }
 }
 
 fn black(width: u16, height: u16) -> Vec<u8> {
@@ -93,7 +93,7 @@ fn fit(fonts: &Fonts, lines: &[&str], max_width: f32, max_height: f32, height: u
 mod tests {
     use super::*;
 
-    fn lit(picture: &Picture) -> Vec<(u16, u16)> {
+    fn lit(picture: &Screenshot) -> Vec<(u16, u16)> {
         let width = usize::from(picture.width);
         let pixels = picture.bgra.chunks_exact(4).enumerate();
         pixels

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::fonts::Fonts;
-use crate::transport::CoverText;
+use crate::screen::CoverText;
 
 /// Replies that wait for the guard; pictures are among them, so few.
 const REPLIES_MAX: usize = 8;

@@ -1,124 +1,104 @@
-//! Carries events in and actions out between the transport, the channel's end and the guard.
+//! Carries events in and actions out between transport, cover, the channel's end and the decision.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use sudare_base::clock;
-use sudare_protocol::error::{Code, Fault, Refusal, Refused};
-use sudare_protocol::evidence::Label;
-use sudare_protocol::evidence::event::{Cover, Gap, Note, PresenceInterval, SessionStart};
+use sudare_base::clock::Now;
+use sudare_protocol::error::{Code, Fault, Refusal};
 use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::frame::Deframer;
-use sudare_protocol::host::{AwaitOpen, ClientNews, Fresh, Live, Setup};
-use sudare_protocol::limits::OPERATORS_MAX;
-use sudare_protocol::message::{Ack, Id, Lock, Shown, Status};
+use sudare_protocol::message::{Ack, Id, Shown};
 use sudare_protocol::reason::Reason;
 
 use super::Shared;
-use super::allowance::{Allowance, MESSAGE_COSTS, SESSION_COSTS, pictures_cost};
-use super::evidence::{Job, What};
-use super::names::Names;
-use super::presence::Presence;
+use super::attestation_rollup::AttestationRollup;
+use super::evidence::What;
+use super::incident_ids::IncidentIds;
+use super::link::End;
+use super::messages::{self, Asked};
+use super::rate_limit::RateLimit;
 use super::shots::{Due, Shots};
-use super::words::{self, Asked};
-use crate::decision::{Action as Decided, COVER_CONFIRM_MAX_MS, Event, Guard};
-use crate::local_time;
-use crate::transport::{Action, CoverKey, CoverNotice, LinkEvent, Painted, Picture, Seat, SessionDriver};
-
-/// Where the channel's end is.
-enum End {
-    Closed,
-    AwaitOpen(Box<AwaitOpen>),
-    Live(Box<Live>),
-}
+use crate::decision::{Action as Decided, Decider, Event};
+use crate::transport::{
+    Action, CoverEvent, CoverKey, CoverNotice, LinkEvent, SessionDriver, SessionEvent, SessionInfo,
+};
 
 pub(super) struct Session {
-    shared: Arc<Shared>,
-    seat: Seat,
-    session_id: Id,
-    end: End,
-    deframer: Deframer,
-    guard: Guard,
-    shots: Shots,
-    presence: Presence,
-    /// A cover that was asked for and not yet confirmed, and since when.
-    covering_since_ms: Option<u64>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) info: SessionInfo,
+    /// When the event came that is being handled.
+    pub(super) now: Now,
+    pub(super) session_id: Id,
+    pub(super) end: End,
+    pub(super) deframer: Deframer,
+    pub(super) decider: Decider,
+    pub(super) shots: Shots,
+    pub(super) rollup: AttestationRollup,
+    /// Since when a cover is requested that is not confirmed yet.
+    pub(super) covering_since_ms: Option<u64>,
     /// Since when it is covered, for people to read.
     covered_since: String,
     asked: Asked,
     on_break: bool,
-    /// What was noted of this session, each once.
-    noticed: BTreeSet<u16>,
-    /// The log has it that a device was refused on this connection.
-    is_refusal_noted: bool,
-    /// Since when the desktop is shown and nothing is kept.
-    unkept_since_ms: Option<u64>,
-    names: Names,
-    /// Over all sessions of this connection: closing the channel gives nothing back.
-    allowance: Allowance,
-    /// For pictures, likewise.
-    deliveries: Allowance,
-    acks: (Sender<Ack>, Receiver<Ack>),
-    started: bool,
+    /// Notices that this session has noted, each once.
+    pub(super) noticed: BTreeSet<u16>,
+    /// The log says that a device was refused on this connection.
+    pub(super) is_refusal_noted: bool,
+    /// Since when the desktop is shown although nothing is kept.
+    pub(super) unkept_since_ms: Option<u64>,
+    pub(super) incident_ids: IncidentIds,
+    /// For all sessions of this connection: closing the channel restores nothing.
+    pub(super) entries_limit: RateLimit,
+    /// The same for pictures.
+    pub(super) pictures_limit: RateLimit,
+    pub(super) acks: (Sender<Ack>, Receiver<Ack>),
+    /// A proven client is, or was, on this channel, and the log has the beginning of its session.
+    pub(super) started: bool,
 }
 
 impl Session {
-    pub(super) fn new(shared: Arc<Shared>, seat: Seat) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, info: SessionInfo, now: Now) -> Self {
+        let covered_since = (shared.local_time)(now.wall_ms);
         Session {
             shared,
-            seat,
+            info,
+            now,
             session_id: [0; 16],
             end: End::Closed,
             deframer: Deframer::default(),
-            guard: Guard::new(clock::boot_ms()),
+            decider: Decider::new(now.boot_ms),
             shots: Shots::default(),
-            presence: Presence::default(),
+            rollup: AttestationRollup::default(),
             covering_since_ms: None,
-            covered_since: local_time::hour_and_minute(clock::wall_ms()),
+            covered_since,
             asked: Asked::Nothing,
             on_break: false,
             noticed: BTreeSet::new(),
             is_refusal_noted: false,
             unkept_since_ms: None,
-            names: Names::default(),
-            allowance: Allowance::new(clock::boot_ms()),
-            deliveries: Allowance::new(clock::boot_ms()),
+            incident_ids: IncidentIds::default(),
+            entries_limit: RateLimit::new(now.boot_ms),
+            pictures_limit: RateLimit::new(now.boot_ms),
             acks: channel(),
             started: false,
         }
     }
 
-    fn keep(&self, incident_id: Option<Id>, what: What) {
-        if self.started {
-            self.shared.evidence.keep(Job { session_id: self.session_id, incident_id, what });
-        }
-    }
-
-    fn keep_presence(&self, ended: Option<PresenceInterval>) {
-        if let Some(interval) = ended {
-            self.keep(None, What::Presence(interval));
-        }
-    }
-
-    fn keep_notice(&self, code: u16) {
-        self.keep(self.guard.incident_id(), What::Note(Note { code, value: 0 }));
-    }
-
-    /// Feeds the guard and carries out what it decides.
-    fn decide(&mut self, event: Event, actions: &mut Vec<Action>) {
-        let now_ms = clock::boot_ms();
-        // Without randomness no incident can be named; an all-zero id still covers.
-        let fresh = clock::random().unwrap_or_default();
-        for decided in self.guard.handle(now_ms, event, fresh) {
-            self.carry_out(decided, now_ms, actions);
+    /// Has the decision take an event, and carries out what follows from it.
+    pub(super) fn decide(&mut self, event: Event, actions: &mut Vec<Action>) {
+        // Without randomness an incident cannot be named, but with an all-zero id it still covers.
+        let fresh = self.shared.random.fresh().unwrap_or_default();
+        for decided in self.decider.handle(self.now.boot_ms, event, fresh) {
+            self.carry_out(decided, actions);
         }
         self.open_incident_if_ready();
     }
 
-    fn carry_out(&mut self, decided: Decided, now_ms: u64, actions: &mut Vec<Action>) {
+    fn carry_out(&mut self, decided: Decided, actions: &mut Vec<Action>) {
+        let now_ms = self.now.boot_ms;
         match decided {
-            Decided::Snapshot(shot) => actions.push(Action::Snapshot(self.shots.ask(shot))),
+            Decided::Screenshot(shot) => actions.push(Action::Screenshot(self.shots.ask(shot))),
             Decided::DropSuspect => self.shots.drop_suspect(),
             Decided::Cover(reason) => {
                 self.covering_since_ms.get_or_insert(now_ms);
@@ -130,315 +110,42 @@ impl Session {
                 self.covered_since.clear();
                 actions.push(Action::Uncover);
             }
-            Decided::Status { shown, reason, incident_id } => {
-                self.tell_status(Status { shown, reason, boot_ms: now_ms, incident_id }, actions);
+            Decided::Status(status) => {
+                if let End::Live(live) = &mut self.end {
+                    let sealed = live.status(status);
+                    self.send(sealed.map(Some), actions);
+                }
+                self.keep_shown(status);
             }
             Decided::OpenIncident { incident_id, reason } => {
                 self.shots.need(Due { incident_id, reason, boot_ms: now_ms });
             }
-            Decided::Gap { ms } => {
-                let gap = Gap { from_boot_ms: now_ms.saturating_sub(ms), to_boot_ms: now_ms };
-                self.keep(None, What::Gap { reason: Reason::LinkLost, gap });
-            }
+            Decided::Gap { ms } => self.keep_gap(Reason::LinkLost, now_ms.saturating_sub(ms)),
             Decided::Disconnect => {
-                self.keep_unconfirmed(now_ms);
+                self.keep_unconfirmed();
                 actions.push(Action::Disconnect {
-                    advice: "The cover could not be confirmed in time. The client's network is stuck; it may connect again.".into(),
+                    advice:
+                        "The cover was not confirmed in time. The client's network is stuck; connect again."
+                            .into(),
                 });
             }
         }
     }
 
-    /// Nobody knows whether the desktop could be seen until now; that has to be in the log.
-    fn keep_unconfirmed(&self, now_ms: u64) {
-        let asked_boot_ms =
-            self.covering_since_ms.unwrap_or_else(|| now_ms.saturating_sub(COVER_CONFIRM_MAX_MS));
-        let cover = Cover { asked_boot_ms, effective_boot_ms: now_ms, confirmed: false, cause_seq: None };
-        self.keep(self.guard.incident_id(), What::Cover { reason: Reason::CoverFault, cover });
-    }
-
     fn tell_cover(&mut self, reason: Reason, actions: &mut Vec<Action>) {
         if self.covered_since.is_empty() {
-            self.covered_since = local_time::hour_and_minute(clock::wall_ms());
+            self.covered_since = (self.shared.local_time)(self.now.wall_ms);
         }
-        actions.push(Action::Cover(words::cover(reason, &self.covered_since, &self.seat, self.asked)));
+        actions.push(Action::Cover(messages::cover(reason, &self.covered_since, &self.info, self.asked)));
     }
 
-    /// The change is true now: tell the client, and record it.
-    fn tell_status(&mut self, status: Status, actions: &mut Vec<Action>) {
-        if let End::Live(live) = &mut self.end {
-            let sealed = live.status(status);
-            self.send(sealed.map(Some), actions);
-        }
-        match status.shown {
-            Shown::Covered => {
-                let effective_boot_ms = status.boot_ms;
-                let asked_boot_ms = self.covering_since_ms.take().unwrap_or(effective_boot_ms);
-                let cover = Cover { asked_boot_ms, effective_boot_ms, confirmed: true, cause_seq: None };
-                self.keep(status.incident_id, What::Cover { reason: status.reason, cover });
-            }
-            Shown::Visible => self.keep(None, What::Uncover { boot_ms: status.boot_ms }),
-        }
-    }
-
-    fn open_incident_if_ready(&mut self) {
-        if let Some((due, shots)) = self.shots.ready(clock::boot_ms()) {
-            self.keep_incident(due, shots);
-        }
-    }
-
-    fn keep_incident(&self, due: Due, mut shots: Vec<(Label, Picture)>) {
-        let mut dropped = 0;
-        // Where evidence is required nothing is dropped: the session is covered until it can be stored.
-        if !self.shared.evidence_is_required() && !self.shared.evidence.health().takes_pictures() {
-            dropped = u16::try_from(shots.len()).unwrap_or(u16::MAX);
-            shots.clear();
-        }
-        let recipients = self.shared.recipients.clone();
-        let what = What::Incident { reason: due.reason, boot_ms: due.boot_ms, shots, dropped, recipients };
-        self.keep(Some(due.incident_id), what);
-    }
-
-    /// The desktop is shown although nothing is kept, where the policy allows it: that time is a gap.
-    fn watch_gap(&mut self, is_kept: bool) {
-        let now_ms = clock::boot_ms();
-        if is_kept {
-            self.end_gap(now_ms);
-        } else if self.started && self.guard.shown() == Shown::Visible {
-            self.unkept_since_ms.get_or_insert(now_ms);
-        }
-    }
-
-    fn end_gap(&mut self, now_ms: u64) {
-        if let Some(from_boot_ms) = self.unkept_since_ms.take() {
-            let gap = Gap { from_boot_ms, to_boot_ms: now_ms };
-            self.keep(None, What::Gap { reason: Reason::EvidenceNotKept, gap });
-        }
-    }
-
-    fn send(&mut self, message: Result<Option<Vec<u8>>, Refusal>, actions: &mut Vec<Action>) {
+    pub(super) fn send(&mut self, message: Result<Option<Vec<u8>>, Refusal>, actions: &mut Vec<Action>) {
         match message {
             Ok(message) => actions.extend(message.map(Action::Send)),
-            Err(refusal) => tracing::error!(%refusal, "a message could not be made"),
+            Err(refusal) => tracing::error!(%refusal, "a message to the client could not be encoded"),
         }
     }
 
-    /// The client opened the channel: greet it.
-    fn greet(&mut self, actions: &mut Vec<Action>) {
-        let (Ok(session_id), Ok(nonce)) = (clock::random(), clock::random()) else {
-            tracing::error!("no randomness from the system; the session stays covered");
-            return;
-        };
-        if self.started {
-            // The channel was opened again: its session is over, and another begins.
-            self.finish(Reason::ClientGone);
-        }
-        self.session_id = session_id;
-        self.names.begin();
-        let shared = &self.shared;
-        let setup = Setup {
-            host_key: shared.host_key.clone(),
-            host_record: shared.host_record.clone(),
-            policy: shared.policy.clone(),
-            session_id,
-            boot_id: shared.boot_id,
-            tls_cert_sha256: shared.tls_cert_sha256,
-            user: self.seat.user.clone(),
-            wall_ms: clock::wall_ms(),
-        };
-        match AwaitOpen::new(setup, nonce, clock::boot_ms()) {
-            Ok((end, hello)) => {
-                (self.end, self.deframer) = (End::AwaitOpen(Box::new(end)), Deframer::default());
-                actions.push(Action::Send(hello));
-            }
-            Err(refusal) => tracing::error!(%refusal, "no session can be offered"),
-        }
-    }
-
-    fn frame(&mut self, frame: &[u8], actions: &mut Vec<Action>) -> Result<(), Refusal> {
-        match std::mem::replace(&mut self.end, End::Closed) {
-            End::Closed => Ok(()),
-            End::AwaitOpen(end) => {
-                if let Err(refused) = self.opened(*end, frame, actions) {
-                    actions.extend(refused.reply.map(Action::Send));
-                    self.refuse(&refused.refusal, actions);
-                }
-                Ok(())
-            }
-            End::Live(mut live) => {
-                let news = live.handle(frame, clock::boot_ms());
-                let lease_until_ms = live.lease_until_ms();
-                self.end = End::Live(live);
-                self.credit(actions);
-                self.has_room()?;
-                match news? {
-                    Some(news) => self.news(news, lease_until_ms, actions),
-                    None => Ok(()),
-                }
-            }
-        }
-    }
-
-    /// Lets the client send more pictures, unless it has to wait: its own spool is where they wait best.
-    fn credit(&mut self, actions: &mut Vec<Action>) {
-        if let End::Live(live) = &mut self.end
-            && self.shared.evidence.health().takes_pictures()
-            && !self.deliveries.is_overdrawn(clock::boot_ms())
-        {
-            let credit = live.credit();
-            self.send(credit, actions);
-        }
-    }
-
-    /// What the client does is recorded, or it is not let in. The queue is long because the store is slow
-    /// or away: `Allowance` cuts a client that floods long before.
-    fn has_room(&self) -> Result<(), Refusal> {
-        match self.shared.evidence.health().has_room(self.shared.evidence_is_required()) {
-            true => Ok(()),
-            false => Err(Refusal::new(Code::EvidenceStore, Fault::Us, "")),
-        }
-    }
-
-    /// The client is about to cause a lasting entry.
-    fn spend(&mut self, cost: u64) -> Result<(), Refusal> {
-        if self.allowance.take(cost, clock::boot_ms()) { Ok(()) } else { Err(Refusal::peer(Code::Flood)) }
-    }
-
-    fn opened(&mut self, end: AwaitOpen, frame: &[u8], actions: &mut Vec<Action>) -> Result<(), Refused> {
-        if let Err(refusal) = self.has_room().and_then(|()| self.spend(SESSION_COSTS)) {
-            return Err(end.refuse(frame, refusal));
-        }
-        let no_randomness = |_| {
-            let refusal = Refusal::new(Code::EvidenceStore, Fault::Us, "no randomness");
-            Refused { refusal, reply: None }
-        };
-        let mut template_secrets = [[0; 32]; OPERATORS_MAX];
-        for secret in &mut template_secrets {
-            *secret = clock::random().map_err(no_randomness)?;
-        }
-        let fresh = Fresh { nonce: clock::random().map_err(no_randomness)?, template_secrets };
-        let (live, ready, opened) = end.handle(frame, &self.shared.registry, &fresh, clock::boot_ms())?;
-        let timings = live.timings();
-        (self.end, self.started) = (End::Live(Box::new(live)), true);
-        actions.push(Action::Send(ready));
-        self.keep(
-            None,
-            What::SessionStart(SessionStart {
-                hello: opened.hello,
-                open: opened.open,
-                device_key: opened.device_key,
-                device_record_sha256: opened.device_record_sha256,
-                subject_id: None,
-            }),
-        );
-        // What was noticed before there was a session to record it in.
-        self.noticed.iter().for_each(|code| self.keep_notice(*code));
-        self.decide(Event::LinkUp { timings }, actions);
-        Ok(())
-    }
-
-    fn news(
-        &mut self,
-        news: ClientNews,
-        lease_until_ms: u64,
-        actions: &mut Vec<Action>,
-    ) -> Result<(), Refusal> {
-        let event = match news {
-            ClientNews::Attested { attest, nonce_issued_ms } => {
-                let now_ms = clock::boot_ms();
-                let nonce_age_ms = now_ms.saturating_sub(nonce_issued_ms);
-                let ended = self.presence.attested(attest.state, nonce_age_ms, now_ms);
-                self.keep_presence(ended);
-                Event::Attested { attest, nonce_issued_ms, lease_until_ms }
-            }
-            // Not in the log: a suspicion that came to nothing is nobody's business.
-            ClientNews::Suspect { suspect } => Event::Suspect { active: suspect.active },
-            ClientNews::Lock { lock, message } => return self.locked(lock, message, actions),
-            ClientNews::Unlock { message } => return self.unlocked(message, actions),
-            ClientNews::Announced { .. } => return Ok(()),
-            ClientNews::Evidence(complete) => {
-                // At most what was let in already comes after this: the client has no more credit.
-                self.deliveries.charge(pictures_cost(complete.message.len()), clock::boot_ms());
-                let incident_id = self.names.ours(complete.manifest.incident_id);
-                self.keep(Some(incident_id), What::Pictures { complete, reply: self.acks.0.clone() });
-                return Ok(());
-            }
-            // In good order: covered, but nothing happened.
-            ClientNews::Bye => Event::LinkDown { reason: Reason::NoClient },
-        };
-        self.decide(event, actions);
-        Ok(())
-    }
-
-    /// Covers first and records afterwards; the record names the incident that it belongs to. The same
-    /// lock again is not recorded: it changes nothing.
-    fn locked(&mut self, lock: Lock, message: Vec<u8>, actions: &mut Vec<Action>) -> Result<(), Refusal> {
-        let before = self.guard.latch();
-        let incident_id = match self.names.take(lock.incident_id, &self.session_id) {
-            true => lock.incident_id,
-            false => clock::random().unwrap_or_default(),
-        };
-        self.decide(Event::Lock(Lock { incident_id, ..lock }), actions);
-        let incident_id = self.guard.incident_id();
-        if let Some(ours) = incident_id {
-            self.names.alias(lock.incident_id, ours);
-        }
-        if self.guard.latch() == before {
-            return Ok(());
-        }
-        self.spend(MESSAGE_COSTS)?;
-        let pictures_due = lock.reason.is_incident() && incident_id.is_some();
-        self.keep(incident_id, What::ClientMessage { message, pictures_due });
-        Ok(())
-    }
-
-    /// Recorded before the desktop is shown, if there was a lock.
-    fn unlocked(&mut self, message: Vec<u8>, actions: &mut Vec<Action>) -> Result<(), Refusal> {
-        if self.guard.latch().is_some() {
-            self.spend(MESSAGE_COSTS)?;
-            self.keep(None, What::ClientMessage { message, pictures_due: false });
-        }
-        self.decide(Event::Unlock, actions);
-        Ok(())
-    }
-
-    /// The channel cannot be believed any more: cover, say why, stay covered.
-    fn refuse(&mut self, refusal: &Refusal, actions: &mut Vec<Action>) {
-        tracing::warn!(code = ?refusal.code, %refusal, "the client's channel is refused");
-        if let End::Live(live) = &mut self.end {
-            let error = live.refuse(refusal);
-            actions.extend(error.map(Action::Send));
-        }
-        self.end = End::Closed;
-        let reason = match refusal.code {
-            Code::DeviceUnknown | Code::DeviceRevoked | Code::WrongUser => Reason::DeviceRefused,
-            Code::EvidenceStore => Reason::EvidenceNotKept,
-            _ => Reason::BadMessage,
-        };
-        if reason == Reason::DeviceRefused && !self.is_refusal_noted {
-            self.is_refusal_noted = true;
-            // The session never began; its id is the one that HELLO offered.
-            let what = What::Note(NoteCode::DeviceRefused.with(refusal.code.number().into()));
-            self.shared.evidence.keep(Job { session_id: self.session_id, incident_id: None, what });
-        }
-        self.decide(Event::LinkDown { reason }, actions);
-    }
-
-    /// Records the end. What an incident still waited for is kept as it is.
-    fn finish(&mut self, reason: Reason) {
-        self.end = End::Closed;
-        if let Some((due, shots)) = self.shots.give() {
-            self.keep_incident(due, shots);
-        }
-        self.end_gap(clock::boot_ms());
-        let ended = self.presence.end();
-        self.keep_presence(ended);
-        self.keep(None, What::SessionEnd { reason, boot_ms: clock::boot_ms() });
-        self.started = false;
-    }
-}
-
-impl SessionDriver for Session {
     fn on_link(&mut self, event: LinkEvent, actions: &mut Vec<Action>) {
         match event {
             LinkEvent::Opened => self.greet(actions),
@@ -451,22 +158,7 @@ impl SessionDriver for Session {
             LinkEvent::Missing => self.decide(Event::LinkDown { reason: Reason::NoClient }, actions),
             // Closing the window is no incident: nothing can be seen any more.
             LinkEvent::Disconnected => self.finish(Reason::ClientGone),
-            // It was refused, and told so once. Whoever goes on all the same costs nothing more.
-            LinkEvent::Bytes(_) if matches!(self.end, End::Closed) => {}
-            LinkEvent::Bytes(bytes) => {
-                self.deframer.push(&bytes);
-                loop {
-                    let result = match self.deframer.next_frame() {
-                        Ok(None) => return,
-                        Ok(Some(frame)) => self.frame(&frame, actions),
-                        Err(error) => Err(error.into()),
-                    };
-                    if let Err(refusal) = result {
-                        self.deframer = Deframer::default();
-                        return self.refuse(&refusal, actions);
-                    }
-                }
-            }
+            LinkEvent::Bytes(bytes) => self.bytes(&bytes, actions),
         }
     }
 
@@ -485,8 +177,8 @@ impl SessionDriver for Session {
             }
         }
         self.credit(actions);
-        let now_ms = clock::boot_ms();
-        match (&mut self.end, clock::random()) {
+        let now_ms = self.now.boot_ms;
+        match (&mut self.end, self.shared.random.fresh()) {
             (End::Live(live), Ok(nonce)) => {
                 let challenge = live.challenge(nonce, now_ms);
                 self.send(challenge, actions);
@@ -498,26 +190,25 @@ impl SessionDriver for Session {
         }
     }
 
-    fn on_painted(&mut self, painted: Painted, actions: &mut Vec<Action>) {
-        let shown = match painted {
-            Painted::Covered => Shown::Covered,
-            Painted::Visible => Shown::Visible,
-        };
-        self.decide(Event::Painted(shown), actions);
-    }
-
-    fn on_snapshot(&mut self, ticket: u64, picture: Picture, _actions: &mut Vec<Action>) {
-        self.shots.taken(ticket, picture);
-        self.open_incident_if_ready();
+    fn on_cover(&mut self, event: CoverEvent, actions: &mut Vec<Action>) {
+        match event {
+            CoverEvent::Painted(shown) => self.decide(Event::Painted(shown), actions),
+            CoverEvent::Screenshot { ticket, screenshot } => {
+                self.shots.taken(ticket, screenshot);
+                self.open_incident_if_ready();
+            }
+            CoverEvent::Key(key) => self.on_key(key, actions),
+            CoverEvent::Notice(notice) => self.on_notice(notice),
+        }
     }
 
     fn on_key(&mut self, key: CoverKey, actions: &mut Vec<Action>) {
-        if self.guard.shown() != Shown::Covered {
+        if self.decider.shown() != Shown::Covered {
             return;
         }
-        let reason = self.guard.reason();
+        let reason = self.decider.reason();
         match key {
-            // Without a proven client there is no camera to turn off, and no log to report to.
+            // Without an authenticated client there is no camera to turn off, and no session in the log.
             CoverKey::Break | CoverKey::WrongBlock if !self.started => return,
             CoverKey::Break => {
                 self.on_break = !self.on_break;
@@ -526,7 +217,7 @@ impl SessionDriver for Session {
             CoverKey::WrongBlock if self.asked == Asked::Reported => return,
             CoverKey::WrongBlock => {
                 let note = NoteCode::WrongBlock.with(reason.number().into());
-                self.keep(self.guard.incident_id(), What::Note(note));
+                self.keep(self.decider.incident_id(), What::Note(note));
                 self.asked = Asked::Reported;
             }
             CoverKey::Help => {
@@ -537,10 +228,23 @@ impl SessionDriver for Session {
     }
 
     fn on_notice(&mut self, notice: CoverNotice) {
-        // The same thing every few milliseconds is one fact: a flood would only hide others.
+        // The same notice every few milliseconds is one fact: a flood would only hide others.
         if self.noticed.insert(notice as u16) {
             self.keep_notice(notice as u16);
         }
+    }
+}
+
+impl SessionDriver for Session {
+    fn handle(&mut self, now: Now, event: SessionEvent) -> Vec<Action> {
+        self.now = now;
+        let mut actions = Vec::new();
+        match event {
+            SessionEvent::Tick => self.on_tick(&mut actions),
+            SessionEvent::Link(event) => self.on_link(event, &mut actions),
+            SessionEvent::Cover(event) => self.on_cover(event, &mut actions),
+        }
+        actions
     }
 }
 

@@ -1,30 +1,40 @@
-//! One remote session: the channel's end, the guard, and what they ask for, put together.
+//! One remote session: the channel's end, the decision, and what they ask for, put together.
 //!
 //! ```text
-//!  transport ─ LinkEvent, painted, snapshot, tick ─► Session ─ Action ─► transport
-//!                                                      │ host::Live   signatures, lease
-//!                                                      │ Guard        cover or show
-//!                                                      └ Job ──► evidence thread
+//!  transport, cover ─ SessionEvent, Now ─► Session ─ Action ─► transport, cover
+//!                                             │ host::Live   signatures, lease
+//!                                             │ Decider      cover or show
+//!                                             └ Job ──► evidence worker
 //! ```
-//! It runs on the session's own task and never blocks: sealing and disk are the evidence thread's.
+//! Pure: time comes with each event, randomness and devices from [`Shared`]. It runs on the session's own
+//! task and never blocks: sealing and disk are the evidence worker's.
+//!
+//! - [`driver`]: events in, actions out. `link`: the channel's end. `client`: what an authenticated client says.
+//! - `record`: what the log is told. [`evidence`]: how that is kept.
 
-mod allowance;
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
+mod attestation_rollup;
+mod client;
 mod driver;
 pub mod evidence;
-mod names;
-mod presence;
+mod incident_ids;
+mod link;
+mod messages;
+mod rate_limit;
+mod record;
 mod shots;
-mod words;
 
 use std::sync::Arc;
 
+use sudare_base::clock::{Now, RandomSource};
 use sudare_protocol::SigningKey;
+use sudare_protocol::host::Devices;
 use sudare_protocol::message::{Digest, Id};
 use sudare_protocol::records::{EvidenceDuty, Policy, Signed};
 use sudare_protocol::seal::{Recipients, SealError};
-use sudare_records::registry::Registry;
 
-use crate::transport::{DriverFactory, Seat, SessionDriver};
+use crate::transport::{DriverFactory, SessionDriver, SessionInfo};
 use driver::Session;
 use evidence::Evidence;
 
@@ -34,10 +44,13 @@ pub struct Shared {
     pub host_record: Vec<u8>,
     pub policy: Signed<Policy>,
     pub recipients: Recipients,
-    pub registry: Registry,
+    pub devices: Box<dyn Devices + Send + Sync>,
     pub boot_id: Id,
     pub tls_cert_sha256: Digest,
     pub evidence: Evidence,
+    pub random: Arc<dyn RandomSource>,
+    /// How a Unix time in milliseconds reads on the host's wall, such as "21:05".
+    pub local_time: fn(u64) -> String,
 }
 
 impl std::fmt::Debug for Shared {
@@ -70,7 +83,7 @@ impl Sessions {
 }
 
 impl DriverFactory for Sessions {
-    fn session(&self, seat: Seat) -> Box<dyn SessionDriver> {
-        Box::new(Session::new(self.shared.clone(), seat))
+    fn session(&self, info: SessionInfo, now: Now) -> Box<dyn SessionDriver> {
+        Box::new(Session::new(self.shared.clone(), info, now))
     }
 }

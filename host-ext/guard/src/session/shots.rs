@@ -1,4 +1,4 @@
-//! Screenshots asked for and taken: kept in memory until an incident needs them.
+//! Screenshots, requested and taken: kept in memory until an incident needs them.
 
 use std::collections::VecDeque;
 
@@ -7,12 +7,12 @@ use sudare_protocol::message::Id;
 use sudare_protocol::reason::Reason;
 
 use crate::decision::Shot;
-use crate::transport::Picture;
+use crate::screen::Screenshot;
 
-/// Screenshots asked for and not yet answered; more are not needed.
+/// Screenshots requested and not yet taken; more are never needed.
 const ASKED_MAX: usize = 4;
-/// So long an incident waits for its screenshots. One that was asked of a blanker that ended, or of a screen that
-/// was covered already, never comes.
+/// How long an incident waits for its screenshots. One requested of a blanker that ended, or of a screen that was
+/// already covered, never arrives.
 const WAIT_MS: u64 = 5_000;
 
 /// An incident that waits for its screenshots.
@@ -27,13 +27,13 @@ pub(super) struct Due {
 pub(super) struct Shots {
     next_ticket: u64,
     asked: VecDeque<(u64, Shot)>,
-    suspect: Option<Picture>,
-    cover: Option<Picture>,
+    suspect: Option<Screenshot>,
+    cover: Option<Screenshot>,
     due: Option<Due>,
 }
 
 impl Shots {
-    /// A ticket for the transport's answer.
+    /// A ticket for the cover's answer.
     pub(super) fn ask(&mut self, shot: Shot) -> u64 {
         self.next_ticket += 1;
         if shot == Shot::Cover {
@@ -46,7 +46,7 @@ impl Shots {
         self.next_ticket
     }
 
-    pub(super) fn taken(&mut self, ticket: u64, picture: Picture) {
+    pub(super) fn taken(&mut self, ticket: u64, picture: Screenshot) {
         let Some(at) = self.asked.iter().position(|(t, _)| *t == ticket) else { return };
         match self.asked.remove(at) {
             Some((_, Shot::Suspect)) => self.suspect = Some(picture),
@@ -64,8 +64,8 @@ impl Shots {
         self.due = Some(due);
     }
 
-    /// The incident and its screenshots, once nothing that was asked for is missing, or is not waited for any more.
-    pub(super) fn ready(&mut self, now_ms: u64) -> Option<(Due, Vec<(Label, Picture)>)> {
+    /// The incident and its screenshots, once all have arrived or the wait is over.
+    pub(super) fn ready(&mut self, now_ms: u64) -> Option<(Due, Vec<(Label, Screenshot)>)> {
         let is_late = now_ms.saturating_sub(self.due?.boot_ms) >= WAIT_MS;
         if is_late {
             self.asked.clear();
@@ -73,8 +73,8 @@ impl Shots {
         if self.asked.is_empty() { self.give() } else { None }
     }
 
-    /// As `ready`, with what there is.
-    pub(super) fn give(&mut self) -> Option<(Due, Vec<(Label, Picture)>)> {
+    /// As `ready`, without waiting.
+    pub(super) fn give(&mut self) -> Option<(Due, Vec<(Label, Screenshot)>)> {
         let due = self.due.take()?;
         let suspect = self.suspect.take().map(|p| (Label::ScreenshotSuspect, p));
         let cover = self.cover.take().map(|p| (Label::ScreenshotAtCover, p));
@@ -89,8 +89,8 @@ mod tests {
     #[test]
     fn an_incident_waits_for_its_screenshots_and_not_for_ever() {
         let due = Due { incident_id: [1; 16], reason: Reason::Stranger, boot_ms: 100 };
-        let picture = || Picture { width: 1, height: 1, bgra: [0; 4].to_vec().into() };
-        let labels = |given: Option<(Due, Vec<(Label, Picture)>)>| -> Option<Vec<Label>> {
+        let picture = || Screenshot { width: 1, height: 1, bgra: [0; 4].to_vec().into() };
+        let labels = |given: Option<(Due, Vec<(Label, Screenshot)>)>| -> Option<Vec<Label>> {
             given.map(|(_, shots)| shots.into_iter().map(|(label, _)| label).collect())
         };
         let mut shots = Shots::default();
@@ -101,7 +101,7 @@ mod tests {
         shots.taken(suspect, picture());
         assert_eq!(labels(shots.ready(100 + WAIT_MS - 1)), None);
         assert_eq!(labels(shots.ready(100 + WAIT_MS)), Some(vec![Label::ScreenshotSuspect]));
-        // What comes too late belongs to no later incident.
+        // A screenshot that arrives too late is not mistaken for one of a later incident.
         shots.taken(cover, picture());
         shots.need(Due { boot_ms: 9_000, ..due });
         assert_eq!(labels(shots.ready(9_000)), Some(vec![]));

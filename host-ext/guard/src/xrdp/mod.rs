@@ -12,9 +12,11 @@
 //! nobody is connected ([`sockets`]).
 
 mod api;
-pub mod channel;
+mod blanking;
+mod channel;
 pub mod detector;
 mod display;
+mod effect;
 mod opening;
 mod sockets;
 mod wire;
@@ -32,7 +34,8 @@ use tokio::sync::mpsc;
 
 use self::api::OpenError;
 use self::channel::Channel;
-use self::display::{Desk, Effect, Input};
+use self::display::{Desk, Input};
+use self::effect::Effect;
 use self::sockets::Sockets;
 use self::wire::Layout;
 use crate::cover::fonts::Fonts;
@@ -141,10 +144,10 @@ pub async fn run(
                 continue;
             }
         };
-        let effects = desk.handle(clock::boot_ms(), input);
+        let effects = desk.handle(clock::now(), input);
         parts.carry_out_with(effects, &mut painter, tell)?;
     }
-    let effects = desk.handle(clock::boot_ms(), Input::Client(false));
+    let effects = desk.handle(clock::now(), Input::Client(false));
     parts.carry_out(effects, tell)?;
     Ok(())
 }

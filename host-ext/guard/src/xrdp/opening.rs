@@ -4,6 +4,8 @@
 //! slots until the session of xrdp ends. So there are few attempts a connection, further and
 //! further apart.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 /// The client needs a moment after its log-on until its channels can be opened.
 const FIRST_MS: u64 = 300;
 /// Pauses after each failure; then this connection has had its chances.

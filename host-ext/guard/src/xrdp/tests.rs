@@ -7,28 +7,28 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use sudare_base::clock::Now;
+
 use super::*;
-use crate::transport::{Action, LinkEvent, Painted, Picture, Seat, SessionDriver};
+use crate::transport::{Action, LinkEvent, SessionDriver, SessionEvent, SessionInfo};
 
 /// Takes its time for each piece of the channel, as one that logs and refuses it does.
 struct Slow(Arc<AtomicUsize>);
 
 impl DriverFactory for Slow {
-    fn session(&self, _seat: Seat) -> Box<dyn SessionDriver> {
+    fn session(&self, _info: SessionInfo, _now: Now) -> Box<dyn SessionDriver> {
         Box::new(Slow(Arc::clone(&self.0)))
     }
 }
 
 impl SessionDriver for Slow {
-    fn on_link(&mut self, event: LinkEvent, _actions: &mut Vec<Action>) {
-        if matches!(event, LinkEvent::Bytes(_)) {
+    fn handle(&mut self, _now: Now, event: SessionEvent) -> Vec<Action> {
+        if matches!(event, SessionEvent::Link(LinkEvent::Bytes(_))) {
             self.0.fetch_add(1, Ordering::Relaxed);
             std::thread::sleep(Duration::from_millis(2));
         }
+        Vec::new()
     }
-    fn on_tick(&mut self, _actions: &mut Vec<Action>) {}
-    fn on_painted(&mut self, _painted: Painted, _actions: &mut Vec<Action>) {}
-    fn on_snapshot(&mut self, _ticket: u64, _picture: Picture, _actions: &mut Vec<Action>) {}
 }
 
 /// Says yes to every channel, and then sends without pause.

@@ -9,6 +9,8 @@
 //! both directions, without any framing: chansrv joins and splits what is written.
 //! A chansrv that is given the other layout waits for more bytes, so that an answer has a time-out.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 /// Asks for a dynamic channel ([MS-RDPEDYC]) and not a static one.
 const DYNAMIC: u32 = 1;
 /// The client has no listener of this name ([MS-RDPEDYC] 2.2.2.2, a failed creation status).

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use sudare_base::clock;
 use sudare_evidence::report::wire::NewEntry;
-use sudare_evidence::report::{Keep as _, NewEntries, Remote};
-use sudare_guard::session::evidence::{Evidence, EvidenceThread, Job, OpenKeep, What};
+use sudare_evidence::report::{EvidenceSink as _, NewEntries, Remote};
+use sudare_guard::session::evidence::{Evidence, EvidenceThread, Job, OpenSink, What};
 use sudare_protocol::evidence::event::Note;
 use sudare_protocol::evidence::{Event, Label};
 use sudare_protocol::intake::Complete;
@@ -109,7 +109,7 @@ fn tell_faults(table: &mut Table, place: &Place, programs: &Programs) -> anyhow:
 fn incidents(place: &Place) -> anyhow::Result<(Vec<f64>, Vec<f64>)> {
     let socket = place.recorder_socket();
     faults::await_socket(&socket)?;
-    let open: OpenKeep = Box::new(move |source| Ok(Box::new(Remote::connect(&socket, source)?)));
+    let open: OpenSink = Box::new(move |source| Ok(Box::new(Remote::connect(&socket, source)?)));
     let (_thread, evidence) = EvidenceThread::start(open, clock::random()?, EvidenceRules::default())?;
     let auditors = [Identity::generate().recipient(), Identity::generate().recipient()];
     let recipients = Recipients::parse(&auditors)?;

@@ -6,9 +6,14 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use sudare_base::clock;
 use sudare_guard::assemble::{self, Assembled};
+use sudare_guard::screen::Screenshot;
 use sudare_guard::session::Sessions;
-use sudare_guard::transport::{Action, DriverFactory as _, LinkEvent, Painted, Picture, Seat, SessionDriver};
+use sudare_guard::transport::{
+    Action, CoverEvent, DriverFactory as _, LinkEvent, SessionDriver, SessionEvent, SessionInfo,
+};
+use sudare_protocol::message::Shown;
 
 use super::incident;
 use super::place::{Place, USER};
@@ -21,8 +26,8 @@ pub fn run(place: &Path, number: usize) -> anyhow::Result<()> {
     super::crew::die_with_parent()?;
     let place = Place::at(place);
     let Assembled { shared, evidence: _thread } = assemble::assemble_guard(&place.load()?)?;
-    let who = Seat { user: Some(USER.to_owned()), keys: false };
-    let driver = Sessions::new(shared).session(who);
+    let who = SessionInfo { user: Some(USER.to_owned()), keys: false };
+    let driver = Sessions::new(shared).session(who, clock::now());
     let socket = place.guard_socket(number);
     std::fs::remove_file(&socket)
         .or_else(|e| if e.kind() == ErrorKind::NotFound { Ok(()) } else { Err(e) })?;
@@ -30,9 +35,7 @@ pub fn run(place: &Path, number: usize) -> anyhow::Result<()> {
     listener.set_nonblocking(true)?;
     let screen = incident::screen()?;
     let mut desk = Desk { driver, stream: None, screen, is_covered: true, ticked: Instant::now() };
-    let mut actions = Vec::new();
-    desk.driver.on_painted(Painted::Covered, &mut actions);
-    desk.carry_out(actions);
+    desk.tell(SessionEvent::Cover(CoverEvent::Painted(Shown::Covered)));
     loop {
         match listener.accept() {
             Ok((stream, _)) => desk.meet(stream)?,
@@ -42,9 +45,7 @@ pub fn run(place: &Path, number: usize) -> anyhow::Result<()> {
         desk.listen();
         if desk.ticked.elapsed() >= TICK {
             desk.ticked = Instant::now();
-            let mut actions = Vec::new();
-            desk.driver.on_tick(&mut actions);
-            desk.carry_out(actions);
+            desk.tell(SessionEvent::Tick);
         }
     }
 }
@@ -53,7 +54,7 @@ pub fn run(place: &Path, number: usize) -> anyhow::Result<()> {
 struct Desk {
     driver: Box<dyn SessionDriver>,
     stream: Option<UnixStream>,
-    screen: Picture,
+    screen: Screenshot,
     is_covered: bool,
     ticked: Instant,
 }
@@ -85,8 +86,11 @@ impl Desk {
     }
 
     fn link(&mut self, event: LinkEvent) {
-        let mut actions = Vec::new();
-        self.driver.on_link(event, &mut actions);
+        self.tell(SessionEvent::Link(event));
+    }
+
+    fn tell(&mut self, event: SessionEvent) {
+        let actions = self.driver.handle(clock::now(), event);
         self.carry_out(actions);
     }
 
@@ -95,26 +99,31 @@ impl Desk {
         let mut waiting = actions;
         waiting.reverse();
         while let Some(action) = waiting.pop() {
-            let mut more = Vec::new();
-            match action {
-                Action::Send(bytes) => self.send(&bytes),
+            let event = match action {
+                Action::Send(bytes) => {
+                    self.send(&bytes);
+                    continue;
+                }
                 // Only the text changes.
-                Action::Cover(_) if self.is_covered => {}
+                Action::Cover(_) if self.is_covered => continue,
                 Action::Cover(_) => {
                     self.is_covered = true;
-                    self.driver.on_painted(Painted::Covered, &mut more);
+                    CoverEvent::Painted(Shown::Covered)
                 }
                 Action::Uncover => {
                     self.is_covered = false;
-                    self.driver.on_painted(Painted::Visible, &mut more);
+                    CoverEvent::Painted(Shown::Visible)
                 }
-                Action::Snapshot(ticket) => self.driver.on_snapshot(ticket, self.screen.clone(), &mut more),
+                Action::Screenshot(ticket) => {
+                    CoverEvent::Screenshot { ticket, screenshot: self.screen.clone() }
+                }
                 Action::Disconnect { advice } => {
                     tracing::warn!(advice, "disconnected");
                     self.stream = None;
+                    continue;
                 }
-            }
-            waiting.extend(more.into_iter().rev());
+            };
+            waiting.extend(self.driver.handle(clock::now(), SessionEvent::Cover(event)).into_iter().rev());
         }
     }
 

@@ -3,7 +3,7 @@
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use sudare_base::clock;
-use sudare_guard::transport::Picture;
+use sudare_guard::screen::Screenshot;
 use sudare_protocol::client::{Evidence, chunk_digests};
 use sudare_protocol::message::{Digest, Id, Manifest, Moment, Piece};
 use sudare_protocol::reason::Reason;
@@ -48,10 +48,10 @@ pub(crate) fn incident(
 }
 
 /// A screenshot of 200 KB.
-pub(crate) fn screen() -> anyhow::Result<Picture> {
+pub(crate) fn screen() -> anyhow::Result<Screenshot> {
     let (width, height) = SCREEN;
     let bgra = noise(usize::from(width) * usize::from(height) * 4)?.into();
-    Ok(Picture { width, height, bgra })
+    Ok(Screenshot { width, height, bgra })
 }
 
 fn noise(bytes: usize) -> anyhow::Result<Vec<u8>> {

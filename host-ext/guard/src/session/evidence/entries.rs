@@ -1,4 +1,4 @@
-//! What the log says of each job, pure.
+//! The log entries of each job. Pure.
 
 use sudare_evidence::report::wire::NewEntry;
 use sudare_protocol::evidence::event::{
@@ -11,7 +11,7 @@ use sudare_protocol::reason::Reason;
 use super::incidents::Known;
 use super::{Job, What};
 
-/// The entries of a job, in their order. `known` is what its incident already has.
+/// The entries of a job, in order. `known` is what its incident has so far.
 pub(super) fn of(job: &Job, blobs: Vec<BlobRef>, known: Known) -> Vec<NewEntry> {
     let plain = |reason: Reason, event: Event| vec![entry(job, Some(reason), vec![], &event)];
     match &job.what {
@@ -45,12 +45,12 @@ pub(super) fn of(job: &Job, blobs: Vec<BlobRef>, known: Known) -> Vec<NewEntry> 
     }
 }
 
-/// That evidence of this job is not kept, and why.
+/// A note that evidence of this job is not kept, and why.
 pub(super) fn note(job: &Job, code: NoteCode) -> NewEntry {
     entry(job, None, vec![], &Event::Note(code.with(0)))
 }
 
-/// The end of an incident that nothing more comes of.
+/// The completion of an incident that waits for nothing more.
 pub(super) fn completion(
     session_id: Id,
     incident_id: Id,

@@ -1,4 +1,4 @@
-//! Which incident waits for what, pure.
+//! What each open incident still waits for. Pure.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use sudare_protocol::reason::Reason;
 
 use super::{Job, What, entries};
 
-/// Pictures that an auditor may expect of an incident that the client announced.
+/// Pictures that an auditor may expect of an incident that a client announced.
 const PICTURES_DUE: u16 = 6;
 
-/// Incidents that are not complete yet: of each session the one that goes on, and those whose pictures the
-/// client owes.
+/// Incidents that are not complete yet: the current one of each session, and those whose pictures the client
+/// still owes.
 #[derive(Debug, Default)]
 pub(super) struct Incidents {
     open: BTreeMap<Id, Open>,
@@ -23,7 +23,7 @@ struct Open {
     session_id: Id,
     reason: Option<Reason>,
     blobs: Vec<BlobRef>,
-    /// Screenshots that were not kept, for which nothing can be made good.
+    /// Screenshots that were not kept and are lost.
     missing: u16,
     /// The client's pictures are still to come.
     due: bool,
@@ -37,14 +37,14 @@ pub(super) struct Known {
 }
 
 impl Incidents {
-    /// What the job's incident has already.
+    /// What the job's incident has so far.
     pub(super) fn known(&self, job: &Job) -> Known {
         let open = job.incident_id.and_then(|id| self.open.get(&id));
         open.map(|open| Known { blobs: open.blobs.clone(), missing: open.missing }).unwrap_or_default()
     }
 
-    /// Ends of incidents that this job brings: those that wait for nothing when the desktop is shown
-    /// again, and all of a session when it ends.
+    /// Completions that this job brings about: of incidents that wait for nothing when the desktop is shown
+    /// again, and of all the session's incidents when it ends.
     pub(super) fn completions(&self, job: &Job) -> Vec<NewEntry> {
         let complete = |(id, open): (&Id, &Open)| {
             let missing = open.missing.saturating_add(if open.due { PICTURES_DUE } else { 0 });
@@ -53,12 +53,12 @@ impl Incidents {
         self.open.iter().filter(|(_, open)| open.ends_with(job)).map(complete).collect()
     }
 
-    /// Only a note of the job is durable: what it ends has ended all the same.
+    /// Only the job's note is durable: the incidents that the job ends have ended all the same.
     pub(super) fn settle_refused(&mut self, job: &Job) {
         self.open.retain(|_, open| !open.ends_with(job));
     }
 
-    /// The job is durable: remember what belongs to its incident.
+    /// The job is durable: remembers what belongs to its incident.
     pub(super) fn settle(&mut self, job: &Job, blobs: Vec<BlobRef>) {
         self.settle_refused(job);
         let Some(id) = job.incident_id else { return };

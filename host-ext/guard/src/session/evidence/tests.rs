@@ -1,12 +1,14 @@
 //! The thread with a recorder made by hand: what covers, until when, and what the log gets.
 
+#![allow(clippy::disallowed_methods, reason = "a test of the thread")]
+
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use sudare_evidence::report::wire::{ENTRIES_MAX, NewEntry, Receipt, Recorded, State};
-use sudare_evidence::report::{Keep, NewBlob, NewEntries};
+use sudare_evidence::report::{EvidenceSink, NewBlob, NewEntries};
 use sudare_evidence::store::StoreError;
 use sudare_protocol::evidence::event::{IncidentComplete, Note, SessionStart};
 use sudare_protocol::evidence::note::NoteCode;
@@ -17,8 +19,8 @@ use sudare_protocol::rules::{Durable, EvidenceRules};
 use sudare_protocol::seal::{Identity, Recipients};
 use sudare_protocol::{SigningKey, intake::Complete};
 
-use super::{Evidence, EvidenceThread, Job, OpenKeep, What};
-use crate::transport::Picture;
+use super::{Evidence, EvidenceThread, Job, OpenSink, What};
+use crate::screen::Screenshot;
 
 const SESSION: Id = [1; 16];
 const INCIDENT: Id = [2; 16];
@@ -64,7 +66,7 @@ impl Recorder {
 
     fn start(&self, durable: Durable) -> Running {
         let this = self.clone();
-        let open: OpenKeep = Box::new(move |_| Ok(Box::new(this.clone())));
+        let open: OpenSink = Box::new(move |_| Ok(Box::new(this.clone())));
         let rules = EvidenceRules { durable, ..EvidenceRules::default() };
         let (thread, evidence) = EvidenceThread::start(open, [9; 16], rules).unwrap();
         Running { evidence, thread }
@@ -86,7 +88,7 @@ struct Running {
     thread: EvidenceThread,
 }
 
-impl Keep for Recorder {
+impl EvidenceSink for Recorder {
     fn put_blob(&mut self, _: &NewBlob) -> Result<(), StoreError> {
         let mut told = self.0.lock().unwrap();
         told.pictures_left = told.pictures_left.checked_sub(1).ok_or(StoreError::Quota)?;
@@ -149,7 +151,7 @@ fn session_start() -> What {
 
 fn incident(shots: usize) -> What {
     let auditors = [Identity::generate().recipient(), Identity::generate().recipient()];
-    let picture = Picture { width: 8, height: 8, bgra: vec![5; 8 * 8 * 4].into() };
+    let picture = Screenshot { width: 8, height: 8, bgra: vec![5; 8 * 8 * 4].into() };
     What::Incident {
         reason: Reason::Stranger,
         boot_ms: 1,

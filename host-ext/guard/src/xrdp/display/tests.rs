@@ -2,7 +2,11 @@
 
 use std::sync::Mutex;
 
+use sudare_blanker::wire::{Key, Notice, Rect, Request};
+
+use super::super::blanking::waiting_words;
 use super::*;
+use crate::transport::Action;
 
 #[derive(Default)]
 struct Told {
@@ -21,40 +25,39 @@ impl Puppet {
     fn heard(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap().heard)
     }
-
-    fn act(&self, what: String, actions: &mut Vec<Action>) {
-        let mut told = self.0.lock().unwrap();
-        told.heard.push(what);
-        actions.append(&mut told.next);
-    }
 }
 
 impl DriverFactory for Puppet {
-    fn session(&self, seat: Seat) -> Box<dyn SessionDriver> {
-        assert!(seat.keys && seat.user.as_deref() == Some("alice"));
+    fn session(&self, info: SessionInfo, _now: Now) -> Box<dyn SessionDriver> {
+        assert!(info.keys && info.user.as_deref() == Some("alice"));
         Box::new(self.clone())
     }
 }
 
 impl SessionDriver for Puppet {
-    fn on_link(&mut self, event: LinkEvent, actions: &mut Vec<Action>) {
-        self.act(format!("{event:?}"), actions);
-    }
-    fn on_tick(&mut self, actions: &mut Vec<Action>) {
+    fn handle(&mut self, _now: Now, event: SessionEvent) -> Vec<Action> {
         let mut told = self.0.lock().unwrap();
-        actions.append(&mut told.next);
+        let heard = match event {
+            SessionEvent::Tick => None,
+            SessionEvent::Link(event) => Some(format!("{event:?}")),
+            SessionEvent::Cover(CoverEvent::Painted(shown)) => Some(format!("{shown:?}")),
+            SessionEvent::Cover(CoverEvent::Screenshot { ticket, screenshot }) => {
+                Some(format!("{ticket} {screenshot:?}"))
+            }
+            SessionEvent::Cover(CoverEvent::Key(key)) => Some(format!("{key:?}")),
+            SessionEvent::Cover(CoverEvent::Notice(notice)) => {
+                told.heard.push(format!("{notice:?}"));
+                return Vec::new();
+            }
+        };
+        told.heard.extend(heard);
+        std::mem::take(&mut told.next)
     }
-    fn on_painted(&mut self, painted: Painted, actions: &mut Vec<Action>) {
-        self.act(format!("{painted:?}"), actions);
-    }
-    fn on_snapshot(&mut self, ticket: u64, picture: Picture, actions: &mut Vec<Action>) {
-        self.act(format!("{ticket} {picture:?}"), actions);
-    }
-    fn on_notice(&mut self, notice: CoverNotice) {
-        self.act(format!("{notice:?}"), &mut Vec::new());
-    }
-    fn on_key(&mut self, key: CoverKey, actions: &mut Vec<Action>) {
-        self.act(format!("{key:?}"), actions);
+}
+
+impl Desk {
+    fn at(&mut self, boot_ms: u64, input: Input) -> Vec<Effect> {
+        self.handle(Now { boot_ms, wall_ms: 0 }, input)
     }
 }
 
@@ -66,9 +69,9 @@ fn words(line: &str) -> CoverText {
 fn visible() -> (Desk, Puppet) {
     let (mut desk, puppet) = covered();
     puppet.will(vec![Action::Uncover]);
-    let effects = desk.handle(1_000, Input::Tick);
+    let effects = desk.at(1_000, Input::Tick);
     let ticket = ticket_of(&effects);
-    desk.handle(1_000, Input::Blanker(Reply::Uncovered { ticket }));
+    desk.at(1_000, Input::Blanker(Reply::Uncovered { ticket }));
     assert_eq!((desk.is_covered(), puppet.heard()), (false, vec!["Covered".into(), "Visible".into()]));
     (desk, puppet)
 }
@@ -78,14 +81,11 @@ fn covered() -> (Desk, Puppet) {
     let (mut desk, effects) = Desk::new(Arc::new(puppet.clone()), "alice".into());
     let ticket = ticket_of(&effects);
     let whole = Rect { x: 0, y: 0, width: 800, height: 600 };
-    desk.handle(
-        10,
-        Input::Blanker(Reply::Layout { layout: 1, width: 800, height: 600, monitors: vec![whole] }),
-    );
-    desk.handle(20, Input::Blanker(Reply::Covered { ticket }));
-    let effects = desk.handle(100, Input::Client(true));
+    desk.at(10, Input::Blanker(Reply::Layout { layout: 1, width: 800, height: 600, monitors: vec![whole] }));
+    desk.at(20, Input::Blanker(Reply::Covered { ticket }));
+    let effects = desk.at(100, Input::Client(true));
     let ticket = ticket_of(&effects);
-    desk.handle(110, Input::Blanker(Reply::Covered { ticket }));
+    desk.at(110, Input::Blanker(Reply::Covered { ticket }));
     (desk, puppet)
 }
 
@@ -102,8 +102,8 @@ fn ticket_of(effects: &[Effect]) -> u64 {
 #[test]
 fn the_picture_is_taken_with_the_cover_and_comes_back_under_the_drivers_name() {
     let (mut desk, puppet) = visible();
-    puppet.will(vec![Action::Snapshot(77), Action::Cover(words("onlooker"))]);
-    let effects = desk.handle(2_000, Input::Tick);
+    puppet.will(vec![Action::Screenshot(77), Action::Cover(words("onlooker"))]);
+    let effects = desk.at(2_000, Input::Tick);
     let covers: Vec<_> = effects
         .iter()
         .filter(|e| matches!(e, Effect::Blanker(Request::Cover { picture: true, .. })))
@@ -111,21 +111,21 @@ fn the_picture_is_taken_with_the_cover_and_comes_back_under_the_drivers_name() {
     assert_eq!(covers.len(), 1, "{effects:?}");
     assert!(effects.iter().any(|e| matches!(e, Effect::Words { text, .. } if text.lines == ["onlooker"])));
     let ticket = ticket_of(&effects);
-    desk.handle(2_005, Input::Blanker(Reply::Covered { ticket }));
-    desk.handle(2_009, Input::Blanker(Reply::Picture { ticket, width: 1, height: 1, bgra: vec![0; 4] }));
-    assert_eq!(puppet.heard(), ["Covered", "77 Picture(1x1)"]);
+    desk.at(2_005, Input::Blanker(Reply::Covered { ticket }));
+    desk.at(2_009, Input::Blanker(Reply::Picture { ticket, width: 1, height: 1, bgra: vec![0; 4] }));
+    assert_eq!(puppet.heard(), ["Covered", "77 Screenshot(1x1)"]);
 }
 
 #[test]
 fn without_a_client_the_desktop_is_covered_and_no_late_answer_shows_it() {
     let (mut desk, puppet) = visible();
-    let effects = desk.handle(2_000, Input::Client(false));
+    let effects = desk.at(2_000, Input::Client(false));
     assert!(matches!(effects[0], Effect::Blanker(Request::Cover { .. })));
     assert!(matches!(effects.last(), Some(Effect::CloseChannel)));
     assert_eq!(puppet.heard(), ["Disconnected"]);
     puppet.will(vec![Action::Uncover]);
     for input in [Input::Tick, Input::Opened, Input::Bytes(vec![1]), Input::Client(false)] {
-        let effects = desk.handle(2_100, input);
+        let effects = desk.at(2_100, input);
         let shows = |e: &Effect| matches!(e, Effect::Blanker(Request::Uncover { .. }));
         assert!(!effects.iter().any(shows), "{effects:?}");
     }
@@ -135,15 +135,15 @@ fn without_a_client_the_desktop_is_covered_and_no_late_answer_shows_it() {
 #[test]
 fn the_next_client_starts_with_a_driver_of_its_own_and_hears_the_cover_confirmed() {
     let (mut desk, puppet) = visible();
-    let effects = desk.handle(2_000, Input::Client(true));
+    let effects = desk.at(2_000, Input::Client(true));
     assert_eq!(puppet.heard(), ["Disconnected"], "a change that was missed ends the old one");
     let ticket = effects.iter().rev().find_map(|e| match e {
         Effect::Blanker(Request::Cover { ticket, .. }) => Some(*ticket),
         _ => None,
     });
-    desk.handle(2_010, Input::Blanker(Reply::Covered { ticket: ticket.unwrap() }));
+    desk.at(2_010, Input::Blanker(Reply::Covered { ticket: ticket.unwrap() }));
     assert_eq!(puppet.heard(), ["Covered"]);
-    assert!(desk.handle(2_400, Input::Tick).iter().any(|e| matches!(e, Effect::Open)));
+    assert!(desk.at(2_400, Input::Tick).iter().any(|e| matches!(e, Effect::Open)));
 }
 
 #[test]
@@ -151,24 +151,24 @@ fn a_cover_that_is_not_found_on_the_screen_counts_as_unconfirmed() {
     let (mut desk, puppet) = visible();
     assert_eq!(desk.unconfirmed_ms(60_000), 0, "nothing to confirm while visible");
     puppet.will(vec![Action::Cover(words("away"))]);
-    let ticket = ticket_of(&desk.handle(2_000, Input::Tick));
+    let ticket = ticket_of(&desk.at(2_000, Input::Tick));
     assert_eq!(desk.unconfirmed_ms(2_400), 400);
-    desk.handle(2_400, Input::Blanker(Reply::Health { pixels: false, input: true }));
+    desk.at(2_400, Input::Blanker(Reply::Health { pixels: false, input: true }));
     assert_eq!(desk.unconfirmed_ms(2_600), 600);
-    desk.handle(2_600, Input::Blanker(Reply::Covered { ticket }));
+    desk.at(2_600, Input::Blanker(Reply::Covered { ticket }));
     assert_eq!(desk.unconfirmed_ms(2_600), 0);
-    desk.handle(2_700, Input::Blanker(Reply::Health { pixels: true, input: true }));
+    desk.at(2_700, Input::Blanker(Reply::Health { pixels: true, input: true }));
     assert_eq!(desk.unconfirmed_ms(2_750), 50);
 }
 
 #[test]
 fn a_blanker_that_dies_is_replaced_and_what_is_wanted_comes_back() {
     let (mut desk, puppet) = visible();
-    let effects = desk.handle(2_000, Input::BlankerEnded);
+    let effects = desk.at(2_000, Input::BlankerEnded);
     assert!(matches!(effects[0], Effect::StartBlanker { end_old: false }), "it may hold the overlay");
     assert!(desk.is_covered());
     let ticket = ticket_of(&effects);
-    let effects = desk.handle(2_050, Input::Blanker(Reply::Covered { ticket }));
+    let effects = desk.at(2_050, Input::Blanker(Reply::Covered { ticket }));
     assert!(matches!(effects[0], Effect::Blanker(Request::Uncover { .. })), "{effects:?}");
     assert!(puppet.heard().is_empty(), "the driver wanted it visible all the time");
 }
@@ -179,16 +179,16 @@ fn the_third_blanker_that_ends_disconnects_and_the_next_ones_come_after_growing_
     let gives_up = |effects: &[Effect]| effects.iter().any(|e| matches!(e, Effect::Disconnect(_)));
     let starts = |effects: &[Effect]| effects.iter().any(|e| matches!(e, Effect::StartBlanker { .. }));
     for now_ms in [2_000, 2_100] {
-        let effects = desk.handle(now_ms, Input::BlankerEnded);
+        let effects = desk.at(now_ms, Input::BlankerEnded);
         assert!(starts(&effects) && !gives_up(&effects), "{effects:?}");
     }
     let (mut now_ms, mut pauses) = (2_200, Vec::new());
     for _ in 0..7 {
-        let effects = desk.handle(now_ms, Input::BlankerEnded);
+        let effects = desk.at(now_ms, Input::BlankerEnded);
         assert!(gives_up(&effects) && !starts(&effects), "{effects:?}");
         assert!(effects.iter().any(|e| matches!(e, Effect::RestBlanker { end_old: false })));
         let ended_ms = now_ms;
-        while !starts(&desk.handle(now_ms, Input::Tick)) {
+        while !starts(&desk.at(now_ms, Input::Tick)) {
             // What the driver wants meanwhile must not count as shown: nobody could cover again.
             puppet.will(vec![Action::Uncover]);
             now_ms += 50;
@@ -199,7 +199,7 @@ fn the_third_blanker_that_ends_disconnects_and_the_next_ones_come_after_growing_
     }
     assert_eq!(pauses, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
     // A minute without a fault, and all is forgiven.
-    let effects = desk.handle(now_ms + 60_000, Input::BlankerEnded);
+    let effects = desk.at(now_ms + 60_000, Input::BlankerEnded);
     assert!(starts(&effects) && !gives_up(&effects), "{effects:?}");
 }
 
@@ -213,39 +213,39 @@ fn a_cover_that_no_client_comes_through_says_what_may_be_wrong() {
         };
         effects.iter().filter_map(words).collect()
     };
-    desk.handle(1_000, Input::Client(false));
+    desk.at(1_000, Input::Client(false));
     let mut all = Vec::new();
     for now_ms in (1_000..20_000).step_by(50) {
-        all.extend(told(&desk.handle(now_ms, Input::Tick)).into_iter().map(|text| (now_ms, text)));
-        desk.handle(now_ms, Input::Blanker(Reply::Health { pixels: true, input: true }));
+        all.extend(told(&desk.at(now_ms, Input::Tick)).into_iter().map(|text| (now_ms, text)));
+        desk.at(now_ms, Input::Blanker(Reply::Health { pixels: true, input: true }));
     }
     assert_eq!(all.len(), 1, "{all:?}");
     assert_eq!(all[0].0, 6_000);
     let text = all[0].1.lines.join("\n");
     assert!(text.contains("This desktop needs Sudare") && text.contains("allow_channels"), "{text}");
     // The next client's cover does not begin with it.
-    assert_eq!(told(&desk.handle(20_000, Input::Client(true))), [waiting_words()]);
+    assert_eq!(told(&desk.at(20_000, Input::Client(true))), [waiting_words()]);
 }
 
 #[test]
 fn a_blanker_that_hangs_is_replaced_but_one_that_waits_for_the_server_is_not() {
     let puppet = Puppet::default();
     let (mut waiting, _) = Desk::new(Arc::new(puppet), "alice".into());
-    assert!(waiting.handle(9_000, Input::Tick).is_empty(), "the X server may take its time to start");
+    assert!(waiting.at(9_000, Input::Tick).is_empty(), "the X server may take its time to start");
     let (mut hung, _) = covered();
     let starts =
         |effects: &[Effect]| effects.iter().any(|e| matches!(e, Effect::StartBlanker { end_old: true }));
-    assert!(!starts(&hung.handle(1_000, Input::Tick)));
-    assert!(starts(&hung.handle(1_200, Input::Tick)));
+    assert!(!starts(&hung.at(1_000, Input::Tick)));
+    assert!(starts(&hung.at(1_200, Input::Tick)));
 }
 
 #[test]
 fn keys_reach_the_driver_and_an_unfit_display_loses_its_client() {
     let (mut desk, puppet) = covered();
     puppet.heard();
-    desk.handle(200, Input::Blanker(Reply::Key(Key::Break)));
+    desk.at(200, Input::Blanker(Reply::Key(Key::Break)));
     assert_eq!(puppet.heard(), ["Break"]);
-    let effects = desk.handle(300, Input::Blanker(Reply::Unfit { why: "no COMPOSITE".into() }));
+    let effects = desk.at(300, Input::Blanker(Reply::Unfit { why: "no COMPOSITE".into() }));
     assert!(matches!(&effects[0], Effect::Disconnect(why) if why.contains("COMPOSITE")));
 }
 
@@ -254,10 +254,10 @@ fn nothing_is_confirmed_before_it_was_seen_and_early_notices_reach_the_first_dri
     let puppet = Puppet::default();
     let (mut desk, effects) = Desk::new(Arc::new(puppet.clone()), "alice".into());
     assert!(desk.unconfirmed_ms(10) > 60_000);
-    desk.handle(10, Input::Blanker(Reply::Notice(Notice::LateStart)));
-    desk.handle(20, Input::Blanker(Reply::Covered { ticket: ticket_of(&effects) }));
+    desk.at(10, Input::Blanker(Reply::Notice(Notice::LateStart)));
+    desk.at(20, Input::Blanker(Reply::Covered { ticket: ticket_of(&effects) }));
     assert_eq!(desk.unconfirmed_ms(30), 10);
-    desk.handle(40, Input::Client(true));
+    desk.at(40, Input::Client(true));
     assert_eq!(puppet.heard(), ["LateStart"]);
 }
 
@@ -346,15 +346,15 @@ proptest::proptest! {
                     Input::SignedIn(sign_ins.saturating_sub(ago))
                 }
             };
-            effects = desk.handle(now_ms, input);
+            effects = desk.at(now_ms, input);
         }
     }
 }
 
 /// Time passes; the blanker is well.
 fn later(desk: &mut Desk, now_ms: u64) -> Vec<Effect> {
-    desk.handle(now_ms, Input::Blanker(Reply::Health { pixels: true, input: true }));
-    desk.handle(now_ms, Input::Tick)
+    desk.at(now_ms, Input::Blanker(Reply::Health { pixels: true, input: true }));
+    desk.at(now_ms, Input::Tick)
 }
 
 fn asked(effects: &[Effect]) -> Vec<&Request> {
@@ -371,63 +371,62 @@ fn signed_in(effects: &[Effect]) -> Vec<u64> {
 #[test]
 fn somebody_who_signs_in_is_answered_once_the_cover_is_read_back() {
     let (mut desk, puppet) = visible();
-    let first = desk.handle(2_000, Input::SignIn(7));
+    let first = desk.at(2_000, Input::SignIn(7));
     assert!(desk.is_covered() && matches!(asked(&first)[..], [Request::Cover { picture: false, .. }]));
     assert_eq!((signed_in(&first), desk.unconfirmed_ms(2_010)), (vec![], 10));
     // Another one meanwhile: only the newest cover answers, and it answers both.
-    let second = desk.handle(2_005, Input::SignIn(8));
+    let second = desk.at(2_005, Input::SignIn(8));
     assert!(
-        signed_in(&desk.handle(2_010, Input::Blanker(Reply::Covered { ticket: ticket_of(&first) })))
-            .is_empty()
+        signed_in(&desk.at(2_010, Input::Blanker(Reply::Covered { ticket: ticket_of(&first) }))).is_empty()
     );
-    let covered = desk.handle(2_020, Input::Blanker(Reply::Covered { ticket: ticket_of(&second) }));
+    let covered = desk.at(2_020, Input::Blanker(Reply::Covered { ticket: ticket_of(&second) }));
     assert_eq!(signed_in(&covered), [7, 8]);
     assert!(asked(&covered).is_empty(), "it stays covered for whoever comes");
     // The client takes over; what the driver of the one before wanted is gone with it.
-    desk.handle(2_030, Input::Client(false));
+    desk.at(2_030, Input::Client(false));
     puppet.will(vec![]);
-    desk.handle(2_031, Input::Client(true));
+    desk.at(2_031, Input::Client(true));
     assert!(asked(&later(&mut desk, 30_000)).is_empty() && desk.is_covered());
 }
 
 #[test]
 fn the_desktop_comes_back_when_nobody_is_to_come_any_more() {
     let (mut desk, puppet) = visible();
-    let effects = desk.handle(2_000, Input::SignIn(7));
-    desk.handle(2_020, Input::Blanker(Reply::Covered { ticket: ticket_of(&effects) }));
+    let effects = desk.at(2_000, Input::SignIn(7));
+    desk.at(2_020, Input::Blanker(Reply::Covered { ticket: ticket_of(&effects) }));
     // Also if the driver decides anew meanwhile, and however long it takes.
     puppet.will(vec![Action::Uncover]);
     assert!(asked(&later(&mut desk, 5_000)).is_empty());
     assert!(asked(&later(&mut desk, 500_000)).is_empty());
-    let effects = desk.handle(500_010, Input::SignedIn(7));
+    let effects = desk.at(500_010, Input::SignedIn(7));
     assert!(matches!(asked(&effects)[..], [Request::Uncover { .. }]));
     assert!(!desk.is_covered());
-    assert!(desk.handle(500_020, Input::SignedIn(7)).is_empty());
+    assert!(desk.at(500_020, Input::SignedIn(7)).is_empty());
 }
 
 #[test]
 fn another_client_does_not_end_the_cover_of_a_sign_in() {
     let (mut desk, puppet) = visible();
-    desk.handle(2_000, Input::SignIn(7));
+    desk.at(2_000, Input::SignIn(7));
     // The operator connects again and is trusted, while somebody else is still to come.
-    desk.handle(2_500, Input::SignIn(8));
-    desk.handle(2_600, Input::Client(false));
-    desk.handle(2_601, Input::Client(true));
+    desk.at(2_500, Input::SignIn(8));
+    desk.at(2_600, Input::Client(false));
+    desk.at(2_601, Input::Client(true));
     puppet.will(vec![Action::Uncover]);
     assert!(asked(&later(&mut desk, 3_000)).iter().all(|r| !matches!(r, Request::Uncover { .. })));
-    assert!(desk.handle(3_100, Input::SignedIn(7)).is_empty() && desk.is_covered());
-    let effects = desk.handle(3_200, Input::SignedIn(8));
+    assert!(desk.at(3_100, Input::SignedIn(7)).is_empty() && desk.is_covered());
+    let effects = desk.at(3_200, Input::SignedIn(8));
     assert!(matches!(asked(&effects)[..], [Request::Uncover { .. }]));
 }
 
 #[test]
 fn a_covered_screen_is_read_back_anew_for_a_sign_in_and_goes_on_as_it_was() {
     let (mut desk, puppet) = covered();
-    let effects = desk.handle(2_000, Input::SignIn(7));
-    let answer = desk.handle(2_020, Input::Blanker(Reply::Covered { ticket: ticket_of(&effects) }));
+    let effects = desk.at(2_000, Input::SignIn(7));
+    let answer = desk.at(2_020, Input::Blanker(Reply::Covered { ticket: ticket_of(&effects) }));
     assert_eq!(signed_in(&answer), [7]);
     // The driver's own reasons hold on longer than the sign-in.
-    assert!(asked(&desk.handle(3_000, Input::SignedIn(7))).is_empty());
+    assert!(asked(&desk.at(3_000, Input::SignedIn(7))).is_empty());
     puppet.will(vec![Action::Uncover]);
     assert!(matches!(asked(&later(&mut desk, 13_000))[..], [Request::Uncover { .. }]));
 }

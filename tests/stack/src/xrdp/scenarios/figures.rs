@@ -15,10 +15,10 @@ use super::attacks::FULL_HD;
 use crate::blanking::sampler;
 use crate::xrdp::client::Client;
 use crate::xrdp::report::Report;
+use crate::xrdp::screen;
 use crate::xrdp::session::processes;
 use crate::xrdp::stack::{Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
-use crate::xrdp::{process, screen};
 
 /// The shortest release that a policy may have, so that a round takes seconds.
 const POLICY: &str = "[timings]\nrelease_ms = 1000\n";

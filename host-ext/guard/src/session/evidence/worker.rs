@@ -1,14 +1,15 @@
-//! One job after the other, each tried until it is durable.
+//! Takes one job after the other and tries it until it is durable. Pure: time is an argument, and evidence goes to
+//! an [`EvidenceSink`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::time::Duration;
 
+use sudare_base::clock::RandomSource;
 use sudare_evidence::report::wire::{ENTRIES_MAX, NewEntry, Recorded, State};
-use sudare_evidence::report::{Keep, NewBlob, NewEntries};
+use sudare_evidence::report::{EvidenceSink, NewBlob, NewEntries};
 use sudare_evidence::store::StoreError;
 use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::evidence::{BlobRef, Id};
@@ -17,39 +18,65 @@ use sudare_protocol::rules::{Durable, EvidenceRules};
 use sudare_protocol::{VerifyingKey, keyfile};
 
 use super::incidents::Incidents;
-use super::{Health, Job, OpenKeep, What, entries, pictures};
+use super::{Evidence, Health, Job, OpenSink, What, entries, pictures};
 
 /// Between two attempts at the same job.
-const RETRY: Duration = Duration::from_millis(500);
-/// How often the recorder is asked whether it is still there.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// Evidence that the remote store does not have after this time is not kept.
+pub const RETRY: Duration = Duration::from_millis(500);
+/// How often the recorder is asked whether it still works.
+const LOOK_EVERY_MS: u64 = 250;
+const LOOK_EVERY: Duration = Duration::from_millis(LOOK_EVERY_MS);
+/// Evidence that the remote store does not have after this time counts as not kept.
 const REMOTE_LATE_MS: u64 = 60_000;
 
-pub(super) struct Keeper {
-    keep: Option<Box<dyn Keep>>,
-    open: OpenKeep,
+/// What a turn came to, and with it when the next one is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// A job is done; another one may wait.
+    Done,
+    /// No job waits: come again with the next one, or a quarter of a second later.
+    Idle,
+    /// A job could not be kept: come again after [`RETRY`].
+    Failing,
+    /// Nobody can hand in jobs any more, and none waits.
+    Ended,
+}
+
+/// Takes the jobs of all sessions. A thread gives it its turns ([`super::EvidenceThread`]).
+pub struct Worker {
+    queue: Receiver<Job>,
+    /// The job in hand, and how far it has come.
+    current: Option<(Job, Attempt)>,
+    looked_ms: Option<u64>,
+    sink: Option<Box<dyn EvidenceSink>>,
+    open: OpenSink,
     source: Id,
-    /// Number of the last entry of ours that is in the log.
+    /// Serial number of our last entry in the log.
     last_serial: u64,
-    /// A job was given up whose entries may be in the log or not.
+    /// A job was abandoned whose entries may or may not be in the log.
     is_unsure: bool,
     rules: EvidenceRules,
     incidents: Incidents,
-    /// Whose session it is, for quotas: all that are going on.
+    /// The device of each session in progress, for quotas.
     devices: BTreeMap<Id, Device>,
     /// Acknowledgements that wait for the remote store.
     awaiting: VecDeque<Awaiting>,
     health: Arc<Health>,
-    stop: Arc<AtomicBool>,
+    random: Arc<dyn RandomSource>,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Worker")
+    }
 }
 
 struct Device {
     id: Id,
     has_room: bool,
-    /// Its session could not be recorded, and nothing is shown that the log does not know of.
+    /// The beginning of its session could not be recorded, so the desktop is not shown: the log must know of every
+    /// session that is.
     is_refused: bool,
-    /// The log says of this session that its device has had its day.
+    /// The log says of this session that its device's daily quota is exhausted.
     is_noted: bool,
 }
 
@@ -62,15 +89,16 @@ struct Awaiting {
 /// How far a job has come.
 #[derive(Default)]
 struct Attempt {
+    is_begun: bool,
     pictures: Option<Vec<NewBlob>>,
     stored: usize,
-    /// Why pictures of this job are not kept, or nothing of it.
+    /// Why pictures of this job, or all of it, can never be kept.
     refused: Option<Refused>,
-    /// Entries that are in the log.
+    /// How many of its entries are in the log.
     recorded: usize,
 }
 
-/// What can never be stored, and the note that says so.
+/// What can never be stored, and the code of the note that says so.
 #[derive(Clone, Copy)]
 enum Refused {
     Pictures(NoteCode),
@@ -78,7 +106,7 @@ enum Refused {
 }
 
 impl Attempt {
-    /// Pictures of this job that are kept.
+    /// Pictures of this job that are in the store.
     fn in_store(&self) -> Vec<BlobRef> {
         let pictures = self.pictures.iter().flatten().take(self.stored);
         pictures.map(|picture| picture.blob.clone()).collect()
@@ -88,7 +116,8 @@ impl Attempt {
         !matches!(self.refused, Some(Refused::Entries(_)))
     }
 
-    /// The job can never be kept as it is: next time without its pictures, then the note alone.
+    /// The job can never be kept as it is: the next attempt leaves out its pictures, and the one after records
+    /// only the note.
     fn shrink(&mut self) {
         let entries_are_at_fault = self.refused.is_some() || self.recorded > 0;
         let how = if entries_are_at_fault { Refused::Entries } else { Refused::Pictures };
@@ -97,17 +126,25 @@ impl Attempt {
     }
 }
 
-impl Keeper {
-    pub(super) fn new(
-        keep: Option<Box<dyn Keep>>,
-        open: OpenKeep,
+impl Worker {
+    /// `sink` is the store or the recorder, if it could be reached; `open` is called again when it failed.
+    pub fn new(
+        sink: Option<Box<dyn EvidenceSink>>,
+        open: OpenSink,
         source: Id,
         rules: EvidenceRules,
-        health: Arc<Health>,
-        stop: Arc<AtomicBool>,
-    ) -> Self {
-        Keeper {
-            keep,
+        random: Arc<dyn RandomSource>,
+    ) -> (Self, Evidence) {
+        let (jobs, queue) = channel();
+        let health = Arc::new(Health::default());
+        health.failing.store(sink.is_none(), Ordering::Relaxed);
+        // Until the recorder says how far the copy is.
+        health.remote_late.store(rules.durable == Durable::Remote, Ordering::Relaxed);
+        let worker = Worker {
+            queue,
+            current: None,
+            looked_ms: None,
+            sink,
             open,
             source,
             last_serial: 0,
@@ -116,44 +153,69 @@ impl Keeper {
             incidents: Incidents::default(),
             devices: BTreeMap::new(),
             awaiting: VecDeque::new(),
-            health,
-            stop,
-        }
+            health: health.clone(),
+            random,
+        };
+        (worker, Evidence { jobs, health })
     }
 
-    pub(super) fn run(&mut self, queue: &Receiver<Job>) {
-        let mut looked = Instant::now();
-        loop {
-            // It stays covered until its device is known to have room.
-            let mut is_new = false;
-            match queue.recv_timeout(LOOK_EVERY) {
-                Ok(job) => {
-                    self.keep(&job);
-                    self.health.waiting.fetch_sub(1, Ordering::Relaxed);
-                    is_new = matches!(job.what, What::SessionStart(_));
+    /// Tries one job, or looks after the recorder. `now_ms` is of a clock that never goes back.
+    pub fn turn(&mut self, now_ms: u64) -> Turn {
+        if self.current.is_none() {
+            match self.queue.try_recv() {
+                Ok(job) => self.current = Some((job, Attempt::default())),
+                Err(TryRecvError::Empty) => {
+                    self.look_if_due(now_ms);
+                    return Turn::Idle;
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(TryRecvError::Disconnected) => return Turn::Ended,
             }
-            if is_new || looked.elapsed() >= LOOK_EVERY {
-                self.look();
-                looked = Instant::now();
-            }
+        }
+        let Some((job, mut attempt)) = self.current.take() else { return Turn::Idle };
+        if !self.keep(&job, &mut attempt) {
+            self.current = Some((job, attempt));
+            return Turn::Failing;
+        }
+        self.health.waiting.fetch_sub(1, Ordering::Relaxed);
+        if matches!(job.what, What::SessionStart(_)) {
+            // It stays covered until its device is known to have room.
+            self.look(now_ms);
+        } else {
+            self.look_if_due(now_ms);
+        }
+        Turn::Done
+    }
+
+    /// Waits for a job; for the thread only.
+    pub(super) fn wait(&mut self) {
+        if let Ok(job) = self.queue.recv_timeout(LOOK_EVERY) {
+            self.current = Some((job, Attempt::default()));
         }
     }
 
-    /// Tries until the job is durable, cannot ever be, or the program ends.
-    fn keep(&mut self, job: &Job) {
-        self.learn_device(job);
-        if self.belongs_to_no_session(job) {
-            return;
+    /// The program is ending and this job cannot be kept now.
+    pub(super) fn give_up(&mut self) {
+        if self.current.take().is_some() {
+            self.is_unsure = true;
+            self.health.waiting.fetch_sub(1, Ordering::Relaxed);
         }
-        let mut attempt = Attempt::default();
+    }
+
+    /// Tries the job; true once it is durable, or can never be.
+    fn keep(&mut self, job: &Job, attempt: &mut Attempt) -> bool {
+        if !attempt.is_begun {
+            attempt.is_begun = true;
+            self.learn_device(job);
+        }
+        if self.belongs_to_no_session(job) {
+            return true;
+        }
         loop {
-            match self.advance(job, &mut attempt) {
+            match self.advance(job, attempt) {
                 Ok(()) => {
-                    self.learn_refused(job, &attempt);
-                    return self.works();
+                    self.learn_refused(job, attempt);
+                    self.works();
+                    return true;
                 }
                 Err(StoreError::Quota) if attempt.refused.is_none() => {
                     tracing::error!("{}", StoreError::Quota);
@@ -166,18 +228,22 @@ impl Keeper {
                 }
                 Err(error) => {
                     self.fails(&error);
-                    if self.stop.load(Ordering::Relaxed) {
-                        self.is_unsure = true;
-                        return;
-                    }
-                    thread::sleep(RETRY);
+                    return false;
                 }
             }
         }
     }
 
-    /// Whether the recorder is still there, how far the remote store is, and who may store more.
-    fn look(&mut self) {
+    fn look_if_due(&mut self, now_ms: u64) {
+        let looked_ms = *self.looked_ms.get_or_insert(now_ms);
+        if now_ms.saturating_sub(looked_ms) >= LOOK_EVERY_MS {
+            self.look(now_ms);
+        }
+    }
+
+    /// Asks whether the recorder works, how far the remote store is, and which devices may store more.
+    fn look(&mut self, now_ms: u64) {
+        self.looked_ms = Some(now_ms);
         match self.ask() {
             Ok(state) => {
                 self.works();
@@ -189,9 +255,9 @@ impl Keeper {
     }
 
     fn ask(&mut self) -> Result<State, StoreError> {
-        let keep = reach(&mut self.keep, &self.open, self.source)?;
+        let sink = reach(&mut self.sink, &self.open, self.source)?;
         for (session_id, device) in &mut self.devices {
-            let has_room = keep.has_room(&device.id)?;
+            let has_room = sink.has_room(&device.id)?;
             if has_room && !device.is_refused {
                 self.health.without_room().remove(session_id);
             } else {
@@ -202,12 +268,12 @@ impl Keeper {
             }
             device.has_room = has_room;
         }
-        keep.state()
+        sink.state()
     }
 
-    /// Whether the remote store has evidence in time; nothing else says that it is late, or not any more.
+    /// Whether the remote store is late; nothing else sets or clears that.
     fn judge_remote(&self, state: State) {
-        // Without a shipper it is never there.
+        // Without a shipper it never gets anything.
         let is_late = self.rules.durable == Durable::Remote
             && state.behind_ms.is_none_or(|behind_ms| behind_ms > REMOTE_LATE_MS);
         let was_late = self.health.remote_late.swap(is_late, Ordering::Relaxed);
@@ -221,7 +287,7 @@ impl Keeper {
         }
     }
 
-    /// Goes on where the last attempt stopped; what was done already is not done twice.
+    /// Continues where the last attempt stopped; nothing is done twice.
     fn advance(&mut self, job: &Job, attempt: &mut Attempt) -> Result<(), StoreError> {
         if attempt.refused.is_none() {
             self.put_pictures(job, attempt)?;
@@ -232,7 +298,7 @@ impl Keeper {
             Some(Refused::Pictures(code)) => (Some(code), matches!(job.what, What::Pictures { .. })),
             Some(Refused::Entries(code)) => (Some(code), true),
         };
-        // A client may go on sending; that its day is over is said once.
+        // The client may keep sending; the log says once that the quota is exhausted.
         let is_noted = self.devices.get(&job.session_id).is_some_and(|device| device.is_noted);
         let note =
             note.filter(|code| *code != NoteCode::Quota || !is_noted).map(|code| entries::note(job, code));
@@ -260,22 +326,26 @@ impl Keeper {
         let pictures = match &mut attempt.pictures {
             Some(pictures) => pictures,
             none => none.insert(match &job.what {
-                What::Incident { shots, recipients, .. } => {
-                    pictures::seal_shots(shots, recipients, self.rules.screenshot, device)?
-                }
+                What::Incident { shots, recipients, .. } => pictures::seal_shots(
+                    shots,
+                    recipients,
+                    self.rules.screenshot,
+                    device,
+                    self.random.as_ref(),
+                )?,
                 What::Pictures { complete, .. } => pictures::pieces(complete, device),
                 _ => Vec::new(),
             }),
         };
-        let keep = reach(&mut self.keep, &self.open, self.source)?;
+        let sink = reach(&mut self.sink, &self.open, self.source)?;
         for picture in pictures.iter().skip(attempt.stored) {
-            keep.put_blob(picture)?;
+            sink.put_blob(picture)?;
             attempt.stored += 1;
         }
         Ok(())
     }
 
-    /// In as many reports as it takes.
+    /// Records entries in as many reports as needed.
     fn record_all(
         &mut self,
         new: &[NewEntry],
@@ -292,7 +362,7 @@ impl Keeper {
 
     fn record(&mut self, entries: Vec<NewEntry>, once: Option<Id>) -> Result<Recorded, StoreError> {
         if self.is_unsure {
-            // With the number of what was given up, the next job would pass for it.
+            // Under the serial number of the abandoned job, the next one would be taken for it.
             let source = self.source;
             self.last_serial = self.reach()?.last_serial(&source);
             self.is_unsure = false;
@@ -304,7 +374,7 @@ impl Keeper {
         Ok(recorded)
     }
 
-    /// Tells the client that its pictures are kept, or remembers to tell it.
+    /// Acknowledges the client's pictures, now or once the remote store has them.
     fn acknowledge(&mut self, job: &Job, recorded: Option<Recorded>) {
         let What::Pictures { complete, reply } = &job.what else { return };
         let Some(Recorded { leaf_index, receipt: Some(receipt), .. }) = recorded else {
@@ -347,7 +417,7 @@ impl Keeper {
         }
     }
 
-    /// What was refused of the session, now that the log says so.
+    /// Remembers what was refused, now that the log says so.
     fn learn_refused(&mut self, job: &Job, attempt: &Attempt) {
         let Some(device) = self.devices.get_mut(&job.session_id) else { return };
         match attempt.refused {
@@ -359,15 +429,15 @@ impl Keeper {
         }
     }
 
-    /// What the client of a session says whose beginning is not in the log. Nobody could check it, and the
-    /// whole log would count as forged. It is not acknowledged, so the client keeps its pictures.
+    /// Whether the job holds words of a client whose session's beginning is not in the log. Nobody could check
+    /// them, and the whole log would count as forged. They are not acknowledged, so the client keeps its pictures.
     fn belongs_to_no_session(&self, job: &Job) -> bool {
         let is_clients = matches!(job.what, What::ClientMessage { .. } | What::Pictures { .. });
         is_clients && self.devices.get(&job.session_id).is_some_and(|device| device.is_refused)
     }
 
-    fn reach(&mut self) -> Result<&mut Box<dyn Keep>, StoreError> {
-        reach(&mut self.keep, &self.open, self.source)
+    fn reach(&mut self) -> Result<&mut Box<dyn EvidenceSink>, StoreError> {
+        reach(&mut self.sink, &self.open, self.source)
     }
 
     fn works(&self) {
@@ -380,18 +450,18 @@ impl Keeper {
         if !self.health.failing.swap(true, Ordering::Relaxed) {
             tracing::error!(%error, "evidence cannot be kept; sessions that need it stay covered");
         }
-        // What the store holds is only known after asking again.
-        self.keep = None;
+        // Only a new connection can tell what the store holds.
+        self.sink = None;
     }
 }
 
-fn reach<'k>(
-    keep: &'k mut Option<Box<dyn Keep>>,
-    open: &OpenKeep,
+fn reach<'s>(
+    sink: &'s mut Option<Box<dyn EvidenceSink>>,
+    open: &OpenSink,
     source: Id,
-) -> Result<&'k mut Box<dyn Keep>, StoreError> {
-    match keep {
-        Some(keep) => Ok(keep),
+) -> Result<&'s mut Box<dyn EvidenceSink>, StoreError> {
+    match sink {
+        Some(sink) => Ok(sink),
         none => Ok(none.insert(open(source)?)),
     }
 }

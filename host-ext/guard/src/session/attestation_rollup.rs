@@ -1,22 +1,22 @@
-//! Attestations rolled up: one line of the log for a time in which nothing changed, pure.
+//! Rolls attestations up: one log entry for each stretch of time in which nothing changed. Pure.
 //!
-//! What is kept says for how long a lease was renewed and in which state; it is a proof of enforcement,
-//! not of anybody's work.
+//! The entry says for how long the lease was renewed, and in which state. It proves that the rule was
+//! enforced; it is no record of anybody's work.
 
 use sudare_protocol::evidence::event::PresenceInterval;
 use sudare_protocol::reason::State;
 
-/// A time without a change is written down at the latest after this.
+/// An unchanged stretch is recorded after this time at the latest.
 const INTERVAL_MAX_MS: u64 = 60_000;
 
-/// The time that is going on.
+/// The current stretch.
 #[derive(Debug, Default)]
-pub(super) struct Presence {
+pub(super) struct AttestationRollup {
     open: Option<PresenceInterval>,
 }
 
-impl Presence {
-    /// An attestation was accepted at `now_ms` (CLOCK_BOOTTIME); returns the time that ended with it.
+impl AttestationRollup {
+    /// An attestation was accepted at `now_ms` (CLOCK_BOOTTIME); returns the stretch that ended with it.
     pub(super) fn attested(
         &mut self,
         state: State,
@@ -53,16 +53,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_for_what_does_not_change_and_another_after_a_minute() {
-        let mut presence = Presence::default();
+    fn an_unchanged_state_is_one_entry_a_minute() {
+        let mut rollup = AttestationRollup::default();
         let ended: Vec<_> =
-            (0..200).filter_map(|n| presence.attested(State::Clear, 10 + n % 7, n * 500)).collect();
+            (0..200).filter_map(|n| rollup.attested(State::Clear, 10 + n % 7, n * 500)).collect();
         assert_eq!(ended.len(), 1);
         assert_eq!((ended[0].from_boot_ms, ended[0].to_boot_ms, ended[0].attestations), (0, 59_500, 120));
         assert_eq!(ended[0].nonce_age_max_ms, 16);
-        let changed = presence.attested(State::Absent, 0, 100_000).unwrap();
+        let changed = rollup.attested(State::Absent, 0, 100_000).unwrap();
         assert_eq!((changed.from_boot_ms, changed.state), (60_000, State::Clear as u8));
-        assert_eq!(presence.end().unwrap().attestations, 1);
-        assert_eq!(presence.end(), None);
+        assert_eq!(rollup.end().unwrap().attestations, 1);
+        assert_eq!(rollup.end(), None);
     }
 }

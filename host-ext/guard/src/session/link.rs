@@ -1,0 +1,180 @@
+//! The channel's end: greets a client, lets it in or refuses it, and counts what it may cause.
+
+use sudare_protocol::error::{Code, Fault, Refusal, Refused};
+use sudare_protocol::evidence::event::SessionStart;
+use sudare_protocol::evidence::note::NoteCode;
+use sudare_protocol::frame::Deframer;
+use sudare_protocol::host::{AwaitOpen, Fresh, Live, Setup};
+use sudare_protocol::limits::OPERATORS_MAX;
+use sudare_protocol::reason::Reason;
+
+use super::driver::Session;
+use super::evidence::{Job, What};
+use super::rate_limit::SESSION_COSTS;
+use crate::decision::Event;
+use crate::transport::Action;
+
+/// Where the channel's end is.
+pub(super) enum End {
+    Closed,
+    AwaitOpen(Box<AwaitOpen>),
+    Live(Box<Live>),
+}
+
+impl Session {
+    /// The client opened the channel: greet it.
+    pub(super) fn greet(&mut self, actions: &mut Vec<Action>) {
+        let (Ok(session_id), Ok(nonce)) = (self.shared.random.fresh(), self.shared.random.fresh()) else {
+            tracing::error!("the system gave no random bytes; the session stays covered");
+            return;
+        };
+        if self.started {
+            // The channel was opened again: its session is over, and another begins.
+            self.finish(Reason::ClientGone);
+        }
+        self.session_id = session_id;
+        self.incident_ids.begin();
+        let shared = &self.shared;
+        let setup = Setup {
+            host_key: shared.host_key.clone(),
+            host_record: shared.host_record.clone(),
+            policy: shared.policy.clone(),
+            session_id,
+            boot_id: shared.boot_id,
+            tls_cert_sha256: shared.tls_cert_sha256,
+            user: self.info.user.clone(),
+            wall_ms: self.now.wall_ms,
+        };
+        match AwaitOpen::new(setup, nonce, self.now.boot_ms) {
+            Ok((end, hello)) => {
+                (self.end, self.deframer) = (End::AwaitOpen(Box::new(end)), Deframer::default());
+                actions.push(Action::Send(hello));
+            }
+            Err(refusal) => tracing::error!(%refusal, "no session can be offered to the client"),
+        }
+    }
+
+    pub(super) fn bytes(&mut self, bytes: &[u8], actions: &mut Vec<Action>) {
+        if matches!(self.end, End::Closed) {
+            // The client was refused, and told so once. If it goes on all the same, that costs nothing more.
+            return;
+        }
+        self.deframer.push(bytes);
+        loop {
+            let result = match self.deframer.next_frame() {
+                Ok(None) => return,
+                Ok(Some(frame)) => self.frame(&frame, actions),
+                Err(error) => Err(error.into()),
+            };
+            if let Err(refusal) = result {
+                self.deframer = Deframer::default();
+                return self.refuse(&refusal, actions);
+            }
+        }
+    }
+
+    fn frame(&mut self, frame: &[u8], actions: &mut Vec<Action>) -> Result<(), Refusal> {
+        match std::mem::replace(&mut self.end, End::Closed) {
+            End::Closed => Ok(()),
+            End::AwaitOpen(end) => {
+                if let Err(refused) = self.opened(*end, frame, actions) {
+                    actions.extend(refused.reply.map(Action::Send));
+                    self.refuse(&refused.refusal, actions);
+                }
+                Ok(())
+            }
+            End::Live(mut live) => {
+                let news = live.handle(frame, self.now.boot_ms);
+                self.end = End::Live(live);
+                self.credit(actions);
+                self.has_room()?;
+                match news? {
+                    Some(news) => self.news(news, actions),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Lets the client send more pictures, unless it has to wait: they wait best in its own spool.
+    pub(super) fn credit(&mut self, actions: &mut Vec<Action>) {
+        if let End::Live(live) = &mut self.end
+            && self.shared.evidence.health().takes_pictures()
+            && !self.pictures_limit.is_overdrawn(self.now.boot_ms)
+        {
+            let credit = live.credit();
+            self.send(credit, actions);
+        }
+    }
+
+    /// A client whose acts cannot be recorded is not let in. The queue is only long while the store is slow
+    /// or away: `RateLimit` stops a client that floods long before.
+    fn has_room(&self) -> Result<(), Refusal> {
+        match self.shared.evidence.health().has_room(self.shared.evidence_is_required()) {
+            true => Ok(()),
+            false => Err(Refusal::new(Code::EvidenceStore, Fault::Us, "")),
+        }
+    }
+
+    /// The client is about to cause an entry in the log.
+    pub(super) fn spend(&mut self, cost: u64) -> Result<(), Refusal> {
+        if self.entries_limit.take(cost, self.now.boot_ms) { Ok(()) } else { Err(Refusal::peer(Code::Flood)) }
+    }
+
+    fn opened(&mut self, end: AwaitOpen, frame: &[u8], actions: &mut Vec<Action>) -> Result<(), Refused> {
+        if let Err(refusal) = self.has_room().and_then(|()| self.spend(SESSION_COSTS)) {
+            return Err(end.refuse(frame, refusal));
+        }
+        let no_randomness = |_| {
+            let refusal = Refusal::new(Code::EvidenceStore, Fault::Us, "no randomness");
+            Refused { refusal, reply: None }
+        };
+        let random = &self.shared.random;
+        let mut template_secrets = [[0; 32]; OPERATORS_MAX];
+        for secret in &mut template_secrets {
+            *secret = random.fresh().map_err(no_randomness)?;
+        }
+        let fresh = Fresh { nonce: random.fresh().map_err(no_randomness)?, template_secrets };
+        let (live, ready, opened) =
+            end.handle(frame, self.shared.devices.as_ref(), &fresh, self.now.boot_ms)?;
+        let timings = live.timings();
+        (self.end, self.started) = (End::Live(Box::new(live)), true);
+        actions.push(Action::Send(ready));
+        self.keep(
+            None,
+            What::SessionStart(SessionStart {
+                hello: opened.hello,
+                open: opened.open,
+                device_key: opened.device_key,
+                device_record_sha256: opened.device_record_sha256,
+                subject_id: None,
+            }),
+        );
+        // Notices from before there was a session to record them in.
+        self.noticed.iter().for_each(|code| self.keep_notice(*code));
+        self.decide(Event::LinkUp { timings }, actions);
+        Ok(())
+    }
+
+    /// The channel can no longer be trusted: cover, say why, stay covered.
+    pub(super) fn refuse(&mut self, refusal: &Refusal, actions: &mut Vec<Action>) {
+        tracing::warn!(code = ?refusal.code, %refusal, "the client's channel is refused");
+        if let End::Live(live) = &mut self.end {
+            let error = live.refuse(refusal);
+            actions.extend(error.map(Action::Send));
+        }
+        self.end = End::Closed;
+        let reason = match refusal.code {
+            Code::DeviceUnknown | Code::DeviceRevoked | Code::WrongUser => Reason::DeviceRefused,
+            Code::EvidenceStore => Reason::EvidenceNotKept,
+            _ => Reason::BadMessage,
+        };
+        if reason == Reason::DeviceRefused && !self.is_refusal_noted {
+            self.is_refusal_noted = true;
+            // The session never began; its id is the one that HELLO offered.
+            let what = What::Note(NoteCode::DeviceRefused.with(refusal.code.number().into()));
+            self.shared.evidence.keep(Job { session_id: self.session_id, incident_id: None, what });
+        }
+        self.decide(Event::LinkDown { reason }, actions);
+    }
+}
