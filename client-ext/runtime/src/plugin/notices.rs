@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn each_reason_is_told_in_both_languages_and_not_again_at_once() {
-        let (mut notices, start_ms) = (Notices::default(), Instant::now());
+        let (mut notices, start_ms) = (Notices::default(), 5_000);
         let said = notices.event(&covered(Reason::CameraBusy), start_ms).unwrap();
         assert!(said.title.contains("使用中") && said.title.contains("Another program"), "{said:?}");
         assert_eq!(said.body.lines().count(), 2);
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_storm_of_reasons_is_cut_off() {
-        let (mut notices, start_ms) = (Notices::default(), Instant::now());
+        let (mut notices, start_ms) = (Notices::default(), 5_000);
         let shown =
             Reason::ALL.iter().filter_map(|reason| notices.event(&covered(*reason), start_ms)).count();
         assert_eq!(shown, SHOWN_MAX);
@@ -142,7 +142,7 @@ mod tests {
             let refusal = Refusal::new(Code::HostUnknown, Fault::Peer, "");
             Event::Refused { refusal, live: false }
         };
-        let (mut notices, start_ms) = (Notices::default(), Instant::now());
+        let (mut notices, start_ms) = (Notices::default(), 5_000);
         let said = notices.event(&refused(), start_ms).unwrap();
         assert!(said.body.contains("not signed by this organisation"), "{said:?}");
         let mut notices = Notices::default();

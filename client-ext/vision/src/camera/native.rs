@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn an_unknown_camera_says_which_there_are() {
-        let fault = open(4_000_000).err().unwrap();
+        let fault = open(4_000_000, || 0).err().unwrap();
         assert!(matches!(&fault, CameraFault::NotFound { what, .. } if what == "camera:4000000"), "{fault}");
     }
 }
