@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: our figures beside the peer's, in one run.
+//! `cargo xtask bench`: our figures beside the peer's, part by part, in one run.
 
 use anyhow::Result;
 use std::process::ExitCode;
@@ -15,6 +15,8 @@ pub(crate) fn command(project: &Project, only: Option<&str>) -> Result<ExitCode>
     steps.require_all()?;
     let mut job = Job::new(project.program(Profile::Release, "sudare-bench"))
         .dir(&project.root)
+        // It builds the workspace to measure that.
+        .unaware_of_us()
         .env("SUDARE_BIN_DIR", project.programs(Profile::Release));
     if let Some(python) = ready.python {
         job = job.env("SUDARE_BENCH_PYTHON", python);

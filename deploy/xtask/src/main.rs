@@ -57,7 +57,7 @@ enum Task {
     },
     /// Measure, beside the same work in OpenCV
     Bench {
-        /// One part alone: seat, evidence or servers
+        /// One part alone: seat, evidence, servers or build
         #[arg(long)]
         only: Option<String>,
     },

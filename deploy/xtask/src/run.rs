@@ -26,14 +26,17 @@ impl Job {
     /// The cargo that started us, so that one toolchain builds everything.
     pub(crate) fn cargo(root: &Path) -> Self {
         let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut job = Self::new(program);
-        job.command.current_dir(root);
-        // Build scripts (ring's is one) are run again when these change, and all that depends on
-        // them is compiled again: a cargo that we start must see what a person's cargo sees.
+        Self::new(program).dir(root).unaware_of_us()
+    }
+
+    /// Without the variables that describe this program. Build scripts (ring's is one) are run again when these
+    /// change, and all that depends on them is compiled again: a cargo that we start, or that a program of ours
+    /// starts, must see what a person's cargo sees.
+    pub(crate) fn unaware_of_us(mut self) -> Self {
         for (key, _) in std::env::vars_os().filter(|(key, _)| is_about_us(&key.to_string_lossy())) {
-            job.command.env_remove(key);
+            self.command.env_remove(key);
         }
-        job
+        self
     }
 
     pub(crate) fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
