@@ -16,7 +16,7 @@ mod source;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -27,6 +27,7 @@ use sudare_test_kit::program;
 use forwarder::Forwarder;
 use server::Server;
 use source::Source;
+use sudare_test_kit::wait_until;
 
 /// `sudare-host ship` and where it finds things.
 struct Shipping<'a> {
@@ -84,11 +85,12 @@ impl<'a> Shipping<'a> {
     }
 
     fn wait_until(&self, what: &str, condition: impl Fn(&Status) -> bool) {
-        let end = Instant::now() + Duration::from_secs(60);
-        while !self.status().as_ref().is_some_and(&condition) {
-            assert!(Instant::now() < end, "{what}: {:?}", self.status());
-            thread::sleep(Duration::from_millis(20));
-        }
+        wait_until(what, || {
+            let status = self.status();
+            let holds = status.as_ref().is_some_and(&condition);
+            Ok(if holds { Ok(()) } else { Err(format!("{status:?}")) })
+        })
+        .unwrap();
     }
 
     /// Kills the process at random moments while the log grows; then lets it finish.

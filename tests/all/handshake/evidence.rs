@@ -274,7 +274,7 @@ fn a_lost_connection_loses_no_evidence() {
     assert!(first.take(frames).is_none(), "the last chunk is lost with the connection");
     link.closed();
 
-    // Made while there is no connection at all.
+    // Sealed while disconnected.
     let offline = incident([6; 16], &[10]);
     link.evidence(offline, &mut Vec::new());
     assert_eq!(link.waiting(), 2);

@@ -1,4 +1,4 @@
-//! Killed at any moment, in front of a receiver that breaks off: nothing is missing, and what comes twice is the same.
+//! Killed at any moment, in front of a receiver that breaks off: no event is missing, and duplicates are identical.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -12,6 +12,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::log::Log;
 use super::program::{forward, forwarded, uid};
+use sudare_test_kit::PATIENCE;
 
 /// Event id → the different messages under it, and how often any came.
 type Received = Arc<Mutex<BTreeMap<String, (String, u32)>>>;
@@ -21,7 +22,7 @@ fn receive(listener: &TcpListener, received: &Received, seed: u64) {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     for connection in listener.incoming() {
         let stream = connection.unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         if random.random_ratio(1, 5) {
             drop((&stream).read(&mut [0; 100]));
             continue;
