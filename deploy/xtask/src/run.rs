@@ -58,7 +58,7 @@ impl Job {
     pub(crate) fn run(mut self) -> Result<()> {
         let status = self.command.status().map_err(|error| self.not_started(&error))?;
         if !status.success() {
-            bail!("`{self}` failed ({status}). Its own words stand above.");
+            bail!("`{self}` failed ({status}). See its output above");
         }
         Ok(())
     }
@@ -102,7 +102,7 @@ impl Job {
         }
         let status = child.wait().context("the program's end is unknown")?;
         if !status.success() {
-            bail!("`{self}` failed ({status}). Its own words stand above.");
+            bail!("`{self}` failed ({status}). See its output above");
         }
         Ok(())
     }
@@ -114,9 +114,9 @@ impl Job {
     fn not_started(&self, error: &std::io::Error) -> anyhow::Error {
         let program = Path::new(self.command.get_program()).display();
         if error.kind() == ErrorKind::NotFound {
-            anyhow!("cannot start {program}: it is not installed. Install it, or check PATH.")
+            anyhow!("cannot start {program}: it is not installed. Install it, or check PATH")
         } else {
-            anyhow!("cannot start {program}: {error}. Check its permissions.")
+            anyhow!("cannot start {program}: {error}. Check its permissions")
         }
     }
 }
@@ -158,7 +158,7 @@ mod tests {
         let error = Job::new("sudare-no-such-program").run().expect_err("it does not exist");
         assert_eq!(
             error.to_string(),
-            "cannot start sudare-no-such-program: it is not installed. Install it, or check PATH."
+            "cannot start sudare-no-such-program: it is not installed. Install it, or check PATH"
         );
     }
 

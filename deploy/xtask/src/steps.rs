@@ -67,7 +67,7 @@ impl Steps {
     pub(crate) fn require_all(&self) -> Result<()> {
         let failed = self.failed();
         if !failed.is_empty() {
-            bail!("the set-up is incomplete ({}). The reason stands above.", failed.join(", "));
+            bail!("the set-up is incomplete ({}). See the reason above", failed.join(", "));
         }
         Ok(())
     }

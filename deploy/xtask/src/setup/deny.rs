@@ -35,7 +35,7 @@ pub(super) fn install(project: &Project) -> Result<(PathBuf, String)> {
         .args([&build])
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
         .run()
-        .context("cargo-deny could not be built. Check the network.")?;
+        .context("cargo-deny could not be built. Check the network")?;
     // Half a gigabyte that nobody needs again; leaving it behind would do no harm.
     fs::remove_dir_all(&build).ok();
     Ok((own, format!("built {VERSION}")))

@@ -34,7 +34,7 @@ pub(super) fn fetch(project: &Project, purpose: Purpose, path: &OsString) -> Res
         .run()
         .context("the test photographs are not there")?;
     if !has_pictures(&folder) {
-        bail!("{} is still empty. Remove it and try again.", folder.display());
+        bail!("{} is still empty. Remove it and try again", folder.display());
     }
     fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok((folder, String::new()))

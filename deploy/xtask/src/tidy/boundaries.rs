@@ -64,12 +64,12 @@ pub(super) fn findings(name: &str, manifest: &str) -> Vec<String> {
     };
     let Some((_, allowed)) = ALLOWED.iter().find(|(known, _)| *known == package) else {
         return vec![format!(
-            "{name}: {package} is new. Draw it in docs/architecture.md and add it to {}.",
+            "{name}: {package} is new. Draw it in docs/architecture.md and add it to {}",
             file!()
         )];
     };
     let crossed = dependencies(manifest).into_iter().filter(|dependency| !allowed.contains(dependency));
-    crossed.map(|dependency| format!("{name}: {package} must not depend on {dependency}.")).collect()
+    crossed.map(|dependency| format!("{name}: {package} must not depend on {dependency}")).collect()
 }
 
 fn package_name(manifest: &str) -> Option<&str> {
@@ -132,7 +132,7 @@ mod tests {
             let found = findings("client-ext/Cargo.toml", &manifest("sudare-client-ext", rest));
             assert_eq!(
                 found,
-                ["client-ext/Cargo.toml: sudare-client-ext must not depend on sudare-host-ext."]
+                ["client-ext/Cargo.toml: sudare-client-ext must not depend on sudare-host-ext"]
             );
         }
     }

@@ -50,7 +50,7 @@ fn files(root: &Path) -> Result<Vec<PathBuf>> {
             }
             if files.len() > FILES_MAX {
                 bail!(
-                    "more than {FILES_MAX} files lie in the checkout. Move what is not part of it elsewhere."
+                    "more than {FILES_MAX} files lie in the checkout. Move what is not part of it elsewhere"
                 );
             }
         }
