@@ -42,7 +42,8 @@ impl Table {
 
     /// These keys are null, and why.
     pub fn leave_out(&mut self, keys: &[&str], why: &str) {
-        keys.iter().for_each(|key| self.keep(key, Value::Null));
+        // A part of a key, like `a.b`, is left out of the object `a`.
+        keys.iter().filter(|key| !key.contains('.')).for_each(|key| self.keep(key, Value::Null));
         self.not_measured.push(format!("NOT MEASURED: {}: {why}", keys.join(", ")));
     }
 
