@@ -44,7 +44,9 @@ pub(crate) fn command(project: &Project, long: bool) -> Result<ExitCode> {
 
 /// The checks that need nothing to be built.
 fn check_sources(project: &Project, ready: &Ready, steps: &mut Steps) {
-    steps.run("tidy", "sizes, unsafe, leftovers, who depends on whom", || tidy::check(&project.root));
+    steps.run("tidy", "sizes, unsafe, leftovers, who depends on whom, the form of errors", || {
+        tidy::check(&project.root)
+    });
     steps.run("format", "one layout for everybody", || {
         Job::cargo(&project.root).args(["fmt", "--all", "--check"]).run()?;
         Ok(((), String::new()))

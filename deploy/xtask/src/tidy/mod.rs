@@ -1,6 +1,7 @@
 //! Rules about the sources that no compiler checks.
 
 mod boundaries;
+mod errors;
 mod sources;
 
 use anyhow::{Context, Result, bail};
@@ -21,7 +22,9 @@ pub(crate) fn check(root: &Path) -> Result<((), String)> {
         let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
         let read = || fs::read_to_string(&path).with_context(|| format!("{name} is unreadable"));
         if path.extension().is_some_and(|extension| extension == "rs") {
-            findings.extend(sources::findings(&name, &read()?));
+            let text = read()?;
+            findings.extend(sources::findings(&name, &text));
+            findings.extend(errors::findings(&name, &text));
             count += 1;
         } else if path.file_name().is_some_and(|file| file == "Cargo.toml") {
             findings.extend(boundaries::findings(&name, &read()?));
