@@ -16,9 +16,9 @@ use sudare_stack::blanking::display::{Access, Running, Xvfb, resize};
 use sudare_stack::blanking::hostile::Attack;
 use sudare_stack::blanking::latency;
 use sudare_stack::blanking::matrix::{self, PANEL, control, matrix, ready};
-use sudare_stack::blanking::sampler::{Screen, Witness};
+use sudare_stack::blanking::sampler::{Screen, ScreenObserver};
 use sudare_test_kit::needs::is_installed;
-use sudare_test_kit::program;
+use sudare_test_kit::{Pace, program, wait_until};
 use x11rb::connection::Connection as _;
 use x11rb::protocol::composite::ConnectionExt as _;
 use x11rb::protocol::randr::{ConnectionExt as _, MonitorInfo};
@@ -127,9 +127,12 @@ fn the_picture_is_of_the_desktop_and_the_health_goes_on() {
         assert_eq!(pixel(50, 50), [0, 0, 0xff], "the red stripe, blue first");
     }
     blanker.health.clear();
+    let pace = Pace::start();
     std::thread::sleep(Duration::from_secs(1));
     blanker.catch_up();
-    assert!((8..=12).contains(&blanker.health.len()), "ten looks a second: {}", blanker.health.len());
+    // Ten looks a second, and fewer only where the machine is slower.
+    let (looks, least) = (blanker.health.len() as f64, 8.0 / pace.worst());
+    assert!(looks >= least.floor() && looks <= 12.0, "{looks} looks in a second, not {least:.0} to 12");
 }
 
 #[test]
@@ -148,7 +151,7 @@ fn the_covers_keys_work_and_others_do_not() {
         typist.press(code).unwrap();
         assert_eq!(next_key(&mut blanker), key, "typed through XTEST");
     }
-    std::thread::sleep(Duration::from_millis(750));
+    std::thread::sleep(Pace::start().allow(Duration::from_millis(750)));
     for (code, key) in F_KEYS {
         typist.press_on(keyboard, code).unwrap();
         typist.press_on(keyboard, code).unwrap();
@@ -169,10 +172,12 @@ fn physical_keys_do_not_reach_who_holds_the_keyboard() {
     let typist = Typist::new(&server.access).unwrap();
     let keyboard = typist.physical_keyboard().unwrap();
     let mut blanker = ready(&server.access).unwrap();
+    let pace = Pace::start();
+    let (lasts, begun) = (pace.allow(Duration::from_millis(900)), pace.allow(Duration::from_millis(300)));
     for (attack, gets_keys) in [(Attack::RootGrab, false), (Attack::Menu, false)] {
         blanker.uncover().unwrap();
-        let mut hostile = matrix::start(&server.access, attack, Duration::from_millis(900)).unwrap();
-        std::thread::sleep(Duration::from_millis(300));
+        let mut hostile = matrix::start(&server.access, attack, lasts).unwrap();
+        std::thread::sleep(begun);
         blanker.cover().unwrap();
         for _ in 0..10 {
             typist.press_on(keyboard, LETTER).unwrap();
@@ -180,8 +185,8 @@ fn physical_keys_do_not_reach_who_holds_the_keyboard() {
         assert_eq!(matrix::finish(&mut hostile).unwrap().keys > 0, gets_keys, "{attack:?}");
     }
     blanker.uncover().unwrap();
-    let mut hostile = matrix::start(&server.access, Attack::RootGrab, Duration::from_millis(900)).unwrap();
-    std::thread::sleep(Duration::from_millis(300));
+    let mut hostile = matrix::start(&server.access, Attack::RootGrab, lasts).unwrap();
+    std::thread::sleep(begun);
     typist.press_on(keyboard, LETTER).unwrap();
     assert_eq!(matrix::finish(&mut hostile).unwrap().keys, 1, "without a cover it hears the key");
 }
@@ -195,7 +200,7 @@ fn a_killed_blanker_leaves_the_cover_and_a_successor_takes_over() {
     let keyboard = typist.physical_keyboard().unwrap();
     let mut blanker = ready(access).unwrap();
     for guard_dies_too in [false, true] {
-        let witness = Witness::start(access, PANEL).unwrap();
+        let observer = ScreenObserver::start(access, PANEL).unwrap();
         if guard_dies_too {
             blanker.end_guard().unwrap();
         }
@@ -207,7 +212,7 @@ fn a_killed_blanker_leaves_the_cover_and_a_successor_takes_over() {
             std::thread::sleep(Duration::from_millis(20));
         }
         blanker = ready(access).unwrap();
-        let seen = witness.finish().unwrap();
+        let seen = observer.finish().unwrap();
         println!("killed, guard too: {guard_dies_too}: {seen:?}");
         assert_eq!(seen.leaked_frames, 0, "{seen:?}");
         assert_eq!(desktop.delivered().unwrap(), 0);
@@ -272,20 +277,21 @@ fn the_end_of_the_guard_covers_until_a_successor_comes() {
     let mut orphan = ready(access).unwrap();
     orphan.uncover().unwrap();
     assert!(!screen.is_covered(PANEL).unwrap());
+    let pace = Pace::start();
     orphan.end_guard().unwrap();
     let since = Instant::now();
     while !screen.is_covered(PANEL).unwrap() {
-        assert!(since.elapsed() < Duration::from_millis(500), "still uncovered");
+        assert!(since.elapsed() < pace.allow(Duration::from_millis(500)), "still uncovered");
     }
     println!("covered {:?} after the guard's end", since.elapsed());
     typist.type_letters(2).unwrap();
     assert_eq!(desktop.delivered().unwrap(), 0);
 
-    let witness = Witness::start(access, PANEL).unwrap();
+    let observer = ScreenObserver::start(access, PANEL).unwrap();
     let mut successor = ready(access).unwrap();
     assert!(!orphan.process.0.wait().unwrap().success(), "the old one ends by itself");
     std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(witness.finish().unwrap().leaked_frames, 0);
+    assert_eq!(observer.finish().unwrap().leaked_frames, 0);
     assert_eq!(successor.notices, [Notice::PredecessorReplaced]);
     successor.uncover().unwrap();
     assert!(!screen.is_covered(PANEL).unwrap(), "and nothing holds the screen any more");
@@ -299,8 +305,9 @@ fn nonsense_from_the_guard_covers() {
     let mut blanker = Blanker::start(&server.access).unwrap();
     blanker.uncover().unwrap();
     assert!(!screen.is_covered(NOTHING).unwrap());
+    let pace = Pace::start();
     blanker.write_raw(&[1, 0, 0, 0, 99]).unwrap();
-    std::thread::sleep(Duration::from_millis(200));
+    std::thread::sleep(pace.allow(Duration::from_millis(200)));
     assert!(screen.is_covered(NOTHING).unwrap());
 }
 
@@ -378,7 +385,7 @@ fn two_monitors_are_told_and_each_has_its_words() {
 #[test]
 fn nothing_comes_through_under_attack() {
     let Some(server) = xvfb(1920, 1080, 24) else { return };
-    let (seen, keys) = control(&server.access, Duration::from_millis(500)).unwrap();
+    let (seen, keys) = control(&server.access, Pace::start().allow(Duration::from_millis(500))).unwrap();
     assert!(seen.leaked_frames == seen.samples && keys > 10, "without a cover: {seen:?}, {keys} keys");
     expect_tight(&server.access, &Attack::ALL);
 }
@@ -409,6 +416,7 @@ fn a_compositor_that_draws_on_the_overlay_is_ended() {
 #[test]
 fn black_comes_soon() {
     let Some(server) = xvfb(1920, 1080, 24) else { return };
+    let pace = Pace::start();
     let latency = latency::measure(&server.access, 20).unwrap();
     for (name, samples) in [
         ("black", &latency.to_black_ms),
@@ -419,7 +427,8 @@ fn black_comes_soon() {
         println!("request to {name}: p50 {middle:.1} ms, p99 {late:.1} ms");
     }
     // The figure that is promised is measured by the benchmark; here other tests run beside.
-    assert!(latency::percentile(&latency.to_black_ms, 0.5) < 100.0);
+    let allowed_ms = pace.allow(Duration::from_millis(100)).as_secs_f64() * 1e3;
+    assert!(latency::percentile(&latency.to_black_ms, 0.5) < allowed_ms);
 }
 
 #[test]
@@ -467,17 +476,15 @@ fn preflight(access: &Access) -> (bool, String) {
     (output.status.success(), String::from_utf8(output.stdout).unwrap().trim().into())
 }
 
-/// Starts a compositor and waits until it has its place.
+/// Starts a compositor and waits until it owns the compositor selection.
 fn compositor(access: &Access, command: &[&str]) -> Group {
     let mut program = access.command(command[0]);
     let child = program.args(&command[1..]).stderr(Stdio::null()).process_group(0).spawn().unwrap();
     let running = Group(Running(child));
-    let until = Instant::now() + Duration::from_secs(10);
-    while !compositor_runs(access) {
-        assert!(Instant::now() < until, "{command:?} does not start");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    std::thread::sleep(Duration::from_millis(500));
+    wait_until(&format!("{command:?} to own the compositor selection"), || Ok(compositor_runs(access)))
+        .unwrap();
+    // It owns the selection before it draws.
+    std::thread::sleep(Pace::start().allow(Duration::from_millis(500)));
     running
 }
 

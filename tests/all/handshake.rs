@@ -1,5 +1,5 @@
 //! What each end refuses in the handshake and in a live session, without any socket: the code,
-//! whose fault it is, that the words say what to do, and that the other end is told.
+//! whose fault it is, that the message says what to do, and that the other end learns of it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
@@ -40,7 +40,7 @@ fn changed_hello(change: impl FnOnce(&mut Hello)) -> Vec<u8> {
     cose::sign1(&pair::host_key(), HELLO_CONTEXT, &message::encode(kind::HELLO, 0, &hello))
 }
 
-/// The client refuses this HELLO; the host is told and knows the code.
+/// The client refuses this HELLO; the host learns the code.
 #[track_caller]
 fn client_refuses(hello: &[u8], code: Code, fault: Fault) {
     let refused = AwaitHello::new(pair::client_setup(), pair::client_fresh()).handle(hello).unwrap_err();

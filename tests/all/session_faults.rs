@@ -10,6 +10,8 @@ mod logs;
 mod quota;
 mod seat;
 
+use std::time::{Duration, Instant};
+
 use sudare_guard::decision::COVER_CONFIRM_MAX_MS;
 use sudare_guard::transport::{CoverKey, CoverNotice, LinkEvent};
 use sudare_protocol::error::{Code, Fault, Refusal};
@@ -19,6 +21,7 @@ use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::frame::frame;
 use sudare_protocol::message::{Bye, Unlock};
 use sudare_protocol::reason::Reason;
+use sudare_test_kit::Pace;
 
 use seat::{Host, Seat, Shown, USER};
 
@@ -97,10 +100,12 @@ fn a_client_that_says_goodbye_is_covered_without_an_incident() {
 fn a_client_that_falls_silent_is_covered_when_its_lease_ends() {
     let host = Host::start();
     let mut seat = Seat::visible(&host);
-    let since = std::time::Instant::now();
+    let pace = Pace::start();
+    let since = Instant::now();
     seat.silent_until("the cover", |seat| seat.shown == Shown::Covered(Reason::LinkLost));
-    let lasted_ms = since.elapsed().as_millis();
-    assert!(lasted_ms <= 2_000 + 300, "the lease of 2 s was stretched to {lasted_ms} ms");
+    // The lease is the host's own bound and stays sharp; only what follows its end may take as long as the machine does.
+    let (lasted, work) = (since.elapsed(), pace.allow(Duration::from_millis(300)));
+    assert!(lasted <= Duration::from_secs(2) + work, "the lease of 2 s was stretched to {lasted:?}");
 }
 
 #[test]

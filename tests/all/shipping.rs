@@ -16,14 +16,14 @@ mod source;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 use sudare_evidence::shipped::shipped_size;
 use sudare_evidence::status::ship::Status;
-use sudare_test_kit::program;
+use sudare_test_kit::{program, wait_until};
 
 use forwarder::Forwarder;
 use server::Server;
@@ -85,11 +85,12 @@ impl<'a> Shipping<'a> {
     }
 
     fn wait_until(&self, what: &str, condition: impl Fn(&Status) -> bool) {
-        let end = Instant::now() + Duration::from_secs(60);
-        while !self.status().as_ref().is_some_and(&condition) {
-            assert!(Instant::now() < end, "{what}: {:?}", self.status());
-            thread::sleep(Duration::from_millis(20));
-        }
+        wait_until(what, || {
+            let status = self.status();
+            let holds = status.as_ref().is_some_and(&condition);
+            Ok(if holds { Ok(()) } else { Err(format!("{status:?}")) })
+        })
+        .unwrap();
     }
 
     /// Kills the process at random moments while the log grows; then lets it finish.

@@ -9,7 +9,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sudare_base::clock::Now;
 use sudare_embedded::EmbeddedHost;
@@ -17,8 +17,8 @@ use sudare_embedded::identity::TlsIdentity;
 use sudare_guard::cover;
 use sudare_guard::screen::CoverText;
 use sudare_guard::transport::{Action, CoverEvent, DriverFactory, SessionDriver, SessionEvent, SessionInfo};
+use sudare_test_kit::wait_until;
 
-const PATIENCE: Duration = Duration::from_secs(20);
 const SIZE: (u16, u16) = (1024, 640);
 
 /// Covers with a text at once, or shows the desktop at once.
@@ -132,18 +132,17 @@ fn watch(show: bool, options: &[&str], wanted: impl Fn(usize, usize) -> bool) {
         Some(keep) => Path::new(&keep).join(format!("xfreerdp-{show}-{}.png", options.len())),
         None => dir.path().join("screen.png"),
     };
-    let start = Instant::now();
-    loop {
+    wait_until(if show { "the desktop" } else { "the cover with its words" }, || {
         let (inside, outside) = lit(&screenshot(&display, &file));
         if wanted(inside, outside) {
-            break;
+            return Ok(Ok(()));
         }
         assert!(show || outside == 0, "{outside} pixels outside the panel of a cover");
-        let ended = client.0.try_wait().unwrap();
+        let ended = client.0.try_wait()?;
         assert!(ended.is_none(), "xfreerdp ended: {ended:?}, {}", said());
-        let late = start.elapsed() > PATIENCE;
-        assert!(!late, "{inside} lit pixels inside the panel, {outside} outside: {}", said());
-    }
+        Ok(Err(format!("{inside} lit pixels inside the panel, {outside} outside: {}", said())))
+    })
+    .unwrap();
     std::thread::sleep(Duration::from_millis(500));
     let (inside, outside) = lit(&screenshot(&display, &file));
     assert!(wanted(inside, outside), "later {inside} lit pixels inside the panel, {outside} outside");

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use sudare_stack::xrdp::{Report, needs};
+use sudare_test_kit::{Pace, wait_until};
 
 /// The exit code of `sudare-stack` when it could not try.
 const SKIPPED: i32 = 77;
@@ -176,18 +177,17 @@ fn a_killed_run_leaves_nothing_behind() {
     let mut run = Command::new(sudare_stack()).args(["control", "--out"]).arg(dir.path()).spawn().unwrap();
     // The first picture with pixels of the session.
     let marks = dir.path().join("control/leak-control.png");
-    // Other scenarios come first, one at a time.
-    let patience = std::time::Instant::now() + std::time::Duration::from_secs(240);
-    while !marks.exists() {
-        assert!(std::time::Instant::now() < patience, "the scenario did not start");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+    // Other scenarios come first, one at a time; however many, the last of them is there some minutes later.
+    while wait_until("the scenario to start", || Ok(marks.exists())).is_err() {
+        assert!(run.try_wait().unwrap().is_none(), "the scenario ended before it began");
     }
+    let pace = Pace::start();
     let out = dir.path().to_str().unwrap().to_owned();
     assert!(!running_with(&out).is_empty(), "the scenario runs");
     run.kill().unwrap();
     run.wait().unwrap();
     // Less than the scenario would still need to end by itself.
-    let patience = std::time::Instant::now() + std::time::Duration::from_secs(1);
+    let patience = std::time::Instant::now() + pace.allow(std::time::Duration::from_secs(1));
     while !running_with(&out).is_empty() {
         assert!(std::time::Instant::now() < patience, "{:?} still run", running_with(&out));
         std::thread::sleep(std::time::Duration::from_millis(20));

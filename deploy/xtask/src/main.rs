@@ -22,9 +22,10 @@ mod steps;
 mod test;
 mod tidy;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use std::process::ExitCode;
 
 use project::Project;
 
@@ -57,7 +58,7 @@ enum Task {
     },
     /// Measure, beside the same work in OpenCV
     Bench {
-        /// One part alone: seat, evidence or servers
+        /// One part alone: seat, evidence, servers or build
         #[arg(long)]
         only: Option<String>,
     },

@@ -1,8 +1,9 @@
 //! Where the checkout, the build and our own files lie.
 
-use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
 
 /// The folders that every step needs.
 pub(crate) struct Project {
@@ -25,18 +26,18 @@ impl Project {
     /// Finds the folders from what cargo tells the program that it runs.
     pub(crate) fn locate() -> Result<Self> {
         let package = std::env::var_os("CARGO_MANIFEST_DIR").context(
-            "the checkout is unknown because cargo did not start this program. Type `cargo xtask`.",
+            "the checkout is unknown because cargo did not start this program. Type `cargo xtask`",
         )?;
         let root = Path::new(&package)
             .ancestors()
             .nth(2)
-            .context("the folder of xtask is not deploy/xtask of a checkout. Clone the repository again.")?;
+            .context("the folder of xtask is not deploy/xtask of a checkout. Clone the repository again")?;
         // The program itself lies in `<target>/<profile>/`, wherever cargo was told to build.
         let program = std::env::current_exe().context("the path of this program is unknown")?;
         let target = program.ancestors().nth(2).context("this program lies outside a target folder")?;
         let own = target.join("xtask");
         fs::create_dir_all(&own)
-            .with_context(|| format!("cannot create {}. Check that the disk is writable.", own.display()))?;
+            .with_context(|| format!("cannot create {}. Check that the disk is writable", own.display()))?;
         Ok(Self { root: root.to_path_buf(), target: target.to_path_buf(), own })
     }
 

@@ -1,10 +1,11 @@
 //! Starting other programs, with errors that say what was started and what to do.
 
-use anyhow::{Context, Result, anyhow, bail};
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::report;
 
@@ -26,14 +27,17 @@ impl Job {
     /// The cargo that started us, so that one toolchain builds everything.
     pub(crate) fn cargo(root: &Path) -> Self {
         let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut job = Self::new(program);
-        job.command.current_dir(root);
-        // Build scripts (ring's is one) are run again when these change, and all that depends on
-        // them is compiled again: a cargo that we start must see what a person's cargo sees.
+        Self::new(program).dir(root).unaware_of_us()
+    }
+
+    /// Without the variables that describe this program. Build scripts (ring's is one) are run again when these
+    /// change, and all that depends on them is compiled again: a cargo that we start, or that a program of ours
+    /// starts, must see what a person's cargo sees.
+    pub(crate) fn unaware_of_us(mut self) -> Self {
         for (key, _) in std::env::vars_os().filter(|(key, _)| is_about_us(&key.to_string_lossy())) {
-            job.command.env_remove(key);
+            self.command.env_remove(key);
         }
-        job
+        self
     }
 
     pub(crate) fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
@@ -55,7 +59,7 @@ impl Job {
     pub(crate) fn run(mut self) -> Result<()> {
         let status = self.command.status().map_err(|error| self.not_started(&error))?;
         if !status.success() {
-            bail!("`{self}` failed ({status}). Its own words stand above.");
+            bail!("`{self}` failed ({status}). See its output above");
         }
         Ok(())
     }
@@ -99,7 +103,7 @@ impl Job {
         }
         let status = child.wait().context("the program's end is unknown")?;
         if !status.success() {
-            bail!("`{self}` failed ({status}). Its own words stand above.");
+            bail!("`{self}` failed ({status}). See its output above");
         }
         Ok(())
     }
@@ -111,9 +115,9 @@ impl Job {
     fn not_started(&self, error: &std::io::Error) -> anyhow::Error {
         let program = Path::new(self.command.get_program()).display();
         if error.kind() == ErrorKind::NotFound {
-            anyhow!("cannot start {program}: it is not installed. Install it, or check PATH.")
+            anyhow!("cannot start {program}: it is not installed. Install it, or check PATH")
         } else {
-            anyhow!("cannot start {program}: {error}. Check its permissions.")
+            anyhow!("cannot start {program}: {error}. Check its permissions")
         }
     }
 }
@@ -155,7 +159,7 @@ mod tests {
         let error = Job::new("sudare-no-such-program").run().expect_err("it does not exist");
         assert_eq!(
             error.to_string(),
-            "cannot start sudare-no-such-program: it is not installed. Install it, or check PATH."
+            "cannot start sudare-no-such-program: it is not installed. Install it, or check PATH"
         );
     }
 

@@ -1,7 +1,8 @@
 //! The list of steps done: what each gave, how long it took, and whether all went well.
 
-use anyhow::{Result, bail};
 use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
 
 use crate::report;
 
@@ -67,7 +68,7 @@ impl Steps {
     pub(crate) fn require_all(&self) -> Result<()> {
         let failed = self.failed();
         if !failed.is_empty() {
-            bail!("the set-up is incomplete ({}). The reason stands above.", failed.join(", "));
+            bail!("the set-up is incomplete ({}). See the reason above", failed.join(", "));
         }
         Ok(())
     }

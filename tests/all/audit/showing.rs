@@ -113,7 +113,7 @@ fn what_is_gone_or_changed_is_said_and_found() {
         (code, states(&json)),
         (1, vec!["missing", "sealed", "sealed", "differs", "sealed", "sealed"])
     );
-    // A log that was changed is told as far as it can be believed, and the end says that it was.
+    // A tampered log is shown as far as it can be trusted, and the last line says that it was tampered with.
     let bundle = std::fs::read_dir(case.store().join("tile/entries/000.p")).unwrap().next().unwrap();
     let bundle = bundle.unwrap().path();
     let mut bytes = std::fs::read(&bundle).unwrap();

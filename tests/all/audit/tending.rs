@@ -20,12 +20,11 @@ use sudare_protocol::evidence::event::{BlobId, Erasure, Note, Tombstone};
 use sudare_protocol::evidence::{Entry, Event, Id};
 use sudare_protocol::hex::hex;
 use sudare_protocol::keyfile;
-use sudare_test_kit::{pair, program};
+use sudare_test_kit::{Pace, pair, program, wait_until};
 
 use super::case::{self, Case, HOUR_MS, Incident, ORIGIN, key};
 
 const GUARD: Id = [0x6a; 16];
-const PATIENCE: Duration = Duration::from_secs(20);
 /// Nobody, who is the guards' user here, and a user of the recorder's own.
 const GUARDS_UID: u32 = 65_534;
 const RECORDER_UID: u32 = 60_124;
@@ -220,11 +219,7 @@ fn give(path: &Path, uid: u32) {
 }
 
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let since = Instant::now();
-    while !holds() {
-        assert!(since.elapsed() < PATIENCE, "waited in vain for {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
+    wait_until(what, || Ok(holds())).unwrap();
 }
 
 /// Incidents of three weeks, four days and an hour ago.
@@ -244,6 +239,7 @@ fn stored(case: &Case, incident: &Incident) -> Vec<bool> {
 fn evidence_is_erased_and_looked_at_while_a_guard_reports_without_a_gap() {
     let (case, [old, middle, recent]) = kept();
     let live = Live::of(case);
+    let pace = Pace::start();
     let guard = Guard::start(&live.socket());
     guard.reports_more();
     let [a, b] = live.approved(&recent);
@@ -263,8 +259,9 @@ fn evidence_is_erased_and_looked_at_while_a_guard_reports_without_a_gap() {
     guard.reports_more();
     let (reports, longest) = guard.end();
     println!("a guard made {reports} reports meanwhile; the longest took {longest:?}");
-    // A guard covers when it has had no answer for two seconds.
-    assert!(reports > 30 && longest < Duration::from_secs(2), "{reports} reports, {longest:?}");
+    // A guard covers after two seconds without an answer.
+    let allowed = pace.allow(Duration::from_secs(2));
+    assert!(reports > 30 && longest < allowed, "{reports} reports, {longest:?}, allowed are {allowed:?}");
     let serials = live.entries().into_iter().filter(|entry| entry.source == Some(GUARD));
     let serials: Vec<u64> = serials.filter_map(|entry| entry.serial).collect();
     assert_eq!(serials, (1..=reports).collect::<Vec<_>>());

@@ -25,6 +25,7 @@ pub(crate) fn with_shim(program: impl AsRef<std::ffi::OsStr>, settings: &[(&str,
 /// What the client's camera code gives within this time, from its start.
 pub(crate) fn probe(settings: &[(&str, &str)], seconds: u32) -> Vec<Line> {
     let mut command = with_shim(program("sudare-camera-probe").unwrap(), settings);
+    super::pace();
     let output = command.args([SOURCE, &seconds.to_string()]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "the probe ended with {}: {said}", output.status);

@@ -8,7 +8,7 @@ use sudare_test_kit::{needs, program};
 
 use super::emulated::{Line, faults, lines, pictures, target};
 
-const LIMIT: Duration = Duration::from_secs(400);
+const LIMIT: Duration = Duration::from_secs(1_200);
 /// Three times: as it is, while every picture is dropped, and with the device gone. `vivid` gives it back as soon as
 /// nobody has it open any more.
 const SCRIPT: &str = "\

@@ -4,17 +4,16 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
-use sudare_test_kit::program;
 use sudare_test_kit::scene::{ALONE, ENROL, Seat, jpeg};
+use sudare_test_kit::wait::in_vain;
+use sudare_test_kit::{PATIENCE, program};
 
-use super::LATE_MS;
 use super::emulated::{SOURCE, with_shim};
+use super::late_ms;
 
-/// A busy machine may look at few pictures a second.
-const PATIENCE: Duration = Duration::from_secs(40);
 /// The scene's noise repeats after as many pictures.
 const PICTURES: u64 = 60;
 
@@ -51,7 +50,9 @@ impl Watch {
                         return line;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => panic!("no {state}, cover {cover}: {:#?}", self.seen),
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("{}", in_vain(&format!("{state}, cover {cover}"), &format!("{:#?}", self.seen)))
+                }
                 Err(RecvTimeoutError::Disconnected) => panic!("it ended: {:#?}", self.seen),
             }
         }
@@ -137,7 +138,10 @@ fn the_operator_is_seen_and_an_unplugged_camera_covers_until_it_is_back() {
     let lost = watch.until("camera-lost", true);
     let lost_after_ms = pulled.elapsed().as_millis();
     assert_eq!(lost["reason"], "camera-lost");
-    assert!(lost_after_ms <= 100 + u128::from(LATE_MS), "covered {lost_after_ms} ms after the cable was out");
+    assert!(
+        lost_after_ms <= 100 + u128::from(late_ms()),
+        "covered {lost_after_ms} ms after the cable was out"
+    );
     std::fs::remove_file(&cable).unwrap();
     let back = watch.until("clear", false);
     let ms = |line: &Value| line["t_ms"].as_u64().unwrap();

@@ -15,6 +15,7 @@ use sudare_guard::session::evidence::{Evidence, EvidenceThread, Job, OpenSink, W
 use sudare_protocol::evidence::Event;
 use sudare_protocol::evidence::event::Note;
 use sudare_protocol::message::Id;
+use sudare_test_kit::{Pace, wait_until};
 
 const SESSION: Id = [1; 16];
 const SECOND: Duration = Duration::from_secs(1);
@@ -57,10 +58,8 @@ impl Host {
     #[track_caller]
     fn says_kept(&self, kept: bool) -> Duration {
         let begun = Instant::now();
-        while self.evidence().health().is_kept(&SESSION) != kept {
-            assert!(begun.elapsed() < 10 * SECOND, "the guard never says that kept = {kept}");
-            thread::sleep(Duration::from_millis(5));
-        }
+        let what = format!("the guard to say that kept = {kept}");
+        wait_until(&what, || Ok(self.evidence().health().is_kept(&SESSION) == kept)).unwrap();
         begun.elapsed()
     }
 
@@ -89,12 +88,13 @@ impl Host {
 #[test]
 fn a_guard_knows_within_a_second_that_the_recorder_is_gone_and_that_it_is_back() {
     let mut host = Host::start("evidence", tempfile::tempdir().unwrap());
+    let pace = Pace::start();
     host.note(1);
     host.says_kept(true);
     for value in 2..5 {
         host.recorder = None;
         let noticed = host.says_kept(false);
-        assert!(noticed < SECOND, "{noticed:?}");
+        assert!(noticed < pace.allow(SECOND), "{noticed:?}");
         host.note(value);
         host.record();
         let noticed = host.says_kept(true);
@@ -110,12 +110,12 @@ fn a_full_disk_is_told_and_what_waited_is_recorded_once_there_is_space() {
     let host = Host::start("disk/evidence", dir);
     host.note(1);
     host.says_kept(true);
-    let filler = disk.0.join("filler");
+    let (filler, pace) = (disk.0.join("filler"), Pace::start());
     fill(&filler);
     host.note(2);
     let noticed = host.says_kept(false);
     // A small entry may still fit where the write-ahead file has a block; then the checkpoint a second later fails.
-    assert!(noticed < 3 * SECOND, "{noticed:?}");
+    assert!(noticed < pace.allow(3 * SECOND), "{noticed:?}");
     host.note(3);
     thread::sleep(2 * SECOND);
     assert!(!host.evidence().health().is_kept(&SESSION), "there is still no space");
@@ -134,11 +134,12 @@ fn a_disk_that_turned_read_only_is_told_and_what_waited_is_recorded_afterwards()
     host.note(1);
     host.says_kept(true);
     // While a file is open for writing the kernel refuses.
+    let pace = Pace::start();
     host.recorder = None;
     disk.remount("ro");
     host.record();
     let noticed = host.says_kept(false);
-    assert!(noticed < SECOND, "{noticed:?}");
+    assert!(noticed < pace.allow(SECOND), "{noticed:?}");
     host.note(2);
     thread::sleep(2 * SECOND);
     assert!(!host.evidence().health().is_kept(&SESSION), "it still cannot be written");

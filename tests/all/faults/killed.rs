@@ -15,8 +15,6 @@ use sudare_test_kit::stage::{self, Client, Stage, USER};
 
 use super::spool::{assert_once, await_files, left_in_spool};
 
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// A host and a device with an operator before its camera.
 struct Desk {
     stage: Stage,
@@ -48,7 +46,7 @@ impl Desk {
         self.stage.dir.join("device")
     }
 
-    /// What the employee is told.
+    /// The receipts that the employee sees.
     fn receipts(&self) -> Value {
         json(self.stage.client_command("device").args(["receipts", "--json"]))
     }
@@ -83,10 +81,10 @@ fn an_incident_of_a_killed_client_arrives_once_with_the_next_one() {
     let Some(desk) = Desk::set() else { return };
     let mut client = desk.connect();
     let shows = |kind: &'static str| move |e: &Value| e["event"] == "screen" && e["kind"] == kind;
-    client.wait("the desktop", PATIENCE, shows("desktop")).unwrap();
+    client.wait("the desktop", shows("desktop")).unwrap();
     desk.camera.walk_in(Duration::from_millis(300));
     let covered = |e: &Value| e["event"] == "status" && e["reason"] == "onlooker";
-    client.wait("the cover", PATIENCE, covered).unwrap();
+    client.wait("the cover", covered).unwrap();
     // The picture after the decision comes a second later; from here on the host acknowledges nothing.
     desk.stage.signal(Signal::STOP).unwrap();
     await_files("sealed", &desk.home(), 1, 0);
@@ -97,9 +95,9 @@ fn an_incident_of_a_killed_client_arrives_once_with_the_next_one() {
 
     desk.camera.show(sudare_test_kit::scene::ALONE);
     let mut client = desk.connect();
-    client.wait("the receipt", PATIENCE, |e| e["event"] == "receipt").unwrap();
+    client.wait("the receipt", |e| e["event"] == "receipt").unwrap();
     await_files("delivered", &desk.home(), 0, 1);
-    client.wait("the desktop", PATIENCE, shows("desktop")).unwrap();
+    client.wait("the desktop", shows("desktop")).unwrap();
     client.kill().unwrap();
     assert_eq!(left_in_spool(&desk.home()), [""; 0]);
     end(desk);

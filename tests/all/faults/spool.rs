@@ -31,9 +31,9 @@ use sudare_protocol::hex::hex;
 use sudare_protocol::message::{Digest, Shown};
 use sudare_protocol::template::OperatorTemplate;
 use sudare_protocol::tlog::VerifierKey;
-use sudare_test_kit::pair;
+use sudare_test_kit::wait::in_vain;
+use sudare_test_kit::{PATIENCE, pair, wait_until};
 
-const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Nothing but a picture's chunk is so long.
 const CHUNK_MIN_BYTES: usize = 16 * 1024;
@@ -64,14 +64,9 @@ impl Host {
     /// The file of its socket is there a moment before it listens.
     #[track_caller]
     fn meet_guard(&self) -> UnixStream {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            match UnixStream::connect(self.place.guard_socket(0)) {
-                Ok(stream) => return stream,
-                Err(error) => assert!(Instant::now() < until, "{error}"),
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
+        let socket = self.place.guard_socket(0);
+        wait_until("the guard to listen", || Ok(UnixStream::connect(&socket).map_err(|e| e.to_string())))
+            .unwrap()
     }
 
     /// Kills the guard; the next one knows nothing of what the first heard.
@@ -157,7 +152,7 @@ impl Client {
                 Ok(event) if wanted(&event) => return,
                 Ok(Event::Refused { refusal, .. }) => panic!("refused: {refusal}"),
                 Ok(_) => {}
-                Err(_) => panic!("waited in vain for {what}; {:?}", waiting(&self.home)),
+                Err(_) => panic!("{}", in_vain(what, &format!("{:?}", waiting(&self.home)))),
             }
         }
     }
@@ -245,19 +240,18 @@ impl Transport for Cable {
 /// Until the keeper's thread has done its part.
 #[track_caller]
 pub(super) fn await_files(what: &str, home: &Path, incidents: usize, receipts: usize) {
-    let until = Instant::now() + PATIENCE;
-    loop {
+    wait_until(&format!("{incidents} incidents and {receipts} receipts ({what})"), || {
         let (waits, listed) = (waiting(home), Receipts::at(home).list().unwrap());
         if (waits.incidents, listed.receipts.len()) == (incidents, receipts) {
             assert_eq!((waits.set_aside, listed.unreadable), (0, 0), "{what}");
-            return;
+            return Ok(Ok(()));
         }
-        assert!(Instant::now() < until, "{what}: {waits:?}, {} receipts", listed.receipts.len());
-        thread::sleep(Duration::from_millis(20));
-    }
+        Ok(Err(format!("{waits:?}, {} receipts", listed.receipts.len())))
+    })
+    .unwrap();
 }
 
-/// Files below a spool that are no locks.
+/// Files in a spool, lock files left out.
 pub(super) fn left_in_spool(home: &Path) -> Vec<String> {
     let mut folders = vec![home.join("spool")];
     let mut left = Vec::new();

@@ -275,7 +275,7 @@ fn a_lost_connection_loses_no_evidence() {
     assert!(first.take(frames).is_none(), "the last chunk is lost with the connection");
     session.closed();
 
-    // Made while there is no connection at all.
+    // Sealed while disconnected.
     let offline = incident([6; 16], &[10]);
     session.evidence(offline, &mut Vec::new());
     assert_eq!(session.waiting(), 2);

@@ -3,18 +3,17 @@
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use sudare_evidence::report::{EvidenceSink as _, Remote};
-use sudare_test_kit::program;
+use sudare_test_kit::{PATIENCE, Pace, program, wait_until};
 
 use super::{Place, skip_or_fail};
 
 /// What the test gives as WATCHDOG_USEC.
 const WATCHDOG: Duration = Duration::from_millis(1_200);
-const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Service {
     child: Child,
@@ -74,10 +73,11 @@ fn part(report: &Value, name: &str) -> (bool, String) {
 #[test]
 fn systemd_hears_that_the_recorder_is_ready_and_alive_and_when_it_is_not() {
     let place = Place::new();
+    let pace = Pace::start();
     let mut service = Service::start(&place);
     assert_eq!(service.hear(PATIENCE).as_deref(), Some("READY=1"));
     for _ in 0..3 {
-        assert_eq!(service.hear(WATCHDOG).as_deref(), Some("WATCHDOG=1"));
+        assert_eq!(service.hear(pace.allow(WATCHDOG)).as_deref(), Some("WATCHDOG=1"));
     }
     service.signal(Signal::STOP);
     while service.hear(Duration::from_millis(300)).is_some() {}
@@ -85,14 +85,7 @@ fn systemd_hears_that_the_recorder_is_ready_and_alive_and_when_it_is_not() {
     service.signal(Signal::CONT);
     assert_eq!(service.hear(PATIENCE).as_deref(), Some("WATCHDOG=1"));
     service.signal(Signal::TERM);
-    let until = Instant::now() + PATIENCE;
-    let status = loop {
-        if let Some(status) = service.child.try_wait().unwrap() {
-            break status;
-        }
-        assert!(Instant::now() < until, "it does not end");
-        std::thread::sleep(Duration::from_millis(10));
-    };
+    let status = wait_until("the recorder to end", || Ok(service.child.try_wait()?)).unwrap();
     assert!(status.success());
 }
 

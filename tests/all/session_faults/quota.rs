@@ -1,4 +1,4 @@
-//! A device that has had its day: covered in every session, until there is room again.
+//! A device whose daily quota is exhausted: every session stays covered until there is room again.
 
 use std::fs;
 

@@ -34,13 +34,13 @@ use sudare_protocol::tlog::VerifierKey;
 use sudare_protocol::{SigningKey, keyfile};
 use sudare_recorder::ledger::Local;
 use sudare_records::registry::Registry;
-use sudare_test_kit::pair;
+use sudare_test_kit::wait::in_vain;
+use sudare_test_kit::{PATIENCE, pair};
 
 pub(super) const USER: &str = "kirschbaum-hanako";
 /// Bytes that stand for what nobody but an auditor may see.
 pub(super) const CAMERA: [u8; 96] = [0xa7; 96];
 pub(super) const SCREEN: [u8; 4] = [0xad, 0x5e, 0x71, 0x93];
-const PATIENCE: Duration = Duration::from_secs(15);
 const ATTEST_MS: u64 = 200;
 
 pub(super) struct Host {
@@ -417,35 +417,31 @@ impl Seat {
     /// Time passes, the client attests a clear view, until this holds.
     #[track_caller]
     pub(super) fn until(&mut self, what: &str, holds: impl Fn(&Seat) -> bool) {
-        self.pass(what, true, PATIENCE, holds);
+        self.pass(what, true, holds);
     }
 
     /// As `until`, and the client says nothing.
     #[track_caller]
     pub(super) fn silent_until(&mut self, what: &str, holds: impl Fn(&Seat) -> bool) {
-        self.pass(what, false, PATIENCE, holds);
+        self.pass(what, false, holds);
     }
 
     pub(super) fn for_ms(&mut self, ms: u64) {
         let end = Instant::now() + Duration::from_millis(ms);
-        self.pass("time", false, PATIENCE, |_| Instant::now() >= end);
+        self.pass("time", false, |_| Instant::now() >= end);
     }
 
     pub(super) fn attest_for_ms(&mut self, ms: u64) {
         let end = Instant::now() + Duration::from_millis(ms);
-        self.pass("time", true, PATIENCE, |_| Instant::now() >= end);
+        self.pass("time", true, |_| Instant::now() >= end);
     }
 
     #[track_caller]
-    fn pass(&mut self, what: &str, attests: bool, patience: Duration, holds: impl Fn(&Seat) -> bool) {
+    fn pass(&mut self, what: &str, attests: bool, holds: impl Fn(&Seat) -> bool) {
         let begun = Instant::now();
         while !holds(self) {
-            assert!(
-                begun.elapsed() < patience,
-                "waited in vain for {what}; shown: {:?}; refused: {:?}",
-                self.shown,
-                self.refused
-            );
+            let instead = || format!("shown: {:?}; refused: {:?}", self.shown, self.refused);
+            assert!(begun.elapsed() < PATIENCE, "{}", in_vain(what, &instead()));
             if attests && self.attested.elapsed() >= Duration::from_millis(ATTEST_MS) {
                 self.attested = Instant::now();
                 self.attest_clear();

@@ -1,5 +1,5 @@
 //! A shipper with a witness and a time-stamp service, all of them real processes: what they say lands beside the
-//! copy, and what they refuse is told and stops nothing.
+//! copy; a refusal is reported and does not stop the copy.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -114,7 +114,7 @@ fn what_a_witness_and_a_time_stamp_service_say_lands_in_the_folder() {
     check(&source, &others, &copy);
     let cosigned = |folder: &Path| fs::read(folder.join("checkpoint.cosigned")).unwrap();
     assert_eq!(cosigned(&copy), cosigned(&source.path("ship")));
-    // The check is one: an auditor who trusts another service is told.
+    // The check is real: an auditor who trusts another service gets a finding.
     let foreign = Authority::make(&others.place.path("foreign"), A_DAY).unwrap();
     let others = Others { authority: foreign, ..others };
     let report = others.audited(&source, &copy);

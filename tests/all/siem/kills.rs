@@ -1,4 +1,4 @@
-//! Killed at any moment, in front of a receiver that breaks off: nothing is missing, and what comes twice is the same.
+//! Killed at any moment, in front of a receiver that breaks off: no event is missing, and duplicates are identical.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use sudare_test_kit::PATIENCE;
 
 use super::log::Log;
 use super::program::{forward, forwarded, uid};
@@ -21,7 +22,7 @@ fn receive(listener: &TcpListener, received: &Received, seed: u64) {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     for connection in listener.incoming() {
         let stream = connection.unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         if random.random_ratio(1, 5) {
             drop((&stream).read(&mut [0; 100]));
             continue;

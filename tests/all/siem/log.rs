@@ -48,7 +48,7 @@ impl Log {
         self.writer.append(draft, stamp).unwrap()
     }
 
-    /// Incidents, each between entries that are no alarms, under one checkpoint; returns the ids of the events.
+    /// Incidents, each between entries that raise no alarm, under one checkpoint; returns the ids of the events.
     pub(crate) fn incidents(&mut self, count: u64) -> Vec<String> {
         let mut ids = Vec::new();
         for _ in 0..count {

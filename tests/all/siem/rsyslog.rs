@@ -1,12 +1,12 @@
 //! Debian's rsyslog as the receiver, over TCP and over TLS with certificates on both sides.
 
+use std::fs;
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-use std::{fs, thread};
 
 use sudare_test_kit::needs::find;
+use sudare_test_kit::wait_until;
 
 use super::log::{Log, ORIGIN};
 use super::program::{forward_once, forwarded, uid};
@@ -40,13 +40,13 @@ impl Rsyslog {
         command.args(["-n", "-f"]).arg(&path).arg("-i").arg(&pid).stdin(Stdio::null());
         let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         let mut rsyslog = Self { child, port };
-        let started = Instant::now();
-        while rsyslog.port == 0 || TcpStream::connect(("127.0.0.1", rsyslog.port)).is_err() {
-            assert!(started.elapsed() < Duration::from_secs(60), "rsyslog does not listen: {}", said(folder));
+        wait_until("rsyslog to listen", || {
             let written = fs::read_to_string(folder.join("port")).unwrap_or_default();
             rsyslog.port = written.trim().parse().unwrap_or(port);
-            thread::sleep(Duration::from_millis(20));
-        }
+            let listens = rsyslog.port != 0 && TcpStream::connect(("127.0.0.1", rsyslog.port)).is_ok();
+            Ok(if listens { Ok(()) } else { Err(said(folder)) })
+        })
+        .unwrap();
         rsyslog
     }
 }
@@ -62,18 +62,15 @@ fn said(folder: &Path) -> String {
     fs::read_to_string(folder.join("rsyslog.log")).unwrap_or_default()
 }
 
-/// Events that were written, waited for up to a few seconds.
+/// Events that were written, once there are so many.
 fn received(folder: &Path, count: usize) -> Vec<String> {
-    let started = Instant::now();
-    loop {
+    wait_until(&format!("{count} events in rsyslog's file"), || {
         let text = fs::read_to_string(folder.join("received")).unwrap_or_default();
         let lines: Vec<String> =
             text.lines().filter(|line| line.contains(ORIGIN)).map(str::to_owned).collect();
-        if lines.len() >= count || started.elapsed() > Duration::from_secs(10) {
-            return lines;
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
+        Ok(if lines.len() >= count { Ok(lines) } else { Err(format!("{} events", lines.len())) })
+    })
+    .unwrap()
 }
 
 fn program(module: &str) -> Option<std::path::PathBuf> {

@@ -6,7 +6,8 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+
+use sudare_test_kit::wait_until;
 
 use super::{ORIGIN, Place, grow, keys, log_at, required, said};
 
@@ -109,7 +110,11 @@ impl Peer {
         // Whatever it says later is read, so that it never waits for us.
         std::thread::spawn(move || lines.for_each(drop));
         let url = format!("http://127.0.0.1:{}", port.expect("the peer says where it listens"));
-        std::thread::sleep(Duration::from_millis(100));
+        let address = url.trim_start_matches("http://").to_owned();
+        wait_until("the peer to listen", || {
+            Ok(std::net::TcpStream::connect(&address).map_err(|e| e.to_string()))
+        })
+        .unwrap();
         Self { process, url, vkey }
     }
 }

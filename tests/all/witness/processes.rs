@@ -8,6 +8,7 @@ use sudare_evidence::reader::Store;
 use sudare_protocol::tlog::cosignature::check;
 use sudare_protocol::tlog::{SignedCheckpoint, WitnessKey};
 use sudare_ship::notary::cosign::{SubmitError, Submitter};
+use sudare_test_kit::{Pace, wait_until};
 
 use super::{Place, copy, grow, keys, log_at, said};
 
@@ -101,11 +102,12 @@ fn a_silent_log_is_noticed_and_so_is_its_return() {
     let (status, code) = place.status("30");
     assert_eq!((code, &status["logs"][0]["state"]), (Some(0), &"heard".into()), "{status}");
     let until = |kind: &str| {
-        let start = Instant::now();
-        while place.alarms().last().map(String::as_str) != Some(kind) {
-            assert!(start.elapsed() < Duration::from_secs(20), "no {kind} in {:?}", place.alarms());
-            sleep(Duration::from_millis(50));
-        }
+        wait_until(&format!("the alarm {kind}"), || {
+            let alarms = place.alarms();
+            let is_last = alarms.last().map(String::as_str) == Some(kind);
+            Ok(if is_last { Ok(()) } else { Err(format!("{alarms:?}")) })
+        })
+        .unwrap();
     };
     until("silence");
     let (status, code) = place.status("1");
@@ -134,7 +136,7 @@ async fn what_was_answered_is_known_after_kill_9_at_any_time() {
     let mut log = log_at(&place.path("store"));
     let mut fork = log_at(&place.path("fork"));
     let store = Store::open(&place.path("store")).unwrap();
-    let (mut answered, mut restarts) = (0, 0);
+    let (pace, mut answered, mut restarts) = (Pace::start(), 0, 0);
     for round in 0..12_u64 {
         let mut serving = place.serve("120");
         let mut submitter = Submitter::new(&serving.url, witness.clone()).unwrap();
@@ -148,7 +150,8 @@ async fn what_was_answered_is_known_after_kill_9_at_any_time() {
             submitter = Submitter::new(&serving.url, witness.clone()).unwrap();
         }
         // Long enough for several requests, and spread over the milliseconds that one takes.
-        let kill_at = Instant::now() + Duration::from_micros(250_000 + round * 1_370);
+        let kill_at =
+            Instant::now() + pace.allow(Duration::from_millis(250)) + Duration::from_micros(round * 1_370);
         let killer = std::thread::spawn(move || {
             sleep(kill_at.saturating_duration_since(Instant::now()));
             serving.process.kill().unwrap();

@@ -51,7 +51,7 @@ struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Killing what has ended is no error worth telling.
+        // The process may have exited already; failing to kill it is not worth reporting.
         drop(self.0.kill());
         drop(self.0.wait());
     }
@@ -119,8 +119,13 @@ impl Client {
     /// Waits until the window shows nothing but a cover: black outside the panel.
     pub fn wait_covered(&mut self) -> anyhow::Result<Duration> {
         let started = Instant::now();
-        self.wait("a cover", |client| Ok(lit_outside_panel(&client.picture()?) == 0))?;
+        self.wait("a cover", Client::is_covered)?;
         Ok(started.elapsed())
+    }
+
+    /// Whether the window shows nothing but a cover.
+    pub fn is_covered(&self) -> anyhow::Result<bool> {
+        Ok(lit_outside_panel(&self.picture()?) == 0)
     }
 
     /// Waits until the window shows the desktop: something outside the panel of a cover is lit.

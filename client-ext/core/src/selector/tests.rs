@@ -189,7 +189,7 @@ fn a_break_turns_the_camera_off_and_goes_on_attesting_a_cover() {
     let attested: Vec<_> = host
         .news
         .iter()
-        .filter_map(|n| if let ClientNews::Attested { attest, .. } = n { Some(*attest) } else { None })
+        .filter_map(|n| if let ClientNews::Attested(a) = n { Some(a.attest) } else { None })
         .collect();
     assert!(attested.len() >= 19, "{}", attested.len());
     for attest in &attested {

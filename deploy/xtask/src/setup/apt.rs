@@ -213,7 +213,7 @@ impl Apt {
             self.updated = true;
         }
         let Some(packages) = available(needs) else {
-            bail!("this release has no package for one of: {}. Install it another way.", names.join(" "));
+            bail!("this release has no package for one of: {}. Install it another way", names.join(" "));
         };
         self.get(&["install"], &packages)
     }

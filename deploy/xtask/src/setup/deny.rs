@@ -1,8 +1,9 @@
 //! cargo-deny: the one that is installed if it is new enough, otherwise our own copy.
 
-use anyhow::{Context, Result};
 use std::fs;
 use std::path::PathBuf;
+
+use anyhow::{Context, Result};
 
 use crate::project::Project;
 use crate::run::{Job, on_path};
@@ -35,7 +36,7 @@ pub(super) fn install(project: &Project) -> Result<(PathBuf, String)> {
         .args([&build])
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
         .run()
-        .context("cargo-deny could not be built. Check the network.")?;
+        .context("cargo-deny could not be built. Check the network")?;
     // Half a gigabyte that nobody needs again; leaving it behind would do no harm.
     fs::remove_dir_all(&build).ok();
     Ok((own, format!("built {VERSION}")))

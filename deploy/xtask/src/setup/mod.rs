@@ -136,10 +136,10 @@ fn fetch_photographs(
 fn wait_for_others(project: &Project) -> Result<File> {
     let path = project.own.join("setup.lock");
     let file = File::create(&path)
-        .with_context(|| format!("cannot create {}. Check that the disk is writable.", path.display()))?;
+        .with_context(|| format!("cannot create {}. Check that the disk is writable", path.display()))?;
     if file.try_lock().is_err() {
         report::note("another set-up of this checkout is running: waiting for it");
-        file.lock().context("cannot wait for the other set-up. Try again when it has ended.")?;
+        file.lock().context("cannot wait for the other set-up. Try again when it has ended")?;
     }
     Ok(file)
 }

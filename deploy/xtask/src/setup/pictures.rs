@@ -1,10 +1,11 @@
 //! Photographs of people for the demo and the tests. Their owners do not allow us to hand
 //! them on, so they are fetched, never committed.
 
-use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
 
 use super::Purpose;
 use crate::project::Project;
@@ -34,7 +35,7 @@ pub(super) fn fetch(project: &Project, purpose: Purpose, path: &OsString) -> Res
         .run()
         .context("the test photographs are not there")?;
     if !has_pictures(&folder) {
-        bail!("{} is still empty. Remove it and try again.", folder.display());
+        bail!("{} is still empty. Remove it and try again", folder.display());
     }
     fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok((folder, String::new()))

@@ -1,10 +1,11 @@
 //! A private Python in `target/xtask/venv`: pip for the models, and packages whose versions
 //! and hashes are pinned in `deploy/xtask/python/`.
 
-use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
 
 use super::Purpose;
 use crate::project::Project;
@@ -33,7 +34,7 @@ pub(super) fn install_missing(project: &Project, purpose: Purpose) -> Result<(Pa
 pub(super) fn search_path(project: &Project) -> Result<OsString> {
     let old = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::iter::once(folder(project).join("bin")).chain(std::env::split_paths(&old));
-    std::env::join_paths(folders).context("the path of this checkout holds a colon. Clone it elsewhere.")
+    std::env::join_paths(folders).context("the path of this checkout holds a colon. Clone it elsewhere")
 }
 
 fn folder(project: &Project) -> PathBuf {
@@ -53,7 +54,7 @@ fn create(environment: &Path) -> Result<()> {
     // What is there is damaged, or belongs to a Python that was replaced.
     if environment.exists() {
         fs::remove_dir_all(environment)
-            .with_context(|| format!("cannot remove {}. Remove it by hand.", environment.display()))?;
+            .with_context(|| format!("cannot remove {}. Remove it by hand", environment.display()))?;
     }
     Job::new("python3").args(["-m", "venv"]).args([environment]).stdout().map(drop)
 }
@@ -73,7 +74,7 @@ fn install(environment: &Path, interpreter: &Path, file: &Path, list: &str) -> R
         .args(["--require-hashes", "--only-binary", ":all:", "--ignore-requires-python", "--requirement"])
         .args([file])
         .stdout()
-        .context("pip could not install pinned packages. Check the network, or how pip is configured.")?;
+        .context("pip could not install pinned packages. Check the network, or how pip is configured")?;
     fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(true)
 }

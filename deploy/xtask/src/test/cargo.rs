@@ -48,7 +48,7 @@ pub(super) fn test(
     job = job.env("SUDARE_REQUIRE_TOOLS", tools(ready).join(","));
     job.each_line(|line| summary.line(line))?;
     if summary.binaries == 0 {
-        bail!("no test binary reported. Look at what cargo printed above.");
+        bail!("no test binary reported. Look at what cargo printed above");
     }
     Ok(((), format!("{} passed in {} binaries", summary.passed, summary.binaries)))
 }

@@ -1,9 +1,9 @@
 //! A short run of each fuzz target: libFuzzer on the stable compiler.
 
-use anyhow::{Context, Result, anyhow, bail};
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread;
+use std::{fs, thread};
+
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::seeds;
 use crate::project::Project;
@@ -41,11 +41,11 @@ pub(super) fn is_present(project: &Project) -> bool {
 /// `protocol/fuzz/artifacts`.
 pub(super) fn smoke(project: &Project, long: bool) -> Result<((), String)> {
     if on_path("c++").is_none() && on_path("g++").is_none() {
-        bail!("libFuzzer needs a C++ compiler. Install the package g++.");
+        bail!("libFuzzer needs a C++ compiler. Install the package g++");
     }
     let programs = build(project)?;
     if programs.is_empty() {
-        bail!("protocol/fuzz declares no target. Add one, or remove the folder.");
+        bail!("protocol/fuzz declares no target. Add one, or remove the folder");
     }
     let seconds = if long { LONG_S } else { SMOKE_S };
     let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -123,7 +123,7 @@ fn host_triple(root: &Path) -> Result<String> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let words = Job::new(rustc).args(["-vV"]).dir(root).stdout()?;
     let host = words.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(host.context("rustc does not say what machine this is. Install it again.")?.to_owned())
+    Ok(host.context("rustc does not say what machine this is. Install it again")?.to_owned())
 }
 
 /// The names of the `[[bin]]` tables, in their order.

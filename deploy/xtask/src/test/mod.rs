@@ -7,15 +7,15 @@ mod fuzz;
 mod seeds;
 mod summary;
 
-use anyhow::Result;
 use std::process::ExitCode;
 
+use anyhow::Result;
+
 use crate::project::Project;
-use crate::report;
 use crate::run::Job;
 use crate::setup::{self, Purpose, Ready};
 use crate::steps::Steps;
-use crate::tidy;
+use crate::{report, tidy};
 use summary::Summary;
 
 pub(crate) fn command(project: &Project, long: bool) -> Result<ExitCode> {
@@ -44,7 +44,9 @@ pub(crate) fn command(project: &Project, long: bool) -> Result<ExitCode> {
 
 /// The checks that need nothing to be built.
 fn check_sources(project: &Project, ready: &Ready, steps: &mut Steps) {
-    steps.run("tidy", "sizes, unsafe, leftovers, who depends on whom", || tidy::check(&project.root));
+    steps.run("tidy", "sizes, unsafe, leftovers, who depends on whom, the form of errors", || {
+        tidy::check(&project.root)
+    });
     steps.run("format", "one layout for everybody", || {
         Job::cargo(&project.root).args(["fmt", "--all", "--check"]).run()?;
         Ok(((), String::new()))

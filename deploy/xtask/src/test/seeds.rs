@@ -5,9 +5,10 @@
 //! ```
 //! Every target gets every seed: libFuzzer keeps what reaches something new.
 
-use anyhow::{Context, Result};
 use std::fs;
 use std::path::Path;
+
+use anyhow::{Context, Result};
 
 /// Writes the seeds into `corpus`; returns how many.
 pub(super) fn write(vectors: &Path, corpus: &Path) -> Result<usize> {
@@ -22,7 +23,7 @@ pub(super) fn write(vectors: &Path, corpus: &Path) -> Result<usize> {
 
 /// Every value of every vector file, as bytes.
 fn values(vectors: &Path) -> Result<Vec<Vec<u8>>> {
-    let unreadable = || format!("{} is unreadable. Restore it from the repository.", vectors.display());
+    let unreadable = || format!("{} is unreadable. Restore it from the repository", vectors.display());
     let mut files: Vec<_> = fs::read_dir(vectors)
         .with_context(unreadable)?
         .map(|entry| entry.map(|entry| entry.path()))

@@ -145,7 +145,7 @@ pub(super) fn findings(name: &str, manifest: &str) -> Vec<String> {
     };
     let Some((_, allowed)) = ALLOWED.iter().find(|(known, _)| *known == package) else {
         return vec![format!(
-            "{name}: {package} is new. Draw it in docs/architecture.md and add it to {}.",
+            "{name}: {package} is new. Draw it in docs/architecture.md and add it to {}",
             file!()
         )];
     };
@@ -154,7 +154,7 @@ pub(super) fn findings(name: &str, manifest: &str) -> Vec<String> {
     let crossed = dependencies(manifest).into_iter().filter(|(dependency, of_tests)| {
         !(allowed.contains(dependency) || *of_tests && in_tests.contains(dependency))
     });
-    crossed.map(|(dependency, _)| format!("{name}: {package} must not depend on {dependency}.")).collect()
+    crossed.map(|(dependency, _)| format!("{name}: {package} must not depend on {dependency}")).collect()
 }
 
 fn package_name(manifest: &str) -> Option<&str> {
@@ -218,7 +218,7 @@ mod tests {
             let found = findings("client-ext/core/Cargo.toml", &manifest("sudare-client-core", rest));
             assert_eq!(
                 found,
-                ["client-ext/core/Cargo.toml: sudare-client-core must not depend on sudare-guard."]
+                ["client-ext/core/Cargo.toml: sudare-client-core must not depend on sudare-guard"]
             );
         }
     }

@@ -1,11 +1,13 @@
 //! Rules about the sources that no compiler checks.
 
 mod boundaries;
+mod errors;
 mod sources;
 
-use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
 
 /// Far above what this repository holds; a loop of links would pass it.
 const FILES_MAX: usize = 20_000;
@@ -21,7 +23,9 @@ pub(crate) fn check(root: &Path) -> Result<((), String)> {
         let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
         let read = || fs::read_to_string(&path).with_context(|| format!("{name} is unreadable"));
         if path.extension().is_some_and(|extension| extension == "rs") {
-            findings.extend(sources::findings(&name, &read()?));
+            let text = read()?;
+            findings.extend(sources::findings(&name, &text));
+            findings.extend(errors::findings(&name, &text));
             count += 1;
         } else if path.file_name().is_some_and(|file| file == "Cargo.toml") {
             findings.extend(boundaries::findings(&name, &read()?));
@@ -50,7 +54,7 @@ fn files(root: &Path) -> Result<Vec<PathBuf>> {
             }
             if files.len() > FILES_MAX {
                 bail!(
-                    "more than {FILES_MAX} files lie in the checkout. Move what is not part of it elsewhere."
+                    "more than {FILES_MAX} files lie in the checkout. Move what is not part of it elsewhere"
                 );
             }
         }

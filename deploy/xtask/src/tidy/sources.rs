@@ -12,17 +12,17 @@ pub(super) fn findings(name: &str, text: &str) -> Vec<String> {
     let mut findings = Vec::new();
     let lines = text.lines().count();
     if lines > LINES_MAX {
-        findings.push(format!("{name}: {lines} lines, at most {LINES_MAX}. Split it by idea."));
+        findings.push(format!("{name}: {lines} lines, at most {LINES_MAX}. Split it by idea"));
     }
     // Foreign calls lie together, where each block says why it is right.
     let may_be_unsafe = name.ends_with("/sys.rs");
     for (number, line) in (1..).zip(text.lines()) {
         if let Some(word) = LEFTOVERS.iter().find(|word| line.contains(**word)) {
-            findings.push(format!("{name}:{number}: {word}. Finish it or file an issue."));
+            findings.push(format!("{name}:{number}: {word}. Finish it or file an issue"));
         }
         if !may_be_unsafe && uses_unsafe(line) {
             findings
-                .push(format!("{name}:{number}: unsafe outside sys.rs. Move it there, or use a safe call."));
+                .push(format!("{name}:{number}: unsafe outside sys.rs. Move it there, or use a safe call"));
         }
     }
     findings

@@ -6,7 +6,7 @@
 //! bundle  = 4 sessions, made by themselves, so that threads can share the work
 //! ```
 //! Every signature is true: of entries, handshakes, client messages, host record and policy. Pictures that are
-//! not erased lie in the store, but are no pictures: what an audit does with them depends on their number only.
+//! not erased are in the store, but are not real pictures: the cost of an audit depends on their number only.
 
 use std::num::NonZero;
 use std::path::Path;

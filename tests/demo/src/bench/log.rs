@@ -55,7 +55,7 @@ pub fn measure(dir: &Path, sudare_audit: &Path) -> anyhow::Result<LogFigures> {
         command.arg("verify").arg(&store).arg("--key").arg(&key).arg("--org-key").arg(&organisation);
         run(command.arg("--json").args(more), entries)
     };
-    // The first one reads the files from the disk, which is no figure of ours.
+    // The first run reads the files from disk, which is not what we measure.
     audit(&["--hash-only"])?;
     let (hashes, signed) = (audit(&["--hash-only"])?, audit(&[])?);
     std::fs::remove_dir_all(&store)?;

@@ -1,9 +1,10 @@
 //! Figures beside the fastest peer, measured in one run on this machine.
 //!
 //! Each measures the real thing: the released programs, the RDP loopback, the peer's own code, an
-//! xrdp session. What this machine cannot run is told as not measured, never as good.
+//! xrdp session. What this machine cannot run is reported as not measured, and never as good.
 
 mod big_log;
+pub mod build;
 mod cpu;
 mod crypto;
 pub mod evidence;

@@ -35,10 +35,24 @@ pub fn cover_latency(table: &mut Table, programs: &Path, out: &Path) -> anyhow::
             None => table.leave_out(&[key], &why),
         }
     }
-    let [lock, silence] = found.map(Option::unwrap_or_default);
-    table.row("xrdp: lock to black, p50", lock["p50"].as_f64(), "ms", Needed::Nothing);
-    table.row("xrdp: lock to black, p95", lock["p95"].as_f64(), "ms", Needed::AtMost(250.0));
-    table.row("xrdp: lost heartbeat to black, max", silence["max"].as_f64(), "ms", Needed::AtMost(3_100.0));
+    let failed = report.figures.get("rounds_failed").and_then(Value::as_array).map(Vec::len);
+    match failed {
+        Some(failed) => {
+            table.keep("rounds_failed", failed);
+            let count = u32::try_from(failed).ok().map(f64::from);
+            table.row("xrdp: rounds that went wrong", count, "", Needed::Nothing);
+        }
+        None => table.leave_out(&["rounds_failed"], &why),
+    }
+    let [lock, silence] = found;
+    if let Some(lock) = lock {
+        table.row("xrdp: lock to black, p50", lock["p50"].as_f64(), "ms", Needed::Nothing);
+        table.row("xrdp: lock to black, p95", lock["p95"].as_f64(), "ms", Needed::AtMost(250.0));
+    }
+    if let Some(silence) = silence {
+        let max = silence["max"].as_f64();
+        table.row("xrdp: lost heartbeat to black, max", max, "ms", Needed::AtMost(3_100.0));
+    }
     Ok(())
 }
 

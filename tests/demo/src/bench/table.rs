@@ -17,24 +17,22 @@ pub struct Table {
     rows: Vec<String>,
     figures: Map<String, Value>,
     not_measured: Vec<String>,
+    told: Vec<String>,
 }
 
 impl Table {
     /// One row; `None` says that it could not be measured here.
     pub fn row(&mut self, name: &str, value: Option<f64>, unit: &str, needed: Needed) {
-        let (needed, holds) = match needed {
-            Needed::AtMost(most) => (format!("needed <= {most}: "), value.is_some_and(|v| v <= most)),
-            Needed::AtLeast(least) => (format!("needed >= {least}: "), value.is_some_and(|v| v >= least)),
-            Needed::Nothing => (String::new(), true),
+        let Some(value) = value else {
+            self.not_measured.push(format!("NOT MEASURED: {name}"));
+            return;
         };
-        let end = match (value, needed.is_empty(), holds) {
-            (None, ..) => "NOT MEASURED",
-            (_, true, _) => "",
-            (_, _, true) => "ok",
-            (_, _, false) => "MISSED",
+        let (needed, end) = match needed {
+            Needed::AtMost(most) => (format!("needed <= {most}: "), holds(value <= most)),
+            Needed::AtLeast(least) => (format!("needed >= {least}: "), holds(value >= least)),
+            Needed::Nothing => (String::new(), ""),
         };
-        let value = value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
-        self.rows.push(format!("{name:<38} {value:>10} {unit:<4} {needed}{end}").trim_end().to_owned());
+        self.rows.push(format!("{name:<38} {value:>10.2} {unit:<4} {needed}{end}").trim_end().to_owned());
     }
 
     /// One key of `bench.json`.
@@ -44,18 +42,50 @@ impl Table {
 
     /// These keys are null, and why.
     pub fn leave_out(&mut self, keys: &[&str], why: &str) {
-        keys.iter().for_each(|key| self.keep(key, Value::Null));
+        // A part of a key, like `a.b`, is left out of the object `a`.
+        keys.iter().filter(|key| !key.contains('.')).for_each(|key| self.keep(key, Value::Null));
         self.not_measured.push(format!("NOT MEASURED: {}: {why}", keys.join(", ")));
+    }
+
+    /// A line for people only.
+    pub fn tell(&mut self, line: String) {
+        self.told.push(line);
+    }
+
+    /// A part that broke off: what it would still have measured is missing.
+    pub fn broke_off(&mut self, part: &str, why: &str) {
+        self.not_measured.push(format!("NOT MEASURED: the rest of the part {part}: {why}"));
+    }
+
+    /// What is missing, each in a line.
+    pub fn missing(&self) -> &[String] {
+        &self.not_measured
     }
 
     /// All rows, then what is missing.
     pub fn lines(&self) -> impl Iterator<Item = &String> {
-        self.rows.iter().chain(&self.not_measured)
+        self.rows.iter().chain(&self.told).chain(&self.not_measured)
     }
 
     pub fn figures(&self) -> &Map<String, Value> {
         &self.figures
     }
+
+    /// Puts the part's figures into those of an earlier run: of the same part nothing is kept, of others everything.
+    pub fn merge_into(&self, earlier: &mut Map<String, Value>, part: &str, took_s: f64) {
+        let parts = earlier.entry("parts").or_insert_with(|| json!({}));
+        let old = parts[part]["keys"].as_array().cloned().unwrap_or_default();
+        let keys: Vec<&String> = self.figures.keys().collect();
+        parts[part] = json!({ "took_s": took_s, "missing": self.not_measured, "keys": keys });
+        for key in old.iter().filter_map(Value::as_str) {
+            earlier.remove(key);
+        }
+        earlier.extend(self.figures.clone());
+    }
+}
+
+fn holds(holds: bool) -> &'static str {
+    if holds { "ok" } else { "MISSED" }
 }
 
 /// Percentile of sorted values, nearest rank.
@@ -100,16 +130,35 @@ mod tests {
             (Some(5.0), Needed::AtMost(5.0)),
             (Some(5.1), Needed::AtMost(5.0)),
             (Some(199.0), Needed::AtLeast(200.0)),
-            (None, Needed::AtMost(5.0)),
             (Some(f64::NAN), Needed::AtMost(5.0)),
             (Some(1.0), Needed::Nothing),
         ] {
             table.row("x", value, "ms", needed);
         }
         let ends: Vec<&str> = table.lines().map(|line| line.rsplit(' ').next().unwrap()).collect();
-        assert_eq!(ends, ["ok", "MISSED", "MISSED", "MEASURED", "MISSED", "ms"]);
+        assert_eq!(ends, ["ok", "MISSED", "MISSED", "MISSED", "ms"]);
+        assert!(table.missing().is_empty());
         table.leave_out(&["a", "b"], "no root");
         assert_eq!((&table.figures()["a"], &table.figures()["b"]), (&Value::Null, &Value::Null));
         assert!(table.lines().last().unwrap().contains("a, b: no root"));
+        table.broke_off("seat", "no camera");
+        table.row("x", None, "ms", Needed::Nothing);
+        assert_eq!(table.missing().len(), 3);
+    }
+
+    #[test]
+    fn one_part_measured_again_keeps_the_keys_of_the_others() {
+        let table = |key: &str, value: u32| {
+            let mut table = Table::default();
+            table.keep(key, value);
+            table
+        };
+        let mut all = Map::new();
+        table("a", 1).merge_into(&mut all, "seat", 1.0);
+        table("b", 2).merge_into(&mut all, "build", 2.0);
+        table("c", 3).merge_into(&mut all, "seat", 3.0);
+        assert_eq!((all.get("a"), &all["b"], &all["c"]), (None, &json!(2), &json!(3)));
+        assert_eq!(all["parts"]["seat"]["took_s"], 3.0);
+        assert_eq!(all["parts"]["build"]["keys"], json!(["b"]));
     }
 }

@@ -14,13 +14,13 @@ use sudare_test_kit::Pace;
 use sudare_test_kit::scene::{Camera, Seat};
 use sudare_test_kit::stage::{self, Stage};
 
-/// Plays the main job on this machine: a stranger looks, the remote desktop turns black.
+/// Play the main job on this machine: a stranger looks, and the remote desktop turns black
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Watch the webcam of this machine instead of the scene made from photographs
+    /// Use this machine's webcam instead of the scene made from photographs
     #[arg(long)]
     camera: bool,
-    /// Where everything is put
+    /// Output folder
     #[arg(long, default_value = "target/demo", value_name = "DIR")]
     out: PathBuf,
 }
@@ -96,10 +96,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<String> {
     bar.finish_and_clear();
     println!("contact sheet: {}", stage.dir.join("contact-sheet.png").display());
     println!("incident page: {}", proof.page.display());
-    println!(
-        "this machine was up to {:.1} times slower than an idle one; the client connected again {reconnects} times",
-        pace.worst()
-    );
+    println!("this machine was up to {:.1} times slower than an idle one", pace.worst());
+    if reconnects > 0 {
+        println!("the host ended {reconnects} connections whose client was too slow, and it connected again");
+    }
     last_line(&steps)
 }
 
@@ -119,7 +119,7 @@ fn tell(bar: &ProgressBar, step: &Played) {
 
 fn last_line(steps: &[Played]) -> anyhow::Result<String> {
     let mut black: Vec<u64> = steps.iter().filter(|s| s.covered).filter_map(|s| s.latency_ms).collect();
-    ensure!(!black.is_empty(), "no step measured how fast the cover was");
+    ensure!(!black.is_empty(), "no step measured how fast the cover came");
     black.sort_unstable();
     let (median, worst) = (black[black.len() / 2], black[black.len() - 1]);
     let n = steps.len();
@@ -134,7 +134,7 @@ fn folder(variable: &str) -> anyhow::Result<PathBuf> {
         .with_context(|| format!("{variable} is not set. Run `cargo xtask demo`, which sets it"))?;
     ensure!(
         Path::new(&path).is_dir(),
-        "{variable} = {} is no folder. Run `cargo xtask demo`",
+        "{variable} = {} is not a folder. Run `cargo xtask demo`",
         path.display()
     );
     Ok(path)

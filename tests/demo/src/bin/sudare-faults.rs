@@ -1,4 +1,4 @@
-//! Kills recorder, guards and clients, and tells what was lost; the guards and clients are this program, too.
+//! Kills recorder, guards and clients, and counts what was lost; this program also plays the guards and clients.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program's output is for people")]
 
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use sudare_demo::bench::{self, Table};
 use sudare_demo::faults::{self, Place, Plan, Programs};
 
-/// Kills recorder, guards and clients in the middle of incidents.
+/// Kill recorder, guards and clients in the middle of incidents
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -17,39 +17,39 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// A guard, until it is killed
+    /// Play a guard until killed
     Guard { place: PathBuf, number: usize },
-    /// A client, until it is killed
+    /// Play a client until killed
     Client {
         place: PathBuf,
         number: usize,
         device: u8,
-        /// Only deliver what is left
+        /// Only deliver what is left in the spool
         #[arg(long)]
         quiet: bool,
     },
-    /// Kills, and tells what came of it
+    /// Kill, and report the outcome
     Run {
-        /// An empty folder for everything
+        /// Working folder; must be empty
         #[arg(long, value_name = "DIR")]
         dir: PathBuf,
-        /// The program to run as recorder
+        /// Program to run as the recorder
         #[arg(long, value_name = "FILE")]
         sudare_host: PathBuf,
         #[arg(long, default_value_t = 50)]
         kills: u32,
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// Guards, each with a client
+        /// Number of guards, each with one client
         #[arg(long, default_value_t = 3)]
         pairs: usize,
     },
-    /// Measures what `cargo xtask bench` says of the recorder
+    /// Measure the recorder figures of `cargo xtask bench`
     Figures {
-        /// Emptied, for everything
+        /// Working folder; emptied first
         #[arg(long, value_name = "DIR")]
         dir: PathBuf,
-        /// Folder of the programs
+        /// Folder with the programs
         #[arg(long, value_name = "DIR")]
         bin: PathBuf,
     },

@@ -28,7 +28,7 @@ use super::place::{HOST_ID, Place, device_key};
 const ATTEST_EVERY: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(5);
-/// Incidents sealed while there is no host to send them to.
+/// Incidents sealed while no host is connected.
 const OFFLINE_MAX: usize = 2;
 
 /// Makes incidents and delivers them, until it is killed. With `quiet` it only delivers what is left.

@@ -150,7 +150,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Killing what has ended is no error worth telling.
+        // The process may have exited already; failing to kill it is not worth reporting.
         drop(self.0.kill());
         drop(self.0.wait());
     }

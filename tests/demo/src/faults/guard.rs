@@ -94,7 +94,7 @@ impl Desk {
         self.carry_out(actions);
     }
 
-    /// Does what the session wants; what comes of it goes before the rest.
+    /// Carries out the session's actions; follow-up actions go before the rest.
     fn carry_out(&mut self, actions: Vec<Action>) {
         let mut waiting = actions;
         waiting.reverse();

@@ -24,7 +24,7 @@ pub struct Verdict {
     pub duplicated: Vec<String>,
     /// What `sudare-audit verify` finds broken.
     pub broken: Vec<String>,
-    /// Findings that only look odd, by name: ends without an end are no wonder here.
+    /// Findings that only look odd, by name: incidents without an end are expected here.
     pub odd: BTreeMap<String, usize>,
 }
 

@@ -53,7 +53,7 @@ fn covered(
     (started, pace): (Instant, &Pace),
     picture: &Path,
 ) -> anyhow::Result<Played> {
-    save_when(client, picture, true).with_context(|| format!("step {step:?}"))?;
+    save_when(client, picture, true, pace).with_context(|| format!("step {step:?}"))?;
     Ok(Played {
         step: step.to_owned(),
         t_ms: millis(started.elapsed()),

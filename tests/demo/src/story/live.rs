@@ -8,10 +8,10 @@ use sudare_test_kit::stage::{Client, Stage, USER};
 use sudare_vision::camera::{self, SourceOptions, SourceSpec};
 
 const SOURCE: &str = "camera:0";
-/// How long the person may try things out.
+/// How long the person can try things out.
 const PLAY: Duration = Duration::from_secs(60);
 
-/// Enrols whoever sits there from three pictures, then tells what happens for a minute.
+/// Enrols the person at the camera from three pictures, then prints what happens for a minute.
 #[allow(clippy::print_stdout, reason = "this is what the person reads")]
 pub fn run(stage: &mut Stage) -> anyhow::Result<String> {
     println!("Look at the camera, alone. Three pictures are taken; they stay on this machine.");

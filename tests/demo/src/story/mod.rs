@@ -44,9 +44,9 @@ pub fn is_covered(png: &Path) -> anyhow::Result<bool> {
     Ok(lit(png, false)? == 0)
 }
 
-/// Whether there is something on the panel with the reason.
-pub fn has_words(png: &Path) -> anyhow::Result<bool> {
-    Ok(lit(png, true)? > 0)
+/// How many pixels the words on the panel have.
+pub fn words(png: &Path) -> anyhow::Result<usize> {
+    lit(png, true)
 }
 
 /// Pixels on the panel, or around it, that are not black.

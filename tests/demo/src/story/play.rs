@@ -8,11 +8,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use sudare_test_kit::Pace;
 use sudare_test_kit::scene::{ALONE, Camera, Scene, Seat};
 use sudare_test_kit::stage::{self, Client, Event, Stage, USER};
+use sudare_test_kit::{Pace, wait_until};
 
-use super::{Played, has_words, is_covered};
+use super::{Played, is_covered, words};
 
 /// What happens, and what must then be seen.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +53,9 @@ pub const STORY: [Step; 10] = [
 ];
 /// A step that loses its client more often than this is not lost to slowness.
 const TRIES: u32 = 5;
+
+/// Words that do not change for so long are complete.
+const AT_REST: Duration = Duration::from_millis(400);
 
 /// Everything that a step needs.
 #[derive(Debug)]
@@ -152,7 +155,7 @@ impl Player<'_> {
             self.client
                 .wait("the host's receipt for the stranger's pictures", |e| e["event"] == "receipt")?;
         }
-        save_when(&mut self.client, picture, step.cover.is_some())?;
+        save_when(&mut self.client, picture, step.cover.is_some(), &self.pace)?;
         let seen = self.client.seen.get(from..).unwrap_or_default();
         Ok(Played {
             step: step.name.to_owned(),
@@ -196,10 +199,15 @@ fn file_name(number: usize, step: &Step) -> String {
     format!("client-{number:02}-{}.png", step.name.replace(' ', "-"))
 }
 
-/// Saves the client's picture; a cover's once the words are on it, which follow the black.
-pub(super) fn save_when(client: &mut Client, picture: &Path, covered: bool) -> anyhow::Result<()> {
-    let until = Instant::now() + sudare_test_kit::PATIENCE;
-    loop {
+/// Saves the client's picture; a cover's once its words, which follow the black line by line, are at rest.
+pub(super) fn save_when(
+    client: &mut Client,
+    picture: &Path,
+    covered: bool,
+    pace: &Pace,
+) -> anyhow::Result<()> {
+    let (mut last, mut since) = (0, Instant::now());
+    wait_until("the words on the cover", || {
         client.save(picture)?;
         let is = is_covered(picture)?;
         ensure!(
@@ -208,11 +216,12 @@ pub(super) fn save_when(client: &mut Client, picture: &Path, covered: bool) -> a
             if is { "a cover instead of the desktop" } else { "more than a cover" },
             picture.display()
         );
-        if !covered || has_words(picture)? {
-            return Ok(());
+        let words = words(picture)?;
+        if words != last {
+            (last, since) = (words, Instant::now());
         }
-        ensure!(Instant::now() < until, "the cover has no words: {}", picture.display());
-    }
+        Ok(!covered || (words > 0 && since.elapsed() >= pace.allow(AT_REST)))
+    })
 }
 
 /// Why it was covered, and why it is now if that changed since.
@@ -235,7 +244,7 @@ fn settle(client: &mut Client, from: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// From the decision to the first decoded picture that shows it.
+/// From the decision to the first decoded picture that shows it, unless that was there before for another reason.
 fn latency_ms(events: &[Event], step: &Step) -> Option<u64> {
     let covers = step.cover.is_some();
     let decided = events.iter().find(|e| {
@@ -247,7 +256,7 @@ fn latency_ms(events: &[Event], step: &Step) -> Option<u64> {
     let at = |e: &Event| e["t_ms"].as_u64();
     // The picture was decoded `age_us` before it was told.
     let age_ms = shown["age_us"].as_u64().unwrap_or(0) / 1000;
-    Some(at(shown)?.saturating_sub(age_ms).saturating_sub(at(decided)?))
+    at(shown)?.saturating_sub(age_ms).checked_sub(at(decided)?)
 }
 
 pub(super) fn millis(time: Duration) -> u64 {

@@ -35,7 +35,7 @@ pub fn draw(dir: &Path, played: &[Played], proof: &Proof, path: &Path) -> anyhow
     captions.push((
         MARGIN,
         top,
-        "Evidence of the onlooker's incident, opened with the auditor's identity:".into(),
+        "Evidence of the onlooker incident, opened with an auditor's identity:".into(),
     ));
     for (n, (label, file)) in (0u32..).zip(&proof.pictures) {
         let (x, y) = (

@@ -1,4 +1,4 @@
-//! A `sudare connect` process and the events it tells.
+//! A `sudare connect` process and the events it prints.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -19,7 +19,7 @@ pub struct Client {
     child: Child,
     stdin: ChildStdin,
     events: Receiver<Event>,
-    /// Everything told so far.
+    /// All events so far.
     pub seen: Vec<Event>,
     has_ended: bool,
 }
@@ -75,7 +75,7 @@ impl Client {
         }
     }
 
-    /// Whether it told its last event.
+    /// Whether its last event has been read.
     pub fn has_ended(&self) -> bool {
         self.has_ended
     }
@@ -100,7 +100,7 @@ impl Client {
         last.collect::<Vec<_>>().join(" ")
     }
 
-    /// Has the client save what it decoded, and waits until it is there.
+    /// Has the client save the picture it decoded, and waits for the file.
     pub fn save(&mut self, path: &Path) -> anyhow::Result<()> {
         writeln!(self.stdin, "save remote {}", path.display())?;
         self.wait("a saved picture", |e| e["event"] == "saved")?;
@@ -119,7 +119,7 @@ impl Client {
         Ok(kb / 1024.0)
     }
 
-    /// Ends it without a word, and reaps it.
+    /// SIGKILL, and reaps it.
     pub fn kill(&mut self) -> anyhow::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
@@ -129,7 +129,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        // Killing what has ended is no error worth telling.
+        // The process may have exited already; failing to kill it is not worth reporting.
         drop(self.child.kill());
         drop(self.child.wait());
     }

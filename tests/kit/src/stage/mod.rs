@@ -1,4 +1,4 @@
-//! Sets the stage with the commands that people use: keys, records, enrolment, the running host.
+//! Sets up a whole installation with the commands people use: keys, records, enrolment, a running host.
 
 mod client;
 mod proof;
@@ -111,7 +111,7 @@ impl Stage {
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
         let ready: serde_json::Value = serde_json::from_str(&line).with_context(|| {
-            format!("the host did not start; {} says why", self.dir.join("host.log").display())
+            format!("the host did not start; see {}", self.dir.join("host.log").display())
         })?;
         self.listen = ready["listen"].as_str().context("no address")?.to_owned();
         std::fs::write(&self.log_vkey, format!("{}\n", ready["log_vkey"].as_str().context("no log key")?))?;

@@ -9,9 +9,9 @@ use sudare_stack::blanking::hostile::{Attack, attack};
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let name = arguments.next().context("which attack?")?;
+    let name = arguments.next().context("name an attack")?;
     let chosen = Attack::from_name(&name).with_context(|| format!("unknown attack {name}"))?;
-    let duration_ms = arguments.next().context("for how many milliseconds?")?.parse()?;
+    let duration_ms = arguments.next().context("give the number of milliseconds")?.parse()?;
     let outcome = attack(chosen, Duration::from_millis(duration_ms))?;
     println!("{} {}", outcome.strikes, outcome.keys);
     Ok(())

@@ -1,4 +1,4 @@
-//! What the throw-away user of the real-stack tests has on the screen.
+//! The desktop of the throw-away user in the real-stack tests.
 #![allow(clippy::print_stderr, reason = "this program's errors go to the session's log")]
 
 use std::path::PathBuf;
@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use clap::Parser;
 use sudare_stack::xrdp::secret_desktop::{self, Manner};
 
-/// Shows known colours on the whole screen.
+/// Fill the screen with known colours
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Note what arrives in this file
+    /// Record the input that arrives in this file
     #[arg(long, value_name = "FILE", conflicts_with = "hostile", required_unless_present = "hostile")]
     log: Option<PathBuf>,
-    /// Pass the window manager and stay above all others
+    /// Bypass the window manager and stay above all other windows
     #[arg(long)]
     hostile: bool,
 }

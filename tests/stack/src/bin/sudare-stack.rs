@@ -1,6 +1,6 @@
-//! Plays scenarios on a real xrdp session in namespaces, one JSON object for each.
+//! Runs scenarios on a real xrdp session in namespaces, one JSON object for each.
 //!
-//! Exit code 0: all checks hold; 1: one does not; 77: nothing could be tried here, and why.
+//! Exit code 0: all checks hold; 1: at least one does not; 77: this machine cannot run it, and the output says why.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program's output is for people")]
 
 use std::ffi::OsString;
@@ -13,26 +13,26 @@ use anyhow::{Context as _, ensure};
 use clap::Parser;
 use sudare_stack::xrdp::{Report, namespace, needs, scenarios};
 
-/// The code by which test runners know that a test was left out.
+/// The exit code by which test runners recognise a skipped test.
 const SKIPPED: u8 = 77;
-/// What a report of one scenario may hold.
+/// Size limit of one scenario's report.
 const REPORT_BYTES_MAX: u64 = 4 << 20;
 
-/// Plays scenarios on a real xrdp session, in namespaces of its own.
+/// Run scenarios on a real xrdp session, in separate namespaces
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// What to play; without a name all are listed
+    /// Scenarios to run; without any, list them all
     scenarios: Vec<String>,
-    /// Where pictures, logs and reports are put
+    /// Output folder for pictures, logs and reports
     #[arg(long, default_value = "target/stack", value_name = "DIR")]
     out: PathBuf,
-    /// Print one JSON object a scenario
+    /// Print one JSON object per scenario
     #[arg(long)]
     json: bool,
-    /// Be pid 1 of a namespace
+    /// Run as pid 1 of a namespace
     #[arg(long, hide = true)]
     init: bool,
-    /// Play in the namespace that was made
+    /// Run inside the prepared namespace
     #[arg(long, hide = true)]
     inside: bool,
 }
@@ -86,7 +86,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-/// Starts this program again in a namespace, and reads what it wrote.
+/// Starts this program again in a namespace, and reads its report.
 fn play_outside(name: &str, out: &Path) -> anyhow::Result<Report> {
     let out = out.join(name);
     if out.exists() {
@@ -100,7 +100,7 @@ fn play_outside(name: &str, out: &Path) -> anyhow::Result<Report> {
     let status = command.stdin(Stdio::null()).status().context("cannot start setpriv")?;
     let file = out.join("report.json");
     let length = std::fs::metadata(&file).map_or(0, |about| about.len());
-    ensure!(length > 0, "{name} ended ({status}) without a report; its words stand above");
+    ensure!(length > 0, "{name} ended ({status}) without a report; see its output above");
     ensure!(length <= REPORT_BYTES_MAX, "the report of {name} has {length} bytes");
     serde_json::from_slice(&std::fs::read(&file)?).with_context(|| format!("{} is damaged", file.display()))
 }
@@ -115,9 +115,9 @@ fn wait_for_others() -> anyhow::Result<File> {
 
 fn play_inside(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
-    let name = arguments.scenarios.first().context("no scenario")?;
+    let name = arguments.scenarios.first().context("name a scenario")?;
     let this = std::env::current_exe()?;
-    let programs = this.parent().context("this program has no folder")?;
+    let programs = this.parent().context("the folder of this program is unknown")?;
     let given = needs::folders();
     let mut keep: Vec<&Path> = given.iter().map(PathBuf::as_path).collect();
     // Attackers and blanker are started from where this program lies.

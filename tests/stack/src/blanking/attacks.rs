@@ -14,7 +14,7 @@ use super::desktop::{Desktop, Typist};
 use super::display::{Access, Running};
 use super::hostile::Attack;
 use super::matrix::{self, Line, PANEL, ready};
-use super::sampler::{Seen, Witness};
+use super::sampler::{ScreenObserver, Seen};
 
 /// How long each attack lasts.
 pub const EACH: Duration = Duration::from_secs(2);
@@ -83,7 +83,7 @@ pub struct Matrix {
     pub rows: Vec<Row>,
     pub control_leaked_frames: u64,
     pub control_keys_delivered: u64,
-    /// What could not be tried, and why.
+    /// Attacks that could not be tried, and why.
     pub not_tried: Vec<String>,
 }
 
@@ -106,7 +106,7 @@ pub fn all(access: &Access, server: &str) -> anyhow::Result<Matrix> {
 pub fn some(access: &Access, server: &str, attacks: &[Attack]) -> anyhow::Result<Matrix> {
     let (seen, keys) = matrix::control(access, CONTROL)?;
     let lines = matrix::matrix(access, attacks, EACH)?;
-    // An attack that never struck proves nothing.
+    // An attack that never ran proves nothing.
     let (lines, idle): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| line.strikes > 0);
     let refused = |line: &Line| format!("{} on {server}: the server refuses it", line.attack.name());
     let mut rows: Vec<Row> = lines.iter().map(|line| Row::of(server, "", line)).collect();
@@ -140,7 +140,7 @@ fn kill(access: &Access, [blanker_dies, guard_dies]: [bool; 2]) -> anyhow::Resul
         }
         Ok(())
     };
-    let witness = Witness::start(access, PANEL)?;
+    let observer = ScreenObserver::start(access, PANEL)?;
     if guard_dies {
         blanker.end_guard()?;
     }
@@ -150,13 +150,13 @@ fn kill(access: &Access, [blanker_dies, guard_dies]: [bool; 2]) -> anyhow::Resul
     type_for(DEAD)?;
     let mut successor = ready(access)?;
     type_for(EACH.saturating_sub(DEAD))?;
-    let seen = witness.finish()?;
+    let seen = observer.finish()?;
     let delivered = desktop.delivered()?;
     successor.uncover()?;
     Ok((seen, delivered))
 }
 
-/// Starts a compositor and waits until it has its place.
+/// Starts a compositor and waits until it owns the compositor selection.
 fn compositor(access: &Access, command: &[&str]) -> anyhow::Result<Running> {
     let (program, arguments) = command.split_first().unwrap_or((&"", &[]));
     let child =
@@ -164,10 +164,10 @@ fn compositor(access: &Access, command: &[&str]) -> anyhow::Result<Running> {
     let running = Running(child);
     let x = access.connect()?;
     let place = x.intern_atom(false, b"_NET_WM_CM_S0")?.reply()?.atom;
-    wait_until(&format!("{command:?} to take its place"), || {
+    wait_until(&format!("{command:?} to own the compositor selection"), || {
         Ok(x.get_selection_owner(place)?.reply()?.owner != x11rb::NONE)
     })?;
-    // It has its place before it draws.
+    // It owns the selection before it draws.
     std::thread::sleep(Duration::from_millis(500));
     Ok(running)
 }

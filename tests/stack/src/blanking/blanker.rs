@@ -74,12 +74,12 @@ impl Blanker {
         Ok(wire::write(&mut self.guard, &request.to_bytes())?)
     }
 
-    /// Bytes that are no message.
+    /// Bytes that do not form a message.
     pub fn write_raw(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         Ok(wire::write(&mut self.guard, bytes)?)
     }
 
-    /// The next reply that is of interest; layout, notices and health are noted on the way.
+    /// Waits for the next reply that `wanted` accepts; layout, notices and health are recorded on the way.
     pub fn wait_for<T>(
         &mut self,
         what: &str,
@@ -99,7 +99,7 @@ impl Blanker {
         }
     }
 
-    /// Notes what was told meanwhile.
+    /// Records the replies that arrived in the meantime.
     pub fn catch_up(&mut self) {
         loop {
             match self.replies.try_recv() {
@@ -113,7 +113,7 @@ impl Blanker {
         }
     }
 
-    /// Asks for the cover and waits for its confirmation; tells when that came.
+    /// Requests the cover, waits for its confirmation, and returns when that came.
     pub fn cover(&mut self) -> anyhow::Result<Instant> {
         let asked = self.ticket();
         self.ask(&Request::Cover { ticket: asked, picture: false })?;

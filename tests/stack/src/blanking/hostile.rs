@@ -33,7 +33,7 @@ pub enum Attack {
     Raise,
     /// Raises itself as fast as it can.
     BusyRaise,
-    /// Raises itself when it is told that it is covered.
+    /// Raises itself when the server reports it as obscured.
     RaiseOnVisibility,
     /// New windows every 20 ms, managed and override-redirect, of depth 24 and 32.
     NewWindows,
@@ -371,7 +371,7 @@ impl Hostile {
     fn on_cover(&self, act: impl Fn(&RustConnection, Window) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let tag = self.x.intern_atom(false, b"_SUDARE_COVER")?.reply()?.atom;
         for layer in [self.screen.root, self.overlay()?] {
-            // Without a cover there is no overlay.
+            // The overlay exists only under a cover.
             let Ok(tree) = self.x.query_tree(layer)?.reply() else { continue };
             for window in tree.children {
                 let property = self.x.get_property(false, window, tag, AtomEnum::CARDINAL, 0, 1)?.reply();

@@ -1,4 +1,4 @@
-//! Every attack, one after the other, with a witness and a typist.
+//! Every attack, one after the other, with a screen observer and a typist.
 
 use std::io::Read as _;
 use std::process::Stdio;
@@ -12,7 +12,7 @@ use super::blanker::Blanker;
 use super::desktop::{Desktop, Typist};
 use super::display::{Access, Running};
 use super::hostile::{Attack, Outcome};
-use super::sampler::{Seen, Witness};
+use super::sampler::{ScreenObserver, Seen};
 
 /// The words of the cover in the matrix: where no attacker shows itself.
 pub const PANEL: Rect = Rect { x: 600, y: 60, width: 320, height: 120 };
@@ -77,17 +77,17 @@ pub fn matrix(access: &Access, attacks: &[Attack], each: Duration) -> anyhow::Re
     Ok(lines)
 }
 
-/// The same witness and typist without a cover: both must notice.
+/// The same observer and typist without a cover: both must notice.
 pub fn control(access: &Access, each: Duration) -> anyhow::Result<(Seen, u64)> {
     let desktop = Desktop::show(access)?;
     let typist = Typist::new(access)?;
-    let witness = Witness::start(access, PANEL)?;
+    let observer = ScreenObserver::start(access, PANEL)?;
     let typed_until = Instant::now() + each;
     while Instant::now() < typed_until {
         typist.type_letters(1)?;
         std::thread::sleep(TYPED_EVERY);
     }
-    Ok((witness.finish()?, desktop.delivered()?))
+    Ok((observer.finish()?, desktop.delivered()?))
 }
 
 /// A blanker that has covered, and painted its panel.
@@ -114,7 +114,7 @@ fn one(
     let asked = Instant::now();
     let covered = blanker.cover()?;
     desktop.delivered()?;
-    let witness = Witness::start(access, PANEL)?;
+    let observer = ScreenObserver::start(access, PANEL)?;
     let until = Instant::now() + each;
     let mut keys_typed = 0;
     while Instant::now() < until {
@@ -127,7 +127,7 @@ fn one(
         }
         std::thread::sleep(TYPED_EVERY);
     }
-    let seen = witness.finish()?;
+    let seen = observer.finish()?;
     let delivered = desktop.delivered()?;
     blanker.catch_up();
     let outcome = finish(&mut hostile)?;
@@ -152,11 +152,11 @@ pub fn start(access: &Access, attack: Attack, lasts: Duration) -> anyhow::Result
     Ok(Running(child))
 }
 
-/// Waits for an attacker's own account.
+/// Waits for an attacker's own result.
 pub fn finish(hostile: &mut Running) -> anyhow::Result<Outcome> {
     let mut text = String::new();
     hostile.0.stdout.take().context("no output")?.read_to_string(&mut text)?;
-    ensure!(hostile.0.wait()?.success(), "the attacker fell over");
-    let (strikes, keys) = text.trim().split_once(' ').context("no account")?;
+    ensure!(hostile.0.wait()?.success(), "the attacker crashed");
+    let (strikes, keys) = text.trim().split_once(' ').context("the attacker printed no result")?;
     Ok(Outcome { strikes: strikes.parse()?, keys: keys.parse()? })
 }

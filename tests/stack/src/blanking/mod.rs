@@ -1,4 +1,4 @@
-//! The cover of X11 displays under attack: displays, attackers, and a witness that reads every pixel.
+//! The cover of X11 displays under attack: displays, attackers, and a screen observer that reads every pixel.
 //!
 //! Everything here needs only `DISPLAY` and `XAUTHORITY`, so the same matrix runs on Xvfb and
 //! inside an xrdp session.

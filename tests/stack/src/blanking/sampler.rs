@@ -1,4 +1,4 @@
-//! The witness: a client of its own that reads the whole screen as fast as it can and counts the
+//! The screen observer: a client of its own that reads the whole screen as fast as it can and counts the
 //! frames in which anything but the cover is seen.
 
 use std::fs::File;
@@ -24,7 +24,7 @@ const SCREEN_MAX_BYTES: u64 = 4096 * 2160 * 4;
 /// Half a megabyte at 1920 columns.
 const ROWS_AT_ONCE: u16 = 64;
 
-/// What the witness saw.
+/// What the screen observer saw.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Seen {
     pub samples: u64,
@@ -50,7 +50,7 @@ impl Screen {
         let x = access.connect()?;
         let root = x.setup().roots[0].root;
         let size = x.get_geometry(root)?.reply()?;
-        let memory = File::from(memfd_create("witness", MemfdFlags::CLOEXEC)?);
+        let memory = File::from(memfd_create("screen", MemfdFlags::CLOEXEC)?);
         memory.set_len(SCREEN_MAX_BYTES)?;
         let segment = x.generate_id()?;
         x.shm_attach_fd(segment, memory.try_clone()?, false)?.check()?;
@@ -157,12 +157,12 @@ fn arrived(arriving: Arriving<'_>) -> anyhow::Result<bool> {
 
 /// Watches a display until it is told to stop.
 #[derive(Debug)]
-pub struct Witness {
+pub struct ScreenObserver {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<anyhow::Result<Seen>>,
 }
 
-impl Witness {
+impl ScreenObserver {
     /// Everything outside `panel` must be black from now on.
     pub fn start(access: &Access, panel: Rect) -> anyhow::Result<Self> {
         let mut screens = [Screen::open(access)?, Screen::open(access)?];
@@ -178,7 +178,7 @@ impl Witness {
     /// What was seen until now.
     pub fn finish(self) -> anyhow::Result<Seen> {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().map_err(|_| anyhow!("the witness fell over"))?
+        self.thread.join().map_err(|_| anyhow!("the screen observer panicked"))?
     }
 }
 

@@ -84,10 +84,10 @@ impl Client {
         Ok(Client { running: Running::start(&mut command, log)?, log: log.to_owned() })
     }
 
-    /// Says why a client that should run does not.
+    /// Fails with the client's last output if it has exited.
     pub fn ensure_running(&mut self) -> anyhow::Result<()> {
         let ended = self.running.has_ended()?;
-        ensure!(!ended, "xfreerdp ended; {} says why: {}", self.log.display(), last_lines(&self.log));
+        ensure!(!ended, "xfreerdp exited; see {}: {}", self.log.display(), last_lines(&self.log));
         Ok(())
     }
 
@@ -96,7 +96,7 @@ impl Client {
         wait_until("xfreerdp to end", || self.running.has_ended())
     }
 
-    /// SIGKILL, as when somebody pulls the plug.
+    /// SIGKILL, like pulling the plug.
     pub fn kill(self) -> anyhow::Result<()> {
         self.running.kill()
     }

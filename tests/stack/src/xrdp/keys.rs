@@ -39,7 +39,7 @@ impl Keyboard {
     }
 
     /// Presses and releases the key of a character this many times; the window in the middle of
-    /// the screen gets it, as there is no window manager that would choose.
+    /// the screen gets it: without a window manager nothing else decides.
     pub fn type_key(&self, character: char, times: usize) -> anyhow::Result<()> {
         let code = self.key_code(character)?;
         self.fake(MOTION_NOTIFY_EVENT, 0)?;

@@ -1,4 +1,4 @@
-//! What the stack needs of a machine, so that a run says why it was left out.
+//! What the stack needs from a machine, so that a skipped run says why.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,7 +42,7 @@ const FILES: &[(&str, &str)] = &[
 /// Why the stack cannot run here, if it cannot.
 pub fn missing() -> Option<String> {
     if !rustix::process::geteuid().is_root() {
-        return Some("only root may make namespaces and start sessions. Run it as root".to_owned());
+        return Some("only root can create namespaces and start sessions. Run it as root".to_owned());
     }
     let program = PROGRAMS.iter().find(|(name, _)| find(name).is_none());
     let file = FILES.iter().find(|(path, _)| !Path::new(path).exists());
@@ -56,7 +56,7 @@ pub fn missing() -> Option<String> {
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stderr);
             Some(format!(
-                "this machine gives no namespaces ({}). Allow CAP_SYS_ADMIN to the container",
+                "this machine refuses to create namespaces ({}). Grant CAP_SYS_ADMIN to the container",
                 said.trim()
             ))
         }
@@ -64,7 +64,7 @@ pub fn missing() -> Option<String> {
     }
 }
 
-/// Folders outside the build that programs are told of, and that an emptied folder may hide.
+/// Folders outside the build that programs read, and that a folder emptied in the namespace may hide.
 pub fn folders() -> Vec<PathBuf> {
     let pictures = std::env::var_os("SUDARE_TEST_PICTURES").map(PathBuf::from);
     let models = sudare_models::Store::default_dir().ok();

@@ -6,12 +6,12 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 
-/// A process of ours that is ended when it is dropped.
+/// A child process, killed on drop.
 #[derive(Debug)]
 pub struct Running(Child);
 
 impl Running {
-    /// Starts a program whose words go to a file.
+    /// Starts a program with its output in a file.
     pub fn start(command: &mut Command, log: &Path) -> anyhow::Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let file = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
@@ -28,12 +28,12 @@ impl Running {
         Running(child)
     }
 
-    /// Whether it ended by itself.
+    /// Whether it has exited.
     pub fn has_ended(&mut self) -> anyhow::Result<bool> {
         Ok(self.0.try_wait()?.is_some())
     }
 
-    /// Asks it to end, and waits until it has.
+    /// SIGTERM, and waits for the exit.
     pub fn end(mut self) -> anyhow::Result<()> {
         let pid = rustix::process::Pid::from_child(&self.0);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
@@ -45,7 +45,7 @@ impl Running {
         rustix::process::Pid::from_child(&self.0)
     }
 
-    /// Ends it without a word, and reaps it.
+    /// SIGKILL, and reaps it.
     pub fn kill(mut self) -> anyhow::Result<()> {
         self.0.kill()?;
         self.0.wait()?;
@@ -55,7 +55,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Killing what has ended is no error worth telling.
+        // The process may have exited already; failing to kill it is not worth reporting.
         drop(self.0.kill());
         drop(self.0.wait());
     }

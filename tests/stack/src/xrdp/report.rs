@@ -38,7 +38,7 @@ impl Report {
 
     pub fn check(&mut self, name: &str, ok: bool, detail: impl std::fmt::Display) {
         self.ok &= ok;
-        // Whoever watches sees it grow; the whole is told at the end.
+        // Anyone watching sees it grow; the whole report is printed at the end.
         tracing::info!("{} {name}", if ok { "ok    " } else { "FAILED" });
         self.checks.push(Check { name: name.to_owned(), ok, detail: detail.to_string() });
     }

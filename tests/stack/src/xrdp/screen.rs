@@ -198,7 +198,7 @@ mod tests {
         assert!(cover.is_cover() && !cover.is_desktop());
         assert!(!Count { desktop: 1, ..cover }.is_cover());
         assert!(!Count { hostile: 1, ..cover }.is_cover());
-        // A screen without the client is no cover either.
+        // A screen without the client does not count as a cover either.
         assert!(!Count { backdrop: 1000, ..Count::default() }.is_cover());
         assert!(Count { desktop: 900, other: 100, ..Count::default() }.is_desktop());
     }

@@ -119,7 +119,7 @@ fn stalled(acts: &mut Acts<'_>, elsewhere: &PrivateScreen) -> anyhow::Result<()>
     let sesman = sesman()?;
     kill_process(sesman, Signal::STOP)?;
     let mut second = Client::start(elsewhere, &ClientOptions::default(), home, &log)?;
-    wait_until("xrdp's connection to sesman", || asks_sesman())?;
+    wait_until("xrdp's connection to sesman", asks_sesman)?;
     std::thread::sleep(BEFORE_SIGN_IN);
     let theirs: Vec<_> = xrdps()?.into_iter().filter(|pid| !before.contains(pid)).collect();
     theirs.iter().try_for_each(|&pid| kill_process(pid, Signal::STOP))?;
