@@ -36,10 +36,10 @@ use crate::clock;
 use crate::cover::fonts::Fonts;
 use crate::tls::TlsIdentity;
 
-/// A client that is not through the handshake by then is let go.
+/// A client that has not finished the handshake by then is disconnected.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// What the system may hold unsent for one client (Linux doubles it). A cover waits behind it, so
-/// it is small; it also bounds the speed to this much per round trip, which is enough.
+/// What the system may hold unsent for one client (Linux doubles it). A cover waits behind it, so it is
+/// small; it also limits the speed to this much per round trip, which is enough.
 const SEND_BUFFER_BYTES: u32 = 32 * 1024;
 const LISTEN_BACKLOG: u32 = 32;
 
@@ -69,7 +69,7 @@ impl fmt::Debug for EmbeddedHost {
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}. Another program may use the port; choose another one.")]
+    #[error("cannot listen on {address}: {source}. Another program may use the port; choose another one")]
     Listen {
         /// The address asked for.
         address: SocketAddr,
@@ -78,7 +78,7 @@ pub enum HostError {
     },
     /// The desktop's size is out of range.
     #[error(
-        "a desktop of {width}x{height} is not possible. Choose 200 to 8192 pixels each, the width a multiple of 4."
+        "a desktop of {width}x{height} is not possible. Choose 200 to 8192 pixels for each, and a width that is a multiple of 4"
     )]
     Size {
         /// Width asked for.
@@ -87,7 +87,7 @@ pub enum HostError {
         height: u16,
     },
     /// The system has no thread or event queue left.
-    #[error("the system refused a thread or an event queue: {0}. Free resources and start again.")]
+    #[error("the system refused a thread or an event queue: {0}. Free resources and start again")]
     System(#[source] io::Error),
 }
 
@@ -178,7 +178,7 @@ async fn accept_all(listener: TcpListener, shared: Arc<Shared>, mut stop: watch:
             Ok((_, peer)) if sessions.len() >= shared.host.max_sessions => {
                 tracing::warn!(
                     port = peer.port(),
-                    "connection closed: all sessions are in use; raise max_sessions or wait"
+                    "connection closed: all sessions are in use. Raise max_sessions, or wait"
                 );
             }
             Ok((tcp, peer)) => match spawn(tcp, peer, &shared, &stop) {
@@ -186,7 +186,7 @@ async fn accept_all(listener: TcpListener, shared: Arc<Shared>, mut stop: watch:
                 Err(error) => tracing::error!(port = peer.port(), %error, "no thread for a new session"),
             },
             Err(error) => {
-                tracing::error!(%error, "a connection could not be accepted; is there a free file descriptor?");
+                tracing::error!(%error, "a connection could not be accepted. Check the limit of open files");
                 // The error would come again at once.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -243,7 +243,7 @@ async fn serve(
         Ok(Err(error)) => tracing::warn!(port = peer.port(), %error, "no session"),
         Err(_) => tracing::warn!(
             port = peer.port(),
-            "no session: the client did not finish its handshake within 10 s"
+            "no session: the client did not finish the handshake within 10 s"
         ),
     }
     Ok(())

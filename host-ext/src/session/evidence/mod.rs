@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use sudare_protocol::evidence::Label;
 use sudare_protocol::evidence::event::{Cover, Gap, Note, PresenceInterval, SessionStart};
@@ -37,7 +38,7 @@ use crate::clock::{self, SystemRandom};
 use crate::recorder::EvidenceSink;
 use crate::screen::Screenshot;
 use crate::store::StoreError;
-pub use worker::{RETRY, Turn, Worker};
+pub use worker::{RETRY_MS, Turn, Worker};
 
 /// With more waiting jobs than this, the store does not keep up: sessions cover.
 pub const QUEUE_MAX: usize = 64;
@@ -215,7 +216,7 @@ fn run(mut worker: Worker, stop: &AtomicBool) {
             Turn::Done => {}
             Turn::Idle => worker.wait(),
             Turn::Failing if stop.load(Ordering::Relaxed) => worker.give_up(),
-            Turn::Failing => thread::sleep(RETRY),
+            Turn::Failing => thread::sleep(Duration::from_millis(RETRY_MS)),
             Turn::Ended => return,
         }
     }
