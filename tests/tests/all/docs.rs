@@ -143,7 +143,8 @@ fn settings_of_the_plugin_are_those_of_the_code() {
 #[test]
 fn times_of_the_supervision_are_those_of_the_code() {
     let supervise = ["supervise/plan", "supervise/sign_in", "supervise/arrivals", "supervise/audit"];
-    let files = [&supervise[..], &["channel/xrdp/desk", "channel/xrdp/opening"]].concat();
+    let display = ["channel/xrdp/blanking", "channel/xrdp/desk", "channel/xrdp/opening"];
+    let files = [&supervise[..], &display].concat();
     let values = files.into_iter().flat_map(|file| {
         let found = constants(&read(&format!("host-ext/src/{file}.rs")));
         found.into_iter().map(move |(name, value)| [file.to_owned(), name, value.to_string()])
