@@ -25,7 +25,7 @@ const MAX_BITMAP_BYTES: u16 = u16::MAX;
 
 /// A picture or size that cannot be put into a PDU; always a fault of this program.
 #[derive(Debug, thiserror::Error)]
-#[error("could not encode a screen update: {0}. This is a fault of this program; please report it.")]
+#[error("a screen update could not be encoded: {0}. This is a bug; please report it")]
 pub(super) struct EncodeError(String);
 
 /// One compressed tile with its place on the screen.

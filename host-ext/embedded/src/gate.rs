@@ -1,4 +1,4 @@
-//! The display gate: decides which pixels may be encoded next. Pure, no socket, no clock.
+//! The display gate: decides which pixels may be encoded next. Pure.
 //!
 //! ```text
 //!            start
@@ -40,7 +40,7 @@ pub(super) struct Gate {
     width: u16,
     height: u16,
     fonts: Arc<Fonts>,
-    /// Ready-made, because nothing may delay a cover: the PDU, and what it looks like.
+    /// Prepared, because nothing may delay a cover: the PDU, and the picture it draws.
     black: Vec<u8>,
     black_picture: Screenshot,
     state: State,

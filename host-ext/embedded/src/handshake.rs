@@ -26,21 +26,19 @@ pub(super) struct Accepted {
     pub(super) user: Option<String>,
 }
 
-/// Why a client did not get a session.
+/// Why a client got no session.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HandshakeError {
     #[error(
-        "the client did not follow the RDP connection sequence: {0}. It may be no RDP client, or ask for NLA; connect with TLS security."
+        "the client did not follow the RDP connection sequence: {0}. Connect with TLS security, not NLA; anything else may not be an RDP client"
     )]
     Rdp(#[from] ironrdp_acceptor::ConnectorError),
-    #[error("the client refused TLS. Connect with TLS security (xfreerdp: /sec:tls).")]
+    #[error("the client refused TLS. Connect with TLS security (xfreerdp: /sec:tls)")]
     NoTls,
-    #[error(
-        "the client sent data ahead of TLS. This is a fault of the client, or someone is scanning this port."
-    )]
+    #[error("the client sent data before TLS. The client is faulty, or somebody is scanning this port")]
     Early,
     #[error(
-        "TLS failed: {0}. The client or something on the way ended it; check that it accepts TLS 1.2 or 1.3."
+        "TLS failed: {0}. Check that the client accepts TLS 1.2 or 1.3, and that nothing between here and there ends it"
     )]
     Tls(std::io::Error),
 }

@@ -11,6 +11,8 @@
 //! is not used because it has no place for a custom dynamic channel, nor a way to know when a
 //! frame was written.
 
+#![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
+
 pub mod desktop;
 mod encode;
 mod gate;
@@ -38,10 +40,10 @@ use tokio::time::timeout;
 
 use crate::identity::TlsIdentity;
 
-/// A client that is not through the handshake by then is let go.
+/// A client that has not finished the handshake by then is disconnected.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// What the system may hold unsent for one client (Linux doubles it). A cover waits behind it, so
-/// it is small; it also bounds the speed to this much per round trip, which is enough.
+/// What the system may hold unsent for one client (Linux doubles it). A cover waits behind it, so it is
+/// small; it also limits the speed to this much per round trip, which is enough.
 const SEND_BUFFER_BYTES: u32 = 32 * 1024;
 const LISTEN_BACKLOG: u32 = 32;
 
@@ -71,7 +73,7 @@ impl fmt::Debug for EmbeddedHost {
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}. Another program may use the port; choose another one.")]
+    #[error("cannot listen on {address}: {source}. Another program may use the port; choose another one")]
     Listen {
         /// The address asked for.
         address: SocketAddr,
@@ -80,7 +82,7 @@ pub enum HostError {
     },
     /// The desktop's size is out of range.
     #[error(
-        "a desktop of {width}x{height} is not possible. Choose 200 to 8192 pixels each, the width a multiple of 4."
+        "a desktop of {width}x{height} is not possible. Choose 200 to 8192 pixels for each, and a width that is a multiple of 4"
     )]
     Size {
         /// Width asked for.
@@ -89,7 +91,7 @@ pub enum HostError {
         height: u16,
     },
     /// The system has no thread or event queue left.
-    #[error("the system refused a thread or an event queue: {0}. Free resources and start again.")]
+    #[error("the system refused a thread or an event queue: {0}. Free resources and start again")]
     System(#[source] io::Error),
 }
 
@@ -180,7 +182,7 @@ async fn accept_all(listener: TcpListener, shared: Arc<Shared>, mut stop: watch:
             Ok((_, peer)) if sessions.len() >= shared.host.max_sessions => {
                 tracing::warn!(
                     port = peer.port(),
-                    "connection closed: all sessions are in use; raise max_sessions or wait"
+                    "connection closed: all sessions are in use. Raise max_sessions, or wait"
                 );
             }
             Ok((tcp, peer)) => match spawn(tcp, peer, &shared, &stop) {
@@ -188,7 +190,7 @@ async fn accept_all(listener: TcpListener, shared: Arc<Shared>, mut stop: watch:
                 Err(error) => tracing::error!(port = peer.port(), %error, "no thread for a new session"),
             },
             Err(error) => {
-                tracing::error!(%error, "a connection could not be accepted; is there a free file descriptor?");
+                tracing::error!(%error, "a connection could not be accepted. Check the limit of open files");
                 // The error would come again at once.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -245,7 +247,7 @@ async fn serve(
         Ok(Err(error)) => tracing::warn!(port = peer.port(), %error, "no session"),
         Err(_) => tracing::warn!(
             port = peer.port(),
-            "no session: the client did not finish its handshake within 10 s"
+            "no session: the client did not finish the handshake within 10 s"
         ),
     }
     Ok(())

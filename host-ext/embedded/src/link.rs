@@ -28,11 +28,9 @@ pub(super) struct Incoming {
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LinkError {
-    #[error("the client sent a damaged {what}: {detail}. This is a fault of the client; update it.")]
+    #[error("the client sent a malformed {what}: {detail}. Update the client")]
     Malformed { what: &'static str, detail: String },
-    #[error(
-        "a channel message could not be encoded: {0}. This is a fault of this program; please report it."
-    )]
+    #[error("a channel message could not be encoded: {0}. This is a bug; please report it")]
     Encode(String),
 }
 
@@ -97,7 +95,7 @@ impl Link {
     pub(super) fn encode(&self, message: Vec<u8>) -> Result<Vec<Vec<u8>>, LinkError> {
         let static_id = self.channels.get_channel_id_by_type::<Drdynvc>();
         let (Some(open), Some(static_id)) = (self.open, static_id) else {
-            tracing::warn!(bytes = message.len(), "a message was dropped, because the channel is closed");
+            tracing::warn!(bytes = message.len(), "a message was dropped because the channel is closed");
             return Ok(Vec::new());
         };
         let parts = processor::encode(open, message).map_err(|error| LinkError::Encode(error.to_string()))?;

@@ -1,5 +1,7 @@
 //! `sudare-embedded`: an RDP host with a synthetic desktop, for the demo and the tests.
 
+#![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
+
 use std::process::ExitCode;
 
 use clap::Parser;

@@ -44,7 +44,7 @@ impl Outbox {
         self.in_flight.is_none()
     }
 
-    /// Makes this the block in flight; only called while idle.
+    /// Makes this the block in flight; call it only while idle.
     pub(super) fn start(&mut self, block: Block, now_ms: u64) {
         self.in_flight = Some(InFlight { block, written: 0, since_ms: now_ms });
     }

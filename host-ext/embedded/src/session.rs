@@ -1,5 +1,4 @@
-//! One session: a single task that feeds the driver, carries out its actions in order,
-//! and writes.
+//! One session: a single task that feeds the driver, carries out its actions in order, and writes.
 //!
 //! What is written next is chosen whenever the writer is idle, most urgent first: the black
 //! frame, then channel messages, then pixels. So a cover waits for at most the one block that is
@@ -31,34 +30,34 @@ use super::outbox::Outbox;
 use crate::desktop::Desktop;
 
 const TICK: Duration = Duration::from_millis(50);
-/// After so long without a question, no pixel of the desktop is sent before the next one.
+/// When the driver was not asked for this long, it is asked again before another pixel of the desktop is sent.
 const ASK_AGAIN_MS: u64 = 250;
-/// The black frame must be with the client's system this long after the decision.
+/// The black frame must have reached the client's system this long after the decision.
 const COVER_TIMEOUT_MS: u64 = 5_000;
 /// How long the last messages may take when the driver ends the connection.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
-/// A client that closes the channel is asked to open it again, at most so often.
+/// A client that closes the channel is asked to open it again, up to `MAX_REOPENS` times.
 const REOPEN_AFTER_MS: u64 = 1_000;
 const MAX_REOPENS: u32 = 100;
-/// More actions in one batch mean that the driver runs in a circle.
+/// More screenshots than this that wait mean that the driver requests them in a loop.
 const MAX_SCREENSHOTS: usize = 16;
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Ended {
-    #[error("the client left.")]
+    #[error("the client left")]
     ClientLeft,
-    #[error("the connection broke: {0}. The client ended without a word, or the network failed.")]
+    #[error("the connection broke: {0}. The client crashed, or the network failed")]
     Broken(#[from] io::Error),
     #[error(
-        "the client stopped reading. Its screen may be out of date, so the connection was cut; reconnect."
+        "the client stopped reading. Its screen may be out of date, so the connection was cut; connect again"
     )]
     Stalled,
     #[error(transparent)]
     Link(#[from] LinkError),
     #[error("{0}")]
     Advised(String),
-    #[error("the host is stopping.")]
+    #[error("the host is stopping")]
     Stopped,
     #[error("{0}")]
     Internal(String),
@@ -285,7 +284,7 @@ impl Session {
         carry_out(actions, now.boot_ms, &mut self.connection, &mut self.screen);
         if self.screen.screenshots.len() > MAX_SCREENSHOTS {
             return Err(Ended::Internal(
-                "the session's driver asks for screenshots without end. This is a fault of this program"
+                "the session's driver requests screenshots without end. This is a bug; please report it"
                     .to_owned(),
             ));
         }
@@ -307,10 +306,10 @@ impl Session {
     /// Closes the connection, black, and only then tells the driver.
     async fn finish(mut self, ended: Ended) -> Ended {
         if matches!(ended, Ended::Link(_)) && self.connection.accepted.link.is_open() {
-            // The reason to end is known; what the driver wants of a dead link is not.
+            // Why the connection ends is known already; what the driver wants of a dead link does not matter.
             self.drive(SessionEvent::Link(LinkEvent::Closed)).ok();
         }
-        // Whatever it wanted: the last thing a client gets is black.
+        // Whatever the driver wanted: the last thing a client gets is black.
         self.screen.gate.cover(CoverText::default());
         let polite = matches!(ended, Ended::Advised(_) | Ended::Stopped | Ended::Link(_));
         let done = polite && matches!(timeout(FAREWELL_TIMEOUT, self.farewell()).await, Ok(Ok(())));
@@ -352,8 +351,8 @@ impl Session {
     }
 }
 
-/// Closes the socket. `hard` makes the system throw away what it has not sent, because that may
-/// be pixels of the desktop.
+/// Closes the socket. `hard` makes the system discard what it has not sent yet, because that may be pixels
+/// of the desktop.
 fn close(accepted: Accepted, hard: bool) {
     let (reader, _) = accepted.reader.into_inner();
     let stream = reader.unsplit(accepted.writer);

@@ -13,6 +13,8 @@
 //!
 //! Nothing here writes into the store, and nothing of the recorder waits for it.
 
+#![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
+
 pub mod alert;
 pub mod cef;
 pub mod confine;

@@ -1,5 +1,7 @@
 //! `sudare-forward`: sends alarms from the evidence log to a SIEM.
 
+#![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 

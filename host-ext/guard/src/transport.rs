@@ -195,3 +195,53 @@ pub trait DriverFactory: Send + Sync + 'static {
     /// A client connected.
     fn session(&self, info: SessionInfo, now: Now) -> Box<dyn SessionDriver>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Told(Vec<String>);
+
+    impl Transport for Told {
+        fn send(&mut self, message: Vec<u8>) {
+            self.0.push(format!("send {message:?}"));
+        }
+
+        fn disconnect(&mut self, advice: String) {
+            self.0.push(format!("disconnect {advice}"));
+        }
+    }
+
+    impl Cover for Told {
+        fn cover(&mut self, text: CoverText, screenshot: Option<u64>, now_ms: u64) {
+            self.0.push(format!("cover {:?} {screenshot:?} at {now_ms}", text.lines));
+        }
+
+        fn uncover(&mut self) {
+            self.0.push("uncover".into());
+        }
+
+        fn screenshot(&mut self, ticket: u64) {
+            self.0.push(format!("screenshot {ticket}"));
+        }
+    }
+
+    #[test]
+    fn a_screenshot_is_taken_in_the_moment_of_its_cover_and_none_is_lost() {
+        let (mut transport, mut cover) = (Told::default(), Told::default());
+        let text = CoverText { lines: vec!["away".into()] };
+        let actions = vec![
+            Action::Screenshot(1),
+            Action::Screenshot(2),
+            Action::Send(vec![7]),
+            Action::Cover(text),
+            Action::Screenshot(3),
+            Action::Uncover,
+            Action::Disconnect { advice: "why".into() },
+        ];
+        carry_out(actions, 5, &mut transport, &mut cover);
+        assert_eq!(transport.0, ["send [7]", "disconnect why"]);
+        assert_eq!(cover.0, ["screenshot 1", r#"cover ["away"] Some(2) at 5"#, "uncover", "screenshot 3"]);
+    }
+}

@@ -13,6 +13,8 @@
 //! - [`quota`]: what one device may store in a day, pure; `tally`: what entries cost, pure. - [`completed`]: incidents
 //!   that are complete. - [`setup`], [`confine`]: how the program starts and what it gives up.
 
+#![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
+
 pub mod committer;
 pub mod completed;
 pub mod confine;

@@ -1,5 +1,7 @@
 //! `sudare-recorder`: keeps the evidence of all sessions of this machine.
 
+#![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc::Receiver;

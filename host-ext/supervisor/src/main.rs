@@ -1,5 +1,7 @@
 //! `sudare-supervisor`: the root service that guards every session of xrdp.
 
+#![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
+
 use std::process::ExitCode;
 
 use clap::Parser;

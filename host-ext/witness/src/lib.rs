@@ -18,6 +18,8 @@
 //! - [`submission`]: one submission, from its bytes to an answer. - [`server`]: the same over HTTP.
 //! - [`pull`]: cosigns a folder without network.
 
+#![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
+
 pub mod alarms;
 #[cfg(test)]
 mod crash_tests;

@@ -2,6 +2,8 @@
 //!
 //! Exit codes: 0 in order, 1 a log contradicted itself or is silent, 2 it could not be done.
 
+#![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -22,6 +22,10 @@ pub enum FaultKind {
     Replay,
     /// Somebody on the way changes a byte.
     Corrupt,
+    /// The client attests what it sees, but never asks for a cover.
+    ClientStubborn,
+    /// The recorder keeps nothing.
+    StoreFails,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +47,7 @@ impl Fault {
             .map(|_| {
                 let from_ms = rng.random_range(0..end_ms);
                 let until_ms = from_ms + rng.random_range(100..12_000);
-                let kind = match rng.random_range(0..9) {
+                let kind = match rng.random_range(0..11) {
                     0 => FaultKind::Slow { ms: rng.random_range(50..4_000) },
                     1 => FaultKind::Stall,
                     2 => FaultKind::Drop,
@@ -52,7 +56,9 @@ impl Fault {
                     5 => FaultKind::ClientCrash,
                     6 => FaultKind::HostFrozen,
                     7 => FaultKind::Replay,
-                    _ => FaultKind::Corrupt,
+                    8 => FaultKind::Corrupt,
+                    9 => FaultKind::ClientStubborn,
+                    _ => FaultKind::StoreFails,
                 };
                 Fault { from_ms, until_ms, kind }
             })

@@ -1,33 +1,32 @@
-//! The run itself, and the rule that is checked at every step.
+//! The run itself: client and host take their steps, with the network between them.
 
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use sudare_client_core::presence::{Decision, Presence};
 use sudare_client_core::report::Reporter;
-use sudare_guard::decision::{Action, Event, Guard};
-use sudare_protocol::client::Live as ClientLive;
-use sudare_protocol::host::{ClientNews, Live as HostLive};
+use sudare_guard::transport::LinkEvent;
+use sudare_protocol::client::{AwaitHello, Live as ClientLive};
 use sudare_protocol::message::Shown;
 use sudare_protocol::reason::Reason;
 use sudare_protocol::timings::Timings;
 use sudare_test_kit::pair::{self, frames};
 
+use super::checks::{Checks, Seen};
 use super::faults::{Fault, FaultKind};
+use super::host::HostSide;
 use super::network::Wire;
 use super::truth::Truth;
 
 const RUN_MS: u64 = 60_000;
-const STEP_MS: u64 = 10;
+pub(super) const STEP_MS: u64 = 10;
 const FRAME_MS: u64 = 100;
-const HOST_TICK_MS: u64 = 50;
-/// Time that detection, comparing, one frame and one tick take in this world.
-const SEEING_MS: u64 = 600;
 
 /// What a run showed, besides that it broke no rule.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Outcome {
     pub visible_ms: u64,
     pub covers: u64,
+    /// Incidents that are in the log.
     pub incidents: u64,
     /// Longest time that a stranger was in truth present while the host showed the desktop.
     pub worst_exposed_ms: u64,
@@ -38,36 +37,37 @@ pub fn run(seed: u64) -> Result<Outcome, String> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let truth = Truth::random(&mut rng, RUN_MS);
     let faults = Fault::random(&mut rng, RUN_MS);
-    let (client, host) = pair::live(0)?;
-    let mut world = World {
-        client: ClientSide {
-            live: client,
-            presence: Presence::new(&Timings::default()),
-            alive: true,
-            reporter: Reporter::default(),
-        },
-        host: HostSide {
-            live: Some(host),
-            guard: Guard::new(0),
-            painted: None,
-            nonces: Vec::new(),
-            next_tick_ms: 0,
-        },
-        up: Wire::default(),
-        down: Wire::default(),
-        truth,
-        faults,
-        checks: Checks::default(),
-        outcome: Outcome::default(),
-    };
-    let timings = Timings::default();
-    world.host_event(0, Event::LinkUp { timings }, &mut rng)?;
+    let mut host = HostSide::new(seed)?;
+    let (live, mut down) = (shake_hands(&mut host)?, Wire::default());
+    host.said().into_iter().for_each(|message| down.send(0, message, &faults));
+    let presence = Presence::new(&Timings::default());
+    let client = ClientSide { live, presence, alive: true, reporter: Reporter::default() };
+    let mut world =
+        World { client, host, up: Wire::default(), down, truth, faults, checks: Checks::default() };
     for now_ms in (0..RUN_MS / STEP_MS).map(|step| step * STEP_MS) {
         world
-            .step(now_ms, &mut rng)
+            .step(now_ms)
             .map_err(|what| format!("seed {seed}, {now_ms} ms: {what}; faults {:?}", world.faults))?;
     }
-    Ok(world.outcome)
+    Ok(Outcome {
+        visible_ms: world.checks.visible_ms,
+        covers: world.host.screen.covers,
+        incidents: world.host.sink.incidents(),
+        worst_exposed_ms: world.checks.worst_exposed_ms,
+    })
+}
+
+/// Both ends after a good handshake, before any fault.
+fn shake_hands(host: &mut HostSide) -> Result<ClientLive, String> {
+    let one = |said: &[u8]| frames(said).into_iter().next().ok_or("no frame".to_owned());
+    let refused = |refused: sudare_protocol::error::Refused| refused.refusal.to_string();
+    host.link(LinkEvent::Opened, 0)?;
+    let hello = one(&host.next_said().ok_or("no HELLO")?)?;
+    let client = AwaitHello::new(pair::client_setup(), pair::client_fresh());
+    let (client, open) = client.handle(&hello).map_err(refused)?;
+    host.link(LinkEvent::Bytes(open), 0)?;
+    let ready = one(&host.next_said().ok_or("no READY")?)?;
+    client.handle(&ready).map(|(live, _)| live).map_err(refused)
 }
 
 struct World {
@@ -78,7 +78,6 @@ struct World {
     truth: Truth,
     faults: Vec<Fault>,
     checks: Checks,
-    outcome: Outcome,
 }
 
 struct ClientSide {
@@ -88,41 +87,31 @@ struct ClientSide {
     reporter: Reporter,
 }
 
-struct HostSide {
-    live: Option<HostLive>,
-    guard: Guard,
-    painted: Option<(u64, Shown)>,
-    nonces: Vec<u64>,
-    next_tick_ms: u64,
-}
-
-#[derive(Default)]
-struct Checks {
-    operator_seen_ms: u64,
-    stranger_since_ms: Option<u64>,
-    good_since_ms: Option<u64>,
-    newest_echo_issued_ms: Option<u64>,
-}
-
 impl World {
-    fn has(&self, kind: fn(&FaultKind) -> bool, now_ms: u64) -> bool {
-        self.faults.iter().any(|f| f.active(now_ms) && kind(&f.kind))
+    fn has(&self, kind: FaultKind, now_ms: u64) -> bool {
+        self.faults.iter().any(|fault| fault.active(now_ms) && fault.kind == kind)
     }
 
-    fn step(&mut self, now_ms: u64, rng: &mut ChaCha8Rng) -> Result<(), String> {
-        if self.has(|k| *k == FaultKind::ClientCrash, now_ms) {
+    fn step(&mut self, now_ms: u64) -> Result<(), String> {
+        if self.has(FaultKind::ClientCrash, now_ms) {
             self.client.alive = false;
         }
-        let frozen = self.has(|k| *k == FaultKind::ClientFrozen, now_ms);
-        if self.client.alive && !frozen {
+        if self.client.alive && !self.has(FaultKind::ClientFrozen, now_ms) {
             self.client_step(now_ms)?;
         }
-        let host_frozen = self.has(|k| *k == FaultKind::HostFrozen, now_ms);
-        if !host_frozen {
-            self.host_step(now_ms, rng)?;
-            self.check(now_ms)?;
+        self.host.sink.set_failing(self.has(FaultKind::StoreFails, now_ms));
+        if self.has(FaultKind::HostFrozen, now_ms) {
+            return Ok(());
         }
-        Ok(())
+        self.host_step(now_ms)?;
+        let seen = Seen {
+            now_ms,
+            visible: self.host.screen.shown == Shown::Visible,
+            newest_echo_issued_ms: self.host.newest_echo_issued_ms(),
+            store_fails: self.has(FaultKind::StoreFails, now_ms),
+            troubled: self.faults.iter().any(|fault| fault.from_ms <= now_ms),
+        };
+        self.checks.check(&self.truth, seen)
     }
 
     fn client_step(&mut self, now_ms: u64) -> Result<(), String> {
@@ -135,11 +124,16 @@ impl World {
                 }
             }
         }
-        let stuck = self.has(|k| *k == FaultKind::VisionStuck, now_ms);
+        let stuck = self.has(FaultKind::VisionStuck, now_ms);
         let decision = if now_ms.is_multiple_of(FRAME_MS) && !stuck {
             self.client.presence.observe(&self.truth.observe(now_ms))
         } else {
             self.client.presence.tick(now_ms)
+        };
+        let decision = if self.has(FaultKind::ClientStubborn, now_ms) {
+            Decision { cover: false, reason: Reason::None, ..decision }
+        } else {
+            decision
         };
         self.client_says(decision, now_ms).map_err(|e| e.to_string())
     }
@@ -153,122 +147,14 @@ impl World {
         Ok(())
     }
 
-    fn host_step(&mut self, now_ms: u64, rng: &mut ChaCha8Rng) -> Result<(), String> {
-        // A tick comes first: after a sleep the host must not act on old news before it notices.
-        if now_ms >= self.host.next_tick_ms {
-            self.host.next_tick_ms = now_ms + HOST_TICK_MS;
-            self.host_event(now_ms, Event::Tick, rng)?;
-            let nonce = rng.random();
-            if let Some(live) = &mut self.host.live
-                && let Some(frame) = live.challenge(nonce, now_ms).map_err(|e| e.to_string())?
-            {
-                self.host.nonces.push(now_ms);
-                self.down.send(now_ms, frame, &self.faults);
-            }
-        }
-        if let Some((due_ms, shown)) = self.host.painted
-            && due_ms <= now_ms
-        {
-            self.host.painted = None;
-            self.host_event(now_ms, Event::Painted(shown), rng)?;
-        }
+    fn host_step(&mut self, now_ms: u64) -> Result<(), String> {
+        self.host.step(now_ms)?;
         while let Some(bytes) = self.up.receive(now_ms) {
-            for frame in frames(&bytes) {
-                self.host_frame(&frame, now_ms, rng)?;
-            }
+            self.host.link(LinkEvent::Bytes(bytes), now_ms)?;
         }
-        Ok(())
-    }
-
-    fn host_frame(&mut self, frame: &[u8], now_ms: u64, rng: &mut ChaCha8Rng) -> Result<(), String> {
-        let Some(live) = &mut self.host.live else { return Ok(()) };
-        let event = match live.handle(frame, now_ms) {
-            Ok(Some(ClientNews::Attested { attest, nonce_issued_ms })) => {
-                let newest = self.checks.newest_echo_issued_ms.get_or_insert(nonce_issued_ms);
-                *newest = (*newest).max(nonce_issued_ms);
-                Event::Attested { attest, nonce_issued_ms, lease_until_ms: live.lease_until_ms() }
-            }
-            Ok(Some(ClientNews::Suspect { suspect })) => Event::Suspect { active: suspect.active },
-            Ok(Some(ClientNews::Lock { lock, .. })) => Event::Lock(lock),
-            Ok(Some(ClientNews::Unlock { .. })) => Event::Unlock,
-            Ok(_) => return Ok(()),
-            Err(_) => {
-                self.host.live = None;
-                Event::LinkDown { reason: Reason::BadMessage }
-            }
-        };
-        self.host_event(now_ms, event, rng)
-    }
-
-    fn host_event(&mut self, now_ms: u64, event: Event, rng: &mut ChaCha8Rng) -> Result<(), String> {
-        for action in self.host.guard.handle(now_ms, event, rng.random()) {
-            match action {
-                Action::Cover(_) => {
-                    self.outcome.covers += 1;
-                    self.host.painted = Some((now_ms + 20, Shown::Covered));
-                }
-                Action::Uncover => self.host.painted = Some((now_ms + 20, Shown::Visible)),
-                Action::OpenIncident { .. } => self.outcome.incidents += 1,
-                Action::Status { shown, reason, incident_id } => {
-                    if let Some(live) = &mut self.host.live {
-                        let status =
-                            sudare_protocol::message::Status { shown, reason, boot_ms: now_ms, incident_id };
-                        let frame = live.status(status).map_err(|e| e.to_string())?;
-                        self.down.send(now_ms, frame, &self.faults);
-                    }
-                }
-                Action::Disconnect => return Err("the cover was never confirmed".into()),
-                Action::Snapshot(_) | Action::DropSuspect | Action::Gap { .. } => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Rule 1, against the truth that neither end knows.
-    fn check(&mut self, now_ms: u64) -> Result<(), String> {
-        let timings = Timings::default();
-        let (scene, since_ms) = self.truth.at(now_ms);
-        if scene.operator {
-            self.checks.operator_seen_ms = now_ms;
-        }
-        if scene.stranger {
-            self.checks.stranger_since_ms.get_or_insert(since_ms);
-        } else {
-            self.checks.stranger_since_ms = None;
-        }
-        let visible = self.host.guard.shown() == Shown::Visible;
-        self.check_liveness(now_ms, visible, scene.operator && !scene.stranger)?;
-        if !visible {
-            return Ok(());
-        }
-        self.outcome.visible_ms += STEP_MS;
-        let echoed = self.checks.newest_echo_issued_ms.ok_or("visible although no nonce was ever echoed")?;
-        if now_ms > echoed + timings.lease_ms + HOST_TICK_MS {
-            return Err(format!("visible {} ms after the newest echoed nonce was issued", now_ms - echoed));
-        }
-        let away_ms = now_ms - self.checks.operator_seen_ms;
-        if away_ms > timings.absence_ms + SEEING_MS {
-            return Err(format!("visible although the operator is away for {away_ms} ms"));
-        }
-        let exposed_ms = self.checks.stranger_since_ms.map_or(0, |since| now_ms - since);
-        self.outcome.worst_exposed_ms = self.outcome.worst_exposed_ms.max(exposed_ms);
-        if exposed_ms > timings.hold_ms + timings.lease_ms + SEEING_MS {
-            return Err(format!("visible although a stranger is there for {exposed_ms} ms"));
-        }
-        Ok(())
-    }
-
-    /// A cover that never opens would break no safety rule; in good times the desktop must be there.
-    fn check_liveness(&mut self, now_ms: u64, visible: bool, alone: bool) -> Result<(), String> {
-        let troubled = self.faults.iter().any(|f| f.from_ms <= now_ms);
-        if troubled || !alone {
-            self.checks.good_since_ms = None;
-            return Ok(());
-        }
-        let since = *self.checks.good_since_ms.get_or_insert(now_ms);
-        let patience_ms = Timings::default().release_ms + SEEING_MS;
-        if now_ms - since > patience_ms && !visible {
-            return Err("covered although the operator is alone and nothing is wrong".into());
+        self.host.work(now_ms);
+        for message in self.host.said() {
+            self.down.send(now_ms, message, &self.faults);
         }
         Ok(())
     }

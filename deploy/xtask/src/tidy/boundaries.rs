@@ -69,7 +69,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sudare-v4l2-shim", &[]),
     // Knows our programs by their names only.
     ("sudare-test-kit", &["sudare-protocol", "sudare-models"]),
-    ("sudare-sim", &["sudare-client-core", "sudare-guard", "sudare-protocol", "sudare-test-kit"]),
+    (
+        "sudare-sim",
+        &[
+            "sudare-base",
+            "sudare-client-core",
+            "sudare-evidence",
+            "sudare-guard",
+            "sudare-protocol",
+            "sudare-test-kit",
+        ],
+    ),
     (
         "sudare-stack",
         &[

@@ -1,5 +1,5 @@
-//! The cover of an X11 display, as this side knows it: what the blanker was asked for, what it confirmed,
-//! and what is done when it fails. Pure: requests, replies and time in, effects out.
+//! The cover of an X11 display as seen from the guard: what the blanker was asked to show, what it has confirmed,
+//! and what to do when it fails. Pure: requests, replies and time in, effects out.
 
 #![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
 
@@ -12,33 +12,33 @@ use super::effect::Effect;
 use crate::screen::{CoverText, Screenshot};
 use crate::transport::{Cover, CoverEvent, CoverKey, CoverNotice};
 
-/// A blanker that says nothing for so long while it should cover is ended and started again.
+/// A blanker that is silent for longer while it should cover is ended, and another one is started.
 const SILENT_MAX_MS: u64 = 1_000;
-/// So many ends of a blanker within [`FAILURES_WITHIN_MS`] disconnect the client, and from then on
-/// there is a pause before the next one: a session must not make its guard start programs for ever.
+/// When this many blankers end within [`FAILURES_WITHIN_MS`], the client is disconnected, and from then on each start
+/// waits for a pause: a session must not be able to make its guard start programs without end.
 const FAILURES: usize = 3;
 const FAILURES_WITHIN_MS: u64 = 60_000;
 /// Doubled each time.
 const PAUSE_MIN_MS: u64 = 1_000;
 const PAUSE_MAX_MS: u64 = 30_000;
-/// Sign-ins that wait for one cover.
+/// The most sign-ins that wait for one cover.
 const SIGN_INS_MAX: usize = 64;
-/// What is told while no cover was ever read back: longer than any limit.
+/// Reported while no cover was ever read back: longer than any limit.
 const NEVER_CONFIRMED_MS: u64 = 3_600_000;
-/// Screenshots asked for and not yet answered.
+/// The most screenshots that are requested and not yet taken.
 const SCREENSHOTS_MAX: usize = 8;
 
 /// The blanker as it is known here.
 #[derive(Debug, Default)]
 struct Health {
-    /// It has told its layout, so that it is expected to answer.
+    /// It has reported its layout, so it is expected to answer.
     speaks: bool,
     last_reply_ms: u64,
-    /// The cover was read back from the screen at this time; `None`: never yet.
+    /// When the cover was last read back from the screen; `None` if never.
     confirmed_ms: Option<u64>,
     failures_ms: Vec<u64>,
     pause_ms: u64,
-    /// There is no blanker until then.
+    /// No blanker runs until then.
     rests_until_ms: Option<u64>,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Blanking {
     text: CoverText,
     layout: Option<(u32, Vec<Rect>)>,
     health: Health,
-    /// Of the newest sign-in that goes on: the desktop is not shown, whatever the driver wants.
+    /// The newest sign-in in progress: until it is over the desktop is not shown, whatever the driver wants.
     signing_in: Option<u64>,
     /// Sign-ins that wait for the cover.
     sign_ins: Vec<u64>,
@@ -63,7 +63,7 @@ pub(super) struct Blanking {
 }
 
 impl Blanking {
-    /// Of a blanker that was started already: nothing comes before that.
+    /// The blanker was started already: nothing comes before that.
     pub(super) fn new() -> Self {
         let mut blanking = Blanking {
             wanted: Shown::Covered,
@@ -108,17 +108,17 @@ impl Blanking {
         }
         let silent = self.health.speaks && now_ms.saturating_sub(self.health.last_reply_ms) > SILENT_MAX_MS;
         if silent && self.is_covered() {
-            tracing::error!("the blanker stopped answering; starting another one");
+            tracing::error!("the blanker does not answer any more; starting another one");
             self.start_over(true, now_ms);
         }
     }
 
-    /// Covers without the driver: nobody is connected any more, or somebody else is now.
+    /// Covers without a driver's decision: nobody is connected any more, or somebody else is now.
     pub(super) fn cover_for_nobody(&mut self, now_ms: u64) {
         self.cover_now(None, now_ms);
     }
 
-    /// Screenshots asked for so far come too late for whoever asked.
+    /// The driver that requested screenshots is gone.
     pub(super) fn forget_screenshots(&mut self) {
         self.screenshots.clear();
     }
@@ -142,7 +142,7 @@ impl Blanking {
         }
     }
 
-    /// Covers without the driver: xrdp gives this session to whoever signs in, with what is in view.
+    /// Covers without a driver's decision: xrdp hands this session to whoever signs in, with whatever is in view.
     pub(super) fn sign_in(&mut self, ticket: u64, now_ms: u64) {
         self.signing_in = Some(ticket);
         if self.sign_ins.len() >= SIGN_INS_MAX {
@@ -156,7 +156,7 @@ impl Blanking {
         self.ask(Shown::Covered, None);
     }
 
-    /// Only the newest sign-in counts: the others' clients may be on their way with it.
+    /// Only the newest sign-in counts: clients of the earlier ones may arrive with it.
     pub(super) fn signed_in(&mut self, ticket: u64) {
         if self.signing_in.is_some_and(|newest| newest <= ticket) {
             self.signing_in = None;
@@ -165,8 +165,8 @@ impl Blanking {
     }
 
     fn show_if_wanted(&mut self) {
-        // Without a blanker nobody could cover again; the next one covers first, and then shows what
-        // is wanted.
+        // Without a blanker nobody could cover again; the next one covers first and then shows what is
+        // wanted.
         if self.wanted == Shown::Visible && self.signing_in.is_none() && self.health.rests_until_ms.is_none()
         {
             self.ask(Shown::Visible, None);
@@ -174,7 +174,7 @@ impl Blanking {
         }
     }
 
-    /// From here the confirmation has its time.
+    /// The time to confirm a cover starts now.
     fn expect_cover(&mut self, now_ms: u64) {
         if self.asked.1 == Shown::Visible {
             (self.health.confirmed_ms, self.health.last_reply_ms) = (Some(now_ms), now_ms);
@@ -211,12 +211,12 @@ impl Blanking {
         }
     }
 
-    /// Takes what the blanker says; gives what the driver has to know of it.
+    /// Takes the blanker's reply; returns what the driver has to know of it.
     pub(super) fn told(&mut self, reply: Reply, now_ms: u64) -> Option<CoverEvent> {
         self.health.last_reply_ms = now_ms;
         match reply {
             Reply::Layout { layout, monitors, width, height } => {
-                tracing::info!(width, height, monitors = monitors.len(), "the display's layout");
+                tracing::info!(width, height, monitors = monitors.len(), "layout of the display");
                 self.health.speaks = true;
                 self.layout = Some((layout, monitors));
                 self.words();
@@ -227,13 +227,13 @@ impl Blanking {
                 if self.wanted == Shown::Covered {
                     return Some(CoverEvent::Painted(Shown::Covered));
                 }
-                // A blanker that was started again has covered; the desktop may still be seen.
+                // A restarted blanker has covered, but the desktop may be seen.
                 self.show_if_wanted();
             }
             Reply::Uncovered { ticket } if (ticket, Shown::Visible) == self.asked => {
                 return Some(CoverEvent::Painted(Shown::Visible));
             }
-            // An answer to what is no longer wanted says nothing.
+            // An answer to a request that no longer counts means nothing.
             Reply::Covered { .. } | Reply::Uncovered { .. } => {}
             Reply::Health { pixels: true, .. } => self.health.confirmed_ms = Some(now_ms),
             Reply::Health { pixels: false, .. } => {
@@ -245,7 +245,7 @@ impl Blanking {
                 return Some(CoverEvent::Screenshot { ticket, screenshot });
             }
             Reply::Key(key) => return Some(CoverEvent::Key(key_of(key))),
-            // Of a blanker that was started again it says nothing about how the session began.
+            // From a restarted blanker this says nothing about how the session began.
             Reply::Notice(Notice::LateStart) if !self.health.failures_ms.is_empty() => {}
             Reply::Notice(notice) => {
                 tracing::warn!(?notice, "noticed on the display");
@@ -259,8 +259,7 @@ impl Blanking {
         None
     }
 
-    /// The blanker ended, or hangs. Its windows stay on the screen. The next one covers first, whatever is
-    /// wanted.
+    /// The blanker ended or hangs; its windows stay on the screen. The next one covers first, whatever is wanted.
     pub(super) fn start_over(&mut self, end_old: bool, now_ms: u64) {
         let pauses = self.health.fail(now_ms);
         if self.asked.1 == Shown::Visible {
@@ -303,7 +302,7 @@ impl Cover for Blanking {
 }
 
 impl Health {
-    /// Counts an end of the blanker; true if the next one has to wait.
+    /// Counts a blanker that ended; true if the next one has to wait.
     fn fail(&mut self, now_ms: u64) -> bool {
         self.failures_ms.retain(|at| now_ms.saturating_sub(*at) < FAILURES_WITHIN_MS);
         if self.failures_ms.is_empty() {
@@ -319,7 +318,7 @@ impl Health {
     }
 }
 
-/// What a cover says until its reason is drawn, some milliseconds later.
+/// The words of a cover until its reason is drawn, some milliseconds later.
 pub(super) fn waiting_words() -> CoverText {
     CoverText { lines: vec!["画面を保護しています。".into(), "This screen is covered.".into()] }
 }

@@ -1,13 +1,13 @@
-//! One display of xrdp: what the client's coming and going, the channel, the deciding part and
-//! the cover mean for each other. Pure: inputs and time in, effects out.
+//! One display of xrdp: connects the client's coming and going, the channel, the driver and the cover. Pure: inputs
+//! and time in, effects out.
 //!
 //! ```text
 //!  client comes/goes ─┐                        ┌─► SessionDriver (one a connection)
 //!  channel ───────────┼─► Desk::handle ────────┤
 //!  blanker ───────────┘                        └─► effects: Blanking (the cover), channel, disconnect
 //! ```
-//! The session of xrdp goes on without a client, so the cover does as well: the desktop is shown
-//! only while a client is connected and its driver says so.
+//! A session of xrdp goes on without a client, and so does its cover: the desktop is shown only while a client is
+//! connected and its driver says so.
 
 #![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
 
@@ -26,9 +26,9 @@ use crate::transport::{
     carry_out,
 };
 
-/// A client needs this long at most until xrdp's channels are there.
+/// xrdp's channels are there at most this long after a client has connected.
 const NO_CHANNEL_MS: u64 = 5_000;
-/// Notices that wait for a client whose session can record them.
+/// The most notices that wait for a client whose session can record them.
 const NOTICES_MAX: usize = 16;
 
 /// What happened.
@@ -57,11 +57,11 @@ pub(super) struct Desk {
     factory: Arc<dyn DriverFactory>,
     user: String,
     driver: Option<Box<dyn SessionDriver>>,
-    /// Since when there is none, as far as was noticed.
+    /// Since when there is no driver, as far as was noticed.
     alone_since_ms: Option<u64>,
     cover: Blanking,
     opening: Opening,
-    /// What was noticed while nobody was connected.
+    /// Notices from the time when nobody was connected.
     notices: Vec<CoverNotice>,
 }
 
@@ -118,7 +118,7 @@ impl Desk {
             }
             Input::BlankerEnded => self.cover.start_over(false, now_ms),
         }
-        // The cover first: nothing that is said to the client may delay it.
+        // The cover first: nothing that is sent to the client may delay it.
         let mut effects = self.cover.take_effects();
         effects.append(&mut channel.0);
         effects
@@ -145,7 +145,7 @@ impl Desk {
         if self.driver.is_none() {
             let since_ms = *self.alone_since_ms.get_or_insert(now.boot_ms);
             if now.boot_ms.saturating_sub(since_ms) >= NO_CHANNEL_MS {
-                // Nobody reads this, unless xrdp has a client and does not let it reach us.
+                // Nobody reads this unless xrdp has a client and does not give it a channel.
                 self.cover.say(no_channel_words());
             }
         }
@@ -172,7 +172,7 @@ impl Desk {
         self.opening = Opening::default();
         self.cover.cover_for_nobody(now.boot_ms);
         if let Some(mut driver) = self.driver.take() {
-            // What it would still send has nowhere to go.
+            // Whatever it still wants to send has nowhere to go.
             driver.handle(now, SessionEvent::Link(LinkEvent::Disconnected));
         }
         self.cover.forget_screenshots();
@@ -212,8 +212,8 @@ impl Transport for ChannelEffects {
     }
 }
 
-/// What a cover says while no client reaches the guard. xrdp with `allow_channels=false` shows it to
-/// people whose client would do all that is asked of it, so this must not blame the client alone.
+/// The words of a cover while no client reaches the guard. With `allow_channels=false` in xrdp, people see it whose
+/// client is in order, so it must not blame the client alone.
 fn no_channel_words() -> CoverText {
     let mut lines: Vec<String> = Reason::NoClient.cover_lines().map(str::to_owned).to_vec();
     lines.push("または xrdp がチャネルを渡していません。".into());

@@ -1,16 +1,16 @@
 //! When to ask chansrv for the channel. Pure.
 //!
-//! Each request that fails, and each channel that the client closes, costs one of chansrv's 255
-//! slots until the session of xrdp ends. So there are few attempts a connection, further and
+//! Each request that fails, and each channel that the client closes, uses up one of chansrv's 255
+//! slots until the session of xrdp ends. So there are few attempts per connection, further and
 //! further apart.
 
 #![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
 
 /// The client needs a moment after its log-on until its channels can be opened.
 const FIRST_MS: u64 = 300;
-/// Pauses after each failure; then this connection has had its chances.
+/// Pauses after each failure; after the last one there is no further attempt on this connection.
 const PAUSES_MS: [u64; 4] = [700, 2_000, 5_000, 15_000];
-/// A channel that was open for so long was no failure.
+/// A channel that was open for this long was no failure.
 const GOOD_MS: u64 = 30_000;
 
 #[derive(Debug, Default)]

@@ -2,6 +2,8 @@
 //!
 //! Exit codes: 0 done, 1 the witness contradicts this store, 2 it could not be done.
 
+#![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 

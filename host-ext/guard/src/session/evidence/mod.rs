@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use sudare_base::clock::{self, SystemRandom};
 use sudare_evidence::report::EvidenceSink;
@@ -35,7 +36,7 @@ use sudare_protocol::message::{Ack, Id};
 use sudare_protocol::reason::Reason;
 use sudare_protocol::rules::EvidenceRules;
 use sudare_protocol::seal::Recipients;
-pub use worker::{RETRY, Turn, Worker};
+pub use worker::{RETRY_MS, Turn, Worker};
 
 use crate::screen::Screenshot;
 
@@ -207,7 +208,7 @@ fn run(mut worker: Worker, stop: &AtomicBool) {
             Turn::Done => {}
             Turn::Idle => worker.wait(),
             Turn::Failing if stop.load(Ordering::Relaxed) => worker.give_up(),
-            Turn::Failing => thread::sleep(RETRY),
+            Turn::Failing => thread::sleep(Duration::from_millis(RETRY_MS)),
             Turn::Ended => return,
         }
     }

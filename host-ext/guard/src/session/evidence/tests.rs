@@ -1,12 +1,10 @@
-//! The thread with a recorder made by hand: what covers, until when, and what the log gets.
+//! The worker on virtual time with a recorder made by hand: what covers, until when, and what the log gets.
 
-#![allow(clippy::disallowed_methods, reason = "a test of the thread")]
-
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::{Duration, Instant};
 
+use sudare_base::clock::SystemRandom;
 use sudare_evidence::report::wire::{ENTRIES_MAX, NewEntry, Receipt, Recorded, State};
 use sudare_evidence::report::{EvidenceSink, NewBlob, NewEntries};
 use sudare_evidence::store::StoreError;
@@ -19,13 +17,16 @@ use sudare_protocol::rules::{Durable, EvidenceRules};
 use sudare_protocol::seal::{Identity, Recipients};
 use sudare_protocol::{SigningKey, intake::Complete};
 
-use super::{Evidence, EvidenceThread, Job, OpenSink, What};
+use super::{Evidence, EvidenceThread, Job, OpenSink, RETRY_MS, Turn, What, Worker};
 use crate::screen::Screenshot;
 
 const SESSION: Id = [1; 16];
 const INCIDENT: Id = [2; 16];
 /// Far longer than anything takes.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE_MS: u64 = 10_000;
+/// More than two looks at the recorder, and more than one retry.
+const A_WHILE_MS: u64 = 800;
+const STEP_MS: u64 = 10;
 
 /// What the recorder says and does, and what it was given.
 #[derive(Debug)]
@@ -65,27 +66,76 @@ impl Recorder {
     }
 
     fn start(&self, durable: Durable) -> Running {
-        let this = self.clone();
-        let open: OpenSink = Box::new(move |_| Ok(Box::new(this.clone())));
         let rules = EvidenceRules { durable, ..EvidenceRules::default() };
-        let (thread, evidence) = EvidenceThread::start(open, [9; 16], rules).unwrap();
-        Running { evidence, thread }
+        let sink: Box<dyn EvidenceSink> = Box::new(self.clone());
+        let (worker, evidence) = Worker::new(Some(sink), self.open(), [9; 16], rules, Arc::new(SystemRandom));
+        Running { evidence, worker, now_ms: 0, due_ms: 0 }
     }
 
-    /// All entries, after the thread has ended.
+    fn open(&self) -> OpenSink {
+        let this = self.clone();
+        Box::new(move |_| Ok(Box::new(this.clone())))
+    }
+
+    /// All entries, after everything was worked off as at the end of the program.
     fn events(&self, running: Running) -> Vec<Event> {
         drop(running.evidence);
-        drop(running.thread);
+        super::run(running.worker, &AtomicBool::new(true));
+        self.recorded()
+    }
+
+    fn recorded(&self) -> Vec<Event> {
         let told = self.0.lock().unwrap();
         assert!(told.reports.iter().all(|entries| entries.len() <= ENTRIES_MAX));
         told.reports.iter().flatten().map(|entry| Event::decode(entry.kind, &entry.body).unwrap()).collect()
     }
 }
 
-/// Dropped in this order: the thread ends after the last who could give it a job.
+/// The worker, and the clock that gives it its turns as its thread does.
 struct Running {
     evidence: Evidence,
-    thread: EvidenceThread,
+    worker: Worker,
+    now_ms: u64,
+    due_ms: u64,
+}
+
+impl Running {
+    fn step(&mut self) {
+        self.now_ms += STEP_MS;
+        while self.due_ms <= self.now_ms {
+            match self.worker.turn(self.now_ms) {
+                Turn::Done => {}
+                Turn::Idle | Turn::Ended => return,
+                Turn::Failing => self.due_ms = self.now_ms + RETRY_MS,
+            }
+        }
+    }
+
+    fn pass(&mut self, ms: u64) {
+        (0..ms / STEP_MS).for_each(|_| self.step());
+    }
+
+    fn is_kept(&self) -> bool {
+        self.evidence.health().is_kept(&SESSION)
+    }
+
+    #[track_caller]
+    fn await_kept(&mut self, kept: bool) {
+        let until_ms = self.now_ms + PATIENCE_MS;
+        while self.is_kept() != kept {
+            assert!(self.now_ms < until_ms, "never kept = {kept}");
+            self.step();
+        }
+    }
+
+    #[track_caller]
+    fn stays_covered(&mut self, mut meanwhile: impl FnMut(&Evidence)) {
+        for _ in 0..A_WHILE_MS / STEP_MS {
+            meanwhile(&self.evidence);
+            assert!(!self.is_kept(), "shown after {} ms", self.now_ms);
+            self.step();
+        }
+    }
 }
 
 impl EvidenceSink for Recorder {
@@ -188,91 +238,69 @@ fn notes(events: &[Event]) -> Vec<u16> {
     events.iter().filter_map(code).collect()
 }
 
-#[track_caller]
-fn await_kept(evidence: &Evidence, kept: bool) {
-    let begun = Instant::now();
-    while evidence.health().is_kept(&SESSION) != kept {
-        assert!(begun.elapsed() < PATIENCE, "never kept = {kept}");
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// For more than two looks at the recorder.
-#[track_caller]
-fn stays_covered(evidence: &Evidence, meanwhile: impl Fn()) {
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_millis(800) {
-        meanwhile();
-        assert!(!evidence.health().is_kept(&SESSION), "shown after {:?}", begun.elapsed());
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
 #[test]
 fn a_late_copy_covers_whatever_else_is_kept_until_it_is_late_no_more() {
     let recorder = Recorder::new();
-    let running = recorder.start(Durable::Remote);
-    let evidence = &running.evidence;
-    await_kept(evidence, true);
+    let mut running = recorder.start(Durable::Remote);
+    running.await_kept(true);
     // Nothing waits for an acknowledgement.
     recorder.set(|told| told.state.behind_ms = Some(60_001));
-    await_kept(evidence, false);
-    let count = std::cell::Cell::new(0);
-    stays_covered(evidence, || {
-        count.set(count.get() + 1);
-        note(evidence, count.get());
+    running.await_kept(false);
+    let mut count = 0;
+    running.stays_covered(|evidence| {
+        count += 1;
+        note(evidence, count);
     });
     recorder.set(|told| told.state.behind_ms = Some(60_000));
-    await_kept(evidence, true);
+    running.await_kept(true);
     recorder.set(|told| told.state = State { shipped: None, behind_ms: None, ..told.state });
-    await_kept(evidence, false);
-    stays_covered(evidence, || {});
+    running.await_kept(false);
+    running.stays_covered(|_| {});
 }
 
 #[test]
 fn a_late_copy_is_not_forgotten_with_another_fault() {
     let recorder = Recorder::new();
     recorder.set(|told| told.state.behind_ms = Some(60_001));
-    let running = recorder.start(Durable::Remote);
-    let evidence = &running.evidence;
-    stays_covered(evidence, || {});
+    let mut running = recorder.start(Durable::Remote);
+    running.stays_covered(|_| {});
     recorder.set(|told| told.is_down = true);
-    note(evidence, 1);
-    thread::sleep(Duration::from_millis(600));
+    note(&running.evidence, 1);
+    running.pass(A_WHILE_MS);
     recorder.set(|told| told.is_down = false);
-    stays_covered(evidence, || {});
+    running.stays_covered(|_| {});
     recorder.set(|told| (told.state.behind_ms, told.is_down) = (Some(0), true));
-    stays_covered(evidence, || {});
+    running.stays_covered(|_| {});
     recorder.set(|told| told.is_down = false);
-    await_kept(evidence, true);
+    running.await_kept(true);
 }
 
 #[test]
 fn without_the_rule_the_copy_may_be_late() {
     let recorder = Recorder::new();
     recorder.set(|told| told.state = State { size: 9, shipped: Some(0), behind_ms: Some(u64::MAX) });
-    let running = recorder.start(Durable::Local);
-    let evidence = &running.evidence;
-    await_kept(evidence, true);
-    thread::sleep(Duration::from_millis(600));
-    assert!(evidence.health().is_kept(&SESSION));
+    let mut running = recorder.start(Durable::Local);
+    running.await_kept(true);
+    running.pass(A_WHILE_MS);
+    assert!(running.is_kept());
 }
 
 #[test]
 fn pictures_are_acknowledged_once_the_remote_store_has_them() {
     let recorder = Recorder::new();
-    let running = recorder.start(Durable::Remote);
-    let evidence = &running.evidence;
+    let mut running = recorder.start(Durable::Remote);
     let (reply, acks) = channel();
-    keep(evidence, Some(INCIDENT), pictures(reply));
-    assert!(acks.recv_timeout(Duration::from_millis(800)).is_err(), "the copy has one entry of three");
+    keep(&running.evidence, Some(INCIDENT), pictures(reply));
+    running.pass(A_WHILE_MS);
+    assert!(acks.try_recv().is_err(), "the copy has one entry of three");
     recorder.set(|told| told.state.shipped = Some(3));
-    assert_eq!(acks.recv_timeout(PATIENCE).unwrap().incident_id, INCIDENT);
+    running.pass(A_WHILE_MS);
+    assert_eq!(acks.try_recv().unwrap().incident_id, INCIDENT);
 }
 
 #[test]
 fn a_session_is_covered_before_its_device_is_known_to_have_room() {
-    // No thread answers here.
+    // Nobody takes the job here.
     let (jobs, _queue) = channel();
     let evidence = Evidence { jobs, health: Arc::default() };
     assert!(evidence.health().is_kept(&SESSION));
@@ -281,22 +309,21 @@ fn a_session_is_covered_before_its_device_is_known_to_have_room() {
 }
 
 #[test]
-fn a_device_that_has_had_its_day_is_covered_in_its_next_session_until_there_is_room() {
+fn a_device_without_quota_is_covered_in_its_next_session_until_there_is_room() {
     let recorder = Recorder::new();
-    let running = recorder.start(Durable::Local);
-    let evidence = &running.evidence;
-    keep(evidence, None, session_start());
-    await_kept(evidence, true);
-    // Another session of the device used it up: this one is covered, too, and so is the next.
+    let mut running = recorder.start(Durable::Local);
+    keep(&running.evidence, None, session_start());
+    running.await_kept(true);
+    // Another session of the device exhausted the quota: this one is covered, too, and so is the next.
     recorder.set(|told| told.has_room = false);
-    await_kept(evidence, false);
-    keep(evidence, None, What::SessionEnd { reason: Reason::ClientGone, boot_ms: 1 });
+    running.await_kept(false);
+    keep(&running.evidence, None, What::SessionEnd { reason: Reason::ClientGone, boot_ms: 1 });
     // Nothing is known of a session that has ended; this tells when that job is done.
-    await_kept(evidence, true);
-    keep(evidence, None, session_start());
-    stays_covered(evidence, || {});
+    running.await_kept(true);
+    keep(&running.evidence, None, session_start());
+    running.stays_covered(|_| {});
     recorder.set(|told| told.has_room = true);
-    await_kept(evidence, true);
+    running.await_kept(true);
 }
 
 #[test]
@@ -327,15 +354,15 @@ fn what_can_never_be_recorded_is_noted_and_the_next_job_is_not_kept_waiting() {
     let what = || What::ClientMessage { message: vec![1], pictures_due: true };
     let kind = Event::ClientMessage(sudare_protocol::evidence::event::ClientMessage { message: vec![] });
     recorder.set(|told| told.refused_kind = Some(kind.encode().0));
-    let running = recorder.start(Durable::Local);
+    let mut running = recorder.start(Durable::Local);
     keep(&running.evidence, Some(INCIDENT), what());
     note(&running.evidence, 1);
-    let begun = Instant::now();
-    while recorder.0.lock().unwrap().reports.len() < 2 {
-        assert!(begun.elapsed() < PATIENCE, "the queue is blocked");
-        thread::sleep(Duration::from_millis(5));
-    }
-    assert_eq!(notes(&recorder.events(running)), [NoteCode::EvidenceRefused.number(), 9]);
+    running.pass(A_WHILE_MS);
+    assert_eq!(
+        notes(&recorder.recorded()),
+        [NoteCode::EvidenceRefused.number(), 9],
+        "the queue is not blocked"
+    );
 }
 
 #[test]
@@ -343,9 +370,9 @@ fn a_session_whose_start_can_never_be_recorded_stays_covered() {
     let recorder = Recorder::new();
     let What::SessionStart(start) = session_start() else { return };
     recorder.set(|told| told.refused_kind = Some(Event::SessionStart(start).encode().0));
-    let running = recorder.start(Durable::Local);
+    let mut running = recorder.start(Durable::Local);
     keep(&running.evidence, None, session_start());
-    stays_covered(&running.evidence, || {});
+    running.stays_covered(|_| {});
     let (reply, acks) = channel();
     let message = What::ClientMessage { message: vec![1], pictures_due: true };
     keep(&running.evidence, Some(INCIDENT), message);
@@ -359,7 +386,7 @@ fn a_session_whose_start_can_never_be_recorded_stays_covered() {
 }
 
 #[test]
-fn that_a_device_has_had_its_day_is_noted_once_a_session() {
+fn an_exhausted_quota_is_noted_once_a_session() {
     let recorder = Recorder::new();
     recorder.set(|told| told.pictures_left = 0);
     let running = recorder.start(Durable::Local);
@@ -395,14 +422,26 @@ fn a_session_that_owes_the_pictures_of_many_incidents_can_end() {
 fn a_job_that_was_given_up_after_a_lost_answer_does_not_take_the_next_one_with_it() {
     let recorder = Recorder::new();
     recorder.set(|told| told.answers_lost = 2);
-    let running = recorder.start(Durable::Local);
+    let mut running = recorder.start(Durable::Local);
     note(&running.evidence, 1);
     note(&running.evidence, 2);
-    // The end of the program comes while the first one waits to be tried again.
+    // The program ends while the first one waits for its next attempt.
+    running.step();
     let events = recorder.events(running);
     let values = events.iter().filter_map(|event| match event {
         Event::Note(note) => Some(note.value),
         _ => None,
     });
     assert_eq!(values.collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn what_was_handed_in_is_kept_before_the_thread_ends() {
+    let recorder = Recorder::new();
+    let rules = EvidenceRules::default();
+    let (thread, evidence) = EvidenceThread::start(recorder.open(), [9; 16], rules).unwrap();
+    (1..=20).for_each(|n| note(&evidence, n));
+    drop(evidence);
+    drop(thread);
+    assert_eq!(notes(&recorder.recorded()), [9; 20]);
 }

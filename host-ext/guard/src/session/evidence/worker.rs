@@ -21,7 +21,7 @@ use super::incidents::Incidents;
 use super::{Evidence, Health, Job, OpenSink, What, entries, pictures};
 
 /// Between two attempts at the same job.
-pub const RETRY: Duration = Duration::from_millis(500);
+pub const RETRY_MS: u64 = 500;
 /// How often the recorder is asked whether it still works.
 const LOOK_EVERY_MS: u64 = 250;
 const LOOK_EVERY: Duration = Duration::from_millis(LOOK_EVERY_MS);
@@ -35,7 +35,7 @@ pub enum Turn {
     Done,
     /// No job waits: come again with the next one, or a quarter of a second later.
     Idle,
-    /// A job could not be kept: come again after [`RETRY`].
+    /// A job could not be kept: come again after [`RETRY_MS`].
     Failing,
     /// Nobody can hand in jobs any more, and none waits.
     Ended,
