@@ -15,7 +15,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::line::{Beat, Line};
+use super::line::{Heartbeat, Line};
 
 /// A display may go on this long without a confirmation.
 pub(super) const CONFIRM_MS: u64 = 500;
@@ -103,7 +103,7 @@ struct Display {
     held: bool,
     confirmed_ms: u64,
     allowance_ms: u64,
-    /// The last beat could not confirm: tells the two reasons apart.
+    /// The last heartbeat could not confirm: tells the two reasons apart.
     unconfirmed: bool,
     healthy_since_ms: Option<u64>,
     failures: VecDeque<u64>,
@@ -249,11 +249,11 @@ impl Display {
         let Guard::Running { heard_ms, spoke, counted_ms } = &mut self.guard else { return };
         (*heard_ms, *spoke) = (now_ms, true);
         match line {
-            Line::Beat(beat) => {
+            Line::Heartbeat(heartbeat) => {
                 // Its own clock, so that what the pipe adds to a time does not look like progress.
-                let before_ms = counted_ms.replace(beat.unconfirmed_ms);
-                let went_down = before_ms.is_some_and(|before_ms| beat.unconfirmed_ms < before_ms);
-                self.beat(number, beat, went_down, now_ms, actions);
+                let before_ms = counted_ms.replace(heartbeat.unconfirmed_ms);
+                let went_down = before_ms.is_some_and(|before_ms| heartbeat.unconfirmed_ms < before_ms);
+                self.heartbeat(number, heartbeat, went_down, now_ms, actions);
             }
             // The answer to an order, which is none of the plan's.
             Line::Covered(_) => {}
@@ -277,14 +277,22 @@ impl Display {
         }
     }
 
-    fn beat(&mut self, number: u32, beat: Beat, went_down: bool, now_ms: u64, actions: &mut Vec<Action>) {
-        let read_back_ms = now_ms.saturating_sub(if beat.covered { beat.unconfirmed_ms } else { 0 });
-        self.unconfirmed = beat.covered && beat.unconfirmed_ms > CONFIRM_MS;
-        if self.unconfirmed || (beat.covered && !self.covered && !went_down) {
+    fn heartbeat(
+        &mut self,
+        number: u32,
+        heartbeat: Heartbeat,
+        went_down: bool,
+        now_ms: u64,
+        actions: &mut Vec<Action>,
+    ) {
+        let read_back_ms =
+            now_ms.saturating_sub(if heartbeat.covered { heartbeat.unconfirmed_ms } else { 0 });
+        self.unconfirmed = heartbeat.covered && heartbeat.unconfirmed_ms > CONFIRM_MS;
+        if self.unconfirmed || (heartbeat.covered && !self.covered && !went_down) {
             self.judge(number, now_ms, actions);
             return;
         }
-        if !beat.covered && !self.covered {
+        if !heartbeat.covered && !self.covered {
             // It would have to take the word of whoever was there before that nothing leaks.
             self.kill(number, actions);
             return;
