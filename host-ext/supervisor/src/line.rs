@@ -6,15 +6,15 @@
 //! covered <ticket of the order to cover>
 //! ```
 
-pub(super) use sudare_base::heartbeat::Heartbeat;
+pub(crate) use sudare_base::heartbeat::Heartbeat;
 
 /// Longer than any line; a guard that exceeds it malfunctions.
-pub(super) const LINE_MAX_BYTES: usize = 512;
+pub(crate) const LINE_MAX_BYTES: usize = 512;
 /// How much of the guard's message a log line needs.
 const MESSAGE_MAX_CHARS: usize = 300;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Line {
+pub(crate) enum Line {
     Heartbeat(Heartbeat),
     /// The guard cannot do its job and asks for the client to be disconnected.
     Disconnect(String),
@@ -23,7 +23,7 @@ pub(super) enum Line {
 }
 
 /// Parses a line; `None` if no guard of this build writes such a line.
-pub(super) fn parse(line: &[u8]) -> Option<Line> {
+pub(crate) fn parse(line: &[u8]) -> Option<Line> {
     if line.len() > LINE_MAX_BYTES {
         return None;
     }
