@@ -22,7 +22,7 @@ const AGAIN_MS: u64 = 1_000;
 
 /// How far an xrdp process is that had a socket to sesman.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(crate) enum Progress {
     /// Without an answer.
     Waits,
     /// With one, so that it may attach at any moment. What cannot be known is this.
@@ -34,13 +34,13 @@ pub(super) enum Progress {
 }
 
 /// An xrdp process that signs in.
-pub(super) trait Asks: PartialEq {
+pub(crate) trait Asks: PartialEq {
     fn progress(&self) -> Progress;
 }
 
 /// By display.
 #[derive(Debug)]
-pub(super) struct Arrivals<A> {
+pub(crate) struct Arrivals<A> {
     arriving: BTreeMap<u32, Arriving<A>>,
 }
 
@@ -56,11 +56,11 @@ struct Arriving<A> {
 
 /// What is due.
 #[derive(Debug)]
-pub(super) struct Due<A> {
+pub(crate) struct Due<A> {
     /// Connections to end, for this display; named again until they are gone.
-    pub(super) late: Vec<(u32, Arc<A>)>,
+    pub(crate) late: Vec<(u32, Arc<A>)>,
     /// Displays whose guard may go on, and the ticket of its last order.
-    pub(super) over: Vec<(u32, u64)>,
+    pub(crate) over: Vec<(u32, u64)>,
 }
 
 impl<A> Default for Arrivals<A> {
@@ -71,7 +71,7 @@ impl<A> Default for Arrivals<A> {
 
 impl<A: Asks> Arrivals<A> {
     /// Somebody may be let in to this display: one of `askers`. Where none is known, time must do.
-    pub(super) fn begin(&mut self, display: u32, ticket: u64, askers: &[Arc<A>], now_ms: u64) {
+    pub(crate) fn begin(&mut self, display: u32, ticket: u64, askers: &[Arc<A>], now_ms: u64) {
         let arriving = self.arriving.entry(display).or_insert_with(|| Arriving {
             ticket,
             askers: Vec::new(),
@@ -90,15 +90,15 @@ impl<A: Asks> Arrivals<A> {
     }
 
     /// The order that a guard which starts now has missed.
-    pub(super) fn ticket(&self, display: u32) -> Option<u64> {
+    pub(crate) fn ticket(&self, display: u32) -> Option<u64> {
         Some(self.arriving.get(&display)?.ticket)
     }
 
-    pub(super) fn forget(&mut self, display: u32) {
+    pub(crate) fn forget(&mut self, display: u32) {
         self.arriving.remove(&display);
     }
 
-    pub(super) fn tick(&mut self, now_ms: u64) -> Due<A> {
+    pub(crate) fn tick(&mut self, now_ms: u64) -> Due<A> {
         let mut due = Due { late: Vec::new(), over: Vec::new() };
         self.arriving.retain(|&display, arriving| {
             arriving.askers.retain_mut(|(who, late_ms)| {

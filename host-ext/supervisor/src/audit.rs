@@ -8,21 +8,21 @@
 use std::collections::BTreeMap;
 
 /// A connection, by (xrdp's pid, its start, display).
-pub(super) type Key = (i32, u64, u32);
+pub(crate) type Key = (i32, u64, u32);
 
 /// The time between the X server's start and the first look at it.
-pub(super) const GRACE_MS: u64 = 500;
+pub(crate) const GRACE_MS: u64 = 500;
 
 /// Connections that should not be, and since when they are known.
 #[derive(Debug, Default)]
-pub(super) struct Audit {
+pub(crate) struct Audit {
     since_ms: BTreeMap<Key, u64>,
 }
 
 impl Audit {
     /// Tells which of these connections must end. The list is complete: who is not in it any more is
     /// forgotten.
-    pub(super) fn overdue(&mut self, wrong: &[Key], now_ms: u64) -> Vec<Key> {
+    pub(crate) fn overdue(&mut self, wrong: &[Key], now_ms: u64) -> Vec<Key> {
         self.since_ms.retain(|key, _| wrong.contains(key));
         let mut overdue = Vec::new();
         for &key in wrong {

@@ -21,8 +21,8 @@ use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, getpeername, soc
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use sudare_base::accounts::PEOPLE_FROM_UID;
 
-use super::arrivals::{Asks, Progress};
-use super::process::{self, Process};
+use crate::arrivals::{Asks, Progress};
+use crate::process::{self, Process};
 
 /// The program that serves connections.
 const PROGRAM: &str = "xrdp";
@@ -38,10 +38,10 @@ const SESMAN_SOCKET: &str = "/sesman.socket";
 
 /// An RDP connection that is attached to a display.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     xrdp: Process,
     handle: OwnedFd,
-    pub(super) display: u32,
+    pub(crate) display: u32,
     /// The process at the other end, where the kind of connection tells it: the X server.
     server: Option<Pid>,
     /// It speaks VNC, be it with Xvnc or with a program that copies the screen: others may do so
@@ -51,23 +51,23 @@ pub(super) struct Client {
 
 impl Client {
     /// Names the connection for as long as it lasts.
-    pub(super) fn key(&self) -> (i32, u64, u32) {
+    pub(crate) fn key(&self) -> (i32, u64, u32) {
         (self.xrdp.pid.as_raw_pid(), self.xrdp.started_ticks, self.display)
     }
 
     /// Whether it shows what this X server has, as far as can be told, and in a way that is guarded.
-    pub(super) fn leads_to(&self, server: Pid) -> bool {
+    pub(crate) fn leads_to(&self, server: Pid) -> bool {
         !self.vnc && self.server.is_none_or(|other| other == server)
     }
 
     /// For ending it.
-    pub(super) fn handle(&self) -> &OwnedFd {
+    pub(crate) fn handle(&self) -> &OwnedFd {
         &self.handle
     }
 }
 
 /// Those whose display another one is attached to as well.
-pub(super) fn shared(clients: &[Client]) -> impl Iterator<Item = &Client> {
+pub(crate) fn shared(clients: &[Client]) -> impl Iterator<Item = &Client> {
     clients
         .iter()
         .filter(|one| clients.iter().any(|other| other.display == one.display && other.key() != one.key()))
@@ -75,7 +75,7 @@ pub(super) fn shared(clients: &[Client]) -> impl Iterator<Item = &Client> {
 
 /// An RDP connection that is signing in: it has a socket to sesman.
 #[derive(Debug)]
-pub(super) struct Asking {
+pub(crate) struct Asking {
     xrdp: Process,
     handle: OwnedFd,
     /// Of that socket: once closed it is not the same any more.
@@ -106,12 +106,12 @@ impl Asks for Asking {
 }
 
 impl Asking {
-    pub(super) fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         self.xrdp.pid
     }
 
     /// For ending it.
-    pub(super) fn handle(&self) -> &OwnedFd {
+    pub(crate) fn handle(&self) -> &OwnedFd {
         &self.handle
     }
 
@@ -149,7 +149,7 @@ fn has_news(file: &OwnedFd, events: PollFlags) -> Option<bool> {
 }
 
 /// All RDP connections that are signing in.
-pub(super) fn asking() -> io::Result<Vec<Arc<Asking>>> {
+pub(crate) fn asking() -> io::Result<Vec<Arc<Asking>>> {
     let asking = each_xrdp(|xrdp, handle| {
         let asks = |socket: &&OwnedFd| getpeername(socket).is_ok_and(|peer| peer.is_some_and(is_sesman));
         let sockets = open_sockets(xrdp, handle)?;
@@ -166,7 +166,7 @@ pub(super) fn asking() -> io::Result<Vec<Arc<Asking>>> {
 }
 
 /// All RDP connections that are attached to displays of this machine.
-pub(super) fn clients() -> io::Result<Vec<Client>> {
+pub(crate) fn clients() -> io::Result<Vec<Client>> {
     each_xrdp(attached)
 }
 

@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::clients;
-use super::process::Process;
+use crate::clients;
+use crate::process::Process;
 
 /// Between SIGTERM and SIGKILL.
 const PATIENCE_MS: u64 = 500;
@@ -20,7 +20,7 @@ const TCP_MAX_BYTES: u64 = 32 << 20;
 
 /// What a disconnection came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// So many connections were ended.
     Disconnected(usize),
     /// Nobody was connected.
@@ -33,7 +33,7 @@ pub(super) enum Outcome {
 
 /// Processes that were asked to end.
 #[derive(Debug, Default)]
-pub(super) struct Endings {
+pub(crate) struct Endings {
     pending: Vec<(OwnedFd, u64)>,
     /// Displays with a connection that is not to be found, and since when.
     unknown: BTreeMap<u32, u64>,
@@ -41,7 +41,7 @@ pub(super) struct Endings {
 
 impl Endings {
     /// Ends all RDP connections to this display; if that cannot be done, the X server.
-    pub(super) fn disconnect(&mut self, number: u32, server: &Process, now_ms: u64) -> Outcome {
+    pub(crate) fn disconnect(&mut self, number: u32, server: &Process, now_ms: u64) -> Outcome {
         let found = clients::clients().and_then(|all| {
             let mine: Vec<_> = all.into_iter().filter(|c| c.display == number).collect();
             let count = mine.len();
@@ -77,7 +77,7 @@ impl Endings {
     }
 
     /// Ends the process, if it still is that one.
-    pub(super) fn end(&mut self, process: &Process, now_ms: u64) -> io::Result<()> {
+    pub(crate) fn end(&mut self, process: &Process, now_ms: u64) -> io::Result<()> {
         match pidfd_open(process.pid, PidfdFlags::empty()) {
             Ok(handle) if process.is_same() => self.end_by(&handle, now_ms),
             Ok(_) | Err(rustix::io::Errno::SRCH) => Ok(()),
@@ -86,7 +86,7 @@ impl Endings {
     }
 
     /// Ends the process of this handle.
-    pub(super) fn end_by(&mut self, handle: &OwnedFd, now_ms: u64) -> io::Result<()> {
+    pub(crate) fn end_by(&mut self, handle: &OwnedFd, now_ms: u64) -> io::Result<()> {
         let pending = handle.try_clone()?;
         match pidfd_send_signal(handle, Signal::TERM) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => {}
@@ -97,7 +97,7 @@ impl Endings {
     }
 
     /// Makes those end that did not when asked.
-    pub(super) fn tick(&mut self, now_ms: u64) {
+    pub(crate) fn tick(&mut self, now_ms: u64) {
         self.pending.retain(|(handle, due_ms)| {
             if now_ms < *due_ms {
                 return true;

@@ -14,9 +14,9 @@ use sudare_base::accounts::GuardAccount;
 use sudare_base::clock;
 use sudare_base::heartbeat::greeting;
 
-use super::inbox::{Inbox, Words};
-use super::line::{self, LINE_MAX_BYTES};
-use super::target::Target;
+use crate::inbox::{Inbox, Output};
+use crate::line::{self, LINE_MAX_BYTES};
+use crate::target::Target;
 
 /// What a guard may inherit of the environment; everything else is dropped.
 const ENVIRONMENT: [&str; 3] = ["PATH", "RUST_LOG", "LANG"];
@@ -26,25 +26,25 @@ const ENDS_WITHIN_NS: i64 = 200_000_000;
 
 /// How guards are started, the same for all.
 #[derive(Debug, Clone)]
-pub(super) struct Launcher {
+pub(crate) struct Launcher {
     /// The guards' program, held open by whoever made this.
-    pub(super) program: PathBuf,
-    pub(super) account: GuardAccount,
-    pub(super) config: Option<PathBuf>,
+    pub(crate) program: PathBuf,
+    pub(crate) account: GuardAccount,
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// A running guard. A line `cover N` of its standard input makes it cover until `go-on N`; the end of
 /// its standard input tells it to cover and end.
 #[derive(Debug)]
-pub(super) struct Guard {
-    pub(super) run: u64,
+pub(crate) struct Guard {
+    pub(crate) run: u64,
     child: Child,
     stdin: Option<ChildStdin>,
 }
 
 impl Launcher {
     /// Starts a guard; what it says comes to the inbox.
-    pub(super) fn start(&self, target: &Target, run: u64, inbox: SyncSender<Inbox>) -> io::Result<Guard> {
+    pub(crate) fn start(&self, target: &Target, run: u64, inbox: SyncSender<Inbox>) -> io::Result<Guard> {
         let mut child = self.command(target).spawn()?;
         // Not yet waited for, so the number is still this child's.
         let ended = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(io::Error::from);
@@ -94,19 +94,19 @@ impl Launcher {
 
 impl Guard {
     /// Gives it an order. A guard that does not read is noticed otherwise.
-    pub(super) fn order(&mut self, order: &str, ticket: u64) {
+    pub(crate) fn order(&mut self, order: &str, ticket: u64) {
         if let Some(pipe) = &mut self.stdin {
             drop(pipe.write_all(format!("{order} {ticket}\n").as_bytes()));
         }
     }
 
     /// Tells it to cover and end.
-    pub(super) fn dismiss(&mut self) {
+    pub(crate) fn dismiss(&mut self) {
         self.stdin = None;
     }
 
     /// Ends it now; its blanker notices and covers.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.stdin = None;
         if let Err(error) = self.child.kill() {
             tracing::debug!(%error, "the guard had ended already");
@@ -114,7 +114,7 @@ impl Guard {
     }
 
     /// How it ended, if it did.
-    pub(super) fn ended(&mut self) -> Option<String> {
+    pub(crate) fn ended(&mut self) -> Option<String> {
         match self.child.try_wait() {
             Ok(None) => None,
             Ok(Some(status)) => Some(status.to_string()),
@@ -136,25 +136,25 @@ fn listen(number: u32, run: u64, out: ChildStdout, ended: &OwnedFd, inbox: &Sync
     loop {
         bytes.clear();
         let limit = u64::try_from(LINE_MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
-        let words = match (&mut out).take(limit).read_until(b'\n', &mut bytes) {
-            Ok(0) | Err(_) => Words::End,
+        let output = match (&mut out).take(limit).read_until(b'\n', &mut bytes) {
+            Ok(0) | Err(_) => Output::End,
             Ok(_) if !greeted => {
                 greeted = bytes.strip_suffix(b"\n") == Some(greeting().as_bytes());
                 if greeted {
                     continue;
                 }
-                Words::OtherBuild
+                Output::OtherBuild
             }
             Ok(_) => match bytes.strip_suffix(b"\n").and_then(line::parse) {
-                Some(line) => Words::Line(line),
-                None => Words::Babble,
+                Some(line) => Output::Line(line),
+                None => Output::Babble,
             },
         };
-        if matches!(words, Words::End) {
+        if matches!(output, Output::End) {
             wait_for(ended);
         }
-        let last = !matches!(words, Words::Line(_));
-        let said = Inbox::Guard { number, run, at_ms: clock::boot_ms(), words };
+        let last = !matches!(output, Output::Line(_));
+        let said = Inbox::Guard { number, run, at_ms: clock::boot_ms(), output };
         if inbox.send(said).is_err() || last {
             return;
         }

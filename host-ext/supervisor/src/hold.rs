@@ -11,8 +11,8 @@ use rustix::io::Errno;
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use sudare_base::clock;
 
-use super::origin::Origin;
-use super::process::Process;
+use crate::origin::Origin;
+use crate::process::Process;
 
 /// A stop takes effect before the process runs on; this is the scheduler's time on a busy machine.
 const TAKES_EFFECT: Duration = Duration::from_millis(50);
@@ -22,14 +22,14 @@ const HELD_MAX: usize = 8;
 /// Processes that wait. They wait on if this is forgotten, and also if the supervisor dies: its
 /// successor holds them anew and lets them go when the screen is covered.
 #[derive(Debug, Default)]
-pub(super) struct Hold {
+pub(crate) struct Hold {
     stopped: Vec<OwnedFd>,
 }
 
 impl Hold {
     /// Stops what has not begun. The answer is empty if there is nothing to stop: the user's code
     /// runs already.
-    pub(super) fn place(origin: &Origin) -> io::Result<Self> {
+    pub(crate) fn place(origin: &Origin) -> io::Result<Self> {
         let mut waiting = origin.not_begun()?;
         if waiting.is_empty() && origin.begins_later() {
             waiting.push(origin.leader.clone());
@@ -53,11 +53,11 @@ impl Hold {
     }
 
     /// Whether everything of the user's waits.
-    pub(super) fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         !self.stopped.is_empty()
     }
 
-    pub(super) fn release(self) {
+    pub(crate) fn release(self) {
         for handle in self.stopped {
             match pidfd_send_signal(&handle, Signal::CONT) {
                 Ok(()) | Err(Errno::SRCH) => {}
@@ -112,8 +112,8 @@ fn wait_stopped(process: &Process, handle: &OwnedFd) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::process;
     use super::*;
+    use crate::process;
     use rustix::process::Pid;
     use std::process::{Child, Command};
 

@@ -22,7 +22,7 @@ pub(crate) enum Inbox {
         number: u32,
         run: u64,
         at_ms: u64,
-        words: Words,
+        output: Output,
     },
     /// Somebody signs in as this user; `answer` is told once the user's sessions are covered.
     SignIn {
@@ -34,7 +34,7 @@ pub(crate) enum Inbox {
 
 /// What a guard said on its standard output.
 #[derive(Debug)]
-pub(crate) enum Words {
+pub(crate) enum Output {
     Line(Line),
     /// Something that no guard of this build says.
     Babble,

@@ -13,7 +13,7 @@ use std::io;
 
 use rustix::process::Pid;
 
-use super::process::{self, Process};
+use crate::process::{self, Process};
 
 /// The programs that start X servers: xrdp 0.9, and 0.10 and later.
 const STARTERS: [&str; 2] = ["xrdp-sesman", "xrdp-sesexec"];
@@ -23,14 +23,14 @@ const EXCLUSIVE: &str = "Xorg";
 
 /// An X server that belongs to an xrdp session.
 #[derive(Debug, Clone)]
-pub(super) struct Origin {
-    pub(super) server: Process,
+pub(crate) struct Origin {
+    pub(crate) server: Process,
     /// Root's process that started it and everything else of the session.
-    pub(super) leader: Process,
+    pub(crate) leader: Process,
 }
 
 /// `None` for a display that is none of our business.
-pub(super) fn of(server: Pid) -> io::Result<Option<Origin>> {
+pub(crate) fn of(server: Pid) -> io::Result<Option<Origin>> {
     let server = Process::read(server)?;
     let Some(parent) = server.parent else { return Ok(None) };
     let leader = Process::read(parent)?;
@@ -42,13 +42,13 @@ pub(super) fn of(server: Pid) -> io::Result<Option<Origin>> {
 
 impl Origin {
     /// Whether its X server has one client of RDP at most.
-    pub(super) fn is_exclusive(&self) -> bool {
+    pub(crate) fn is_exclusive(&self) -> bool {
         self.server.exe.name == EXCLUSIVE && self.server.exe.is_roots
     }
 
     /// Processes of the session that are about to run the user's code but have not begun: copies of
     /// the session manager that wait for the X server.
-    pub(super) fn not_begun(&self) -> io::Result<Vec<Process>> {
+    pub(crate) fn not_begun(&self) -> io::Result<Vec<Process>> {
         let all = process::children(self.leader.pid)?;
         Ok(all
             .into_iter()
@@ -58,7 +58,7 @@ impl Origin {
 
     /// xrdp 0.10 makes these processes only once the X server answers; until then their parent is
     /// the one to hold.
-    pub(super) fn begins_later(&self) -> bool {
+    pub(crate) fn begins_later(&self) -> bool {
         self.leader.exe.name == "xrdp-sesexec"
     }
 }

@@ -15,35 +15,35 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::line::{Beat, Line};
+use crate::line::{Heartbeat, Line};
 
 /// A display may go on this long without a confirmation.
-pub(super) const CONFIRM_MS: u64 = 500;
+pub(crate) const CONFIRM_MS: u64 = 500;
 /// While the session is held before its first user code, there is nothing to see: the X server may
 /// take its time to start on a busy machine.
-pub(super) const HELD_START_MS: u64 = 5_000;
+pub(crate) const HELD_START_MS: u64 = 5_000;
 /// A guard that says nothing for this long hangs, and is replaced.
-pub(super) const HANG_MS: u64 = 2_000;
+pub(crate) const HANG_MS: u64 = 2_000;
 /// A new guard may take this long to its first word.
-pub(super) const FIRST_WORD_MS: u64 = 5_000;
+pub(crate) const FIRST_WORD_MS: u64 = 5_000;
 /// So many ends of a guard within the window, and the display is given up until it is healthy.
-pub(super) const FAILURES: usize = 3;
-pub(super) const FAILURE_WINDOW_MS: u64 = 60_000;
-pub(super) const PAUSE_MIN_MS: u64 = 1_000;
-pub(super) const PAUSE_MAX_MS: u64 = 30_000;
+pub(crate) const FAILURES: usize = 3;
+pub(crate) const FAILURE_WINDOW_MS: u64 = 60_000;
+pub(crate) const PAUSE_MIN_MS: u64 = 1_000;
+pub(crate) const PAUSE_MAX_MS: u64 = 30_000;
 /// So long without a fault clears the count.
-pub(super) const HEALTHY_MS: u64 = 60_000;
+pub(crate) const HEALTHY_MS: u64 = 60_000;
 /// Clients that come back to an unconfirmed display are disconnected this often.
-pub(super) const DISCONNECT_EVERY_MS: u64 = 500;
+pub(crate) const DISCONNECT_EVERY_MS: u64 = 500;
 /// After a pause of the supervisor itself the guards' words are still on their way: judge next time.
-pub(super) const STALL_MS: u64 = 250;
+pub(crate) const STALL_MS: u64 = 250;
 
 const _: () = assert!(CONFIRM_MS < HANG_MS && HANG_MS <= FIRST_WORD_MS);
 const _: () = assert!(PAUSE_MIN_MS < PAUSE_MAX_MS && PAUSE_MAX_MS < FAILURE_WINDOW_MS);
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// A session's display; `held` if none of its user's code runs before [`Action::Release`].
     Appeared { number: u32, held: bool },
     /// Its X server has ended.
@@ -60,7 +60,7 @@ pub(super) enum Event {
 
 /// What to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Action {
+pub(crate) enum Action {
     /// Start a guard.
     Start { number: u32, run: u64 },
     /// End this guard; what it leaves on the screen stays covered.
@@ -75,7 +75,7 @@ pub(super) enum Action {
 
 /// Why clients are disconnected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Why {
+pub(crate) enum Why {
     /// The guard says nothing.
     Silent,
     /// The guard says that it cannot confirm the cover.
@@ -88,7 +88,7 @@ pub(super) enum Why {
 
 /// All displays that are watched.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     displays: BTreeMap<u32, Display>,
     runs: u64,
     ticked_ms: Option<u64>,
@@ -103,7 +103,7 @@ struct Display {
     held: bool,
     confirmed_ms: u64,
     allowance_ms: u64,
-    /// The last beat could not confirm: tells the two reasons apart.
+    /// The last heartbeat could not confirm: tells the two reasons apart.
     unconfirmed: bool,
     healthy_since_ms: Option<u64>,
     failures: VecDeque<u64>,
@@ -128,7 +128,7 @@ enum Guard {
 }
 
 impl Plan {
-    pub(super) fn handle(&mut self, event: Event, now_ms: u64) -> Vec<Action> {
+    pub(crate) fn handle(&mut self, event: Event, now_ms: u64) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
             Event::Appeared { number, held } => self.appeared(number, held, now_ms, &mut actions),
@@ -150,7 +150,7 @@ impl Plan {
     }
 
     /// Whether this display is watched already.
-    pub(super) fn knows(&self, number: u32) -> bool {
+    pub(crate) fn knows(&self, number: u32) -> bool {
         self.displays.contains_key(&number)
     }
 
@@ -249,11 +249,11 @@ impl Display {
         let Guard::Running { heard_ms, spoke, counted_ms } = &mut self.guard else { return };
         (*heard_ms, *spoke) = (now_ms, true);
         match line {
-            Line::Beat(beat) => {
+            Line::Heartbeat(heartbeat) => {
                 // Its own clock, so that what the pipe adds to a time does not look like progress.
-                let before_ms = counted_ms.replace(beat.unconfirmed_ms);
-                let went_down = before_ms.is_some_and(|before_ms| beat.unconfirmed_ms < before_ms);
-                self.beat(number, beat, went_down, now_ms, actions);
+                let before_ms = counted_ms.replace(heartbeat.unconfirmed_ms);
+                let went_down = before_ms.is_some_and(|before_ms| heartbeat.unconfirmed_ms < before_ms);
+                self.heartbeat(number, heartbeat, went_down, now_ms, actions);
             }
             // The answer to an order, which is none of the plan's.
             Line::Covered(_) => {}
@@ -277,14 +277,22 @@ impl Display {
         }
     }
 
-    fn beat(&mut self, number: u32, beat: Beat, went_down: bool, now_ms: u64, actions: &mut Vec<Action>) {
-        let read_back_ms = now_ms.saturating_sub(if beat.covered { beat.unconfirmed_ms } else { 0 });
-        self.unconfirmed = beat.covered && beat.unconfirmed_ms > CONFIRM_MS;
-        if self.unconfirmed || (beat.covered && !self.covered && !went_down) {
+    fn heartbeat(
+        &mut self,
+        number: u32,
+        heartbeat: Heartbeat,
+        went_down: bool,
+        now_ms: u64,
+        actions: &mut Vec<Action>,
+    ) {
+        let read_back_ms =
+            now_ms.saturating_sub(if heartbeat.covered { heartbeat.unconfirmed_ms } else { 0 });
+        self.unconfirmed = heartbeat.covered && heartbeat.unconfirmed_ms > CONFIRM_MS;
+        if self.unconfirmed || (heartbeat.covered && !self.covered && !went_down) {
             self.judge(number, now_ms, actions);
             return;
         }
-        if !beat.covered && !self.covered {
+        if !heartbeat.covered && !self.covered {
             // It would have to take the word of whoever was there before that nothing leaks.
             self.kill(number, actions);
             return;

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use sudare_base::accounts;
 
-use super::origin::Origin;
-use super::process;
-use super::target::{PrepareError, Target};
-use super::xauthority::{self, Cookie};
+use crate::origin::Origin;
+use crate::process;
+use crate::target::{PrepareError, Target};
+use crate::xauthority::{self, Cookie};
 
 /// sesman writes the file before it starts the X server, xauth replaces it by renaming.
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(25);
 
-pub(super) fn target(display: u32, origin: &Origin) -> Result<Target, PrepareError> {
+pub(crate) fn target(display: u32, origin: &Origin) -> Result<Target, PrepareError> {
     let uid = origin.server.real_uid();
     let user = accounts::name_of(uid).ok_or(PrepareError::NoName { display, uid })?;
     let cookie = cookie(display, origin)?;

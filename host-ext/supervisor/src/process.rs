@@ -19,29 +19,29 @@ const SOCKETS_MAX: usize = 4096;
 
 /// A process at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Process {
-    pub(super) pid: Pid,
-    pub(super) parent: Option<Pid>,
+pub(crate) struct Process {
+    pub(crate) pid: Pid,
+    pub(crate) parent: Option<Pid>,
     /// Ticks since boot at which it started: with the pid, this names a process for good.
-    pub(super) started_ticks: u64,
-    pub(super) stopped: bool,
+    pub(crate) started_ticks: u64,
+    pub(crate) stopped: bool,
     /// Real, effective, saved and file system uid.
-    pub(super) uids: [u32; 4],
-    pub(super) exe: Exe,
+    pub(crate) uids: [u32; 4],
+    pub(crate) exe: Exe,
 }
 
 /// The program a process runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Exe {
+pub(crate) struct Exe {
     /// The last part of its path, as it was when it was started.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// It belongs to root and only root may write it.
-    pub(super) is_roots: bool,
-    pub(super) file: (u64, u64),
+    pub(crate) is_roots: bool,
+    pub(crate) file: (u64, u64),
 }
 
 impl Process {
-    pub(super) fn read(pid: Pid) -> io::Result<Self> {
+    pub(crate) fn read(pid: Pid) -> io::Result<Self> {
         let folder = folder(pid);
         let stat = text(&folder.join("stat"))?;
         let status = text(&folder.join("status"))?;
@@ -57,17 +57,17 @@ impl Process {
     }
 
     /// The session's user: an X server with root's rights still has this real uid.
-    pub(super) fn real_uid(&self) -> u32 {
+    pub(crate) fn real_uid(&self) -> u32 {
         self.uids[0]
     }
 
     /// All of its rights are root's, and so is its program.
-    pub(super) fn is_roots(&self) -> bool {
+    pub(crate) fn is_roots(&self) -> bool {
         self.uids == [0; 4] && self.exe.is_roots
     }
 
     /// Whether it still is the process that was read, and has not ended.
-    pub(super) fn is_same(&self) -> bool {
+    pub(crate) fn is_same(&self) -> bool {
         text(&folder(self.pid).join("stat")).is_ok_and(|stat| {
             stat_fields(&stat)
                 .is_some_and(|(state, _, ticks)| ticks == self.started_ticks && !matches!(state, "Z" | "X"))
@@ -76,25 +76,25 @@ impl Process {
 }
 
 /// Its arguments; the user may have changed them.
-pub(super) fn arguments(pid: Pid) -> io::Result<Vec<Vec<u8>>> {
+pub(crate) fn arguments(pid: Pid) -> io::Result<Vec<Vec<u8>>> {
     let bytes = bounded(&folder(pid).join("cmdline"), CMDLINE_MAX_BYTES)?;
     Ok(bytes.split(|&b| b == 0).map(<[u8]>::to_vec).collect())
 }
 
 /// Its present folder, as a path that leads there also if the folder was renamed.
-pub(super) fn present_folder(pid: Pid) -> PathBuf {
+pub(crate) fn present_folder(pid: Pid) -> PathBuf {
     folder(pid).join("cwd")
 }
 
 /// All processes.
-pub(super) fn all() -> io::Result<Vec<Pid>> {
+pub(crate) fn all() -> io::Result<Vec<Pid>> {
     let names =
         fs::read_dir("/proc")?.take(PIDS_MAX).filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     Ok(names.filter_map(|name| Pid::from_raw(name.parse().ok()?)).collect())
 }
 
 /// The processes whose parent it is.
-pub(super) fn children(parent: Pid) -> io::Result<Vec<Process>> {
+pub(crate) fn children(parent: Pid) -> io::Result<Vec<Process>> {
     // /proc/PID/task/TID/children would need CONFIG_PROC_CHILDREN and misses children of threads.
     let theirs = |pid: &Pid| parent_of(*pid) == Some(parent);
     let read = |pid| Process::read(pid).ok().filter(|p| p.parent == Some(parent));
@@ -102,7 +102,7 @@ pub(super) fn children(parent: Pid) -> io::Result<Vec<Process>> {
 }
 
 /// The processes that run a program of that name.
-pub(super) fn running(name: &str) -> io::Result<Vec<Process>> {
+pub(crate) fn running(name: &str) -> io::Result<Vec<Process>> {
     let named =
         |pid: &Pid| fs::read_link(folder(*pid).join("exe")).is_ok_and(|exe| program_name(&exe) == name);
     let read = |pid| match Process::read(pid) {
@@ -119,12 +119,12 @@ fn has_gone(error: &io::Error) -> bool {
 }
 
 /// The numbers of its open files that are sockets.
-pub(super) fn sockets(pid: Pid) -> io::Result<Vec<i32>> {
+pub(crate) fn sockets(pid: Pid) -> io::Result<Vec<i32>> {
     numbers_of(pid, |link| link.starts_with(b"socket:"))
 }
 
 /// The number of the open file that is this socket.
-pub(super) fn number_of_socket(pid: Pid, inode: u64) -> io::Result<Option<i32>> {
+pub(crate) fn number_of_socket(pid: Pid, inode: u64) -> io::Result<Option<i32>> {
     let wanted = format!("socket:[{inode}]");
     Ok(numbers_of(pid, |link| link == wanted.as_bytes())?.first().copied())
 }

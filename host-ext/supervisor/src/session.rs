@@ -3,19 +3,19 @@
 use std::io;
 use std::sync::mpsc::SyncSender;
 
-use super::guards::{Guard, Launcher};
-use super::hold::Hold;
-use super::inbox::Inbox;
-use super::origin::Origin;
-use super::prepare;
-use super::target::Target;
+use crate::guards::{Guard, Launcher};
+use crate::hold::Hold;
+use crate::inbox::Inbox;
+use crate::origin::Origin;
+use crate::prepare;
+use crate::target::Target;
 
 #[derive(Debug)]
-pub(super) struct Session {
+pub(crate) struct Session {
     number: u32,
-    pub(super) origin: Origin,
+    pub(crate) origin: Origin,
     /// What a guard must be told, once it is found out.
-    pub(super) target: Option<Target>,
+    pub(crate) target: Option<Target>,
     hold: Hold,
     guard: Option<Guard>,
     /// A run that was asked for and has no process (yet).
@@ -27,7 +27,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Holds the user's code, if it has not begun.
-    pub(super) fn hold(number: u32, origin: Origin) -> Self {
+    pub(crate) fn hold(number: u32, origin: Origin) -> Self {
         let hold = Hold::place(&origin).unwrap_or_else(|error| {
             tracing::warn!(display = number, %error, "the session could not be held before it began");
             Hold::default()
@@ -36,16 +36,16 @@ impl Session {
         Session { number, origin, target, hold, guard, wanted, preparing: false, failed: false }
     }
 
-    pub(super) fn is_held(&self) -> bool {
+    pub(crate) fn is_held(&self) -> bool {
         self.hold.holds()
     }
 
-    pub(super) fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         std::mem::take(&mut self.hold).release();
     }
 
     /// Starts the run's guard, or first finds out what it must be told.
-    pub(super) fn start(
+    pub(crate) fn start(
         &mut self,
         run: u64,
         launcher: &Launcher,
@@ -76,23 +76,23 @@ impl Session {
     }
 
     /// The preparation is over; the run that waits for it.
-    pub(super) fn prepared(&mut self) -> Option<u64> {
+    pub(crate) fn prepared(&mut self) -> Option<u64> {
         self.preparing = false;
         self.wanted.take()
     }
 
     /// The run of the guard, if one runs.
-    pub(super) fn run(&self) -> Option<u64> {
+    pub(crate) fn run(&self) -> Option<u64> {
         self.guard.as_ref().map(|guard| guard.run)
     }
 
     /// Has the guard cover until it may go on.
-    pub(super) fn cover(&mut self, ticket: u64) {
+    pub(crate) fn cover(&mut self, ticket: u64) {
         self.order("cover", ticket);
     }
 
     /// Lets the guard show again what it would, unless it was told to cover since.
-    pub(super) fn go_on(&mut self, ticket: u64) {
+    pub(crate) fn go_on(&mut self, ticket: u64) {
         self.order("go-on", ticket);
     }
 
@@ -102,7 +102,7 @@ impl Session {
         }
     }
 
-    pub(super) fn kill(&mut self, run: u64) {
+    pub(crate) fn kill(&mut self, run: u64) {
         if self.wanted == Some(run) {
             self.failed = true;
         }
@@ -112,7 +112,7 @@ impl Session {
     }
 
     /// The run that ended since it was last asked, and how.
-    pub(super) fn ended(&mut self) -> Option<(u64, String)> {
+    pub(crate) fn ended(&mut self) -> Option<(u64, String)> {
         if self.failed
             && let Some(run) = self.wanted.take()
         {
@@ -127,13 +127,13 @@ impl Session {
     }
 
     /// The session is over: what was held may end, and the guard may finish.
-    pub(super) fn end(self) -> Option<Guard> {
+    pub(crate) fn end(self) -> Option<Guard> {
         self.hold.release();
         self.guard
     }
 
     /// The supervisor ends: what is held waits for the next one.
-    pub(super) fn leave(self) -> Option<Guard> {
+    pub(crate) fn leave(self) -> Option<Guard> {
         self.guard
     }
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use rustix::net::sockopt;
 
-use super::inbox::Inbox;
+use crate::inbox::Inbox;
 
 const SOCKET: &str = "sign-in";
 /// What the guards may take together; a cover takes some 20 ms.
@@ -69,7 +69,7 @@ pub fn ask(run_dir: &Path, uid: u32) -> Result<(), SignInError> {
 }
 
 /// Opens the door for [`ask`]; each sign-in comes to the inbox.
-pub(super) fn open(run_dir: &Path, inbox: SyncSender<Inbox>) -> Result<(), SignInError> {
+pub(crate) fn open(run_dir: &Path, inbox: SyncSender<Inbox>) -> Result<(), SignInError> {
     let path = run_dir.join(SOCKET);
     let listen = || -> io::Result<()> {
         // Of a supervisor that ended; the lock says that there is no other.
@@ -140,11 +140,11 @@ fn read_line(stream: UnixStream) -> io::Result<String> {
 }
 
 /// A guard's run at a display.
-pub(super) type Run = (u32, u64);
+pub(crate) type Run = (u32, u64);
 
 /// Sign-ins that wait for guards.
 #[derive(Debug)]
-pub(super) struct SignIns<A> {
+pub(crate) struct SignIns<A> {
     tickets: u64,
     waiting: Vec<Waiting<A>>,
 }
@@ -164,14 +164,14 @@ impl<A> Default for SignIns<A> {
 
 impl<A> SignIns<A> {
     /// A ticket of its own.
-    pub(super) fn ticket(&mut self) -> u64 {
+    pub(crate) fn ticket(&mut self) -> u64 {
         self.tickets += 1;
         self.tickets
     }
 
     /// The ticket that these guards are to be given. Without a guard nobody sees anything yet: the answer
     /// comes back at once.
-    pub(super) fn begin(&mut self, guards: BTreeSet<Run>, answer: A) -> Result<u64, (u64, A)> {
+    pub(crate) fn begin(&mut self, guards: BTreeSet<Run>, answer: A) -> Result<u64, (u64, A)> {
         if guards.is_empty() {
             return Err((self.ticket(), answer));
         }
@@ -184,7 +184,7 @@ impl<A> SignIns<A> {
     }
 
     /// A guard has covered; the answer that can be given now.
-    pub(super) fn covered(&mut self, run: Run, ticket: u64) -> Option<A> {
+    pub(crate) fn covered(&mut self, run: Run, ticket: u64) -> Option<A> {
         let at = self.waiting.iter().position(|waiting| waiting.ticket == ticket)?;
         let waiting = self.waiting.get_mut(at)?;
         waiting.guards.remove(&run);

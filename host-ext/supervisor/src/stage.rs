@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use super::{Options, Stopper, Supervisor};
+use crate::{Options, Stopper, Supervisor};
 
 /// Tells a copy of this program that it stands on the stage.
 const STAGE: &str = "SUDARE_TEST_STAGE";

@@ -1,4 +1,4 @@
-//! What the supervisor does about sign-ins: [`super::sign_in`] and [`super::arrivals`] decide, the
+//! What the supervisor does about sign-ins: [`crate::sign_in`] and [`crate::arrivals`] decide, the
 //! guards are told, and who had time enough is disconnected.
 
 use std::collections::BTreeSet;
@@ -7,13 +7,14 @@ use std::sync::mpsc::SyncSender;
 
 use sudare_base::clock;
 
-use super::session::Session;
-use super::{Supervisor, clients};
+use crate::clients;
+use crate::session::Session;
+use crate::supervisor::Supervisor;
 
 impl Supervisor {
     /// Has the guards of this user cover. A session whose code has not begun shows nothing; one that
     /// began and has no guard now cannot be covered, so nobody signs in.
-    pub(super) fn sign_in(&mut self, uid: u32, answer: SyncSender<()>) {
+    pub(crate) fn sign_in(&mut self, uid: u32, answer: SyncSender<()>) {
         let theirs: Vec<(&u32, &Session)> =
             self.sessions.iter().filter(|(_, s)| s.origin.server.real_uid() == uid).collect();
         if let Some((number, _)) = theirs.iter().find(|(_, s)| s.run().is_none() && !s.is_held()) {
@@ -48,7 +49,7 @@ impl Supervisor {
 
     /// A session's display was made, or found by a supervisor that has just started: whoever has sesman's
     /// word for it, or for one of that number before, may still come.
-    pub(super) fn await_all(&mut self, number: u32) {
+    pub(crate) fn await_all(&mut self, number: u32) {
         let askers = match clients::asking() {
             Ok(askers) if askers.is_empty() => return,
             Ok(askers) => askers,
@@ -69,7 +70,7 @@ impl Supervisor {
     }
 
     /// Ends connections that were let in and do not come; lets guards go on when nobody is to come.
-    pub(super) fn await_arrivals(&mut self, now_ms: u64) {
+    pub(crate) fn await_arrivals(&mut self, now_ms: u64) {
         let due = self.arrivals.tick(now_ms);
         for (number, late) in due.late {
             let pid = late.pid().as_raw_pid();

@@ -22,7 +22,7 @@ const PROTOCOL: &[u8] = b"MIT-MAGIC-COOKIE-1";
 const DATA_MAX_BYTES: usize = 64;
 
 #[derive(Debug, thiserror::Error)]
-pub(super) enum XauthorityError {
+pub(crate) enum XauthorityError {
     #[error(
         "the X authority file of display {display} cannot be opened: {source}. Its owner is the session's user: see whether it is a plain file in a folder that root may read"
     )]
@@ -39,7 +39,7 @@ pub(super) enum XauthorityError {
 
 /// A display's cookie. Whoever has it can see and type there, so it is never printed.
 #[derive(Clone)]
-pub(super) struct Cookie {
+pub(crate) struct Cookie {
     data: Zeroizing<Vec<u8>>,
 }
 
@@ -51,7 +51,7 @@ impl std::fmt::Debug for Cookie {
 
 impl Cookie {
     /// The first line of a guard's standard input: protocol and data, in hexadecimal.
-    pub(super) fn line(&self) -> Zeroizing<String> {
+    pub(crate) fn line(&self) -> Zeroizing<String> {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         // In one piece from the start: growing would leave copies behind.
         let mut line = Zeroizing::new(String::with_capacity(PROTOCOL.len() + 2 + 2 * self.data.len()));
@@ -68,7 +68,7 @@ impl Cookie {
 }
 
 /// Reads the file's cookie for the display. `owner` is the uid of the session's user.
-pub(super) fn read(path: &Path, display: u32, owner: u32) -> Result<Cookie, XauthorityError> {
+pub(crate) fn read(path: &Path, display: u32, owner: u32) -> Result<Cookie, XauthorityError> {
     let open = |source: std::io::Error| XauthorityError::Open { display, source };
     // A pipe without a writer would keep a plain open waiting for ever.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;

@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sudare_base::clock;
-use sudare_base::heartbeat::Beat;
+use sudare_base::heartbeat::Heartbeat;
 use sudare_blanker::wire::Reply;
 use sudare_protocol::screen::CHANNEL_NAME;
 use tokio::net::UnixStream;
@@ -72,7 +72,7 @@ pub enum GuardError {
 /// What the guard tells its supervisor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tell {
-    Beat(Beat),
+    Beat(Heartbeat),
     /// End the client's connection, and why.
     Disconnect(String),
     /// The cover that was ordered with this ticket was read back from the screen.
@@ -298,8 +298,8 @@ impl Parts {
 }
 
 /// What the supervisor is told of the session.
-fn beat(desk: &Desk, now_ms: u64, blanker_pid: u32) -> Beat {
-    Beat {
+fn beat(desk: &Desk, now_ms: u64, blanker_pid: u32) -> Heartbeat {
+    Heartbeat {
         covered: desk.is_covered(),
         unconfirmed_ms: desk.unconfirmed_ms(now_ms),
         client: desk.has_client(),

@@ -105,7 +105,7 @@ impl World {
                 model.confirmed_ms = self.now_ms;
             }
         }
-        let line = Line::Beat(Beat { covered, unconfirmed_ms, client: true, blanker_pid: 1 });
+        let line = Line::Heartbeat(Heartbeat { covered, unconfirmed_ms, client: true, blanker_pid: 1 });
         self.event(Event::Said { number, run, line });
     }
 
@@ -148,8 +148,12 @@ impl World {
                 }
             }
             Step::Ghost(number) => {
-                let line =
-                    Line::Beat(Beat { covered: true, unconfirmed_ms: 0, client: true, blanker_pid: 1 });
+                let line = Line::Heartbeat(Heartbeat {
+                    covered: true,
+                    unconfirmed_ms: 0,
+                    client: true,
+                    blanker_pid: 1,
+                });
                 let run = self.models.get(&number).and_then(|m| m.live).unwrap_or(1).saturating_sub(1);
                 self.event(Event::Said { number, run, line });
             }

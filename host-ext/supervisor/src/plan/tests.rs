@@ -5,11 +5,11 @@ use super::*;
 const D: u32 = 10;
 
 fn covered(unconfirmed_ms: u64) -> Line {
-    Line::Beat(Beat { covered: true, unconfirmed_ms, client: true, blanker_pid: 7 })
+    Line::Heartbeat(Heartbeat { covered: true, unconfirmed_ms, client: true, blanker_pid: 7 })
 }
 
 fn visible() -> Line {
-    Line::Beat(Beat { covered: false, unconfirmed_ms: 0, client: true, blanker_pid: 7 })
+    Line::Heartbeat(Heartbeat { covered: false, unconfirmed_ms: 0, client: true, blanker_pid: 7 })
 }
 
 fn said(run: u64, line: Line) -> Event {

@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::super::process::{self, Process};
 use super::*;
+use crate::process::{self, Process};
 
 /// A session as sesman 0.9 makes it: a process of root, the X server, and the user's first program.
 pub(super) struct Session {
