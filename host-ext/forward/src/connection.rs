@@ -4,8 +4,9 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use sudare_base::clock;
 use tokio_rustls::rustls::{ClientConnection, StreamOwned};
 
 use super::delivery::DeliveryError;
@@ -73,10 +74,10 @@ impl Connection {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => &stream.sock,
         };
-        let started = Instant::now();
+        let started = clock::monotonic();
         // Linux takes a socket for connected until both ends are confirmed or one side has reset it.
         while stream.peer_addr().is_ok() {
-            if started.elapsed() > STEP_TIMEOUT {
+            if clock::monotonic().saturating_sub(started) > STEP_TIMEOUT {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
                     "its system did not confirm everything in time",

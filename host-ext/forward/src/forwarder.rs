@@ -1,7 +1,7 @@
 //! The loop: read what is verified, keep it in the outbox, send the oldest batch, remember that it is accepted.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sudare_base::clock;
 use sudare_base::files::FileError;
@@ -82,7 +82,7 @@ pub struct Forwarder {
     tail: Tail,
     status_file: StatusFile,
     status: Status,
-    remembered: Instant,
+    remembered: Duration,
 }
 
 impl Forwarder {
@@ -100,7 +100,7 @@ impl Forwarder {
             ..Status::default()
         };
         let status_file = StatusFile::open(&settings.state)?;
-        Ok(Self { outbox, tail, status_file, status, settings, remembered: Instant::now() })
+        Ok(Self { outbox, tail, status_file, status, settings, remembered: clock::monotonic() })
     }
 
     /// Sends what is there and returns; the first failure ends it.
@@ -175,8 +175,8 @@ impl Forwarder {
         let sent = self.send();
         match (read?, sent?) {
             (Round::Idle, Round::Idle) => {
-                if self.remembered.elapsed() >= REMEMBER {
-                    self.remembered = Instant::now();
+                if clock::monotonic().saturating_sub(self.remembered) >= REMEMBER {
+                    self.remembered = clock::monotonic();
                     self.outbox.remember()?;
                 }
                 Ok(Round::Idle)

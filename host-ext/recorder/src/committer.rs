@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use sudare_base::clock;
 use sudare_evidence::log::writer::BATCH_MAX_ENTRIES;
 use sudare_evidence::report::NewEntries;
 use sudare_evidence::report::wire::{self, Answer, Why, refused};
@@ -44,7 +45,7 @@ pub struct Committer {
     open: OpenDesk,
     log_vkey: String,
     dir: PathBuf,
-    failed: Option<(Instant, String)>,
+    failed: Option<(Duration, String)>,
 }
 
 impl Committer {
@@ -88,13 +89,13 @@ impl Committer {
     /// Makes the log verifiable from time to time, and opens it again if it failed.
     pub fn tick(&mut self) {
         // What fails is noted, and said to whoever asks.
-        drop(self.with_desk(Desk::tick));
+        drop(self.with_desk(|desk| desk.tick(clock::monotonic_ms())));
     }
 
     /// Before the end: everything verifiable.
     pub fn finish(&mut self) {
         if let Some(desk) = &mut self.desk
-            && let Err(error) = desk.checkpoint()
+            && let Err(error) = desk.checkpoint(clock::monotonic_ms())
         {
             tracing::error!(%error, "the last entries become verifiable at the next start");
         }
@@ -102,7 +103,7 @@ impl Committer {
 
     fn record(&mut self, reports: &[(NewEntries, SyncSender<Answer>)]) {
         let batch: Vec<&NewEntries> = reports.iter().map(|(new, _)| new).collect();
-        match self.with_desk(|desk| desk.record(&batch)) {
+        match self.with_desk(|desk| desk.record(&batch, clock::monotonic_ms())) {
             Ok(answers) => {
                 for ((_, to), recorded) in reports.iter().zip(answers) {
                     tell(
@@ -126,7 +127,7 @@ impl Committer {
     }
 
     fn state(&mut self, to: &SyncSender<Answer>) {
-        let answer = match self.with_desk(|desk| Ok(desk.state())) {
+        let answer = match self.with_desk(|desk| Ok(desk.state(clock::monotonic_ms()))) {
             Ok(state) => Answer::State { state },
             Err(why) => refused(Why::Store, &why),
         };
@@ -137,7 +138,9 @@ impl Committer {
     fn with_desk<T>(&mut self, act: impl FnOnce(&mut Desk) -> Result<T, StoreError>) -> Result<T, String> {
         let desk = match (&mut self.desk, &self.failed) {
             (Some(desk), _) => desk,
-            (None, Some((when, why))) if when.elapsed() < REOPEN => return Err(why.clone()),
+            (None, Some((when, why))) if clock::monotonic().saturating_sub(*when) < REOPEN => {
+                return Err(why.clone());
+            }
             (none, _) => match (self.open)() {
                 Ok(desk) => {
                     tracing::info!("the evidence store works again");
@@ -157,7 +160,7 @@ impl Committer {
             tracing::error!(%why, "evidence cannot be kept; sessions that need it stay covered");
         }
         self.desk = None;
-        self.failed = Some((Instant::now(), why.clone()));
+        self.failed = Some((clock::monotonic(), why.clone()));
         why
     }
 }

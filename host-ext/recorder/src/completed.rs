@@ -13,6 +13,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use sudare_base::clock;
 use sudare_protocol::evidence::Id;
 use sudare_protocol::hex::hex;
 
@@ -36,7 +37,7 @@ impl Completed {
         let folder = store.join(FOLDER);
         sudare_base::files::make_private_dir(&folder).map_err(io::Error::other)?;
         let mut completed = Completed { folder, forgot: SystemTime::UNIX_EPOCH };
-        completed.forget_old(SystemTime::now());
+        completed.forget_old(clock::wall());
         Ok(completed)
     }
 
@@ -51,7 +52,7 @@ impl Completed {
         if let Err(error) = replace(&self.path(incident_id), leaf_index.to_string().as_bytes()) {
             tracing::warn!(%error, "a completed incident cannot be noted; it may be recorded again");
         }
-        self.forget_old(SystemTime::now());
+        self.forget_old(clock::wall());
     }
 
     /// Once a day, what is older than any client keeps. A clock that is set back keeps more.

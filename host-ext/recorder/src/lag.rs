@@ -1,10 +1,11 @@
 //! How long the log has waited for the remote store, pure.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
 
 /// How exactly it is known.
-const MARK_EVERY: Duration = Duration::from_secs(1);
+const MARK_EVERY_MS: u64 = 1_000;
 /// More than two minutes; whoever asks wants to know about one.
 const MARKS_MAX: usize = 128;
 
@@ -12,25 +13,25 @@ const MARKS_MAX: usize = 128;
 /// what was there before the recorder's start is not known: it counts from then.
 #[derive(Debug, Default)]
 pub(super) struct Lag {
-    marks: VecDeque<(u64, Instant)>,
+    marks: VecDeque<(u64, u64)>,
 }
 
 impl Lag {
     /// The log has so many entries now.
-    pub(super) fn grown(&mut self, size: u64, now: Instant) {
+    pub(super) fn grown(&mut self, size: u64, now_ms: u64) {
         let is_news = self
             .marks
             .back()
-            .is_none_or(|(last, at)| size > *last && now.saturating_duration_since(*at) >= MARK_EVERY);
+            .is_none_or(|(last, at_ms)| size > *last && now_ms.saturating_sub(*at_ms) >= MARK_EVERY_MS);
         if is_news && self.marks.len() < MARKS_MAX {
-            self.marks.push_back((size, now));
+            self.marks.push_back((size, now_ms));
         }
     }
 
     /// Age of the oldest entry that the remote store, which has so many, does not have.
-    pub(super) fn behind(&mut self, shipped: u64, now: Instant) -> Duration {
+    pub(super) fn behind_ms(&mut self, shipped: u64, now_ms: u64) -> u64 {
         while self.marks.pop_front_if(|(size, _)| *size <= shipped).is_some() {}
-        self.marks.front().map_or(Duration::ZERO, |(_, at)| now.saturating_duration_since(*at))
+        self.marks.front().map_or(0, |(_, at_ms)| now_ms.saturating_sub(*at_ms))
     }
 }
 
@@ -40,28 +41,28 @@ mod tests {
 
     #[test]
     fn it_is_as_late_as_its_oldest_entry() {
-        let (mut lag, begun) = (Lag::default(), Instant::now());
-        let at = |s: u64| begun + Duration::from_secs(s);
+        let mut lag = Lag::default();
+        let at = |s: u64| 7 + s * 1_000;
         let mut behind = Vec::new();
         // One entry a second, and a copy that has those of a minute ago: late, but never later.
         for s in 0..300 {
             lag.grown(s + 1, at(s));
-            behind.push(lag.behind((s + 1).saturating_sub(60), at(s)).as_secs());
+            behind.push(lag.behind_ms((s + 1).saturating_sub(60), at(s)) / 1_000);
         }
         assert_eq!((behind[30], behind[59], behind[299]), (30, 59, 59));
-        assert_eq!(lag.behind(300, at(300)), Duration::ZERO);
+        assert_eq!(lag.behind_ms(300, at(300)), 0);
         // Nothing new, nothing late.
         lag.grown(300, at(400));
-        assert_eq!(lag.behind(300, at(500)), Duration::ZERO);
+        assert_eq!(lag.behind_ms(300, at(500)), 0);
     }
 
     #[test]
     fn a_copy_that_stands_still_gets_later_and_marks_stay_few() {
-        let (mut lag, begun) = (Lag::default(), Instant::now());
+        let mut lag = Lag::default();
         for s in 0..1000 {
-            let now = begun + Duration::from_secs(s);
-            lag.grown(s + 1, now);
-            assert_eq!(lag.behind(0, now), Duration::from_secs(s));
+            let now_ms = 7 + s * 1_000;
+            lag.grown(s + 1, now_ms);
+            assert_eq!(lag.behind_ms(0, now_ms), s * 1_000);
         }
         assert_eq!(lag.marks.len(), MARKS_MAX);
     }

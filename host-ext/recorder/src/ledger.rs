@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
+use sudare_base::clock;
 use sudare_evidence::log::writer::BATCH_MAX_ENTRIES;
 use sudare_evidence::log::{Draft, Recorder, Settings};
 use sudare_evidence::report::wire::{NewEntry, Receipt, Recorded, State};
@@ -25,7 +25,7 @@ use super::tail::{self, Last};
 /// Guards whose place is remembered; each is one process since the recorder started.
 const SOURCES_MAX: usize = 65_536;
 /// Everything is verifiable by others after this time, also without a receipt.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+const CHECKPOINT_EVERY_MS: u64 = 1_000;
 
 // A report that had no answer is among the last batch, and found again after a restart.
 const _: () = assert!((BATCH_MAX_ENTRIES as u64) < tail::ENTRIES);
@@ -37,27 +37,26 @@ pub struct Desk {
     sources: BTreeMap<Id, Last>,
     completed: Completed,
     last_checkpoint: SignedCheckpoint,
-    checkpointed: Instant,
+    checkpointed_ms: u64,
     ship_state: Option<PathBuf>,
     lag: Lag,
 }
 
 impl Desk {
     /// Opens the log, or makes it. `ship_state` is the shipper's folder, if there is a shipper.
-    pub fn open(settings: Settings, ship_state: Option<PathBuf>) -> Result<Self, StoreError> {
+    pub fn open(settings: Settings, ship_state: Option<PathBuf>, now_ms: u64) -> Result<Self, StoreError> {
         let mut recorder = Recorder::open(settings)?;
         let last_checkpoint = recorder.checkpoint()?;
         let dir = recorder.dir().to_owned();
         let mut completed = Completed::open(&dir).map_err(|e| StoreError::io(&dir, "made", e))?;
         let tail = tail::read(&dir, last_checkpoint.size())?;
         tail.completed.iter().for_each(|(id, leaf)| completed.remember(id, *leaf));
-        let (sources, checkpointed) = (tail.sources, Instant::now());
         Ok(Desk {
             recorder,
-            sources,
+            sources: tail.sources,
             completed,
             last_checkpoint,
-            checkpointed,
+            checkpointed_ms: now_ms,
             ship_state,
             lag: Lag::default(),
         })
@@ -81,7 +80,11 @@ impl Desk {
     ///
     /// # Errors
     /// If the store keeps nothing: then none of them is recorded, or nobody knows. Open it again.
-    pub fn record(&mut self, batch: &[&NewEntries]) -> Result<Vec<Result<Recorded, StoreError>>, StoreError> {
+    pub fn record(
+        &mut self,
+        batch: &[&NewEntries],
+        now_ms: u64,
+    ) -> Result<Vec<Result<Recorded, StoreError>>, StoreError> {
         let fates: Vec<Fate> = self.fates(batch);
         let drafts: Vec<Draft> = batch
             .iter()
@@ -92,37 +95,37 @@ impl Desk {
         match self.append(drafts) {
             Ok(()) => {}
             // One that can never be recorded must not keep the others out.
-            Err(StoreError::Entry(_)) if batch.len() > 1 => return self.one_by_one(batch),
+            Err(StoreError::Entry(_)) if batch.len() > 1 => return self.one_by_one(batch, now_ms),
             Err(error @ StoreError::Entry(_)) => return Ok(vec![Err(error)]),
             Err(error) => return Err(error),
         }
         let wants_receipt = batch.iter().any(|new| new.receipt);
         if wants_receipt {
-            self.checkpoint()?;
+            self.checkpoint(now_ms)?;
         }
         Ok(batch.iter().zip(fates).map(|(new, fate)| self.answer(new, fate)).collect())
     }
 
     /// Makes what is new verifiable by others, if it is time.
-    pub fn tick(&mut self) -> Result<(), StoreError> {
-        self.lag.grown(self.recorder.size(), Instant::now());
+    pub fn tick(&mut self, now_ms: u64) -> Result<(), StoreError> {
+        self.lag.grown(self.recorder.size(), now_ms);
         let is_behind = self.recorder.size() > self.last_checkpoint.size();
-        if is_behind && self.checkpointed.elapsed() >= CHECKPOINT_EVERY { self.checkpoint() } else { Ok(()) }
+        let is_time = now_ms.saturating_sub(self.checkpointed_ms) >= CHECKPOINT_EVERY_MS;
+        if is_behind && is_time { self.checkpoint(now_ms) } else { Ok(()) }
     }
 
     /// Makes everything verifiable by others.
-    pub fn checkpoint(&mut self) -> Result<(), StoreError> {
+    pub fn checkpoint(&mut self, now_ms: u64) -> Result<(), StoreError> {
         self.last_checkpoint = self.recorder.checkpoint()?;
-        self.checkpointed = Instant::now();
+        self.checkpointed_ms = now_ms;
         Ok(())
     }
 
-    pub fn state(&mut self) -> State {
-        let (size, now) = (self.recorder.size(), Instant::now());
-        self.lag.grown(size, now);
+    pub fn state(&mut self, now_ms: u64) -> State {
+        let size = self.recorder.size();
+        self.lag.grown(size, now_ms);
         let shipped = self.ship_state.as_deref().map(|dir| shipped::shipped_size(dir).unwrap_or(0));
-        let behind = shipped.map(|shipped| self.lag.behind(shipped, now));
-        let behind_ms = behind.map(|behind| u64::try_from(behind.as_millis()).unwrap_or(u64::MAX));
+        let behind_ms = shipped.map(|shipped| self.lag.behind_ms(shipped, now_ms));
         State { size, shipped, behind_ms }
     }
 
@@ -131,8 +134,12 @@ impl Desk {
         self.sources.get(source).map_or(0, |last| last.serial)
     }
 
-    fn one_by_one(&mut self, batch: &[&NewEntries]) -> Result<Vec<Result<Recorded, StoreError>>, StoreError> {
-        batch.iter().map(|new| Ok(self.record(&[*new])?.remove(0))).collect()
+    fn one_by_one(
+        &mut self,
+        batch: &[&NewEntries],
+        now_ms: u64,
+    ) -> Result<Vec<Result<Recorded, StoreError>>, StoreError> {
+        batch.iter().map(|new| Ok(self.record(&[*new], now_ms)?.remove(0))).collect()
     }
 
     /// What becomes of each report, and where its last entry will stand.
@@ -241,7 +248,7 @@ pub struct Local {
 impl Local {
     /// As `Desk::open`.
     pub fn open(settings: Settings, ship_state: Option<PathBuf>) -> Result<Self, StoreError> {
-        let desk = Desk::open(settings, ship_state)?;
+        let desk = Desk::open(settings, ship_state, clock::monotonic_ms())?;
         let shelf = Shelf::open(desk.dir());
         Ok(Local { desk, shelf })
     }
@@ -250,7 +257,7 @@ impl Local {
 impl Drop for Local {
     /// Everything verifiable, as the recorder's process does at its end.
     fn drop(&mut self) {
-        if let Err(error) = self.desk.checkpoint() {
+        if let Err(error) = self.desk.checkpoint(clock::monotonic_ms()) {
             tracing::error!(%error, "the last entries become verifiable at the next start");
         }
     }
@@ -263,7 +270,8 @@ impl Keep for Local {
 
     fn record(&mut self, entries: &NewEntries) -> Result<Recorded, StoreError> {
         let bill = self.shelf.bill(&entries.entries);
-        let recorded = self.desk.record(&[entries])?.pop().unwrap_or(Err(StoreError::Poisoned))?;
+        let answers = self.desk.record(&[entries], clock::monotonic_ms())?;
+        let recorded = answers.into_iter().next().unwrap_or(Err(StoreError::Poisoned))?;
         self.shelf.charge(&bill, entries.serial, &recorded);
         Ok(recorded)
     }
@@ -277,7 +285,8 @@ impl Keep for Local {
     }
 
     fn state(&mut self) -> Result<State, StoreError> {
-        self.desk.tick()?;
-        Ok(self.desk.state())
+        let now_ms = clock::monotonic_ms();
+        self.desk.tick(now_ms)?;
+        Ok(self.desk.state(now_ms))
     }
 }

@@ -1,5 +1,7 @@
 //! How much one device may store in a day, so that none fills the store for the others.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use std::collections::BTreeMap;
 
 use sudare_protocol::evidence::Id;

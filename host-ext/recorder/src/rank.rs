@@ -4,6 +4,8 @@
 //! approved, looked at) is said by those who tend it: root, and the recorder's own user. How the log itself
 //! begins and goes on (kinds 1 to 3), the recorder says alone.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use std::ops::RangeInclusive;
 
 use sudare_evidence::report::wire::NewEntry;

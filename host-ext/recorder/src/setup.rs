@@ -34,7 +34,7 @@ pub fn recorder_options(config: &HostConfig) -> Result<server::Options, SetupErr
     Ok(server::Options {
         socket: config.recorder_socket.clone(),
         allowed_uids: vec![guards],
-        open: Box::new(move || Desk::open(settings(), ship_state.clone())),
+        open: Box::new(move || Desk::open(settings(), ship_state.clone(), clock::monotonic_ms())),
     })
 }
 

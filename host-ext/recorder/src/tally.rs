@@ -3,6 +3,8 @@
 //! Entries are never refused: what happened is recorded. They use up what the device may store in a day, so
 //! that one which makes entries without end soon stores no pictures either, and its sessions are covered.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use std::collections::BTreeMap;
 
 use sudare_evidence::report::wire::NewEntry;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use sudare_audit::live_log::{TendError, Tender};
+use sudare_base::clock;
 use sudare_evidence::log::{Draft, LogKeys, Settings};
 use sudare_evidence::reader::Store;
 use sudare_evidence::report::socket::{Connection, Listener};
@@ -60,7 +61,7 @@ impl Place {
         let store = self.store();
         let open = move || match broken.load(Ordering::Relaxed) {
             true => Err(StoreError::Full { path: "store".into() }),
-            false => Desk::open(settings(&store), None),
+            false => Desk::open(settings(&store), None, clock::monotonic_ms()),
         };
         start(Options { socket: self.socket(), allowed_uids: vec![uid], open: Box::new(open) }).unwrap()
     }
@@ -275,7 +276,7 @@ fn tombstone() -> Event {
 fn a_guard_cannot_say_that_evidence_was_erased_and_its_other_reports_are_taken() {
     let place = Place::new();
     let store = place.store();
-    let open = move || Desk::open(settings(&store), None);
+    let open = move || Desk::open(settings(&store), None, clock::monotonic_ms());
     let mut committer = Committer::new(Box::new(open)).unwrap();
     let (asks, queue) = sync_channel(4);
     let listener = Listener::bind(&place.socket()).unwrap();
@@ -338,7 +339,7 @@ fn a_picture_that_is_not_what_was_announced_is_refused_and_quotas_hold() {
     // The day's file says that device 1 has had its share.
     drop(guard);
     drop(_recorder);
-    let day = sudare_base::clock::wall_ms() / 86_400_000;
+    let day = clock::wall_ms() / 86_400_000;
     let device = hex(&[1; 16]);
     std::fs::write(place.store().join("quota"), format!("{day}\n{device} {DEVICE_DAY_MAX_BYTES}\n")).unwrap();
     let _recorder = place.record();
@@ -450,7 +451,7 @@ fn the_end_of_the_logs_thread_is_told() {
     let (store, opened) = (place.store(), AtomicBool::new(false));
     let open = move || {
         assert!(!opened.swap(true, Ordering::Relaxed), "a fault of the program");
-        Desk::open(settings(&store), None)
+        Desk::open(settings(&store), None, clock::monotonic_ms())
     };
     let uid = rustix::process::geteuid().as_raw();
     let options = Options { socket: place.socket(), allowed_uids: vec![uid], open: Box::new(open) };
@@ -482,7 +483,7 @@ fn it_is_told_how_far_and_how_late_the_copy_is() {
 fn a_guard_learns_which_device_has_had_its_day() {
     let place = Place::new();
     let mut quota = Quota::default();
-    quota.take(&[7; 16], DEVICE_DAY_MAX_BYTES, sudare_base::clock::wall_ms()).unwrap();
+    quota.take(&[7; 16], DEVICE_DAY_MAX_BYTES, clock::wall_ms()).unwrap();
     std::fs::create_dir(place.store()).unwrap();
     std::fs::write(place.store().join(QUOTA_FILE), quota.to_text()).unwrap();
     let _recorder = place.record();

@@ -249,8 +249,8 @@ impl Run {
 /// come back at the same moment.
 fn wait(attempts: u32) -> Duration {
     let longest = WAIT_MIN_MS.saturating_mul(1 << attempts.saturating_sub(1).min(6)).min(WAIT_MAX_MS);
-    // Without randomness all wait the longest, which is as right.
-    let random = getrandom::u32().map_or(u64::from(u32::MAX), u64::from);
+    // Without randomness every host waits the longest, which is safe too.
+    let random = clock::random().map_or(u64::from(u32::MAX), |bytes| u64::from(u32::from_be_bytes(bytes)));
     Duration::from_millis(longest / 2 + (longest / 2) * random / u64::from(u32::MAX))
 }
 

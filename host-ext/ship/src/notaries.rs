@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sudare_base::{clock, files};
 use sudare_evidence::reader::Store;
@@ -81,7 +81,7 @@ pub(super) struct Asker {
     state_dir: PathBuf,
     witness: Option<Submitter>,
     stamper: Option<Stamper>,
-    stamped_at: Option<Instant>,
+    stamped_at: Option<Duration>,
     pub(super) said: Said,
 }
 
@@ -131,7 +131,7 @@ impl Asker {
 
     async fn stamp(&mut self, left: &Left) -> Result<(), String> {
         let size = left.checkpoint.size();
-        let early = self.stamped_at.is_some_and(|at| at.elapsed() < STAMP_EVERY);
+        let early = self.stamped_at.is_some_and(|at| clock::monotonic().saturating_sub(at) < STAMP_EVERY);
         let Some(stamper) = self.stamper.as_ref().filter(|_| !early && self.said.stamped != size) else {
             return Ok(());
         };
@@ -147,7 +147,7 @@ impl Asker {
             }
         }
         self.said.stamped = size;
-        self.stamped_at = Some(Instant::now());
+        self.stamped_at = Some(clock::monotonic());
         Ok(())
     }
 }

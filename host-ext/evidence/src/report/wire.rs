@@ -19,6 +19,8 @@
 //! versions must be equal. `sudare-audit` speaks the same, when it erases or opens evidence; its kinds of
 //! entries are taken from root and from the recorder's own user only (see `rank`).
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use minicbor::{Decode, Encode};
 use sudare_protocol::evidence::{BlobRef, Id};
 
