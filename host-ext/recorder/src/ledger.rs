@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use sudare_base::clock;
 use sudare_evidence::log::writer::BATCH_MAX_ENTRIES;
-use sudare_evidence::log::{Draft, Recorder, Settings};
+use sudare_evidence::log::{Draft, LogStore, Settings};
 use sudare_evidence::report::wire::{NewEntry, Receipt, Recorded, State};
 use sudare_evidence::report::{Keep, NewBlob, NewEntries};
 use sudare_evidence::shipped;
@@ -33,7 +33,7 @@ const _: () = assert!((BATCH_MAX_ENTRIES as u64) < tail::ENTRIES);
 /// The log, and what is known of those who report to it.
 #[derive(Debug)]
 pub struct Desk {
-    recorder: Recorder,
+    log: LogStore,
     sources: BTreeMap<Id, Last>,
     completed: Completed,
     last_checkpoint: SignedCheckpoint,
@@ -45,14 +45,14 @@ pub struct Desk {
 impl Desk {
     /// Opens the log, or makes it. `ship_state` is the shipper's folder, if there is a shipper.
     pub fn open(settings: Settings, ship_state: Option<PathBuf>, now_ms: u64) -> Result<Self, StoreError> {
-        let mut recorder = Recorder::open(settings)?;
-        let last_checkpoint = recorder.checkpoint()?;
-        let dir = recorder.dir().to_owned();
+        let mut log = LogStore::open(settings)?;
+        let last_checkpoint = log.checkpoint()?;
+        let dir = log.dir().to_owned();
         let mut completed = Completed::open(&dir).map_err(|e| StoreError::io(&dir, "made", e))?;
         let tail = tail::read(&dir, last_checkpoint.size())?;
         tail.completed.iter().for_each(|(id, leaf)| completed.remember(id, *leaf));
         Ok(Desk {
-            recorder,
+            log,
             sources: tail.sources,
             completed,
             last_checkpoint,
@@ -64,16 +64,11 @@ impl Desk {
 
     /// The line that auditors are given out of band.
     pub fn log_vkey(&self) -> String {
-        self.recorder.verifier().to_string()
+        self.log.verifier().to_string()
     }
 
     pub fn dir(&self) -> &Path {
-        self.recorder.dir()
-    }
-
-    /// The log itself, for what an administrator does while nothing else runs.
-    pub fn recorder(&mut self) -> &mut Recorder {
-        &mut self.recorder
+        self.log.dir()
     }
 
     /// Records all of them under one sync; one answer for each, in their order.
@@ -108,21 +103,21 @@ impl Desk {
 
     /// Makes what is new verifiable by others, if it is time.
     pub fn tick(&mut self, now_ms: u64) -> Result<(), StoreError> {
-        self.lag.grown(self.recorder.size(), now_ms);
-        let is_behind = self.recorder.size() > self.last_checkpoint.size();
+        self.lag.grown(self.log.size(), now_ms);
+        let is_behind = self.log.size() > self.last_checkpoint.size();
         let is_time = now_ms.saturating_sub(self.checkpointed_ms) >= CHECKPOINT_EVERY_MS;
         if is_behind && is_time { self.checkpoint(now_ms) } else { Ok(()) }
     }
 
     /// Makes everything verifiable by others.
     pub fn checkpoint(&mut self, now_ms: u64) -> Result<(), StoreError> {
-        self.last_checkpoint = self.recorder.checkpoint()?;
+        self.last_checkpoint = self.log.checkpoint()?;
         self.checkpointed_ms = now_ms;
         Ok(())
     }
 
     pub fn state(&mut self, now_ms: u64) -> State {
-        let size = self.recorder.size();
+        let size = self.log.size();
         self.lag.grown(size, now_ms);
         let shipped = self.ship_state.as_deref().map(|dir| shipped::shipped_size(dir).unwrap_or(0));
         let behind_ms = shipped.map(|shipped| self.lag.behind_ms(shipped, now_ms));
@@ -144,7 +139,7 @@ impl Desk {
 
     /// What becomes of each report, and where its last entry will stand.
     fn fates(&self, batch: &[&NewEntries]) -> Vec<Fate> {
-        let mut next_leaf = self.recorder.size();
+        let mut next_leaf = self.log.size();
         let mut last: BTreeMap<Id, Last> = BTreeMap::new();
         let mut completing: BTreeMap<Id, u64> = BTreeMap::new();
         let mut fates = Vec::with_capacity(batch.len());
@@ -174,7 +169,7 @@ impl Desk {
 
     fn append(&mut self, drafts: Vec<Draft>) -> Result<(), StoreError> {
         if !drafts.is_empty() {
-            self.recorder.append_all(drafts)?;
+            self.log.append_all(drafts)?;
         }
         Ok(())
     }
