@@ -17,9 +17,9 @@ use sudare_protocol::evidence::{Event, Id};
 use sudare_protocol::reason::Reason;
 use sudare_protocol::tlog::SignedCheckpoint;
 
+use super::blob_intake::BlobIntake;
 use super::completed::Completed;
-use super::lag::Lag;
-use super::shelf::Shelf;
+use super::replication_lag::ReplicationLag;
 use super::tail::{self, Last};
 
 /// Guards whose place is remembered; each is one process since the recorder started.
@@ -32,17 +32,17 @@ const _: () = assert!((BATCH_MAX_ENTRIES as u64) < tail::ENTRIES);
 
 /// The log, and what is known of those who report to it.
 #[derive(Debug)]
-pub struct Desk {
+pub struct Ledger {
     log: LogStore,
     sources: BTreeMap<Id, Last>,
     completed: Completed,
     last_checkpoint: SignedCheckpoint,
     checkpointed_ms: u64,
     ship_state: Option<PathBuf>,
-    lag: Lag,
+    lag: ReplicationLag,
 }
 
-impl Desk {
+impl Ledger {
     /// Opens the log, or makes it. `ship_state` is the shipper's folder, if there is a shipper.
     pub fn open(settings: Settings, ship_state: Option<PathBuf>, now_ms: u64) -> Result<Self, StoreError> {
         let mut log = LogStore::open(settings)?;
@@ -51,14 +51,14 @@ impl Desk {
         let mut completed = Completed::open(&dir).map_err(|e| StoreError::io(&dir, "made", e))?;
         let tail = tail::read(&dir, last_checkpoint.size())?;
         tail.completed.iter().for_each(|(id, leaf)| completed.remember(id, *leaf));
-        Ok(Desk {
+        Ok(Ledger {
             log,
             sources: tail.sources,
             completed,
             last_checkpoint,
             checkpointed_ms: now_ms,
             ship_state,
-            lag: Lag::default(),
+            lag: ReplicationLag::default(),
         })
     }
 
@@ -80,11 +80,11 @@ impl Desk {
         batch: &[&NewEntries],
         now_ms: u64,
     ) -> Result<Vec<Result<Recorded, StoreError>>, StoreError> {
-        let fates: Vec<Fate> = self.fates(batch);
+        let dispositions: Vec<Disposition> = self.dispositions(batch);
         let drafts: Vec<Draft> = batch
             .iter()
-            .zip(&fates)
-            .filter(|(_, fate)| fate.is_new())
+            .zip(&dispositions)
+            .filter(|(_, disposition)| disposition.is_new())
             .flat_map(|(new, _)| drafts(new))
             .collect();
         match self.append(drafts) {
@@ -98,7 +98,7 @@ impl Desk {
         if wants_receipt {
             self.checkpoint(now_ms)?;
         }
-        Ok(batch.iter().zip(fates).map(|(new, fate)| self.answer(new, fate)).collect())
+        Ok(batch.iter().zip(dispositions).map(|(new, disposition)| self.answer(new, disposition)).collect())
     }
 
     /// Makes what is new verifiable by others, if it is time.
@@ -138,33 +138,33 @@ impl Desk {
     }
 
     /// What becomes of each report, and where its last entry will stand.
-    fn fates(&self, batch: &[&NewEntries]) -> Vec<Fate> {
+    fn dispositions(&self, batch: &[&NewEntries]) -> Vec<Disposition> {
         let mut next_leaf = self.log.size();
         let mut last: BTreeMap<Id, Last> = BTreeMap::new();
         let mut completing: BTreeMap<Id, u64> = BTreeMap::new();
-        let mut fates = Vec::with_capacity(batch.len());
+        let mut dispositions = Vec::with_capacity(batch.len());
         for new in batch {
             let known = last.get(&new.source).or_else(|| self.sources.get(&new.source)).copied();
             let last_serial = new.serial + new.entries.len() as u64 - 1;
             let done =
                 new.once.and_then(|id| completing.get(&id).copied().or_else(|| self.completed.find(&id)));
-            let fate = match (known, done) {
-                (Some(known), _) if known.serial == last_serial => Fate::Known(known),
-                (Some(known), _) if known.serial + 1 != new.serial => Fate::OutOfOrder,
+            let disposition = match (known, done) {
+                (Some(known), _) if known.serial == last_serial => Disposition::Known(known),
+                (Some(known), _) if known.serial + 1 != new.serial => Disposition::OutOfOrder,
                 // Nothing is recorded, so the source goes on with the same number.
-                (_, Some(leaf_index)) => Fate::Known(Last { serial: new.serial - 1, leaf_index }),
+                (_, Some(leaf_index)) => Disposition::Known(Last { serial: new.serial - 1, leaf_index }),
                 (_, None) => {
                     next_leaf += new.entries.len() as u64;
-                    Fate::New(Last { serial: last_serial, leaf_index: next_leaf - 1 })
+                    Disposition::New(Last { serial: last_serial, leaf_index: next_leaf - 1 })
                 }
             };
-            if let Fate::New(at) = fate {
+            if let Disposition::New(at) = disposition {
                 last.insert(new.source, at);
                 completing.extend(new.once.map(|id| (id, at.leaf_index)));
             }
-            fates.push(fate);
+            dispositions.push(disposition);
         }
-        fates
+        dispositions
     }
 
     fn append(&mut self, drafts: Vec<Draft>) -> Result<(), StoreError> {
@@ -174,11 +174,11 @@ impl Desk {
         Ok(())
     }
 
-    fn answer(&mut self, new: &NewEntries, fate: Fate) -> Result<Recorded, StoreError> {
-        let last = match fate {
-            Fate::OutOfOrder => return Err(StoreError::OutOfOrder),
-            Fate::Known(last) => last,
-            Fate::New(last) => {
+    fn answer(&mut self, new: &NewEntries, disposition: Disposition) -> Result<Recorded, StoreError> {
+        let last = match disposition {
+            Disposition::OutOfOrder => return Err(StoreError::OutOfOrder),
+            Disposition::Known(last) => last,
+            Disposition::New(last) => {
                 if self.sources.len() >= SOURCES_MAX {
                     self.forget_oldest();
                 }
@@ -202,7 +202,7 @@ impl Desk {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Fate {
+enum Disposition {
     New(Last),
     /// It is in the log already.
     Known(Last),
@@ -210,9 +210,9 @@ enum Fate {
     OutOfOrder,
 }
 
-impl Fate {
+impl Disposition {
     fn is_new(self) -> bool {
-        matches!(self, Fate::New(_))
+        matches!(self, Disposition::New(_))
     }
 }
 
@@ -236,23 +236,23 @@ fn draft(source: Id, serial: u64, entry: &NewEntry) -> Draft {
 /// A recorder within this process, for the embedded host.
 #[derive(Debug)]
 pub struct Local {
-    desk: Desk,
-    shelf: Shelf,
+    ledger: Ledger,
+    intake: BlobIntake,
 }
 
 impl Local {
-    /// As `Desk::open`.
+    /// As `Ledger::open`.
     pub fn open(settings: Settings, ship_state: Option<PathBuf>) -> Result<Self, StoreError> {
-        let desk = Desk::open(settings, ship_state, clock::monotonic_ms())?;
-        let shelf = Shelf::open(desk.dir());
-        Ok(Local { desk, shelf })
+        let ledger = Ledger::open(settings, ship_state, clock::monotonic_ms())?;
+        let intake = BlobIntake::open(ledger.dir());
+        Ok(Local { ledger, intake })
     }
 }
 
 impl Drop for Local {
     /// Everything verifiable, as the recorder's process does at its end.
     fn drop(&mut self) {
-        if let Err(error) = self.desk.checkpoint(clock::monotonic_ms()) {
+        if let Err(error) = self.ledger.checkpoint(clock::monotonic_ms()) {
             tracing::error!(%error, "the last entries become verifiable at the next start");
         }
     }
@@ -260,28 +260,28 @@ impl Drop for Local {
 
 impl Keep for Local {
     fn put_blob(&mut self, blob: &NewBlob) -> Result<(), StoreError> {
-        self.shelf.put(blob)
+        self.intake.put(blob)
     }
 
     fn record(&mut self, entries: &NewEntries) -> Result<Recorded, StoreError> {
-        let bill = self.shelf.bill(&entries.entries);
-        let answers = self.desk.record(&[entries], clock::monotonic_ms())?;
+        let bill = self.intake.bill(&entries.entries);
+        let answers = self.ledger.record(&[entries], clock::monotonic_ms())?;
         let recorded = answers.into_iter().next().unwrap_or(Err(StoreError::Poisoned))?;
-        self.shelf.charge(&bill, entries.serial, &recorded);
+        self.intake.charge(&bill, entries.serial, &recorded);
         Ok(recorded)
     }
 
     fn last_serial(&self, source: &Id) -> u64 {
-        self.desk.last_serial(source)
+        self.ledger.last_serial(source)
     }
 
     fn has_room(&mut self, device: &Id) -> Result<bool, StoreError> {
-        Ok(self.shelf.has_room(device))
+        Ok(self.intake.has_room(device))
     }
 
     fn state(&mut self) -> Result<State, StoreError> {
         let now_ms = clock::monotonic_ms();
-        self.desk.tick(now_ms)?;
-        Ok(self.desk.state(now_ms))
+        self.ledger.tick(now_ms)?;
+        Ok(self.ledger.state(now_ms))
     }
 }

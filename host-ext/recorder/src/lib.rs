@@ -1,7 +1,7 @@
 //! The recorder: one process, under an account of its own, that keeps the evidence of all sessions of a host.
 //!
 //! ```text
-//!  guard ── SOCK_SEQPACKET, SO_PEERCRED ──► server ─┬─ guard_connection, one thread each: pictures (shelf)
+//!  guard ── SOCK_SEQPACKET, SO_PEERCRED ──► server ─┬─ guard_connection, one thread each: pictures (blob_intake)
 //!                                                   └─ committer: ledger, entries of all guards, one sync (log)
 //!                                                        └─ once a second: checkpoint
 //! ```
@@ -9,22 +9,22 @@
 //! there. Only root and the recorder's own user can report that evidence was erased or opened, with `sudare-audit`.
 //!
 //! - [`ledger`]: reports in, durable entries and receipts out; what was reported before is not recorded again.
-//! - [`server`]: the socket and its threads; `rank`: who may report what. - `lag`: how late the remote copy is, pure.
-//! - [`quota`]: what one device may store in a day, pure; `tally`: what entries cost, pure. - [`completed`]: incidents
+//! - [`server`]: the socket and its threads; `role`: who may report what. - `lag`: how late the remote copy is, pure.
+//! - [`quota`]: what one device may store in a day, pure; `accounting`: what entries cost, pure. - [`completed`]: incidents
 //!   that are complete. - [`setup`], [`confine`]: how the program starts and what it gives up.
 
+mod accounting;
+pub mod blob_intake;
 pub mod committer;
 pub mod completed;
 pub mod confine;
 mod guard_connection;
-mod lag;
 pub mod ledger;
 pub mod quota;
-mod rank;
+mod replication_lag;
+mod role;
 pub mod server;
 pub mod setup;
-pub mod shelf;
 mod tail;
-mod tally;
 #[cfg(test)]
 mod tests;

@@ -25,13 +25,13 @@ use sudare_protocol::seal::{Identity, Recipients, seal};
 use sudare_protocol::tlog::VerifierKey;
 use tempfile::TempDir;
 
+use super::blob_intake::{BlobIntake, QUOTA_FILE};
 use super::committer::Committer;
 use super::quota::Quota;
-use super::rank::Rank;
+use super::role::Role;
 use super::server::{Options, RunningRecorder, start};
-use super::shelf::{QUOTA_FILE, Shelf};
-use crate::guard_connection::Guest;
-use crate::ledger::{Desk, Local};
+use crate::guard_connection::GuardConnection;
+use crate::ledger::{Ledger, Local};
 
 const ORIGIN: &str = "sudare/test";
 
@@ -61,7 +61,7 @@ impl Place {
         let store = self.store();
         let open = move || match broken.load(Ordering::Relaxed) {
             true => Err(StoreError::Full { path: "store".into() }),
-            false => Desk::open(settings(&store), None, clock::monotonic_ms()),
+            false => Ledger::open(settings(&store), None, clock::monotonic_ms()),
         };
         start(Options { socket: self.socket(), allowed_uids: vec![uid], open: Box::new(open) }).unwrap()
     }
@@ -276,13 +276,13 @@ fn tombstone() -> Event {
 fn a_guard_cannot_say_that_evidence_was_erased_and_its_other_reports_are_taken() {
     let place = Place::new();
     let store = place.store();
-    let open = move || Desk::open(settings(&store), None, clock::monotonic_ms());
+    let open = move || Ledger::open(settings(&store), None, clock::monotonic_ms());
     let mut committer = Committer::new(Box::new(open)).unwrap();
     let (asks, queue) = sync_channel(4);
     let listener = Listener::bind(&place.socket()).unwrap();
-    let shelf = Shelf::open(&place.store());
+    let intake = BlobIntake::open(&place.store());
     let served = std::thread::spawn(move || {
-        Guest::new(listener.accept().unwrap(), asks, shelf, Rank::Guard).serve();
+        GuardConnection::new(listener.accept().unwrap(), asks, intake, Role::Guard).serve();
     });
     let committed = std::thread::spawn(move || {
         while let Ok(ask) = queue.recv() {
@@ -451,7 +451,7 @@ fn the_end_of_the_logs_thread_is_told() {
     let (store, opened) = (place.store(), AtomicBool::new(false));
     let open = move || {
         assert!(!opened.swap(true, Ordering::Relaxed), "a fault of the program");
-        Desk::open(settings(&store), None, clock::monotonic_ms())
+        Ledger::open(settings(&store), None, clock::monotonic_ms())
     };
     let uid = rustix::process::geteuid().as_raw();
     let options = Options { socket: place.socket(), allowed_uids: vec![uid], open: Box::new(open) };
