@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sudare_base::clock;
+use sudare_base::{clock, files};
 use sudare_evidence::report::NewBlob;
 use sudare_evidence::report::wire::{NewEntry, Recorded};
 use sudare_evidence::store::disk::read_bounded;
@@ -12,7 +12,6 @@ use sudare_evidence::store::{BlobStore, Durable, OsDisk, StoreError};
 use sudare_protocol::evidence::Id;
 
 use super::accounting::Accounting;
-use super::completed;
 use super::quota::Quota;
 
 /// Name of the file that carries the day's quota over a restart.
@@ -117,7 +116,7 @@ impl BlobIntake {
         // Whole after every statement, so a panicked holder leaves nothing half done.
         let mut quota = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
         let result = change(&mut quota);
-        let noted = completed::replace(&self.file, quota.to_text().as_bytes());
+        let noted = files::replace_unsynced(&self.file, quota.to_text().as_bytes());
         if let Err(error) = noted {
             tracing::warn!(%error, "the day's quota cannot be noted");
         }
