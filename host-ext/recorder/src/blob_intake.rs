@@ -11,8 +11,8 @@ use sudare_evidence::store::disk::read_bounded;
 use sudare_evidence::store::{BlobStore, Durable, OsDisk, StoreError};
 use sudare_protocol::evidence::Id;
 
-use super::accounting::Accounting;
-use super::quota::Quota;
+use crate::accounting::Accounting;
+use crate::quota::Quota;
 
 /// Name of the file that carries the day's quota over a restart.
 pub const QUOTA_FILE: &str = "quota";
@@ -126,8 +126,8 @@ impl BlobIntake {
 
 #[cfg(test)]
 mod tests {
-    use super::super::accounting::tests::{device, message, start};
     use super::*;
+    use crate::accounting::tests::{device, message, start};
     use sudare_protocol::evidence::BlobRef;
     use sudare_protocol::limits::DEVICE_DAY_MAX_BYTES;
     use sudare_protocol::seal::{Identity, Recipients, seal};

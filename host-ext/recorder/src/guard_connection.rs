@@ -9,9 +9,9 @@ use sudare_evidence::report::{NewBlob, NewEntries};
 use sudare_protocol::evidence::{BlobRef, Id};
 use sudare_protocol::seal::CIPHERTEXT_MAX_BYTES;
 
-use super::blob_intake::BlobIntake;
-use super::committer::{Ask, What, answer_to};
-use super::role::Role;
+use crate::blob_intake::BlobIntake;
+use crate::committer::{Ask, What, answer_to};
+use crate::role::Role;
 
 pub(super) struct GuardConnection {
     connection: Connection,

@@ -11,10 +11,10 @@ use std::time::Duration;
 use sudare_evidence::report::socket::{Connection, Listener};
 use sudare_evidence::store::StoreError;
 
-use super::blob_intake::BlobIntake;
-use super::committer::{Ask, Committer, OpenLedger};
-use super::role::Role;
+use crate::blob_intake::BlobIntake;
+use crate::committer::{Ask, Committer, OpenLedger};
 use crate::guard_connection::GuardConnection;
+use crate::role::Role;
 
 /// Guards connected at the same time; there is one for each session.
 const GUARDS_MAX: usize = 1100;

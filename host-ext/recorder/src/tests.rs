@@ -25,13 +25,14 @@ use sudare_protocol::seal::{Identity, Recipients, seal};
 use sudare_protocol::tlog::VerifierKey;
 use tempfile::TempDir;
 
-use super::blob_intake::{BlobIntake, QUOTA_FILE};
-use super::committer::Committer;
-use super::quota::Quota;
-use super::role::Role;
-use super::server::{Options, RunningRecorder, start};
+use crate::blob_intake::{BlobIntake, QUOTA_FILE};
+use crate::committer::Committer;
 use crate::guard_connection::GuardConnection;
-use crate::ledger::{Ledger, Local};
+use crate::ledger::Ledger;
+use crate::local::Local;
+use crate::quota::Quota;
+use crate::role::Role;
+use crate::server::{Options, RunningRecorder, start};
 
 const ORIGIN: &str = "sudare/test";
 

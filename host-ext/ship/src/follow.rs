@@ -8,10 +8,10 @@ use sudare_evidence::status::ship::{NotaryStatus, Status};
 use sudare_protocol::tlog::VerifierKey;
 use tokio::sync::watch;
 
-use super::error::ShipError;
-use super::shipper::{Places, Shipper};
-use super::state::{State, publish};
+use crate::error::ShipError;
 use crate::notaries::{Notaries, NotaryClient, NotaryTask};
+use crate::shipper::{Places, Shipper};
+use crate::state::{State, publish};
 
 /// How often the recorder's checkpoint is looked at.
 const POLL: Duration = Duration::from_millis(100);

@@ -16,8 +16,8 @@ use sudare_protocol::tlog::{SignedCheckpoint, WitnessKey};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::destination::Destination;
-use super::error::ShipError;
+use crate::destination::Destination;
+use crate::error::ShipError;
 use crate::notary::cosign::Submitter;
 use crate::notary::stamp::Stamper;
 

@@ -24,11 +24,11 @@ use sudare_protocol::tlog::note::MAX_NOTE_BYTES;
 use sudare_protocol::tlog::{SignedCheckpoint, TileContent, TilePath, VerifierKey, tiles};
 use tokio::task::JoinSet;
 
-use super::destination::{Destination, Found};
-use super::error::ShipError;
-use super::source::{Bundle, Source, reached};
-use super::state::State;
+use crate::destination::{Destination, Found};
+use crate::error::ShipError;
 use crate::notaries::ShippedCheckpoint;
+use crate::source::{Bundle, Source, reached};
+use crate::state::State;
 
 /// Pictures that are uploaded at the same time: with 16 MiB each, the most that is held in memory.
 const UPLOADS_MAX: usize = 4;

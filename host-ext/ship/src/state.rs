@@ -19,7 +19,7 @@ use sudare_base::files::{self, FileError};
 use sudare_evidence::status::ship::Status;
 use sudare_evidence::store::FileLock;
 
-use super::error::ShipError;
+use crate::error::ShipError;
 
 const MAX_BYTES: usize = 64 * 1024;
 

@@ -14,8 +14,8 @@ use sudare_protocol::hex::hex;
 use sudare_protocol::seal::Sealed;
 use sudare_protocol::tlog::VerifierKey;
 
-use super::error::ShipError;
-use super::follow::{Options, Stopper, follow};
+use crate::error::ShipError;
+use crate::follow::{Options, Stopper, follow};
 
 const ORIGIN: &str = "sudare.example/log/ship";
 
