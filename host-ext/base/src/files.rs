@@ -1,5 +1,5 @@
-//! Small files beside the evidence: keys, records, registry, what a daemon remembers or tells others. Written whole
-//! or not at all, read with a bound.
+//! Small files beside the evidence: keys, records, registry, a daemon's memory and its status. Written whole or not at
+//! all, read with a bound. Nothing else on the host writes such files its own way.
 //!
 //! The evidence itself has another writer (`store::durable`): it waits for many files at once and runs on a disk that
 //! tests can break. Both do the same steps in the same order.
@@ -62,10 +62,23 @@ pub fn write_public(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 
 /// Replaces the file so that a reader finds the old or the new content, also after a power cut.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let folder = folder_of(path);
+    let (file, temporary) = write_temporary(path, bytes, mode)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// Replaces a private file without waiting for the disk: a power cut may bring back the old content, or leave none.
+pub fn replace_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (_, temporary) = write_temporary(path, bytes, 0o600)?;
+    fs::rename(&temporary, path)
+}
+
+/// The new content in a file of its own, in the same folder so that a rename can put it in place.
+fn write_temporary(path: &Path, bytes: &[u8], mode: u32) -> io::Result<(File, PathBuf)> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
-    let temporary = folder.join(name);
+    let temporary = folder_of(path).join(name);
     // Left over from a crash: it was never the file.
     if let Err(e) = fs::remove_file(&temporary)
         && e.kind() != io::ErrorKind::NotFound
@@ -76,9 +89,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     // Whatever the umask says.
     file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    File::open(folder)?.sync_all()
+    Ok((file, temporary))
 }
 
 /// The parent of a bare name is "", which no system call takes for the present folder.
@@ -125,6 +136,8 @@ mod tests {
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
         write_public(&path, b"status").unwrap();
         assert_eq!(mode(&path), 0o644);
+        replace_unsynced(&path, b"note").unwrap();
+        assert_eq!((mode(&path), fs::read(&path).unwrap()), (0o600, b"note".to_vec()));
     }
 
     #[test]

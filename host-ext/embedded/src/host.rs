@@ -10,7 +10,7 @@ use sudare_guard::session::Sessions;
 use sudare_guard::session::evidence::{EvidenceThread, OpenSink};
 use sudare_protocol::rules::{Durable, EvidenceRules};
 use sudare_protocol::tlog::NoteError;
-use sudare_recorder::ledger::Local;
+use sudare_recorder::local::Local;
 use sudare_recorder::setup::{SetupError, log_settings};
 use sudare_records::keys::StateError;
 use sudare_records::state::{HostState, RecorderState};

@@ -10,7 +10,7 @@ use sudare_protocol::evidence::{BlobRef, Label};
 use sudare_protocol::hex::hex;
 use sudare_protocol::reason::Severity;
 
-use super::alert::{Alert, Proof, host_name};
+use crate::alert::{Alert, Proof, host_name};
 
 /// The event as one line.
 pub fn event(alert: &Alert, proof: &Proof) -> String {
@@ -82,8 +82,8 @@ fn extension_value(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::alert::tests::{alert, proof};
     use super::*;
+    use crate::alert::tests::{alert, proof};
 
     #[test]
     fn the_line_has_its_parts_in_order() {

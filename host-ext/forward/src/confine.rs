@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use sudare_base::files;
 use sudare_base::harden::confine_reader;
 
-use crate::Target;
+use crate::target::Target;
 
 /// `own` are files that were named on the command line.
 pub fn confine<'a>(

@@ -9,9 +9,9 @@ use std::time::Duration;
 use sudare_base::clock;
 use tokio_rustls::rustls::{ClientConnection, StreamOwned};
 
-use super::delivery::DeliveryError;
-use super::target::Address;
-use super::tls::Tls;
+use crate::delivery::DeliveryError;
+use crate::target::Address;
+use crate::tls::Tls;
 
 /// Longest wait for a connection, and for any single read or write on it.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);

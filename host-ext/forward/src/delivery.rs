@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::tls::TlsError;
+use crate::tls::TlsError;
 
 /// Why a batch was not accepted. It is sent again.
 #[derive(Debug, thiserror::Error)]

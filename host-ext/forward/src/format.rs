@@ -1,7 +1,7 @@
 //! Forms in which receivers want alarms, chosen with `--format`.
 
-use super::alert::{Alert, Proof};
-use super::{cef, ocsf};
+use crate::alert::{Alert, Proof};
+use crate::{cef, ocsf};
 
 /// The form of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +39,8 @@ pub const EVENT_MAX_BYTES: usize = 7_900;
 
 #[cfg(test)]
 mod tests {
-    use super::super::alert::tests::{alert, proof};
     use super::*;
+    use crate::alert::tests::{alert, proof};
     use sudare_protocol::evidence::BLOBS_MAX;
 
     #[test]

@@ -9,13 +9,13 @@ use sudare_evidence::reader::ReadError;
 use sudare_evidence::status::forward::{State, Status, StatusFile};
 use sudare_protocol::tlog::VerifierKey;
 
-use super::alert::{Alert, Proof};
-use super::delivery::DeliveryError;
-use super::format::Format;
-use super::outbox::{BATCH_MAX_EVENTS, Outbox, OutboxError};
-use super::receiver::Receiver;
-use super::syslog;
-use super::tail::{Tail, TailError};
+use crate::alert::{Alert, Proof};
+use crate::delivery::DeliveryError;
+use crate::format::Format;
+use crate::outbox::{BATCH_MAX_EVENTS, Outbox, OutboxError};
+use crate::receiver::Receiver;
+use crate::syslog;
+use crate::tail::{Tail, TailError};
 
 /// How often the log is looked at while there is nothing to do. An incident makes a checkpoint at once.
 pub const POLL: Duration = Duration::from_millis(500);

@@ -8,10 +8,10 @@ use std::io::{Read as _, Write as _};
 
 use zeroize::Zeroizing;
 
-use super::connection::Connection;
-use super::delivery::DeliveryError;
-use super::target::Address;
-use super::tls::Tls;
+use crate::connection::Connection;
+use crate::delivery::DeliveryError;
+use crate::target::Address;
+use crate::tls::Tls;
 
 /// What is read of an answer.
 const ANSWER_MAX_BYTES: usize = 16 * 1024;

@@ -9,7 +9,7 @@ use sudare_protocol::hex::hex;
 use sudare_protocol::reason::Severity;
 use sudare_protocol::utc::utc_ms;
 
-use super::alert::{Activity, Alert, Proof, host_name};
+use crate::alert::{Activity, Alert, Proof, host_name};
 
 /// Version of the schema.
 pub const SCHEMA_VERSION: &str = "1.4.0";
@@ -120,8 +120,8 @@ fn severity_name(severity: Severity) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::alert::tests::{alert, proof};
     use super::*;
+    use crate::alert::tests::{alert, proof};
 
     #[test]
     fn the_event_is_a_detection_finding_of_the_incident() {

@@ -18,12 +18,12 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::connection::Connection;
-use super::delivery::DeliveryError;
-use super::http::Collector;
-use super::syslog;
-use super::target::Address;
-use super::tls::Tls;
+use crate::connection::Connection;
+use crate::delivery::DeliveryError;
+use crate::http::Collector;
+use crate::syslog;
+use crate::target::Address;
+use crate::tls::Tls;
 
 /// What a syslog receiver may say before it closes; none of it is looked at.
 const ANSWER_MAX_BYTES: u64 = 64 * 1024;

@@ -9,7 +9,7 @@
 use sudare_protocol::reason::Severity;
 use sudare_protocol::utc::utc_ms;
 
-use super::alert::{Alert, host_name};
+use crate::alert::{Alert, host_name};
 
 /// Facility "log audit".
 const FACILITY: u8 = 13;
@@ -39,8 +39,8 @@ fn severity(severity: Severity) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::alert::tests::alert;
     use super::*;
+    use crate::alert::tests::alert;
 
     #[test]
     fn header_and_frame_follow_the_rfcs() {

@@ -18,7 +18,7 @@ use sudare_protocol::tlog::merkle::leaf_hash;
 use sudare_protocol::tlog::tiles::{self, TILE_WIDTH};
 use sudare_protocol::tlog::{NoteError, SignedCheckpoint, Tree, VerifierKey};
 
-use super::alert::{Alert, Proof};
+use crate::alert::{Alert, Proof};
 
 /// Leaves that one call of [`Tail::next`] reads at most, so that its caller is never gone for long.
 const STEP_MAX_LEAVES: u64 = 16 * TILE_WIDTH as u64;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::format::Format;
+use crate::format::Format;
 
 /// A receiver's address.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,9 +12,9 @@ use sudare_protocol::reason::Reason;
 use sudare_protocol::tlog::VerifierKey;
 use tempfile::TempDir;
 
-use super::format::Format;
-use super::forwarder::{Forwarder, Settings};
-use super::receiver::Receiver;
+use crate::format::Format;
+use crate::forwarder::{Forwarder, Settings};
+use crate::receiver::Receiver;
 
 pub(crate) const ORIGIN: &str = "sudare.example/log/test";
 

@@ -11,13 +11,13 @@ use sudare_evidence::report::wire::{self, Answer, Why, refused};
 use sudare_evidence::store::StoreError;
 use sudare_protocol::evidence::Id;
 
-use crate::ledger::Desk;
+use crate::ledger::Ledger;
 
 /// A store that failed is opened again after this time.
 const REOPEN: Duration = Duration::from_millis(500);
 
 /// Opens the log.
-pub type OpenDesk = Box<dyn Fn() -> Result<Desk, StoreError> + Send>;
+pub type OpenLedger = Box<dyn Fn() -> Result<Ledger, StoreError> + Send>;
 
 /// What a guard wants of the log, and where to answer.
 #[derive(Debug)]
@@ -41,18 +41,18 @@ impl std::fmt::Debug for Committer {
 
 /// The log while it can be used, and how to get it back.
 pub struct Committer {
-    desk: Option<Desk>,
-    open: OpenDesk,
+    ledger: Option<Ledger>,
+    open: OpenLedger,
     log_vkey: String,
     dir: PathBuf,
     failed: Option<(Duration, String)>,
 }
 
 impl Committer {
-    pub fn new(open: OpenDesk) -> Result<Self, StoreError> {
-        let desk = open()?;
-        let (log_vkey, dir) = (desk.log_vkey(), desk.dir().to_owned());
-        Ok(Committer { desk: Some(desk), open, log_vkey, dir, failed: None })
+    pub fn new(open: OpenLedger) -> Result<Self, StoreError> {
+        let ledger = open()?;
+        let (log_vkey, dir) = (ledger.log_vkey(), ledger.dir().to_owned());
+        Ok(Committer { ledger: Some(ledger), open, log_vkey, dir, failed: None })
     }
 
     pub fn log_vkey(&self) -> &str {
@@ -89,13 +89,13 @@ impl Committer {
     /// Makes the log verifiable from time to time, and opens it again if it failed.
     pub fn tick(&mut self) {
         // What fails is noted, and said to whoever asks.
-        drop(self.with_desk(Desk::tick));
+        drop(self.with_ledger(|ledger| ledger.tick(clock::monotonic_ms())));
     }
 
     /// Before the end: everything verifiable.
     pub fn finish(&mut self) {
-        if let Some(desk) = &mut self.desk
-            && let Err(error) = desk.checkpoint()
+        if let Some(ledger) = &mut self.ledger
+            && let Err(error) = ledger.checkpoint(clock::monotonic_ms())
         {
             tracing::error!(%error, "the last entries become verifiable at the next start");
         }
@@ -103,7 +103,7 @@ impl Committer {
 
     fn record(&mut self, reports: &[(NewEntries, SyncSender<Answer>)]) {
         let batch: Vec<&NewEntries> = reports.iter().map(|(new, _)| new).collect();
-        match self.with_desk(|desk| desk.record(&batch)) {
+        match self.with_ledger(|ledger| ledger.record(&batch, clock::monotonic_ms())) {
             Ok(answers) => {
                 for ((_, to), recorded) in reports.iter().zip(answers) {
                     tell(
@@ -119,7 +119,7 @@ impl Committer {
 
     fn last_serial(&mut self, source: Id, to: &SyncSender<Answer>) {
         let version = wire::VERSION;
-        let answer = match self.with_desk(|desk| Ok(desk.last_serial(&source))) {
+        let answer = match self.with_ledger(|ledger| Ok(ledger.last_serial(&source))) {
             Ok(last_serial) => Answer::Welcome { version, last_serial, log_vkey: self.log_vkey.clone() },
             Err(why) => refused(Why::Store, &why),
         };
@@ -127,7 +127,7 @@ impl Committer {
     }
 
     fn state(&mut self, to: &SyncSender<Answer>) {
-        let answer = match self.with_desk(|desk| Ok(desk.state())) {
+        let answer = match self.with_ledger(|ledger| Ok(ledger.state(clock::monotonic_ms()))) {
             Ok(state) => Answer::State { state },
             Err(why) => refused(Why::Store, &why),
         };
@@ -135,22 +135,25 @@ impl Committer {
     }
 
     /// Does something with the log, opened again if it is time; otherwise says why not.
-    fn with_desk<T>(&mut self, act: impl FnOnce(&mut Desk) -> Result<T, StoreError>) -> Result<T, String> {
-        let desk = match (&mut self.desk, &self.failed) {
-            (Some(desk), _) => desk,
+    fn with_ledger<T>(
+        &mut self,
+        act: impl FnOnce(&mut Ledger) -> Result<T, StoreError>,
+    ) -> Result<T, String> {
+        let ledger = match (&mut self.ledger, &self.failed) {
+            (Some(ledger), _) => ledger,
             (None, Some((when, why))) if clock::monotonic().saturating_sub(*when) < REOPEN => {
                 return Err(why.clone());
             }
             (none, _) => match (self.open)() {
-                Ok(desk) => {
+                Ok(ledger) => {
                     tracing::info!("the evidence store works again");
                     self.failed = None;
-                    none.insert(desk)
+                    none.insert(ledger)
                 }
                 Err(error) => return Err(self.fails(&error)),
             },
         };
-        act(desk).map_err(|error| self.fails(&error))
+        act(ledger).map_err(|error| self.fails(&error))
     }
 
     /// After a failure nobody knows what the disk holds until it is read back.
@@ -159,7 +162,7 @@ impl Committer {
         if self.failed.as_ref().is_none_or(|(_, before)| *before != why) {
             tracing::error!(%why, "evidence cannot be kept; sessions that need it stay covered");
         }
-        self.desk = None;
+        self.ledger = None;
         self.failed = Some((clock::monotonic(), why.clone()));
         why
     }

@@ -7,13 +7,11 @@
 //! these are made again from the end of the log ([`Completed::remember`] at the start). What no client
 //! sends again any more is forgotten, so that the folder does not grow for ever.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+use std::{fs, io};
 
-use sudare_base::clock;
+use sudare_base::{clock, files};
 use sudare_protocol::evidence::Id;
 use sudare_protocol::hex::hex;
 
@@ -35,7 +33,7 @@ impl Completed {
     /// Makes the folder if it is missing.
     pub fn open(store: &Path) -> io::Result<Self> {
         let folder = store.join(FOLDER);
-        sudare_base::files::make_private_dir(&folder).map_err(io::Error::other)?;
+        files::make_private_dir(&folder).map_err(io::Error::other)?;
         let mut completed = Completed { folder, forgot: SystemTime::UNIX_EPOCH };
         completed.forget_old(clock::wall());
         Ok(completed)
@@ -49,7 +47,9 @@ impl Completed {
 
     /// Best effort: without the file an incident may be recorded twice, and nothing is lost.
     pub fn remember(&mut self, incident_id: &Id, leaf_index: u64) {
-        if let Err(error) = replace(&self.path(incident_id), leaf_index.to_string().as_bytes()) {
+        if let Err(error) =
+            files::replace_unsynced(&self.path(incident_id), leaf_index.to_string().as_bytes())
+        {
             tracing::warn!(%error, "a completed incident cannot be noted; it may be recorded again");
         }
         self.forget_old(clock::wall());
@@ -76,14 +76,6 @@ impl Completed {
     fn path(&self, incident_id: &Id) -> PathBuf {
         self.folder.join(hex(incident_id))
     }
-}
-
-/// Replaces a small private file that may be lost in a power cut: nothing waits for the disk.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("tmp");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    file.write_all(bytes)?;
-    fs::rename(&temporary, path)
 }
 
 #[cfg(test)]

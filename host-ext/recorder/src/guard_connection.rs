@@ -9,22 +9,22 @@ use sudare_evidence::report::{NewBlob, NewEntries};
 use sudare_protocol::evidence::{BlobRef, Id};
 use sudare_protocol::seal::CIPHERTEXT_MAX_BYTES;
 
-use super::committer::{Ask, What, answer_to};
-use super::rank::Rank;
-use super::shelf::Shelf;
+use crate::blob_intake::BlobIntake;
+use crate::committer::{Ask, What, answer_to};
+use crate::role::Role;
 
-pub(super) struct Guest {
+pub(super) struct GuardConnection {
     connection: Connection,
     asks: SyncSender<Ask>,
-    shelf: Shelf,
-    rank: Rank,
+    intake: BlobIntake,
+    role: Role,
     source: Option<Id>,
     arriving: Option<NewBlob>,
 }
 
-impl Guest {
-    pub(super) fn new(connection: Connection, asks: SyncSender<Ask>, shelf: Shelf, rank: Rank) -> Self {
-        Guest { connection, asks, shelf, rank, source: None, arriving: None }
+impl GuardConnection {
+    pub(super) fn new(connection: Connection, asks: SyncSender<Ask>, intake: BlobIntake, role: Role) -> Self {
+        GuardConnection { connection, asks, intake, role, source: None, arriving: None }
     }
 
     /// Until the guard leaves, or says what no guard says.
@@ -61,7 +61,7 @@ impl Guest {
             // Anybody who may connect may ask how it is.
             (Request::State, _) => Ok(Some(self.ask(What::State))),
             (Request::Room { device }, Some(_)) if self.arriving.is_none() => {
-                Ok(Some(Answer::Room { is_left: self.shelf.has_room(&device) }))
+                Ok(Some(Answer::Room { is_left: self.intake.has_room(&device) }))
             }
             (Request::Blob { device, blob }, Some(_)) if self.arriving.is_none() => {
                 self.announced(device, blob).map(|()| None)
@@ -75,15 +75,15 @@ impl Guest {
     }
 
     fn report(&mut self, source: Id, report: wire::Report) -> Answer {
-        if let Err(not_yours) = self.rank.may_report(&report.entries) {
-            tracing::warn!(%not_yours, "entries are refused");
-            return refused(Why::Content, &not_yours.to_string());
+        if let Err(forbidden) = self.role.may_report(&report.entries) {
+            tracing::warn!(%forbidden, "entries are refused");
+            return refused(Why::Content, &forbidden.to_string());
         }
         let wire::Report { serial, entries, receipt, once } = report;
-        let bill = self.shelf.bill(&entries);
+        let bill = self.intake.bill(&entries);
         let answer = self.ask(What::Record(NewEntries { source, serial, entries, receipt, once }));
         if let Answer::Recorded { recorded } = &answer {
-            self.shelf.charge(&bill, serial, recorded);
+            self.intake.charge(&bill, serial, recorded);
         }
         answer
     }
@@ -108,7 +108,7 @@ impl Guest {
             self.arriving = Some(new);
             return Ok(None);
         }
-        Ok(Some(self.shelf.put(&new).map_or_else(|error| answer_to(&error), |()| Answer::Stored)))
+        Ok(Some(self.intake.put(&new).map_or_else(|error| answer_to(&error), |()| Answer::Stored)))
     }
 
     /// Asks the thread that has the log.

@@ -1,183 +1,155 @@
 //! Reports in, durable entries and receipts out.
 //!
-//! Many reports of many guards become one batch: one frame in the write-ahead file, one sync, and if
-//! anybody waits for a receipt, one checkpoint over all of them.
+//! The reports of many guards become one batch: one frame in the write-ahead file, one sync, and one checkpoint over all
+//! of them if anybody waits for a receipt. Times are milliseconds of [`sudare_base::clock::monotonic_ms`].
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sudare_base::clock;
 use sudare_evidence::log::writer::BATCH_MAX_ENTRIES;
-use sudare_evidence::log::{Draft, Recorder, Settings};
+use sudare_evidence::log::{Draft, LogStore, Settings};
+use sudare_evidence::report::NewEntries;
 use sudare_evidence::report::wire::{NewEntry, Receipt, Recorded, State};
-use sudare_evidence::report::{EvidenceSink, NewBlob, NewEntries};
 use sudare_evidence::shipped;
 use sudare_evidence::store::StoreError;
 use sudare_protocol::evidence::{Event, Id};
 use sudare_protocol::reason::Reason;
 use sudare_protocol::tlog::SignedCheckpoint;
 
-use super::completed::Completed;
-use super::lag::Lag;
-use super::shelf::Shelf;
-use super::tail::{self, Last};
+use crate::completed::Completed;
+use crate::disposition::{self, Disposition};
+use crate::replication_lag::ReplicationLag;
+use crate::tail::{self, Last};
 
-/// Guards whose place is remembered; each is one process since the recorder started.
+/// Sources whose last entry is remembered. Each is one guard process since the recorder started.
 const SOURCES_MAX: usize = 65_536;
-/// Everything is verifiable by others after this time, also without a receipt.
+/// Others can verify an entry after this time at the latest, also if nobody waits for a receipt.
 const CHECKPOINT_EVERY_MS: u64 = 1_000;
 
-// A report that had no answer is among the last batch, and found again after a restart.
+// A report that was never answered is in the last batch, so that a restarted recorder finds it in the tail.
 const _: () = assert!((BATCH_MAX_ENTRIES as u64) < tail::ENTRIES);
 
-/// The log, and what is known of those who report to it.
+/// The log, and the last entry of each source that reports to it.
 #[derive(Debug)]
-pub struct Desk {
-    recorder: Recorder,
+pub struct Ledger {
+    log: LogStore,
     sources: BTreeMap<Id, Last>,
     completed: Completed,
     last_checkpoint: SignedCheckpoint,
     checkpointed_ms: u64,
     ship_state: Option<PathBuf>,
-    lag: Lag,
+    lag: ReplicationLag,
 }
 
-impl Desk {
-    /// Opens the log, or makes it. `ship_state` is the shipper's folder, if there is a shipper.
-    pub fn open(settings: Settings, ship_state: Option<PathBuf>) -> Result<Self, StoreError> {
-        let mut recorder = Recorder::open(settings)?;
-        let last_checkpoint = recorder.checkpoint()?;
-        let dir = recorder.dir().to_owned();
+impl Ledger {
+    /// Opens the log, or makes it. `ship_state` is the shipper's folder, where a shipper is set up.
+    pub fn open(settings: Settings, ship_state: Option<PathBuf>, now_ms: u64) -> Result<Self, StoreError> {
+        let mut log = LogStore::open(settings)?;
+        let last_checkpoint = log.checkpoint()?;
+        let dir = log.dir().to_owned();
         let mut completed = Completed::open(&dir).map_err(|e| StoreError::io(&dir, "made", e))?;
         let tail = tail::read(&dir, last_checkpoint.size())?;
         tail.completed.iter().for_each(|(id, leaf)| completed.remember(id, *leaf));
-        let (sources, checkpointed_ms) = (tail.sources, clock::monotonic_ms());
-        Ok(Desk {
-            recorder,
-            sources,
+        Ok(Ledger {
+            log,
+            sources: tail.sources,
             completed,
             last_checkpoint,
-            checkpointed_ms,
+            checkpointed_ms: now_ms,
             ship_state,
-            lag: Lag::default(),
+            lag: ReplicationLag::default(),
         })
     }
 
-    /// The line that auditors are given out of band.
+    /// The public line of the log, which auditors receive out of band.
     pub fn log_vkey(&self) -> String {
-        self.recorder.verifier().to_string()
+        self.log.verifier().to_string()
     }
 
     pub fn dir(&self) -> &Path {
-        self.recorder.dir()
+        self.log.dir()
     }
 
-    /// The log itself, for what an administrator does while nothing else runs.
-    pub fn recorder(&mut self) -> &mut Recorder {
-        &mut self.recorder
-    }
-
-    /// Records all of them under one sync; one answer for each, in their order.
+    /// Records all of them under one sync; one answer each, in the same order.
     ///
     /// # Errors
-    /// If the store keeps nothing: then none of them is recorded, or nobody knows. Open it again.
-    pub fn record(&mut self, batch: &[&NewEntries]) -> Result<Vec<Result<Recorded, StoreError>>, StoreError> {
-        let fates: Vec<Fate> = self.fates(batch);
+    /// If the store failed. Then none of them is recorded, or it is unknown which: open the ledger again.
+    pub fn record(
+        &mut self,
+        batch: &[&NewEntries],
+        now_ms: u64,
+    ) -> Result<Vec<Result<Recorded, StoreError>>, StoreError> {
+        let completed = |id: &Id| self.completed.find(id);
+        let dispositions = disposition::decide(batch, self.log.size(), &self.sources, completed);
         let drafts: Vec<Draft> = batch
             .iter()
-            .zip(&fates)
-            .filter(|(_, fate)| fate.is_new())
+            .zip(&dispositions)
+            .filter(|(_, disposition)| disposition.is_new())
             .flat_map(|(new, _)| drafts(new))
             .collect();
         match self.append(drafts) {
             Ok(()) => {}
-            // One that can never be recorded must not keep the others out.
-            Err(StoreError::Entry(_)) if batch.len() > 1 => return self.one_by_one(batch),
+            // One report that can never be recorded must not keep the others out.
+            Err(StoreError::Entry(_)) if batch.len() > 1 => return self.one_by_one(batch, now_ms),
             Err(error @ StoreError::Entry(_)) => return Ok(vec![Err(error)]),
             Err(error) => return Err(error),
         }
         let wants_receipt = batch.iter().any(|new| new.receipt);
         if wants_receipt {
-            self.checkpoint()?;
+            self.checkpoint(now_ms)?;
         }
-        Ok(batch.iter().zip(fates).map(|(new, fate)| self.answer(new, fate)).collect())
+        Ok(batch.iter().zip(dispositions).map(|(new, disposition)| self.answer(new, disposition)).collect())
     }
 
-    /// Makes what is new verifiable by others, if it is time.
-    pub fn tick(&mut self) -> Result<(), StoreError> {
-        let now_ms = clock::monotonic_ms();
-        self.lag.grown(self.recorder.size(), now_ms);
-        let is_behind = self.recorder.size() > self.last_checkpoint.size();
+    /// Puts new entries under a checkpoint, if it is time.
+    pub fn tick(&mut self, now_ms: u64) -> Result<(), StoreError> {
+        self.lag.grown(self.log.size(), now_ms);
+        let is_behind = self.log.size() > self.last_checkpoint.size();
         let is_time = now_ms.saturating_sub(self.checkpointed_ms) >= CHECKPOINT_EVERY_MS;
-        if is_behind && is_time { self.checkpoint() } else { Ok(()) }
+        if is_behind && is_time { self.checkpoint(now_ms) } else { Ok(()) }
     }
 
-    /// Makes everything verifiable by others.
-    pub fn checkpoint(&mut self) -> Result<(), StoreError> {
-        self.last_checkpoint = self.recorder.checkpoint()?;
-        self.checkpointed_ms = clock::monotonic_ms();
+    /// Puts all entries under a checkpoint, so that others can verify them.
+    pub fn checkpoint(&mut self, now_ms: u64) -> Result<(), StoreError> {
+        self.last_checkpoint = self.log.checkpoint()?;
+        self.checkpointed_ms = now_ms;
         Ok(())
     }
 
-    pub fn state(&mut self) -> State {
-        let (size, now_ms) = (self.recorder.size(), clock::monotonic_ms());
+    pub fn state(&mut self, now_ms: u64) -> State {
+        let size = self.log.size();
         self.lag.grown(size, now_ms);
         let shipped = self.ship_state.as_deref().map(|dir| shipped::shipped_size(dir).unwrap_or(0));
         let behind_ms = shipped.map(|shipped| self.lag.behind_ms(shipped, now_ms));
         State { size, shipped, behind_ms }
     }
 
-    /// The last of a source that is in the log, 0 for none.
+    /// Serial number of the source's last entry in the log; 0 if it has none.
     pub fn last_serial(&self, source: &Id) -> u64 {
         self.sources.get(source).map_or(0, |last| last.serial)
     }
 
-    fn one_by_one(&mut self, batch: &[&NewEntries]) -> Result<Vec<Result<Recorded, StoreError>>, StoreError> {
-        batch.iter().map(|new| Ok(self.record(&[*new])?.remove(0))).collect()
-    }
-
-    /// What becomes of each report, and where its last entry will stand.
-    fn fates(&self, batch: &[&NewEntries]) -> Vec<Fate> {
-        let mut next_leaf = self.recorder.size();
-        let mut last: BTreeMap<Id, Last> = BTreeMap::new();
-        let mut completing: BTreeMap<Id, u64> = BTreeMap::new();
-        let mut fates = Vec::with_capacity(batch.len());
-        for new in batch {
-            let known = last.get(&new.source).or_else(|| self.sources.get(&new.source)).copied();
-            let last_serial = new.serial + new.entries.len() as u64 - 1;
-            let done =
-                new.once.and_then(|id| completing.get(&id).copied().or_else(|| self.completed.find(&id)));
-            let fate = match (known, done) {
-                (Some(known), _) if known.serial == last_serial => Fate::Known(known),
-                (Some(known), _) if known.serial + 1 != new.serial => Fate::OutOfOrder,
-                // Nothing is recorded, so the source goes on with the same number.
-                (_, Some(leaf_index)) => Fate::Known(Last { serial: new.serial - 1, leaf_index }),
-                (_, None) => {
-                    next_leaf += new.entries.len() as u64;
-                    Fate::New(Last { serial: last_serial, leaf_index: next_leaf - 1 })
-                }
-            };
-            if let Fate::New(at) = fate {
-                last.insert(new.source, at);
-                completing.extend(new.once.map(|id| (id, at.leaf_index)));
-            }
-            fates.push(fate);
-        }
-        fates
+    fn one_by_one(
+        &mut self,
+        batch: &[&NewEntries],
+        now_ms: u64,
+    ) -> Result<Vec<Result<Recorded, StoreError>>, StoreError> {
+        batch.iter().map(|new| Ok(self.record(&[*new], now_ms)?.remove(0))).collect()
     }
 
     fn append(&mut self, drafts: Vec<Draft>) -> Result<(), StoreError> {
         if !drafts.is_empty() {
-            self.recorder.append_all(drafts)?;
+            self.log.append_all(drafts)?;
         }
         Ok(())
     }
 
-    fn answer(&mut self, new: &NewEntries, fate: Fate) -> Result<Recorded, StoreError> {
-        let last = match fate {
-            Fate::OutOfOrder => return Err(StoreError::OutOfOrder),
-            Fate::Known(last) => last,
-            Fate::New(last) => {
+    fn answer(&mut self, new: &NewEntries, disposition: Disposition) -> Result<Recorded, StoreError> {
+        let last = match disposition {
+            Disposition::OutOfOrder => return Err(StoreError::OutOfOrder),
+            Disposition::Known(last) => last,
+            Disposition::New(last) => {
                 if self.sources.len() >= SOURCES_MAX {
                     self.forget_oldest();
                 }
@@ -200,21 +172,6 @@ impl Desk {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Fate {
-    New(Last),
-    /// It is in the log already.
-    Known(Last),
-    /// The source skips a number, or goes back.
-    OutOfOrder,
-}
-
-impl Fate {
-    fn is_new(self) -> bool {
-        matches!(self, Fate::New(_))
-    }
-}
-
 fn drafts(new: &NewEntries) -> impl Iterator<Item = Draft> {
     (new.serial..).zip(&new.entries).map(|(serial, entry)| draft(new.source, serial, entry))
 }
@@ -229,56 +186,5 @@ fn draft(source: Id, serial: u64, entry: &NewEntry) -> Draft {
             .unwrap_or(Event::Unknown { kind: entry.kind, body: entry.body.clone() }),
         source: Some(source),
         serial: Some(serial),
-    }
-}
-
-/// A recorder within this process, for the embedded host.
-#[derive(Debug)]
-pub struct Local {
-    desk: Desk,
-    shelf: Shelf,
-}
-
-impl Local {
-    /// As `Desk::open`.
-    pub fn open(settings: Settings, ship_state: Option<PathBuf>) -> Result<Self, StoreError> {
-        let desk = Desk::open(settings, ship_state)?;
-        let shelf = Shelf::open(desk.dir());
-        Ok(Local { desk, shelf })
-    }
-}
-
-impl Drop for Local {
-    /// Everything verifiable, as the recorder's process does at its end.
-    fn drop(&mut self) {
-        if let Err(error) = self.desk.checkpoint() {
-            tracing::error!(%error, "the last entries become verifiable at the next start");
-        }
-    }
-}
-
-impl EvidenceSink for Local {
-    fn put_blob(&mut self, blob: &NewBlob) -> Result<(), StoreError> {
-        self.shelf.put(blob)
-    }
-
-    fn record(&mut self, entries: &NewEntries) -> Result<Recorded, StoreError> {
-        let bill = self.shelf.bill(&entries.entries);
-        let recorded = self.desk.record(&[entries])?.pop().unwrap_or(Err(StoreError::Poisoned))?;
-        self.shelf.charge(&bill, entries.serial, &recorded);
-        Ok(recorded)
-    }
-
-    fn last_serial(&self, source: &Id) -> u64 {
-        self.desk.last_serial(source)
-    }
-
-    fn has_room(&mut self, device: &Id) -> Result<bool, StoreError> {
-        Ok(self.shelf.has_room(device))
-    }
-
-    fn state(&mut self) -> Result<State, StoreError> {
-        self.desk.tick()?;
-        Ok(self.desk.state())
     }
 }

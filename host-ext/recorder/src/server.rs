@@ -11,15 +11,15 @@ use std::time::Duration;
 use sudare_evidence::report::socket::{Connection, Listener};
 use sudare_evidence::store::StoreError;
 
-use super::committer::{Ask, Committer, OpenDesk};
-use super::rank::Rank;
-use super::shelf::Shelf;
-use crate::guard_connection::Guest;
+use crate::blob_intake::BlobIntake;
+use crate::committer::{Ask, Committer, OpenLedger};
+use crate::guard_connection::GuardConnection;
+use crate::role::Role;
 
 /// Guards connected at the same time; there is one for each session.
-const GUESTS_MAX: usize = 1100;
+const GUARDS_MAX: usize = 1100;
 /// Reports that wait for the log's thread; each guard has one.
-const WAITING_MAX: usize = GUESTS_MAX;
+const WAITING_MAX: usize = GUARDS_MAX;
 const TICK: Duration = Duration::from_millis(200);
 /// After a connection could not be taken, which may last: not to fill the journal.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
@@ -32,7 +32,7 @@ pub struct Options {
     /// that evidence was erased or looked at.
     pub allowed_uids: Vec<u32>,
     /// Opens the log; called again when it has failed.
-    pub open: OpenDesk,
+    pub open: OpenLedger,
 }
 
 impl std::fmt::Debug for Options {
@@ -59,7 +59,7 @@ pub struct RunningRecorder {
     /// The line that auditors are given out of band.
     pub log_vkey: String,
     listener: Arc<Listener>,
-    guests: Guests,
+    connections: Connections,
     threads: Vec<JoinHandle<()>>,
     ended: Option<Receiver<&'static str>>,
 }
@@ -73,39 +73,39 @@ impl RunningRecorder {
 }
 
 /// Connections of guards that are here, so that they can be ended.
-type Guests = Arc<Mutex<BTreeMap<u64, Connection>>>;
+type Connections = Arc<Mutex<BTreeMap<u64, Connection>>>;
 
 /// Opens the store, so that a fault is known before the first guard, and serves.
 pub fn start(options: Options) -> Result<RunningRecorder, RecorderError> {
     let mut committer = Committer::new(options.open)?;
     let (log_vkey, store) = (committer.log_vkey().to_owned(), committer.dir().to_owned());
-    let shelf = Shelf::open(&store);
+    let intake = BlobIntake::open(&store);
     let listener = Listener::bind(&options.socket)
         .map_err(|source| RecorderError::Socket { path: options.socket.clone(), source })?;
     let listener = Arc::new(listener);
     let (asks, queue) = sync_channel(WAITING_MAX);
-    let guests = Guests::default();
-    let door = Door {
+    let connections = Connections::default();
+    let acceptor = Acceptor {
         listener: listener.clone(),
         allowed_uids: options.allowed_uids,
-        guests: guests.clone(),
+        connections: connections.clone(),
         asks,
-        shelf,
+        intake,
         store,
     };
     let (tell, ended) = sync_channel(2);
     let watched = |name| Watched { name, tell: tell.clone(), listener: listener.clone() };
     let threads = vec![
         spawn(watched("log"), move || commit(&mut committer, &queue))?,
-        spawn(watched("door"), move || door.keep())?,
+        spawn(watched("acceptor"), move || acceptor.run())?,
     ];
-    Ok(RunningRecorder { log_vkey, listener, guests, threads, ended: Some(ended) })
+    Ok(RunningRecorder { log_vkey, listener, connections, threads, ended: Some(ended) })
 }
 
 impl Drop for RunningRecorder {
     fn drop(&mut self) {
         self.listener.stop();
-        lock(&self.guests).values().for_each(Connection::close);
+        lock(&self.connections).values().for_each(Connection::close);
         // The door ends first, then the last guard, and with it the last sender of the log's queue.
         for thread in self.threads.drain(..).rev() {
             if thread.join().is_err() {
@@ -116,17 +116,17 @@ impl Drop for RunningRecorder {
 }
 
 /// Lets guards in, and nobody else.
-struct Door {
+struct Acceptor {
     listener: Arc<Listener>,
     allowed_uids: Vec<u32>,
-    guests: Guests,
+    connections: Connections,
     asks: SyncSender<Ask>,
-    shelf: Shelf,
+    intake: BlobIntake,
     store: PathBuf,
 }
 
-impl Door {
-    fn keep(&self) {
+impl Acceptor {
+    fn run(&self) {
         let mut threads: Vec<JoinHandle<()>> = Vec::new();
         for number in 0_u64.. {
             threads.retain(|thread| !thread.is_finished());
@@ -143,7 +143,7 @@ impl Door {
                 tracing::warn!(%error, "a connection is not served");
             }
         }
-        lock(&self.guests).values().for_each(Connection::close);
+        lock(&self.connections).values().for_each(Connection::close);
         for thread in threads {
             if thread.join().is_err() {
                 tracing::error!("a thread for a guard panicked; the guard reports again");
@@ -162,21 +162,21 @@ impl Door {
             tracing::warn!(uid, "a process of this user tried to report to the recorder; it may not");
             return Ok(());
         }
-        if threads.len() >= GUESTS_MAX {
+        if threads.len() >= GUARDS_MAX {
             return Err(io::Error::other("too many guards at once"));
         }
-        lock(&self.guests).insert(number, connection.try_clone()?);
-        let (guests, shelf) = (self.guests.clone(), self.shelf.share(&self.store));
-        let rank = Rank::of(uid, rustix::process::geteuid().as_raw());
-        let mut guest = Guest::new(connection, self.asks.clone(), shelf, rank);
+        lock(&self.connections).insert(number, connection.try_clone()?);
+        let (connections, intake) = (self.connections.clone(), self.intake.share(&self.store));
+        let role = Role::of(uid, rustix::process::geteuid().as_raw());
+        let mut guard = GuardConnection::new(connection, self.asks.clone(), intake, role);
         let served = thread::Builder::new().name("guard".into()).spawn(move || {
-            guest.serve();
-            lock(&guests).remove(&number);
+            guard.serve();
+            lock(&connections).remove(&number);
         });
         match served {
             Ok(thread) => threads.push(thread),
             Err(error) => {
-                lock(&self.guests).remove(&number);
+                lock(&self.connections).remove(&number);
                 return Err(error);
             }
         }
@@ -222,8 +222,8 @@ fn spawn(watched: Watched, work: impl FnOnce() + Send + 'static) -> Result<JoinH
 }
 
 /// A map is whole after every statement, so a panicked holder leaves nothing half done.
-fn lock(guests: &Guests) -> std::sync::MutexGuard<'_, BTreeMap<u64, Connection>> {
-    guests.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(connections: &Connections) -> std::sync::MutexGuard<'_, BTreeMap<u64, Connection>> {
+    connections.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The folder of the socket, private to nobody: the kernel says who connects.

@@ -10,7 +10,7 @@ use sudare_protocol::tlog::NoteError;
 use sudare_records::keys::StateError;
 use sudare_records::state::RecorderState;
 
-use crate::ledger::Desk;
+use crate::ledger::Ledger;
 use crate::server;
 
 /// Why nothing can be recorded.
@@ -34,7 +34,7 @@ pub fn recorder_options(config: &HostConfig) -> Result<server::Options, SetupErr
     Ok(server::Options {
         socket: config.recorder_socket.clone(),
         allowed_uids: vec![guards],
-        open: Box::new(move || Desk::open(settings(), ship_state.clone())),
+        open: Box::new(move || Ledger::open(settings(), ship_state.clone(), clock::monotonic_ms())),
     })
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use sudare_audit::live_log::{TendError, Tender};
+use sudare_base::clock;
 use sudare_evidence::log::{Draft, LogKeys, Settings};
 use sudare_evidence::reader::Store;
 use sudare_evidence::report::socket::{Connection, Listener};
@@ -24,13 +25,14 @@ use sudare_protocol::seal::{Identity, Recipients, seal};
 use sudare_protocol::tlog::VerifierKey;
 use tempfile::TempDir;
 
-use super::committer::Committer;
-use super::quota::Quota;
-use super::rank::Rank;
-use super::server::{Options, RunningRecorder, start};
-use super::shelf::{QUOTA_FILE, Shelf};
-use crate::guard_connection::Guest;
-use crate::ledger::{Desk, Local};
+use crate::blob_intake::{BlobIntake, QUOTA_FILE};
+use crate::committer::Committer;
+use crate::guard_connection::GuardConnection;
+use crate::ledger::Ledger;
+use crate::local::Local;
+use crate::quota::Quota;
+use crate::role::Role;
+use crate::server::{Options, RunningRecorder, start};
 
 const ORIGIN: &str = "sudare/test";
 
@@ -60,7 +62,7 @@ impl Place {
         let store = self.store();
         let open = move || match broken.load(Ordering::Relaxed) {
             true => Err(StoreError::Full { path: "store".into() }),
-            false => Desk::open(settings(&store), None),
+            false => Ledger::open(settings(&store), None, clock::monotonic_ms()),
         };
         start(Options { socket: self.socket(), allowed_uids: vec![uid], open: Box::new(open) }).unwrap()
     }
@@ -275,13 +277,13 @@ fn tombstone() -> Event {
 fn a_guard_cannot_say_that_evidence_was_erased_and_its_other_reports_are_taken() {
     let place = Place::new();
     let store = place.store();
-    let open = move || Desk::open(settings(&store), None);
+    let open = move || Ledger::open(settings(&store), None, clock::monotonic_ms());
     let mut committer = Committer::new(Box::new(open)).unwrap();
     let (asks, queue) = sync_channel(4);
     let listener = Listener::bind(&place.socket()).unwrap();
-    let shelf = Shelf::open(&place.store());
+    let intake = BlobIntake::open(&place.store());
     let served = std::thread::spawn(move || {
-        Guest::new(listener.accept().unwrap(), asks, shelf, Rank::Guard).serve();
+        GuardConnection::new(listener.accept().unwrap(), asks, intake, Role::Guard).serve();
     });
     let committed = std::thread::spawn(move || {
         while let Ok(ask) = queue.recv() {
@@ -338,7 +340,7 @@ fn a_picture_that_is_not_what_was_announced_is_refused_and_quotas_hold() {
     // The day's file says that device 1 has had its share.
     drop(guard);
     drop(_recorder);
-    let day = sudare_base::clock::wall_ms() / 86_400_000;
+    let day = clock::wall_ms() / 86_400_000;
     let device = hex(&[1; 16]);
     std::fs::write(place.store().join("quota"), format!("{day}\n{device} {DEVICE_DAY_MAX_BYTES}\n")).unwrap();
     let _recorder = place.record();
@@ -450,7 +452,7 @@ fn the_end_of_the_logs_thread_is_told() {
     let (store, opened) = (place.store(), AtomicBool::new(false));
     let open = move || {
         assert!(!opened.swap(true, Ordering::Relaxed), "a fault of the program");
-        Desk::open(settings(&store), None)
+        Ledger::open(settings(&store), None, clock::monotonic_ms())
     };
     let uid = rustix::process::geteuid().as_raw();
     let options = Options { socket: place.socket(), allowed_uids: vec![uid], open: Box::new(open) };
@@ -482,7 +484,7 @@ fn it_is_told_how_far_and_how_late_the_copy_is() {
 fn a_guard_learns_which_device_has_had_its_day() {
     let place = Place::new();
     let mut quota = Quota::default();
-    quota.take(&[7; 16], DEVICE_DAY_MAX_BYTES, sudare_base::clock::wall_ms()).unwrap();
+    quota.take(&[7; 16], DEVICE_DAY_MAX_BYTES, clock::wall_ms()).unwrap();
     std::fs::create_dir(place.store()).unwrap();
     std::fs::write(place.store().join(QUOTA_FILE), quota.to_text()).unwrap();
     let _recorder = place.record();

@@ -1,21 +1,25 @@
 //! What the shipper gives up once it runs. Before its first thread.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use sudare_base::files;
 use sudare_base::harden::confine_reader;
 
+use crate::state;
+
 /// `places` are addresses: `file://` ones are folders of this machine, all others need the network.
-pub fn confine<'a>(store: &Path, state: &Path, places: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
+pub fn confine<'a>(
+    store: &Path,
+    state_dir: &Path,
+    places: impl Iterator<Item = &'a str>,
+) -> anyhow::Result<()> {
     let (folders, addresses): (Vec<&str>, Vec<&str>) =
         places.partition(|place| place.starts_with("file:///"));
     let folders: Vec<&Path> =
         folders.into_iter().filter_map(|url| url.strip_prefix("file://")).map(Path::new).collect();
-    // Rules are about what is there. The recorder, which is another user, reads in the state folder.
-    DirBuilder::new().recursive(true).mode(0o755).create(state)?;
+    // Landlock rules are about existing folders.
+    state::make_dir(state_dir)?;
     folders.iter().try_for_each(|folder| files::make_private_dir(folder))?;
-    confine_reader(store, state, &[], &folders, !addresses.is_empty())?;
+    confine_reader(store, state_dir, &[], &folders, !addresses.is_empty())?;
     Ok(())
 }

@@ -10,8 +10,8 @@ use object_store::{
     Error, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, PutResult, UpdateVersion,
 };
 
-use super::error::ShipError;
-use super::s3;
+use crate::error::ShipError;
+use crate::s3;
 
 /// An open destination.
 #[derive(Debug)]

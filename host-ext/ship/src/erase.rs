@@ -9,8 +9,8 @@ use sudare_protocol::evidence::{Entry, Event};
 use sudare_protocol::hex::hex;
 use sudare_protocol::tlog::tiles;
 
-use super::error::ShipError;
-use super::shipper::Shipper;
+use crate::error::ShipError;
+use crate::shipper::Shipper;
 
 impl Shipper {
     /// Carries out the tombstones among the shipped entries that were not yet carried out.

@@ -78,7 +78,7 @@ pub enum ShipError {
     Remote { path: String, action: &'static str, source: object_store::Error },
     /// Only with `once`: otherwise it is asked again, and shipping goes on.
     #[error("everything was shipped, but a witness or time-stamp service did not do its part: {0}")]
-    Outside(String),
+    Notary(String),
     #[error(
         "the bucket could not be asked about {about}: {detail}. Check the network, and that the credentials allow s3:GetBucketObjectLockConfiguration and s3:GetBucketVersioning"
     )]
@@ -94,7 +94,7 @@ impl ShipError {
             | Self::State(_)
             | Self::Remote { .. }
             | Self::Bucket { .. } => false,
-            Self::Outside(_)
+            Self::Notary(_)
             | Self::Url(..)
             | Self::Insecure(_)
             | Self::NoRetention(_)
@@ -135,7 +135,7 @@ impl ShipError {
             Self::Local(_) => "local",
             Self::State(_) => "state",
             Self::Remote { .. } => "remote",
-            Self::Outside(_) => "outside",
+            Self::Notary(_) => "outside",
             Self::Bucket { .. } => "bucket",
         }
     }

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sudare_base::clock;
-use sudare_evidence::status::ship::{Said, Status};
+use sudare_evidence::status::ship::{NotaryStatus, Status};
 use sudare_protocol::tlog::VerifierKey;
 use tokio::sync::watch;
 
-use super::error::ShipError;
-use super::shipper::{Places, Shipper};
-use super::state::{State, publish};
-use crate::notaries::{Asker, Asking, Notaries};
+use crate::error::ShipError;
+use crate::notaries::{Notaries, NotaryClient, NotaryTask};
+use crate::shipper::{Places, Shipper};
+use crate::state::{State, publish};
 
 /// How often the recorder's checkpoint is looked at.
 const POLL: Duration = Duration::from_millis(100);
@@ -84,18 +84,18 @@ struct Run {
     phase: Option<Phase>,
     status: Status,
     state_dir: PathBuf,
-    others: Asks,
+    notaries: NotaryWork,
     /// Entries under the checkpoint that the others were last told of.
-    told: u64,
+    submitted: u64,
 }
 
 /// How a witness and a time-stamp service are asked.
-enum Asks {
-    Nobody,
+enum NotaryWork {
+    None,
     /// Beside the shipping.
-    Beside(Asking),
+    Background(NotaryTask),
     /// At the end, with `once`.
-    AtTheEnd(Box<Asker>),
+    AtEnd(Box<NotaryClient>),
 }
 
 enum Phase {
@@ -114,19 +114,19 @@ impl Run {
             failing_since_ms: old.failing_since_ms,
             ..Status::default()
         };
-        let others = match Asker::new(&options.notaries, &options.store, &options.state)? {
-            None => Asks::Nobody,
-            Some(asker) if options.once => Asks::AtTheEnd(Box::new(asker)),
-            Some(asker) => Asks::Beside(Asking::start(asker)),
+        let notaries = match NotaryClient::new(&options.notaries, &options.store, &options.state)? {
+            None => NotaryWork::None,
+            Some(client) if options.once => NotaryWork::AtEnd(Box::new(client)),
+            Some(client) => NotaryWork::Background(NotaryTask::start(client)),
         };
         let state_dir = options.state.clone();
-        Ok(Self { phase: Some(Phase::Closed(state)), status, state_dir, others, told: 0 })
+        Ok(Self { phase: Some(Phase::Closed(state)), status, state_dir, notaries, submitted: 0 })
     }
 
     async fn until_final(&mut self, options: &Options) -> Result<(), ShipError> {
         loop {
             match self.step(options).await {
-                Ok(()) if options.once => return self.ask_at_the_end().await,
+                Ok(()) if options.once => return self.submit_at_end().await,
                 Ok(()) => tokio::time::sleep(POLL).await,
                 Err(error) => {
                     self.failed(&error);
@@ -193,7 +193,7 @@ impl Run {
             attempts: 0,
             error: None,
             detail: None,
-            others: self.tell(shipper),
+            notaries: self.submit(shipper),
             ..self.status.clone()
         };
         if status != self.status || news {
@@ -204,29 +204,29 @@ impl Run {
     }
 
     /// Has the others asked about what is new, and returns what they said last.
-    fn tell(&mut self, shipper: &Shipper) -> Said {
-        let Asks::Beside(asking) = &self.others else { return self.status.others.clone() };
-        if self.told != shipper.shipped()
-            && let Some(left) = shipper.left()
+    fn submit(&mut self, shipper: &Shipper) -> NotaryStatus {
+        let NotaryWork::Background(task) = &self.notaries else { return self.status.notaries.clone() };
+        if self.submitted != shipper.shipped()
+            && let Some(shipped) = shipper.checkpoint()
         {
-            self.told = shipper.shipped();
-            asking.tell(left);
+            self.submitted = shipper.shipped();
+            task.submit(shipped);
         }
-        asking.said()
+        task.status()
     }
 
-    async fn ask_at_the_end(&mut self) -> Result<(), ShipError> {
-        let left = match &self.phase {
-            Some(Phase::Open(shipper)) => shipper.left(),
+    async fn submit_at_end(&mut self) -> Result<(), ShipError> {
+        let shipped = match &self.phase {
+            Some(Phase::Open(shipper)) => shipper.checkpoint(),
             _ => None,
         };
-        let (Asks::AtTheEnd(asker), Some(left)) = (&mut self.others, left) else { return Ok(()) };
-        asker.ask(&left).await;
-        self.status.others = asker.said.clone();
+        let (NotaryWork::AtEnd(client), Some(shipped)) = (&mut self.notaries, shipped) else { return Ok(()) };
+        client.submit(&shipped).await;
+        self.status.notaries = client.status.clone();
         publish(&self.state_dir, &self.status)?;
-        let said = &self.status.others;
-        let failed = said.witness_error.as_ref().or(said.stamper_error.as_ref());
-        failed.map_or(Ok(()), |error| Err(ShipError::Outside(error.clone())))
+        let answers = &self.status.notaries;
+        let failed = answers.witness_error.as_ref().or(answers.stamper_error.as_ref());
+        failed.map_or(Ok(()), |error| Err(ShipError::Notary(error.clone())))
     }
 
     fn failed(&mut self, error: &ShipError) {
@@ -249,8 +249,8 @@ impl Run {
 /// come back at the same moment.
 fn wait(attempts: u32) -> Duration {
     let longest = WAIT_MIN_MS.saturating_mul(1 << attempts.saturating_sub(1).min(6)).min(WAIT_MAX_MS);
-    // Without randomness all wait the longest, which is as right.
-    let random = getrandom::u32().map_or(u64::from(u32::MAX), u64::from);
+    // Without randomness every host waits the longest, which is safe too.
+    let random = clock::random().map_or(u64::from(u32::MAX), |bytes| u64::from(u32::from_be_bytes(bytes)));
     Duration::from_millis(longest / 2 + (longest / 2) * random / u64::from(u32::MAX))
 }
 

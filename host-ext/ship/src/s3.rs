@@ -19,8 +19,8 @@ use object_store::signer::{SignedUrlOptions, Signer as _};
 use object_store::{BackoffConfig, HeaderMap, HeaderValue, RetryConfig};
 use reqwest::{Method, Url};
 
-use super::destination::Retention;
-use super::error::ShipError;
+use crate::destination::Retention;
+use crate::error::ShipError;
 
 /// The largest picture has 16 MiB; a slower line than 1 Mbit/s is out of order.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(150);

@@ -24,11 +24,11 @@ use sudare_protocol::tlog::note::MAX_NOTE_BYTES;
 use sudare_protocol::tlog::{SignedCheckpoint, TileContent, TilePath, VerifierKey, tiles};
 use tokio::task::JoinSet;
 
-use super::destination::{Destination, Found};
-use super::error::ShipError;
-use super::source::{Bundle, Source, reached};
-use super::state::State;
-use crate::notaries::Left;
+use crate::destination::{Destination, Found};
+use crate::error::ShipError;
+use crate::notaries::ShippedCheckpoint;
+use crate::source::{Bundle, Source, reached};
+use crate::state::State;
 
 /// Pictures that are uploaded at the same time: with 16 MiB each, the most that is held in memory.
 const UPLOADS_MAX: usize = 4;
@@ -117,11 +117,11 @@ impl Shipper {
     }
 
     /// What is there now; `None` before the first checkpoint.
-    pub(super) fn left(&self) -> Option<Left> {
+    pub(super) fn checkpoint(&self) -> Option<ShippedCheckpoint> {
         let note = &self.remote.as_ref()?.bytes;
         // It was verified, or made, before it got there.
         let checkpoint = SignedCheckpoint::open(note, self.source.key()).ok()?;
-        Some(Left { checkpoint, destination: Arc::clone(&self.places.main) })
+        Some(ShippedCheckpoint { checkpoint, destination: Arc::clone(&self.places.main) })
     }
 
     /// The store's newest checkpoint.
@@ -254,7 +254,7 @@ impl Shipper {
         Ok(())
     }
 
-    /// Partial files that a full one stands in for now. Left over ones are true, only superfluous.
+    /// Partial files that a full one stands in for now. ShippedCheckpoint over ones are true, only superfluous.
     async fn remove_replaced(&self, old: &Tree) {
         if self.places.main.keeps().is_some() {
             return;

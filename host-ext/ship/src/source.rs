@@ -9,7 +9,7 @@ use sudare_protocol::tlog::merkle::{Hash, Tree, edge_widths, leaf_hash};
 use sudare_protocol::tlog::tiles::{self, TILE_WIDTH};
 use sudare_protocol::tlog::{SignedCheckpoint, TileContent, TilePath, VerifierKey};
 
-use super::error::ShipError;
+use crate::error::ShipError;
 
 const WIDTH: u64 = TILE_WIDTH as u64;
 

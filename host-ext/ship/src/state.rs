@@ -19,7 +19,7 @@ use sudare_base::files::{self, FileError};
 use sudare_evidence::status::ship::Status;
 use sudare_evidence::store::FileLock;
 
-use super::error::ShipError;
+use crate::error::ShipError;
 
 const MAX_BYTES: usize = 64 * 1024;
 
@@ -48,11 +48,7 @@ pub(super) struct State {
 impl State {
     /// `places` are the main destination and the one of the headers.
     pub(super) fn open(dir: &Path, places: [String; 2]) -> Result<Self, ShipError> {
-        if !dir.is_dir() {
-            let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(dir);
-            let readable = || fs::set_permissions(dir, fs::Permissions::from_mode(0o755));
-            made.and_then(|()| readable()).map_err(|e| FileError::new(dir, "made", e))?;
-        }
+        make_dir(dir)?;
         let lock = lock(&dir.join("lock"))?;
         let path = dir.join("ship-state");
         let progress: Progress = match files::read_bounded(&path, MAX_BYTES)? {
@@ -78,6 +74,16 @@ impl State {
     pub(super) fn publish_shipped(&self, size: u64) -> Result<(), ShipError> {
         Ok(files::write_public(&self.dir.join("shipped"), format!("{size}\n").as_bytes())?)
     }
+}
+
+/// Makes the folder if it is missing, readable by the recorder whatever the umask says.
+pub(super) fn make_dir(dir: &Path) -> Result<(), FileError> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(dir);
+    let readable = || fs::set_permissions(dir, fs::Permissions::from_mode(0o755));
+    made.and_then(|()| readable()).map_err(|e| FileError::new(dir, "made", e))
 }
 
 /// Writes the status for `doctor`.

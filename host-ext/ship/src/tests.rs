@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sudare_audit::walk::Walk;
-use sudare_evidence::log::{Draft, LogKeys, Recorder, Settings};
+use sudare_evidence::log::{Draft, LogKeys, LogStore, Settings};
 use sudare_evidence::shipped::shipped_size;
 use sudare_evidence::status::ship::Status;
 use sudare_protocol::SigningKey;
@@ -14,8 +14,8 @@ use sudare_protocol::hex::hex;
 use sudare_protocol::seal::Sealed;
 use sudare_protocol::tlog::VerifierKey;
 
-use super::error::ShipError;
-use super::follow::{Options, Stopper, follow};
+use crate::error::ShipError;
+use crate::follow::{Options, Stopper, follow};
 
 const ORIGIN: &str = "sudare.example/log/ship";
 
@@ -32,12 +32,12 @@ impl Bench {
         self.dir.path().join(name)
     }
 
-    fn recorder(&self, name: &str) -> Recorder {
+    fn recorder(&self, name: &str) -> LogStore {
         let log = SigningKey::from_bytes(&[7; 32]);
         let host_key = SigningKey::from_bytes(&[8; 32]).verifying_key().to_bytes();
         let keys = LogKeys { origin: ORIGIN.to_owned(), log, host_key };
         let settings = Settings { dir: self.path(name), keys, host_record: Vec::new(), boot_id: [1; 16] };
-        Recorder::open(settings).unwrap()
+        LogStore::open(settings).unwrap()
     }
 
     fn options(&self) -> Options {
@@ -84,7 +84,7 @@ fn sealed(n: u8) -> Sealed {
     sudare_protocol::seal::seal(&[n; 1000], &[n; 32], &recipients).unwrap()
 }
 
-fn picture(recorder: &mut Recorder, n: u8) -> Id {
+fn picture(recorder: &mut LogStore, n: u8) -> Id {
     let id = [n; 16];
     let blob = recorder.put_blob(id, Label::CameraAt, Media::Jpeg, &sealed(n)).unwrap();
     recorder.append(Draft { blobs: vec![blob], ..uncover(u64::from(n)) }).unwrap();

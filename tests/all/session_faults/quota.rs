@@ -6,8 +6,8 @@ use sudare_base::clock;
 use sudare_guard::transport::LinkEvent;
 use sudare_protocol::limits::DEVICE_DAY_MAX_BYTES;
 use sudare_protocol::reason::Reason;
+use sudare_recorder::blob_intake::QUOTA_FILE;
 use sudare_recorder::quota::Quota;
-use sudare_recorder::shelf::QUOTA_FILE;
 use sudare_test_kit::pair;
 
 use super::seat::{Host, Seat, Shown, USER};

@@ -32,7 +32,7 @@ use sudare_protocol::records::{DeviceRecord, EvidenceDuty, HostRecord, Policy, S
 use sudare_protocol::seal::{self, Identity};
 use sudare_protocol::tlog::VerifierKey;
 use sudare_protocol::{SigningKey, keyfile};
-use sudare_recorder::ledger::Local;
+use sudare_recorder::local::Local;
 use sudare_records::registry::Registry;
 use sudare_test_kit::wait::in_vain;
 use sudare_test_kit::{PATIENCE, pair};

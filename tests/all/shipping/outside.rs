@@ -79,15 +79,15 @@ fn doctor(source: &Source, part: &str) -> (bool, String) {
 fn ship(source: &Source, shipping: &Shipping<'_>, others: &Others) {
     let serving = others.place.serve("120");
     let running = shipping.start_with(&others.arguments(&serving.url, &others.times()));
-    let said = |size: u64| move |status: &Status| status.shipped == size && status.others.cosigned == size;
+    let said = |size: u64| move |status: &Status| status.shipped == size && status.notaries.cosigned == size;
     shipping.wait_until("the witness saw all of it", said(21));
-    shipping.wait_until("and the service", |status| status.others.stamped == 21);
+    shipping.wait_until("and the service", |status| status.notaries.stamped == 21);
     assert_eq!(doctor(source, "witness"), (true, "21 entries were cosigned".into()));
     assert_eq!(doctor(source, "time stamps"), (true, "21 entries were stamped".into()));
     source::grow(&mut source.recorder(), 9, 1);
     // Opening the store adds an entry of the recorder's own.
     shipping.wait_until("the witness saw what came after it", said(31));
-    let said = shipping.status().unwrap().others;
+    let said = shipping.status().unwrap().notaries;
     assert_eq!((said.witness_error, said.stamper_error), (None, None));
     drop(running);
 }
@@ -162,7 +162,7 @@ fn a_witness_that_refuses_is_told_everywhere_and_the_shipping_goes_on() {
     let refused = |size: u64, words: &'static str| {
         move |status: &Status| {
             let told = |error: &Option<String>, words| error.as_ref().is_some_and(|e| e.contains(words));
-            let said = &status.others;
+            let said = &status.notaries;
             let refused = told(&said.witness_error, words) && told(&said.stamper_error, "status 503");
             refused && status.shipped == size && status.error.is_none() && status.failing_since_ms.is_none()
         }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sudare_evidence::log::{Draft, LogKeys, Recorder, Settings};
+use sudare_evidence::log::{Draft, LogKeys, LogStore, Settings};
 use sudare_protocol::SigningKey;
 use sudare_protocol::evidence::event::{BlobId, Tombstone, Uncover};
 use sudare_protocol::evidence::{Event, Label, Media};
@@ -35,11 +35,11 @@ impl Source {
     }
 
     /// Opens the store, which the recorder itself records.
-    pub(super) fn recorder(&self) -> Recorder {
+    pub(super) fn recorder(&self) -> LogStore {
         let host_key = SigningKey::from_bytes(&[8; 32]).verifying_key().to_bytes();
         let keys = LogKeys { origin: ORIGIN.to_owned(), log: key(), host_key };
         let dir = self.path("store");
-        Recorder::open(Settings { dir, keys, host_record: Vec::new(), boot_id: [1; 16] }).unwrap()
+        LogStore::open(Settings { dir, keys, host_record: Vec::new(), boot_id: [1; 16] }).unwrap()
     }
 
     /// Writes the tombstone of a picture, then deletes it.
@@ -56,7 +56,7 @@ impl Source {
 }
 
 /// So many entries, some of which name a picture, under a checkpoint.
-pub(super) fn grow(recorder: &mut Recorder, entries: u64, pictures: u64) {
+pub(super) fn grow(recorder: &mut LogStore, entries: u64, pictures: u64) {
     let recipients = Recipients::parse(&RECIPIENTS).unwrap();
     for n in 0..entries {
         let mut draft = Draft::of(Event::Uncover(Uncover { boot_ms: n }));

@@ -6,7 +6,7 @@ use std::path::Path;
 use sudare_base::clock;
 use sudare_base::config::HostConfig;
 use sudare_evidence::status::forward::{self, State, Status as Forward};
-use sudare_evidence::status::ship::{Said, Status as Ship};
+use sudare_evidence::status::ship::{NotaryStatus, Status as Ship};
 
 use super::{Finding, advise};
 
@@ -19,7 +19,7 @@ pub(super) fn checks(config: &HostConfig) -> Vec<Finding> {
     let mut findings = vec![("copy of the evidence", ship_dir.map_or_else(no_copy, ship))];
     // A status that cannot be read has its finding above.
     let status = ship_dir.and_then(|dir| Ship::read(dir).ok().flatten());
-    findings.extend(status.iter().flat_map(|status| outside(&status.others)));
+    findings.extend(status.iter().flat_map(|status| outside(&status.notaries)));
     findings.push(("alarms", config.forward_state_dir.as_deref().map_or_else(no_alarms, forward)));
     findings
 }
@@ -60,7 +60,7 @@ fn copied(status: &Ship, now_ms: u64) -> Result<String, String> {
 
 /// What the witness and the time-stamp service said, where they are used. Nothing on the host waits for them, and a
 /// refusal may mean an attack that only they can see.
-fn outside(said: &Said) -> Vec<Finding> {
+fn outside(notaries: &NotaryStatus) -> Vec<Finding> {
     let row = |part, entries: u64, error: &Option<String>, did: &str| match error {
         Some(error) => Some((
             part,
@@ -73,8 +73,8 @@ fn outside(said: &Said) -> Vec<Finding> {
         None => None,
     };
     let rows = [
-        row("witness", said.cosigned, &said.witness_error, "cosigned"),
-        row("time stamps", said.stamped, &said.stamper_error, "stamped"),
+        row("witness", notaries.cosigned, &notaries.witness_error, "cosigned"),
+        row("time stamps", notaries.stamped, &notaries.stamper_error, "stamped"),
     ];
     rows.into_iter().flatten().collect()
 }
@@ -144,10 +144,11 @@ mod tests {
 
     #[test]
     fn a_witness_that_refuses_is_told_beside_a_copy_that_goes_on() {
-        assert_eq!(outside(&Said::default()), []);
+        assert_eq!(outside(&NotaryStatus::default()), []);
         let refused = Some("the log was rewritten. Keep both.".to_owned());
-        let said = Said { cosigned: 7, witness_error: refused, stamped: 6, ..Said::default() };
-        let rows = outside(&said);
+        let said =
+            NotaryStatus { cosigned: 7, witness_error: refused, stamped: 6, ..NotaryStatus::default() };
+        let rows = outside(&answers);
         let (witness, why) = (&rows[0].0, rows[0].1.as_ref().unwrap_err());
         assert!(
             *witness == "witness" && why.contains("7 entries") && why.contains("rewritten. Keep"),

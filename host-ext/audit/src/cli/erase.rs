@@ -10,7 +10,7 @@ use sudare_audit::live_log::LiveStore;
 use sudare_base::clock;
 use sudare_base::files::write_private;
 use sudare_base::language::Language::{self, En, Ja};
-use sudare_evidence::log::{LogKeys, Recorder, Settings};
+use sudare_evidence::log::{LogKeys, LogStore, Settings};
 use sudare_evidence::reader::Store;
 use sudare_protocol::approval::{self, APPROVAL_MAX_BYTES, Approval};
 use sudare_protocol::evidence::Id;
@@ -179,7 +179,7 @@ pub(crate) fn writer(
     }
 }
 
-fn open_log(dir: &Path, path: &Path, survey: &Survey, verifier: &VerifierKey) -> anyhow::Result<Recorder> {
+fn open_log(dir: &Path, path: &Path, survey: &Survey, verifier: &VerifierKey) -> anyhow::Result<LogStore> {
     let log = keys::read_secret(path, KEY_ADVICE)?;
     if log.verifying_key() != *verifier.key() {
         bail!(
@@ -192,7 +192,7 @@ fn open_log(dir: &Path, path: &Path, survey: &Survey, verifier: &VerifierKey) ->
     let boot_id = clock::boot_id()?;
     let dir = dir.to_owned();
     let host_record = host.record.clone();
-    Ok(Recorder::open(Settings { dir, keys, host_record, boot_id })?)
+    Ok(LogStore::open(Settings { dir, keys, host_record, boot_id })?)
 }
 
 /// What was done.

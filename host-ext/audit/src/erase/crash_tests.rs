@@ -22,7 +22,7 @@ fn open(disk: &SimulatedDisk) -> Result<LogWriter<SimulatedDisk>, StoreError> {
     let log = SigningKey::from_bytes(&[1; 32]);
     let keys = LogKeys { origin: "log/test".into(), log, host_key: [2; 32] };
     let mut writer = LogWriter::open(disk.clone(), Path::new(DIR), keys, [3; 16])?.0;
-    // As `Recorder::open` does: what was recovered is under a checkpoint before anything else happens.
+    // As `LogStore::open` does: what was recovered is under a checkpoint before anything else happens.
     writer.checkpoint()?;
     Ok(writer)
 }

@@ -18,7 +18,7 @@ use std::path::Path;
 pub use remove::remove;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use sudare_evidence::log::{Draft, Recorder};
+use sudare_evidence::log::{Draft, LogStore};
 use sudare_evidence::store::{Disk, OsDisk, StoreError};
 use sudare_protocol::approval::{self, ApprovalError, Wish};
 use sudare_protocol::evidence::event::{Approval, BlobId, Erasure as Cause, TOMBSTONE_BLOBS_MAX, Tombstone};
@@ -114,7 +114,7 @@ pub trait Announce {
     fn announce(&mut self, drafts: Vec<Draft>) -> Result<u64, EraseError>;
 }
 
-impl Announce for Recorder {
+impl Announce for LogStore {
     fn dir(&self) -> &Path {
         self.dir()
     }

@@ -10,7 +10,7 @@ use sudare_protocol::tlog::merkle::{Hash, Tree, leaf_hash};
 use sudare_protocol::tlog::tiles::{self, MAX_BUNDLE_BYTES};
 use sudare_protocol::tlog::{SignedCheckpoint, TilePath};
 
-use super::recorder::opening;
+use super::log_store::opening;
 use super::writer::{BATCH_MAX_ENTRIES, Draft, LogKeys, LogWriter};
 use crate::store::simulated::SimulatedDisk;
 use crate::store::{Disk as _, StoreError};

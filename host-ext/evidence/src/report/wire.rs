@@ -17,7 +17,9 @@
 //! Packets of a `SOCK_SEQPACKET` socket: the kernel keeps their borders and says who sent them. A guard
 //! waits for the answer to one request before it makes the next. Both are of one installation, so that
 //! versions must be equal. `sudare-audit` speaks the same, when it erases or opens evidence; its kinds of
-//! entries are taken from root and from the recorder's own user only (see `rank`).
+//! entries are taken from root and from the recorder's own user only (see `role` of the recorder).
+
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
 
 #![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
 

@@ -31,9 +31,9 @@ pub struct Status {
     pub error: Option<String>,
     /// The same for people.
     pub detail: Option<String>,
-    /// What a witness and a time-stamp service said.
-    #[serde(default)]
-    pub others: Said,
+    /// What the witness and the time-stamp service answered last.
+    #[serde(default, rename = "others")]
+    pub notaries: NotaryStatus,
 }
 
 impl Status {
@@ -46,9 +46,9 @@ impl Status {
     }
 }
 
-/// What they said last, for `doctor`.
+/// The last answers of the witness and the time-stamp service, for `doctor`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
+pub struct NotaryStatus {
     /// Entries under the last cosigned checkpoint.
     pub cosigned: u64,
     /// When the witness saw it, Unix time in seconds.

@@ -2,8 +2,8 @@ use std::fs;
 
 use sudare_evidence::status::forward as status;
 
-use super::super::test_log::{ORIGIN, TestLog};
 use super::*;
+use crate::test_log::{ORIGIN, TestLog};
 
 #[test]
 fn each_alarm_is_delivered_once_in_order_and_only_under_a_checkpoint() {

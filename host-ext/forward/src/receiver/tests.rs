@@ -8,8 +8,8 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned, crypto};
 use zeroize::Zeroizing;
 
-use super::super::tls::TlsError;
 use super::*;
+use crate::tls::TlsError;
 
 fn events() -> Vec<String> {
     vec!["one".into(), "two".into()]

@@ -18,7 +18,7 @@ use sudare_base::text::excerpt;
 use sudare_evidence::timetoken::{self, NONCE_BYTES, Token, TokenError};
 use thiserror::Error;
 
-use super::http::{Http, HttpError};
+use crate::notary::http::{Http, HttpError};
 
 /// Why there is no token.
 #[derive(Debug, Error)]

@@ -10,26 +10,26 @@ use std::ops::RangeInclusive;
 
 use sudare_evidence::report::wire::NewEntry;
 
-const OF_THE_LOG: RangeInclusive<u16> = 1..=3;
-const OF_KEPT_EVIDENCE: RangeInclusive<u16> = 40..=59;
+const LOG_ITSELF: RangeInclusive<u16> = 1..=3;
+const EVIDENCE_HANDLING: RangeInclusive<u16> = 40..=59;
 
 /// What kind of process is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rank {
+pub(super) enum Role {
     /// Reports about its sessions.
     Guard,
     /// May also say that evidence was erased or looked at.
-    Tender,
+    Administrator,
 }
 
 /// Why entries are not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NotYours {
+pub(super) enum Forbidden {
     #[error(
         "Entries about erased or opened evidence are taken from root and from the recorder's own user only. Run \
          `sudare-audit` as one of them; a guard never reports any"
     )]
-    KeptEvidence,
+    EvidenceHandling,
     #[error(
         "Entries about the log itself are written by the recorder alone. Whoever reports one is at fault: look at \
          that process"
@@ -37,19 +37,19 @@ pub(super) enum NotYours {
     TheLog,
 }
 
-impl Rank {
+impl Role {
     /// Of a process of user `uid`, at a recorder of user `own_uid`.
     pub(super) fn of(uid: u32, own_uid: u32) -> Self {
-        if uid == 0 || uid == own_uid { Rank::Tender } else { Rank::Guard }
+        if uid == 0 || uid == own_uid { Role::Administrator } else { Role::Guard }
     }
 
     /// All of the entries, or none.
-    pub(super) fn may_report(self, entries: &[NewEntry]) -> Result<(), NotYours> {
+    pub(super) fn may_report(self, entries: &[NewEntry]) -> Result<(), Forbidden> {
         let any = |kinds: RangeInclusive<u16>| entries.iter().any(|entry| kinds.contains(&entry.kind));
         match self {
-            _ if any(OF_THE_LOG) => Err(NotYours::TheLog),
-            Rank::Guard if any(OF_KEPT_EVIDENCE) => Err(NotYours::KeptEvidence),
-            Rank::Guard | Rank::Tender => Ok(()),
+            _ if any(LOG_ITSELF) => Err(Forbidden::TheLog),
+            Role::Guard if any(EVIDENCE_HANDLING) => Err(Forbidden::EvidenceHandling),
+            Role::Guard | Role::Administrator => Ok(()),
         }
     }
 }
@@ -64,22 +64,25 @@ mod tests {
 
     #[test]
     fn root_and_the_recorders_user_tend_and_others_report() {
-        assert_eq!([0, 7, 8].map(|uid| Rank::of(uid, 7)), [Rank::Tender, Rank::Tender, Rank::Guard]);
+        assert_eq!(
+            [0, 7, 8].map(|uid| Role::of(uid, 7)),
+            [Role::Administrator, Role::Administrator, Role::Guard]
+        );
     }
 
     #[test]
     fn a_guard_reports_what_happens_and_nothing_about_evidence_or_the_log() {
         for kind in [4, 14, 39, 60] {
-            assert_eq!(Rank::Guard.may_report(&[entry(kind)]), Ok(()), "{kind}");
+            assert_eq!(Role::Guard.may_report(&[entry(kind)]), Ok(()), "{kind}");
         }
         for kind in [40, 41, 42, 59] {
             let mixed = [entry(14), entry(kind)];
-            assert_eq!(Rank::Guard.may_report(&mixed), Err(NotYours::KeptEvidence), "{kind}");
-            assert_eq!(Rank::Tender.may_report(&mixed), Ok(()), "{kind}");
+            assert_eq!(Role::Guard.may_report(&mixed), Err(Forbidden::EvidenceHandling), "{kind}");
+            assert_eq!(Role::Administrator.may_report(&mixed), Ok(()), "{kind}");
         }
         for kind in 1..=3 {
-            for rank in [Rank::Guard, Rank::Tender] {
-                assert_eq!(rank.may_report(&[entry(kind)]), Err(NotYours::TheLog), "{kind}");
+            for role in [Role::Guard, Role::Administrator] {
+                assert_eq!(role.may_report(&[entry(kind)]), Err(Forbidden::TheLog), "{kind}");
             }
         }
     }

@@ -22,11 +22,11 @@ const SESSIONS_MAX: usize = 2_048;
 
 /// Whose session it is, learnt from the entry that begins it.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Tally {
+pub(super) struct Accounting {
     devices: BTreeMap<Id, Id>,
 }
 
-impl Tally {
+impl Accounting {
     /// What each device owes for these entries.
     pub(super) fn bill(&mut self, entries: &[NewEntry]) -> BTreeMap<Id, u64> {
         let mut bill = BTreeMap::new();
@@ -90,23 +90,23 @@ pub(super) mod tests {
 
     #[test]
     fn entries_are_counted_for_the_device_of_their_session_until_it_ends() {
-        let mut tally = Tally::default();
-        assert!(tally.bill(&[message([1; 16], 900)]).is_empty(), "nobody knows whose it is");
-        tally.bill(&[start([1; 16])]);
-        let bill = tally.bill(&[message([1; 16], 900), message([1; 16], 900), message([2; 16], 900)]);
+        let mut accounting = Accounting::default();
+        assert!(accounting.bill(&[message([1; 16], 900)]).is_empty(), "nobody knows whose it is");
+        accounting.bill(&[start([1; 16])]);
+        let bill = accounting.bill(&[message([1; 16], 900), message([1; 16], 900), message([2; 16], 900)]);
         assert_eq!(bill.keys().collect::<Vec<_>>(), [&device()]);
         assert!((2 * 1_400..2 * 1_500).contains(&bill[&device()]), "{bill:?}");
         let end = of_session([1; 16], &Event::SessionEnd(SessionEnd { boot_ms: 1 }));
-        assert!(tally.bill(&[end])[&device()] > 0);
-        assert!(tally.bill(&[message([1; 16], 900)]).is_empty());
+        assert!(accounting.bill(&[end])[&device()] > 0);
+        assert!(accounting.bill(&[message([1; 16], 900)]).is_empty());
     }
 
     #[test]
     fn sessions_without_end_fill_no_memory() {
-        let mut tally = Tally::default();
+        let mut accounting = Accounting::default();
         for n in 0..3_000_u128 {
-            tally.bill(&[start(n.to_be_bytes())]);
+            accounting.bill(&[start(n.to_be_bytes())]);
         }
-        assert_eq!(tally.devices.len(), SESSIONS_MAX);
+        assert_eq!(accounting.devices.len(), SESSIONS_MAX);
     }
 }

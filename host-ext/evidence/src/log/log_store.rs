@@ -1,9 +1,11 @@
-//! What a session calls to keep evidence. Synchronous: a thread of its own owns it.
+//! An evidence store opened for writing: the log writer on the real disk, its entries stamped with the host's clocks.
 //!
-//! For one incident: `append` the client's signed messages and `incident-open` → `put_blob`
-//! for each picture → `append` `incident-complete` that lists all of them → `checkpoint`. The
-//! index of that last entry and the checkpoint's note are the receipt; only then is the
-//! client told that it may forget the pictures.
+//! The recorder's ledger owns one; `sudare-audit` opens one to record an erasure while no recorder runs. Calls block
+//! until the disk has confirmed, so the owner gives it a thread of its own.
+//!
+//! For one incident: append the client's signed messages and `incident-open` → store each picture → append
+//! `incident-complete`, which lists all of them → checkpoint. The index of that last entry and the checkpoint's note
+//! are the receipt; only then does the client hear that it may delete the pictures.
 
 use std::path::{Path, PathBuf};
 
@@ -16,14 +18,14 @@ use sudare_protocol::tlog::{SignedCheckpoint, VerifierKey};
 use super::writer::{Draft, LogKeys, LogWriter, Opened};
 use crate::store::{BlobStore, Disk, OsDisk, StoreError, blobs};
 
-/// What a recorder needs to know.
+/// Which store to open, and as whom.
 #[derive(Debug)]
 pub struct Settings {
     /// Folder of the store; made if it is missing.
     pub dir: PathBuf,
     /// Name and keys of the log.
     pub keys: LogKeys,
-    /// Host record signed by the organisation; empty if there is none.
+    /// Host record signed by the organisation; empty without one.
     pub host_record: Vec<u8>,
     /// Changes when CLOCK_BOOTTIME starts again; the same as in HELLO.
     pub boot_id: Id,
@@ -31,18 +33,16 @@ pub struct Settings {
 
 /// An open evidence store.
 #[derive(Debug)]
-pub struct Recorder {
+pub struct LogStore {
     writer: LogWriter<OsDisk>,
     blobs: BlobStore,
     boot_id: Id,
-    /// Entries that were there before this run.
-    found: u64,
     dir: PathBuf,
     verifier: VerifierKey,
 }
 
-impl Recorder {
-    /// Opens the store or makes it, and records that.
+impl LogStore {
+    /// Opens the store or makes it, and records that it did.
     pub fn open(settings: Settings) -> Result<Self, StoreError> {
         let Settings { dir, keys, host_record, boot_id } = settings;
         let verifier = keys.verifier().map_err(StoreError::Checkpoint)?;
@@ -50,14 +50,13 @@ impl Recorder {
             StoreError::io(Path::new("/dev/urandom"), "read", std::io::Error::other(e.to_string()))
         })?;
         let (mut writer, opened) = LogWriter::open(OsDisk, &dir, keys, nonce)?;
-        let found = writer.size();
         let first = opening(&writer, &opened, host_record);
         writer.append_all(first.into_iter().map(|event| (Draft::of(event), now(boot_id))).collect())?;
         writer.checkpoint()?;
-        Ok(Self { blobs: BlobStore::new(&dir), writer, boot_id, found, dir, verifier })
+        Ok(Self { blobs: BlobStore::new(&dir), writer, boot_id, dir, verifier })
     }
 
-    /// Stores a sealed picture durably; put what it returns into an entry.
+    /// Stores a sealed picture durably; the result goes into an entry.
     pub fn put_blob(
         &mut self,
         blob_id: Id,
@@ -75,9 +74,9 @@ impl Recorder {
         self.append_all(vec![draft])
     }
 
-    /// Appends several entries under one sync, all or none; returns the index of the last.
+    /// Appends several entries under one sync, all or none; returns the leaf index of the last.
     pub fn append_all(&mut self, drafts: Vec<Draft>) -> Result<u64, StoreError> {
-        // Before the tombstone, so that a crash between the two cannot let a picture come back.
+        // Before the tombstone: a crash between the two must not let a picture come back.
         for draft in &drafts {
             if let Event::Tombstone(tombstone) = &draft.event {
                 let erased: Vec<Id> = tombstone.blobs.iter().map(|blob| blob.0).collect();
@@ -99,24 +98,19 @@ impl Recorder {
         self.writer.size()
     }
 
-    /// Number of entries that were there when it was opened.
-    pub fn found(&self) -> u64 {
-        self.found
-    }
-
-    /// The line that auditors are given out of band.
+    /// The public line of the log, which auditors receive out of band.
     pub fn verifier(&self) -> &VerifierKey {
         &self.verifier
     }
 
-    /// Folder of the store.
+    /// The store's folder.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 }
 
-/// What a recorder that has just opened its log writes first: how the log begins or goes on, and
-/// which host key is in force unless the newest entries say so already.
+/// The first entries after a log was opened: how it begins or continues, and which host key is in force unless the
+/// newest entries say so already.
 pub fn opening<D: Disk>(writer: &LogWriter<D>, opened: &Opened, host_record: Vec<u8>) -> Vec<Event> {
     let host_key = writer.host_key();
     if writer.size() == 0 {
@@ -131,7 +125,7 @@ pub fn opening<D: Disk>(writer: &LogWriter<D>, opened: &Opened, host_record: Vec
     events
 }
 
-/// The clocks at this moment.
+/// The time of an entry that is appended now.
 fn now(boot_id: Id) -> Stamp {
     Stamp { wall_ms: clock::wall_ms(), boot_ms: clock::boot_ms(), boot_id }
 }

@@ -12,11 +12,11 @@ const MARKS_MAX: usize = 128;
 /// When the log was seen to have so many entries, for what the remote store does not have yet. The age of
 /// what was there before the recorder's start is not known: it counts from then.
 #[derive(Debug, Default)]
-pub(super) struct Lag {
+pub(super) struct ReplicationLag {
     marks: VecDeque<(u64, u64)>,
 }
 
-impl Lag {
+impl ReplicationLag {
     /// The log has so many entries now.
     pub(super) fn grown(&mut self, size: u64, now_ms: u64) {
         let is_news = self
@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn it_is_as_late_as_its_oldest_entry() {
-        let mut lag = Lag::default();
+        let mut lag = ReplicationLag::default();
         let at = |s: u64| 7 + s * 1_000;
         let mut behind = Vec::new();
         // One entry a second, and a copy that has those of a minute ago: late, but never later.
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_copy_that_stands_still_gets_later_and_marks_stay_few() {
-        let mut lag = Lag::default();
+        let mut lag = ReplicationLag::default();
         for s in 0..1000 {
             let now_ms = 7 + s * 1_000;
             lag.grown(s + 1, now_ms);

@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sudare_base::clock;
+use sudare_base::{clock, files};
 use sudare_evidence::report::NewBlob;
 use sudare_evidence::report::wire::{NewEntry, Recorded};
 use sudare_evidence::store::disk::read_bounded;
 use sudare_evidence::store::{BlobStore, Durable, OsDisk, StoreError};
 use sudare_protocol::evidence::Id;
 
-use super::completed;
-use super::quota::Quota;
-use super::tally::Tally;
+use crate::accounting::Accounting;
+use crate::quota::Quota;
 
 /// Name of the file that carries the day's quota over a restart.
 pub const QUOTA_FILE: &str = "quota";
@@ -27,12 +26,12 @@ const NOTE_EVERY_BYTES: u64 = 64 * 1024;
 
 /// Where pictures are put. Each thread has one; all of a store share the quota.
 #[derive(Debug)]
-pub struct Shelf {
+pub struct BlobIntake {
     durable: Durable<OsDisk>,
     blobs: BlobStore,
     quota: Arc<Mutex<Quota>>,
     file: PathBuf,
-    tally: Tally,
+    accounting: Accounting,
     /// Counted and not in the file yet.
     unnoted_bytes: u64,
 }
@@ -41,30 +40,30 @@ pub struct Shelf {
 #[derive(Debug)]
 pub struct Bill(BTreeMap<Id, u64>);
 
-impl Shelf {
+impl BlobIntake {
     /// Reads how much of the day's quota is used; an unreadable file counts as nothing used.
     pub fn open(store: &Path) -> Self {
         let file = store.join(QUOTA_FILE);
         let text = read_bounded(&file, QUOTA_MAX_BYTES).unwrap_or_default();
         let quota = Quota::from_text(&String::from_utf8_lossy(&text)).unwrap_or_default();
-        Shelf {
+        BlobIntake {
             durable: Durable::new(OsDisk, store),
             blobs: BlobStore::new(store),
             quota: Arc::new(Mutex::new(quota)),
             file,
-            tally: Tally::default(),
+            accounting: Accounting::default(),
             unnoted_bytes: 0,
         }
     }
 
     /// For another thread.
     pub fn share(&self, store: &Path) -> Self {
-        Shelf {
+        BlobIntake {
             durable: Durable::new(OsDisk, store),
             blobs: self.blobs.clone(),
             quota: self.quota.clone(),
             file: self.file.clone(),
-            tally: Tally::default(),
+            accounting: Accounting::default(),
             unnoted_bytes: 0,
         }
     }
@@ -86,7 +85,7 @@ impl Shelf {
 
     /// What these entries will cost, once they are recorded.
     pub fn bill(&mut self, entries: &[NewEntry]) -> Bill {
-        Bill(self.tally.bill(entries))
+        Bill(self.accounting.bill(entries))
     }
 
     /// Counts entries that were recorded; those from number `serial` on, if they were not there before.
@@ -117,7 +116,7 @@ impl Shelf {
         // Whole after every statement, so a panicked holder leaves nothing half done.
         let mut quota = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
         let result = change(&mut quota);
-        let noted = completed::replace(&self.file, quota.to_text().as_bytes());
+        let noted = files::replace_unsynced(&self.file, quota.to_text().as_bytes());
         if let Err(error) = noted {
             tracing::warn!(%error, "the day's quota cannot be noted");
         }
@@ -127,8 +126,8 @@ impl Shelf {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tally::tests::{device, message, start};
     use super::*;
+    use crate::accounting::tests::{device, message, start};
     use sudare_protocol::evidence::BlobRef;
     use sudare_protocol::limits::DEVICE_DAY_MAX_BYTES;
     use sudare_protocol::seal::{Identity, Recipients, seal};
@@ -151,20 +150,20 @@ mod tests {
     #[test]
     fn the_same_picture_is_all_but_free_and_another_under_its_name_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let mut shelf = Shelf::open(dir.path());
+        let mut intake = BlobIntake::open(dir.path());
         let new = blob(1);
-        shelf.put(&new).unwrap();
-        let used = used_by(&shelf, [7; 16]);
+        intake.put(&new).unwrap();
+        let used = used_by(&intake, [7; 16]);
         assert_eq!(used, new.blob.size + PICTURE_BYTES);
-        shelf.put(&new).unwrap();
-        assert_eq!(used_by(&shelf, [7; 16]) - used, AGAIN_BYTES);
+        intake.put(&new).unwrap();
+        assert_eq!(used_by(&intake, [7; 16]) - used, AGAIN_BYTES);
         let other = NewBlob { blob: BlobRef { blob_id: [1; 16], ..blob(2).blob }, ..blob(2) };
-        assert!(matches!(shelf.put(&other), Err(StoreError::BlobExists(_) | StoreError::BlobDiffers(_))));
+        assert!(matches!(intake.put(&other), Err(StoreError::BlobExists(_) | StoreError::BlobDiffers(_))));
     }
 
-    fn used_by(shelf: &Shelf, device: Id) -> u64 {
+    fn used_by(intake: &BlobIntake, device: Id) -> u64 {
         let left =
-            |used: u64| shelf.quota.lock().unwrap().clone().take(&device, used, clock::wall_ms()).is_ok();
+            |used: u64| intake.quota.lock().unwrap().clone().take(&device, used, clock::wall_ms()).is_ok();
         // What still fits, by halving: the quota says no more than yes or no.
         let (mut fits, mut too_much) = (0, DEVICE_DAY_MAX_BYTES + 1);
         while too_much - fits > 1 {
@@ -181,35 +180,35 @@ mod tests {
     #[test]
     fn entries_use_up_the_day_also_over_a_restart_and_what_was_not_recorded_does_not() {
         let dir = tempfile::tempdir().unwrap();
-        let mut shelf = Shelf::open(dir.path());
+        let mut intake = BlobIntake::open(dir.path());
         let of_device = |id: u8| NewBlob { device: Some(device()), ..blob(id) };
-        let begun = shelf.bill(&[start([1; 16])]);
-        shelf.charge(&begun, 1, &recorded(1));
+        let begun = intake.bill(&[start([1; 16])]);
+        intake.charge(&begun, 1, &recorded(1));
         let long = vec![message([1; 16], 60_000); 64];
         for _ in 0..60 {
             // Reported before, or of an incident that was complete: nothing was recorded.
-            let bill = shelf.bill(&long);
-            shelf.charge(&bill, 2, &recorded(1));
+            let bill = intake.bill(&long);
+            intake.charge(&bill, 2, &recorded(1));
         }
-        shelf.put(&of_device(1)).unwrap();
+        intake.put(&of_device(1)).unwrap();
         for _ in 0..60 {
-            let bill = shelf.bill(&long);
-            shelf.charge(&bill, 2, &recorded(65));
+            let bill = intake.bill(&long);
+            intake.charge(&bill, 2, &recorded(65));
         }
-        assert!(matches!(shelf.put(&of_device(2)), Err(StoreError::Quota)));
-        assert!(matches!(shelf.put(&of_device(1)), Err(StoreError::Quota)), "nor again: its entries cost");
-        assert!(matches!(Shelf::open(dir.path()).put(&of_device(2)), Err(StoreError::Quota)));
-        shelf.put(&blob(2)).unwrap();
+        assert!(matches!(intake.put(&of_device(2)), Err(StoreError::Quota)));
+        assert!(matches!(intake.put(&of_device(1)), Err(StoreError::Quota)), "nor again: its entries cost");
+        assert!(matches!(BlobIntake::open(dir.path()).put(&of_device(2)), Err(StoreError::Quota)));
+        intake.put(&blob(2)).unwrap();
     }
 
     #[test]
     fn a_device_that_has_had_its_day_is_refused_and_a_restart_does_not_help() {
         let dir = tempfile::tempdir().unwrap();
-        let shelf = Shelf::open(dir.path());
-        shelf.count(|quota| quota.take(&[7; 16], DEVICE_DAY_MAX_BYTES, clock::wall_ms())).unwrap();
-        let mut shelf = Shelf::open(dir.path());
-        assert!(matches!(shelf.put(&blob(1)), Err(StoreError::Quota)));
+        let intake = BlobIntake::open(dir.path());
+        intake.count(|quota| quota.take(&[7; 16], DEVICE_DAY_MAX_BYTES, clock::wall_ms())).unwrap();
+        let mut intake = BlobIntake::open(dir.path());
+        assert!(matches!(intake.put(&blob(1)), Err(StoreError::Quota)));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "only the quota's file");
-        assert!(shelf.put(&NewBlob { device: Some([8; 16]), ..blob(1) }).is_ok());
+        assert!(intake.put(&NewBlob { device: Some([8; 16]), ..blob(1) }).is_ok());
     }
 }
