@@ -1,11 +1,10 @@
-//! Whom a kept token is from: openssl is asked, one process for each token.
+//! Who signed a time-stamp token: verified by openssl, in one process per token.
 //!
 //! ```text
 //! token ─stdin─► openssl ts -verify -CAfile CERT -attime TIME ─► OK, or why not
 //! ```
-//! CERT may be the authority above the service, or the service's own certificate. It must have been valid at the
-//! token's own time, and meant for nothing but time stamps; today it may have ended. Whether it was revoked meanwhile
-//! is not asked.
+//! CERT is the certificate of the service, or of the authority that issued it. It must have been valid at the token's
+//! own time and be meant for time stamps only; it may have expired since. Revocation is not checked.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,31 +16,31 @@ use sudare_protocol::hex::hex;
 use thiserror::Error;
 
 const OPENSSL: &str = "openssl";
-/// What openssl says when the chain of certificates, not the signature, is the trouble (versions 1.1 to 3.5).
+/// What openssl says if the chain of certificates is wrong, rather than the signature (versions 1.1 to 3.5).
 const OF_CERTIFICATE: &str = "certificate verify error";
 
-/// Tokens could not be judged at all.
+/// Why tokens could not be verified at all.
 #[derive(Debug, Error)]
 pub enum AuthorityError {
-    /// No openssl.
-    #[error("openssl, which checks time tokens, cannot be run: {0}. Install the package openssl.")]
+    /// openssl cannot be run.
+    #[error("openssl, which verifies time-stamp tokens, cannot be run: {0}. Install the package openssl")]
     NoOpenssl(std::io::Error),
-    /// The file is none.
+    /// The file does not hold a certificate.
     #[error(
-        "{0} holds no certificate in PEM. Give the certificate of the time-stamp service, or of the authority above \
-         it, that you were given by another way than the evidence."
+        "{0} holds no certificate in PEM. Give the certificate of the time-stamp service, or of the authority that \
+         issued it, that reached you by another way than the evidence"
     )]
     NoCertificate(PathBuf),
 }
 
-/// What was found wrong with a token; the text is openssl's reason.
+/// Result of verifying a token; the text is openssl's reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Judgement {
     /// Signed under the given certificate.
     Good,
-    /// Signed under another one, or not in its time.
+    /// Signed under another certificate, or outside its validity.
     OtherCertificate(String),
-    /// Not as it was signed.
+    /// Changed after it was signed.
     Changed(String),
 }
 
@@ -52,7 +51,7 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// `certificate` is a file in PEM.
+    /// Reads `certificate`, a file in PEM.
     pub fn new(certificate: &Path) -> Result<Self, AuthorityError> {
         let read = run(Command::new(OPENSSL).args(["x509", "-noout", "-in"]).arg(certificate), &[])?;
         if read.status.success() {
@@ -62,7 +61,7 @@ impl Authority {
         }
     }
 
-    /// Whether this answer, from which `token` was read, was signed under the certificate at the time it says.
+    /// Verifies that this answer, from which `token` was read, was signed under the certificate at the token's time.
     pub fn judge(
         &self,
         response: &[u8],
@@ -92,7 +91,7 @@ fn run(command: &mut Command, input: &[u8]) -> Result<Output, AuthorityError> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(AuthorityError::NoOpenssl)?;
     if let Some(mut stdin) = child.stdin.take() {
-        // One that does not read to the end says why by its exit code.
+        // If openssl does not read to the end, its exit code tells.
         drop(stdin.write_all(input));
     }
     child.wait_with_output().map_err(AuthorityError::NoOpenssl)

@@ -1,8 +1,8 @@
-//! Are the sealed pictures that the log vouches for there, and are they those?
+//! Checks that the sealed pictures that the log vouches for are in the store and unchanged.
 //!
-//! A picture that is gone may have been erased, which a tombstone further on in the log says, so
-//! what is missing is reported at the end. A tombstone speaks of its own incident only: pictures of
-//! another one that it names are missing.
+//! A missing picture may have been erased, as recorded by a tombstone later in the log, so missing ones are reported
+//! at the end. A tombstone applies to its own incident only: pictures of other incidents that it names still count as
+//! missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -19,31 +19,31 @@ use sudare_protocol::verify::{FindingKind, Findings};
 
 use crate::error::AuditError;
 
-/// Missing pictures that wait for their tombstone; more are reported at once. A fleet's host has some
+/// Missing pictures that may still get their tombstone; beyond this many, they are reported at once. A host takes some
 /// hundred pictures a day and keeps them for two weeks.
 const MISSING_MAX: usize = 1_000_000;
 
-/// Checks each picture once, although an incident lists it when it is stored and when it is complete.
+/// Checks each picture once, although an incident lists it twice: when it is stored and when the incident is complete.
 #[derive(Debug)]
 pub struct BlobCheck<'a> {
     store: &'a Store,
-    /// Of incidents under way.
+    /// Checked pictures of incidents that are not complete yet.
     checked: BTreeMap<Id, Vec<BlobRef>>,
     missing: BTreeMap<Id, Missing>,
-    /// What is gone with a tombstone is gone also where the log lists it once more.
+    /// Erased pictures: they stay erased even if the log lists them again.
     buried: BTreeSet<Id>,
 }
 
 #[derive(Debug)]
 struct Missing {
-    /// That listed it first.
+    /// The incident that listed it first.
     incident_id: Option<Id>,
     entry: u64,
     kind: FindingKind,
 }
 
 impl<'a> BlobCheck<'a> {
-    /// Nothing checked yet.
+    /// Starts with nothing checked.
     pub fn new(store: &'a Store) -> Self {
         Self { store, checked: BTreeMap::new(), missing: BTreeMap::new(), buried: BTreeSet::new() }
     }
@@ -67,7 +67,7 @@ impl<'a> BlobCheck<'a> {
         Ok(())
     }
 
-    /// Reports what is missing without a tombstone; returns how many pictures are gone with one.
+    /// Reports pictures that are missing without a tombstone; returns the number of erased ones.
     pub fn finish(self, findings: &mut Findings) -> u64 {
         let mut missing: Vec<(Id, Missing)> = self.missing.into_iter().collect();
         missing.sort_by_key(|(_, missing)| missing.entry);
@@ -101,7 +101,7 @@ impl<'a> BlobCheck<'a> {
         Ok(())
     }
 
-    /// From here on nothing need be there of these pictures, and their headers must not be.
+    /// From this entry on, these pictures may be missing and their headers must be deleted.
     fn bury(&mut self, entry: u64, incident_id: Option<Id>, tombstone: &Tombstone, findings: &mut Findings) {
         for blob_id in tombstone.blobs.iter().map(|blob| blob.0) {
             if self.missing.get(&blob_id).is_some_and(|missing| missing.incident_id == incident_id) {
@@ -118,7 +118,7 @@ impl<'a> BlobCheck<'a> {
 
 fn report(blob_id: &Id, missing: &Missing, findings: &mut Findings) {
     let what = if missing.kind == FindingKind::BlobMissing { "its body" } else { "its age header" };
-    let detail = format!("picture {}: {what} is not in the store, and no tombstone says why", hex(blob_id));
+    let detail = format!("picture {}: {what} is not in the store, and there is no tombstone", hex(blob_id));
     findings.add(missing.kind, Some(missing.entry), detail);
 }
 
@@ -140,10 +140,10 @@ fn compare(store: &Store, blob: &BlobRef) -> Result<Found, AuditError> {
     let sha256: [u8; 32] = hash.finalize().into();
     Ok(match blob.header_size {
         _ if header + body != blob.size => {
-            Found::Different(format!("{} bytes instead of {}", header + body, blob.size))
+            Found::Different(format!("it has {} bytes instead of {}", header + body, blob.size))
         }
-        _ if sha256 != blob.sha256 => Found::Different("another hash".to_owned()),
-        // Where the two parts meet decides what deleting the first one erases.
+        _ if sha256 != blob.sha256 => Found::Different("its hash differs".to_owned()),
+        // Where the file is divided decides what is erased by deleting its first part.
         Some(size) if u64::from(size) != header => {
             Found::Different(format!("its first part has {header} bytes instead of {size}"))
         }
@@ -151,8 +151,8 @@ fn compare(store: &Store, blob: &BlobRef) -> Result<Found, AuditError> {
     })
 }
 
-/// Hashes a file piece by piece; returns its length, cut at the longest that a picture can have, or
-/// `None` if there is no such file.
+/// Hashes a file in pieces. Returns its length, read up to the largest possible size of a picture, or `None` if there
+/// is no such file.
 fn add_file(path: &Path, hash: &mut Sha256) -> Result<Option<u64>, AuditError> {
     let limit = u64::try_from(CIPHERTEXT_MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
     let mut piece = vec![0; 64 * 1024];

@@ -8,7 +8,7 @@ use sudare_protocol::tlog::NoteError;
 use thiserror::Error;
 
 use crate::authority::AuthorityError;
-use crate::live_log::TendError;
+use crate::live_log::LiveLogError;
 
 /// The audit itself could not be done; nothing is said about the evidence.
 #[derive(Debug, Error)]
@@ -16,24 +16,24 @@ pub enum AuditError {
     /// The store cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// Whoever checks time tokens cannot be asked.
-    #[error("{0}")]
+    /// Time-stamp tokens cannot be checked.
+    #[error(transparent)]
     Timestamps(#[from] AuthorityError),
     /// The checkpoint is missing, or not of this log.
-    #[error("the checkpoint is not accepted: {0}. Run `sudare-audit verify`, which says more")]
+    #[error("the checkpoint is refused: {0}. Run `sudare-audit verify` for the details")]
     Checkpoint(#[source] NoteError),
-    /// A thread of the audit is gone.
-    #[error("The audit stopped in the middle. This is a fault of sudare-audit: report it.")]
+    /// A thread of the audit ended early.
+    #[error("the audit stopped before its end. This is a bug in sudare-audit: report it")]
     Unfinished,
-    /// The log does not say that a picture is looked at.
-    #[error("The view could not be recorded, so the picture was not opened. {0}")]
-    Unrecorded(#[source] Box<TendError>),
-    /// A file cannot be written where pictures should go.
-    #[error("{path} cannot be written: {source}. Give an empty folder of yours with --out.")]
+    /// The log could not record that a picture is opened.
+    #[error("the view could not be recorded, so the picture was not opened: {0}")]
+    Unrecorded(#[source] Box<LiveLogError>),
+    /// A file cannot be written to the output folder.
+    #[error("{path} cannot be written: {source}. Give an empty folder of yours with --out")]
     Unwritable {
-        /// Which.
+        /// Which file.
         path: PathBuf,
-        /// Why.
+        /// The system's reason.
         source: io::Error,
     },
 }

@@ -4,45 +4,45 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use sudare_protocol::evidence::{BlobRef, Entry, Event, Id, Label, Media};
-use sudare_protocol::hex::hex;
+use sudare_protocol::hex::{hex, unhex};
 use sudare_protocol::reason::Reason;
 use sudare_protocol::utc::utc;
 
-/// One incident, put together from its entries.
+/// One incident, collected from its entries.
 #[derive(Clone, Debug, Serialize)]
 pub struct Incident {
     /// Random id in hex.
     pub id: String,
     /// Index of its first entry.
     pub entry: u64,
-    /// Host's Unix time of that entry.
+    /// Time of that entry by the host's clock (Unix time).
     pub wall_ms: u64,
-    /// The same in words, UTC.
+    /// The same time as text, UTC.
     pub time: String,
     /// Stable name of the reason, or its number if this program does not know it.
     pub reason: String,
-    /// Session in hex.
+    /// Id of the session in hex.
     pub session: Option<String>,
-    /// True once nothing more is expected and nothing is missing.
+    /// True if the incident was closed and no picture is missing.
     pub complete: bool,
-    /// Pictures that were due and did not come; known when the incident is closed.
+    /// Pictures that were announced but never arrived; known once the incident is closed.
     pub missing: Option<u16>,
-    /// From the host's decision to the cover on the screen.
+    /// Time from the host's decision until the screen was covered.
     pub cover_ms: Option<u64>,
     /// Sealed pictures in the order they were logged.
     pub pictures: Vec<Picture>,
-    /// For words in both languages.
+    /// The reason, unless this program does not know it.
     #[serde(skip)]
     pub reason_known: Option<Reason>,
-    /// What the log vouches for, for opening.
+    /// What the log says about each picture, in the order of [`Self::pictures`].
     #[serde(skip)]
     pub blobs: Vec<BlobRef>,
-    /// Of those the ones that no other incident listed before, each as it was listed first: what may be
-    /// erased with it.
+    /// The pictures that no other incident listed earlier, each as it was first listed. Only these may be erased with
+    /// the incident.
     #[serde(skip)]
     pub own: Vec<BlobRef>,
-    /// When it was opened last, for retention: what is filed under an old incident by opening it again
-    /// is not old.
+    /// When it was last opened; the retention period starts here, because an old incident may be opened again and
+    /// receive new pictures.
     #[serde(skip)]
     pub opened_wall_ms: u64,
 }
@@ -50,13 +50,13 @@ pub struct Incident {
 /// A sealed picture.
 #[derive(Clone, Debug, Serialize)]
 pub struct Picture {
-    /// Random id in hex; names the files in the store.
+    /// Random id in hex; the name of its files in the store.
     pub blob: String,
     /// What it shows and when it was taken.
     pub label: String,
-    /// Form of the picture.
+    /// Media type.
     pub media: String,
-    /// Bytes of the sealed file.
+    /// Size of the sealed file in bytes.
     pub size: u64,
 }
 
@@ -70,7 +70,7 @@ pub fn find<'a>(incidents: &'a [Incident], prefix: &str) -> Vec<&'a Incident> {
 #[derive(Debug, Default)]
 pub struct Incidents {
     by_id: BTreeMap<Id, Incident>,
-    /// The incident that listed a picture first.
+    /// For each picture, the incident that listed it first.
     owners: BTreeMap<Id, Id>,
 }
 
@@ -111,7 +111,7 @@ impl Incidents {
         self.owners.get(picture).copied()
     }
 
-    /// All of them, oldest first.
+    /// All incidents, oldest first.
     pub fn into_list(self) -> Vec<Incident> {
         let mut list: Vec<Incident> = self.by_id.into_values().collect();
         list.sort_by_key(|incident| incident.entry);
@@ -120,6 +120,11 @@ impl Incidents {
 }
 
 impl Incident {
+    /// Ids of the incident and its session, which the fields hold as hex.
+    pub fn ids(&self) -> (Id, Option<Id>) {
+        (unhex(&self.id).unwrap_or_default(), self.session.as_deref().and_then(unhex))
+    }
+
     fn start(index: u64, entry: &Entry) -> Self {
         Self {
             id: entry.incident_id.map(|id| hex(&id)).unwrap_or_default(),
@@ -155,7 +160,12 @@ impl From<&BlobRef> for Picture {
     }
 }
 
-/// How long something took. The clocks count whole milliseconds, so none does not mean no time.
+/// Whether bystanders can be recognised on a picture. One of an unknown kind is treated as if they could.
+pub fn is_full(label: Option<Label>) -> bool {
+    label.is_none_or(Label::is_full)
+}
+
+/// A duration as text. The clocks count whole milliseconds, so 0 does not mean that no time passed.
 pub fn took(ms: u64) -> String {
     if ms == 0 { "< 1 ms".to_owned() } else { format!("{ms} ms") }
 }

@@ -1,4 +1,4 @@
-//! `sudare-audit`: what the security team uses to verify, list and open evidence, offline.
+//! `sudare-audit`: what the security team uses to verify, list, open, export and erase evidence, offline.
 //!
 //! Exit codes: 0 intact, 1 findings, 2 the audit could not be done.
 
@@ -9,17 +9,18 @@ mod cli;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use sudare_base::output;
 
-use cli::{args, commands, output};
+use cli::{args, dispatch};
 
 fn main() -> ExitCode {
-    // clap ends with 2 itself when the arguments are wrong, which is our code for "could not".
+    // clap exits with 2 by itself when the arguments are wrong, which is our code for "could not be done".
     let args = args::Args::parse();
-    match commands::run(&args) {
+    match dispatch::run(&args) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
-            output::error(&format!("{error:#}"));
+            output::error(args::NAME, &error);
             ExitCode::from(2)
         }
     }

@@ -1,4 +1,4 @@
-//! Examines bundles on several threads and hands them out in the order of the log.
+//! Examines bundles on several threads and returns them in log order.
 //!
 //! ```text
 //! caller: read bundle n+3 ─► jobs (bounded) ─► thread: hash and verify each leaf of a bundle
@@ -25,7 +25,7 @@ const THREADS_MAX: usize = 8;
 /// Bundles read ahead beyond those that threads work on.
 const AHEAD: usize = 2;
 
-/// A bundle whose leaves were examined.
+/// A bundle with its examined leaves.
 #[derive(Debug)]
 pub(super) struct Bundle {
     pub path: TilePath,
@@ -33,14 +33,14 @@ pub(super) struct Bundle {
     pub content: Option<Content>,
 }
 
-/// What stands in the file of a bundle.
+/// Content of a bundle's file.
 #[derive(Debug)]
 pub(super) struct Content {
-    /// At most as many as the bundle's name says.
+    /// The leaves, at most as many as the bundle's name says.
     pub leaves: Vec<Leaf>,
-    /// Why there are not more.
+    /// Why the file could not be read further.
     pub broken: Option<BundleError>,
-    /// There are more entries than the name says.
+    /// True if the file holds more entries than its name says.
     pub too_many: bool,
 }
 
@@ -59,7 +59,7 @@ pub(super) fn examine(
         for _ in 0..threads {
             scope.spawn(|| work(&queue, key, depth));
         }
-        // Owned in here, so that the threads end when this returns for whatever reason.
+        // Owned by this closure, so that the threads end however it returns.
         let jobs = jobs;
         let mut under_way = VecDeque::new();
         for path in tiles::bundles(size) {
@@ -68,7 +68,7 @@ pub(super) fn examine(
             }
             let (answer, result) = mpsc::sync_channel(1);
             if let Some(bytes) = store.tile(path)? {
-                // Fails only if all threads are gone; then nobody answers, which is noticed below.
+                // Fails only if all threads have ended; then the receiver below reports it.
                 drop(jobs.send(Job { bytes, width: path.width, answer }));
                 under_way.push_back((path, Some(result)));
             } else {
@@ -103,7 +103,7 @@ fn work(queue: &Mutex<Receiver<Job>>, key: &VerifyingKey, depth: Depth) {
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { bytes, width, answer }) = next else { return };
-        // Nobody waits for it if the walk has ended early.
+        // The receiver is gone if the walk ended early.
         drop(answer.send(content(&bytes, width, key, depth)));
     }
 }

@@ -1,4 +1,4 @@
-//! What an audit tells. The JSON names are stable; fields may be added.
+//! The result of an audit. The JSON names are stable; fields may be added.
 
 use serde::Serialize;
 use sudare_protocol::verify::{Finding, Findings};
@@ -12,27 +12,27 @@ pub struct Report {
     pub integrity: bool,
     /// True if nothing looks odd either.
     pub plausibility: bool,
-    /// Entries under the checkpoint.
+    /// Number of entries under the checkpoint.
     pub entries: u64,
-    /// Different incidents among them.
+    /// Number of incidents among them.
     pub incidents: u64,
-    /// Checkpoints whose signature is right: the store's, and each receipt.
+    /// Number of checkpoints whose signature is right: the store's, and each receipt.
     pub checkpoints: usize,
-    /// False if only hashes were checked, and no signature but those of checkpoints.
+    /// False if only hashes were checked, and no signatures except those of checkpoints.
     pub signatures: bool,
-    /// Pictures that are gone and have a tombstone.
+    /// Number of missing pictures that have a tombstone.
     pub erased: u64,
-    /// The newest cosignature of each witness that was asked for.
+    /// The newest cosignature of each required witness.
     pub cosignatures: Vec<Cosignature>,
-    /// What time tokens vouch for, if some were given and are in order.
+    /// What time-stamp tokens vouch for, if there are valid ones.
     pub timestamps: Option<Stamped>,
-    /// What is not as it should be.
+    /// Everything that is not as it should be.
     pub findings: Vec<FindingRow>,
-    /// Findings beyond those listed.
+    /// Number of findings beyond those listed.
     pub unlisted_findings: u64,
 }
 
-/// What a walk counts.
+/// The counts of one walk.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
     pub entries: u64,
@@ -44,14 +44,14 @@ pub(super) struct Counts {
     pub timestamps: Option<Stamped>,
 }
 
-/// What time tokens vouch for.
+/// What time-stamp tokens vouch for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Stamped {
-    /// How many are in order.
+    /// Number of valid tokens.
     pub tokens: usize,
-    /// Entries under the newest one's checkpoint.
+    /// Entries under the checkpoint of the newest token.
     pub entries: u64,
-    /// When it was made by the clock of the service, in RFC 3339, UTC.
+    /// Time of the newest token by the service's clock (RFC 3339, UTC).
     pub time: String,
 }
 
@@ -60,9 +60,9 @@ pub struct Stamped {
 pub struct Cosignature {
     /// Name of the witness.
     pub witness: String,
-    /// Entries that it vouches for; whoever holds the log key could still change what comes after.
+    /// Number of entries that it vouches for; whoever holds the log's key could still change later ones.
     pub entries: u64,
-    /// When it saw them, its own Unix time in seconds.
+    /// When it cosigned them, by its own clock (Unix time in seconds).
     pub time_s: u64,
 }
 
@@ -73,14 +73,14 @@ pub struct FindingRow {
     pub kind: &'static str,
     /// `integrity` or `plausibility`.
     pub class: &'static str,
-    /// Leaf index, where it concerns one entry.
+    /// Index of the entry, if the finding is about one.
     pub entry: Option<u64>,
-    /// What exactly.
+    /// The finding in words.
     pub detail: String,
 }
 
 impl Report {
-    /// Counts and findings of one walk.
+    /// Makes the report of one walk.
     pub(super) fn new(counts: Counts, findings: &Findings) -> Self {
         let Counts { entries, incidents, checkpoints, signatures, erased, cosignatures, timestamps } = counts;
         Self {

@@ -1,5 +1,5 @@
-//! Which pictures have been kept long enough: full ones go first, the others later, by the policy that
-//! each incident happened under. What is under legal hold stays.
+//! Decides which pictures have reached the end of their retention period, by the policy under which each incident
+//! happened: full pictures first, the others later. Pictures under legal hold are kept.
 
 use std::collections::BTreeSet;
 
@@ -10,25 +10,25 @@ use sudare_protocol::hex::{hex, unhex};
 use sudare_protocol::rules::EvidenceRules;
 use thiserror::Error;
 
-use super::Incident;
-use super::erase::{Erasure, Survey, survey};
+use crate::erase::{Erasure, Survey};
+use crate::incidents::Incident;
 
-/// Longest file of legal holds, and so about 30,000 of them.
+/// Largest file of legal holds: about 30,000 of them.
 pub const HOLDS_MAX_BYTES: usize = 1024 * 1024;
 const HOUR_MS: u64 = 3_600_000;
 
-/// What would go, and what stays although its time is over.
+/// Which pictures are due for erasure, and which are kept.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Plan {
-    /// Pictures whose time is over.
+    /// Pictures at the end of their retention period.
     pub due: Vec<Row>,
-    /// Pictures that stay only because of a legal hold.
+    /// Pictures that would be due, but are kept because of a legal hold.
     pub held: Vec<Row>,
-    /// Incidents whose policy is not known: nothing of them is touched.
+    /// Incidents whose policy is unknown: none of their pictures is erased.
     pub unknown: Vec<Unknown>,
-    /// Pictures whose time is not over.
+    /// Number of pictures within their retention period.
     pub kept: usize,
-    /// For [`erase`](super::erase::erase).
+    /// The due pictures, for [`erase`](crate::erase::erase).
     #[serde(skip)]
     pub erasures: Vec<Erasure>,
 }
@@ -36,38 +36,38 @@ pub struct Plan {
 /// One picture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Row {
-    /// Incident in hex.
+    /// Id of the incident in hex.
     pub incident: String,
-    /// Picture in hex.
+    /// Id of the picture in hex.
     pub blob: String,
     /// What it shows.
     pub label: String,
-    /// Bytes of the sealed file.
+    /// Size of the sealed file in bytes.
     pub size: u64,
-    /// Since the incident, by the host's clock.
+    /// Time since the incident, by the host's clock.
     pub age_hours: u64,
-    /// What the policy allows.
+    /// Retention period of the policy.
     pub kept_hours: u32,
 }
 
-/// An incident that cannot be judged.
+/// An incident whose policy is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Unknown {
-    /// In hex.
+    /// Id of the incident in hex.
     pub incident: String,
-    /// Why.
+    /// Why its policy is unknown.
     pub why: String,
 }
 
-/// A line of the file of holds is no incident.
+/// A line in the file of legal holds that is not an incident id.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "line {0} of the legal holds is no incident id (32 hex digits). Nothing is erased as long as a hold may be \
+    "line {0} of the legal holds is not an incident id (32 hex digits). Nothing is erased as long as a hold may be \
      missing: correct the line"
 )]
 pub struct HoldError(usize);
 
-/// Reads a list of incidents under legal hold: one id a line, comments after `#`.
+/// Reads a list of incidents under legal hold: one id per line, comments after `#`.
 pub fn parse_holds(text: &str) -> Result<BTreeSet<Id>, HoldError> {
     let mut holds = BTreeSet::new();
     for (line, number) in text.lines().zip(1..) {
@@ -79,11 +79,11 @@ pub fn parse_holds(text: &str) -> Result<BTreeSet<Id>, HoldError> {
     Ok(holds)
 }
 
-/// Judges every picture that is still there at `now_ms` (Unix time).
+/// Decides about every picture that is not erased yet, at `now_ms` (Unix time).
 pub fn plan(survey: &Survey, holds: &BTreeSet<Id>, now_ms: u64) -> Plan {
     let mut plan = Plan::default();
-    let is_held = |incident: &&Incident| holds.contains(&survey::ids_of(incident).0);
-    // Also what belongs to another incident.
+    let is_held = |incident: &&Incident| holds.contains(&incident.ids().0);
+    // A held incident also protects pictures that belong to another one.
     let held: BTreeSet<Id> =
         survey.incidents.iter().filter(is_held).flat_map(|i| &i.blobs).map(|blob| blob.blob_id).collect();
     for incident in &survey.incidents {
@@ -92,14 +92,15 @@ pub fn plan(survey: &Survey, holds: &BTreeSet<Id>, now_ms: u64) -> Plan {
         if there.is_empty() {
             continue;
         }
-        let (incident_id, session_id) = survey::ids_of(incident);
+        let (incident_id, session_id) = incident.ids();
         match survey.rules(session_id.as_ref()) {
             Err(why) => plan.unknown.push(Unknown { incident: incident.id.clone(), why: why.to_owned() }),
             Ok(rules) => {
                 let age_hours = now_ms.saturating_sub(incident.opened_wall_ms) / HOUR_MS;
-                let over = over(incident, &there, rules, age_hours);
-                plan.kept += there.len() - over.len();
-                let (kept, due): (Vec<_>, Vec<_>) = over.into_iter().partition(|(id, _)| held.contains(id));
+                let expired = expired(incident, &there, rules, age_hours);
+                plan.kept += there.len() - expired.len();
+                let (kept, due): (Vec<_>, Vec<_>) =
+                    expired.into_iter().partition(|(id, _)| held.contains(id));
                 plan.held.extend(kept.into_iter().map(|(_, row)| row));
                 if !due.is_empty() {
                     let (pictures, rows): (Vec<Id>, Vec<Row>) = due.into_iter().unzip();
@@ -113,8 +114,13 @@ pub fn plan(survey: &Survey, holds: &BTreeSet<Id>, now_ms: u64) -> Plan {
     plan
 }
 
-/// The pictures of an incident whose time is over.
-fn over(incident: &Incident, pictures: &[&BlobRef], rules: &EvidenceRules, age_hours: u64) -> Vec<(Id, Row)> {
+/// The pictures of an incident that have reached the end of their retention period.
+fn expired(
+    incident: &Incident,
+    pictures: &[&BlobRef],
+    rules: &EvidenceRules,
+    age_hours: u64,
+) -> Vec<(Id, Row)> {
     let row = |blob: &&BlobRef| {
         let label = Label::from_number(blob.label);
         let kept_hours = rules.kept_hours(label);
@@ -129,11 +135,6 @@ fn over(incident: &Incident, pictures: &[&BlobRef], rules: &EvidenceRules, age_h
         (age_hours >= u64::from(kept_hours)).then_some((blob.blob_id, row))
     };
     pictures.iter().filter_map(row).collect()
-}
-
-/// Whether faces of bystanders can be recognised. An unknown picture is taken for one that shows them.
-pub fn is_full(label: Option<Label>) -> bool {
-    label.is_none_or(Label::is_full)
 }
 
 #[cfg(test)]

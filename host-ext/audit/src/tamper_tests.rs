@@ -1,4 +1,4 @@
-//! The tamper matrix: a true store, one change each, and the finding that must name it.
+//! The tamper matrix: a genuine store, one change each, and the finding that must name it.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,14 +1,15 @@
-//! Time tokens beside a copy of the log: whose they are, which checkpoint they are about, whether the times fit.
+//! Time-stamp tokens beside a copy of the log: who signed them, for which checkpoint, and whether the entries' times
+//! agree with them.
 //!
 //! ```text
-//! <size>.note  the checkpoint that was stamped ── log key ──► a receipt: the log must still continue it
-//! <size>.tsr   the answer ── SHA-256(note), then openssl ──► "these entries existed at this time"
+//! <size>.note  the stamped checkpoint ── log key ──► a receipt: the log must still continue it
+//! <size>.tsr   the service's answer ── SHA-256(note), then openssl ──► "these entries existed at this time"
 //!
 //!   entry size-1 ── recorded ──► checkpoint ── stamped ──► entry size       (clocks of the host)
 //!                  not after the token's time (AHEAD_MAX_MS)   not long before it (BEHIND_MAX_MS)
 //! ```
-//! The shipper writes both files, the note first; a note alone is what a kill leaves, and counts as a receipt. The
-//! folder is trusted as little as the store. Times are Unix milliseconds.
+//! The shipper writes both files, the note first. If it is killed in between, the note alone remains and counts as a
+//! receipt. The folder is trusted as little as the store. Times are Unix milliseconds.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,37 +22,38 @@ use sudare_protocol::tlog::note::MAX_NOTE_BYTES;
 use sudare_protocol::tlog::{SignedCheckpoint, VerifierKey};
 use sudare_protocol::verify::{FindingKind, Findings};
 
-use super::report::Stamped;
 use crate::authority::{Authority, Judgement};
 use crate::error::AuditError;
+use crate::report::Stamped;
 
-/// Tokens of one audit: one each ten minutes for almost two years.
+/// Tokens of one audit: one every ten minutes for almost two years.
 pub const TOKENS_MAX: usize = 100_000;
-/// An entry may say so much more than the token above it: clocks differ, and services round.
+/// An entry's time may be this much later than that of the token after it, since clocks differ and services round.
 pub const AHEAD_MAX_MS: u64 = 60_000;
-/// The first entry after a checkpoint may be so much older than its token: it had to be shipped first.
+/// The first entry after a checkpoint may be this much older than the checkpoint's token, since the checkpoint had to
+/// be shipped first.
 pub const BEHIND_MAX_MS: u64 = 3_600_000;
 
-/// Where tokens lie, and whom they must be from.
+/// Where the tokens are, and who must have signed them.
 #[derive(Clone, Debug)]
 pub struct Timestamps {
     /// The folder `timestamps` of a shipped copy.
     pub folder: PathBuf,
-    /// Given by another way than the evidence.
+    /// The time-stamp service; its certificate must not come with the evidence.
     pub authority: Authority,
 }
 
-/// Tokens that are in order, to be compared with the entries as they come.
+/// The valid tokens, to be compared with the entries.
 #[derive(Debug, Default)]
 pub(super) struct Times {
-    /// By the size of the checkpoint.
+    /// Tokens by the size of their checkpoint.
     good: BTreeMap<u64, Token>,
-    /// Checkpoints that were stamped, or were about to be.
+    /// Checkpoints that were stamped or about to be stamped.
     pub(super) receipts: Vec<SignedCheckpoint>,
 }
 
 impl Timestamps {
-    /// Reads and judges all of them.
+    /// Reads and verifies all tokens.
     pub(super) fn open(
         &self,
         store: &Store,
@@ -75,13 +77,13 @@ impl Timestamps {
             }
         }
         if times.good.is_empty() {
-            let detail = format!("{} holds no token that is in order", self.folder.display());
+            let detail = format!("there is no valid token in {}", self.folder.display());
             findings.add(FindingKind::TimestampMissing, None, detail);
         }
         Ok(times)
     }
 
-    /// Of all checkpoints that have a file here.
+    /// Sizes of all checkpoints that have a file in the folder.
     fn sizes(&self) -> Result<Vec<u64>, AuditError> {
         let unreadable =
             |source| AuditError::Read(ReadError::Unreadable { path: self.folder.clone(), source });
@@ -93,7 +95,7 @@ impl Timestamps {
             sizes.extend(size.filter(|_| is_ours));
             if sizes.len() > 2 * TOKENS_MAX {
                 let source = io::Error::other(format!(
-                    "it holds more than {TOKENS_MAX} tokens; check them in parts, each in a folder of its own"
+                    "it holds more than {TOKENS_MAX} tokens, so check them in parts, each in a folder of its own"
                 ));
                 return Err(unreadable(source));
             }
@@ -103,7 +105,7 @@ impl Timestamps {
         Ok(sizes)
     }
 
-    /// The checkpoint that was stamped with the hash of its file, or why it is none.
+    /// The stamped checkpoint with the hash of its file, or why the file cannot be used.
     fn note(
         &self,
         size: u64,
@@ -111,12 +113,12 @@ impl Timestamps {
         verifier: &VerifierKey,
     ) -> Result<Result<(SignedCheckpoint, [u8; 32]), String>, AuditError> {
         let Some(note) = store.read(&self.path(size, "note"), MAX_NOTE_BYTES)? else {
-            return Ok(Err("is missing, so nobody knows what the token beside it is about".to_owned()));
+            return Ok(Err("is missing, so the checkpoint of its token is unknown".to_owned()));
         };
         Ok(match SignedCheckpoint::open(&note, verifier) {
             Ok(checkpoint) if checkpoint.size() == size => Ok((checkpoint, Sha256::digest(&note).into())),
             Ok(checkpoint) => Err(format!("is the checkpoint of {} entries", checkpoint.size())),
-            Err(error) => Err(format!("is no checkpoint of this log: {error}")),
+            Err(error) => Err(format!("is not a checkpoint of this log: {error}")),
         })
     }
 
@@ -128,7 +130,7 @@ impl Timestamps {
         let token = match timetoken::read(response, digest) {
             Ok(token) => token,
             Err(TokenError::WrongDigest) => {
-                let why = "is about something else than the note beside it".to_owned();
+                let why = "is a token for something other than the note".to_owned();
                 return Ok(Err((FindingKind::TimestampCheckpoint, why)));
             }
             Err(TokenError::Malformed(why)) => {
@@ -155,24 +157,23 @@ impl Timestamps {
 }
 
 impl Times {
-    /// Compares the clock of an entry with the tokens around it.
+    /// Compares the time of an entry with the tokens before and after it.
     pub(super) fn check(&self, index: u64, wall_ms: u64, findings: &mut Findings) {
         if let Some(token) = self.good.get(&index.saturating_add(1))
             && wall_ms > unix_ms(token).saturating_add(AHEAD_MAX_MS)
         {
-            let detail = format!("it says that it was recorded after the token above it, {}", token.time);
+            let detail = format!("its time is later than that of the token after it, {}", token.time);
             findings.add(FindingKind::TimestampTime, Some(index), detail);
         }
         if let Some(token) = self.good.get(&index)
             && wall_ms.saturating_add(BEHIND_MAX_MS) < unix_ms(token)
         {
-            let detail =
-                format!("it says that it was recorded long before the token below it, {}", token.time);
+            let detail = format!("its time is long before that of the token preceding it, {}", token.time);
             findings.add(FindingKind::TimestampTime, Some(index), detail);
         }
     }
 
-    /// What the newest of them vouches for.
+    /// What the newest token vouches for.
     pub(super) fn newest(&self) -> Option<Stamped> {
         let (size, token) = self.good.last_key_value()?;
         Some(Stamped { tokens: self.good.len(), entries: *size, time: token.time.clone() })
@@ -189,7 +190,7 @@ mod tests {
 
     const AT_MS: u64 = 1_800_000_000_000;
 
-    /// Findings about entries 4 and 5 with these times, a token being above entry 4 only.
+    /// Findings about entries 4 and 5 with these times, where one token covers entry 4 but not entry 5.
     fn found(before_ms: u64, after_ms: u64) -> Vec<Option<u64>> {
         let token = Token { time: "then".into(), time_ms: AT_MS.cast_signed(), policy: "1.2".into() };
         let times = Times { good: [(5, token)].into(), receipts: Vec::new() };
@@ -201,11 +202,11 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_cannot_be_younger_than_the_token_above_it_nor_the_next_one_much_older() {
+    fn an_entry_cannot_be_younger_than_the_token_after_it_nor_the_next_one_much_older() {
         assert_eq!(found(AT_MS, AT_MS), []);
         assert_eq!(found(AT_MS + AHEAD_MAX_MS, AT_MS - BEHIND_MAX_MS), []);
         assert_eq!(found(AT_MS + AHEAD_MAX_MS + 1, AT_MS), [Some(4)]);
         assert_eq!(found(AT_MS, AT_MS - BEHIND_MAX_MS - 1), [Some(5)]);
-        assert_eq!(found(0, u64::MAX), [], "a host at rest, or shipped late");
+        assert_eq!(found(0, u64::MAX), [], "an idle host, or shipped late");
     }
 }

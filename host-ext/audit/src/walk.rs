@@ -1,4 +1,4 @@
-//! Walks a log from its first leaf to its checkpoint and collects findings.
+//! Reads a log from its first leaf to its checkpoint and collects findings.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,17 +13,17 @@ use sudare_protocol::tlog::{
 };
 use sudare_protocol::verify::{Depth, FindingKind, Findings, LogCheck};
 
-use super::blobs::BlobCheck;
-use super::pool::{self, Bundle, Content};
-use super::report::{Cosignature, Counts, Report};
-use super::timestamps::{Times, Timestamps};
+use crate::blobs::BlobCheck;
 use crate::error::AuditError;
+use crate::pool::{self, Bundle, Content};
+use crate::report::{Cosignature, Counts, Report};
+use crate::timestamps::{Times, Timestamps};
 
-/// A recorder that has written tiles makes the checkpoint over them within this time.
+/// A recorder signs the checkpoint within this time after writing tiles.
 const RECORDER_PATIENCE: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// What an audit starts from; none of the keys and receipts may come out of the store.
+/// An audit with its inputs; keys and receipts must not come from the store.
 pub struct Walk<'a> {
     store: &'a Store,
     verifier: VerifierKey,
@@ -36,17 +36,17 @@ pub struct Walk<'a> {
     findings: Findings,
 }
 
-/// Called with the entries done and all of them.
+/// Called with the number of entries done and the number of all entries.
 type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
-/// Everything that can be checked offline: log, signatures, sessions, incidents, sealed pictures.
+/// Checks everything that can be checked offline: log, signatures, sessions, incidents, sealed pictures.
 pub fn verify_store(dir: &Path, verifier: &VerifierKey, receipts: &[Vec<u8>]) -> Result<Report, AuditError> {
     let store = Store::open(dir)?;
     Walk::new(&store, verifier, receipts).verify()
 }
 
 impl<'a> Walk<'a> {
-    /// `receipts` are notes of earlier checkpoints that were kept elsewhere.
+    /// `receipts` are earlier checkpoints that were kept elsewhere.
     pub fn new(store: &'a Store, verifier: &VerifierKey, receipts: &[Vec<u8>]) -> Self {
         let mut findings = Findings::default();
         let mut accepted = Vec::new();
@@ -69,42 +69,42 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Checks host records and policies under the organisation's key, too.
+    /// Also verifies host records and policies, with the organisation's key.
     #[must_use]
     pub fn with_organisation(mut self, key: Option<VerifyingKey>) -> Self {
         self.organisation = key;
         self
     }
 
-    /// Demands a cosignature of each of these witnesses.
+    /// Requires a cosignature by each of these witnesses.
     #[must_use]
     pub fn with_witnesses(mut self, witnesses: Vec<WitnessKey>) -> Self {
         self.witnesses = witnesses;
         self
     }
 
-    /// Checks time tokens, and the clocks of entries against them.
+    /// Also verifies time-stamp tokens, and compares the entries' times with them.
     #[must_use]
     pub fn with_timestamps(mut self, timestamps: Option<Timestamps>) -> Self {
         self.timestamps = timestamps;
         self
     }
 
-    /// Checks as much as this; everything unless told.
+    /// Limits how much is checked; by default everything is.
     #[must_use]
     pub fn with_depth(mut self, depth: Depth) -> Self {
         self.depth = depth;
         self
     }
 
-    /// Tells how far it is.
+    /// Reports progress.
     #[must_use]
     pub fn with_progress(mut self, progress: Progress<'a>) -> Self {
         self.progress = Some(progress);
         self
     }
 
-    /// The log and the sealed pictures; with [`Depth::Hashes`] the log only.
+    /// Checks the log and the sealed pictures; with [`Depth::Hashes`] the log only.
     pub fn verify(self) -> Result<Report, AuditError> {
         if self.depth == Depth::Hashes {
             return self.run(|_, _, _| Ok(()));
@@ -116,7 +116,7 @@ impl<'a> Walk<'a> {
         Ok(Report::new(counts, &findings))
     }
 
-    /// Calls `visit` with each entry that can be read, in order, and returns what was found.
+    /// Checks the log, and calls `visit` with each readable entry, in order.
     pub fn run(
         self,
         visit: impl FnMut(u64, &Entry, &mut Findings) -> Result<(), AuditError>,
@@ -177,7 +177,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The newest checkpoint that came back from a witness proves what the log was, like any receipt.
+    /// The newest checkpoint that a witness cosigned proves an earlier state of the log, like any receipt.
     fn read_cosigned(&mut self) -> Result<(), AuditError> {
         let Some(note) = self.store.cosigned()? else { return Ok(()) };
         match SignedCheckpoint::open(&note, &self.verifier) {
@@ -189,7 +189,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// A checkpoint that was stamped proves what the log was, too.
+    /// A time-stamped checkpoint is a receipt as well.
     fn times(&mut self) -> Result<Times, AuditError> {
         let Some(timestamps) = &self.timestamps else { return Ok(Times::default()) };
         let mut times = timestamps.open(self.store, &self.verifier, &mut self.findings)?;
@@ -197,7 +197,7 @@ impl<'a> Walk<'a> {
         Ok(times)
     }
 
-    /// The newest cosignature of each witness, on whichever checkpoint it stands.
+    /// The newest cosignature of each witness, whichever checkpoint carries it.
     fn cosignatures(&mut self, checkpoint: Option<&SignedCheckpoint>) -> Vec<Cosignature> {
         let mut newest: Vec<Cosignature> = Vec::new();
         for signed in self.receipts.iter().chain(checkpoint) {
@@ -214,7 +214,7 @@ impl<'a> Walk<'a> {
         newest.dedup_by(|later, first| later.witness == first.witness);
         for witness in &self.witnesses {
             if !newest.iter().any(|by| by.witness == witness.name()) {
-                let detail = format!("none by {}", witness.name());
+                let detail = format!("there is none by {}", witness.name());
                 self.findings.add(FindingKind::CosignatureMissing, None, detail);
             }
         }
@@ -251,15 +251,15 @@ impl<'a> Walk<'a> {
         } else if missing > 0 {
             damaged(format!("{path}: {missing} of {} entries are missing", path.width));
         }
-        // A partial bundle may have been read from the full one, which holds more.
+        // In place of a partial bundle, the full one may have been read, which holds more.
         if !path.is_partial() && too_many {
-            damaged(format!("{path}: more than {} entries", path.width));
+            damaged(format!("{path}: it holds more than {} entries", path.width));
         }
         check.skip(missing as u64);
         Ok(())
     }
 
-    /// Stored hashes serve other readers, so they must be those of the entries.
+    /// Other readers rely on stored hashes, so they must match the entries.
     fn compare_tile(&mut self, tile: &HashTile) -> Result<(), AuditError> {
         let content = TileContent::Hashes(tile.level);
         let path = TilePath { content, index: tile.index, width: tile.hashes.len() };
@@ -273,8 +273,11 @@ impl<'a> Walk<'a> {
         let too_long = !path.is_partial() && stored.len() > tile.hashes.len();
         if let Some((at, _)) = differs {
             let leaf = (tile.level == 0).then(|| tile.index * tiles::TILE_WIDTH as u64 + at as u64);
-            let what =
-                if at < stored.len() { "is not that of the entries" } else { "and what follows are missing" };
+            let what = if at < stored.len() {
+                "does not match the entries"
+            } else {
+                "and all later ones are missing"
+            };
             let detail = format!("{path}: hash {at} {what}");
             self.findings.add(FindingKind::TileDiffers, leaf, detail);
         } else if too_long {
@@ -283,8 +286,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// An older checkpoint put back leaves the newer entries behind. A recorder that goes on meanwhile does
-    /// too, for the moment between its tiles and its checkpoint, so the checkpoint is looked at again first.
+    /// If an older checkpoint was put back, newer entries remain in the files. A running recorder causes the same for a
+    /// moment, between writing tiles and signing the checkpoint, so the checkpoint is read again first.
     fn look_beyond(&mut self, checkpoint: &SignedCheckpoint) -> Result<(), AuditError> {
         if !self.store.has_entries_after(checkpoint.size()) {
             return Ok(());
@@ -293,7 +296,7 @@ impl<'a> Walk<'a> {
         while self.store.checkpoint()?.as_deref() == Some(checkpoint.note().as_bytes()) {
             if since.elapsed() >= RECORDER_PATIENCE {
                 let detail =
-                    format!("the checkpoint covers {} entries, the files hold more", checkpoint.size());
+                    format!("the checkpoint covers {} entries, but the files hold more", checkpoint.size());
                 self.findings.add(FindingKind::BeyondCheckpoint, None, detail);
                 break;
             }

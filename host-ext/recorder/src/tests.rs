@@ -6,7 +6,7 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
-use sudare_audit::live_log::{TendError, Tender};
+use sudare_audit::live_log::{AuditWriter, LiveLogError};
 use sudare_base::clock;
 use sudare_evidence::log::{Draft, LogKeys, Settings};
 use sudare_evidence::reader::Store;
@@ -310,18 +310,18 @@ fn who_tends_evidence_is_heard_once_also_if_the_recorder_starts_again_meanwhile(
     let place = Place::new();
     let mut recorder = Some(place.record());
     let verifier = VerifierKey::new(ORIGIN, key(4).verifying_key()).unwrap();
-    let mut tender = Tender::connect(&place.socket(), &verifier).unwrap();
-    assert_eq!(tender.record(vec![Draft::of(tombstone())]).unwrap(), 1);
+    let mut writer = AuditWriter::connect(&place.socket(), &verifier).unwrap();
+    assert_eq!(writer.record(vec![Draft::of(tombstone())]).unwrap(), 1);
     drop(recorder.take());
     std::thread::scope(|scope| {
-        let told = scope.spawn(|| tender.record(vec![Draft::of(tombstone()); 3]));
+        let told = scope.spawn(|| writer.record(vec![Draft::of(tombstone()); 3]));
         std::thread::sleep(Duration::from_millis(700));
         recorder = Some(place.record());
         told.join().unwrap().unwrap();
     });
     let foreign = VerifierKey::new(ORIGIN, key(5).verifying_key()).unwrap();
-    assert!(matches!(Tender::connect(&place.socket(), &foreign), Err(TendError::OtherLog { .. })));
-    drop((tender, recorder));
+    assert!(matches!(AuditWriter::connect(&place.socket(), &foreign), Err(LiveLogError::OtherLog { .. })));
+    drop((writer, recorder));
     let serials: Vec<u64> = place.verified().into_iter().filter_map(|(_, serial)| serial).collect();
     assert_eq!(serials, [1, 2, 3, 4]);
 }

@@ -1,11 +1,12 @@
-//! The command line.
-
-use std::path::PathBuf;
+//! What can be typed: the commands with their arguments, and the help.
 
 use clap::{Parser, Subcommand};
 use sudare_base::language::Language;
 
-use crate::cli::{coverage, erase, export, open, retention, show, verify};
+use crate::cli::{coverage, erase, export, list, open, retention, show, verify};
+
+/// Name of this program.
+pub(crate) const NAME: &str = "sudare-audit";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,20 +17,19 @@ Examples:
   sudare-audit open /srv/evidence 3f5c --key log.vkey --identity auditor.age --purpose \"case 12\" --out ./pictures
   sudare-audit export /srv/evidence 3f5c --key log.vkey --identity auditor.age --purpose \"case 12\" --out incident.zip
   sudare-audit retention /srv/evidence --key log.vkey --org-key organisation.pub
-Each command has examples of its own: sudare-audit COMMAND --help
+For more examples of a command: sudare-audit COMMAND --help
 
 Exit codes: 0 intact, 1 findings, 2 the audit could not be done.
-The key must reach you by another way than the evidence: whoever changed the one could have
-changed the other. A receipt is a checkpoint that was kept elsewhere; with it a log that was
-cut back or rewritten is noticed.";
+The key must reach you by another way than the evidence: whoever changed one could have changed the other.
+A receipt is a checkpoint that was kept elsewhere; it reveals a log that was truncated or rewritten.";
 
-/// Verify, list and open Sudare's evidence, offline.
+/// Verify, list, open, export and erase Sudare's evidence, offline.
 #[derive(Debug, Parser)]
-#[command(name = "sudare-audit", version, after_help = EXAMPLES)]
+#[command(name = NAME, version, after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Language of what people read; from LANG unless given
+    /// Language of the output; taken from LANG unless given
     #[arg(long, global = true, value_enum)]
-    pub(crate) lang: Option<Language>,
+    lang: Option<Language>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -39,38 +39,29 @@ pub(crate) enum Command {
     /// Recompute the log from its entries and check every signature, picture and receipt
     Verify(verify::VerifyArgs),
     /// List the incidents
-    List {
-        /// Folder of the evidence store, or a copy of it
-        dir: PathBuf,
-        /// File with the log's public key
-        #[arg(long)]
-        key: PathBuf,
-        /// One JSON object instead of text
-        #[arg(long)]
-        json: bool,
-    },
-    /// Tell what is known of one incident, without opening anything
+    List(list::ListArgs),
+    /// Show what is known about one incident, without opening any picture
     Show(show::ShowArgs),
     /// Open pictures for a review: pixelated ones and screenshots, full ones on request
     Open(open::OpenArgs),
-    /// As the custodian: take your seal off the full pictures of an incident
+    /// As the custodian: remove your seal from the full pictures of an incident
     Release(open::ReleaseArgs),
-    /// Hand on one incident as a zip that anybody can check offline
+    /// Export one incident for offline verification
     Export(export::ExportArgs),
-    /// Check a zip made by `export`
+    /// Verify a zip made by `export`
     VerifyExport(export::VerifyExportArgs),
-    /// As an approver: sign that an incident may be erased early
+    /// As an approver: sign that pictures of an incident may be erased early
     Approve(erase::ApproveArgs),
     /// Erase pictures early, with two approvals
     Erase(erase::EraseArgs),
-    /// Show which pictures have been kept long enough, and erase them
+    /// Show which pictures have reached the end of their retention period, and erase them
     Retention(retention::RetentionArgs),
-    /// Report how far sessions were under enforcement in a month, for a client company
+    /// Make a report for a client company: how much of a month a site's sessions were under enforcement
     Coverage(coverage::CoverageArgs),
 }
 
 impl Args {
-    /// Given, or else that of the environment.
+    /// The language that was asked for, or else that of the environment.
     pub(crate) fn language(&self) -> Language {
         Language::choose(self.lang)
     }

@@ -1,4 +1,4 @@
-//! `coverage`: a signed report on a site and a month, and its check.
+//! `coverage`: makes a signed report about one site and month, or verifies one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,8 @@ use sudare_evidence::reader::Store;
 use sudare_protocol::tlog::SignedCheckpoint;
 use sudare_records::keys;
 
-use crate::cli::commands::{read, read_key};
+use crate::cli::inputs::{KEY_ADVICE, read, read_key, require_new};
 use crate::cli::output;
-
-const KEY_ADVICE: &str = "Give the file that Sudare wrote, or that the security team gave you";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,7 +25,7 @@ Examples:
   sudare-audit coverage /srv/a /srv/b --key a.vkey --key b.vkey --month 2026-11 --site Osaka --sign coverage.key --out osaka.json
   sudare-audit coverage --verify osaka.html --signer coverage.pub
 
-The report is about a site, never about a person: with fewer than three devices it gives shares only.
+The report is about a site, never about a person: with fewer than three devices it holds percentages only.
 Exit codes: 0 made or verified, 1 the logs have findings or the report is refused, 2 could not be done.";
 
 #[derive(Debug, Args)]
@@ -48,19 +46,19 @@ pub(crate) struct CoverageArgs {
     /// Name of the site
     #[arg(long, required_unless_present = "verify")]
     site: Option<String>,
-    /// Secret key that signs the report
+    /// File with the secret key that signs the report
     #[arg(long, required_unless_present = "verify")]
     sign: Option<PathBuf>,
-    /// The report: `.html` for people, anything else JSON
+    /// File for the report: a page if it ends in .html, otherwise JSON
     #[arg(long, required_unless_present = "verify")]
     out: Option<PathBuf>,
-    /// Check this report instead of making one
+    /// Verify this report instead of making one
     #[arg(long, requires = "signer", conflicts_with_all = ["dirs", "key", "month", "site", "sign", "out"])]
     verify: Option<PathBuf>,
-    /// Public key of who signed it
+    /// File with the public key of the report's signer
     #[arg(long)]
     signer: Option<PathBuf>,
-    /// One JSON object instead of text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
@@ -71,11 +69,11 @@ pub(crate) fn coverage(args: &CoverageArgs, language: Language) -> anyhow::Resul
     }
     let (Some(month), Some(site), Some(sign), Some(out)) = (&args.month, &args.site, &args.sign, &args.out)
     else {
-        bail!("--month, --site, --sign and --out are needed to make a report.");
+        bail!("a report needs --month, --site, --sign and --out. See `sudare-audit coverage --help`");
     };
     if args.dirs.len() != args.key.len() {
         bail!(
-            "{} folders and {} keys are given. Give the key of each log, in the same order.",
+            "there are {} folders but {} keys. Give one --key for each folder, in the same order",
             args.dirs.len(),
             args.key.len()
         );
@@ -101,9 +99,7 @@ pub(crate) fn coverage(args: &CoverageArgs, language: Language) -> anyhow::Resul
     let report = coverage::report(&basis, account)?;
     let html = out.extension().is_some_and(|end| end == "html");
     let text = signed::sign(&report, &key, if html { Form::Html } else { Form::Json })?;
-    if out.exists() {
-        bail!("{} is there already. Give another name: nothing is overwritten.", out.display());
-    }
+    require_new(out)?;
     write_private(out, text.as_bytes())?;
     tell(&report, out, ok, args.json, language)?;
     Ok(ok)
@@ -112,9 +108,9 @@ pub(crate) fn coverage(args: &CoverageArgs, language: Language) -> anyhow::Resul
 fn verify(file: &Path, signer: &Path, json: bool, language: Language) -> anyhow::Result<bool> {
     let key = keys::read_public(signer, KEY_ADVICE)?;
     if fs::metadata(file).is_ok_and(|data| data.len() > FILE_MAX_BYTES as u64) {
-        bail!("{} is larger than any report.", file.display());
+        bail!("{} is larger than any coverage report. Give the file that `--out` wrote", file.display());
     }
-    let text = String::from_utf8(read(file, FILE_MAX_BYTES)?).context("the report is no text")?;
+    let text = String::from_utf8(read(file, FILE_MAX_BYTES)?).context("the report is not text")?;
     match signed::open(&text, &key) {
         Ok(report) => tell(&report, file, true, json, language).map(|()| true),
         Err(error) => {

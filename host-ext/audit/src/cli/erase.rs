@@ -1,4 +1,4 @@
-//! `approve` and `erase`: pictures go before their time only if two people want it.
+//! `approve` and `erase`: pictures are erased early only if two people have approved it.
 
 use std::path::{Path, PathBuf};
 
@@ -20,44 +20,43 @@ use sudare_protocol::tlog::VerifierKey;
 use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
 use sudare_records::keys;
 
-use crate::cli::commands::{find_one, read, read_key};
+use crate::cli::inputs::{KEY_ADVICE, find_one, read, read_key, require_new};
 use crate::cli::output;
 
 const HOUR_MS: u64 = 3_600_000;
-const KEY_ADVICE: &str = "Give the file that Sudare wrote, or that the security team gave you";
 
 const APPROVE_EXAMPLES: &str = "\
 Examples:
   sudare-audit approve 3f5c00112233445566778899aabbccdd --log log.vkey --key mine.key --reason-code 2 --out mine.approval
   sudare-audit approve 3f5c00112233445566778899aabbccdd --log log.vkey --key mine.key --reason-code 2 --blob 0011… --out mine.approval
 
-The reason is a number to which your organisation gives a meaning: the log holds no texts.
+The reason is a number whose meaning your organisation defines: the log holds no free text.
 Exit codes: 0 signed, 2 could not be done.";
 
 #[derive(Debug, Args)]
 #[command(after_help = APPROVE_EXAMPLES)]
 pub(crate) struct ApproveArgs {
-    /// Id of the incident, all 32 digits
+    /// Id of the incident, all 32 hex digits
     incident: String,
-    /// Only this picture of it; may be given several times
+    /// Approve this picture only; may be given several times
     #[arg(long)]
     blob: Vec<String>,
     /// File with the log's public key
     #[arg(long)]
     log: PathBuf,
-    /// Your secret key; its public half is in the policy
+    /// File with your secret key, whose public half is in the policy
     #[arg(long)]
     key: PathBuf,
-    /// Why, as a number of your organisation
+    /// The reason, as a number that your organisation defines
     #[arg(long)]
     reason_code: u16,
-    /// How long the approval can be used
+    /// Hours for which the approval is valid
     #[arg(long, default_value_t = 72, value_parser = clap::value_parser!(u64).range(1..=744))]
     valid_hours: u64,
-    /// File for the approval; it must not exist
+    /// File for the approval; must not exist
     #[arg(long)]
     out: PathBuf,
-    /// One JSON object instead of text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
@@ -69,10 +68,10 @@ Examples:
   sudare-audit erase /srv/evidence --incident 3f5c --key log.vkey --org-key organisation.pub --log-key log.key \\
       --approval first.approval --approval second.approval
 
-Erasing is an entry of the log. With --recorder the running recorder writes it, and sessions go on: run this on the
-host, as root or as the recorder's user. With --log-key this program does, while no recorder runs. First the
-tombstone is in the log, then the pictures are deleted; after a crash, run it again. The log still verifies.
-Copies elsewhere (shipped, exported, in backups) are not reached from here.
+Each erasure becomes an entry of the log. With --recorder, the running recorder writes it and sessions go on: run this
+on the host, as root or as the recorder's user. With --log-key, this program writes it itself, while no recorder runs.
+The tombstone is durable in the log before any picture is deleted; after a crash, run the command again. The log still
+verifies. Copies elsewhere (shipped, exported, in backups) are not erased.
 Exit codes: 0 erased, 2 refused or could not be done; nothing is erased then.";
 
 #[derive(Debug, Args)]
@@ -80,23 +79,23 @@ Exit codes: 0 erased, 2 refused or could not be done; nothing is erased then.";
 pub(crate) struct EraseArgs {
     /// Folder of the evidence store
     dir: PathBuf,
-    /// Id of the incident, or how it begins
+    /// Id of the incident, or its first digits
     #[arg(long, requires = "writer")]
     incident: String,
-    /// Only this picture of it (32 digits); may be given several times
+    /// Erase this picture only (32 hex digits); may be given several times
     #[arg(long)]
     blob: Vec<String>,
     #[command(flatten)]
     keys: WriterArgs,
-    /// A signed approval; two by different approvers are needed
+    /// File with a signed approval; two by different approvers are required
     #[arg(long)]
     approval: Vec<PathBuf>,
-    /// One JSON object instead of text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
 
-/// What it takes to write into a log.
+/// What is needed to write to a log.
 #[derive(Debug, Args)]
 pub(crate) struct WriterArgs {
     /// File with the log's public key
@@ -105,17 +104,18 @@ pub(crate) struct WriterArgs {
     /// File with the organisation's public key, which signs policies
     #[arg(long)]
     pub(crate) org_key: PathBuf,
-    /// The log's secret key, on the host, while no recorder runs
+    /// File with the log's secret key, to write to the log while no recorder runs
     #[arg(long, group = "writer")]
     pub(crate) log_key: Option<PathBuf>,
-    /// Socket of the running recorder, which writes into its log what is erased
+    /// Socket of the running recorder, which records in its log what is erased
     #[arg(long, group = "writer")]
     pub(crate) recorder: Option<PathBuf>,
 }
 
 pub(crate) fn approve(args: &ApproveArgs, language: Language) -> anyhow::Result<bool> {
     let line = read(&args.log, MAX_VKEY_BYTES)?;
-    let log: VerifierKey = String::from_utf8_lossy(&line).parse().context("--log")?;
+    let log: VerifierKey =
+        String::from_utf8_lossy(&line).parse().context("the key given with --log cannot be used")?;
     let approver = keys::read_secret(&args.key, KEY_ADVICE)?;
     let made_ms = clock::wall_ms();
     let approval = Approval {
@@ -127,9 +127,7 @@ pub(crate) fn approve(args: &ApproveArgs, language: Language) -> anyhow::Result<
         made_ms,
         expires_ms: made_ms + args.valid_hours * HOUR_MS,
     };
-    if args.out.exists() {
-        bail!("{} is there already. Give another name: nothing is overwritten.", args.out.display());
-    }
+    require_new(&args.out)?;
     write_private(&args.out, &approval::sign(&approval, &approver)?)?;
     if args.json {
         output::json(&json!({ "ok": true, "file": args.out, "expires_ms": approval.expires_ms }))?;
@@ -173,8 +171,8 @@ pub(crate) fn writer(
         (Some(socket), _) => Ok(Box::new(LiveStore::open(dir, socket, verifier)?)),
         (None, Some(path)) => Ok(Box::new(open_log(dir, path, survey, verifier)?)),
         (None, None) => bail!(
-            "Erasing is an entry of the log. Give the running recorder's socket with --recorder, or, while none \
-             runs, the log's secret key with --log-key."
+            "an erasure must be recorded in the log. Give the running recorder's socket with --recorder or, while none \
+             runs, the log's secret key with --log-key"
         ),
     }
 }
@@ -183,11 +181,11 @@ fn open_log(dir: &Path, path: &Path, survey: &Survey, verifier: &VerifierKey) ->
     let log = keys::read_secret(path, KEY_ADVICE)?;
     if log.verifying_key() != *verifier.key() {
         bail!(
-            "{} is not the key of this log. Give the log.key of the host that the store is of.",
+            "{} is not the key of this log. Give the log.key of the host that the store comes from",
             path.display()
         );
     }
-    let host = survey.host().context("The log names no host key. Run `sudare-audit verify`.")?;
+    let host = survey.host().context("the log names no host key. Run `sudare-audit verify`")?;
     let keys = LogKeys { origin: verifier.name().to_owned(), log, host_key: host.key };
     let boot_id = clock::boot_id()?;
     let dir = dir.to_owned();
@@ -195,7 +193,7 @@ fn open_log(dir: &Path, path: &Path, survey: &Survey, verifier: &VerifierKey) ->
     Ok(LogStore::open(Settings { dir, keys, host_record, boot_id })?)
 }
 
-/// What was done.
+/// Prints what was erased.
 pub(crate) fn tell(erased: &Erased, json: bool, language: Language) -> anyhow::Result<()> {
     if json {
         return output::json(&json!({ "ok": true, "erased": erased }));
@@ -214,5 +212,7 @@ fn ids(texts: &[String]) -> anyhow::Result<Vec<Id>> {
 
 fn whole_id(text: &str) -> anyhow::Result<Id> {
     let id = unhex(&text.trim().to_ascii_lowercase());
-    id.with_context(|| format!("`{text}` is no id of 32 hex digits. `sudare-audit list --json` shows them."))
+    id.with_context(|| {
+        format!("`{text}` is not an id of 32 hex digits. Run `sudare-audit list --json` to see them")
+    })
 }

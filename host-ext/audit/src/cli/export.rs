@@ -1,8 +1,8 @@
-//! `export` and `verify-export`: one incident for somebody without us.
+//! `export` and `verify-export`: one incident for offline verification, with or without Sudare.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args;
 use serde_json::json;
 use sudare_audit::export::{self, Bundle, Outcome};
@@ -11,12 +11,13 @@ use sudare_audit::open::{self, Custody};
 use sudare_base::clock;
 use sudare_base::language::Language::{self, En, Ja};
 use sudare_protocol::seal::Identity;
-use sudare_protocol::tlog::WitnessKey;
-use sudare_protocol::tlog::note::{MAX_NOTE_BYTES, MAX_VKEY_BYTES};
+use sudare_protocol::tlog::note::MAX_NOTE_BYTES;
 
-use crate::cli::commands::{collect, find_one, read, read_identity, read_key};
-use crate::cli::open::{ViewArgs, said};
-use crate::cli::output;
+use crate::cli::inputs::{
+    collect, find_one, read, read_identity, read_key, read_witnesses, remark, require_new,
+};
+use crate::cli::open::ViewArgs;
+use crate::cli::{messages, output};
 
 const EXPORT_EXAMPLES: &str = "\
 Examples:
@@ -24,10 +25,10 @@ Examples:
   sudare-audit export /srv/evidence 3f5c --key log.vkey --out sealed-only.zip
   sudare-audit export /srv/evidence 3f5c --key log.vkey --checkpoint checkpoint.cosigned --out incident.zip
 
-With --identity the page in the zip shows the pictures, and whoever gets the zip can see them. Each opening is
-written to views.jsonl beside the zip, and with --recorder into the log, before the zip is.
-Without --full, pictures on which bystanders can be recognised are left out altogether: a copy that was
-handed on is not erased when the retention ends.
+With --identity, the page in the zip shows the pictures to whoever has the zip. Each opening is recorded in
+views.jsonl beside the zip, and with --recorder in the log, before the zip is written.
+Without --full, pictures on which bystanders can be recognised are left out altogether: a copy that you gave
+away is not erased when the retention period ends.
 Exit codes: 0 exported, 1 exported from a log with findings, 2 could not be done.";
 
 #[derive(Debug, Args)]
@@ -35,7 +36,7 @@ Exit codes: 0 exported, 1 exported from a log with findings, 2 could not be done
 pub(crate) struct ExportArgs {
     /// Folder of the evidence store, or a copy of it
     dir: PathBuf,
-    /// Id of the incident, or how it begins
+    /// Id of the incident, or its first digits
     incident: String,
     /// File with the log's public key
     #[arg(long)]
@@ -48,22 +49,22 @@ pub(crate) struct ExportArgs {
     purpose: Option<String>,
     #[command(flatten)]
     log: ViewArgs,
-    /// The custodian's age identity, where one person may hold both
+    /// The custodian's age identity, if one person may hold both
     #[arg(long, requires = "identity")]
     custodian_identity: Option<PathBuf>,
-    /// Folder with what the custodian released
+    /// Folder with the headers that the custodian released
     #[arg(long, requires = "identity")]
     released: Option<PathBuf>,
-    /// Also the full pictures, on which bystanders can be recognised
+    /// Include the full pictures, on which bystanders can be recognised
     #[arg(long)]
     full: bool,
-    /// A checkpoint of this log that a witness signed, too, in the place of the store's
+    /// Cosigned checkpoint of this log, used instead of the store's own
     #[arg(long)]
     checkpoint: Option<PathBuf>,
-    /// The zip; it must not exist
+    /// File for the zip; must not exist
     #[arg(long)]
     out: PathBuf,
-    /// One JSON object instead of text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
@@ -72,22 +73,22 @@ const VERIFY_EXAMPLES: &str = "\
 Examples:
   sudare-audit verify-export incident.zip --key log.vkey
   sudare-audit verify-export incident.zip --key log.vkey --witness witness.vkey
-  python3 verify.py incident.zip --key log.vkey        (the same without Sudare; verify.py is in the zip)
+  python3 verify.py incident.zip --key log.vkey        (the same check without Sudare; verify.py is in the zip)
 
-Exit codes: 0 everything fits together, 1 refused, 2 the check could not be done.";
+Exit codes: 0 verified, 1 refused, 2 the check could not be done.";
 
 #[derive(Debug, Args)]
 #[command(after_help = VERIFY_EXAMPLES)]
 pub(crate) struct VerifyExportArgs {
     /// The zip
     zip: PathBuf,
-    /// File with the log's public key, which did not come with the zip
+    /// File with the log's public key, which must not have come with the zip
     #[arg(long)]
     key: PathBuf,
-    /// File with a witness's public key: demand its cosignature; may be given several times
+    /// File with a witness's public key: require its cosignature; may be given several times
     #[arg(long)]
     witness: Vec<PathBuf>,
-    /// One JSON object instead of text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
@@ -96,9 +97,7 @@ pub(crate) fn export(args: &ExportArgs, language: Language) -> anyhow::Result<bo
     let identity = args.identity.as_deref().map(read_identity).transpose()?;
     let custodian = args.custodian_identity.as_deref().map(read_identity).transpose()?;
     let checkpoint = args.checkpoint.as_deref().map(|path| read(path, MAX_NOTE_BYTES)).transpose()?;
-    if args.out.exists() {
-        bail!("{} is there already. Give another name: nothing is overwritten.", args.out.display());
-    }
+    require_new(&args.out)?;
     let verifier = read_key(&args.dir, &args.key)?;
     let (store, report, incidents) = collect(&args.dir, &args.key)?;
     let incident = find_one(&incidents, &args.incident)?;
@@ -110,14 +109,15 @@ pub(crate) fn export(args: &ExportArgs, language: Language) -> anyhow::Result<bo
     let bundle = export::gather(&store, &verifier, &report, incident, &request)?;
     let outcome = export::check(&bundle, &verifier);
     if !outcome.ok {
-        bail!("The export does not pass its own check: {:?}. Please report it.", outcome.checks.last());
+        let failed = outcome.checks.last().map_or("nothing was checked", |check| check.detail.as_str());
+        bail!("the export does not pass its own check: {failed}. This is a bug in sudare-audit: report it");
     }
     if let (Some(viewer), Some(purpose)) = (&viewer, &args.purpose) {
         let viewing = Viewing {
             log: verifier.name(),
             incident: &incident.id,
             viewer,
-            purpose: said(purpose, "--purpose")?,
+            purpose: remark(purpose, "--purpose")?,
             purpose_code: args.log.purpose_code,
         };
         let folder = args.out.parent().unwrap_or(Path::new("."));
@@ -145,19 +145,14 @@ pub(crate) fn export(args: &ExportArgs, language: Language) -> anyhow::Result<bo
                 args.out.display()
             ),
         });
-        output::line(&crate::cli::words::verdict(&report, language));
+        output::line(&messages::verdict(&report, language));
     }
     Ok(report.ok)
 }
 
 pub(crate) fn verify_export(args: &VerifyExportArgs, language: Language) -> anyhow::Result<bool> {
     let verifier = read_key(&args.zip, &args.key)?;
-    let mut witnesses = Vec::new();
-    for path in &args.witness {
-        let line = read(path, MAX_VKEY_BYTES)?;
-        let witness: Result<WitnessKey, _> = String::from_utf8_lossy(&line).parse();
-        witnesses.push(witness.with_context(|| format!("{} cannot be used", path.display()))?);
-    }
+    let witnesses = read_witnesses(&args.witness)?;
     let outcome = match Bundle::read(&args.zip) {
         Ok(bundle) => {
             let mut outcome = export::check(&bundle, &verifier);

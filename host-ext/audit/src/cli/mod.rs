@@ -1,13 +1,19 @@
-//! The command line, one module a command. Only [`output`] prints.
+//! The command line. To add a command: a variant of [`args::Command`], an arm in [`dispatch`], and a module here.
+//!
+//! ```text
+//! main ──► args (what can be typed) ──► dispatch ──► one module per command ──► inputs · messages · output
+//! ```
 
 pub(crate) mod args;
-pub(crate) mod commands;
 mod coverage;
+pub(crate) mod dispatch;
 mod erase;
 mod export;
+mod inputs;
+mod list;
+mod messages;
 mod open;
-pub(crate) mod output;
+mod output;
 mod retention;
 mod show;
 mod verify;
-mod words;

@@ -1,27 +1,16 @@
-//! The one place that prints.
-
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program's results go to standard output")]
+//! What commands print: text for people, one JSON object for programs, and the progress of long ones.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-
-/// A line for people.
-pub(crate) fn line(text: &str) {
-    println!("{text}");
-}
+pub(crate) use sudare_base::output::line;
 
 /// The result as one JSON object.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string(value)?);
+    line(&serde_json::to_string(value)?);
     Ok(())
 }
 
-/// Why nothing could be done.
-pub(crate) fn error(text: &str) {
-    eprintln!("sudare-audit: {text}");
-}
-
-/// How far it has come, on standard error, and only if that is a terminal.
+/// A progress bar on standard error, drawn only if that is a terminal.
 pub(crate) fn progress(steps: u64) -> ProgressBar {
     let bar = ProgressBar::new(steps);
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} {eta}") {

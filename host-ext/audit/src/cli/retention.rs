@@ -1,4 +1,4 @@
-//! `retention`: what has been kept long enough, and its end.
+//! `retention`: shows which pictures have reached the end of their retention period, and erases them.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -11,8 +11,8 @@ use sudare_audit::retention::{self as rules, HOLDS_MAX_BYTES, Plan, Row};
 use sudare_base::clock;
 use sudare_base::language::Language::{self, En, Ja};
 
-use crate::cli::commands::read;
-use crate::cli::erase::{WriterArgs, look, writer};
+use crate::cli::erase::{WriterArgs, look, tell, writer};
+use crate::cli::inputs::read;
 use crate::cli::output;
 
 const EXAMPLES: &str = "\
@@ -22,10 +22,11 @@ Examples:
       --recorder /run/sudare-recorder/socket --apply
   sudare-audit retention /srv/evidence --key log.vkey --org-key organisation.pub --hold holds.txt --log-key log.key --apply
 
-With --recorder the recorder goes on meanwhile, and so do sessions (as root or as the recorder's user). Without --apply nothing is changed: it shows what would go. How long pictures are kept is in the signed policy of
-each session (full pictures 72 h, all others 14 days, unless it says otherwise). The file of --hold has one incident
-id a line; those stay.
-Exit codes: 0 done, 1 some incidents cannot be judged (they stay), 2 could not be done.";
+Without --apply nothing is changed: the command shows what would be erased. With --recorder, recorder and sessions go on
+meanwhile (run it as root or as the recorder's user). The signed policy of each session says how long pictures are kept
+(by default 72 hours for full pictures, 14 days for all others). The file given with --hold has one incident id per line;
+pictures of those incidents are kept.
+Exit codes: 0 done, 1 the policy of some incidents is unknown (they are kept), 2 could not be done.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -34,13 +35,13 @@ pub(crate) struct RetentionArgs {
     dir: PathBuf,
     #[command(flatten)]
     keys: WriterArgs,
-    /// File with the incidents under legal hold
+    /// File with the ids of the incidents under legal hold
     #[arg(long)]
     hold: Option<PathBuf>,
-    /// Erase; needs --recorder, or --log-key while no recorder runs
+    /// Erase them; needs --recorder, or --log-key while no recorder runs
     #[arg(long, requires = "writer")]
     apply: bool,
-    /// One JSON object instead of text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
@@ -48,7 +49,8 @@ pub(crate) struct RetentionArgs {
 pub(crate) fn retention(args: &RetentionArgs, language: Language) -> anyhow::Result<bool> {
     let holds = match &args.hold {
         Some(path) => {
-            let text = String::from_utf8(read(path, HOLDS_MAX_BYTES)?).context("the holds are no text")?;
+            let text = String::from_utf8(read(path, HOLDS_MAX_BYTES)?)
+                .context("the file of legal holds is not text")?;
             rules::parse_holds(&text)?
         }
         None => BTreeSet::new(),
@@ -72,7 +74,7 @@ pub(crate) fn retention(args: &RetentionArgs, language: Language) -> anyhow::Res
             bar.inc(1);
         }
         bar.finish_and_clear();
-        // Only while the recorder runs: entries that it left behind in a crash are not in the survey.
+        // Only while the recorder runs: after a crash, the survey may lack entries that it has yet to recover.
         if args.keys.recorder.is_some() {
             sum.files += unlisted::remove(&args.dir, &left, now)?;
         }
@@ -94,12 +96,12 @@ pub(crate) fn retention(args: &RetentionArgs, language: Language) -> anyhow::Res
                 "ログに載っていない古い画像ファイル {count} 個（--recorder と --apply で削除します）。"
             ),
             En => format!(
-                "{count} old files of pictures that no entry lists (--recorder with --apply deletes them)."
+                "{count} old picture files are not listed by any entry (--recorder with --apply deletes them)."
             ),
         });
     }
     match erased {
-        Some(erased) => crate::cli::erase::tell(&erased, false, language)?,
+        Some(erased) => tell(&erased, false, language)?,
         None => output::line(match language {
             Ja => "試行のみです。何も変更していません（--apply で消去します）。",
             En => "Dry run: nothing was changed (--apply erases).",
@@ -135,7 +137,7 @@ fn table(plan: &Plan, language: Language) -> Vec<String> {
     let bytes: u64 = plan.due.iter().map(|row| row.size).sum();
     lines.push(match language {
         Ja => format!("期限到来 {count} 枚（{bytes} B）、保全 {held} 枚、期限内 {kept} 枚。"),
-        En => format!("{count} pictures are due ({bytes} B), {held} are held, {kept} have time left."),
+        En => format!("{count} pictures are due ({bytes} B), {held} are on hold, {kept} are within their retention period."),
     });
     lines
 }

@@ -1,21 +1,19 @@
-//! `verify`: can the evidence be relied on?
+//! `verify`: checks whether the evidence can be relied on.
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Args;
 use sudare_audit::authority::Authority;
 use sudare_audit::{Report, Timestamps, Walk};
 use sudare_base::language::Language;
 use sudare_evidence::reader::Store;
 use sudare_protocol::VerifyingKey;
-use sudare_protocol::tlog::WitnessKey;
-use sudare_protocol::tlog::note::{MAX_NOTE_BYTES, MAX_VKEY_BYTES};
+use sudare_protocol::tlog::note::MAX_NOTE_BYTES;
 use sudare_protocol::verify::Depth;
 use sudare_records::keys;
 
-use crate::cli::commands::{from_elsewhere, read, read_key};
-use crate::cli::{output, words};
+use crate::cli::inputs::{read, read_key, read_witnesses, require_outside};
+use crate::cli::{messages, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,8 +22,8 @@ Examples:
   sudare-audit verify /srv/evidence --key log.vkey --receipt checkpoint-of-monday
   sudare-audit verify /srv/copy --key log.vkey --timestamps /srv/copy/timestamps --tsa-cert authority.pem
 
-Every root is computed from the entries; stored hashes are compared, never believed. Findings are of two classes:
-integrity (something was changed, removed or forged) and plausibility (something true looks odd).
+Every root is computed from the entries; stored hashes are compared, never trusted. There are two classes of findings:
+integrity (something was changed, removed or forged) and plausibility (it is genuine but looks odd).
 Exit codes: 0 intact, 1 findings, 2 the audit could not be done.";
 
 const ORG_KEY_ADVICE: &str =
@@ -42,22 +40,22 @@ pub(crate) struct VerifyArgs {
     /// Checkpoint or receipt kept elsewhere; may be given several times
     #[arg(long)]
     receipt: Vec<PathBuf>,
-    /// File with the organisation's public key: check host records and policies, too
+    /// File with the organisation's public key: verify host records and policies as well
     #[arg(long)]
     org_key: Option<PathBuf>,
-    /// File with a witness's public key: demand its cosignature; may be given several times
+    /// File with a witness's public key: require its cosignature; may be given several times
     #[arg(long)]
     witness: Vec<PathBuf>,
-    /// Folder of the time tokens that the shipper kept; needs openssl
+    /// Folder of the time-stamp tokens that the shipper kept; needs openssl
     #[arg(long, value_name = "DIR", requires = "tsa_cert")]
     timestamps: Option<PathBuf>,
-    /// Certificate of the time-stamp service, or of the authority above it (PEM)
+    /// Certificate of the time-stamp service, or of the authority that issued it (PEM)
     #[arg(long, value_name = "FILE", requires = "timestamps")]
     tsa_cert: Option<PathBuf>,
-    /// Compute the tree only: no signatures of entries and messages, no pictures
+    /// Compute the tree only, without checking pictures or the signatures of entries and messages
     #[arg(long)]
     hash_only: bool,
-    /// One JSON object instead of text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
@@ -67,7 +65,7 @@ pub(crate) fn verify(args: &VerifyArgs, language: Language) -> anyhow::Result<bo
     if args.json {
         output::json(&report)?;
     } else {
-        words::report(&report, language).iter().for_each(|line| output::line(line));
+        messages::report(&report, language).iter().for_each(|line| output::line(line));
     }
     Ok(report.ok)
 }
@@ -87,7 +85,7 @@ fn audit(args: &VerifyArgs) -> anyhow::Result<Report> {
     };
     let walk = Walk::new(&store, &verifier, &receipts)
         .with_organisation(organisation)
-        .with_witnesses(witnesses(&args.witness)?)
+        .with_witnesses(read_witnesses(&args.witness)?)
         .with_timestamps(timestamps(args)?)
         .with_depth(depth)
         .with_progress(&mut progress);
@@ -98,15 +96,7 @@ fn audit(args: &VerifyArgs) -> anyhow::Result<Report> {
 
 fn timestamps(args: &VerifyArgs) -> anyhow::Result<Option<Timestamps>> {
     let (Some(folder), Some(certificate)) = (&args.timestamps, &args.tsa_cert) else { return Ok(None) };
-    from_elsewhere(&args.dir, certificate)?;
-    from_elsewhere(folder, certificate)?;
+    require_outside(&args.dir, certificate)?;
+    require_outside(folder, certificate)?;
     Ok(Some(Timestamps { folder: folder.clone(), authority: Authority::new(certificate)? }))
-}
-
-fn witnesses(paths: &[PathBuf]) -> anyhow::Result<Vec<WitnessKey>> {
-    let one = |path: &PathBuf| {
-        let line = String::from_utf8_lossy(&read(path, MAX_VKEY_BYTES)?).into_owned();
-        line.parse().with_context(|| format!("{} cannot be used", path.display()))
-    };
-    paths.iter().map(one).collect()
 }

@@ -2,82 +2,47 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 use sudare_protocol::cose;
 use sudare_protocol::evidence::event::{IncidentComplete, SessionStart};
 use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::evidence::{Entry, Event, Id};
-use sudare_protocol::message::{self, Open, kind};
 use sudare_protocol::reason::Reason;
 use sudare_protocol::records::Policy;
 
+use super::class::Class;
+use super::month::Month;
 use super::session::Session;
-use super::{Class, CoverageError, Exceptions};
-use crate::erase::survey;
+use crate::handshake;
 
-/// A calendar month in a time zone, as Unix times.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Month {
-    name: String,
-    zone: String,
-    from_ms: u64,
-    to_ms: u64,
+/// How often enforcement or recording was incomplete.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exceptions {
+    /// Gaps that the host itself recorded.
+    pub gaps: u64,
+    /// Total length of the gaps.
+    pub gap_minutes: u64,
+    /// Covers that were not confirmed on the screen.
+    pub unconfirmed_covers: u64,
+    /// Incidents with pictures that never arrived.
+    pub incomplete_incidents: u64,
+    /// Sessions without a recorded end, because the host stopped.
+    pub unended_sessions: u64,
+    /// Times that evidence of a client was refused.
+    pub refused_evidence: u64,
+    /// Covers that operators reported as wrong.
+    pub wrong_covers: u64,
+    /// Restarts at which the recorder found the end of its file torn or behind.
+    pub damaged_ends: u64,
 }
 
-impl Month {
-    /// `2026-11`, `Asia/Tokyo`.
-    pub fn parse(month: &str, zone: &str) -> Result<Self, CoverageError> {
-        let wrong = || CoverageError::Month(month.to_owned());
-        let tz = if zone == "UTC" { Ok(TimeZone::UTC) } else { TimeZone::get(zone) };
-        let tz = tz.map_err(|_| CoverageError::Zone(zone.to_owned()))?;
-        let (year, number) = month.split_once('-').ok_or_else(wrong)?;
-        if (year.len(), number.len()) != (4, 2) {
-            return Err(wrong());
-        }
-        let (year, number) = (year.parse().map_err(|_| wrong())?, number.parse().map_err(|_| wrong())?);
-        let first = Date::new(year, number, 1).map_err(|_| wrong())?;
-        let next = first.last_of_month().tomorrow().map_err(|_| wrong())?;
-        let unix_ms = |date: Date| {
-            let start = date.to_zoned(tz.clone()).map_err(|_| wrong())?;
-            u64::try_from(start.timestamp().as_millisecond()).map_err(|_| wrong())
-        };
-        let (from_ms, to_ms) = (unix_ms(first)?, unix_ms(next)?);
-        Ok(Self { name: month.to_owned(), zone: zone.to_owned(), from_ms, to_ms })
-    }
-
-    /// As it was given.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// As it was given.
-    pub fn zone(&self) -> &str {
-        &self.zone
-    }
-
-    /// First millisecond.
-    pub fn from_ms(&self) -> u64 {
-        self.from_ms
-    }
-
-    /// First millisecond after it.
-    pub fn to_ms(&self) -> u64 {
-        self.to_ms
-    }
-
-    fn has(&self, wall_ms: u64) -> bool {
-        (self.from_ms..self.to_ms).contains(&wall_ms)
-    }
-}
-
-/// What came of it.
+/// The sums over all sessions.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Totals {
     pub(super) devices: BTreeSet<Id>,
     pub(super) visible_ms: u64,
     pub(super) attested_ms: u64,
-    /// Time and number of covers.
+    /// Duration and number of covers.
     pub(super) covered: BTreeMap<Class, (u64, u64)>,
     pub(super) cover_ms: Vec<u64>,
     pub(super) incidents: u64,
@@ -85,12 +50,12 @@ pub(super) struct Totals {
     pub(super) exceptions: Exceptions,
 }
 
-/// Takes entries in log order, of one log after the other.
+/// Takes entries in log order, one log after the other.
 #[derive(Debug)]
 pub struct Account {
     month: Month,
     open: BTreeMap<Id, Session>,
-    /// Boot and last moment of the log under way.
+    /// Boot id and time of the current log's latest entry.
     last: Option<(Id, u64)>,
     totals: Totals,
 }
@@ -114,7 +79,7 @@ impl Account {
         self.follow(entry, &event);
     }
 
-    /// The log ends here; sessions under way are counted up to its last entry.
+    /// Ends the current log; open sessions are counted up to its last entry.
     pub fn end_log(&mut self) {
         self.stop(false);
         self.last = None;
@@ -125,7 +90,7 @@ impl Account {
         self.totals
     }
 
-    /// Counts what happens at one moment.
+    /// Counts events that have no duration.
     fn count(&mut self, entry: &Entry, event: &Event) {
         let totals = &mut self.totals;
         let exceptions = &mut totals.exceptions;
@@ -181,7 +146,7 @@ impl Account {
         }
     }
 
-    /// Ends what is under way at the last moment that is known of.
+    /// Ends open sessions at the time of the latest entry.
     fn stop(&mut self, host_stopped: bool) {
         let Some((_, boot_ms)) = self.last else { return };
         for session in std::mem::take(&mut self.open).into_values() {
@@ -210,33 +175,13 @@ fn class(entry: &Entry) -> Class {
     Class::of(entry.reason.and_then(Reason::from_number))
 }
 
-/// The device, and how long an attestation holds under the session's policy.
+/// The device, and how long an attestation is valid under the session's policy.
 fn handshake(start: &SessionStart) -> (Id, u64) {
-    let open = cose::unverified_payload(&start.open).ok().and_then(|payload| {
-        let (number, _, body) = message::split(payload).ok()?;
-        if number == kind::OPEN { message::body::<Open>(body).ok() } else { None }
-    });
-    let policy = survey::hello(start).and_then(|hello| {
+    let open = handshake::open(start);
+    let policy = handshake::hello(start).and_then(|hello| {
         let payload = cose::unverified_payload(&hello.policy).ok()?;
         minicbor::decode::<Policy>(payload).ok()
     });
     let timings = policy.and_then(|policy| policy.effective().ok()).unwrap_or_default();
     (open.map(|open| open.device_id).unwrap_or_default(), timings.lease_ms)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_month_has_the_days_of_its_zone() {
-        let utc = Month::parse("2026-11", "UTC").unwrap();
-        assert_eq!((utc.from_ms(), utc.to_ms()), (1_793_491_200_000, 1_796_083_200_000));
-        let tokyo = Month::parse("2026-11", "Asia/Tokyo").unwrap();
-        assert_eq!(utc.from_ms() - tokyo.from_ms(), 9 * 3_600_000);
-        for wrong in ["2026-13", "2026-1", "26-11", "2026-11-01", "", "2026/11"] {
-            assert!(matches!(Month::parse(wrong, "UTC"), Err(CoverageError::Month(_))), "{wrong}");
-        }
-        assert!(matches!(Month::parse("2026-11", "Mars/Base"), Err(CoverageError::Zone(_))));
-    }
 }

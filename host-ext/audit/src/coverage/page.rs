@@ -1,15 +1,17 @@
-//! The report for people. Made from the report alone, so that whoever checks it makes it again and
-//! compares it word for word. It loads and runs nothing.
+//! The report as a page for people. It is made from the report alone, so that a verifier can make it again and
+//! compare. It loads and runs nothing.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 use sudare_protocol::utc::utc;
 
-use super::{Class, Report, Sums};
-use crate::export::html::{escape, heading};
+use super::class::Class;
+use super::report::{Report, Sums};
+use crate::html::{self, escape, heading};
 
-const STYLE: &str = concat!(include_str!("../export/page/style.css"), include_str!("style.css"));
+/// Styles of this page alone.
+const STYLE: &str = include_str!("style.css");
 const NOTE_BEGIN: &str = "<pre id=\"note\">";
 const NOTE_END: &str = "</pre>";
 /// Width and height of the plot in its own units.
@@ -17,7 +19,8 @@ const PLOT: (u64, u64) = (1000, 46);
 
 /// The whole page.
 pub(super) fn render(report: &Report, note: &str) -> String {
-    let style_sha256 = STANDARD.encode(Sha256::digest(STYLE));
+    let style = [html::STYLE, STYLE].concat();
+    let style_sha256 = STANDARD.encode(Sha256::digest(&style));
     let body = match &report.sums {
         Some(sums) => [plot(sums), times(sums), exceptions(sums)].concat(),
         None => suppressed(report),
@@ -26,23 +29,23 @@ pub(super) fn render(report: &Report, note: &str) -> String {
         "<!doctype html>\n<html lang=\"ja\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{style_sha256}'; \
          base-uri 'none'; form-action 'none'\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
-         <title>Sudare {month}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n\
+         <title>Sudare {month}</title>\n<style>{style}</style>\n</head>\n<body>\n<main>\n\
          <p class=\"kicker\">Sudare · 画面保護の実施報告 / Report on screen protection</p>\n\
          <h1>{site} — {month}</h1>\n\
-         <p lang=\"en\">Sessions of the site as a whole; nothing here is about a person.</p>\n\
+         <p lang=\"en\">About the site's sessions as a whole; nothing here is about a person.</p>\n\
          {summary}{body}{meaning}{check}<p class=\"soft\">署名付きの原文 / <span lang=\"en\">The signed text</span></p>\n\
          {NOTE_BEGIN}{note}{NOTE_END}\n</main>\n</body>\n</html>\n",
         site = escape(&report.site),
         month = escape(&report.month),
         summary = summary(report),
         meaning = meaning(),
-        check = heading("検証の方法", "How to check it")
+        check = heading("検証の方法", "How to verify it")
             + "<pre>sudare-audit coverage --verify report.html --signer coverage.pub</pre>\n",
         note = escape(note),
     )
 }
 
-/// The note inside a page.
+/// The signed note in a page.
 pub(super) fn note(page: &str) -> Option<String> {
     let (_, rest) = page.split_once(NOTE_BEGIN)?;
     let (note, _) = rest.split_once(NOTE_END)?;
@@ -63,11 +66,11 @@ fn summary(report: &Report) -> String {
     format!(
         "<div class=\"verdict {class}\"><div><strong>{ja}</strong><span lang=\"en\">{en}</span></div></div>\n\
          <dl class=\"facts\">\n\
-         <div><dt>表示時間のうち端末の証明があった割合 / <span lang=\"en\">Of the visible time, attested by the device</span></dt>\
+         <div><dt>表示時間のうち端末の証明があった割合 / <span lang=\"en\">Visible time attested by devices</span></dt>\
          <dd class=\"big\">{attested}</dd></div>\n\
          <div><dt>端末の数 / <span lang=\"en\">Devices</span></dt><dd class=\"big\">{devices}</dd></div>\n\
          <div><dt>対象のログ / <span lang=\"en\">Logs</span></dt><dd>{logs} · <span class=\"mono\">{basis}</span></dd></div>\n\
-         <div><dt>期間・時間帯・作成 / <span lang=\"en\">Month, zone, made</span></dt><dd>{month} · {zone} · {made}</dd></div>\n\
+         <div><dt>期間・時間帯・作成 / <span lang=\"en\">Month, time zone, time made</span></dt><dd>{month} · {zone} · {made}</dd></div>\n\
          </dl>\n",
         logs = report.logs,
         basis = escape(report.basis_sha256.get(..16).unwrap_or_default()),
@@ -80,13 +83,13 @@ fn summary(report: &Report) -> String {
 fn suppressed(report: &Report) -> String {
     format!(
         "<div class=\"verdict warn\"><div><strong>端末が 3 台未満のため、時間と件数は記載しません。</strong>\
-         <span lang=\"en\">{} has fewer than three devices. Hours and counts are left out, because they would tell \
+         <span lang=\"en\">{} has fewer than three devices. Hours and counts are left out, because they would reveal \
          how a person works.</span></div></div>\n",
         escape(&report.site)
     )
 }
 
-/// Parts of the bar: what, its colour class, minutes.
+/// The parts of the bar: texts, colour class, minutes.
 fn parts(sums: &Sums) -> Vec<(&'static str, &'static str, &'static str, u64)> {
     let mut parts = vec![
         ("表示（証明あり）", "visible, attested", "attested", sums.attested_minutes),
@@ -102,7 +105,7 @@ fn parts(sums: &Sums) -> Vec<(&'static str, &'static str, &'static str, u64)> {
             Class::OperatorNotConfirmed => {
                 ("遮蔽：操作者を確認できない", "covered: operator not confirmed", "c1")
             }
-            Class::SomebodyElse => ("遮蔽：ほかの人・撮影", "covered: somebody else, a phone", "c2"),
+            Class::SomebodyElse => ("遮蔽：ほかの人・撮影", "covered: someone else, a phone", "c2"),
             Class::Camera => ("遮蔽：カメラ", "covered: camera", "c3"),
             Class::Connection => ("遮蔽：接続・端末", "covered: connection, device", "c4"),
             Class::System => ("遮蔽：システム", "covered: system", "c5"),
@@ -162,7 +165,7 @@ fn exceptions(sums: &Sums) -> String {
     let rows: String = [
         (
             "強制または記録のない時間（ホストが記録）",
-            "times without enforcement or record, as the host noted",
+            "gaps in enforcement or recording, as recorded by the host",
             gaps,
         ),
         (
@@ -172,19 +175,19 @@ fn exceptions(sums: &Sums) -> String {
         ),
         (
             "画像がそろわなかったインシデント",
-            "incidents without all their pictures",
+            "incidents with missing pictures",
             e.incomplete_incidents.to_string(),
         ),
         (
             "終了の記録がないセッション（ホスト停止など）",
-            "sessions without an end: the host stopped",
+            "sessions without a recorded end (host stopped)",
             e.unended_sessions.to_string(),
         ),
         ("受け入れられなかった証跡", "evidence that was refused", e.refused_evidence.to_string()),
-        ("誤検知との申告", "covers that operators called wrong", e.wrong_covers.to_string()),
+        ("誤検知との申告", "covers that operators reported as wrong", e.wrong_covers.to_string()),
         (
             "記録ファイル末尾の破損からの復旧",
-            "recoveries from a torn end of the record",
+            "recoveries from a damaged end of a log file",
             e.damaged_ends.to_string(),
         ),
     ]
@@ -199,12 +202,12 @@ fn exceptions(sums: &Sums) -> String {
 fn meaning() -> String {
     heading("この報告の意味", "What this means, and what it does not")
         + "<ul><li>画面は、端末が操作者本人だけを確認している間だけ表示されます（リース）。証明の記録がない表示時間は例外として数えます。\
-           <span lang=\"en\">The desktop is shown only while the device attests that the operator is there alone. Visible time \
-           without attestations in the log is told apart.</span></li>\n\
+           <span lang=\"en\">The desktop is visible only while the device attests that the operator is alone. Visible time \
+           without attestations in the log is counted separately.</span></li>\n\
            <li>証明されるのは端末の鍵による申告であり、カメラが見たものそのものではありません。\
            <span lang=\"en\">Attestations prove a device's key, not what a camera saw.</span></li>\n\
            <li>個人・端末・日ごとの数値は含みません。勤怠や生産性の評価には使用できません。\
-           <span lang=\"en\">There are no figures of a person, a device or a day. It cannot serve to judge attendance or \
+           <span lang=\"en\">There are no figures about a person, a device or a day. The report cannot be used to judge attendance or \
            productivity.</span></li></ul>\n"
 }
 

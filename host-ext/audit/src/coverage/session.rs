@@ -1,15 +1,15 @@
-//! One session on the clock of its boot: when it was visible, when covered and why, and when its device
-//! attested that all was well.
+//! One session on its host's boot clock: when it was visible, when it was covered and why, and when its device
+//! attested that the operator was alone.
 
 use sudare_protocol::evidence::Id;
 
-use super::Class;
-use super::account::Month;
+use super::class::Class;
+use super::month::Month;
 
-/// From, to; CLOCK_BOOTTIME.
+/// Start and end on CLOCK_BOOTTIME.
 type Span = (u64, u64);
 
-/// A session under way.
+/// A session that is still open.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) device_id: Id,
@@ -23,7 +23,7 @@ pub(super) struct Session {
     covered: Vec<(Span, Class)>,
 }
 
-/// What of a session lies in the month.
+/// The part of a session that lies in the month.
 #[derive(Debug, Default)]
 pub(super) struct Times {
     pub(super) visible_ms: u64,
@@ -55,7 +55,7 @@ impl Session {
         self.turn(at_ms, None);
     }
 
-    /// An interval in which the device attested; the last attestation holds for a lease.
+    /// Adds an interval in which the device attested; the last attestation is valid for one lease.
     pub(super) fn attested(&mut self, from_ms: u64, to_ms: u64) {
         self.attested.push((from_ms, to_ms.saturating_add(self.lease_ms)));
     }
@@ -65,7 +65,7 @@ impl Session {
         self.boot_wall_ms.saturating_add(boot_ms)
     }
 
-    /// Ends it and sums up what lies in the month.
+    /// Ends the session and sums up what lies in the month.
     pub(super) fn end(mut self, at_ms: u64, month: &Month) -> Times {
         self.turn(at_ms, None);
         let clip = |(from, to): Span| {

@@ -1,5 +1,5 @@
-//! The signature under a report: a C2SP signed note whose text is the report's JSON, so that it can be
-//! checked with tools that are not ours.
+//! The signature of a report: a C2SP signed note whose text is the report's JSON, so that it can be verified without
+//! our tools.
 //!
 //! ```text
 //! .json   {"report": {…}, "note": "{…}\n\n— sudare-coverage …\n"}
@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 use sudare_protocol::tlog::note::{self, VerifierKey};
 use sudare_protocol::{SigningKey, VerifyingKey};
 
-use super::{CoverageError, Report, page};
+use super::error::CoverageError;
+use super::page;
+use super::report::Report;
 
 /// Name of the signer in the note.
 pub const SIGNER: &str = "sudare-coverage";
-/// Longest file that is read back.
+/// Largest file that is read back.
 pub const FILE_MAX_BYTES: usize = 256 * 1024;
 
 #[derive(Serialize, Deserialize)]
@@ -23,7 +25,7 @@ struct File {
     note: String,
 }
 
-/// How a report is written.
+/// The form in which a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// For programs.
@@ -32,7 +34,7 @@ pub enum Form {
     Html,
 }
 
-/// Signs a report and writes it in a form.
+/// Signs a report and returns it as a file.
 pub fn sign(report: &Report, key: &SigningKey, form: Form) -> Result<String, CoverageError> {
     let refused = |why: String| CoverageError::Refused(why);
     let text = serde_json::to_string_pretty(report).map_err(|e| refused(e.to_string()))?;
@@ -46,29 +48,29 @@ pub fn sign(report: &Report, key: &SigningKey, form: Form) -> Result<String, Cov
     }
 }
 
-/// Reads a report back after checking that `key` signed it, and that what people see of it says the same.
+/// Reads a report back after verifying that `key` signed it and that the visible part agrees with the signed text.
 pub fn open(text: &str, key: &VerifyingKey) -> Result<Report, CoverageError> {
     let refused = |why: &str| CoverageError::Refused(why.to_owned());
     let verifier = VerifierKey::new(SIGNER, *key).map_err(|e| refused(&e.to_string()))?;
     let read = |note: &str| -> Result<Report, CoverageError> {
         let text = note::open(note.as_bytes(), &verifier).map_err(|e| refused(&e.to_string()))?;
-        serde_json::from_str(text).map_err(|_| refused("its text is no report"))
+        serde_json::from_str(text).map_err(|_| refused("its signed text is not a report"))
     };
     if text.trim_start().starts_with('{') {
         let file: File =
-            serde_json::from_str(text).map_err(|_| refused("it is not in the form of a report"))?;
+            serde_json::from_str(text).map_err(|_| refused("it does not have the form of a report"))?;
         let report = read(&file.note)?;
         return if report == file.report {
             Ok(report)
         } else {
-            Err(refused("the report and its note differ"))
+            Err(refused("the report and its signed note differ"))
         };
     }
-    let note = page::note(text).ok_or_else(|| refused("it holds no signed note"))?;
+    let note = page::note(text).ok_or_else(|| refused("it does not contain a signed note"))?;
     let report = read(&note)?;
     if page::render(&report, &note) == text {
         Ok(report)
     } else {
-        Err(refused("the page says something else than its note, or was made by another version"))
+        Err(refused("the page and its signed note differ, or it was made by another version"))
     }
 }

@@ -12,7 +12,8 @@ use sudare_protocol::evidence::{Event, Id, Label, Media, Stamp};
 use sudare_protocol::seal::{Identity, Recipients, seal};
 use sudare_protocol::tlog::{TileContent, TilePath, tiles};
 
-use super::{EraseError, Erased, Erasure, in_order};
+use super::error::EraseError;
+use super::{Erased, Erasure, in_order};
 
 const DIR: &str = "/store";
 const PICTURES: [Id; 2] = [[0xaa; 16], [0xbb; 16]];

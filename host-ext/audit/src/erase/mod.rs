@@ -1,36 +1,38 @@
-//! Erases pictures so that the log still verifies: said first, done afterwards.
+//! Erases pictures so that the log still verifies: an erasure is recorded first and carried out afterwards.
 //!
 //! ```text
 //! approvals (41) + tombstone (40) ──► log, durable ──► checkpoint ──► headers gone ──► bodies gone
 //! ```
-//! A crash anywhere leaves either no tombstone (nothing happened) or a tombstone whose pictures are
-//! deleted by the next run, which calls the same steps again. A header is some 400 bytes without which
-//! nobody can open the picture, so headers go first.
+//! A crash at any point leaves either no tombstone (nothing happened) or a tombstone whose pictures the next run
+//! deletes by repeating the same steps. Headers are deleted first: without these 400 bytes or so, nobody can open
+//! the picture.
 
 #[cfg(test)]
 mod crash_tests;
+mod error;
 mod remove;
 pub mod survey;
 pub mod unlisted;
 
 use std::path::Path;
 
-pub use remove::remove;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use sudare_evidence::log::{Draft, LogStore};
-use sudare_evidence::store::{Disk, OsDisk, StoreError};
-use sudare_protocol::approval::{self, ApprovalError, Wish};
+use sudare_evidence::store::{Disk, OsDisk};
+use sudare_protocol::approval::{self, Wish};
 use sudare_protocol::evidence::event::{Approval, BlobId, Erasure as Cause, TOMBSTONE_BLOBS_MAX, Tombstone};
 use sudare_protocol::evidence::{Event, Id};
 use sudare_protocol::hex::hex;
+
+use crate::incidents::Incident;
+use crate::live_log::LiveStore;
+
+pub use error::EraseError;
+pub use remove::remove;
 pub use survey::Survey;
-use thiserror::Error;
 
-use crate::live_log::{LiveStore, TendError};
-use crate::{AuditError, Incident};
-
-/// Pictures of one incident that may go. Only [`approved`] and `retention` make one.
+/// Pictures of one incident that may be erased. Only [`approved`] and `retention` make one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Erasure {
     pub(super) incident_id: Id,
@@ -43,45 +45,16 @@ pub struct Erasure {
 /// What was erased.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Erased {
-    /// Pictures that the new tombstones name.
+    /// Pictures named by new tombstones.
     pub pictures: usize,
-    /// Files that were deleted, also for tombstones of an earlier run.
+    /// Files that were deleted, including those of earlier tombstones.
     pub files: usize,
-    /// Index of the last tombstone, if there is a new one.
+    /// Index of the last new tombstone, if there is one.
     pub entry: Option<u64>,
 }
 
-/// Why nothing was erased.
-#[derive(Debug, Error)]
-pub enum EraseError {
-    /// The log itself is in doubt.
-    #[error(
-        "the log is not intact ({0}). Nothing is erased from a log that somebody may have changed: keep a copy and \
-         look into it first (`sudare-audit verify`)"
-    )]
-    NotIntact(String),
-    /// Nobody knows what may be erased.
-    #[error("the policy of incident {0} is not known: {1}. Nothing of it can be erased")]
-    NoPolicy(String, String),
-    /// A picture of something else.
-    #[error("incident {0} has no picture {1}. `sudare-audit list --json` shows them")]
-    NoPicture(String, String),
-    /// Approvals.
-    #[error(transparent)]
-    Approval(#[from] ApprovalError),
-    /// Reading the store.
-    #[error(transparent)]
-    Audit(#[from] AuditError),
-    /// Writing it.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The recorder that runs.
-    #[error(transparent)]
-    Tend(#[from] TendError),
-}
-
-/// Judges whether pictures of an incident (`pictures` empty: all) may be erased early. What an earlier
-/// tombstone names needs no approval again and is left out.
+/// Decides whether pictures of an incident (all of them if `pictures` is empty) may be erased early. Those that have
+/// a tombstone already are left out and need no further approval.
 pub fn approved(
     survey: &Survey,
     incident: &Incident,
@@ -95,7 +68,7 @@ pub fn approved(
     }
     let wanted = if pictures.is_empty() { &of_incident } else { pictures };
     let due: Vec<Id> = wanted.iter().filter(|id| !survey.is_erased(id)).copied().collect();
-    let (incident_id, session_id) = survey::ids_of(incident);
+    let (incident_id, session_id) = incident.ids();
     if !due.is_empty() {
         let rules = survey.rules(session_id.as_ref());
         let rules = rules.map_err(|why| EraseError::NoPolicy(incident.id.clone(), why.to_owned()))?;
@@ -106,11 +79,11 @@ pub fn approved(
     Ok(Erasure { incident_id, session_id, pictures: due, cause: Cause::Approved, approvals })
 }
 
-/// A log that takes the entries of an erasure: opened for writing, or that of a running recorder.
+/// A log that can record an erasure: opened for writing, or written by a running recorder.
 pub trait Announce {
     /// Folder of the store.
     fn dir(&self) -> &Path;
-    /// Returns only once the entries are durable and under a checkpoint: the index of the last.
+    /// Returns the index of the last entry, but only once all of them are durable and under a checkpoint.
     fn announce(&mut self, drafts: Vec<Draft>) -> Result<u64, EraseError>;
 }
 
@@ -132,12 +105,12 @@ impl Announce for LiveStore {
     }
 
     fn announce(&mut self, drafts: Vec<Draft>) -> Result<u64, EraseError> {
-        Ok(self.tender.record(drafts)?)
+        Ok(self.writer.record(drafts)?)
     }
 }
 
-/// Erases on the host whose log it is. `unfinished` are pictures of earlier tombstones
-/// ([`Survey::unfinished`]), deleted in the same run.
+/// Erases pictures of a host's own store. `unfinished` are the pictures of earlier tombstones
+/// ([`Survey::unfinished`]); their files are deleted first.
 pub fn erase(log: &mut dyn Announce, erasures: &[Erasure], unfinished: &[Id]) -> Result<Erased, EraseError> {
     let dir = log.dir().to_owned();
     in_order(&OsDisk, &dir, erasures, unfinished, |drafts| log.announce(drafts))
@@ -161,7 +134,7 @@ fn in_order<D: Disk>(
     Ok(erased)
 }
 
-/// The entries of one erasure: the approvals as they were signed, then what goes.
+/// The entries of one erasure: the approvals as they were signed, then the tombstones.
 fn drafts(erasure: &Erasure) -> Vec<Draft> {
     let of_incident = |event| Draft {
         session_id: erasure.session_id,

@@ -1,4 +1,4 @@
-//! Deletes the files of pictures, so that no power cut brings them back.
+//! Deletes the files of pictures so that no power cut brings them back.
 //!
 //! ```text
 //! unlink(headers/<id>) … · fsync(headers) · unlink(blobs/<id>) … · fsync(blobs)
@@ -11,8 +11,8 @@ use sudare_evidence::store::blobs::{BODIES, BlobPaths, HEADERS};
 use sudare_evidence::store::{Disk, StoreError};
 use sudare_protocol::evidence::Id;
 
-/// Deletes headers, then bodies; returns how many files there were. Files that are gone already are no
-/// error, so that it can be called again after a crash.
+/// Deletes headers, then bodies; returns how many files were deleted. A file that is already gone is not an error, so
+/// that the call can be repeated after a crash.
 pub fn remove<D: Disk>(disk: &D, dir: &Path, pictures: &[Id]) -> Result<usize, StoreError> {
     if pictures.is_empty() {
         return Ok(0);
@@ -36,7 +36,7 @@ fn remove_files<'a, D: Disk>(
             Err(error) => return Err(StoreError::io(path, "deleted", error)),
         }
     }
-    // Also when nothing was there: an earlier run may have died before its sync.
+    // Even if nothing was deleted: an earlier run may have ended before its sync.
     match disk.sync_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(removed),
         synced => synced.map(|()| removed).map_err(|error| StoreError::io(folder, "synced", error)),

@@ -1,21 +1,21 @@
-//! What erasing needs to know of a store: its incidents, the rules each happened under, and what is
-//! erased already. Made from a log that verifies, so that nobody can have pictures deleted by a lie.
+//! What an erasure needs to know about a store: its incidents, the retention rules of each, and what is already
+//! erased. Only a log that verifies is surveyed, so that a forged log cannot have pictures deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 use sudare_evidence::reader::Store;
+use sudare_protocol::VerifyingKey;
 use sudare_protocol::evidence::event::SessionStart;
 use sudare_protocol::evidence::{Entry, Event, Id};
-use sudare_protocol::hex::unhex;
-use sudare_protocol::message::{self, Hello};
 use sudare_protocol::records::{Policy, Signed};
 use sudare_protocol::rules::EvidenceRules;
 use sudare_protocol::tlog::VerifierKey;
-use sudare_protocol::{VerifyingKey, cose};
 
-use super::EraseError;
-use crate::{Incident, Incidents, Walk};
+use super::error::EraseError;
+use crate::handshake;
+use crate::incidents::{Incident, Incidents};
+use crate::walk::Walk;
 
 type Digest = [u8; 32];
 
@@ -27,19 +27,19 @@ pub struct Survey {
     pub incidents: Vec<Incident>,
     sessions: BTreeMap<Id, Digest>,
     rules: BTreeMap<Digest, Result<EvidenceRules, String>>,
-    /// Every picture that any entry lists.
+    /// Every picture that is listed by an entry.
     listed: BTreeSet<Id>,
     tombstones: BTreeSet<Id>,
     unfinished: Vec<Id>,
     host: Option<HostInForce>,
 }
 
-/// The host key that a log names last, with the organisation's record about it.
+/// The host key that the log names last, with the organisation's record about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostInForce {
-    /// Signs HELLO.
+    /// Public key that verifies HELLO.
     pub key: [u8; 32],
-    /// Empty where the log holds none.
+    /// The signed host record; empty if the log holds none.
     pub record: Vec<u8>,
 }
 
@@ -81,30 +81,30 @@ impl Survey {
         &self.origin
     }
 
-    /// The host that the log says is in force: whoever opens the log to erase must not change it, and may
-    /// have to name it once more.
+    /// The host that is in force according to the log. Opening the log for an erasure must not change it.
     pub fn host(&self) -> Option<&HostInForce> {
         self.host.as_ref()
     }
 
-    /// True if a tombstone names the picture, whether its files are gone or not.
+    /// True if there is a tombstone for the picture, whether its files are deleted or not.
     pub fn is_erased(&self, picture: &Id) -> bool {
         self.tombstones.contains(picture)
     }
 
-    /// True if the log vouches for the picture.
+    /// True if an entry of the log lists the picture.
     pub fn is_listed(&self, picture: &Id) -> bool {
         self.listed.contains(picture)
     }
 
-    /// Pictures with a tombstone whose files are still there: an earlier run was interrupted.
+    /// Pictures that have a tombstone but whose files are still there, because an earlier run was interrupted.
     pub fn unfinished(&self) -> &[Id] {
         &self.unfinished
     }
 
-    /// The rules that a session was held under, or why they are not known.
+    /// The retention rules of a session, or why they are unknown.
     pub fn rules(&self, session: Option<&Id>) -> Result<&EvidenceRules, &str> {
-        let digest = session.and_then(|id| self.sessions.get(id)).ok_or("the log holds no session of it")?;
+        let digest =
+            session.and_then(|id| self.sessions.get(id)).ok_or("the log does not hold its session")?;
         match self.rules.get(digest) {
             Some(Ok(rules)) => Ok(rules),
             Some(Err(why)) => Err(why),
@@ -122,7 +122,7 @@ impl Survey {
                 self.host = Some(HostInForce { key: change.host_key, record: change.host_record });
             }
             Ok(Event::SessionStart(start)) => self.session(entry, &start, organisation),
-            // Pictures of another incident are not erased by it, and nobody finishes that.
+            // A tombstone erases pictures of its own incident only; for others it is a finding.
             Ok(Event::Tombstone(tombstone)) => {
                 let named = tombstone.blobs.iter().map(|id| id.0);
                 let is_own = |id: &Id| incidents.owner(id).is_some_and(|of| entry.incident_id == Some(of));
@@ -133,7 +133,7 @@ impl Survey {
     }
 
     fn session(&mut self, entry: &Entry, start: &SessionStart, organisation: &VerifyingKey) {
-        let (Some(session_id), Some(hello)) = (entry.session_id, hello(start)) else { return };
+        let (Some(session_id), Some(hello)) = (entry.session_id, handshake::hello(start)) else { return };
         let digest: Digest = Sha256::digest(&hello.policy).into();
         self.sessions.insert(session_id, digest);
         self.rules.entry(digest).or_insert_with(|| {
@@ -141,18 +141,6 @@ impl Survey {
             policy.map(|policy| policy.record().rules()).map_err(|error| error.to_string())
         });
     }
-}
-
-/// HELLO of a session. Its signature is the walk's business: a wrong one is a finding.
-pub(crate) fn hello(start: &SessionStart) -> Option<Hello> {
-    let payload = cose::unverified_payload(&start.hello).ok()?;
-    let (kind, _, body) = message::split(payload).ok()?;
-    if kind == message::kind::HELLO { message::body(body).ok() } else { None }
-}
-
-/// Ids of an incident and its session, which `Incident` shows as hex.
-pub(crate) fn ids_of(incident: &Incident) -> (Id, Option<Id>) {
-    (unhex(&incident.id).unwrap_or_default(), incident.session.as_deref().and_then(unhex))
 }
 
 fn is_there(store: &Store, picture: &Id) -> bool {

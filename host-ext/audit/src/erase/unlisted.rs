@@ -1,6 +1,6 @@
-//! Files of sealed pictures that no entry lists: their guard was killed between the picture and its entry,
-//! or the device's day was used up in the middle of an incident. The log says nothing of them, so no
-//! tombstone is due, and nothing else would ever delete them.
+//! Finds and deletes sealed pictures that no entry lists: their guard was killed between storing the picture and
+//! recording it, or the device's daily quota was exhausted in the middle of an incident. The log does not mention
+//! them, so they need no tombstone, and nothing else would ever delete them.
 
 use std::io;
 use std::path::Path;
@@ -12,14 +12,15 @@ use sudare_evidence::store::{Disk as _, OsDisk, StoreError};
 use sudare_protocol::evidence::Id;
 use sudare_protocol::hex::unhex;
 
-use super::{EraseError, Survey};
-use crate::AuditError;
+use super::error::EraseError;
+use super::survey::Survey;
+use crate::error::AuditError;
 
-/// As long as full pictures are kept. A guard lists a picture in the moment that it is stored; one whose
-/// recorder is away for longer has been covered all the while.
+/// As long as full pictures are kept by default. A guard records a picture as soon as it is stored; if its recorder is
+/// unavailable for longer, the session has been covered all that time.
 const LEFT_AFTER: Duration = Duration::from_secs(72 * 60 * 60);
 
-/// Names of such files within the store, headers first.
+/// Names of such files within the store; headers come first.
 pub fn find(dir: &Path, survey: &Survey, now: SystemTime) -> Result<Vec<String>, EraseError> {
     let mut found = Vec::new();
     for folder in [HEADERS, BODIES] {
@@ -38,8 +39,8 @@ pub fn find(dir: &Path, survey: &Survey, now: SystemTime) -> Result<Vec<String>,
     Ok(found)
 }
 
-/// Deletes what [`find`] found, and returns how many files there were. A picture that came again meanwhile
-/// is new, and stays.
+/// Deletes what [`find`] found and returns the number of files. A picture that was stored again meanwhile is new, and
+/// is kept.
 pub fn remove(dir: &Path, found: &[String], now: SystemTime) -> Result<usize, EraseError> {
     let mut removed = 0;
     for path in found.iter().map(|name| dir.join(name)).filter(|path| is_old(path, now)) {
@@ -49,7 +50,7 @@ pub fn remove(dir: &Path, found: &[String], now: SystemTime) -> Result<usize, Er
     Ok(removed)
 }
 
-/// Also what is left of one that was being written; anything else in the folder is not ours.
+/// Also true of a partly written picture. Other files in the folder are not ours.
 fn is_unlisted(name: &str, is_listed: impl Fn(&Id) -> bool) -> bool {
     let whole = name.strip_suffix(".tmp");
     let id: Option<Id> = unhex(whole.unwrap_or(name));

@@ -1,4 +1,4 @@
-//! The files of an export, in memory: written to a zip, read back from one with bounds.
+//! The files of an export in memory: written to a zip, and read back from one within bounds.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -11,18 +11,18 @@ use sudare_protocol::hex::hex;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use super::ExportError;
+use super::error::ExportError;
 
 /// Files of one export.
 pub const FILES_MAX: usize = 1200;
-/// All files of one export, unpacked.
+/// Bytes of all files of one export, unpacked.
 pub const BYTES_MAX: u64 = 256 * 1024 * 1024;
-/// Files that every export has.
+/// Files that are in every export.
 pub const ALWAYS: [&str; 6] = ["README.txt", "checkpoint", LIST, "index.html", "proof.json", "verify.py"];
 /// The list of all other files.
 pub const LIST: &str = "files.sha256";
 
-/// Names and contents. Nothing is ever unpacked to the disk, so no name can lead anywhere.
+/// Names and contents. Nothing is ever unpacked to the disk, so no name can lead outside a folder.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Bundle {
     files: BTreeMap<String, Vec<u8>>,
@@ -50,19 +50,19 @@ impl Bundle {
         self.files.keys().map(String::as_str)
     }
 
-    /// What [`LIST`] must say.
+    /// What [`LIST`] must contain.
     pub fn list(&self) -> String {
         let listed = self.files.iter().filter(|(name, _)| *name != LIST);
         listed.map(|(name, bytes)| format!("{}  {name}\n", hex(&Sha256::digest(bytes)))).collect()
     }
 
-    /// Writes a new private file; one that exists is not replaced.
+    /// Writes a new private file; an existing one is not replaced.
     pub fn write(&self, path: &Path) -> Result<(), ExportError> {
         let failed = |source| ExportError::File { path: path.to_owned(), action: "written", source };
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
         let written = self.zip(&file).and_then(|()| file.sync_all());
         if let Err(source) = written {
-            // Half a zip would be taken for a damaged one.
+            // Half a zip would look like a damaged one.
             drop(fs::remove_file(path));
             return Err(failed(source));
         }
@@ -72,7 +72,7 @@ impl Bundle {
     fn zip(&self, file: impl Write + Seek) -> std::io::Result<()> {
         let mut zip = ZipWriter::new(file);
         for (name, bytes) in &self.files {
-            // age files and pictures do not get smaller.
+            // age files and pictures do not compress.
             let packed = name.starts_with("sealed/") || name.starts_with("opened/");
             let method = if packed { CompressionMethod::Stored } else { CompressionMethod::Deflated };
             zip.start_file(name.as_str(), SimpleFileOptions::default().compression_method(method))?;
@@ -81,13 +81,13 @@ impl Bundle {
         zip.finish().map(|_| ()).map_err(std::io::Error::from)
     }
 
-    /// Reads a zip, which may come from anybody.
+    /// Reads a zip from an untrusted source.
     pub fn read(path: &Path) -> Result<Self, ExportError> {
         let failed = |source| ExportError::File { path: path.to_owned(), action: "read", source };
         let refused = |why: &str| ExportError::Refused(why.to_owned());
         let file = File::open(path).map_err(failed)?;
         let mut zip =
-            ZipArchive::new(file).map_err(|e| ExportError::Refused(format!("it is no zip: {e}")))?;
+            ZipArchive::new(file).map_err(|e| ExportError::Refused(format!("it is not a zip: {e}")))?;
         if zip.len() > FILES_MAX {
             return Err(refused("it holds more files than any export"));
         }
@@ -96,6 +96,7 @@ impl Bundle {
         for at in 0..zip.len() {
             let member = zip.by_index(at).map_err(|e| ExportError::Refused(format!("file {at}: {e}")))?;
             let name = member.name().to_owned();
+            // Zip libraries differ in which of two members of the same name they read.
             if !is_ours(&name) || bundle.files.contains_key(&name) {
                 let shown: String = name.chars().take(80).flat_map(char::escape_default).collect();
                 return Err(ExportError::Refused(format!("it holds `{shown}`, which no export has")));
@@ -108,7 +109,6 @@ impl Bundle {
                 .ok_or_else(|| refused("it is larger than any export"))?;
             bundle.files.insert(name, bytes);
         }
-        // Two members of one name are one for the library that reads the zip, and two for another.
         Ok(bundle)
     }
 }

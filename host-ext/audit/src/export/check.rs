@@ -1,23 +1,23 @@
-//! Checks an export from anybody, with nothing but the log's public key.
+//! Verifies an export from an untrusted source with nothing but the log's public key.
 
 use serde::Serialize;
 use sudare_protocol::tlog::{VerifierKey, WitnessKey, cosignature};
 use sudare_protocol::utc::utc;
 
-use super::bundle::{ALWAYS, LIST};
-use super::gather::made_by;
-use super::{Bundle, contents, page};
+use super::bundle::{ALWAYS, Bundle, LIST};
+use super::proof::made_by;
+use super::{contents, page};
 
 /// Result of a check. The JSON names are stable; fields may be added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Outcome {
-    /// Everything fits together.
+    /// True if everything verifies.
     pub ok: bool,
-    /// Parts that were checked, in order, up to the first that failed.
+    /// The parts that were checked, in order, up to the first that failed.
     pub checks: Vec<Check>,
-    /// Incident in hex.
+    /// Id of the incident in hex.
     pub incident: Option<String>,
-    /// Name of its reason.
+    /// Stable name of its reason.
     pub reason: Option<String>,
     /// When it happened, UTC, by the host's clock.
     pub time: Option<String>,
@@ -26,7 +26,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// It is not even an export.
+    /// The file is not an export at all.
     pub fn refused(why: String) -> Self {
         let checks = vec![Check { name: "files", ok: false, detail: why }];
         Self { ok: false, checks, incident: None, reason: None, time: None, size: None }
@@ -38,13 +38,13 @@ impl Outcome {
 pub struct Check {
     /// `files`, `checkpoint`, `facts`, `entries`, `sessions`, `pictures`, `page`, `witness`.
     pub name: &'static str,
-    /// Whether it is in order.
+    /// Whether it passed.
     pub ok: bool,
-    /// What exactly.
+    /// What was found.
     pub detail: String,
 }
 
-/// Checks every file of an export.
+/// Verifies every file of an export.
 pub fn check(bundle: &Bundle, verifier: &VerifierKey) -> Outcome {
     let mut checks = Vec::new();
     let mut outcome =
@@ -63,14 +63,14 @@ pub fn check(bundle: &Bundle, verifier: &VerifierKey) -> Outcome {
     outcome
 }
 
-/// Checks that a witness cosigned the checkpoint of an export.
+/// Verifies that a witness cosigned the checkpoint of an export.
 pub fn check_witness(bundle: &Bundle, witness: &WitnessKey) -> Check {
     let note = bundle.get("checkpoint").unwrap_or_default();
     let (ok, detail) = match cosignature::check(note, std::slice::from_ref(witness)) {
         Err(error) => (false, error.to_string()),
         Ok(seen) => match seen.first() {
             Some(seen) => {
-                (true, format!("{} saw it at {}", seen.name, utc(seen.time_s.saturating_mul(1000))))
+                (true, format!("{} cosigned it at {}", seen.name, utc(seen.time_s.saturating_mul(1000))))
             }
             None => (false, format!("{} did not cosign the checkpoint", witness.name())),
         },
@@ -88,25 +88,25 @@ fn steps(
         return Err(("files", format!("{missing} is missing")));
     }
     if bundle.get(LIST) != Some(bundle.list().as_bytes()) {
-        return Err(("files", format!("they are not those that {LIST} lists")));
+        return Err(("files", format!("they differ from the list in {LIST}")));
     }
-    good("files", format!("{} files, as {LIST} lists them", bundle.names().count()));
+    good("files", format!("{} files, as listed in {LIST}", bundle.names().count()));
     let contents = contents::read(bundle, verifier)?;
     let (facts, size) = (&contents.facts, contents.checkpoint.size());
-    good("checkpoint", format!("{} over {size} entries, signed by the key given", facts.origin));
-    good("entries", format!("{} entries signed and under the checkpoint", contents.entries.len()));
+    good("checkpoint", format!("{} with {size} entries, signed by the given key", facts.origin));
+    good("entries", format!("{} entries, signed and under the checkpoint", contents.entries.len()));
     let (sessions, messages) = (contents.sessions.len(), contents.sessions.messages);
-    good("sessions", format!("{sessions} handshakes and {messages} client messages signed"));
+    good("sessions", format!("{sessions} handshakes and {messages} client messages, signed"));
     let opened = contents.pictures.iter().filter(|(_, fact)| fact.opened.is_some()).count();
     let sealed = contents.pictures.iter().filter(|(_, fact)| fact.sealed.is_some()).count();
     good("pictures", format!("{sealed} sealed, {opened} opened, as the log vouches"));
     if facts.made_by != made_by() {
-        // Words change between versions; the evidence does not.
+        // The wording changes between versions; the evidence does not.
         good("page", format!("not compared: it was made by {}", facts.made_by));
     } else if bundle.get("index.html") == Some(page::render(bundle, &contents).as_bytes()) {
-        good("page", "shows what was checked, word for word".to_owned());
+        good("page", "shows exactly what was verified".to_owned());
     } else {
-        return Err(("page", "index.html says something else than the evidence".to_owned()));
+        return Err(("page", "index.html does not show what the evidence says".to_owned()));
     }
     Ok(contents)
 }

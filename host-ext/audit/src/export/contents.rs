@@ -1,4 +1,4 @@
-//! Reads the files of an export, checking each against what the log's key signed.
+//! Reads the files of an export, verifying each against what the log's key signed.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +9,15 @@ use sudare_protocol::tlog::inclusion::{self, PROOF_MAX_HASHES};
 use sudare_protocol::tlog::merkle::leaf_hash;
 use sudare_protocol::tlog::{SignedCheckpoint, VerifierKey};
 
-use super::{Bundle, ENTRIES_MAX, Facts, PictureFact, VERSION};
+use super::bundle::Bundle;
+use super::proof::{ENTRIES_MAX, Facts, PictureFact, VERSION};
+use crate::incidents::{Incident, Incidents};
 use crate::summary::sessions::Sessions;
-use crate::{Incident, Incidents};
 
-/// The part of a check that failed, and why.
+/// The part of the check that failed, and why.
 pub(super) type Failure = (&'static str, String);
 
-/// An export whose every part fits the log's signature. Only [`read`] makes one.
+/// An export whose every part is covered by the log's signature. Only [`read`] makes one.
 #[derive(Debug)]
 pub(super) struct Contents {
     pub(super) facts: Facts,
@@ -25,19 +26,20 @@ pub(super) struct Contents {
     pub(super) entries: Vec<Entry>,
     pub(super) sessions: Sessions,
     pub(super) incident: Incident,
-    /// What the log says of each picture, beside what the export has of it.
+    /// What the log says about each picture, and what the export holds of it.
     pub(super) pictures: Vec<(BlobRef, PictureFact)>,
 }
 
-/// Checks everything but the page and the list, which are no evidence.
+/// Verifies everything but the page and the list, which are not evidence.
 pub(super) fn read(bundle: &Bundle, verifier: &VerifierKey) -> Result<Contents, Failure> {
     let note = bundle.get("checkpoint").unwrap_or_default();
     let checkpoint =
         SignedCheckpoint::open(note, verifier).map_err(|error| ("checkpoint", error.to_string()))?;
     let facts = facts(bundle, &checkpoint).map_err(|why| ("facts", why))?;
     let entries = entries(bundle, &facts, verifier, &checkpoint).map_err(|why| ("entries", why))?;
-    let incident_id = unhex(&facts.incident).ok_or(("facts", "it names no incident".to_owned()))?;
-    let (sessions, incident) = story(&entries, incident_id, verifier).map_err(|why| ("sessions", why))?;
+    let incident_id =
+        unhex(&facts.incident).ok_or(("facts", "the incident's id is not in hex".to_owned()))?;
+    let (sessions, incident) = incident(&entries, incident_id, verifier).map_err(|why| ("sessions", why))?;
     let pictures = pictures(bundle, &facts, &incident).map_err(|why| ("pictures", why))?;
     Ok(Contents { facts, checkpoint, entries, sessions, incident, pictures })
 }
@@ -47,7 +49,7 @@ fn facts(bundle: &Bundle, checkpoint: &SignedCheckpoint) -> Result<Facts, String
     let facts: Facts = serde_json::from_slice(json).map_err(|error| format!("proof.json: {error}"))?;
     let same = facts.origin == checkpoint.checkpoint().origin && facts.size == checkpoint.size();
     if facts.version != VERSION || !same {
-        return Err("proof.json is of another version, log or checkpoint".to_owned());
+        return Err("proof.json belongs to another version, log or checkpoint".to_owned());
     }
     if facts.entries.len() > ENTRIES_MAX {
         return Err(format!("it lists more than {ENTRIES_MAX} entries"));
@@ -55,7 +57,7 @@ fn facts(bundle: &Bundle, checkpoint: &SignedCheckpoint) -> Result<Facts, String
     Ok(facts)
 }
 
-/// Each entry is signed by the log, says its own place, and stands there under the checkpoint.
+/// Each entry is signed by the log, states its own index, and is included at that index under the checkpoint.
 fn entries(
     bundle: &Bundle,
     facts: &Facts,
@@ -75,7 +77,7 @@ fn entries(
         }
         let entry = Entry::open(leaf, verifier.key()).map_err(|error| format!("{name}: {error}"))?;
         if entry.seq != fact.index || entries.last().is_some_and(|last| last.seq >= entry.seq) {
-            return Err(format!("{name} stands at another place than it says, or twice"));
+            return Err(format!("{name} is not at the index that it states, or is there twice"));
         }
         entries.push(entry);
     }
@@ -83,7 +85,11 @@ fn entries(
     if files == entries.len() { Ok(entries) } else { Err("there are entries without a proof".to_owned()) }
 }
 
-fn story(entries: &[Entry], incident_id: Id, verifier: &VerifierKey) -> Result<(Sessions, Incident), String> {
+fn incident(
+    entries: &[Entry],
+    incident_id: Id,
+    verifier: &VerifierKey,
+) -> Result<(Sessions, Incident), String> {
     let mut sessions = Sessions::default();
     let mut incidents = Incidents::default();
     for entry in entries {
@@ -105,7 +111,7 @@ fn pictures(
 ) -> Result<Vec<(BlobRef, PictureFact)>, String> {
     let vouched = incident.blobs.iter().map(|blob| hex(&blob.blob_id));
     if !vouched.eq(facts.pictures.iter().map(|fact| fact.blob.clone())) {
-        return Err("proof.json lists other pictures than the entries".to_owned());
+        return Err("proof.json and the entries list different pictures".to_owned());
     }
     let mut named = BTreeSet::new();
     let pairs: Vec<_> = incident.blobs.iter().cloned().zip(facts.pictures.iter().cloned()).collect();
@@ -113,7 +119,7 @@ fn pictures(
         if let Some(name) = &fact.sealed {
             let bytes = bundle.get(name).ok_or_else(|| format!("{name} is missing"))?;
             if sha256(bytes) != blob.sha256 || bytes.len() as u64 != blob.size {
-                return Err(format!("{name} is not the picture that the log names"));
+                return Err(format!("{name} is not the picture in the log"));
             }
             named.insert(name.as_str());
         }
@@ -126,7 +132,11 @@ fn pictures(
         }
     }
     let files = bundle.names().filter(|name| name.starts_with("sealed/") || name.starts_with("opened/"));
-    if files.eq(named) { Ok(pairs) } else { Err("there are pictures that nothing names".to_owned()) }
+    if files.eq(named) {
+        Ok(pairs)
+    } else {
+        Err("there are pictures that proof.json does not list".to_owned())
+    }
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {

@@ -1,7 +1,7 @@
 //! Collects the files of an export from a store.
 //!
-//! Two walks: one that audits the whole log and finds the incident, and one that takes the bytes of the
-//! entries and all leaf hashes, from which the proofs are made (64 bytes of memory a leaf).
+//! The log is read twice: once to audit it and find the incident, and once to take the bytes of the entries and all
+//! leaf hashes, from which the proofs are made (64 bytes of memory per leaf).
 
 use std::collections::BTreeMap;
 
@@ -13,30 +13,34 @@ use sudare_protocol::tlog::merkle::leaf_hash;
 use sudare_protocol::tlog::{SignedCheckpoint, Tree, VerifierKey};
 
 use super::bundle::{Bundle, LIST};
-use super::{
-    AuditFact, ENTRIES_MAX, EntryFact, ExportError, Facts, PictureFact, README, VERIFY_PY, VERSION, contents,
-    page,
-};
-use crate::erase::survey;
+use super::error::ExportError;
+use super::proof::{AuditFact, ENTRIES_MAX, EntryFact, Facts, PictureFact, VERSION, made_by};
+use super::{contents, page};
+use crate::error::AuditError;
+use crate::incidents::{Incident, is_full};
 use crate::open::{self, file_name, sealed};
-use crate::retention::is_full;
+use crate::report::Report;
 use crate::summary::select::{Wanted, each_leaf};
-use crate::{AuditError, Incident, Report};
 
-/// What is to be exported.
+/// The independent implementation of the check, which is part of every export.
+const VERIFY_PY: &str = include_str!("verify.py");
+/// What the zip says about itself.
+const README: &str = include_str!("README.txt");
+
+/// What to export.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// Secrets; without them nothing is opened.
+    /// The secrets that open pictures; without them all stay sealed.
     pub open: Option<open::Request<'a>>,
-    /// Also sealed pictures on which bystanders can be recognised.
+    /// Include pictures on which bystanders can be recognised.
     pub full: bool,
-    /// A (cosigned) checkpoint in the place of the store's.
+    /// A cosigned checkpoint that replaces the store's own.
     pub checkpoint: Option<Vec<u8>>,
     /// Unix time.
     pub now_ms: u64,
 }
 
-/// Makes an export. `report` is what the audit of the whole log said.
+/// Makes an export. `report` is the result of auditing the whole log.
 pub fn gather(
     store: &Store,
     verifier: &VerifierKey,
@@ -49,7 +53,7 @@ pub fn gather(
         None => store.checkpoint()?.ok_or(ExportError::NotIntact)?,
     };
     let checkpoint = SignedCheckpoint::open(&note, verifier)?;
-    let (incident_id, _) = survey::ids_of(incident);
+    let (incident_id, _) = incident.ids();
     let wanted = Wanted::find(store, checkpoint.size(), incident_id)?;
     let wanted = wanted.ok_or(ExportError::TooOld(checkpoint.size()))?;
     let taken = take(store, checkpoint.size(), &wanted)?;
@@ -92,11 +96,6 @@ pub fn gather(
     Ok(bundle)
 }
 
-/// Name and version of this program.
-pub fn made_by() -> String {
-    format!("sudare-audit {}", env!("CARGO_PKG_VERSION"))
-}
-
 #[derive(Default)]
 struct Taken {
     leaves: BTreeMap<u64, Vec<u8>>,
@@ -111,7 +110,7 @@ fn take(store: &Store, size: u64, wanted: &Wanted) -> Result<Taken, ExportError>
         taken.prover.push(hash);
         taken.tree.push(hash);
         let room = taken.leaves.len() <= ENTRIES_MAX;
-        if room && Entry::open_unverified(leaf).is_ok_and(|entry| is_handed_on(wanted, &entry)) {
+        if room && Entry::open_unverified(leaf).is_ok_and(|entry| is_exported(wanted, &entry)) {
             taken.leaves.insert(index, leaf.to_vec());
         }
     })?;
@@ -122,12 +121,12 @@ fn take(store: &Store, size: u64, wanted: &Wanted) -> Result<Taken, ExportError>
     }
 }
 
-/// Who has looked at the pictures since is no part of what happened.
-fn is_handed_on(wanted: &Wanted, entry: &Entry) -> bool {
+/// Who has opened the pictures since is not part of what happened.
+fn is_exported(wanted: &Wanted, entry: &Entry) -> bool {
     wanted.has(entry) && !matches!(entry.event(), Ok(Event::View(_)))
 }
 
-/// Adds the files of the pictures, and says of each what became of it.
+/// Adds the files of the pictures, and says for each what became of it.
 fn pictures(
     store: &Store,
     incident: &Incident,

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Checks an exported incident of Sudare. Needs Python 3.8 and nothing else: no network, no package.
+"""Verifies an incident exported from Sudare. Needs Python 3.8 and nothing else: no network, no package.
 
     python3 verify.py incident.zip --key log.vkey [--witness witness.vkey]
 
-The key (one line, name+hexid+base64) must have reached you by another way than the zip: whoever changed the one
-could have changed the other. If you doubt this script as well, read it: it is short, or take it from Sudare's source.
-Exit codes: 0 everything fits together, 1 something does not, 2 the check could not be done.
+The key (one line, name+hexid+base64) must have reached you by another way than the zip: whoever changed one could have
+changed the other. If you doubt this script as well, read it (it is short) or take it from Sudare's source.
+Exit codes: 0 everything verifies, 1 something does not, 2 the check could not be done.
 
 Formats: COSE_Sign1 (RFC 9052) on CBOR (RFC 8949), Ed25519 (RFC 8032), Merkle tree hashes and inclusion proofs
 (RFC 6962, section 2.1), signed notes and checkpoints (c2sp.org/signed-note, c2sp.org/tlog-checkpoint).
@@ -97,14 +97,14 @@ def signed_by(key, message, signature):
 # --- CBOR: what Sudare writes, definite lengths only ---
 
 def cbor(data, depth=0):
-    """Reads one value; gives it and what follows."""
+    """Reads one value; returns it and the bytes that follow."""
     if not data or depth > 16:
         raise Refused("CBOR ends early or is nested too deeply")
     major, info, rest = data[0] >> 5, data[0] & 31, data[1:]
     if info >= 24:
         width = {24: 1, 25: 2, 26: 4, 27: 8}.get(info)
         if width is None or len(rest) < width:
-            raise Refused("CBOR of a form that Sudare does not write")
+            raise Refused("CBOR in a form that Sudare does not write")
         info, rest = int.from_bytes(rest[:width], "big"), rest[width:]
     if major == 0:
         return info, rest
@@ -139,7 +139,7 @@ def whole(data):
 
 
 def cbor_bytes(data):
-    """The head and content of a byte string."""
+    """A byte string in CBOR."""
     length = len(data)
     for limit, info, width in ((24, None, 0), (2**8, 24, 1), (2**16, 25, 2), (2**32, 26, 4)):
         if length < limit:
@@ -151,10 +151,10 @@ def cbor_bytes(data):
 # --- COSE_Sign1: 18([protected, {}, payload, signature]) ---
 
 def cose(key, context, message):
-    """The payload, after checking that `key` signed the message for `context`."""
+    """Returns the payload after verifying that `key` signed the message for `context`."""
     parts = whole(message)
     if message[:1] != b"\xd2" or not isinstance(parts, list) or len(parts) != 4 or parts[1] != {}:
-        raise Refused("it is no COSE_Sign1")
+        raise Refused("it is not a COSE_Sign1 message")
     protected, _, payload, signature = parts
     # {1: -19 (Ed25519), 4: key id}: neither algorithm nor key is taken from the message.
     if protected != b"\xa2\x01\x32\x04\x48" + sha256(key)[:8]:
@@ -175,36 +175,36 @@ def vkey(line, kind=LOG):
     key = base64.b64decode(key, validate=True)
     right = sha256(name.encode(), b"\n", key)[:4].hex()
     if len(key) != 33 or key[0] != kind or key_id != right:
-        raise ValueError("a key file holds no verifier key of its kind (name+hexid+base64)")
+        raise ValueError("a key file does not hold a verifier key of the expected kind (name+hexid+base64)")
     return name, bytes.fromhex(key_id), key[1:]
 
 
 def checkpoint(note, name, key_id, key):
-    """Size and root, after checking the log's signature on the note."""
+    """Returns size and root after verifying the log's signature on the note."""
     text, separator, lines = note.decode().rpartition("\n\n")
     text += "\n"
     if not separator or not lines.endswith("\n"):
-        raise Refused("it is no signed note")
+        raise Refused("the checkpoint is not a signed note")
     good = False
     for line in lines.splitlines():
         dash, signer, signature = line.split(" ", 2)
         signature = base64.b64decode(signature, validate=True)
         if dash != "\u2014":
-            raise Refused("a signature line is malformed")
+            raise Refused("a signature line of the checkpoint is malformed")
         if signer == name and signature[:4] == key_id:
             if not signed_by(key, text.encode(), signature[4:]):
-                raise Refused("the log's signature on it is wrong")
+                raise Refused("the log's signature on the checkpoint is wrong")
             good = True
     if not good:
-        raise Refused("this log did not sign it")
+        raise Refused("this log did not sign the checkpoint")
     origin, size, root = text.split("\n")[:3]
     if origin != name:
-        raise Refused("it is the checkpoint of another log")
+        raise Refused("the checkpoint belongs to another log")
     return int(size), base64.b64decode(root, validate=True)
 
 
 def cosigned(note, name, key_id, key):
-    """Unix time at which a witness signed the note (c2sp.org/tlog-cosignature)."""
+    """Returns the Unix time at which a witness cosigned the note (c2sp.org/tlog-cosignature)."""
     text, _, lines = note.decode().rpartition("\n\n")
     for line in lines.splitlines():
         _, signer, signature = line.split(" ", 2)
@@ -242,10 +242,10 @@ def read_zip(path):
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if len(members) > FILES_MAX or sum(member.file_size for member in members) > BYTES_MAX:
-            raise Refused("it holds more than any export")
+            raise Refused("it is larger than any export")
         for member in members:
             if not NAMES.fullmatch(member.filename) or member.filename in files:
-                raise Refused(f"it holds {member.filename!r}, which no export has, or has it twice")
+                raise Refused(f"it holds {member.filename!r}, which no export has, or holds it twice")
             with archive.open(member) as stream:
                 data = stream.read(member.file_size + 1)
             if len(data) != member.file_size:
@@ -263,14 +263,14 @@ def check_list(files):
         digest, name = line.split("  ", 1)
         listed[name] = digest
     if set(listed) != set(files) - {"files.sha256"}:
-        raise Refused("the zip holds other files than files.sha256 lists")
+        raise Refused("the zip and files.sha256 list different files")
     for name, digest in listed.items():
         if sha256(files[name]).hex() != digest:
-            raise Refused(f"{name} is not the file that files.sha256 lists")
+            raise Refused(f"{name} differs from its hash in files.sha256")
 
 
 def check_entries(files, facts, key, size, root):
-    """Each entry is signed, says its own place, and stands there under the checkpoint."""
+    """Each entry is signed, states its own index, and is included at that index under the checkpoint."""
     entries, named = {}, set()
     for item in facts["entries"]:
         index, name = item["index"], f"entries/{item['index']}.cose"
@@ -283,11 +283,11 @@ def check_entries(files, facts, key, size, root):
         except Refused as why:
             raise Refused(f"{name}: {why}") from None
         if entry[0] != 1 or entry[1] != index:
-            raise Refused(f"{name} says that it is number {entry[1]} of version {entry[0]}")
+            raise Refused(f"{name} states index {entry[1]} and version {entry[0]}")
         entries[index] = entry
         named.add(name)
     if named != {name for name in files if name.startswith("entries/")}:
-        raise Refused("the zip holds other entries than proof.json lists")
+        raise Refused("the zip and proof.json list different entries")
     return entries
 
 
@@ -298,13 +298,13 @@ def check_sessions(entries, log_key):
         kind, session, body = entry[7], entry.get(5), whole(entry[10])
         if kind == 1:
             if index != 0 or body[1] != log_key:
-                raise Refused("the first entry begins another log")
+                raise Refused("the first entry starts another log")
             host_key = body[0]
         elif kind == 2:
             host_key = body[0]
         elif kind == 4:
             if host_key is None:
-                raise Refused("no host key is known for a session: entry 0 is missing")
+                raise Refused("the host key of a session is unknown: entry 0 is missing")
             hello, opened = body[0], body[1]
             said = whole(cose(host_key, b"sudare/v1 hello", hello))[2]
             answer = whole(cose(body[2], b"sudare/v1 open", opened))[2]
@@ -325,24 +325,24 @@ def check_sessions(entries, log_key):
 
 
 def check_pictures(files, facts, entries):
-    """Sealed files are those that the log names, opened ones those that it committed to."""
+    """Sealed files have the hash in the log; opened ones match the commitment in the log."""
     incident, vouched = bytes.fromhex(facts["incident"]), {}
     for entry in entries.values():
         if entry.get(6) == incident:
             for blob in entry[9]:
                 if vouched.setdefault(blob[0].hex(), blob) != blob:
-                    raise Refused("two entries name one picture differently")
+                    raise Refused("two entries contradict each other about a picture")
     if not any(entry.get(6) == incident for entry in entries.values()):
         raise Refused("no entry belongs to this incident")
     if [picture["blob"] for picture in facts["pictures"]] != list(vouched):
-        raise Refused("proof.json lists other pictures than the entries")
+        raise Refused("proof.json and the entries list different pictures")
     named, sealed, opened = set(), 0, 0
     for picture in facts["pictures"]:
         blob = vouched[picture["blob"]]
         if picture["sealed"] is not None:
             data = files[picture["sealed"]]
             if sha256(data) != blob[3] or len(data) != blob[4]:
-                raise Refused(f"{picture['sealed']} is not the picture that the log names")
+                raise Refused(f"{picture['sealed']} is not the picture in the log")
             sealed += 1
         if picture["opened"] is not None:
             data = files[picture["opened"]]
@@ -351,41 +351,41 @@ def check_pictures(files, facts, entries):
             opened += 1
         named |= {picture["sealed"], picture["opened"]}
     if named - {None} != {name for name in files if name.startswith(("sealed/", "opened/"))}:
-        raise Refused("the zip holds other pictures than proof.json lists")
+        raise Refused("the zip and proof.json list different pictures")
     check_page(files, facts)
     return sealed, opened
 
 
 def check_page(files, facts):
-    """The page shows the opened pictures and no others (the 32 random bytes after each are left out)."""
+    """The page shows the opened pictures and no others (without the 32 random bytes after each)."""
     shown = re.findall(rb"data:image/[a-z]+;base64,([A-Za-z0-9+/=]*)", files["index.html"])
     pictures = {files[p["opened"]][:-32] for p in facts["pictures"] if p["opened"] is not None}
     if any(base64.b64decode(data, validate=True) not in pictures for data in shown):
         raise Refused("index.html shows a picture that is not among the opened ones")
     if re.search(rb"<script|<iframe|<object|<embed|<link|javascript:|https?://|\son[a-z]+=", files["index.html"], re.I):
-        raise Refused("index.html holds something that could run or load")
+        raise Refused("index.html contains something that could run or load")
 
 
 def check(path, key_line, witness_line):
     name, key_id, key = vkey(key_line)
     files = read_zip(path)
     check_list(files)
-    yield f"{len(files)} files are those that files.sha256 lists"
+    yield f"{len(files)} files match files.sha256"
     size, root = checkpoint(files["checkpoint"], name, key_id, key)
-    yield f"the checkpoint of {name} over {size} entries is signed by the key you gave"
+    yield f"the checkpoint of {name} with {size} entries is signed by the key you gave"
     if witness_line:
         witness, witness_id, witness_key = vkey(witness_line, WITNESS)
         time = cosigned(files["checkpoint"], witness, witness_id, witness_key)
-        yield f"the witness {witness} saw that checkpoint at {time} (Unix time)"
+        yield f"the witness {witness} cosigned that checkpoint at {time} (Unix time)"
     facts = json.loads(files["proof.json"])
     if facts["version"] != 1 or facts["origin"] != name or facts["size"] != size:
-        raise Refused("proof.json is of another version, log or checkpoint")
+        raise Refused("proof.json belongs to another version, log or checkpoint")
     entries = check_entries(files, facts, key, size, root)
-    yield f"{len(entries)} entries are signed and stand in the log under that checkpoint"
+    yield f"{len(entries)} entries are signed and included in the log under that checkpoint"
     sessions, messages = check_sessions(entries, key)
     yield f"{sessions} handshakes and {messages} client messages are signed by host and device"
     sealed, opened = check_pictures(files, facts, entries)
-    yield f"{sealed} sealed and {opened} opened pictures are those that the log vouches for"
+    yield f"{sealed} sealed and {opened} opened pictures match the log"
     for index, entry in sorted(entries.items()):
         mine = "incident" if (entry.get(6) or b"").hex() == facts["incident"] else "        "
         yield f"  [{index}] {entry[2]} ms  {mine}  {KINDS.get(entry[7], entry[7])}  reason {entry.get(8)}"
@@ -395,7 +395,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("zip")
     parser.add_argument("--key", required=True, help="file with the log's public key, from elsewhere")
-    parser.add_argument("--witness", help="file with a witness's public key: demand its cosignature")
+    parser.add_argument("--witness", help="file with a witness's public key: require its cosignature")
     arguments = parser.parse_args()
     try:
         lines = []
@@ -408,9 +408,9 @@ def main():
         print(f"REFUSED: {why}. Do not rely on this copy; ask for another one.")
         return 1
     except (OSError, NotImplementedError, RuntimeError) as why:
-        print(f"could not be checked: {why}")
+        print(f"the check could not be done: {why}")
         return 2
-    print("Everything fits together. index.html is a rendering of it: if its words matter, compare them with the above.")
+    print("Everything verifies. index.html is made from the same files: if its words matter, compare them with the above.")
     return 0
 
 

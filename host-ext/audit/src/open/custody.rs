@@ -1,7 +1,7 @@
-//! The custodian's part: takes the second seal off the header of a full picture, with a reason.
+//! The custodian's part: removes the second seal from the header of a full picture, giving a reason.
 //!
-//! A released header opens nothing by itself: it is still sealed to the auditors. It is kept as
-//! `<blob id>.header`, and its release as a line in `releases.jsonl` that is written before it.
+//! A released header does not open anything by itself: it is still sealed to the auditors. It is written to
+//! `<blob id>.header`, after its release was recorded in `releases.jsonl`.
 
 use std::path::{Path, PathBuf};
 
@@ -12,12 +12,10 @@ use sudare_protocol::hex::hex;
 use sudare_protocol::seal::{self, Identity};
 use sudare_protocol::utc::utc;
 
-use super::views::append_line;
-use super::{Shown, sealed, unwritable, write_new};
-use crate::Incident;
+use super::files::{append_line, write_new};
+use super::sealed::{Shown, sealed};
 use crate::error::AuditError;
-use crate::incidents::Picture;
-use crate::retention::is_full;
+use crate::incidents::{Incident, Picture, is_full};
 
 /// File of releases in the custodian's folder.
 pub const RELEASES: &str = "releases.jsonl";
@@ -25,14 +23,14 @@ pub const RELEASES: &str = "releases.jsonl";
 /// How headers under a custodian's seal are opened.
 #[derive(Debug, Default)]
 pub struct Custody {
-    /// Both secrets are at hand.
+    /// The custodian's secret, if one person may hold both.
     pub identity: Option<Identity>,
-    /// Folder with headers that the custodian released.
+    /// Folder with the headers that the custodian released.
     pub released: Option<PathBuf>,
 }
 
 impl Custody {
-    /// Puts an age file together that an auditor can open.
+    /// Assembles an age file that an auditor can open.
     pub(super) fn age_file(
         &self,
         blob: &BlobRef,
@@ -51,7 +49,7 @@ impl Custody {
             return Ok(Ok([&header, body].concat()));
         }
         let Some(identity) = &self.identity else {
-            let advice = "it is under the custodian's seal: ask the custodian for `sudare-audit release`, and give \
+            let advice = "it is under the custodian's seal. Ask the custodian to run `sudare-audit release`, and give \
                           the folder with --released";
             return Ok(Err(advice.to_owned()));
         };
@@ -78,7 +76,7 @@ struct Release<'a> {
     reason: &'a str,
 }
 
-/// Releases the headers of an incident's full pictures into `out`. `now_ms` is Unix time.
+/// Writes the headers of an incident's full pictures to `out`, without the custodian's seal. `now_ms` is Unix time.
 pub fn release(
     store: &Store,
     incident: &Incident,
@@ -104,7 +102,7 @@ pub fn release(
                     &Release { time, incident: &incident.id, blob: blob_id, reason },
                 )?;
                 let file = out.join(header_name(blob));
-                write_new(&file, &header).map_err(unwritable(file.clone()))?;
+                write_new(&file, &header)?;
                 shown.push(Shown { picture, file: Some(file), problem: None });
             }
             Err(problem) => shown.push(Shown { picture, file: None, problem: Some(problem) }),

@@ -1,17 +1,14 @@
-//! Who opened what, and why: one JSON line per opening, written and synced before the picture is; and on the
+//! Records who opened what, and why: one line of JSON per opening, durable before the picture is written; on the
 //! host, an entry of the log before that.
 //!
 //! ```text
 //! {"time","log","incident","blob","label","viewer","purpose","entry"}      viewer = age recipient
 //! entry 42: number of the purpose, picture, first 8 bytes of SHA-256(viewer)
 //! ```
-//! The file lies beside the opened pictures and proves nothing against its owner. It is there for the
-//! honest reviewer's record (PCI DSS 10.2.1.3 asks for one). The entry cannot be taken back; it holds no
-//! words, since the log outlives whatever a purpose may name.
+//! The file lies beside the opened pictures and proves nothing against its owner. It is the honest reviewer's own
+//! record (PCI DSS 10.2.1.3 asks for one). The entry cannot be taken back; it holds no free text, since the log
+//! outlives whatever a purpose may name.
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use serde::Serialize;
@@ -23,14 +20,14 @@ use sudare_protocol::evidence::{BlobRef, Event, Label};
 use sudare_protocol::hex::{hex, unhex};
 use sudare_protocol::utc::utc;
 
-use super::unwritable;
+use super::files::append_line;
 use crate::error::AuditError;
-use crate::live_log::Tender;
+use crate::live_log::AuditWriter;
 
-/// File of views in the folder of the opened pictures.
+/// Name of the file of views, in the folder of the opened pictures.
 pub const VIEWS: &str = "views.jsonl";
 
-/// What does not change from picture to picture.
+/// What is the same for all pictures of one review.
 #[derive(Clone, Copy, Debug)]
 pub struct Viewing<'a> {
     /// Origin of the log.
@@ -39,9 +36,9 @@ pub struct Viewing<'a> {
     pub incident: &'a str,
     /// The auditor's age recipient.
     pub viewer: &'a str,
-    /// Why, in the auditor's words.
+    /// The purpose, in the auditor's words.
     pub purpose: &'a str,
-    /// The same as a number that the organisation gives a meaning, for the log; 0 for none.
+    /// The purpose for the log, as a number whose meaning the organisation defines; 0 if there is none.
     pub purpose_code: u16,
 }
 
@@ -59,11 +56,11 @@ struct View<'a> {
 }
 
 impl Viewing<'_> {
-    /// Records that a picture is opened at `now_ms` (Unix time): in the log if there is a recorder, then in
-    /// the folder `out`. If either fails, the picture must not be shown.
+    /// Records that a picture is opened at `now_ms` (Unix time): in the log if a recorder is given, then in the folder
+    /// `out`. If either fails, the picture must not be shown.
     pub fn record(
         &self,
-        recorder: Option<&mut Tender>,
+        recorder: Option<&mut AuditWriter>,
         out: &Path,
         blob: &BlobRef,
         now_ms: u64,
@@ -83,24 +80,10 @@ impl Viewing<'_> {
     }
 }
 
-/// What stands for a viewer in the log: the first bytes of SHA-256 over the age recipient as text.
+/// How the log identifies a viewer: the first bytes of SHA-256 over the age recipient as text.
 pub fn viewer_id(recipient: &str) -> KeyId {
     let mut id = KeyId::default();
     let digest: [u8; 32] = Sha256::digest(recipient).into();
     id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
     id
-}
-
-/// Adds a line to a private file and waits until it lasts.
-pub(super) fn append_line(path: &Path, line: &impl Serialize) -> Result<(), AuditError> {
-    let write = || -> std::io::Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let mut text = serde_json::to_vec(line)?;
-        text.push(b'\n');
-        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-        file.write_all(&text)?;
-        file.sync_all()
-    };
-    write().map_err(unwritable(path.to_owned()))
 }

@@ -1,4 +1,4 @@
-//! Who, what, when, how fast, and how far the statements reach.
+//! The statements about an incident: who, what, when, how fast, and how far they can be trusted.
 
 use serde::Serialize;
 use sudare_protocol::hex::hex;
@@ -7,11 +7,9 @@ use sudare_protocol::reason::Reason;
 use sudare_protocol::tlog::SignedCheckpoint;
 use sudare_protocol::utc::utc;
 
+use super::messages::Text;
 use super::sessions::Sessions;
-use crate::Incident;
-use crate::erase::survey;
-use crate::incidents::took;
-use crate::summary::messages::Text;
+use crate::incidents::{Incident, took};
 
 /// One statement about an incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,7 +20,7 @@ pub struct Fact {
     pub value: Text,
 }
 
-/// What is known of an incident, from its checked entries.
+/// What is known about an incident, from its verified entries.
 pub(crate) fn facts(incident: &Incident, sessions: &Sessions, checkpoint: &SignedCheckpoint) -> Vec<Fact> {
     let mut facts = Facts(Vec::new());
     general(incident, &mut facts);
@@ -42,7 +40,7 @@ impl Facts {
 
 fn general(incident: &Incident, facts: &mut Facts) {
     facts.add("インシデント番号", "Incident", Text::same(&incident.id));
-    facts.add("発生時刻（ホストの時計、UTC）", "When, by the host's clock", Text::same(&incident.time));
+    facts.add("発生時刻（ホストの時計、UTC）", "Time, by the host's clock (UTC)", Text::same(&incident.time));
     let number =
         incident.reason_known.map_or_else(String::new, |reason| format!(" ({})", Reason::number(reason)));
     facts.add("理由コード", "Reason code", Text::same(format!("{}{number}", incident.reason)));
@@ -54,21 +52,21 @@ fn log(checkpoint: &SignedCheckpoint, facts: &mut Facts) {
     facts.add("ログ", "Log", Text::same(&checkpoint.checkpoint().origin));
     let size = checkpoint.size();
     facts.add("チェックポイント", "Checkpoint", Text::new(format!("{size} 件"), format!("{size} entries")));
-    facts.add("ルートハッシュ", "Root", Text::same(hex(&checkpoint.root())));
+    facts.add("ルートハッシュ", "Root hash", Text::same(hex(&checkpoint.root())));
     let signatures = checkpoint.note().lines().filter(|line| line.starts_with('\u{2014}')).count();
     let witnesses = match signatures.saturating_sub(1) {
         0 => Text::new("なし", "none in this copy"),
         others => Text::new(
             format!("{others}（--witness で検証）"),
-            format!("{others} (verify and verify-export check them with --witness)"),
+            format!("{others} (to verify them, give `verify` or `verify-export` a --witness)"),
         ),
     };
-    facts.add("証人の副署", "Lines of witnesses", witnesses);
+    facts.add("証人の副署", "Witness cosignatures", witnesses);
 }
 
-/// Numbers, never names: who stands behind them is kept elsewhere.
+/// Ids, never names: who they stand for is recorded elsewhere.
 fn people(incident: &Incident, sessions: &Sessions, facts: &mut Facts) {
-    let (_, session_id) = survey::ids_of(incident);
+    let (_, session_id) = incident.ids();
     let Some(session) = sessions.get(session_id) else {
         facts.add("セッション", "Session", not_recorded());
         return;
@@ -76,11 +74,11 @@ fn people(incident: &Incident, sessions: &Sessions, facts: &mut Facts) {
     facts.add("セッション", "Session", Text::same(hex(&session.hello.session_id)));
     facts.add(
         "端末（鍵から導出した番号）",
-        "Device, named by its key",
+        "Device (id derived from its key)",
         Text::same(hex(&session.open.device_id)),
     );
     let subject = session.subject_id.map_or_else(not_recorded, |id| Text::same(hex(&id)));
-    facts.add("利用者（無作為な番号）", "Person, as a random number", subject);
+    facts.add("利用者（無作為な番号）", "User (random id)", subject);
     if let Some(host) = session.host_id() {
         facts.add("ホスト", "Host", Text::same(host));
     }
@@ -100,9 +98,9 @@ fn people(incident: &Incident, sessions: &Sessions, facts: &mut Facts) {
     );
 }
 
-/// The assurance class: how far the client's word can be trusted, by its own signed word.
+/// The assurance class: how far the client's statements can be trusted, according to its own signed statement.
 fn assurance(incident: &Incident, sessions: &Sessions, facts: &mut Facts) {
-    let (_, session_id) = survey::ids_of(incident);
+    let (_, session_id) = incident.ids();
     let open = sessions.get(session_id).map(|session| &session.open);
     let basis = sessions.manifest.as_ref().and_then(|manifest| manifest.basis.as_ref());
     let key = basis.and_then(|basis| basis.key_kept).or_else(|| open.and_then(|open| open.key_assurance));
@@ -116,13 +114,13 @@ fn assurance(incident: &Incident, sessions: &Sessions, facts: &mut Facts) {
         Some(CameraKind::Hardware) => Text::new("ハードウェア", "hardware"),
         Some(CameraKind::Virtual) => Text::new("仮想カメラ", "virtual camera"),
         Some(CameraKind::Stream) => Text::new("画像ストリーム", "stream"),
-        Some(CameraKind::Film) => Text::new("録画ファイル", "film file"),
+        Some(CameraKind::Film) => Text::new("録画ファイル", "video file"),
         None => not_known(),
     };
     facts.add("保証区分：カメラ", "Assurance: camera", camera);
     let certificate = match basis.map(|basis| basis.certificate).or_else(|| open.map(|open| open.certificate))
     {
-        Some(CertificateCheck::Same) => Text::new("一致を確認", "compared, the same"),
+        Some(CertificateCheck::Same) => Text::new("一致を確認", "matches the host's"),
         Some(CertificateCheck::NotPossible) => Text::new("照合できず", "could not be compared"),
         None => not_known(),
     };
@@ -157,5 +155,5 @@ fn not_recorded() -> Text {
 }
 
 fn not_known() -> Text {
-    Text::new("不明", "not known")
+    Text::new("不明", "unknown")
 }

@@ -1,65 +1,66 @@
-//! The story of one incident, told from its entries without any secret: what is known, what happened
-//! when, and what there is of its pictures. Nothing is opened.
+//! Summarises one incident from its entries, without any secret: what is known, what happened when, and where its
+//! pictures are. Nothing is opened.
 //!
 //! ```text
-//! log ──select──► entries ──sessions (handshakes, messages checked)──► facts, timeline ─┬─► Summary: `show`
-//! store ─────────────────────────────────────────────────────────► pictures ────────────┘
-//!                                                       facts, timeline ──► page of an export
+//! log ──select──► entries ──sessions (handshakes, messages verified)──► facts, timeline ─┬─► Summary: `show`
+//! store ──────────────────────────────────────────────────────────────► pictures ────────┘
+//!                                                           facts, timeline ──► page of an export
 //! ```
 
 mod facts;
 pub mod messages;
 mod pictures;
-pub(super) mod select;
-pub(super) mod sessions;
+pub(crate) mod select;
+pub(crate) mod sessions;
 mod timeline;
 
-pub use facts::Fact;
-pub(super) use facts::facts;
-pub use messages::Text;
-pub use pictures::{PictureState, Shows, State};
-use select::{Wanted, each_leaf};
 use serde::Serialize;
-use sessions::Sessions;
 use sudare_evidence::reader::Store;
 use sudare_protocol::evidence::Entry;
 use sudare_protocol::tlog::{SignedCheckpoint, VerifierKey};
+
+use crate::error::AuditError;
+use crate::incidents::Incident;
+use select::{Wanted, each_leaf};
+use sessions::Sessions;
+
+pub use facts::Fact;
+pub(crate) use facts::facts;
+pub use messages::Text;
+pub use pictures::{PictureState, Shows, State};
 pub use timeline::Moment;
-pub(super) use timeline::timeline;
+pub(crate) use timeline::timeline;
 
-use super::erase::survey;
-use super::{AuditError, Incident};
-
-/// Entries that are told; an incident that Sudare records has far fewer, unless it was looked at very often.
+/// Entries in a timeline; an incident has far fewer unless its pictures were opened very often.
 const ENTRIES_MAX: usize = 4096;
 
-/// What is told of an incident. The JSON names are stable; fields may be added.
+/// What is known about an incident. The JSON names are stable; fields may be added.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
-    /// What is known.
+    /// Statements about the incident.
     pub facts: Vec<Fact>,
     /// What happened when, in log order.
     pub timeline: Vec<Moment>,
-    /// Entries beyond those listed.
+    /// Number of entries beyond those listed.
     pub unlisted_entries: u64,
-    /// What there is of its pictures.
+    /// Where each of its pictures is.
     pub pictures: Vec<PictureState>,
-    /// What of it could not be believed, and is left out.
+    /// What does not verify and is therefore left out.
     pub problems: Vec<String>,
 }
 
-/// Tells the story of an incident under the store's checkpoint. An entry or a message whose signature is
-/// wrong is left out and named.
-pub fn tell(store: &Store, verifier: &VerifierKey, incident: &Incident) -> Result<Summary, AuditError> {
+/// Summarises an incident under the store's checkpoint. An entry or message whose signature is wrong is left out and
+/// listed as a problem.
+pub fn summarise(store: &Store, verifier: &VerifierKey, incident: &Incident) -> Result<Summary, AuditError> {
     let note = store.checkpoint()?.unwrap_or_default();
     let checkpoint = SignedCheckpoint::open(&note, verifier).map_err(AuditError::Checkpoint)?;
-    let (incident_id, _) = survey::ids_of(incident);
+    let (incident_id, _) = incident.ids();
     let mut problems = Vec::new();
     let (mut entries, mut unlisted_entries) = (Vec::new(), 0);
     if let Some(wanted) = Wanted::find(store, checkpoint.size(), incident_id)? {
         each_leaf(store, checkpoint.size(), |index, leaf| {
-            let told = Entry::open_unverified(leaf).is_ok_and(|entry| wanted.has(&entry));
-            match told.then(|| Entry::open(leaf, verifier.key())) {
+            let is_wanted = Entry::open_unverified(leaf).is_ok_and(|entry| wanted.has(&entry));
+            match is_wanted.then(|| Entry::open(leaf, verifier.key())) {
                 None => {}
                 Some(Ok(_)) if entries.len() >= ENTRIES_MAX => unlisted_entries += 1,
                 Some(Ok(entry)) => entries.push(entry),
@@ -67,7 +68,7 @@ pub fn tell(store: &Store, verifier: &VerifierKey, incident: &Incident) -> Resul
             }
         })?;
     }
-    let sessions = believed(&entries, verifier, &mut problems);
+    let sessions = verified_sessions(&entries, verifier, &mut problems);
     Ok(Summary {
         facts: facts(incident, &sessions, &checkpoint),
         timeline: timeline(&entries, incident_id),
@@ -78,7 +79,7 @@ pub fn tell(store: &Store, verifier: &VerifierKey, incident: &Incident) -> Resul
 }
 
 /// The handshakes and messages whose signatures are right.
-fn believed(entries: &[Entry], verifier: &VerifierKey, problems: &mut Vec<String>) -> Sessions {
+fn verified_sessions(entries: &[Entry], verifier: &VerifierKey, problems: &mut Vec<String>) -> Sessions {
     let mut sessions = Sessions::default();
     for entry in entries {
         let event = entry.event().map_err(|error| error.to_string());

@@ -1,4 +1,4 @@
-//! What there is of an incident's pictures, without opening any.
+//! Where an incident's pictures are and what they show, without opening any.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,15 @@ use serde::Serialize;
 use sudare_evidence::reader::Store;
 use sudare_protocol::evidence::{BlobRef, Entry, Event, Id, Label, Media};
 
-use crate::incidents::Picture;
+use super::messages::{self, Text};
+use crate::error::AuditError;
+use crate::incidents::{Incident, Picture, is_full};
 use crate::open::sealed;
-use crate::retention::is_full;
-use crate::summary::messages::{self, Text};
-use crate::{AuditError, Incident};
 
 /// One picture of an incident.
 #[derive(Clone, Debug, Serialize)]
 pub struct PictureState {
-    /// Which.
+    /// Which picture.
     #[serde(flatten)]
     pub picture: Picture,
     /// What it shows, in words.
@@ -24,7 +23,7 @@ pub struct PictureState {
     pub shows: Shows,
     /// Where it is.
     pub state: State,
-    /// The tombstone that says that it may be gone.
+    /// Index of the tombstone that names it.
     pub tombstone: Option<u64>,
 }
 
@@ -38,36 +37,36 @@ pub enum Shows {
     Pixelated,
     /// The session's screen.
     Screen,
-    /// Nothing: only what is needed to recognise a picture that somebody else has.
+    /// Nothing: there is only a hash, to recognise a picture that somebody else has.
     Hash,
 }
 
-/// What the store has of a picture.
+/// Where a picture is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// Sealed to the auditors, as the log vouches.
+    /// In the store, sealed to the auditors, as the log vouches.
     Sealed,
-    /// The same, and under the custodian's seal besides.
+    /// In the store, sealed to the auditors and under the custodian's seal.
     Custodian,
-    /// A tombstone says so, and it is gone.
+    /// It has a tombstone, and its files are deleted.
     Erased,
-    /// A tombstone says so, and it is still there: the erasure has to be run again.
+    /// It has a tombstone, but its files are still there: the erasure must be run again.
     Erasing,
-    /// It is not in the store, and nothing says why.
+    /// It is not in the store, and there is no tombstone.
     Missing,
-    /// It is another file than the log vouches for.
+    /// The file in the store is not the one that the log vouches for.
     Differs,
 }
 
 impl State {
-    /// Whether somebody has to look into it.
+    /// Whether it needs an investigation.
     pub fn is_odd(self) -> bool {
         matches!(self, Self::Erasing | Self::Missing | Self::Differs)
     }
 }
 
-/// All pictures of an incident in the order they were logged; `entries` hold its tombstones.
+/// All pictures of an incident in log order; `entries` include its tombstones.
 pub(super) fn pictures(
     store: &Store,
     incident: &Incident,

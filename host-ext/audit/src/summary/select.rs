@@ -1,4 +1,4 @@
-//! Which entries of a log tell the story of an incident.
+//! Selects the entries of a log that concern an incident.
 
 use std::collections::BTreeSet;
 
@@ -6,26 +6,26 @@ use sudare_evidence::reader::Store;
 use sudare_protocol::evidence::{Entry, Event, Id};
 use sudare_protocol::tlog::tiles;
 
-use crate::AuditError;
+use crate::error::AuditError;
 
-/// Of the same session, what happened so long before an incident belongs to its story.
+/// Entries of the same session count from this long before the incident's first entry …
 const BEFORE_MS: u64 = 10_000;
-/// And so long after its first entry.
+/// … until this long after it.
 const AFTER_MS: u64 = 120_000;
 
-/// Which entries belong to the story of an incident.
+/// Which entries concern an incident.
 pub(crate) struct Wanted {
     incident_id: Id,
     /// Last entry of the incident itself.
     last: u64,
-    /// Whose handshakes are needed to check its messages.
+    /// Sessions whose handshakes are needed to verify its messages.
     sessions: BTreeSet<Id>,
     /// The first entry of the incident.
     first: Option<Entry>,
 }
 
 impl Wanted {
-    /// Looks through the entries under a checkpoint of `size`; `None` if none is of the incident.
+    /// Reads the entries under a checkpoint of `size`; `None` if none belongs to the incident.
     pub(crate) fn find(store: &Store, size: u64, incident_id: Id) -> Result<Option<Self>, AuditError> {
         let mut wanted = Self { incident_id, last: 0, sessions: BTreeSet::new(), first: None };
         each_leaf(store, size, |index, leaf| {
@@ -38,7 +38,7 @@ impl Wanted {
         Ok(Some(wanted).filter(|wanted| wanted.first.is_some()))
     }
 
-    /// Whether an entry is part of it.
+    /// Whether an entry concerns the incident.
     pub(crate) fn has(&self, entry: &Entry) -> bool {
         match entry.event() {
             Ok(Event::LogStart(_) | Event::HostKeyChange(_)) => entry.seq <= self.last,
@@ -46,14 +46,14 @@ impl Wanted {
                 entry.seq <= self.last && entry.session_id.is_some_and(|id| self.sessions.contains(&id))
             }
             _ if entry.incident_id == Some(self.incident_id) => true,
-            // Another incident of the same time is another story.
+            // Another incident at the same time.
             _ if entry.incident_id.is_some() => false,
             _ => self.first.as_ref().is_some_and(|first| is_near(entry, first)),
         }
     }
 }
 
-/// What happened in the same session around the first entry of an incident.
+/// Whether an entry is of the same session and about the same time as the incident's first entry.
 fn is_near(entry: &Entry, first: &Entry) -> bool {
     let from_ms = first.boot_ms.saturating_sub(BEFORE_MS);
     let to_ms = first.boot_ms.saturating_add(AFTER_MS);
@@ -63,7 +63,7 @@ fn is_near(entry: &Entry, first: &Entry) -> bool {
         && (from_ms..=to_ms).contains(&entry.boot_ms)
 }
 
-/// Calls `visit` with each leaf under a checkpoint of `size` entries that can be read; true if all can.
+/// Calls `visit` with each readable leaf under a checkpoint of `size` entries; true if all of them are readable.
 pub(crate) fn each_leaf(
     store: &Store,
     size: u64,

@@ -1,14 +1,16 @@
-//! The sessions of a story: their handshakes, and the client's messages under them.
+//! The sessions of an incident: their verified handshakes, and the client messages signed within them.
 
 use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 use sudare_protocol::evidence::event::SessionStart;
 use sudare_protocol::evidence::{Entry, Event, Id};
-use sudare_protocol::message::{self, Bounded, Hello, Manifest, Open, kind};
+use sudare_protocol::message::{Hello, Manifest, Open, kind};
 use sudare_protocol::records::{HostRecord, Policy, Record};
 use sudare_protocol::session::{HELLO_CONTEXT, OPEN_CONTEXT, transcript};
 use sudare_protocol::{VerifyingKey, cose};
+
+use crate::handshake::read;
 
 /// What the signed messages say.
 #[derive(Debug, Default)]
@@ -17,7 +19,7 @@ pub(crate) struct Sessions {
     by_id: BTreeMap<Id, Session>,
     /// The last manifest of the incident.
     pub(crate) manifest: Option<Manifest>,
-    /// Client messages whose signature is right.
+    /// Number of client messages whose signature is right.
     pub(crate) messages: usize,
 }
 
@@ -28,16 +30,16 @@ pub(crate) struct Session {
     transcript: [u8; 32],
     pub(crate) hello: Hello,
     pub(crate) open: Open,
-    /// Random id that stands for the person.
+    /// Random id of the user.
     pub(crate) subject_id: Option<Id>,
 }
 
 impl Sessions {
-    /// Checks the next entry, in log order.
+    /// Verifies the next entry, in log order.
     pub(crate) fn add(&mut self, entry: &Entry, event: &Event, log_key: &VerifyingKey) -> Result<(), String> {
         match event {
             Event::LogStart(start) if start.log_key != log_key.to_bytes() => {
-                Err("the first entry begins the log of another key".to_owned())
+                Err("the first entry starts a log with another key".to_owned())
             }
             Event::LogStart(start) => self.set_host_key(&start.host_key),
             Event::HostKeyChange(change) => self.set_host_key(&change.host_key),
@@ -63,7 +65,7 @@ impl Sessions {
         }
     }
 
-    /// A session that was checked.
+    /// A verified session.
     pub(crate) fn get(&self, id: Option<Id>) -> Option<&Session> {
         id.and_then(|id| self.by_id.get(&id))
     }
@@ -74,14 +76,16 @@ impl Sessions {
     }
 
     fn set_host_key(&mut self, bytes: &[u8; 32]) -> Result<(), String> {
-        let key = VerifyingKey::from_bytes(bytes).map_err(|_| "the host key in it is no key".to_owned())?;
+        let key =
+            VerifyingKey::from_bytes(bytes).map_err(|_| "its host key is not a valid key".to_owned())?;
         self.host_key = Some(key);
         Ok(())
     }
 
     fn begin(&self, entry: &Entry, start: &SessionStart) -> Result<Session, String> {
-        let host_key = self.host_key.as_ref().ok_or("no host key is known: entry 0 is missing")?;
-        let device = VerifyingKey::from_bytes(&start.device_key).map_err(|_| "the device key is no key")?;
+        let host_key = self.host_key.as_ref().ok_or("the host key is unknown: entry 0 is missing")?;
+        let device =
+            VerifyingKey::from_bytes(&start.device_key).map_err(|_| "its device key is not a valid key")?;
         let hello =
             cose::verify1(host_key, HELLO_CONTEXT, &start.hello).map_err(|e| format!("HELLO: {e}"))?;
         let open = cose::verify1(&device, OPEN_CONTEXT, &start.open).map_err(|e| format!("OPEN: {e}"))?;
@@ -97,8 +101,8 @@ impl Sessions {
 }
 
 impl Session {
-    /// Organisation and serial of the policy. The organisation's signature is not checked here: the
-    /// device did, and whoever holds the organisation's key can.
+    /// Organisation and serial number of the policy. The organisation's signature is not verified here: the device
+    /// verified it, and so can anybody who has the organisation's public key.
     pub(crate) fn policy(&self) -> Option<(String, u64)> {
         record::<Policy>(&self.hello.policy).map(|policy| (policy.organisation, policy.serial))
     }
@@ -111,9 +115,4 @@ impl Session {
 
 fn record<R: Record>(signed: &[u8]) -> Option<R> {
     minicbor::decode(cose::unverified_payload(signed).ok()?).ok()
-}
-
-fn read<'b, T: minicbor::Decode<'b, ()> + Bounded>(payload: &'b [u8], expected: u8) -> Option<T> {
-    let (kind, _, body) = message::split(payload).ok()?;
-    if kind == expected { message::body(body).ok() } else { None }
 }

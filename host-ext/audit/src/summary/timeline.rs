@@ -1,4 +1,4 @@
-//! What happened when, entry by entry, seen from the decision.
+//! What happened when, entry by entry, in seconds from the decision.
 
 use serde::Serialize;
 use sudare_protocol::evidence::{Entry, Event, Id};
@@ -6,23 +6,23 @@ use sudare_protocol::utc::utc;
 
 use crate::summary::messages::{self, Text};
 
-/// Longest time that is counted from the decision; what is further away is told by the clock on the wall.
+/// Times are counted from the decision up to this distance; beyond it, the time of day is given.
 const FROM_DECISION_MAX_MS: u64 = 3_600_000;
 
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Moment {
-    /// Place in the log.
+    /// Index in the log.
     pub entry: u64,
-    /// `T +0.038 s` from the decision, or the host's clock.
+    /// `T +0.038 s` from the decision, or the time of day by the host's clock.
     pub time: String,
-    /// Whether it belongs to the incident itself, and not to what happened around it.
+    /// Whether it belongs to the incident itself, rather than to what happened around it.
     pub own: bool,
     /// What it says.
     pub what: Text,
 }
 
-/// Of entries in log order.
+/// The timeline of entries in log order.
 pub(crate) fn timeline(entries: &[Entry], incident_id: Id) -> Vec<Moment> {
     let own = |entry: &Entry| entry.incident_id == Some(incident_id);
     let is_decision = |entry: &&Entry| own(entry) && matches!(entry.event(), Ok(Event::IncidentOpen(_)));
@@ -40,7 +40,7 @@ pub(crate) fn timeline(entries: &[Entry], incident_id: Id) -> Vec<Moment> {
     entries.iter().map(moment).collect()
 }
 
-/// When it happened, which may be before it was recorded.
+/// When it happened, which may be earlier than when it was recorded.
 fn happened_ms(entry: &Entry) -> Option<u64> {
     Some(match entry.event().ok()? {
         Event::Cover(cover) => cover.effective_boot_ms,

@@ -1,10 +1,11 @@
-//! Who, what, when, how fast, and how far the statements reach.
+//! The facts: who, what, when, how fast, and how far the statements can be trusted.
 
+use crate::export::bundle::Bundle;
 use crate::export::contents::Contents;
-use crate::export::html::{escape, heading};
+use crate::html::{escape, heading};
 use crate::summary::{self, Fact, Text};
 
-pub(super) fn render(contents: &Contents) -> String {
+pub(super) fn section(_: &Bundle, contents: &Contents) -> String {
     let facts = summary::facts(&contents.incident, &contents.sessions, &contents.checkpoint);
     let rows: String = facts.iter().map(row).collect();
     format!("{}<dl class=\"facts\">\n{rows}</dl>\n", heading("概要", "Summary"))

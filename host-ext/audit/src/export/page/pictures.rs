@@ -1,4 +1,4 @@
-//! The pictures in pairs: what the camera saw beside what the screen showed.
+//! The pictures in pairs: what the camera saw next to what the screen showed.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,19 +6,20 @@ use sudare_protocol::evidence::{BlobRef, Label, Media};
 use sudare_protocol::hex::hex;
 use sudare_protocol::seal::SALT_BYTES;
 
+use crate::export::bundle::Bundle;
 use crate::export::contents::Contents;
-use crate::export::html::{escape, heading};
-use crate::export::{Bundle, PictureFact};
+use crate::export::proof::PictureFact;
+use crate::html::{escape, heading};
 use crate::summary::messages;
 
-/// Camera pictures and the screenshot of the same moment.
+/// Camera pictures with the screenshot of the same moment.
 const ROWS: [([Label; 2], Label); 2] = [
     ([Label::CameraAtPixelated, Label::CameraAt], Label::ScreenshotAtCover),
     ([Label::CameraBeforePixelated, Label::CameraBefore], Label::ScreenshotSuspect),
 ];
 const AFTER: [Label; 2] = [Label::CameraAfterPixelated, Label::CameraAfter];
 
-pub(super) fn render(bundle: &Bundle, contents: &Contents) -> String {
+pub(super) fn section(bundle: &Bundle, contents: &Contents) -> String {
     let mut text = heading("画像", "Pictures");
     if contents.pictures.is_empty() {
         return text + "<div class=\"empty\">画像はありません / There are no pictures</div>\n";
@@ -43,7 +44,7 @@ pub(super) fn render(bundle: &Bundle, contents: &Contents) -> String {
     text
 }
 
-/// One moment. Of a camera picture the opened version is shown, the pixelated one if both are.
+/// One moment. A camera picture is shown in its opened versions, the pixelated one first.
 fn row(bundle: &Bundle, contents: &Contents, camera: [Label; 2], screen: Option<Label>) -> String {
     let of = |label: Label| {
         contents.pictures.iter().filter(move |(blob, _)| blob.label == label.number()).collect::<Vec<_>>()
@@ -67,30 +68,30 @@ fn row(bundle: &Bundle, contents: &Contents, camera: [Label; 2], screen: Option<
 }
 
 fn figure(bundle: &Bundle, blob: &BlobRef, fact: &PictureFact) -> String {
-    let words = messages::of_label(Label::from_number(blob.label));
+    let label = messages::of_label(Label::from_number(blob.label));
     let id = hex(&blob.blob_id);
     let picture = match picture(bundle, blob, fact) {
-        Some(source) => format!("<img src=\"{source}\" alt=\"{} / {}\">", words.ja, words.en),
+        Some(source) => format!("<img src=\"{source}\" alt=\"{} / {}\">", label.ja, label.en),
         None => format!("<div class=\"none\"><span>{}</span></div>", closed(fact)),
     };
     let (class, state) = match (&fact.sealed, &fact.opened) {
         (Some(_), Some(_)) => {
-            ("mark", "✓ ログの記録と一致（暗号文・原画像） / as the log vouches, sealed and opened")
+            ("mark", "✓ ログの記録と一致（暗号文・原画像） / sealed and opened pictures match the log")
         }
-        (Some(_), None) => ("mark", "✓ 暗号文はログの記録と一致 / the sealed file is as the log vouches"),
+        (Some(_), None) => ("mark", "✓ 暗号文はログの記録と一致 / the sealed file matches the log"),
         _ => ("mark no", "– この出力に含まれません / not part of this export"),
     };
     format!(
         "<figure>{picture}<figcaption><b>{} <span class=\"soft\" lang=\"en\">{}</span></b>\
          <span class=\"{class}\">{state}</span><br><span class=\"soft mono\">{} · {} B</span></figcaption></figure>\n",
-        words.ja,
-        words.en,
+        label.ja,
+        label.en,
         id.get(..12).unwrap_or_default(),
         blob.size
     )
 }
 
-/// The picture inside the page, without the random bytes after its end.
+/// The picture embedded in the page, without the random bytes after its end.
 fn picture(bundle: &Bundle, blob: &BlobRef, fact: &PictureFact) -> Option<String> {
     let bytes = bundle.get(fact.opened.as_deref()?)?;
     let picture = bytes.get(..bytes.len().checked_sub(SALT_BYTES)?)?;
@@ -98,14 +99,14 @@ fn picture(bundle: &Bundle, blob: &BlobRef, fact: &PictureFact) -> Option<String
     Some(format!("data:{};base64,{}", media.as_str(), STANDARD.encode(picture)))
 }
 
-/// Why there is nothing to see.
+/// Why there is no picture.
 fn closed(fact: &PictureFact) -> String {
     match fact.problem.as_deref() {
         Some("not-chosen") => "周囲の人が識別できる画像のため、既定では出力しません<br>\
-             <span lang=\"en\">Bystanders can be recognised on it: only exported on request</span>"
+             <span lang=\"en\">Bystanders can be recognised on it: exported on request only</span>"
             .to_owned(),
         Some("not-in-store") => "保存先にありません（期限による消去など）<br>\
-             <span lang=\"en\">Not in the store: erased, or removed</span>"
+             <span lang=\"en\">Not in the store: erased or removed</span>"
             .to_owned(),
         Some(problem) => escape(problem),
         None => "封印されたまま<br><span lang=\"en\">Sealed, not opened</span>".to_owned(),

@@ -1,12 +1,12 @@
-//! What happened when, entry by entry, seen from the decision.
+//! The timeline: what happened when, entry by entry, in seconds from the decision.
 
-use crate::erase::survey;
+use crate::export::bundle::Bundle;
 use crate::export::contents::Contents;
-use crate::export::html::{escape, heading};
+use crate::html::{escape, heading};
 use crate::summary::{self, Moment};
 
-pub(super) fn render(contents: &Contents) -> String {
-    let (incident_id, _) = survey::ids_of(&contents.incident);
+pub(super) fn section(_: &Bundle, contents: &Contents) -> String {
+    let (incident_id, _) = contents.incident.ids();
     let rows: String = summary::timeline(&contents.entries, incident_id).iter().map(row).collect();
     format!(
         "{}<table>\n<thead><tr><th>時刻 / Time</th><th>出来事 / What happened</th>\

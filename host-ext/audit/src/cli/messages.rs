@@ -1,10 +1,9 @@
-//! What people read, in Japanese and English.
+//! What `verify`, `list` and `open` print for people, in Japanese and English.
 
 use sudare_audit::incidents::took;
 use sudare_audit::open::Shown;
 use sudare_audit::report::Stamped;
-use sudare_audit::summary::Text;
-use sudare_audit::summary::messages::{of_label, of_reason};
+use sudare_audit::summary::messages::{Text, of_label, of_reason};
 use sudare_audit::{Incident, Report};
 use sudare_base::language::Language::{self, En, Ja};
 use sudare_protocol::evidence::Label;
@@ -47,15 +46,14 @@ fn more_counts(report: &Report, language: Language) -> Vec<String> {
     if !report.signatures {
         lines.push(match language {
             Ja => "ハッシュのみ検証しました（各エントリーの署名と画像は未確認）。".to_owned(),
-            En => {
-                "Hashes only: signatures of entries and messages, and pictures, were not checked.".to_owned()
-            }
+            En => "Only hashes were checked, but no pictures and no signatures of entries or messages."
+                .to_owned(),
         });
     }
     if report.erased > 0 {
         lines.push(match language {
             Ja => format!("消去の記録がある画像 {} 枚。", report.erased),
-            En => format!("{} pictures were erased, as the log says.", report.erased),
+            En => format!("{} pictures were erased, as recorded in the log.", report.erased),
         });
     }
     for by in &report.cosignatures {
@@ -81,7 +79,7 @@ pub(crate) fn verdict(report: &Report, language: Language) -> String {
         (true, _, Ja) => "証跡は完全です。",
         (true, _, En) => "The evidence is intact.",
         (false, true, Ja) => "改ざんは見つかりませんでしたが、確認が必要な点があります。",
-        (false, true, En) => "Nothing was changed, but some of it looks odd: see the findings.",
+        (false, true, En) => "Nothing was changed, but something looks odd: see the findings.",
         (false, false, Ja) => "証跡は完全ではありません。原本を保全し、別の写しと比較してください。",
         (false, false, En) => "The evidence is NOT intact. Keep this copy and compare it with another one.",
     };
@@ -94,9 +92,9 @@ pub(crate) fn incident(incident: &Incident, language: Language) -> String {
         (true, _, Ja) => "完了".to_owned(),
         (true, _, En) => "complete".to_owned(),
         (false, Some(missing), Ja) => format!("画像 {missing} 枚が届いていません"),
-        (false, Some(missing), En) => format!("{missing} pictures never came"),
+        (false, Some(missing), En) => format!("{missing} pictures never arrived"),
         (false, None, Ja) => "未完了".to_owned(),
-        (false, None, En) => "not completed".to_owned(),
+        (false, None, En) => "not complete".to_owned(),
     };
     let cover = match (incident.cover_ms, language) {
         (Some(ms), Ja) => format!("、{} で遮蔽", took(ms)),
@@ -126,7 +124,7 @@ pub(crate) fn listed(report: &Report, incidents: usize, language: Language) -> S
     format!("{count}{}", log_verdict(report, language))
 }
 
-/// On the whole log, without its pictures.
+/// The verdict on the whole log, without its pictures.
 pub(crate) fn log_verdict(report: &Report, language: Language) -> &'static str {
     match (report.ok, language) {
         (true, Ja) => "ログは完全です（画像の確認は `verify` で行います）。",

@@ -1,6 +1,9 @@
-//! Pieces of HTML, for the pages of exports and reports.
+//! Pieces of HTML for the pages of exports and reports.
 
-/// Text that is shown as it is, whatever is in it.
+/// The style that all pages share.
+pub(crate) const STYLE: &str = include_str!("page.css");
+
+/// Escapes a text so that it is shown literally, whatever is in it.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
@@ -10,7 +13,7 @@ pub(crate) fn escape(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            // Bidirectional controls could make a text read as another one.
+            // Bidirectional controls could make a text read differently.
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.push('\u{fffd}'),
             character if character.is_control() && character != '\n' => out.push('\u{fffd}'),
             character => out.push(character),
