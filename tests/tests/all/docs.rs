@@ -7,7 +7,7 @@ mod page;
 use std::collections::BTreeSet;
 
 use page::{
-    block, code, commands, constants, fields, files, links, literals, maps, modules, read, root, rows, same,
+    code, commands, constants, fields, files, links, literals, maps, modules, read, root, rows, same,
     section, short,
 };
 use sudare_host_ext::config::SETTINGS;
