@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use sudare_base::clock;
 use sudare_evidence::log::writer::BATCH_MAX_ENTRIES;
 use sudare_evidence::log::{Draft, LogStore, Settings};
 use sudare_evidence::report::NewEntries;

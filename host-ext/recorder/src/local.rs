@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use sudare_base::clock;
 use sudare_evidence::log::Settings;
 use sudare_evidence::report::wire::{Recorded, State};
-use sudare_evidence::report::{Keep, NewBlob, NewEntries};
+use sudare_evidence::report::{EvidenceSink, NewBlob, NewEntries};
 use sudare_evidence::store::StoreError;
 use sudare_protocol::evidence::Id;
 
@@ -36,7 +36,7 @@ impl Drop for Local {
     }
 }
 
-impl Keep for Local {
+impl EvidenceSink for Local {
     fn put_blob(&mut self, blob: &NewBlob) -> Result<(), StoreError> {
         self.intake.put(blob)
     }
