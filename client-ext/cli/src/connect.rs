@@ -14,15 +14,15 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::{Value, json};
 use sudare_client_core::presence::Decision;
-use sudare_client_runtime::driver::{Driver, Event, Identity};
+use sudare_client_runtime::Event;
+use sudare_client_runtime::driver::{Driver, Identity};
 use sudare_client_runtime::inbox::Inbox;
 use sudare_client_runtime::spool::Spools;
 use sudare_client_runtime::watcher::CameraWatcher;
-use sudare_client_runtime::{device, operator};
+use sudare_client_runtime::{clock, device, operator};
 use sudare_headless::app::{self, AppEvent};
 use sudare_headless::{ClientPicture, RdpHandle, RdpOptions, ScreenKind};
 use sudare_protocol::message::{CertificateCheck, Shown, Status};
-use sudare_vision::camera::live::boottime_ms;
 use sudare_vision::camera::{self, SourceOptions, SourceSpec};
 use sudare_vision::engine::Engine;
 use tokio::sync::mpsc;
@@ -63,13 +63,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let organisation = device::organisation(&home, arguments.organisation.as_deref())?;
     let spec: SourceSpec = arguments.source.parse()?;
     // Opened before anything is connected: whoever starts this wants to know at once.
-    let source = camera::open(&spec, SourceOptions { fps: None })?;
+    let source = camera::open(&spec, SourceOptions { fps: None }, clock::boottime_ms)?;
     let engine = Engine::from_cache()?;
     let identity = Identity {
         organisation,
         device_key: device::device_key(&home)?,
         boot_id: device::boot_id()?,
-        models: vec![*engine.detector_sha256.as_bytes(), *engine.embedder_sha256.as_bytes()],
+        models: engine.models().to_vec(),
     };
     let spools = Arc::new(Spools::at(&home));
     let watcher = CameraWatcher::new(spec, home).with_source(source).with_engine(engine);
@@ -112,7 +112,7 @@ struct Teller {
 
 impl Teller {
     fn tell(&mut self, event: AppEvent, covers_own: bool) {
-        let at_ms = boottime_ms();
+        let at_ms = clock::boottime_ms();
         self.own_covered.store(covers_own, Ordering::Relaxed);
         let (name, mut fields, text) = match event {
             AppEvent::Driver(event) => self.describe(event),

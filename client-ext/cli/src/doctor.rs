@@ -1,8 +1,7 @@
 //! `sudare doctor`: is everything here that watching needs?
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use clap::Args;
+use sudare_client_runtime::clock;
 use sudare_client_runtime::operator;
 use sudare_client_runtime::spool::{self, Waiting};
 use sudare_models::{Role, Store};
@@ -82,13 +81,12 @@ fn evidence_check() -> Check {
         ));
     }
     let Some(oldest_ms) = oldest_ms else { return Ok("nothing waits to be sent".to_owned()) };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let age = now.saturating_sub(Duration::from_millis(oldest_ms)).as_secs() / 60;
+    let age_min = clock::wall_ms().saturating_sub(oldest_ms) / 60_000;
     let kib = bytes.div_ceil(1024);
     Ok(format!(
         "{incidents} incidents ({kib} KiB) wait for their host, the oldest for {} h {} min; they go with the next connection to it",
-        age / 60,
-        age % 60
+        age_min / 60,
+        age_min % 60
     ))
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 use sudare_client_runtime::operator;
+use sudare_client_runtime::random::random;
 use sudare_vision::engine::Engine;
 use sudare_vision::enroll;
 
@@ -29,8 +30,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut engine = Engine::from_cache()?;
     let rotation = operator::device_rotation(&operator::device_dir()?)?;
-    let mut operator_id = [0; 16];
-    getrandom::fill(&mut operator_id).map_err(|_| operator::OperatorError::NoRandomness)?;
+    let operator_id = random().map_err(|_| operator::OperatorError::NoRandomness)?;
     let template = enroll::enroll(&mut engine, &arguments.images, &rotation, operator_id)?;
     let bytes = template.to_bytes().context("the operator file cannot be made")?;
     operator::write_private(&arguments.out, &bytes)?;

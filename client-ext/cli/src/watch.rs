@@ -2,14 +2,12 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use clap::Args;
-use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use sudare_client_core::presence::Presence;
-use sudare_client_runtime::{device, operator};
+use sudare_client_runtime::{clock, device, operator};
 use sudare_protocol::limits::RECORD_MAX_BYTES;
 use sudare_protocol::numbers::Numbers;
 use sudare_protocol::records::{Policy, Signed};
@@ -67,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let spec: SourceSpec = arguments.source.parse()?;
     let live = matches!(spec, SourceSpec::Camera(_) | SourceSpec::Mjpeg(_));
     let numbers = numbers(arguments)?;
-    let mut source = camera::open(&spec, SourceOptions { fps: arguments.fps })?;
+    let mut source = camera::open(&spec, SourceOptions { fps: arguments.fps }, clock::boottime_ms)?;
     let engine = Engine::from_cache()?;
     let rotation = operator::device_rotation(&operator::device_dir()?)?;
     let operators = operator::load(&arguments.operator, rotation, *engine.embedder_sha256.as_bytes())?;
@@ -76,18 +74,20 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let spinner = output::spinner(arguments.json);
     spinner.set_message(source.describe());
     let mut failed = None;
-    let summary = watch(source.as_mut(), &mut vision, Presence::new(&numbers), live, &mut |change| {
+    let mut tell = |change: &Change| {
         if arguments.json {
             failed = output::json(change).err();
         } else {
             spinner.suspend(|| output::line(&describe(change)));
         }
-    });
+    };
+    let presence = Presence::new(&numbers);
+    let summary = watch(source.as_mut(), &mut vision, presence, live, clock::boottime_ms, &mut tell);
     spinner.finish_and_clear();
     if let Some(error) = failed {
         return Err(error);
     }
-    let end = End { end: true, frames: summary.frames, cpu_ms: cpu_ms(), covers: summary.covers };
+    let end = End { end: true, frames: summary.frames, cpu_ms: clock::cpu_ms(), covers: summary.covers };
     if arguments.json {
         output::json(&end)?;
     } else {
@@ -106,10 +106,8 @@ fn numbers(arguments: &Arguments) -> anyhow::Result<Numbers> {
     let Some(policy) = &arguments.policy else { return Ok(Numbers::default()) };
     let key = device::organisation(&operator::device_dir()?, arguments.org_key.as_deref())?;
     let bytes = read_small(policy)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now_ms = now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-    let signed =
-        Signed::<Policy>::verify(&key, &bytes, now_ms).with_context(|| policy.display().to_string())?;
+    let signed = Signed::<Policy>::verify(&key, &bytes, clock::wall_ms())
+        .with_context(|| policy.display().to_string())?;
     signed.record().effective().with_context(|| policy.display().to_string())
 }
 
@@ -128,10 +126,4 @@ fn describe(change: &Change) -> String {
     let seconds = change.t_ms as f64 / 1000.0;
     let why = if change.cover { format!(" ({})", change.reason) } else { String::new() };
     format!("{seconds:8.1} s  {screen}{why:20}  {} face(s): {}", change.faces, change.state)
-}
-
-/// CPU time of this process so far, user and system.
-fn cpu_ms() -> u64 {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1000 + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
 }

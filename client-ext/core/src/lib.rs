@@ -8,15 +8,16 @@
 //! Pure: pictures, randomness and time come in as arguments, decisions and messages go out, so that the whole of it
 //! runs on virtual time in the simulation. Deliberately absent: anything that opens, waits or asks what time it is.
 
+pub mod event;
 pub mod evidence;
 pub mod face;
 pub mod frame;
 pub mod light;
-pub mod link;
 pub mod presence;
 pub mod report;
+pub mod selector;
+pub mod session;
 pub mod spool;
-pub mod switch;
 /// So that the runtime's tests can include the same helpers.
 #[cfg(test)]
 extern crate self as sudare_client_core;

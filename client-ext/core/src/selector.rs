@@ -1,7 +1,7 @@
-//! Which of several channels is the host's. Pure.
+//! Selects the host's channel among several. Pure.
 //!
-//! Any process of the session's user can open a channel of our name and lie. So each channel
-//! makes a handshake of its own; only one that proves to be the host gets anything to know.
+//! Any process of the session's user can open a channel of our name and lie. So each channel makes a handshake of
+//! its own, and only one that proves to be the host learns anything.
 //!
 //! ```text
 //!  opened ─► pending ── proven ─► live ── refused, closed, replaced ─► over (evidence is kept)
@@ -13,36 +13,17 @@ use sudare_protocol::client::{Evidence, Fresh, Live, Setup};
 use sudare_protocol::limits::HANDSHAKE_MAX_MS;
 use sudare_protocol::message::Id;
 
-use crate::link::{Link, Output};
+use crate::event::{ChannelId, Event, Output};
 use crate::presence::Observation;
+use crate::session::ClientSession;
 use crate::spool::Spool;
-
-/// A channel, for as long as the process lives.
-pub type ChannelId = u64;
 
 /// Channels in a handshake at once. The host needs one; the rest is room for liars.
 pub const PENDING_MAX: usize = 8;
 
-/// What the driver has to do.
-#[derive(Debug)]
-pub enum Act {
-    /// Put these bytes on this channel.
-    Send(ChannelId, Vec<u8>),
-    /// Close this channel, and forget it.
-    Close(ChannelId),
-    /// This channel was refused; `live` tells whether it was the host's.
-    Refused { refusal: sudare_protocol::Refusal, live: bool },
-    /// A channel that proved nothing was closed, and why.
-    Dropped(&'static str),
-    /// No channel is the host's any more; its evidence that was not acknowledged.
-    Ended { host_id: String, left: Spool },
-    /// From the host's channel.
-    Live(Output),
-}
-
 /// All channels of one connection.
 #[derive(Debug, Default)]
-pub struct Switch {
+pub struct ChannelSelector {
     pending: Vec<Pending>,
     live: Option<Proven>,
 }
@@ -50,155 +31,152 @@ pub struct Switch {
 #[derive(Debug)]
 struct Pending {
     id: ChannelId,
-    link: Link,
+    session: ClientSession,
     opened_ms: u64,
 }
 
 #[derive(Debug)]
 struct Proven {
     id: ChannelId,
-    link: Link,
+    session: ClientSession,
     host_id: String,
 }
 
-impl Switch {
+impl ChannelSelector {
     /// A channel was opened; the host speaks first.
-    pub fn opened(&mut self, id: ChannelId, setup: Setup, fresh: Fresh, now_ms: u64, acts: &mut Vec<Act>) {
+    pub fn opened(&mut self, id: ChannelId, setup: Setup, fresh: Fresh, now_ms: u64, out: &mut Vec<Output>) {
         if self.pending.len() >= PENDING_MAX {
             // The oldest had its chance; the host needs a round trip only.
-            self.drop_pending(0, "too many channels are in a handshake", acts);
+            self.drop_pending(0, "too many channels are in a handshake", out);
         }
-        let mut link = Link::default();
-        link.opened(setup, fresh);
-        self.pending.push(Pending { id, link, opened_ms: now_ms });
+        let mut session = ClientSession::new(id);
+        session.opened(setup, fresh);
+        self.pending.push(Pending { id, session, opened_ms: now_ms });
     }
 
-    pub fn closed(&mut self, id: ChannelId, acts: &mut Vec<Act>) {
+    pub fn closed(&mut self, id: ChannelId, out: &mut Vec<Output>) {
         self.pending.retain(|pending| pending.id != id);
         if self.live.as_ref().is_some_and(|live| live.id == id) {
-            self.end(acts);
+            self.end(out);
         }
     }
 
     /// Bytes came from a channel.
-    pub fn bytes(&mut self, id: ChannelId, bytes: &[u8], acts: &mut Vec<Act>) {
-        let mut out = Vec::new();
+    pub fn bytes(&mut self, id: ChannelId, bytes: &[u8], out: &mut Vec<Output>) {
+        let mut said = Vec::new();
         if let Some(live) = self.live.as_mut().filter(|live| live.id == id) {
-            live.link.bytes(bytes, &mut out);
-            self.take_live(out, acts);
-        } else if let Some(at) = self.pending.iter().position(|pending| pending.id == id) {
-            let Some(pending) = self.pending.get_mut(at) else { return };
-            pending.link.bytes(bytes, &mut out);
-            self.take_pending(at, out, acts);
+            live.session.bytes(bytes, &mut said);
+            self.take_live(said, out);
+        } else if let Some(pending) = self.pending.iter_mut().find(|pending| pending.id == id) {
+            pending.session.bytes(bytes, &mut said);
+            self.take_pending(id, said, out);
         }
     }
 
-    pub fn observe(&mut self, seen: &Observation, now_ms: u64, fresh: Id, acts: &mut Vec<Act>) {
-        self.with_live(acts, |link, out| link.observe(seen, now_ms, fresh, out));
+    pub fn observe(&mut self, seen: &Observation, now_ms: u64, fresh: Id, out: &mut Vec<Output>) {
+        self.with_live(out, |session, said| session.observe(seen, now_ms, fresh, said));
     }
 
     /// Time passes: attestations go out, and channels that stay silent are closed.
-    pub fn tick(&mut self, now_ms: u64, fresh: Id, acts: &mut Vec<Act>) {
-        self.with_live(acts, |link, out| link.tick(now_ms, fresh, out));
+    pub fn tick(&mut self, now_ms: u64, fresh: Id, out: &mut Vec<Output>) {
+        self.with_live(out, |session, said| session.tick(now_ms, fresh, said));
         let late = |p: &Pending| now_ms.saturating_sub(p.opened_ms) > HANDSHAKE_MAX_MS;
         while let Some(at) = self.pending.iter().position(late) {
-            self.drop_pending(at, "a channel did not finish its handshake in time", acts);
+            self.drop_pending(at, "a channel did not finish its handshake in time", out);
         }
     }
 
-    pub fn evidence(&mut self, evidence: Evidence, acts: &mut Vec<Act>) {
-        self.with_live(acts, |link, out| link.evidence(evidence, out));
+    pub fn evidence(&mut self, evidence: Evidence, out: &mut Vec<Output>) {
+        self.with_live(out, |session, said| session.evidence(evidence, said));
     }
 
     /// Evidence of an earlier channel to the same host.
-    pub fn keep(&mut self, left: Spool, acts: &mut Vec<Act>) {
-        self.with_live(acts, |link, out| link.keep(left, out));
+    pub fn keep(&mut self, unacknowledged: Spool, out: &mut Vec<Output>) {
+        self.with_live(out, |session, said| session.keep(unacknowledged, said));
     }
 
-    /// Ends in good order.
-    pub fn bye(&mut self, acts: &mut Vec<Act>) {
-        self.with_live(acts, |link, out| link.bye(out));
-        self.end(acts);
+    /// Says goodbye and closes.
+    pub fn bye(&mut self, out: &mut Vec<Output>) {
+        self.with_live(out, |session, said| session.bye(said));
+        self.end(out);
     }
 
     /// Whether a window of the client's own must be covered now.
     pub fn covers_own(&self) -> bool {
-        self.live.as_ref().is_none_or(|live| live.link.covers_own())
+        self.live.as_ref().is_none_or(|live| live.session.covers_own())
     }
 
     /// The host's session, if there is one.
     pub fn live(&self) -> Option<&Live> {
-        self.live.as_ref().and_then(|live| live.link.live())
+        self.live.as_ref().and_then(|live| live.session.live())
     }
 
-    fn with_live(&mut self, acts: &mut Vec<Act>, work: impl FnOnce(&mut Link, &mut Vec<Output>)) {
+    fn with_live(&mut self, out: &mut Vec<Output>, work: impl FnOnce(&mut ClientSession, &mut Vec<Output>)) {
         let Some(live) = &mut self.live else { return };
-        let mut out = Vec::new();
-        work(&mut live.link, &mut out);
-        self.take_live(out, acts);
+        let mut said = Vec::new();
+        work(&mut live.session, &mut said);
+        self.take_live(said, out);
     }
 
-    fn take_live(&mut self, out: Vec<Output>, acts: &mut Vec<Act>) {
-        let Some(id) = self.live.as_ref().map(|live| live.id) else { return };
-        for output in out {
-            match output {
-                Output::Send(bytes) => acts.push(Act::Send(id, bytes)),
-                Output::Refused(refusal) => {
-                    acts.extend([Act::Refused { refusal, live: true }, Act::Close(id)]);
-                    self.end(acts);
-                }
-                other => acts.push(Act::Live(other)),
+    fn take_live(&mut self, said: impl IntoIterator<Item = Output>, out: &mut Vec<Output>) {
+        for output in said {
+            let refused = matches!(output, Output::Tell(Event::Refused { .. }));
+            out.push(output);
+            if refused && let Some(id) = self.live.as_ref().map(|live| live.id) {
+                out.push(Output::Close(id));
+                self.end(out);
             }
         }
     }
 
-    fn take_pending(&mut self, at: usize, out: Vec<Output>, acts: &mut Vec<Act>) {
-        let Some(id) = self.pending.get(at).map(|pending| pending.id) else { return };
-        for output in out {
-            match output {
-                Output::Send(bytes) => acts.push(Act::Send(id, bytes)),
-                Output::Refused(refusal) => {
-                    acts.extend([Act::Refused { refusal, live: false }, Act::Close(id)]);
+    fn take_pending(&mut self, id: ChannelId, said: Vec<Output>, out: &mut Vec<Output>) {
+        let mut said = said.into_iter();
+        while let Some(output) = said.next() {
+            match &output {
+                Output::Tell(Event::Ready { host_id, .. }) => {
+                    if self.promote(id, host_id, out) {
+                        out.push(output);
+                        self.take_live(said, out);
+                    }
+                    return;
+                }
+                Output::Tell(Event::Refused { .. }) => {
+                    out.extend([output, Output::Close(id)]);
                     self.pending.retain(|pending| pending.id != id);
                     return;
                 }
-                Output::Ready { operators, host_id, certificate } => {
-                    if !self.prove(id, &host_id, acts) {
-                        return;
-                    }
-                    acts.push(Act::Live(Output::Ready { operators, host_id, certificate }));
-                }
-                other => acts.push(Act::Live(other)),
+                _ => out.push(output),
             }
         }
     }
 
-    /// This channel's other end is a host of the organisation. It becomes the live one, unless
-    /// another host is.
-    fn prove(&mut self, id: ChannelId, host_id: &str, acts: &mut Vec<Act>) -> bool {
+    /// This channel's other end proved to be a host of the organisation. It becomes the live one, unless another
+    /// host is; then the channel is closed.
+    fn promote(&mut self, id: ChannelId, host_id: &str, out: &mut Vec<Output>) -> bool {
         let Some(at) = self.pending.iter().position(|pending| pending.id == id) else { return false };
         if self.live.as_ref().is_some_and(|live| live.host_id != host_id) {
-            self.drop_pending(at, "another host answered on a second channel", acts);
+            self.drop_pending(at, "another host answered on a second channel", out);
             return false;
         }
         let pending = self.pending.remove(at);
         if let Some(old) = &self.live {
-            acts.push(Act::Close(old.id));
-            self.end(acts);
+            out.push(Output::Close(old.id));
+            self.end(out);
         }
-        self.live = Some(Proven { id, link: pending.link, host_id: host_id.to_owned() });
+        self.live = Some(Proven { id, session: pending.session, host_id: host_id.to_owned() });
         true
     }
 
-    fn end(&mut self, acts: &mut Vec<Act>) {
+    fn end(&mut self, out: &mut Vec<Output>) {
         if let Some(mut live) = self.live.take() {
-            acts.push(Act::Ended { host_id: live.host_id, left: live.link.take_spool() });
+            let unacknowledged = live.session.take_spool();
+            out.push(Output::Ended { host_id: live.host_id, unacknowledged });
         }
     }
 
-    fn drop_pending(&mut self, at: usize, why: &'static str, acts: &mut Vec<Act>) {
+    fn drop_pending(&mut self, at: usize, why: &'static str, out: &mut Vec<Output>) {
         let pending = self.pending.remove(at);
-        acts.extend([Act::Dropped(why), Act::Close(pending.id)]);
+        out.extend([Output::Tell(Event::Dropped(why)), Output::Close(pending.id)]);
     }
 }
 

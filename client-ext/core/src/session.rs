@@ -1,43 +1,23 @@
-//! The client's side of one session: handshake, presence and evidence put together. Pure.
+//! The client's side of one session: handshake, presence and evidence combined. Pure.
 //!
 //! ```text
-//!  channel bytes, observations, time ─► Link ─► messages, operators, decisions, incidents
+//!  channel bytes, observations, time ─► ClientSession ─► messages, operators, decisions, incidents
 //! ```
-//! Every RDP client drives it the same way (the bundled one here, the FreeRDP plugin as well).
-//! Evidence that is not acknowledged is kept and sent again after a reconnect.
+//! Every RDP client drives it the same way. Evidence that is not acknowledged is kept and sent again after a
+//! reconnect.
 
 use sudare_protocol::client::{AwaitHello, AwaitReady, Evidence, Fresh, HostNews, Live, Setup};
 use sudare_protocol::error::{Code, Fault, Refusal, Refused};
 use sudare_protocol::frame::Deframer;
-use sudare_protocol::message::{Ack, Bye, CertificateCheck, Id, Status};
+use sudare_protocol::message::{Bye, Id};
 use sudare_protocol::numbers::Numbers;
 use sudare_protocol::reason::Reason;
 use sudare_protocol::template::OperatorTemplate;
 
+use crate::event::{ChannelId, Event, Output};
 use crate::presence::{Decision, Observation, Presence};
-use crate::report::{Incident, Reporter};
+use crate::report::Reporter;
 use crate::spool::Spool;
-
-/// What the driver has to do or may show.
-#[derive(Debug)]
-pub enum Output {
-    /// Put these bytes on the channel.
-    Send(Vec<u8>),
-    /// The session is live; watch for these operators.
-    Ready { operators: Vec<OperatorTemplate>, host_id: String, certificate: CertificateCheck },
-    /// The decision changed. A driver with a window of its own covers it by `cover`.
-    Decided(Decision),
-    /// Pictures of this incident are due: build them and call `Link::evidence`.
-    Incident(Incident),
-    /// What the host shows.
-    Status(Status),
-    /// The host keeps this incident: the receipt.
-    Receipt(Ack),
-    /// The operator began or ended a break on the host's cover: turn the camera off or on.
-    Break(bool),
-    /// The session is over, and why. Cover.
-    Refused(Refusal),
-}
 
 enum State {
     Closed,
@@ -51,31 +31,32 @@ struct LiveState {
     presence: Presence,
     reporter: Reporter,
     last: Option<Decision>,
-    /// The camera is off by the operator's wish; nothing is looked at.
+    /// The operator turned the camera off; observations are ignored.
     on_break: bool,
 }
 
-/// One device's link to one host, over any number of reconnects.
-pub struct Link {
+/// One device's session with one host on one channel, which may be opened anew.
+pub struct ClientSession {
+    id: ChannelId,
     state: State,
     deframer: Deframer,
     /// Sent or waiting, not acknowledged.
     spool: Spool,
 }
 
-impl std::fmt::Debug for Link {
+impl std::fmt::Debug for ClientSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Link({} incidents waiting)", self.spool.len())
+        write!(f, "ClientSession({} incidents waiting)", self.spool.len())
     }
 }
 
-impl Default for Link {
-    fn default() -> Self {
-        Link { state: State::Closed, deframer: Deframer::default(), spool: Spool::default() }
+impl ClientSession {
+    /// A session on this channel, which is still to be opened.
+    #[must_use]
+    pub fn new(id: ChannelId) -> Self {
+        ClientSession { id, state: State::Closed, deframer: Deframer::default(), spool: Spool::default() }
     }
-}
 
-impl Link {
     /// The channel was opened; the host speaks first.
     pub fn opened(&mut self, setup: Setup, fresh: Fresh) {
         self.deframer = Deframer::default();
@@ -136,12 +117,12 @@ impl Link {
         self.send_evidence(out);
     }
 
-    /// Ends in good order.
+    /// Says goodbye and closes.
     pub fn bye(&mut self, out: &mut Vec<Output>) {
         if let State::Live(state) = &mut self.state
             && let Ok(bye) = state.live.bye(Bye { reason: Reason::ClientGone })
         {
-            out.push(Output::Send(bye));
+            out.push(Output::Send(self.id, bye));
         }
         self.state = State::Closed;
     }
@@ -154,7 +135,7 @@ impl Link {
         }
     }
 
-    /// The live session, for its policy and numbers.
+    /// The protocol's live session, for its policy and numbers.
     pub fn live(&self) -> Option<&Live> {
         match &self.state {
             State::Live(state) => Some(&state.live),
@@ -166,14 +147,14 @@ impl Link {
         self.live().map(Live::numbers).unwrap_or_default()
     }
 
-    /// Takes over what an earlier channel to the same host left.
-    pub fn keep(&mut self, left: Spool, out: &mut Vec<Output>) {
-        for evidence in left {
+    /// Takes over evidence that an earlier channel to the same host left behind.
+    pub fn keep(&mut self, unacknowledged: Spool, out: &mut Vec<Output>) {
+        for evidence in unacknowledged {
             self.evidence(evidence, out);
         }
     }
 
-    /// What the host has not acknowledged, for the next channel to it.
+    /// Evidence that the host has not acknowledged, for the next channel to it.
     pub fn take_spool(&mut self) -> Spool {
         std::mem::take(&mut self.spool)
     }
@@ -183,20 +164,20 @@ impl Link {
         self.spool.len()
     }
 
-    /// Takes one frame; `false` ends the reading.
+    /// Handles one frame; returns false to stop reading.
     fn frame(&mut self, frame: &[u8], out: &mut Vec<Output>) -> bool {
         match std::mem::replace(&mut self.state, State::Closed) {
             State::Closed => return false,
             State::AwaitHello(state) => match state.handle(frame) {
                 Ok((next, open)) => {
                     self.state = State::AwaitReady(Box::new(next));
-                    out.push(Output::Send(open));
+                    out.push(Output::Send(self.id, open));
                 }
-                Err(refused) => return end(refused, out),
+                Err(refused) => return self.end(refused, out),
             },
             State::AwaitReady(state) => match state.handle(frame) {
                 Ok((live, operators)) => self.ready(live, operators, out),
-                Err(refused) => return end(refused, out),
+                Err(refused) => return self.end(refused, out),
             },
             State::Live(mut state) => {
                 let news = state.live.handle(frame);
@@ -216,14 +197,11 @@ impl Link {
     fn ready(&mut self, mut live: Live, operators: Vec<OperatorTemplate>, out: &mut Vec<Output>) {
         for evidence in self.spool.iter() {
             if let Err(refusal) = live.queue(evidence) {
-                tracing::error!(%refusal, "kept evidence could not be queued again");
+                tracing::error!(%refusal, "evidence of an earlier connection could not be queued");
             }
         }
-        out.push(Output::Ready {
-            operators,
-            host_id: live.host_id().to_owned(),
-            certificate: live.certificate(),
-        });
+        let (host_id, certificate) = (live.host_id().to_owned(), live.certificate());
+        out.extend([Output::Tell(Event::Ready { host_id, certificate }), Output::Watch(operators)]);
         let presence = Presence::new(&live.numbers());
         let reporter = Reporter::default();
         self.state =
@@ -233,27 +211,26 @@ impl Link {
     fn news(&mut self, news: Option<HostNews>, out: &mut Vec<Output>) {
         match news {
             Some(HostNews::Status(status)) => {
-                out.push(Output::Status(status));
+                out.push(Output::Tell(Event::Status(status)));
                 self.take_break(status.reason == Reason::Break, out);
             }
             Some(HostNews::Acknowledged(ack)) => {
                 self.spool.acknowledge(&ack.incident_id);
-                out.push(Output::Receipt(ack));
+                out.push(Output::Tell(Event::Receipt(ack)));
             }
             Some(HostNews::Credited) => self.send_evidence(out),
             Some(HostNews::Challenged) | None => {}
         }
     }
 
-    /// The host says whether it is a break. After it, everything before it is forgotten: the
-    /// operator has to be recognised anew.
+    /// The host says whether there is a break. After one, the operator has to be recognised again.
     fn take_break(&mut self, on: bool, out: &mut Vec<Output>) {
         if let State::Live(state) = &mut self.state
             && state.on_break != on
         {
             state.on_break = on;
             state.presence = Presence::new(&state.live.numbers());
-            out.push(Output::Break(on));
+            out.push(Output::Tell(Event::Break(on)));
         }
     }
 
@@ -261,10 +238,10 @@ impl Link {
         let State::Live(state) = &mut self.state else { return };
         match state.reporter.tell(&mut state.live, &decision, now_ms, fresh) {
             Ok(told) => {
-                out.extend(told.messages.into_iter().map(Output::Send));
+                out.extend(told.messages.into_iter().map(|message| Output::Send(self.id, message)));
                 let shown = |d: &Decision| (d.state, d.cover, d.reason);
                 if state.last.as_ref().map(shown) != Some(shown(&decision)) {
-                    // With its time, so that what follows from it can be measured from here.
+                    // With its time, from which the delay until the cover is measured.
                     tracing::info!(
                         boot_ms = now_ms,
                         state = decision.state.as_str(),
@@ -272,7 +249,7 @@ impl Link {
                         reason = decision.reason.as_str(),
                         "decided"
                     );
-                    out.push(Output::Decided(decision));
+                    out.push(Output::Tell(Event::Decided(decision)));
                 }
                 state.last = Some(decision);
                 out.extend(told.incident.map(Output::Incident));
@@ -285,7 +262,7 @@ impl Link {
         let State::Live(state) = &mut self.state else { return };
         loop {
             match state.live.next_evidence_frame() {
-                Ok(Some(frame)) => out.push(Output::Send(frame)),
+                Ok(Some(frame)) => out.push(Output::Send(self.id, frame)),
                 Ok(None) => return,
                 Err(refusal) => return self.refuse(refusal, out),
             }
@@ -298,15 +275,17 @@ impl Link {
         if let State::Live(state) = &mut self.state
             && !told_us
         {
-            out.extend(state.live.refuse(&refusal).map(Output::Send));
+            out.extend(state.live.refuse(&refusal).map(|reply| Output::Send(self.id, reply)));
         }
+        let live = matches!(self.state, State::Live(_));
         self.state = State::Closed;
-        out.push(Output::Refused(refusal));
+        out.push(Output::Tell(Event::Refused { refusal, live }));
     }
-}
 
-fn end(refused: Refused, out: &mut Vec<Output>) -> bool {
-    out.extend(refused.reply.map(Output::Send));
-    out.push(Output::Refused(refused.refusal));
-    false
+    /// The handshake failed; the state is `Closed` already.
+    fn end(&self, Refused { refusal, reply }: Refused, out: &mut Vec<Output>) -> bool {
+        out.extend(reply.map(|reply| Output::Send(self.id, reply)));
+        out.push(Output::Tell(Event::Refused { refusal, live: false }));
+        false
+    }
 }

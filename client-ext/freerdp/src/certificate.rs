@@ -4,6 +4,7 @@
 //! is a pin: with `/cert:deny,fingerprint:sha256:…` nobody is asked and nothing is taken on first
 //! use, so the pinned certificate is the one (docs/decisions/0013 names the exceptions).
 
+use sudare_protocol::hex::unhex;
 use sudare_protocol::message::Digest;
 
 /// What FreeRDP's settings say about accepting certificates.
@@ -30,18 +31,8 @@ impl Acceptance {
 }
 
 fn digest(pin: &str) -> Option<Digest> {
-    let (kind, hex) = pin.split_once(':')?;
-    let digits: Option<Vec<u8>> =
-        hex.chars().filter(|c| *c != ':').map(|c| Some(u8::try_from(c.to_digit(16)?).unwrap_or(0))).collect();
-    let digits = digits?;
-    if !kind.eq_ignore_ascii_case("sha256") || digits.len() != 64 {
-        return None;
-    }
-    let mut digest = [0; 32];
-    for (byte, pair) in digest.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = pair.iter().fold(0, |value, digit| value * 16 + digit);
-    }
-    Some(digest)
+    let (kind, digits) = pin.split_once(':')?;
+    kind.eq_ignore_ascii_case("sha256").then(|| unhex(&digits.replace(':', "")))?
 }
 
 #[cfg(test)]

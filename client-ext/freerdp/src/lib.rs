@@ -12,6 +12,8 @@
 //! library, any async runtime of ours, and any wait on a thread of FreeRDP, but
 //! for at most 2 s at the connection's end while pictures of an incident are not yet sealed.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests measure by the real clock"))]
+
 mod certificate;
 mod gate;
 mod plugin;

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use sudare_client_runtime::inbox::{Inbox, Line, NotSent, Overflow, Transport};
-use sudare_client_runtime::plugin::session;
+use sudare_client_runtime::inbox::{ChannelHandle, Inbox, NotSent, Overflow, Transport};
+use sudare_client_runtime::plugin::connection;
 use sudare_protocol::message::Digest;
 
 use crate::sys::{Channel, ChannelEvents, Extension, Told};
@@ -17,7 +17,7 @@ const LAST_PICTURES: Duration = Duration::from_secs(2);
 /// Starts the session's thread and gives what FreeRDP talks to.
 pub(crate) fn start(told: Told) -> Box<dyn Extension> {
     let tls_cert_sha256 = told.acceptance.pinned();
-    let inbox = session::start(told.arguments);
+    let inbox = connection::start(told.arguments);
     Box::new(Connection { inbox, tls_cert_sha256 })
 }
 
@@ -30,7 +30,7 @@ impl Extension for Connection {
     fn opened(&self, channel: Channel) -> Option<Box<dyn ChannelEvents>> {
         let transport = DvcTransport { channel: channel.clone(), tls_cert_sha256: self.tls_cert_sha256 };
         match self.inbox.opened(Box::new(transport)) {
-            Ok(line) => Some(Box::new(Receiving { line: Some(line), channel })),
+            Ok(handle) => Some(Box::new(Receiving { handle: Some(handle), channel })),
             Err(Overflow::Ended) => {
                 tracing::warn!(
                     "a channel was refused, because the extension could not start. Its reason was told before"
@@ -55,19 +55,19 @@ impl Drop for Connection {
     }
 }
 
-/// Dropped when the channel is closed, and with it the line.
+/// Dropped when the channel is closed, and the handle with it.
 struct Receiving {
-    line: Option<Line>,
+    handle: Option<ChannelHandle>,
     channel: Channel,
 }
 
 impl ChannelEvents for Receiving {
     fn data(&mut self, bytes: &[u8]) {
-        let Some(line) = &self.line else { return };
-        if let Err(error) = line.bytes(bytes) {
+        let Some(handle) = &self.handle else { return };
+        if let Err(error) = handle.bytes(bytes) {
             tracing::warn!("a channel was given up: {error}");
             self.channel.close();
-            self.line = None;
+            self.handle = None;
         }
     }
 }

@@ -8,8 +8,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sudare_client_runtime::driver::{Driver, Event};
-use sudare_client_runtime::inbox::{Inbox, Line, NotSent, Transport};
+use sudare_client_runtime::Event;
+use sudare_client_runtime::driver::Driver;
+use sudare_client_runtime::inbox::{ChannelHandle, Inbox, NotSent, Transport};
 use sudare_protocol::message::Digest;
 use tokio::sync::mpsc;
 
@@ -52,15 +53,15 @@ fn forward(
     inbox: &Inbox,
     say: &(dyn Fn(AppEvent) + Sync),
 ) {
-    let mut line: Option<Line> = None;
+    let mut handle: Option<ChannelHandle> = None;
     while let Some(event) = events.blocking_recv() {
         match event {
-            RdpEvent::ChannelOpened => line = open(rdp, inbox),
+            RdpEvent::ChannelOpened => handle = open(rdp, inbox),
             RdpEvent::ChannelBytes(bytes) => {
                 // After the driver's end nobody wants them.
-                line = line.filter(|line| line.bytes_waiting(bytes).is_ok());
+                handle = handle.filter(|handle| handle.bytes_waiting(bytes).is_ok());
             }
-            RdpEvent::ChannelClosed => line = None,
+            RdpEvent::ChannelClosed => handle = None,
             RdpEvent::Screen(screen) => say(AppEvent::Screen(screen)),
             RdpEvent::Ended { error } => {
                 say(AppEvent::Ended { error });
@@ -68,13 +69,13 @@ fn forward(
             }
         }
     }
-    drop(line);
+    drop(handle);
     inbox.stop();
 }
 
-fn open(rdp: &Arc<RdpHandle>, inbox: &Inbox) -> Option<Line> {
+fn open(rdp: &Arc<RdpHandle>, inbox: &Inbox) -> Option<ChannelHandle> {
     match inbox.opened(Box::new(RdpChannel(Arc::clone(rdp)))) {
-        Ok(line) => Some(line),
+        Ok(handle) => Some(handle),
         Err(error) => {
             tracing::warn!("{error}");
             None

@@ -8,6 +8,8 @@
 //! is slow slows the connection down, and loses nothing but repeated screen states. Deliberately absent: a window,
 //! a keyboard and a mouse, and NLA.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests measure by the real clock"))]
+
 pub mod app;
 mod ironrdp;
 mod picture;

@@ -14,8 +14,8 @@ use sudare_protocol::message::Id;
 use sudare_protocol::{SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
-use crate::operator::{OperatorError, write_private};
 use crate::random::random;
+use crate::{durable, platform};
 
 const KEY_MAX_BYTES: u64 = 4096;
 
@@ -25,8 +25,8 @@ pub enum DeviceError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{path}: {source}")]
     Key { path: PathBuf, source: KeyFileError },
-    #[error(transparent)]
-    Write(#[from] OperatorError),
+    #[error("cannot write {path}: {source}. Check that the folder is yours and that the disk has room")]
+    Write { path: PathBuf, source: std::io::Error },
     #[error("this system gives no randomness, and no key can be made without it: {0}")]
     Random(#[from] getrandom::Error),
     #[error(
@@ -41,10 +41,13 @@ pub fn device_key(home: &Path) -> Result<SigningKey, DeviceError> {
     match read(&path) {
         Ok(text) => keyfile::parse_secret(&text).map_err(|source| DeviceError::Key { path, source }),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            make_home(home)?;
+            let write = |source| DeviceError::Write { path: path.clone(), source };
+            durable::create_folder(home).map_err(write)?;
             let key = SigningKey::from_bytes(&Zeroizing::new(random()?));
-            write_private(&path, keyfile::secret_line(&key).as_bytes())?;
-            Ok(key)
+            durable::create(&path, keyfile::secret_line(&key).as_bytes()).map_err(write)?;
+            // Read back, because another process may have been first.
+            let text = read(&path).map_err(|source| DeviceError::Read { path: path.clone(), source })?;
+            keyfile::parse_secret(&text).map_err(|source| DeviceError::Key { path, source })
         }
         Err(source) => Err(DeviceError::Read { path, source }),
     }
@@ -60,23 +63,9 @@ pub fn organisation(home: &Path, file: Option<&Path>) -> Result<VerifyingKey, De
     }
 }
 
-/// The kernel's random id of this boot; random where the system has none.
+/// The system's random id of this boot; made up where the system names none.
 pub fn boot_id() -> Result<Id, getrandom::Error> {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
-    match u128::from_str_radix(&digits, 16) {
-        Ok(id) if digits.len() == 32 => Ok(id.to_be_bytes()),
-        _ => random(),
-    }
-}
-
-fn make_home(home: &Path) -> Result<(), DeviceError> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(home)
-        .map_err(|source| DeviceError::Read { path: home.to_owned(), source })
+    platform::boot_id().map_or_else(random, Ok)
 }
 
 fn read(path: &Path) -> std::io::Result<Zeroizing<String>> {

@@ -1,45 +1,44 @@
-//! Drives a session from the client's side, whatever RDP client brings the channel.
+//! Drives the client's side of a session, whatever RDP client brings the channel.
 //!
 //! ```text
-//!  channels ─ Transport ◄── Act::Send ──┐
-//!  Inbox (bytes, looks, sealed) ─► Driver ─ Switch ─ Link       one thread, ticks of 50 ms
+//!  channels ─ Transport ◄── Output::Send ─┐
+//!  Inbox (bytes, looks, sealed) ─► Driver ─ ChannelSelector ─ ClientSession    one thread, ticks of 50 ms
 //!                                   │  └─► Event: what people and tests see
 //!                                   ├─ Watcher: camera on, paused, off
-//!                                   └─ Ring ─► Keeper (seals, stores) ─► Inbox
+//!                                   └─ Ring ─► Sealer (seals, stores) ─► Inbox
 //! ```
 //! The camera is on only while a host has proved itself, and not during a break.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use sudare_client_core::event::{ChannelId, Event, Output};
 use sudare_client_core::evidence::Ring;
-use sudare_client_core::link::Output;
-use sudare_client_core::presence::Decision;
+use sudare_client_core::selector::ChannelSelector;
 use sudare_client_core::spool::{HostKey, Spool};
-use sudare_client_core::switch::{Act, ChannelId, Switch};
-use sudare_protocol::client::{Fresh, Setup};
+use sudare_protocol::client::{Evidence, Fresh, Setup};
 use sudare_protocol::keyfile;
-use sudare_protocol::message::{Ack, CertificateCheck, Digest, Id, Status};
+use sudare_protocol::message::{Digest, Id};
 use sudare_protocol::template::OperatorTemplate;
-use sudare_protocol::{Refusal, SigningKey, VerifyingKey};
-use sudare_vision::camera::live::boottime_ms;
+use sudare_protocol::{SigningKey, VerifyingKey};
 
+use crate::clock;
 use crate::evidence::Terms;
-use crate::inbox::{Inbox, Input, Inputs, LineState, Looks, Transport, Unsaved};
-use crate::keeper::{Keeper, To};
+use crate::inbox::{ChannelState, Inbox, Input, Inputs, LookSender, Transport, Unsaved};
 use crate::random::random;
+use crate::sealer::{Addressee, Sealer};
 use crate::spool::Spools;
 use crate::watcher::{Look, Watcher};
 
 const TICK: Duration = Duration::from_millis(50);
-/// How often to look whether another process died and left evidence for the host.
+/// How often to look for evidence that a process which died left for the host.
 const ADOPT_EVERY: Duration = Duration::from_secs(60);
-/// At the end, pictures under way may take so long to be sealed.
+/// At the end, how long to wait for pictures that are being sealed.
 const LAST_SEALING: Duration = Duration::from_secs(3);
 
-/// Is told each event, and whether a window of the client's own must be covered.
+/// Receives each event, and whether a window of the client's own must be covered.
 pub type Tell<'a> = &'a mut dyn FnMut(Event, bool);
 
 /// Who this device is.
@@ -56,39 +55,12 @@ impl std::fmt::Debug for Identity {
     }
 }
 
-/// What happened, for people and programs.
-#[derive(Debug)]
-pub enum Event {
-    Ready {
-        host_id: String,
-        certificate: CertificateCheck,
-    },
-    Decided(Decision),
-    Status(Status),
-    Receipt(Ack),
-    /// The operator's break began or ended: the camera was turned off or on.
-    Break(bool),
-    /// A channel was refused; `live` tells whether it was the host's.
-    Refused {
-        refusal: Refusal,
-        live: bool,
-    },
-    /// A channel that proved nothing was closed, and why.
-    Dropped(&'static str),
-    /// Nothing can be seen, and why.
-    Trouble(String),
-    /// The host's channel is gone; so many incidents wait for it to come back.
-    Over {
-        waiting: usize,
-    },
-}
-
 struct Channel {
     transport: Box<dyn Transport>,
-    line: Arc<LineState>,
+    state: Arc<ChannelState>,
 }
 
-/// The deciding part of one connection with everything around it.
+/// The decisions of one connection, and everything around them.
 pub struct Driver {
     identity: Identity,
     watcher: Box<dyn Watcher>,
@@ -96,17 +68,16 @@ pub struct Driver {
     inbox: Inbox,
     inputs: Receiver<Input>,
     channels: BTreeMap<ChannelId, Channel>,
-    switch: Switch,
+    selector: ChannelSelector,
     ring: Ring,
-    /// While the ring has incidents whose last picture is still to come.
+    /// While the last picture of an incident in the ring is still to come.
     unsaved: Option<Unsaved>,
-    keeper: Keeper,
-    /// To whom pictures are sealed, and for which host; kept until another host is live, because
-    /// the last pictures of an incident come after the end.
-    to: Option<To>,
-    /// When to look again for what other processes left.
+    sealer: Sealer,
+    /// Kept until another host is live, because the last pictures of an incident come after the end.
+    addressee: Option<Addressee>,
+    /// When to look again for evidence that other processes left.
     next_adopt: Instant,
-    /// Number of the present watch; looks of earlier ones are dropped.
+    /// Number of the current watch; looks of earlier ones are dropped.
     watch: u64,
 }
 
@@ -123,7 +94,7 @@ impl Driver {
         Self::with_inbox(identity, watcher, spools, Inbox::new())
     }
 
-    /// With an inbox that others know already.
+    /// With an inbox that other threads use already.
     ///
     /// # Errors
     /// As [`Driver::new`].
@@ -133,7 +104,7 @@ impl Driver {
         spools: Arc<Spools>,
         (inbox, Inputs(inputs)): (Inbox, Inputs),
     ) -> std::io::Result<Self> {
-        let keeper = Keeper::start(inbox.clone(), watcher.finder(), Arc::clone(&spools))?;
+        let sealer = Sealer::start(inbox.clone(), watcher.finder(), Arc::clone(&spools))?;
         Ok(Driver {
             identity,
             watcher,
@@ -141,118 +112,118 @@ impl Driver {
             inbox,
             inputs,
             channels: BTreeMap::new(),
-            switch: Switch::default(),
+            selector: ChannelSelector::default(),
             ring: Ring::default(),
             unsaved: None,
-            keeper,
-            next_adopt: Instant::now(),
-            to: None,
+            sealer,
+            next_adopt: clock::instant(),
+            addressee: None,
             watch: 0,
         })
     }
 
-    /// Where other threads reach it.
+    /// How other threads reach it.
     pub fn inbox(&self) -> Inbox {
         self.inbox.clone()
     }
 
-    /// Runs until `Inbox::stop`. Nothing in it waits for the RDP client, the camera or a disk.
+    /// Runs until `Inbox::stop`. Never waits for the RDP client, the camera or a disk.
     pub fn run(mut self, tell: Tell<'_>) {
-        let mut due = Instant::now();
+        let mut due = clock::instant();
         while !self.inbox.is_stopped() {
-            let mut acts = Vec::new();
-            match self.inputs.recv_timeout(due.saturating_duration_since(Instant::now())) {
-                Ok(input) => self.take(input, &mut acts, tell),
+            let mut out = Vec::new();
+            match self.inputs.recv_timeout(due.saturating_duration_since(clock::instant())) {
+                Ok(input) => self.take(input, &mut out, tell),
                 Err(RecvTimeoutError::Timeout) => {}
                 // Not possible while `self.inbox` lives.
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if Instant::now() >= due {
-                due = Instant::now() + TICK;
-                self.tick(&mut acts);
+            if clock::instant() >= due {
+                due = clock::instant() + TICK;
+                self.tick(&mut out);
             }
-            self.carry_out(acts, tell);
+            self.carry_out(out, tell);
         }
         self.end(tell);
     }
 
-    fn take(&mut self, input: Input, acts: &mut Vec<Act>, tell: Tell<'_>) {
+    fn take(&mut self, input: Input, out: &mut Vec<Output>, tell: Tell<'_>) {
         match input {
-            Input::Opened(id, transport, line) => self.open(id, Channel { transport, line }, acts),
-            Input::Bytes(id, waiting) => self.switch.bytes(id, &waiting.bytes, acts),
-            Input::Look(watch, look) if watch == self.watch => self.look(look, acts),
+            Input::Opened(id, transport, state) => self.open(id, Channel { transport, state }, out),
+            Input::Bytes(id, waiting) => self.selector.bytes(id, &waiting.bytes, out),
+            Input::Look(watch, look) if watch == self.watch => self.look(look, out),
             Input::Trouble(watch, text) if watch == self.watch => {
-                tracing::error!("{text}");
-                self.say(Event::Trouble(text), tell);
+                self.happened(Event::Trouble(text), tell);
             }
             Input::Look(..) | Input::Trouble(..) => {}
-            Input::Sealed(host, evidence) => self.sealed(&host, *evidence, acts),
-            Input::Flag => self.forget_closed(acts),
+            Input::Sealed(host, evidence) => self.sealed(&host, *evidence, out),
+            Input::Flag => self.forget_closed(out),
         }
     }
 
-    fn tick(&mut self, acts: &mut Vec<Act>) {
-        self.forget_closed(acts);
-        let now_ms = boottime_ms();
-        self.switch.tick(now_ms, fresh(), acts);
+    fn tick(&mut self, out: &mut Vec<Output>) {
+        self.forget_closed(out);
+        let now_ms = clock::boottime_ms();
+        self.selector.tick(now_ms, fresh(), out);
         for shots in self.ring.ready(now_ms) {
-            self.keeper.seal(shots, self.to.as_ref(), self.inbox.unsaved());
+            self.sealer.seal(shots, self.addressee.as_ref(), self.inbox.unsaved());
         }
         if !self.ring.is_waiting() {
             self.unsaved = None;
         }
-        self.keeper.flush();
-        // An earlier driver of this process may have left something only now, and another process.
-        if self.switch.live().is_some()
-            && let Some(to) = &self.to
+        self.sealer.flush();
+        // An earlier driver of this process may have left evidence only now, or another process.
+        if self.selector.live().is_some()
+            && let Some(to) = &self.addressee
         {
             let left = self.spools.take(&to.host);
             if !left.is_empty() {
-                self.switch.keep(left, acts);
+                self.selector.keep(left, out);
             }
-            if Instant::now() >= self.next_adopt {
-                self.next_adopt = Instant::now() + ADOPT_EVERY;
-                self.keeper.adopt(to.host.clone());
+            if clock::instant() >= self.next_adopt {
+                self.next_adopt = clock::instant() + ADOPT_EVERY;
+                self.sealer.adopt(to.host.clone());
             }
         }
     }
 
-    fn open(&mut self, id: ChannelId, channel: Channel, acts: &mut Vec<Act>) {
+    fn open(&mut self, id: ChannelId, channel: Channel, out: &mut Vec<Output>) {
         match self.fresh_handshake(channel.transport.tls_cert_sha256()) {
             Ok((setup, fresh)) => {
                 self.channels.insert(id, channel);
-                self.switch.opened(id, setup, fresh, boottime_ms(), acts);
+                self.selector.opened(id, setup, fresh, clock::boottime_ms(), out);
             }
             Err(error) => {
-                tracing::error!(%error, "no randomness; the host stays covered");
+                tracing::error!(%error, "the system has no randomness; the host stays covered");
                 channel.transport.close();
             }
         }
     }
 
-    fn forget_closed(&mut self, acts: &mut Vec<Act>) {
+    fn forget_closed(&mut self, out: &mut Vec<Output>) {
         let closed: Vec<ChannelId> =
-            self.channels.iter().filter(|(_, c)| c.line.is_closed()).map(|(id, _)| *id).collect();
+            self.channels.iter().filter(|(_, c)| c.state.is_closed()).map(|(id, _)| *id).collect();
         for id in closed {
-            // Of no effect if the other end closed it; needed if the line was given up.
+            // Has no effect if the other end closed it; needed if we gave the channel up.
             if let Some(channel) = self.channels.remove(&id) {
                 channel.transport.close();
             }
-            self.switch.closed(id, acts);
+            self.selector.closed(id, out);
         }
     }
 
-    fn look(&mut self, look: Look, acts: &mut Vec<Act>) {
+    fn look(&mut self, look: Look, out: &mut Vec<Output>) {
         if let Some(picture) = look.frame {
             self.ring.push(picture);
         }
-        self.switch.observe(&look.observation, boottime_ms(), fresh(), acts);
+        self.selector.observe(&look.observation, clock::boottime_ms(), fresh(), out);
     }
 
-    fn sealed(&mut self, host: &HostKey, evidence: sudare_protocol::client::Evidence, acts: &mut Vec<Act>) {
-        let is_live = self.switch.live().is_some() && self.to.as_ref().is_some_and(|to| to.host == *host);
+    fn sealed(&mut self, host: &HostKey, evidence: Evidence, out: &mut Vec<Output>) {
+        let is_live =
+            self.selector.live().is_some() && self.addressee.as_ref().is_some_and(|to| to.host == *host);
         if is_live {
-            return self.switch.evidence(evidence, acts);
+            return self.selector.evidence(evidence, out);
         }
         let mut left = Spool::default();
         match left.push(evidence) {
@@ -261,26 +232,23 @@ impl Driver {
         }
     }
 
-    fn carry_out(&mut self, acts: Vec<Act>, tell: Tell<'_>) {
+    fn carry_out(&mut self, out: Vec<Output>, tell: Tell<'_>) {
         let mut more = Vec::new();
-        for act in acts {
-            match act {
-                Act::Send(id, bytes) => self.send(id, bytes),
-                Act::Close(id) => {
+        for output in out {
+            match output {
+                Output::Send(id, bytes) => self.send(id, bytes),
+                Output::Close(id) => {
                     if let Some(channel) = self.channels.remove(&id) {
                         channel.transport.close();
                     }
                 }
-                Act::Refused { refusal, live } => {
-                    tracing::warn!(%refusal, live, "a channel was refused");
-                    self.say(Event::Refused { refusal, live }, tell);
+                Output::Watch(operators) => self.watch_for(operators, &mut more, tell),
+                Output::Incident(incident) => {
+                    self.unsaved = Some(self.inbox.unsaved());
+                    self.ring.begin(incident);
                 }
-                Act::Dropped(why) => {
-                    tracing::warn!("a channel was closed: {why}");
-                    self.say(Event::Dropped(why), tell);
-                }
-                Act::Ended { host_id, left } => self.ended(host_id, left, tell),
-                Act::Live(output) => self.live(output, &mut more, tell),
+                Output::Ended { host_id, unacknowledged } => self.ended(host_id, unacknowledged, tell),
+                Output::Tell(event) => self.happened(event, tell),
             }
         }
         if !more.is_empty() {
@@ -288,41 +256,23 @@ impl Driver {
         }
     }
 
-    fn live(&mut self, output: Output, acts: &mut Vec<Act>, tell: Tell<'_>) {
-        let event = match output {
-            Output::Ready { operators, host_id, certificate } => {
-                self.ready(operators, host_id.clone(), acts, tell);
-                Event::Ready { host_id, certificate }
-            }
-            Output::Break(on) => {
-                self.watcher.pause(on);
-                Event::Break(on)
-            }
-            Output::Decided(decision) => Event::Decided(decision),
-            Output::Status(status) => Event::Status(status),
-            Output::Receipt(ack) => {
-                self.keeper.acked(ack.clone());
-                Event::Receipt(ack)
-            }
-            Output::Incident(incident) => {
-                self.unsaved = Some(self.inbox.unsaved());
-                return self.ring.begin(incident);
-            }
-            // Sends and refusals have acts of their own.
-            Output::Send(_) | Output::Refused(_) => return,
-        };
-        self.say(event, tell);
+    /// Does what an event asks for here, and passes it on.
+    fn happened(&mut self, event: Event, tell: Tell<'_>) {
+        match &event {
+            Event::Break(on) => self.watcher.pause(*on),
+            Event::Receipt(ack) => self.sealer.acked(ack.clone()),
+            Event::Refused { refusal, live } => tracing::warn!(%refusal, live, "a channel was refused"),
+            Event::Dropped(why) => tracing::warn!("a channel was closed: {why}"),
+            Event::Trouble(text) => tracing::error!("{text}"),
+            Event::Ready { .. } | Event::Decided(_) | Event::Status(_) | Event::Over { .. } => {}
+        }
+        tell(event, self.selector.covers_own());
     }
 
-    fn ready(
-        &mut self,
-        operators: Vec<OperatorTemplate>,
-        host_id: String,
-        acts: &mut Vec<Act>,
-        tell: Tell<'_>,
-    ) {
-        let Some(live) = self.switch.live() else { return };
-        let host = self.host_key(host_id);
+    /// The host of the live session sent its operators.
+    fn watch_for(&mut self, operators: Vec<OperatorTemplate>, out: &mut Vec<Output>, tell: Tell<'_>) {
+        let Some(live) = self.selector.live() else { return };
+        let host = self.host_key(live.host_id().to_owned());
         let policy = live.policy();
         let terms = Terms {
             auditors: policy.record().auditors.clone(),
@@ -333,50 +283,45 @@ impl Driver {
             models: self.identity.models.clone(),
             boot_id: self.identity.boot_id,
         };
-        self.to = Some(To { terms, host: host.clone() });
-        self.next_adopt = Instant::now();
-        self.switch.keep(self.spools.take(&host), acts);
+        self.addressee = Some(Addressee { terms, host: host.clone() });
+        self.next_adopt = clock::instant();
+        self.selector.keep(self.spools.take(&host), out);
         self.watch += 1;
-        if let Err(error) = self.watcher.start(operators, Looks::new(self.inbox.clone(), self.watch)) {
-            tracing::error!("{error:#}");
-            self.say(Event::Trouble(format!("{error:#}")), tell);
+        if let Err(error) = self.watcher.start(operators, LookSender::new(self.inbox.clone(), self.watch)) {
+            self.happened(Event::Trouble(format!("{error:#}")), tell);
         }
     }
 
-    fn ended(&mut self, host_id: String, left: Spool, tell: Tell<'_>) {
+    fn ended(&mut self, host_id: String, unacknowledged: Spool, tell: Tell<'_>) {
         // The watch that follows, if any, is started by the READY that comes after this.
         self.watch += 1;
         self.watcher.stop();
-        self.spools.put(&self.host_key(host_id), left);
+        self.spools.put(&self.host_key(host_id), unacknowledged);
         let waiting = self.spools.waiting();
-        self.say(Event::Over { waiting }, tell);
+        self.happened(Event::Over { waiting }, tell);
     }
 
     fn send(&self, id: ChannelId, bytes: Vec<u8>) {
         let Some(channel) = self.channels.get(&id) else { return };
         if let Err(error) = channel.transport.send(bytes) {
-            // The host's lease ends by itself, and so the cover comes.
+            // The host's lease runs out, and the host covers.
             tracing::warn!("{error}");
         }
     }
 
-    fn say(&self, event: Event, tell: Tell<'_>) {
-        tell(event, self.switch.covers_own());
-    }
-
-    /// Says good-bye, and keeps what is still being sealed for the next connection.
+    /// Says goodbye, and keeps evidence that is still being sealed for the next connection.
     fn end(mut self, tell: Tell<'_>) {
-        let mut acts = Vec::new();
-        self.switch.bye(&mut acts);
-        self.carry_out(acts, tell);
+        let mut out = Vec::new();
+        self.selector.bye(&mut out);
+        self.carry_out(out, tell);
         self.watcher.stop();
         for shots in self.ring.ready(u64::MAX) {
-            self.keeper.seal(shots, self.to.as_ref(), self.inbox.unsaved());
+            self.sealer.seal(shots, self.addressee.as_ref(), self.inbox.unsaved());
         }
         self.unsaved = None;
-        let until = Instant::now() + LAST_SEALING;
-        while !self.keeper.is_done() && Instant::now() < until {
-            self.keeper.finish();
+        let until = clock::instant() + LAST_SEALING;
+        while !self.sealer.is_done() && clock::instant() < until {
+            self.sealer.finish();
             if let Ok(Input::Sealed(host, evidence)) = self.inputs.recv_timeout(TICK) {
                 self.sealed(&host, *evidence, &mut Vec::new());
             }
@@ -402,20 +347,15 @@ impl Driver {
             software: concat!("sudare ", env!("CARGO_PKG_VERSION")).to_owned(),
             models: identity.models.clone(),
             tls_cert_sha256,
-            wall_ms: wall_ms(),
+            wall_ms: clock::wall_ms(),
         };
         Ok((setup, Fresh { nonce: random()?, template_secret: random()? }))
     }
 }
 
-/// Names an incident. Without randomness there is still a cover, under a name that is not random.
+/// An incident's id. Without randomness the host still covers, under an id that is not random.
 fn fresh() -> Id {
     random().unwrap_or_default()
-}
-
-pub(crate) fn wall_ms() -> u64 {
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! What reaches the driver from other threads: one bounded queue, and flags that never get lost.
+//! How other threads reach the driver: one bounded queue, and flags that never get lost.
 //!
 //! ```text
-//!  RDP client's threads ─ Line ──┐  (never wait: what does not fit closes the channel)
-//!  camera thread ─ Looks ────────┼─► queue of QUEUE_MAX ─► driver
-//!  sealing thread ───────────────┘  (may wait)
+//!  RDP client's threads ─ ChannelHandle ──┐  (never wait: a full queue closes the channel)
+//!  camera thread ─ LookSender ────────────┼─► queue of QUEUE_MAX ─► driver
+//!  sealing thread ────────────────────────┘  (may wait)
 //! ```
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -11,64 +11,64 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sudare_client_core::event::ChannelId;
 use sudare_client_core::spool::HostKey;
-use sudare_client_core::switch::ChannelId;
 use sudare_protocol::client::Evidence;
 use sudare_protocol::message::Digest;
 use sudare_protocol::screen::CHANNEL_WRITE_MAX_BYTES;
 
 use crate::watcher::Look;
 
-/// Things that wait for the driver.
+/// Inputs that wait for the driver.
 const QUEUE_MAX: usize = 256;
 /// Bytes of one channel that wait for the driver.
-const LINE_MAX_BYTES: usize = 4 * CHANNEL_WRITE_MAX_BYTES;
+const CHANNEL_MAX_BYTES: usize = 4 * CHANNEL_WRITE_MAX_BYTES;
 
-/// What the RDP client offers for one channel.
+/// One channel, as the RDP client offers it. A client transport implements this.
 pub trait Transport: Send {
     /// Queues one message. Must not wait.
     ///
     /// # Errors
-    /// It was not taken: the channel is closed, or the host does not read.
+    /// The channel is closed, or the host does not read.
     fn send(&self, bytes: Vec<u8>) -> Result<(), NotSent>;
 
-    /// SHA-256 of the certificate that the RDP connection showed, where the client tells.
+    /// SHA-256 of the certificate that the RDP connection showed, if the client tells.
     fn tls_cert_sha256(&self) -> Option<Digest>;
 
-    /// Closes the channel; what is sent afterwards goes nowhere.
+    /// Closes the channel; later messages are dropped.
     fn close(&self);
 }
 
-/// A message was not taken.
+/// A message was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a message was not sent: {0}")]
 pub struct NotSent(pub String);
 
-/// Why bytes of a channel were not taken.
+/// Why input for the driver was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Overflow {
     #[error(
-        "more than {LINE_MAX_BYTES} bytes of one channel wait. Who opened it floods it: look for such a program on the host"
+        "more than {CHANNEL_MAX_BYTES} bytes of one channel are waiting. Look for a program on the host that floods it"
     )]
-    Line,
+    Channel,
     #[error(
-        "too much waits for the driver. This computer is overloaded, or a program on the host floods the channel"
+        "the driver's queue is full. This computer is overloaded, or a program on the host floods the channel"
     )]
     Queue,
     #[error("the driver has ended. Connect again")]
     Ended,
 }
 
-/// One thing for the driver.
+/// One input for the driver.
 pub(crate) enum Input {
-    Opened(ChannelId, Box<dyn Transport>, Arc<LineState>),
+    Opened(ChannelId, Box<dyn Transport>, Arc<ChannelState>),
     Bytes(ChannelId, Waiting),
-    /// A look of the watch with this number.
+    /// A look from the watch with this number.
     Look(u64, Look),
-    /// The watch with this number cannot look, and why.
+    /// Why the watch with this number cannot look.
     Trouble(u64, String),
     Sealed(HostKey, Box<Evidence>),
-    /// A flag was raised: look at the flags.
+    /// A flag was raised: check the flags.
     Flag,
 }
 
@@ -81,7 +81,7 @@ impl std::fmt::Debug for Inputs {
     }
 }
 
-/// Where other threads reach the driver.
+/// How other threads reach the driver.
 #[derive(Clone)]
 pub struct Inbox {
     queue: SyncSender<Input>,
@@ -97,7 +97,7 @@ impl std::fmt::Debug for Inbox {
 }
 
 impl Inbox {
-    /// Both ends; what comes before the driver runs waits for it.
+    /// Both ends. Inputs wait until the driver runs.
     pub fn new() -> (Self, Inputs) {
         let (queue, inputs) = sync_channel(QUEUE_MAX);
         (
@@ -109,23 +109,23 @@ impl Inbox {
     /// A channel was opened. Never waits.
     ///
     /// # Errors
-    /// The driver is overloaded or has ended: the channel is of no use.
-    pub fn opened(&self, transport: Box<dyn Transport>) -> Result<Line, Overflow> {
+    /// The driver is overloaded or has ended; close the channel.
+    pub fn opened(&self, transport: Box<dyn Transport>) -> Result<ChannelHandle, Overflow> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let state = Arc::new(LineState::default());
+        let state = Arc::new(ChannelState::default());
         self.try_put(Input::Opened(id, transport, Arc::clone(&state)))?;
-        Ok(Line { id, inbox: self.clone(), state })
+        Ok(ChannelHandle { id, inbox: self.clone(), state })
     }
 
-    /// Asks the driver to end. Never waits, never gets lost.
+    /// Asks the driver to end. Never waits, and is never lost.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Release);
         // A full queue wakes the driver as well.
         self.try_put(Input::Flag).ok();
     }
 
-    /// The same for an end that the program may not survive: waits until the pictures of incidents that
-    /// are under way are on disk, but at most so long. Returns at once if there are none.
+    /// The same when the process may exit next: waits until the pictures of incidents in progress are on disk, for
+    /// at most this long. Returns at once if there are none.
     pub fn stop_and_save(&self, at_most: Duration) {
         self.stop();
         let count = self.unsaved.lock();
@@ -136,7 +136,7 @@ impl Inbox {
         }
     }
 
-    /// Pictures exist in memory alone, until this is dropped.
+    /// Counts an incident whose pictures are in memory only, until this is dropped.
     pub(crate) fn unsaved(&self) -> Unsaved {
         *self.unsaved.lock() += 1;
         Unsaved(Arc::clone(&self.unsaved))
@@ -146,7 +146,7 @@ impl Inbox {
         self.stop.load(Ordering::Acquire)
     }
 
-    /// Waits for room. `false`: the driver has ended.
+    /// Waits for room. Returns false if the driver has ended.
     pub(crate) fn put(&self, input: Input) -> bool {
         self.queue.send(input).is_ok()
     }
@@ -159,7 +159,7 @@ impl Inbox {
     }
 }
 
-/// How many incidents have pictures that are in memory alone.
+/// How many incidents have pictures that are in memory only.
 #[derive(Debug, Default)]
 struct Counter {
     count: Mutex<usize>,
@@ -167,7 +167,7 @@ struct Counter {
 }
 
 impl Counter {
-    /// A number is whole after every statement, whoever panics.
+    /// The number is valid after every statement, so a panicked holder does no harm.
     fn lock(&self) -> MutexGuard<'_, usize> {
         self.count.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -184,34 +184,34 @@ impl Drop for Unsaved {
     }
 }
 
-/// The way from one channel to the driver.
+/// Hands one channel's bytes to the driver. Dropping it closes the channel.
 #[derive(Debug)]
-pub struct Line {
+pub struct ChannelHandle {
     id: ChannelId,
     inbox: Inbox,
-    state: Arc<LineState>,
+    state: Arc<ChannelState>,
 }
 
-/// What both ends of a line see.
+/// What both ends of a channel see.
 #[derive(Debug, Default)]
-pub(crate) struct LineState {
+pub(crate) struct ChannelState {
     waiting_bytes: AtomicUsize,
     closed: AtomicBool,
 }
 
-impl LineState {
+impl ChannelState {
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 }
 
-impl Line {
+impl ChannelHandle {
     /// Bytes came. Copies them and never waits.
     ///
     /// # Errors
-    /// They do not fit; the stream has a hole now, so close the channel.
+    /// There is no room; the stream has a gap now, so close the channel.
     pub fn bytes(&self, bytes: &[u8]) -> Result<(), Overflow> {
-        let mut waiting = self.waiting(bytes.len()).ok_or(Overflow::Line)?;
+        let mut waiting = self.waiting(bytes.len()).ok_or(Overflow::Channel)?;
         waiting.bytes = bytes.to_vec();
         self.inbox.try_put(Input::Bytes(self.id, waiting))
     }
@@ -227,7 +227,7 @@ impl Line {
         if self.inbox.put(Input::Bytes(self.id, waiting)) { Ok(()) } else { Err(Overflow::Ended) }
     }
 
-    /// The channel is gone. Never waits, never gets lost.
+    /// The channel is gone. Never waits, and is never lost.
     pub fn closed(&self) {
         self.state.closed.store(true, Ordering::Release);
         self.inbox.try_put(Input::Flag).ok();
@@ -235,23 +235,23 @@ impl Line {
 
     fn waiting(&self, more: usize) -> Option<Waiting> {
         let before = self.state.waiting_bytes.fetch_add(more, Ordering::AcqRel);
-        // Dropped at once if it is too much, which takes it off again.
+        // Dropped at once if there is no room, which subtracts the bytes again.
         let waiting = Waiting { bytes: Vec::new(), counted: more, state: Arc::clone(&self.state) };
-        (before.saturating_add(more) <= LINE_MAX_BYTES).then_some(waiting)
+        (before.saturating_add(more) <= CHANNEL_MAX_BYTES).then_some(waiting)
     }
 }
 
-impl Drop for Line {
+impl Drop for ChannelHandle {
     fn drop(&mut self) {
         self.closed();
     }
 }
 
-/// Bytes of a channel, counted for as long as they wait.
+/// Bytes of a channel, counted while they wait.
 pub(crate) struct Waiting {
     pub(crate) bytes: Vec<u8>,
     counted: usize,
-    state: Arc<LineState>,
+    state: Arc<ChannelState>,
 }
 
 impl Drop for Waiting {
@@ -260,24 +260,24 @@ impl Drop for Waiting {
     }
 }
 
-/// The way from a watch to the driver.
+/// Hands the looks of one watch to the driver.
 #[derive(Debug, Clone)]
-pub struct Looks {
+pub struct LookSender {
     inbox: Inbox,
     watch: u64,
 }
 
-impl Looks {
+impl LookSender {
     pub(crate) fn new(inbox: Inbox, watch: u64) -> Self {
-        Looks { inbox, watch }
+        LookSender { inbox, watch }
     }
 
-    /// Hands a look over; waits while the driver is busy. `false`: nobody wants it any more.
+    /// Waits while the driver is busy. Returns false if the watch is over.
     pub fn send(&self, look: Look) -> bool {
         self.inbox.put(Input::Look(self.watch, look))
     }
 
-    /// Says why there will be no look. `false`: nobody wants it any more.
+    /// Says why there will be no look. Returns false if the watch is over.
     pub fn trouble(&self, text: String) -> bool {
         self.inbox.put(Input::Trouble(self.watch, text))
     }

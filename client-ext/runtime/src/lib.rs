@@ -11,16 +11,20 @@
 //! A client transport needs nothing of this changed: it implements `inbox::Transport` and passes bytes on.
 //! Deliberately absent: any RDP library and any async runtime.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests measure by the real clock"))]
+
+pub mod clock;
 pub mod device;
 pub mod driver;
 mod durable;
 pub mod evidence;
 pub mod inbox;
-mod keeper;
 pub mod operator;
+mod platform;
 pub mod plugin;
 pub mod random;
 pub mod receipts;
+mod sealer;
 pub mod spool;
 #[cfg(test)]
 #[path = "../../core/src/testing.rs"]
@@ -29,3 +33,5 @@ mod testing;
 #[path = "../../core/src/testing_pictures.rs"]
 mod testing_pictures;
 pub mod watcher;
+
+pub use sudare_client_core::event::Event;

@@ -1,8 +1,7 @@
 //! Operators on this device: their files, and the device's secret that rotates their vectors.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use sudare_client_core::face::rotate::{Known, Rotated, Rotation};
@@ -11,6 +10,9 @@ use sudare_protocol::message::Digest;
 use sudare_protocol::template::{OperatorTemplate, TemplateError};
 use thiserror::Error;
 use zeroize::Zeroizing;
+
+use crate::random::random;
+use crate::{durable, platform};
 
 /// Why operators cannot be used.
 #[derive(Debug, Error)]
@@ -54,11 +56,8 @@ pub enum OperatorError {
 /// # Errors
 /// No variable tells.
 pub fn device_dir() -> Result<PathBuf, OperatorError> {
-    let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    path("SUDARE_HOME")
-        .or_else(|| Some(path("XDG_CONFIG_HOME").filter(|p| p.is_absolute())?.join("sudare")))
-        .or_else(|| Some(path("HOME")?.join(".config/sudare")))
-        .ok_or(OperatorError::NoHome)
+    let chosen = std::env::var_os("SUDARE_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
+    chosen.or_else(platform::config_folder).ok_or(OperatorError::NoHome)
 }
 
 /// The rotation of this device, from `device.seed` in `dir`, which is made at first use.
@@ -123,20 +122,12 @@ pub fn from_templates(
     known(&named, rotation, model)
 }
 
-/// Writes a private file (0600) in one step, so that a reader never sees half of it.
+/// Writes a private file durably, so that a reader never sees half of it.
 ///
 /// # Errors
 /// The operating system refused.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), OperatorError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let temporary = PathBuf::from(name);
-    let written = create_private(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
-    written.map_err(|source| {
-        // The half-written file is of no use; if it cannot be removed, the error below says enough.
-        drop(std::fs::remove_file(&temporary));
-        io("write", path, source)
-    })
+    durable::write(path, bytes).map_err(|source| io("write", path, source))
 }
 
 fn known(
@@ -171,26 +162,9 @@ fn read_seed(file: File, path: &Path) -> Result<Rotation, OperatorError> {
 }
 
 fn make_seed(dir: &Path, path: &Path) -> Result<(), OperatorError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|source| io("create", dir, source))?;
-    let mut seed = Zeroizing::new([0; 32]);
-    getrandom::fill(seed.as_mut_slice()).map_err(|_| OperatorError::NoRandomness)?;
-    let temporary = dir.join(format!("device.seed.{}.new", std::process::id()));
-    create_private(&temporary, seed.as_slice()).map_err(|source| io("write", &temporary, source))?;
-    // A hard link fails if the name exists: two first uses at once must not overwrite each other's seed.
-    let linked = std::fs::hard_link(&temporary, path);
-    drop(std::fs::remove_file(&temporary));
-    match linked {
-        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(io("write", path, e)),
-        _ => Ok(()),
-    }
-}
-
-fn create_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    // A left-over of a crash would make `create_new` fail for ever.
-    drop(std::fs::remove_file(path));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    durable::create_folder(dir).map_err(|source| io("create", dir, source))?;
+    let seed: Zeroizing<[u8; 32]> = Zeroizing::new(random().map_err(|_| OperatorError::NoRandomness)?);
+    durable::create(path, seed.as_slice()).map_err(|source| io("write", path, source))
 }
 
 fn io(action: &'static str, path: &Path, source: std::io::Error) -> OperatorError {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sudare_client_core::spool::HostKey;
+use sudare_protocol::hex::hex;
 use sudare_protocol::message::{Ack, Id};
 use sudare_protocol::reason::Reason;
 
@@ -98,7 +99,7 @@ impl Receipts {
 
     /// How to store a receipt durably.
     pub(crate) fn put_steps(&self, receipt: &Receipt) -> io::Result<Vec<Step>> {
-        durable::make_folder(&self.folder)?;
+        durable::create_folder(&self.folder)?;
         let json = serde_json::to_vec_pretty(receipt)?;
         Ok(durable::put(&self.folder.join(receipt.file_name()), json))
     }
@@ -130,10 +131,6 @@ fn read(path: &Path) -> io::Result<Receipt> {
     let mut json = Vec::new();
     File::open(path)?.take(RECEIPT_MAX_BYTES).read_to_end(&mut json)?;
     Ok(serde_json::from_slice(&json)?)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! The thread that seals pictures and keeps them: tens of milliseconds, and a disk, that must delay nothing.
+//! The thread that seals pictures and stores them: the milliseconds and the disk must not delay the driver.
 //!
 //! ```text
 //!  driver ─ Seal ──► pictures sealed ─► on disk ─► Input::Sealed ─► driver, which sends them
-//!         ─ Adopt ─► what dead processes left for this host ─► Input::Sealed
+//!         ─ Adopt ─► evidence that dead processes left for this host ─► Input::Sealed
 //!         ─ Acked ─► receipt on disk ─► incident's file removed
 //! ```
 
@@ -17,48 +17,48 @@ use sudare_protocol::client::Evidence;
 use sudare_protocol::message::Ack;
 use sudare_vision::finder::Finder;
 
-use crate::driver::wall_ms;
+use crate::clock;
 use crate::evidence::{self, Terms};
 use crate::inbox::{Inbox, Input, Unsaved};
 use crate::spool::Spools;
 
-/// Jobs under way in the channel; more wait behind it.
+/// Jobs in the thread's queue; more wait behind it.
 const WAITING_MAX: usize = 8;
-/// Jobs that wait at all. Pictures beyond are dropped, and told; receipts are bounded by the spool.
+/// Jobs that wait behind the queue. Pictures beyond that are dropped, and the log says so; the spool bounds receipts.
 const LATER_MAX: usize = 64;
 
 /// To whom pictures are sealed, by which policy, and for which host.
 #[derive(Debug, Clone)]
-pub(crate) struct To {
+pub(crate) struct Addressee {
     pub(crate) terms: Terms,
     pub(crate) host: HostKey,
 }
 
 enum Job {
-    /// What it holds is not on disk before the job is done.
-    Seal(Box<(Shots, To, Unsaved)>),
+    /// `Unsaved` counts it until it is on disk.
+    Seal(Box<(Shots, Addressee, Unsaved)>),
     Adopt(HostKey),
     Acked(Ack),
 }
 
-pub(crate) struct Keeper {
+pub(crate) struct Sealer {
     jobs: Option<SyncSender<Job>>,
     later: VecDeque<Job>,
     thread: JoinHandle<()>,
 }
 
-impl Keeper {
+impl Sealer {
     pub(crate) fn start(inbox: Inbox, finder: Option<Finder>, spools: Arc<Spools>) -> std::io::Result<Self> {
         let (jobs, queue) = sync_channel(WAITING_MAX);
-        let mut bench = Bench { inbox, finder, spools };
-        let thread = std::thread::Builder::new().name("keeper".into()).spawn(move || bench.work(&queue))?;
-        Ok(Keeper { jobs: Some(jobs), later: VecDeque::new(), thread })
+        let mut worker = Worker { inbox, finder, spools };
+        let thread = std::thread::Builder::new().name("sealer".into()).spawn(move || worker.run(&queue))?;
+        Ok(Sealer { jobs: Some(jobs), later: VecDeque::new(), thread })
     }
 
     /// Queues an incident; `Input::Sealed` follows once it is on disk.
-    pub(crate) fn seal(&mut self, shots: Shots, to: Option<&To>, unsaved: Unsaved) {
+    pub(crate) fn seal(&mut self, shots: Shots, to: Option<&Addressee>, unsaved: Unsaved) {
         let Some(to) = to else {
-            tracing::warn!("an incident without auditors has no camera pictures");
+            tracing::warn!("no host has named its auditors yet; an incident has no camera pictures");
             return;
         };
         if self.later.len() >= LATER_MAX {
@@ -68,7 +68,7 @@ impl Keeper {
         self.put(Job::Seal(Box::new((shots, to.clone(), unsaved))));
     }
 
-    /// Asks for what dead processes left for a host; one `Input::Sealed` follows for each incident.
+    /// Looks for evidence that dead processes left for a host; one `Input::Sealed` follows for each incident.
     pub(crate) fn adopt(&mut self, host: HostKey) {
         self.put(Job::Adopt(host));
     }
@@ -78,20 +78,20 @@ impl Keeper {
         self.put(Job::Acked(ack));
     }
 
-    /// Hands on what did not fit before. Never waits.
+    /// Passes on jobs for which there was no room before. Never waits.
     pub(crate) fn flush(&mut self) {
         let Some(jobs) = &self.jobs else { return };
         while let Some(job) = self.later.pop_front() {
             match jobs.try_send(job) {
                 Ok(()) => {}
                 Err(TrySendError::Full(job)) => return self.later.push_front(job),
-                // The thread has panicked; the log has its reason, and the host its own evidence.
+                // The thread has panicked; the log says why, and the host has its own evidence.
                 Err(TrySendError::Disconnected(_)) => return,
             }
         }
     }
 
-    /// No more will come; what was queued is still done, as far as `flush` is called.
+    /// No more jobs will come; queued ones are still done while `flush` is called.
     pub(crate) fn finish(&mut self) {
         self.flush();
         if self.later.is_empty() {
@@ -109,15 +109,15 @@ impl Keeper {
     }
 }
 
-/// What the thread works with.
-struct Bench {
+/// What runs on the thread.
+struct Worker {
     inbox: Inbox,
     finder: Option<Finder>,
     spools: Arc<Spools>,
 }
 
-impl Bench {
-    fn work(&mut self, queue: &Receiver<Job>) {
+impl Worker {
+    fn run(&mut self, queue: &Receiver<Job>) {
         for job in queue {
             match job {
                 Job::Seal(job) => {
@@ -126,7 +126,7 @@ impl Bench {
                 }
                 Job::Adopt(host) => self.adopt(&host),
                 Job::Acked(ack) => {
-                    if let Err(error) = self.spools.delivered(&ack, wall_ms()) {
+                    if let Err(error) = self.spools.delivered(&ack, clock::wall_ms()) {
                         tracing::error!("an incident has no receipt: {error}");
                     }
                 }
@@ -134,8 +134,8 @@ impl Bench {
         }
     }
 
-    fn seal(&mut self, shots: &Shots, to: To) {
-        match evidence::build(shots, &to.terms, self.finder.as_mut(), wall_ms()) {
+    fn seal(&mut self, shots: &Shots, to: Addressee) {
+        match evidence::build(shots, &to.terms, self.finder.as_mut(), clock::wall_ms()) {
             Ok(evidence) => {
                 if let Err(error) = self.spools.store(&to.host, &evidence) {
                     tracing::error!("{error}");
@@ -149,13 +149,13 @@ impl Bench {
     fn adopt(&self, host: &HostKey) {
         match self.spools.adopt(host) {
             Ok(left) => left.into_iter().for_each(|evidence| self.hand_over(host.clone(), evidence)),
-            Err(error) => tracing::error!("what an earlier run left cannot be sent: {error}"),
+            Err(error) => tracing::error!("evidence of an earlier run cannot be sent: {error}"),
         }
     }
 
     fn hand_over(&self, host: HostKey, evidence: Evidence) {
         if !self.inbox.put(Input::Sealed(host, Box::new(evidence))) {
-            tracing::warn!("the client ended while pictures were sealed; they wait on disk");
+            tracing::warn!("the client ended while pictures were being sealed; they are kept on disk");
         }
     }
 }

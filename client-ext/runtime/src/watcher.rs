@@ -1,11 +1,11 @@
 //! The thread that looks at the seat while a session is live.
 //!
 //! ```text
-//!  start ─► thread: models, camera ─► look, look, … ─► Looks
-//!  pause ─►   "     camera given back, models kept
-//!  stop  ─►   "     ends: camera given back, operators wiped
+//!  start ─► thread: models, camera ─► look, look, … ─► LookSender
+//!  pause ─►   "     camera released, models kept
+//!  stop  ─►   "     ends: camera released, operators wiped
 //! ```
-//! A camera that cannot be opened (in use, unplugged) is asked for again and again.
+//! A camera that cannot be opened (in use, unplugged) is tried again and again.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,21 +18,21 @@ use sudare_client_core::evidence::Picture;
 use sudare_client_core::presence::{CameraView, Observation};
 use sudare_protocol::message::CameraKind;
 use sudare_protocol::template::OperatorTemplate;
-use sudare_vision::camera::live::boottime_ms;
 use sudare_vision::camera::{self, CameraFault, FrameSource, SourceOptions, SourceSpec};
 use sudare_vision::engine::Engine;
 use sudare_vision::finder::Finder;
 use sudare_vision::watch::view_of;
 use sudare_vision::{Mode, Vision};
 
-use crate::inbox::Looks;
+use crate::clock;
+use crate::inbox::LookSender;
 use crate::operator;
 
 /// Between two attempts to open a camera, and how often a paused watch looks up.
 const RETRY: Duration = Duration::from_millis(500);
 const PAUSED_STEP: Duration = Duration::from_millis(50);
-/// How long a new watch waits for the one before it to give the camera back. A driver that hangs
-/// may keep it for longer; then the new one finds it in use, and says so.
+/// How long a new watch waits for the previous one to release the camera. A driver that hangs may hold it longer;
+/// then the new watch finds it in use, and says so.
 const HAND_OVER: Duration = Duration::from_secs(3);
 
 /// One look at the seat, and the picture it was made from.
@@ -42,13 +42,13 @@ pub struct Look {
     pub frame: Option<Picture>,
 }
 
-/// Whatever can look at the seat. The benchmark has one without a camera.
+/// Anything that can look at the seat. The benchmark has one without a camera.
 pub trait Watcher: Send {
     /// Starts looking for these operators, instead of those before. Must not wait.
     ///
     /// # Errors
     /// It cannot even try.
-    fn start(&mut self, operators: Vec<OperatorTemplate>, looks: Looks) -> anyhow::Result<()>;
+    fn start(&mut self, operators: Vec<OperatorTemplate>, looks: LookSender) -> anyhow::Result<()>;
 
     /// Turns the camera off for a while, or on again.
     fn pause(&mut self, on: bool);
@@ -56,8 +56,8 @@ pub trait Watcher: Send {
     /// Turns the camera off and forgets the operators. Must not wait.
     fn stop(&mut self);
 
-    /// Finds faces in single pictures again, more carefully than while watching. Where there is none, what
-    /// was seen while watching has to do.
+    /// Finds faces in single pictures again, more carefully than while watching. Without it, the faces seen while
+    /// watching must do.
     fn finder(&self) -> Option<Finder> {
         None
     }
@@ -68,7 +68,7 @@ pub struct CameraWatcher {
     spec: SourceSpec,
     /// Folder of the device's seed.
     home: PathBuf,
-    /// Opened in advance by a program that wants to know at once whether they are there.
+    /// Opened in advance by a program that wants errors at once.
     source: Option<Box<dyn FrameSource>>,
     engine: Option<Engine>,
     running: Option<Running>,
@@ -116,7 +116,7 @@ impl CameraWatcher {
 }
 
 impl Watcher for CameraWatcher {
-    fn start(&mut self, operators: Vec<OperatorTemplate>, looks: Looks) -> anyhow::Result<()> {
+    fn start(&mut self, operators: Vec<OperatorTemplate>, looks: LookSender) -> anyhow::Result<()> {
         self.stop();
         let wish = Arc::new(AtomicU8::new(LOOK));
         let before = self.running.take().map(|running| running.thread);
@@ -126,7 +126,7 @@ impl Watcher for CameraWatcher {
         let body = move || {
             wait_for(before);
             if let Err(error) = watch.run(source, engine, operators) {
-                // No picture will come: the host is told the truth, and the operator the reason.
+                // No picture will come: tell the host the truth, and the operator the reason.
                 watch.looks.trouble(format!("{error:#}"));
                 watch.looks.send(nothing(CameraView::Lost));
             }
@@ -171,7 +171,7 @@ struct Watch {
     spec: SourceSpec,
     home: PathBuf,
     wish: Arc<AtomicU8>,
-    looks: Looks,
+    looks: LookSender,
 }
 
 impl Watch {
@@ -184,11 +184,11 @@ impl Watch {
         let engine = engine.map_or_else(Engine::from_cache, Ok)?;
         let rotation = operator::device_rotation(&self.home)?;
         let known = operator::from_templates(operators, rotation, *engine.embedder_sha256.as_bytes())
-            .context("nobody can be recognised")?;
+            .context("no operator can be recognised")?;
         let mut vision = Vision::new(engine, known, Mode::Live)?;
         let kind = self.spec.kind();
         let paces_itself = matches!(self.spec, SourceSpec::Camera(_) | SourceSpec::Mjpeg(_));
-        let mut opened_ms = boottime_ms();
+        let mut opened_ms = clock::boottime_ms();
         loop {
             let wanted = match self.wish.load(Ordering::Acquire) {
                 STOP => return Ok(()),
@@ -202,8 +202,8 @@ impl Watch {
                         look(source.as_mut(), kind, (!paces_itself).then_some(opened_ms), &mut vision)
                     }
                     None => {
-                        opened_ms = boottime_ms();
-                        match camera::open(&self.spec, SourceOptions::default()) {
+                        opened_ms = clock::boottime_ms();
+                        match camera::open(&self.spec, SourceOptions::default(), clock::boottime_ms) {
                             Ok(opened) => {
                                 source = Some(opened);
                                 continue;
@@ -213,7 +213,7 @@ impl Watch {
                     }
                 },
             };
-            // A wish that came during the look must not be answered with a picture.
+            // If a pause or stop was requested during the look, its picture is dropped.
             if self.wish.load(Ordering::Acquire) == LOOK && !self.looks.send(wanted) {
                 return Ok(());
             }
@@ -221,8 +221,8 @@ impl Watch {
     }
 }
 
-/// One look. A film (`started_ms` given) is shown at its own speed. A fault is told as such, and the
-/// source is asked again.
+/// One look. A film (`started_ms` is given) plays at its own speed. A fault is reported, and the source is tried
+/// again.
 fn look(
     source: &mut dyn FrameSource,
     kind: CameraKind,
@@ -233,7 +233,7 @@ fn look(
         Ok(mut frame) => {
             if let Some(started_ms) = started_ms {
                 frame.t_ms += started_ms;
-                thread::sleep(Duration::from_millis(frame.t_ms.saturating_sub(boottime_ms())));
+                thread::sleep(Duration::from_millis(frame.t_ms.saturating_sub(clock::boottime_ms())));
             }
             let seen = vision.process(&frame);
             let observation = Observation { t_ms: frame.t_ms, camera: seen.camera, faces: seen.faces };
@@ -241,7 +241,7 @@ fn look(
             let picture = Picture { frame, marks: seen.marks, camera: Some(kind), thresholds };
             Look { observation, frame: Some(picture) }
         }
-        // Nothing more will come from a film that ended: the same answer at the pace of attestations.
+        // A film that ended gives nothing more: repeat the fault, slowly.
         Err(fault) => no_picture(&fault, fault.is_final()),
     }
 }
@@ -255,5 +255,5 @@ fn no_picture(fault: &CameraFault, wait: bool) -> Look {
 }
 
 fn nothing(camera: CameraView) -> Look {
-    Look { observation: Observation { t_ms: boottime_ms(), camera, faces: Vec::new() }, frame: None }
+    Look { observation: Observation { t_ms: clock::boottime_ms(), camera, faces: Vec::new() }, frame: None }
 }

@@ -35,9 +35,9 @@ pub enum EngineError {
 pub struct Engine {
     pub detector: Detector,
     pub embedder: Embedder,
-    /// Operator files name it: vectors of different models cannot be compared.
     /// Of the detector's file, for the record.
     pub detector_sha256: Digest,
+    /// Operator files name it: vectors of different models cannot be compared.
     pub embedder_sha256: Digest,
 }
 
@@ -85,6 +85,14 @@ impl Engine {
             detector_sha256: detector.sha256,
             embedder_sha256: embedder.sha256,
         })
+    }
+}
+
+impl Engine {
+    /// Both files, as the protocol names them: the detector, then the embedder.
+    #[must_use]
+    pub fn models(&self) -> [[u8; 32]; 2] {
+        [*self.detector_sha256.as_bytes(), *self.embedder_sha256.as_bytes()]
     }
 }
 

@@ -9,6 +9,8 @@
 //! ```
 //! Deliberately absent: any decision about what is shown (`sudare-client-core` makes it), and any picture on disk.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests measure by the real clock"))]
+
 pub mod align;
 pub mod camera;
 pub mod engine;

@@ -19,7 +19,7 @@ use crate::camera::folder::Folder;
 use crate::camera::{SourceOptions, picture};
 use crate::engine::Engine;
 use crate::enroll::{EnrollError, enroll};
-use crate::testing::models_and_photographs;
+use crate::testing::{boottime_ms, models_and_photographs};
 use crate::watch::{Change, watch};
 use crate::{Mode, Seen, Vision, align};
 
@@ -193,8 +193,9 @@ fn a_scene_is_covered_and_released_in_time() {
     let mut vision = Vision::new(engine, known, Mode::Lockstep).unwrap();
     let mut changes: Vec<Change> = Vec::new();
     let presence = Presence::new(&Numbers::default());
-    let summary =
-        watch(&mut source, &mut vision, presence, false, &mut |change| changes.push(change.clone()));
+    let summary = watch(&mut source, &mut vision, presence, false, boottime_ms, &mut |change| {
+        changes.push(change.clone());
+    });
     assert_eq!((summary.frames, summary.covers), (110, 1));
     let turns: Vec<_> = changes.windows(2).filter(|w| w[0].cover != w[1].cover).map(|w| w[1].t_ms).collect();
     let [shown, covered, shown_again] = turns[..] else { panic!("{changes:?}") };

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use image::{RgbImage, imageops};
-use sudare_client_core::evidence::{Mark, Picture, intruders, pixelate};
+use sudare_client_core::evidence::{Areas, Mark, Picture, intruders, pixelate};
 use sudare_client_core::face::embedding::Embedding;
 use sudare_client_core::face::{Face, iou};
 use sudare_client_core::frame::Frame;

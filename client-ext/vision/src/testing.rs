@@ -1,6 +1,8 @@
-//! The photographs and models for tests, where they are here.
+//! For tests: a clock, and the photographs and models where they are here.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::Instant;
 
 use sudare_client_core::face::verdict::Thresholds;
 use sudare_models::Store;
@@ -9,6 +11,12 @@ use crate::engine::Engine;
 
 pub(crate) const THRESHOLDS: Thresholds =
     Thresholds { operator_min: 0.42, same_person_min: 0.363, stranger_max: 0.30 };
+
+/// A clock that starts at its first use.
+pub(crate) fn boottime_ms() -> u64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(START.elapsed().as_millis()).unwrap()
+}
 
 /// The models and the folder of photographs, or `None` with a loud word.
 pub(crate) fn models_and_photographs() -> Option<(Engine, PathBuf)> {

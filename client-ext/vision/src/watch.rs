@@ -6,8 +6,7 @@ use serde::Serialize;
 use sudare_client_core::presence::{CameraView, Decision, Observation, Presence};
 use sudare_protocol::reason::{Reason, State};
 
-use crate::camera::live::boottime_ms;
-use crate::camera::{CameraFault, FrameSource};
+use crate::camera::{CameraFault, Clock, FrameSource};
 use crate::pipeline::Vision;
 
 /// One change of the decision. Field names are part of the command line's contract (docs/operating.md).
@@ -46,13 +45,14 @@ pub fn watch(
     vision: &mut Vision,
     mut presence: Presence,
     live: bool,
+    clock: Clock,
     changed: &mut dyn FnMut(&Change),
 ) -> Summary {
     let mut timeline = Timeline::default();
     let mut origin_ms = None;
     loop {
         let frame = source.next_frame();
-        let started_ms = boottime_ms();
+        let started_ms = clock();
         let (observation, seq) = match frame {
             Ok(frame) => {
                 let seen = vision.process(&frame);
@@ -75,7 +75,7 @@ pub fn watch(
         if timeline.is_change(&decision) {
             changed(&Change {
                 t_ms: observation.t_ms.saturating_sub(origin_ms),
-                wall_ms: boottime_ms().saturating_sub(started_ms),
+                wall_ms: clock().saturating_sub(started_ms),
                 frame: seq,
                 state: decision.state.as_str(),
                 cover: decision.cover,

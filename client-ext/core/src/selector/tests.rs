@@ -24,27 +24,27 @@ fn client_fresh() -> Fresh {
     Fresh { nonce: [0x20; 32], template_secret: [0x21; 32] }
 }
 
-/// A switch with everything it asked for.
+/// A selector with everything it asked for.
 #[derive(Default)]
-struct Desk {
-    switch: Switch,
-    acts: Vec<Act>,
+struct Client {
+    selector: ChannelSelector,
+    out: Vec<Output>,
 }
 
-impl Desk {
+impl Client {
     fn open(&mut self, id: ChannelId) {
-        self.switch.opened(id, client_setup(), client_fresh(), NOW_MS, &mut self.acts);
+        self.selector.opened(id, client_setup(), client_fresh(), NOW_MS, &mut self.out);
     }
 
     fn bytes(&mut self, id: ChannelId, bytes: &[u8]) {
-        self.switch.bytes(id, bytes, &mut self.acts);
+        self.selector.bytes(id, bytes, &mut self.out);
     }
 
     /// What is to be put on a channel.
     fn sent(&mut self, to: ChannelId) -> Vec<u8> {
         let mut bytes = Vec::new();
-        self.acts.retain(|act| match act {
-            Act::Send(id, part) if *id == to => {
+        self.out.retain(|output| match output {
+            Output::Send(id, part) if *id == to => {
                 bytes.extend_from_slice(part);
                 false
             }
@@ -63,113 +63,129 @@ impl Desk {
     }
 
     fn live_id(&self) -> Option<ChannelId> {
-        self.switch.live.as_ref().map(|live| live.id)
+        self.selector.live.as_ref().map(|live| live.id)
     }
 
     fn closed(&self) -> Vec<ChannelId> {
-        self.acts.iter().filter_map(|a| if let Act::Close(id) = a { Some(*id) } else { None }).collect()
+        self.out.iter().filter_map(|o| if let Output::Close(id) = o { Some(*id) } else { None }).collect()
     }
 
     fn look(&mut self, t_ms: u64) {
         let face = FaceSeen { who: Who::Operator, width_share: 0.2, yaw_deg: 0.0 };
         let seen = Observation { t_ms, camera: CameraView::Clear, faces: vec![face] };
-        self.switch.observe(&seen, t_ms, [0; 16], &mut self.acts);
+        self.selector.observe(&seen, t_ms, [0; 16], &mut self.out);
     }
 }
 
 #[test]
 fn liars_beside_the_host_are_closed_and_disturb_nothing() {
-    let mut desk = Desk::default();
-    let mut host = desk.connect(1, "vdi-1");
-    assert_eq!(desk.live_id(), Some(1));
-    desk.acts.clear();
+    let mut client = Client::default();
+    let mut host = client.connect(1, "vdi-1");
+    assert_eq!(client.live_id(), Some(1));
+    client.out.clear();
 
-    desk.open(2);
-    desk.bytes(2, b"\0\0\0\x04lies");
-    desk.open(3);
+    client.open(2);
+    client.bytes(2, b"\0\0\0\x04lies");
+    client.open(3);
     let (_, hello) = Host::signed_by(&SigningKey::from_bytes(&[66; 32]), "vdi-1", 3);
-    desk.bytes(3, &hello);
+    client.bytes(3, &hello);
     // The host's own HELLO, played again: without its key nothing can follow.
-    desk.open(4);
+    client.open(4);
     let (_, hello) = Host::new("vdi-1", 4);
-    desk.bytes(4, &hello);
-    desk.bytes(4, &hello);
-    let refused: Vec<_> = desk
-        .acts
+    client.bytes(4, &hello);
+    client.bytes(4, &hello);
+    let refused: Vec<_> = client
+        .out
         .iter()
-        .filter_map(
-            |a| if let Act::Refused { refusal, live } = a { Some((refusal.code, *live)) } else { None },
-        )
+        .filter_map(|a| {
+            if let Output::Tell(Event::Refused { refusal, live }) = a {
+                Some((refusal.code, *live))
+            } else {
+                None
+            }
+        })
         .collect();
     assert_eq!(refused, [(Code::Malformed, false), (Code::HostUnknown, false), (Code::Signature, false)]);
-    assert_eq!((desk.closed(), desk.live_id()), (vec![2, 3, 4], Some(1)));
-    assert!(desk.switch.pending.is_empty());
+    assert_eq!((client.closed(), client.live_id()), (vec![2, 3, 4], Some(1)));
+    assert!(client.selector.pending.is_empty());
 
-    desk.sent(1);
-    desk.look(NOW_MS);
-    host.take(&desk.sent(1));
+    client.sent(1);
+    client.look(NOW_MS);
+    host.take(&client.sent(1));
     assert!(matches!(host.news.as_slice(), [ClientNews::Attested { .. }]), "{:?}", host.news);
 }
 
 #[test]
 fn a_silent_channel_is_closed_in_time_and_there_are_never_many() {
-    let mut desk = Desk::default();
+    let mut client = Client::default();
     for id in 0..PENDING_MAX as u64 + 2 {
-        desk.open(id);
+        client.open(id);
     }
-    assert_eq!((desk.closed(), desk.switch.pending.len()), (vec![0, 1], PENDING_MAX));
-    desk.switch.tick(NOW_MS + HANDSHAKE_MAX_MS, [0; 16], &mut desk.acts);
-    assert_eq!(desk.switch.pending.len(), PENDING_MAX);
-    desk.switch.tick(NOW_MS + HANDSHAKE_MAX_MS + 1, [0; 16], &mut desk.acts);
-    assert_eq!((desk.closed().len(), desk.switch.pending.len()), (PENDING_MAX + 2, 0));
+    assert_eq!((client.closed(), client.selector.pending.len()), (vec![0, 1], PENDING_MAX));
+    client.selector.tick(NOW_MS + HANDSHAKE_MAX_MS, [0; 16], &mut client.out);
+    assert_eq!(client.selector.pending.len(), PENDING_MAX);
+    client.selector.tick(NOW_MS + HANDSHAKE_MAX_MS + 1, [0; 16], &mut client.out);
+    assert_eq!((client.closed().len(), client.selector.pending.len()), (PENDING_MAX + 2, 0));
 }
 
 #[test]
 fn the_same_host_replaces_its_old_channel_and_another_host_does_not() {
-    let mut desk = Desk::default();
-    desk.connect(1, "vdi-1");
-    desk.connect(2, "vdi-2");
-    assert_eq!((desk.live_id(), desk.closed()), (Some(1), vec![2]));
-    desk.connect(3, "vdi-1");
-    assert_eq!((desk.live_id(), desk.closed()), (Some(3), vec![2, 1]));
-    let order: Vec<_> = desk
-        .acts
+    let mut client = Client::default();
+    client.connect(1, "vdi-1");
+    client.connect(2, "vdi-2");
+    assert_eq!((client.live_id(), client.closed()), (Some(1), vec![2]));
+    client.connect(3, "vdi-1");
+    assert_eq!((client.live_id(), client.closed()), (Some(3), vec![2, 1]));
+    let order: Vec<_> = client
+        .out
         .iter()
-        .filter_map(|act| match act {
-            Act::Ended { host_id, .. } => Some(host_id.as_str()),
-            Act::Live(Output::Ready { .. }) => Some("ready"),
+        .filter_map(|output| match output {
+            Output::Ended { host_id, .. } => Some(host_id.as_str()),
+            Output::Tell(Event::Ready { .. }) => Some("ready"),
             _ => None,
         })
         .collect();
     assert_eq!(order, ["ready", "vdi-1", "ready"], "the old one is over before the new one begins");
-    desk.switch.closed(3, &mut desk.acts);
-    desk.connect(4, "vdi-2");
-    assert_eq!(desk.live_id(), Some(4), "when none is live, any host of the organisation may be");
+    client.selector.closed(3, &mut client.out);
+    client.connect(4, "vdi-2");
+    assert_eq!(client.live_id(), Some(4), "when none is live, any host of the organisation may be");
+}
+
+#[test]
+fn a_host_that_breaks_the_protocol_in_the_same_bytes_as_it_proves_itself_is_closed() {
+    let mut client = Client::default();
+    client.open(1);
+    let (mut host, hello) = Host::new("vdi-1", 1);
+    client.bytes(1, &hello);
+    let ready = host.take(&client.sent(1)).unwrap();
+    client.bytes(1, &[ready.as_slice(), b"\0\0\0\x04lies"].concat());
+    assert_eq!((client.live_id(), client.closed()), (None, vec![1]));
+    assert!(matches!(client.out.last(), Some(Output::Ended { .. })), "{:?}", client.out);
 }
 
 #[test]
 fn a_break_turns_the_camera_off_and_goes_on_attesting_a_cover() {
-    let mut desk = Desk::default();
-    let mut host = desk.connect(1, "vdi-1");
+    let mut client = Client::default();
+    let mut host = client.connect(1, "vdi-1");
     for t_ms in (NOW_MS..=NOW_MS + 4_000).step_by(100) {
-        desk.look(t_ms);
+        client.look(t_ms);
     }
-    assert!(!desk.switch.covers_own());
-    host.take(&desk.sent(1));
+    assert!(!client.selector.covers_own());
+    host.take(&client.sent(1));
     host.news.clear();
 
     let status = host.status(Reason::Break);
-    desk.bytes(1, &status);
-    let asked = |acts: &[Act]| {
-        acts.iter().rev().find_map(|a| if let Act::Live(Output::Break(on)) = a { Some(*on) } else { None })
+    client.bytes(1, &status);
+    let asked = |out: &[Output]| {
+        out.iter().rev().find_map(|o| if let Output::Tell(Event::Break(on)) = o { Some(*on) } else { None })
     };
-    assert_eq!(asked(&desk.acts), Some(true));
+    assert_eq!(asked(&client.out), Some(true));
     // A look that was under way counts no more, and time alone does not make a lost camera.
-    desk.look(NOW_MS + 4_100);
+    client.look(NOW_MS + 4_100);
     for t_ms in (NOW_MS + 4_200..NOW_MS + 14_000).step_by(50) {
-        desk.switch.tick(t_ms, [0; 16], &mut desk.acts);
+        client.selector.tick(t_ms, [0; 16], &mut client.out);
     }
-    host.take(&desk.sent(1));
+    host.take(&client.sent(1));
     let attested: Vec<_> = host
         .news
         .iter()
@@ -180,15 +196,15 @@ fn a_break_turns_the_camera_off_and_goes_on_attesting_a_cover() {
         assert_eq!((attest.cover, attest.state, attest.reason), (true, State::Absent, Reason::Starting));
         assert_eq!((attest.clear_ms, attest.operator_confirmed_age_ms), (0, u64::MAX));
     }
-    assert!(desk.switch.covers_own());
+    assert!(client.selector.covers_own());
 
     let status = host.status(Reason::Starting);
-    desk.bytes(1, &status);
-    assert_eq!(asked(&desk.acts), Some(false));
-    desk.look(NOW_MS + 15_000);
-    assert!(desk.switch.covers_own(), "what was seen before the break does not hold after it");
+    client.bytes(1, &status);
+    assert_eq!(asked(&client.out), Some(false));
+    client.look(NOW_MS + 15_000);
+    assert!(client.selector.covers_own(), "what was seen before the break does not hold after it");
     for t_ms in (NOW_MS + 15_100..=NOW_MS + 18_000).step_by(100) {
-        desk.look(t_ms);
+        client.look(t_ms);
     }
-    assert!(!desk.switch.covers_own());
+    assert!(!client.selector.covers_own());
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ironrdp_core::{decode, encode_vec};
 use ironrdp_pdu::Action;
@@ -14,6 +14,7 @@ use ironrdp_pdu::x224::X224;
 use ironrdp_session::{ActiveStage, ActiveStageBuilder, ActiveStageOutput, GracefulDisconnectReason};
 use ironrdp_tls::TlsStream;
 use ironrdp_tokio::{FramedWrite as _, TokioFramed, split_tokio_framed};
+use sudare_client_runtime::clock;
 use tokio::io::{AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -128,7 +129,7 @@ impl Session {
                 .stage
                 .process(&mut image, action, bytes, None)
                 .map_err(|error| Some(format!("the host sent what cannot be decoded: {error}. This is a fault of the host; tell the VDI admin.")))?;
-            let decoded_at = Instant::now();
+            let decoded_at = clock::instant();
             for output in &outputs {
                 if let ActiveStageOutput::GraphicsUpdate(area) = output {
                     self.tracker.update(image.data(), [area.left, area.top, area.right, area.bottom]);

@@ -6,7 +6,7 @@ use sudare_protocol::host::ClientNews;
 use sudare_protocol::reason::{Reason, State};
 
 use super::*;
-use crate::inbox::{Line, NotSent, Overflow};
+use crate::inbox::{ChannelHandle, NotSent, Overflow};
 use crate::testing::{Host, device_key, organisation_key};
 use crate::testing_pictures::picture;
 
@@ -15,11 +15,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Remembers what it is asked, and gives the way for looks to the test.
 struct Recorder {
     asked: Arc<Mutex<Vec<String>>>,
-    looks: Sender<Looks>,
+    looks: Sender<LookSender>,
 }
 
 impl Watcher for Recorder {
-    fn start(&mut self, operators: Vec<OperatorTemplate>, looks: Looks) -> anyhow::Result<()> {
+    fn start(&mut self, operators: Vec<OperatorTemplate>, looks: LookSender) -> anyhow::Result<()> {
         self.asked.lock().unwrap().push(format!("start {}", operators.len()));
         self.looks.send(looks)?;
         Ok(())
@@ -50,10 +50,10 @@ impl Transport for Wire {
 }
 
 /// A driver on its own thread.
-struct Desk {
+struct Client {
     inbox: Inbox,
     asked: Arc<Mutex<Vec<String>>>,
-    looks: Receiver<Looks>,
+    looks: Receiver<LookSender>,
     events: Receiver<Event>,
     thread: std::thread::JoinHandle<()>,
 }
@@ -61,12 +61,12 @@ struct Desk {
 /// The host's end of a channel.
 struct Peer {
     host: Host,
-    line: Line,
+    handle: ChannelHandle,
     sent: Receiver<Vec<u8>>,
     closed: Arc<Mutex<u32>>,
 }
 
-impl Desk {
+impl Client {
     fn start(spools: &Arc<Spools>) -> Self {
         let identity = Identity {
             organisation: organisation_key().verifying_key(),
@@ -81,19 +81,19 @@ impl Desk {
         let inbox = driver.inbox();
         let (tell, events) = channel();
         let thread = std::thread::spawn(move || driver.run(&mut |event, _| drop(tell.send(event))));
-        Desk { inbox, asked, looks, events, thread }
+        Client { inbox, asked, looks, events, thread }
     }
 
     fn connect(&self, nonce: u8) -> Peer {
         let (sent_in, sent) = channel();
         let closed = Arc::new(Mutex::new(0));
         let wire = Wire { sent: sent_in, closed: Arc::clone(&closed) };
-        let line = self.inbox.opened(Box::new(wire)).unwrap();
+        let handle = self.inbox.opened(Box::new(wire)).unwrap();
         let (mut host, hello) = Host::new("vdi-1", nonce);
-        line.bytes(&hello).unwrap();
+        handle.bytes(&hello).unwrap();
         let ready = host.take(&sent.recv_timeout(PATIENCE).unwrap()).unwrap();
-        line.bytes(&ready).unwrap();
-        Peer { host, line, sent, closed }
+        handle.bytes(&ready).unwrap();
+        Peer { host, handle, sent, closed }
     }
 
     fn wait(&self, what: &str, wanted: impl Fn(&Event) -> bool) {
@@ -125,7 +125,7 @@ impl Peer {
 }
 
 fn seen(faces: &[Who]) -> Look {
-    let t_ms = boottime_ms();
+    let t_ms = clock::boottime_ms();
     let face = |who: &Who| FaceSeen { who: *who, width_share: 0.2, yaw_deg: 0.0 };
     let observation =
         Observation { t_ms, camera: CameraView::Clear, faces: faces.iter().map(face).collect() };
@@ -133,7 +133,7 @@ fn seen(faces: &[Who]) -> Look {
 }
 
 /// Shows the same faces for a while, at 20 pictures a second.
-fn show(looks: &Looks, faces: &[Who], time: Duration) {
+fn show(looks: &LookSender, faces: &[Who], time: Duration) {
     let until = Instant::now() + time;
     while Instant::now() < until {
         assert!(looks.send(seen(faces)));
@@ -143,42 +143,42 @@ fn show(looks: &Looks, faces: &[Who], time: Duration) {
 
 #[test]
 fn the_camera_follows_the_session_and_a_break() {
-    let desk = Desk::start(&Arc::default());
-    let mut peer = desk.connect(1);
-    let looks = desk.looks.recv_timeout(PATIENCE).unwrap();
+    let client = Client::start(&Arc::default());
+    let mut peer = client.connect(1);
+    let looks = client.looks.recv_timeout(PATIENCE).unwrap();
     for reason in [Reason::Break, Reason::Starting] {
         let status = peer.host.status(reason);
-        peer.line.bytes(&status).unwrap();
-        desk.wait("the break", |e| matches!(e, Event::Break(on) if *on == (reason == Reason::Break)));
+        peer.handle.bytes(&status).unwrap();
+        client.wait("the break", |e| matches!(e, Event::Break(on) if *on == (reason == Reason::Break)));
     }
-    drop(peer.line);
-    desk.wait("the end", |e| matches!(e, Event::Over { waiting: 0 }));
-    let second = desk.connect(2);
-    desk.looks.recv_timeout(PATIENCE).unwrap();
-    desk.wait("a second session", |e| matches!(e, Event::Ready { .. }));
+    drop(peer.handle);
+    client.wait("the end", |e| matches!(e, Event::Over { waiting: 0 }));
+    let second = client.connect(2);
+    client.looks.recv_timeout(PATIENCE).unwrap();
+    client.wait("a second session", |e| matches!(e, Event::Ready { .. }));
     looks.trouble("of a watch that is over".to_owned());
-    drop(second.line);
-    desk.wait("the end", |e| !matches!(e, Event::Trouble(_)));
-    let asked = desk.asked.lock().unwrap().clone();
+    drop(second.handle);
+    client.wait("the end", |e| !matches!(e, Event::Trouble(_)));
+    let asked = client.asked.lock().unwrap().clone();
     assert_eq!(asked, ["start 1", "pause true", "pause false", "stop", "start 1", "stop"]);
-    desk.end();
+    client.end();
 }
 
 #[test]
 fn pictures_that_were_being_sealed_at_the_end_wait_for_the_next_connection() {
     let spools = Arc::default();
-    let desk = Desk::start(&spools);
-    let mut peer = desk.connect(1);
-    let looks = desk.looks.recv_timeout(PATIENCE).unwrap();
+    let client = Client::start(&spools);
+    let mut peer = client.connect(1);
+    let looks = client.looks.recv_timeout(PATIENCE).unwrap();
     show(&looks, &[Who::Operator], Duration::from_millis(2_300));
     assert!(peer.read(|n| matches!(n, ClientNews::Unlock { .. })));
     show(&looks, &[Who::Operator, Who::Stranger], Duration::from_millis(1_300));
     assert!(peer.read(|n| matches!(n, ClientNews::Lock { lock, .. } if lock.reason == Reason::Onlooker)));
     // The connection ends before the picture after the decision was taken.
-    desk.end();
+    client.end();
     assert_eq!(spools.waiting(), 1);
 
-    let again = Desk::start(&spools);
+    let again = Client::start(&spools);
     let mut peer = again.connect(2);
     let evidence =
         |n: &ClientNews| matches!(n, ClientNews::Evidence(c) if c.manifest.reason == Reason::Onlooker);
@@ -190,42 +190,42 @@ fn pictures_that_were_being_sealed_at_the_end_wait_for_the_next_connection() {
 #[test]
 fn a_program_that_ends_at_once_waits_for_the_pictures_of_an_incident() {
     let home = tempfile::tempdir().unwrap();
-    let desk = Desk::start(&Arc::new(Spools::at(home.path())));
-    let mut peer = desk.connect(1);
-    let looks = desk.looks.recv_timeout(PATIENCE).unwrap();
+    let client = Client::start(&Arc::new(Spools::at(home.path())));
+    let mut peer = client.connect(1);
+    let looks = client.looks.recv_timeout(PATIENCE).unwrap();
     show(&looks, &[Who::Operator], Duration::from_millis(2_300));
     assert!(peer.read(|n| matches!(n, ClientNews::Unlock { .. })));
     show(&looks, &[Who::Operator, Who::Stranger], Duration::from_millis(1_300));
-    desk.inbox.stop_and_save(PATIENCE);
+    client.inbox.stop_and_save(PATIENCE);
     // What FreeRDP would do next is to end the process: what counts is on disk by now.
     assert_eq!(crate::spool::waiting(home.path()).incidents, 1);
-    desk.thread.join().unwrap();
+    client.thread.join().unwrap();
 }
 
 #[test]
 fn an_end_without_an_incident_waits_for_nothing() {
-    let desk = Desk::start(&Arc::default());
-    desk.connect(1);
+    let client = Client::start(&Arc::default());
+    client.connect(1);
     let begun = Instant::now();
-    desk.inbox.stop_and_save(PATIENCE);
+    client.inbox.stop_and_save(PATIENCE);
     assert!(begun.elapsed() < PATIENCE / 4);
-    desk.thread.join().unwrap();
+    client.thread.join().unwrap();
 }
 
 #[test]
 fn a_channel_that_floods_is_told_so_and_the_driver_goes_on() {
-    let desk = Desk::start(&Arc::default());
+    let client = Client::start(&Arc::default());
     let (sent, _keep) = channel();
     let closed = Arc::default();
-    let line = desk.inbox.opened(Box::new(Wire { sent, closed: Arc::clone(&closed) })).unwrap();
-    assert_eq!(line.bytes(&vec![0; 8 * 1024 * 1024]), Err(Overflow::Line));
-    line.bytes(b"\xff\xff\xff\xff").unwrap();
-    desk.wait("a refusal", |e| matches!(e, Event::Refused { live: false, .. }));
-    let mut peer = desk.connect(1);
+    let handle = client.inbox.opened(Box::new(Wire { sent, closed: Arc::clone(&closed) })).unwrap();
+    assert_eq!(handle.bytes(&vec![0; 8 * 1024 * 1024]), Err(Overflow::Channel));
+    handle.bytes(b"\xff\xff\xff\xff").unwrap();
+    client.wait("a refusal", |e| matches!(e, Event::Refused { live: false, .. }));
+    let mut peer = client.connect(1);
     assert!(peer.read(
         |n| matches!(n, ClientNews::Attested { attest, .. } if attest.cover && attest.state == State::Absent)
     ));
     assert_eq!((*closed.lock().unwrap(), *peer.closed.lock().unwrap()), (1, 0));
-    desk.end();
-    assert_eq!(line.bytes(b"x"), Err(Overflow::Ended));
+    client.end();
+    assert_eq!(handle.bytes(b"x"), Err(Overflow::Ended));
 }

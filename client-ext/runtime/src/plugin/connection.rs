@@ -1,18 +1,20 @@
-//! One connection's threads: settings, keys and models, then the driver.
+//! Starts the threads of one connection: settings, keys and models, then the driver.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use sudare_client_core::event::Event;
 use sudare_protocol::message::CertificateCheck;
 use sudare_vision::engine::Engine;
 use tracing_subscriber::EnvFilter;
 
+use crate::clock;
 use crate::device::{self, DeviceError};
-use crate::driver::{Driver, Event, Identity};
+use crate::driver::{Driver, Identity};
 use crate::inbox::{Inbox, Inputs};
-use crate::plugin::notices::{Notices, Say};
+use crate::plugin::notices::{Notice, Notices};
 use crate::plugin::notify;
 use crate::plugin::settings::{Settings, SettingsError};
 use crate::spool::Spools;
@@ -24,18 +26,20 @@ enum StartError {
     Settings(#[from] SettingsError),
     #[error(transparent)]
     Device(#[from] DeviceError),
-    #[error("this computer gives no thread: {0}. Close other programs and connect again")]
+    #[error("cannot start a thread: {0}. Close other programs and connect again")]
     Thread(#[from] std::io::Error),
 }
 
-/// Starts the thread and returns at once. Without a session nothing is taken from the inbox, so
-/// channels are refused and the host says what is missing.
+/// Starts the thread and returns at once. If the session cannot start, the inbox refuses channels and the host's
+/// cover says what is missing.
 pub fn start(arguments: Vec<String>) -> Inbox {
     let (inbox, inputs) = Inbox::new();
     let theirs = inbox.clone();
     let body = move || run(&arguments, theirs, inputs);
     if let Err(error) = thread::Builder::new().name("sudare".into()).spawn(body) {
-        tracing::error!("no thread for the extension: {error}. Close other programs and connect again");
+        tracing::error!(
+            "cannot start a thread for the extension: {error}. Close other programs and connect again"
+        );
     }
     inbox
 }
@@ -49,17 +53,17 @@ fn run(arguments: &[String], inbox: Inbox, inputs: Inputs) {
             let mut notices = Notices::default();
             driver.run(&mut |event, _| {
                 log(&event);
-                notices.event(&event).into_iter().for_each(notify::show);
+                notices.event(&event, clock::boottime_ms()).into_iter().for_each(notify::show);
             });
         }
         Err(error) => {
             tracing::error!("{error}. The host stays covered; the connection goes on without the extension");
-            notify::show(Say::cannot_start(&error.to_string()));
+            notify::show(Notice::cannot_start(&error.to_string()));
         }
     }
 }
 
-/// What a person who looks for a fault wants to know; no names.
+/// For troubleshooting; no names.
 fn log(event: &Event) {
     match event {
         Event::Ready { certificate, .. } => {
@@ -70,7 +74,7 @@ fn log(event: &Event) {
         Event::Break(on) => tracing::info!(on, "break"),
         Event::Receipt(ack) => tracing::info!(entry = ack.leaf_index, "the host keeps an incident"),
         Event::Over { waiting } => tracing::info!(waiting, "the host's channel is gone"),
-        // Logged where they arise.
+        // Logged by the session and the driver.
         Event::Decided(_) | Event::Refused { .. } | Event::Dropped(_) | Event::Trouble(_) => {}
     }
 }
@@ -78,11 +82,11 @@ fn log(event: &Event) {
 fn driver(settings: &Settings, inbox: Inbox, inputs: Inputs) -> Result<Driver, StartError> {
     let mut identity = identity(settings, &settings.home)?;
     let mut watcher = CameraWatcher::new(settings.camera.clone(), settings.home.clone());
-    // Without models the session begins all the same: the host is told that nothing can be seen,
-    // and the operator why, when the watch tries again.
+    // Without models the session begins all the same: the watch tries again, and tells the host that nothing can be
+    // seen and the operator why.
     match Engine::from_cache() {
         Ok(engine) => {
-            identity.models = vec![*engine.detector_sha256.as_bytes(), *engine.embedder_sha256.as_bytes()];
+            identity.models = engine.models().to_vec();
             watcher = watcher.with_engine(engine);
         }
         Err(error) => tracing::error!("{error}"),
@@ -99,8 +103,8 @@ fn identity(settings: &Settings, home: &Path) -> Result<Identity, StartError> {
     })
 }
 
-/// Evidence that waits for a host, over reconnects: FreeRDP unloads nothing while it runs. One for each
-/// device's folder, because what an ended connection left in another one would wait for the process's end.
+/// Evidence that waits for a host, over reconnects within one process. One for each device's folder, because
+/// evidence that an ended connection left in another one would wait until the process ends.
 fn spools(home: &Path) -> Arc<Spools> {
     static SPOOLS: Mutex<BTreeMap<PathBuf, Arc<Spools>>> = Mutex::new(BTreeMap::new());
     let mut spools = SPOOLS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -110,6 +114,6 @@ fn spools(home: &Path) -> Arc<Spools> {
 fn log_to_stderr(level: &str) {
     let filter = EnvFilter::new(format!("{level},ort=error,zbus=error"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr);
-    // A reconnect in the same process has it already, with the level of the first connection.
+    // After a reconnect in the same process it is set already, with the level of the first connection.
     log.try_init().ok();
 }

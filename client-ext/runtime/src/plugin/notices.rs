@@ -1,59 +1,52 @@
-//! What the desktop's notifications say: which events, in which words, and not too often. Pure but
-//! for the clock.
+//! What the desktop's notifications say: which events, in which words, and not too often. Pure.
 //!
-//! The host's cover says the same; a notification is for the user who looks elsewhere, or whose
-//! host does not know this device at all. No names and no pictures.
+//! The host's cover says the same; a notification is for the user who looks elsewhere, or whose host does not know
+//! this device at all. No names and no pictures.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
+use sudare_client_core::event::Event;
 use sudare_protocol::message::Shown;
 use sudare_protocol::reason::Reason;
 
-use crate::driver::Event;
-
-/// The same words are not shown again before this.
-const AGAIN_AFTER: Duration = Duration::from_secs(60);
-/// And not more than so many in that time, whatever a host or a liar on it does.
+/// The same words are not shown again within this time.
+const AGAIN_AFTER_MS: u64 = 60_000;
+/// At most so many in that time, whatever the host or a liar on it does.
 const SHOWN_MAX: usize = 6;
 
 /// A notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Say {
+pub(crate) struct Notice {
     pub(crate) title: String,
     pub(crate) body: String,
 }
 
-impl Say {
-    /// The extension has no session at all.
+impl Notice {
+    /// The extension could not start.
     pub(crate) fn cannot_start(why: &str) -> Self {
-        say("Sudare を開始できません / Sudare cannot start", why)
+        notice("Sudare を開始できません / Sudare cannot start", why)
     }
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
     live: bool,
-    shown: BTreeMap<String, Instant>,
+    shown: BTreeMap<String, u64>,
 }
 
 impl Notices {
     /// What to show because of this event, if anything.
-    pub(crate) fn event(&mut self, event: &Event) -> Option<Say> {
-        self.at(event, Instant::now())
-    }
-
-    fn at(&mut self, event: &Event, now: Instant) -> Option<Say> {
-        let say = self.words(event)?;
-        self.shown.retain(|_, at| now.saturating_duration_since(*at) < AGAIN_AFTER);
-        if self.shown.len() >= SHOWN_MAX || self.shown.contains_key(&say.title) {
+    pub(crate) fn event(&mut self, event: &Event, now_ms: u64) -> Option<Notice> {
+        let notice = self.words(event)?;
+        self.shown.retain(|_, at_ms| now_ms.saturating_sub(*at_ms) < AGAIN_AFTER_MS);
+        if self.shown.len() >= SHOWN_MAX || self.shown.contains_key(&notice.title) {
             return None;
         }
-        self.shown.insert(say.title.clone(), now);
-        Some(say)
+        self.shown.insert(notice.title.clone(), now_ms);
+        Some(notice)
     }
 
-    fn words(&mut self, event: &Event) -> Option<Say> {
+    fn words(&mut self, event: &Event) -> Option<Notice> {
         match event {
             Event::Ready { .. } => {
                 self.live = true;
@@ -63,10 +56,12 @@ impl Notices {
                 self.live = false;
                 (*waiting > 0).then(|| kept(*waiting))
             }
-            Event::Trouble(text) => Some(say("カメラで確認できません / Sudare cannot watch the seat", text)),
-            // While the host is connected, only a liar beside it can be refused.
+            Event::Trouble(text) => {
+                Some(notice("カメラで確認できません / Sudare cannot watch the seat", text))
+            }
+            // While the host is connected, only a liar beside it is ever refused.
             Event::Refused { live: false, .. } if self.live => None,
-            Event::Refused { refusal, .. } => Some(say(
+            Event::Refused { refusal, .. } => Some(notice(
                 "接続を拒否しました / Sudare refused the host, or the host this device",
                 &refusal.to_string(),
             )),
@@ -94,13 +89,13 @@ fn is_told(reason: Reason) -> bool {
     !matches!(reason, Reason::None | Reason::Starting | Reason::Break)
 }
 
-fn reason(reason: Reason) -> Say {
+fn reason(reason: Reason) -> Notice {
     let [ja, ja_advice, en, en_advice] = reason.cover_lines();
-    say(&format!("{ja} / {en}"), &format!("{ja_advice}\n{en_advice}"))
+    notice(&format!("{ja} / {en}"), &format!("{ja_advice}\n{en_advice}"))
 }
 
-fn kept(waiting: usize) -> Say {
-    say(
+fn kept(waiting: usize) -> Notice {
+    notice(
         "証跡を保持しています / Evidence is kept",
         &format!(
             "未送信の記録が {waiting} 件あり、この PC に保持されています。次の接続で送信されます。\n{waiting} records wait for the host on this computer. They are sent at the next connection."
@@ -108,8 +103,8 @@ fn kept(waiting: usize) -> Say {
     )
 }
 
-fn say(title: &str, body: &str) -> Say {
-    Say { title: title.to_owned(), body: body.to_owned() }
+fn notice(title: &str, body: &str) -> Notice {
+    Notice { title: title.to_owned(), body: body.to_owned() }
 }
 
 #[cfg(test)]
@@ -124,19 +119,20 @@ mod tests {
 
     #[test]
     fn each_reason_is_told_in_both_languages_and_not_again_at_once() {
-        let (mut notices, start) = (Notices::default(), Instant::now());
-        let said = notices.at(&covered(Reason::CameraBusy), start).unwrap();
+        let (mut notices, start_ms) = (Notices::default(), 5_000);
+        let said = notices.event(&covered(Reason::CameraBusy), start_ms).unwrap();
         assert!(said.title.contains("使用中") && said.title.contains("Another program"), "{said:?}");
         assert_eq!(said.body.lines().count(), 2);
-        assert_eq!(notices.at(&covered(Reason::CameraBusy), start), None);
-        assert_eq!(notices.at(&covered(Reason::Break), start), None);
-        assert!(notices.at(&covered(Reason::CameraBusy), start + AGAIN_AFTER).is_some());
+        assert_eq!(notices.event(&covered(Reason::CameraBusy), start_ms), None);
+        assert_eq!(notices.event(&covered(Reason::Break), start_ms), None);
+        assert!(notices.event(&covered(Reason::CameraBusy), start_ms + AGAIN_AFTER_MS).is_some());
     }
 
     #[test]
     fn a_storm_of_reasons_is_cut_off() {
-        let (mut notices, start) = (Notices::default(), Instant::now());
-        let shown = Reason::ALL.iter().filter_map(|reason| notices.at(&covered(*reason), start)).count();
+        let (mut notices, start_ms) = (Notices::default(), 5_000);
+        let shown =
+            Reason::ALL.iter().filter_map(|reason| notices.event(&covered(*reason), start_ms)).count();
         assert_eq!(shown, SHOWN_MAX);
     }
 
@@ -146,13 +142,13 @@ mod tests {
             let refusal = Refusal::new(Code::HostUnknown, Fault::Peer, "");
             Event::Refused { refusal, live: false }
         };
-        let (mut notices, start) = (Notices::default(), Instant::now());
-        let said = notices.at(&refused(), start).unwrap();
+        let (mut notices, start_ms) = (Notices::default(), 5_000);
+        let said = notices.event(&refused(), start_ms).unwrap();
         assert!(said.body.contains("not signed by this organisation"), "{said:?}");
         let mut notices = Notices::default();
         let certificate = CertificateCheck::NotPossible;
-        notices.at(&Event::Ready { host_id: "vdi".into(), certificate }, start);
-        assert_eq!(notices.at(&refused(), start), None);
-        assert!(notices.at(&Event::Over { waiting: 2 }, start).unwrap().body.contains("2 records"));
+        notices.event(&Event::Ready { host_id: "vdi".into(), certificate }, start_ms);
+        assert_eq!(notices.event(&refused(), start_ms), None);
+        assert!(notices.event(&Event::Over { waiting: 2 }, start_ms).unwrap().body.contains("2 records"));
     }
 }

@@ -13,9 +13,8 @@
 //! here is sealed; who has the user's rights can delete it, and not read it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -189,7 +188,7 @@ impl Disk {
         );
         let aside = self.root.join(ASIDE);
         let to = aside.join(path.file_name().unwrap_or_default());
-        let moved = durable::make_folder(&aside).and_then(|()| durable::run(&durable::relocate(path, &to)));
+        let moved = durable::create_folder(&aside).and_then(|()| durable::run(&durable::relocate(path, &to)));
         if let Err(error) = moved {
             tracing::warn!("{}", at(path, error));
         }
@@ -206,10 +205,10 @@ impl Disk {
         if let Some(own) = &self.own {
             return Ok(own.folder.clone());
         }
-        durable::make_folder(&self.root).map_err(|source| at(&self.root, source))?;
+        durable::create_folder(&self.root).map_err(|source| at(&self.root, source))?;
         let _common = self.common_lock()?;
         let folder = self.root.join(format!("{:016x}", u64::from_be_bytes(random()?)));
-        let locked = durable::make_folder(&folder).and_then(|()| {
+        let locked = durable::create_folder(&folder).and_then(|()| {
             let lock = lock_file(&folder)?;
             lock.try_lock().map_err(io::Error::from)?;
             Ok(lock)
@@ -296,8 +295,7 @@ fn read_parcel(path: &Path) -> io::Result<Result<(HostKey, Evidence), parcel::Pa
 }
 
 fn lock_file(folder: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o600).open(folder.join(LOCK))
+    durable::lock_file(&folder.join(LOCK))
 }
 
 /// Folders of processes.

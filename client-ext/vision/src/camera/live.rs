@@ -16,7 +16,7 @@ use sudare_client_core::frame::Frame;
 use sudare_client_core::light;
 
 use super::frozen::{FROZEN_MS, FreezeWatch};
-use super::{CameraFault, FrameSource, MAX_FRAME_SIDE_PX, jpeg, yuv};
+use super::{CameraFault, Clock, FrameSource, MAX_FRAME_SIDE_PX, jpeg, yuv};
 
 /// No new frame for this long is a stall.
 pub const STALL_MS: u64 = 2_000;
@@ -44,8 +44,8 @@ pub trait Device: Send + Sync + 'static {
 }
 
 /// The newest frame, and why no more will come.
-#[derive(Default)]
 pub struct Mailbox {
+    clock: Clock,
     slot: Mutex<Slot>,
     changed: Condvar,
 }
@@ -64,10 +64,16 @@ enum Mail {
 }
 
 impl Mailbox {
+    /// Frames are stamped by this clock when they arrive.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, slot: Mutex::default(), changed: Condvar::new() }
+    }
+
     /// Replaces the frame in the box. `false` asks the capture thread to stop.
     pub fn put(&self, encoded: Encoded) -> bool {
         let mut slot = self.lock();
-        slot.frame = Some((encoded, boottime_ms()));
+        slot.frame = Some((encoded, (self.clock)()));
         self.changed.notify_all();
         !slot.reader_gone
     }
@@ -96,6 +102,7 @@ impl Mailbox {
 /// A live source.
 pub struct Live<D: Device> {
     device: Arc<D>,
+    clock: Clock,
     mailbox: Arc<Mailbox>,
     thread: Option<JoinHandle<()>>,
     reopen_at_ms: u64,
@@ -109,10 +116,11 @@ pub struct Live<D: Device> {
 
 impl<D: Device> Live<D> {
     /// Prepares the source; the first `next_frame` opens the device.
-    pub fn new(device: D) -> Self {
+    pub fn new(device: D, clock: Clock) -> Self {
         Self {
             device: Arc::new(device),
-            mailbox: Arc::default(),
+            clock,
+            mailbox: Arc::new(Mailbox::new(clock)),
             thread: None,
             reopen_at_ms: 0,
             quiet_since_ms: 0,
@@ -127,10 +135,10 @@ impl<D: Device> Live<D> {
         if self.thread.is_some() {
             return Ok(());
         }
-        let wait_ms = self.reopen_at_ms.saturating_sub(boottime_ms()).min(REOPEN_MS);
+        let wait_ms = self.reopen_at_ms.saturating_sub((self.clock)()).min(REOPEN_MS);
         std::thread::sleep(Duration::from_millis(wait_ms));
-        self.quiet_since_ms = boottime_ms();
-        self.mailbox = Arc::default();
+        self.quiet_since_ms = (self.clock)();
+        self.mailbox = Arc::new(Mailbox::new(self.clock));
         let (device, mailbox) = (Arc::clone(&self.device), Arc::clone(&self.mailbox));
         let body = move || {
             // A driver binding that panics must end as a fault, or the reader would see a mere stall.
@@ -148,7 +156,7 @@ impl<D: Device> Live<D> {
     /// Takes the next frame that is due, still encoded.
     fn next_encoded(&mut self) -> Result<(Encoded, u64), CameraFault> {
         loop {
-            let stall_in_ms = (self.quiet_since_ms + STALL_MS).saturating_sub(boottime_ms());
+            let stall_in_ms = (self.quiet_since_ms + STALL_MS).saturating_sub((self.clock)());
             match self.mailbox.take(Duration::from_millis(stall_in_ms.max(STALL_REPEAT_MS))) {
                 Mail::Frame(encoded, t_ms) => {
                     self.quiet_since_ms = t_ms;
@@ -162,11 +170,11 @@ impl<D: Device> Live<D> {
                 }
                 Mail::Fault(fault) => {
                     self.thread = None;
-                    self.reopen_at_ms = boottime_ms() + REOPEN_MS;
+                    self.reopen_at_ms = (self.clock)() + REOPEN_MS;
                     return Err(fault);
                 }
                 Mail::Nothing => {
-                    let silent_ms = boottime_ms().saturating_sub(self.quiet_since_ms);
+                    let silent_ms = (self.clock)().saturating_sub(self.quiet_since_ms);
                     if silent_ms >= STALL_MS {
                         return Err(CameraFault::Stalled { what: self.device.name(), silent_ms });
                     }
@@ -186,13 +194,13 @@ impl<D: Device> FrameSource for Live<D> {
 
     fn next_frame(&mut self) -> Result<Frame, CameraFault> {
         self.ensure_thread()?;
-        let give_up_ms = boottime_ms() + STALL_MS;
+        let give_up_ms = (self.clock)() + STALL_MS;
         loop {
             let (encoded, t_ms) = self.next_encoded()?;
             let same_ms = self.freeze.same_for_ms(encoded.bytes(), t_ms);
             let Some((width, height, rgb)) = encoded.decode() else {
                 // A webcam damages a frame now and then; a camera that sends only such frames is as good as silent.
-                if boottime_ms() > give_up_ms {
+                if (self.clock)() > give_up_ms {
                     return Err(CameraFault::Stalled { what: self.device.name(), silent_ms: STALL_MS });
                 }
                 continue;
@@ -254,18 +262,11 @@ impl std::fmt::Debug for Encoded {
     }
 }
 
-/// Milliseconds of CLOCK_BOOTTIME, which goes on counting while the machine sleeps.
-#[must_use]
-pub fn boottime_ms() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-    seconds * 1000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::camera::jpeg::tests::gradient;
+    use crate::testing::boottime_ms;
 
     /// A device that runs a script once per opening.
     struct Script(fn(&Mailbox, &str) -> CameraFault);
@@ -289,13 +290,16 @@ mod tests {
 
     #[test]
     fn frames_are_thinned_to_the_newest_and_an_unplugged_camera_is_opened_again() {
-        let mut live = Live::new(Script(|mailbox, what| {
-            for width in 16..40 {
-                mailbox.put(Encoded::Jpeg(gradient(width, 8)));
-                sleep(20);
-            }
-            gone(what)
-        }));
+        let mut live = Live::new(
+            Script(|mailbox, what| {
+                for width in 16..40 {
+                    mailbox.put(Encoded::Jpeg(gradient(width, 8)));
+                    sleep(20);
+                }
+                gone(what)
+            }),
+            boottime_ms,
+        );
         let mut seen = Vec::new();
         let fault = loop {
             match live.next_frame() {
@@ -312,10 +316,13 @@ mod tests {
 
     #[test]
     fn a_silent_device_is_a_stall_and_does_not_block_the_reader() {
-        let mut live = Live::new(Script(|_, what| {
-            sleep(10_000);
-            gone(what)
-        }));
+        let mut live = Live::new(
+            Script(|_, what| {
+                sleep(10_000);
+                gone(what)
+            }),
+            boottime_ms,
+        );
         let started = std::time::Instant::now();
         let fault = live.next_frame().unwrap_err();
         assert!(matches!(fault, CameraFault::Stalled { silent_ms: 2_000..3_000, .. }), "{fault}");
@@ -332,7 +339,7 @@ mod tests {
             gone("camera")
         }
         let watch_for_ms = |script| {
-            let mut live = Live::new(Script(script));
+            let mut live = Live::new(Script(script), boottime_ms);
             let started = std::time::Instant::now();
             while started.elapsed() < Duration::from_millis(3_000) {
                 live.next_frame()?;
@@ -352,7 +359,7 @@ mod tests {
 
     #[test]
     fn a_driver_that_panics_is_a_fault() {
-        let mut live = Live::new(Script(|_, _| panic!("binding")));
+        let mut live = Live::new(Script(|_, _| panic!("binding")), boottime_ms);
         assert!(matches!(live.next_frame(), Err(CameraFault::Driver { .. })));
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::live::{Device, Encoded, Live, Mailbox};
 use super::spec::DEFAULT_FPS;
-use super::{CameraFault, jpeg};
+use super::{CameraFault, Clock, jpeg};
 
 /// So many bytes without one whole JPEG are no MJPEG stream.
 const MAX_PICTURE_BYTES: usize = 8 * 1024 * 1024;
@@ -20,9 +20,9 @@ const READ_BYTES: usize = 64 * 1024;
 ///
 /// # Errors
 /// The path does not exist or may not be read.
-pub fn open(path: &Path) -> Result<Live<Stream>, CameraFault> {
+pub fn open(path: &Path, clock: Clock) -> Result<Live<Stream>, CameraFault> {
     std::fs::metadata(path).map_err(|e| CameraFault::from_io(&path.display().to_string(), &e))?;
-    Ok(Live::new(Stream { path: path.to_owned() }))
+    Ok(Live::new(Stream { path: path.to_owned() }, clock))
 }
 
 /// See the module text.
@@ -110,6 +110,7 @@ mod tests {
     use super::*;
     use crate::camera::FrameSource as _;
     use crate::camera::jpeg::tests::gradient;
+    use crate::testing::boottime_ms;
 
     #[test]
     fn a_stream_is_cut_into_its_pictures_whatever_the_chunks() {
@@ -131,10 +132,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("feed");
         std::fs::write(&path, (16..20).flat_map(|w| gradient(w, 8)).collect::<Vec<_>>()).unwrap();
-        let mut live = open(&path).unwrap();
+        let mut live = open(&path, boottime_ms).unwrap();
         let widths: Vec<_> = std::iter::from_fn(|| live.next_frame().ok()).map(|f| f.width).collect();
         assert!(widths.len() >= 3 && widths.is_sorted(), "{widths:?}");
-        let missing = open(&dir.path().join("none")).err();
+        let missing = open(&dir.path().join("none"), boottime_ms).err();
         assert!(matches!(missing, Some(CameraFault::NotFound { .. })));
     }
 }

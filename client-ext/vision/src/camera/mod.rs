@@ -45,14 +45,21 @@ pub trait FrameSource: Send {
     fn next_frame(&mut self) -> Result<Frame, CameraFault>;
 }
 
+/// Reads CLOCK_BOOTTIME in milliseconds. An argument, because the runtime alone reads clocks.
+pub type Clock = fn() -> u64;
+
 /// Opens a source.
 ///
 /// # Errors
 /// The reason why it cannot be opened. Live sources report a missing or busy device here, at once.
-pub fn open(spec: &SourceSpec, options: SourceOptions) -> Result<Box<dyn FrameSource>, CameraFault> {
+pub fn open(
+    spec: &SourceSpec,
+    options: SourceOptions,
+    clock: Clock,
+) -> Result<Box<dyn FrameSource>, CameraFault> {
     Ok(match spec {
-        SourceSpec::Camera(index) => Box::new(native::open(*index)?),
-        SourceSpec::Mjpeg(path) => Box::new(mjpeg::open(path)?),
+        SourceSpec::Camera(index) => Box::new(native::open(*index, clock)?),
+        SourceSpec::Mjpeg(path) => Box::new(mjpeg::open(path, clock)?),
         SourceSpec::Folder(path) => Box::new(folder::Folder::open(path, options)?),
         SourceSpec::Avi(path) => Box::new(replay::Film::new(avi::Avi::open(path)?, options)),
         SourceSpec::Y4m(path) => Box::new(replay::Film::new(y4m::Y4m::open(path)?, options)),

@@ -11,7 +11,7 @@ use nokhwa::Camera;
 use nokhwa::utils::{CameraFormat, CameraIndex, FrameFormat, RequestedFormat, RequestedFormatType};
 
 use super::live::{Device, Encoded, Live, Mailbox};
-use super::{CameraFault, MAX_FRAME_SIDE_PX, jpeg};
+use super::{CameraFault, Clock, MAX_FRAME_SIDE_PX, jpeg};
 
 const WANTED: [FrameFormat; 2] = [FrameFormat::MJPEG, FrameFormat::YUYV];
 
@@ -51,10 +51,10 @@ pub fn is_virtual(index: u32) -> bool {
 ///
 /// # Errors
 /// There is no such camera.
-pub fn open(index: u32) -> Result<Live<Webcam>, CameraFault> {
+pub fn open(index: u32, clock: Clock) -> Result<Live<Webcam>, CameraFault> {
     let cameras = list();
     if cameras.iter().any(|camera| camera.index == index) {
-        return Ok(Live::new(Webcam { index }));
+        return Ok(Live::new(Webcam { index }, clock));
     }
     let known: Vec<_> = cameras.iter().map(|c| format!("camera:{} ({})", c.index, c.name)).collect();
     let advice = if known.is_empty() {
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn an_unknown_camera_says_which_there_are() {
-        let fault = open(4_000_000).err().unwrap();
+        let fault = open(4_000_000, || 0).err().unwrap();
         assert!(matches!(&fault, CameraFault::NotFound { what, .. } if what == "camera:4000000"), "{fault}");
     }
 }

@@ -1,0 +1,33 @@
+//! The one place of the client that reads clocks. Everything else is told the time, or asks here.
+
+#![allow(clippy::disallowed_methods, reason = "see above")]
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::platform;
+
+/// Milliseconds of CLOCK_BOOTTIME: monotonic, and it keeps counting while the machine sleeps. What is decided and
+/// attested is measured by it.
+#[must_use]
+pub fn boottime_ms() -> u64 {
+    platform::boottime_ms()
+}
+
+/// Unix time in milliseconds, for validity dates and for people. May jump.
+#[must_use]
+pub fn wall_ms() -> u64 {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// For waiting, and for intervals finer than a millisecond.
+#[must_use]
+pub fn instant() -> Instant {
+    Instant::now()
+}
+
+/// CPU time of this process so far, user and system.
+#[must_use]
+pub fn cpu_ms() -> u64 {
+    platform::cpu_ms()
+}

@@ -1,0 +1,23 @@
+//! Everything that differs between operating systems, behind one set of names.
+//!
+//! ```text
+//!  clock ─────────► boottime_ms, cpu_ms
+//!  device ────────► boot_id, config_folder
+//!  durable, spool ► private, create_private_folder, sync_folder
+//!  plugin ────────► notify
+//! ```
+//! The rest of the client names no system: no mode bits, no D-Bus, no system call. A new system is one more file here.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+pub(crate) use unix::{
+    boot_id, boottime_ms, config_folder, cpu_ms, create_private_folder, notify, private, sync_folder,
+};
+#[cfg(windows)]
+pub(crate) use windows::{
+    boot_id, boottime_ms, config_folder, cpu_ms, create_private_folder, notify, private, sync_folder,
+};
