@@ -1,8 +1,8 @@
-//! `sudare connect`: a remote desktop with the extension in it, without a window of its own.
+//! `sudare connect`: a remote desktop with the extension, without a window.
 //!
-//! It decodes what the host sends, covers its own picture by its own decision as well, and
-//! tells what happens. Commands on standard input: `save remote FILE.png` (what the host sent),
-//! `save own FILE.png` (what a user of this client would see), `quit`.
+//! It decodes what the host sends, covers its own picture by its own decision as well, and reports events. Commands on
+//! standard input: `save remote FILE.png` (what the host sent), `save own FILE.png` (what a user of this client would
+//! see), `quit`.
 
 use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
@@ -29,10 +29,10 @@ use tokio::sync::mpsc;
 
 use crate::output;
 
-/// Events of the connection that may wait.
+/// Events of the connection that may be waiting.
 const EVENTS_MAX: usize = 256;
 
-/// Connects to a remote desktop and keeps others from seeing it.
+/// Connect to a remote desktop without a window, and print what happens
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -41,19 +41,19 @@ Examples:
 
 The password is read from SUDARE_RDP_PASSWORD, never from the command line.")]
 pub(crate) struct Arguments {
-    /// Host, with :PORT if it is not 3389.
+    /// Host, with :PORT unless it is 3389
     #[arg(value_name = "HOST")]
     host: String,
-    /// RDP user.
+    /// RDP user name
     #[arg(long, default_value = "")]
     user: String,
-    /// Where the pictures come from (see `sudare watch --help`).
+    /// Source of the pictures (see `sudare watch --help`)
     #[arg(long, value_name = "SOURCE", default_value = "camera:0")]
     source: String,
-    /// The organisation's public key, if it is not in this device's folder.
+    /// The organisation's public key; by default organisation.pub in this device's folder
     #[arg(long, value_name = "FILE")]
     organisation: Option<PathBuf>,
-    /// Print one JSON object per event.
+    /// Print one JSON object per event
     #[arg(long)]
     json: bool,
 }
@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let home = operator::device_dir()?;
     let organisation = device::organisation(&home, arguments.organisation.as_deref())?;
     let spec: SourceSpec = arguments.source.parse()?;
-    // Opened before anything is connected: whoever starts this wants to know at once.
+    // Opened before connecting, so that errors show at once.
     let source = camera::open(&spec, SourceOptions { fps: None }, clock::boottime_ms)?;
     let engine = Engine::from_cache()?;
     let identity = Identity {
@@ -102,7 +102,7 @@ fn options(arguments: &Arguments) -> anyhow::Result<RdpOptions> {
     })
 }
 
-/// Shows events as lines, JSON or text.
+/// Prints events as lines, JSON or text.
 struct Teller {
     json: bool,
     refused: Option<String>,
@@ -166,7 +166,7 @@ impl Teller {
             Event::Dropped(why) => ("dropped", json!({ "text": why }), format!("channel closed: {why}")),
             Event::Trouble(text) => ("trouble", json!({ "text": text }), text),
             Event::Over { waiting } => {
-                let text = format!("the host's channel is gone; {waiting} incidents wait for it");
+                let text = format!("the host's channel is gone; {waiting} incidents are waiting for it");
                 ("over", json!({ "waiting": waiting }), text)
             }
         }
@@ -188,7 +188,7 @@ fn describe(d: &Decision) -> String {
     format!("seat: {} ({own}). {} {}", d.state.as_str(), d.reason.japanese(), d.reason.english())
 }
 
-/// Obeys standard input on a thread of its own. Its end is no command: a client may run without one.
+/// Obeys standard input on its own thread. The end of input is not a command: a client may run without input.
 fn read_commands(rdp: Arc<RdpHandle>, own_covered: Arc<AtomicBool>, driver: Inbox) -> std::io::Result<()> {
     let obey = move || {
         for line in std::io::stdin().lock().lines() {
@@ -200,23 +200,21 @@ fn read_commands(rdp: Arc<RdpHandle>, own_covered: Arc<AtomicBool>, driver: Inbo
                     save(rdp.picture().map(|p| if covered { blackened(p) } else { p }), Path::new(path));
                 }
                 ["quit"] => return driver.stop(),
-                _ => tracing::warn!(
-                    "an unknown command; there are `save remote FILE`, `save own FILE` and `quit`"
-                ),
+                _ => tracing::warn!("unknown command. Use `save remote FILE`, `save own FILE` or `quit`"),
             }
         }
     };
     std::thread::Builder::new().name("commands".into()).spawn(obey).map(|_| ())
 }
 
-/// What a window of this client shows while its own decision is to cover.
+/// What a window of this client would show while its own decision is to cover.
 fn blackened(mut picture: ClientPicture) -> ClientPicture {
     picture.rgba = [0, 0, 0, 255].repeat(picture.rgba.len() / 4);
     picture
 }
 
 fn save(picture: Option<ClientPicture>, path: &Path) {
-    let saved = picture.context("there is no picture").and_then(|p| write(&p, path));
+    let saved = picture.context("no picture was received yet").and_then(|p| write(&p, path));
     match saved {
         Ok(()) => output::line(&json!({ "event": "saved", "path": path.display().to_string() }).to_string()),
         Err(error) => output::error(&error),

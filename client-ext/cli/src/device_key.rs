@@ -1,4 +1,4 @@
-//! `sudare device-key`: the line that the security team signs to enrol this device.
+//! `sudare device-key`: prints the line that the security team signs to enrol this device.
 
 use clap::Args;
 use sudare_client_runtime::{device, operator};
@@ -6,7 +6,7 @@ use sudare_protocol::keyfile;
 
 use crate::output;
 
-/// Prints this device's public key (and makes the key at first use).
+/// Print this device's public key (and create the key at first use)
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:

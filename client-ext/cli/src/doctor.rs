@@ -1,4 +1,4 @@
-//! `sudare doctor`: is everything here that watching needs?
+//! `sudare doctor`: checks that everything needed for watching is here.
 
 use clap::Args;
 use sudare_client_runtime::clock;
@@ -11,16 +11,16 @@ use thiserror::Error;
 
 use crate::output;
 
-/// Checks the camera, the models and this device's files, and says how to mend what is missing.
+/// Check the camera, the models and this device's files, and say how to fix problems
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  sudare doctor        exit code 0: all is well; 2: something is missing")]
+  sudare doctor        exit code 0: no problems; 2: problems found")]
 pub(crate) struct Arguments {}
 
 /// How many checks failed.
 #[derive(Debug, Error)]
-#[error("{0} problem(s) found. Mend them in the order shown")]
+#[error("{0} problem(s) found. Fix them in the order shown")]
 pub(crate) struct Problems(usize);
 
 /// One line of the result.
@@ -55,7 +55,7 @@ fn model_checks(store: &Store) -> Vec<(&'static str, Check)> {
     let library = store.runtime_library().map(|path| path.display().to_string());
     checks.push((Role::OnnxRuntime.name(), library.map_err(|e| e.to_string())));
     if checks.iter().all(|(_, check)| check.is_ok()) {
-        let trial = Engine::load(store).map(|_| "both models compute what they should".to_owned());
+        let trial = Engine::load(store).map(|_| "both models compute correctly".to_owned());
         checks.push(("trial run", trial.map_err(|e| e.to_string())));
     }
     checks
@@ -63,28 +63,28 @@ fn model_checks(store: &Store) -> Vec<(&'static str, Check)> {
 
 fn device_check() -> Check {
     let dir = operator::device_dir().map_err(|e| e.to_string())?;
-    // Asking for the rotation would make the seed, and a check must not change anything.
+    // `device_rotation` would create the seed, and a check must not change anything.
     if !dir.join("device.seed").exists() {
-        return Ok(format!("not made yet; `sudare enroll` will make it in {}", dir.display()));
+        return Ok(format!("not created yet; `sudare enroll` will create it in {}", dir.display()));
     }
     operator::device_rotation(&dir).map(|_| dir.display().to_string()).map_err(|e| e.to_string())
 }
 
-/// What waits to be sent. That something waits is no fault of this device.
+/// Evidence waiting to be sent, which is not a problem of this device.
 fn evidence_check() -> Check {
     let home = operator::device_dir().map_err(|e| e.to_string())?;
     let Waiting { incidents, bytes, oldest_ms, set_aside } = spool::waiting(&home);
     if set_aside > 0 {
         return Err(format!(
-            "{set_aside} files in {} could not be read and will never be sent. Tell the VDI administrator, then delete them",
+            "{set_aside} files in {} cannot be read and will never be sent. Tell the VDI administrator, then delete them",
             home.join("spool/aside").display()
         ));
     }
-    let Some(oldest_ms) = oldest_ms else { return Ok("nothing waits to be sent".to_owned()) };
+    let Some(oldest_ms) = oldest_ms else { return Ok("nothing is waiting to be sent".to_owned()) };
     let age_min = clock::wall_ms().saturating_sub(oldest_ms) / 60_000;
     let kib = bytes.div_ceil(1024);
     Ok(format!(
-        "{incidents} incidents ({kib} KiB) wait for their host, the oldest for {} h {} min; they go with the next connection to it",
+        "{incidents} incidents ({kib} KiB) are waiting for their host, the oldest for {} h {} min; they will be sent with the next connection to it",
         age_min / 60,
         age_min % 60
     ))
@@ -93,9 +93,7 @@ fn evidence_check() -> Check {
 fn camera_check() -> Check {
     let cameras = native::list();
     if cameras.is_empty() {
-        return Err(
-            "this machine shows no camera. Plug one in, or watch a file or a stream instead".to_owned()
-        );
+        return Err("no camera found. Plug one in, or watch a file or a stream instead".to_owned());
     }
     let names: Vec<_> = cameras.iter().map(|c| format!("camera:{} ({})", c.index, c.name)).collect();
     Ok(names.join(", "))

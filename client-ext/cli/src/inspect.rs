@@ -1,4 +1,4 @@
-//! `sudare inspect`: what the face models see in pictures.
+//! `sudare inspect`: shows what the face models see in pictures.
 
 use std::path::{Path, PathBuf};
 
@@ -12,19 +12,19 @@ use sudare_vision::engine::Engine;
 
 use crate::output;
 
-/// Shows the faces in pictures and how alike they are.
+/// Show the faces in pictures and how similar they are
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   sudare inspect team.jpg
   sudare inspect --json a.jpg b.jpg
 
-`cosine` compares all faces in the order listed: the same person from about 0.36 on.")]
+`cosine` compares all faces in the order listed; from about 0.36 up it is the same person.")]
 pub(crate) struct Arguments {
-    /// JPEG or PNG pictures.
+    /// JPEG or PNG pictures
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Print one JSON object instead of text.
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
@@ -52,7 +52,7 @@ struct FaceReport {
     landmarks: [[Rounded; 2]; 5],
     score: Rounded,
     yaw_deg: Rounded,
-    /// 0 (a picture of a face) to 1 (a living face); null where it is not examined.
+    /// 0 (a picture of a face) to 1 (a living face); null if it was not examined.
     live: Option<Rounded>,
 }
 
@@ -98,7 +98,7 @@ fn examine(engine: &mut Engine, path: &Path, embeddings: &mut Vec<Embedding>) ->
     let targets = engine.embedder.facts().landmarks_px;
     let mut faces = Vec::new();
     for face in engine.detector.still(&frame)? {
-        // A face whose landmarks lie in one point cannot be compared, so it is none.
+        // A face whose landmarks coincide cannot be compared, so it does not count.
         let Some(aligned) = align::align(&frame, &face.landmarks, &targets) else { continue };
         embeddings.push(engine.embedder.embed(&aligned)?);
         faces.push(FaceReport {
@@ -134,7 +134,7 @@ impl Report {
             }
         }
         if number > 1 {
-            output::line("cosine of each face with each (the same person from about 0.36 on):");
+            output::line("cosine of every pair of faces (the same person from about 0.36 up):");
             for row in &self.cosine {
                 let cells: Vec<String> = row.iter().map(|v| format!("{:6.2}", v.0)).collect();
                 output::line(&cells.join(""));

@@ -1,6 +1,12 @@
-//! `sudare`: the command line of the client extension.
+//! `sudare`: the client's command line, one module per command.
 //!
-//! One module per command. Exit code 0: done; 1: the input is at fault; 2: the set-up is at fault.
+//! ```text
+//!  doctor · models · enroll · inspect · device-key · receipts   look at or prepare this device
+//!  watch     the decision, without a session
+//!  connect   a session through the bundled RDP client (sudare-headless)
+//! ```
+//! Exit code 0: done; 1: the input is at fault; 2: the set-up is at fault. Deliberately absent: any decision of its
+//! own. Whatever is printed goes through `output`.
 
 mod connect;
 mod device_key;
@@ -21,7 +27,7 @@ use sudare_models::ModelError;
 use sudare_vision::engine::EngineError;
 use tracing_subscriber::EnvFilter;
 
-/// Watches the webcam on the employee's PC, so that a remote desktop is shown to its operator only.
+/// Watch the webcam on this PC, so that a remote desktop is shown to its operator only
 #[derive(Debug, Parser)]
 #[command(
     version,

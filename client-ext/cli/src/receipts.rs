@@ -1,4 +1,4 @@
-//! `sudare receipts`: what hosts have confirmed to keep, and what still waits to be sent.
+//! `sudare receipts`: lists what hosts confirmed to keep, and what is still waiting to be sent.
 
 use clap::Args;
 use jiff::Timestamp;
@@ -11,17 +11,17 @@ use sudare_protocol::reason::Reason;
 
 use crate::output;
 
-/// Lists the incidents that were recorded about this seat, newest first.
+/// List the incidents recorded at this seat, newest first
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each line names when and why the screen was covered, and which host keeps the sealed pictures. They can be opened
-only by the security team of your organisation.
+Each entry says when and why the screen was covered, and which host keeps the sealed pictures. Only the security
+team of your organisation can open them.
 
 Examples:
   sudare receipts
   sudare receipts --json")]
 pub(crate) struct Arguments {
-    /// Print one JSON object.
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -67,18 +67,18 @@ fn describe(receipt: &Receipt) -> [String; 3] {
     ]
 }
 
-/// What else there is to know.
+/// What follows the list.
 fn rest(unreadable: usize, waiting: &Waiting) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(oldest_ms) = waiting.oldest_ms {
         let (count, since) = (waiting.incidents, time(oldest_ms));
         lines.push(format!(
-            "{count} 件が送信待ちです（最も古いものは {since}）。次に接続したときに送られます。/ {count} waiting to be sent, the oldest since {since}; they go with the next connection."
+            "{count} 件が送信待ちです（最も古いものは {since}）。次に接続したときに送られます。/ {count} waiting to be sent, the oldest since {since}; they will be sent with the next connection."
         ));
     }
     if unreadable > 0 {
         lines.push(format!(
-            "読めない受領記録が {unreadable} 件あります。/ {unreadable} receipts cannot be read; their files may be deleted."
+            "読めない受領記録が {unreadable} 件あります。/ {unreadable} receipts cannot be read; you may delete their files."
         ));
     }
     lines

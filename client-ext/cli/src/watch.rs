@@ -1,4 +1,4 @@
-//! `sudare watch`: decides from a source when a desktop would be covered.
+//! `sudare watch`: shows when a desktop would be covered, from any source of pictures.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use sudare_vision::{Mode, Vision};
 
 use crate::output;
 
-/// Watches a source and tells when the desktop would be covered, and why.
+/// Watch a source and report when the desktop would be covered, and why
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Sources:
@@ -32,22 +32,22 @@ Examples:
   sudare watch --source camera:0 --operator me.operator
   sudare watch --source scene.avi --operator me.operator --json")]
 pub(crate) struct Arguments {
-    /// Where the pictures come from.
+    /// Source of the pictures
     #[arg(long, value_name = "SOURCE")]
     source: String,
-    /// Operator files made by `sudare enroll` on this device.
+    /// Operator files created by `sudare enroll` on this device
     #[arg(long, value_name = "OPERATOR", required = true, num_args = 1..)]
     operator: Vec<PathBuf>,
-    /// A signed policy whose numbers are used instead of the defaults.
+    /// A signed policy whose timings replace the defaults
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// The organisation's public key that signed it; without this, organisation.pub in SUDARE_HOME.
+    /// The organisation's public key that signed it; by default organisation.pub in SUDARE_HOME
     #[arg(long, value_name = "FILE", requires = "policy")]
     org_key: Option<PathBuf>,
-    /// Pictures a second: how fast a folder is played (10), or at most how many of a film are looked at (all).
+    /// Pictures a second: the speed of a folder (default 10), or the limit for a film (default: all)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=120))]
     fps: Option<u32>,
-    /// Print one JSON object per change instead of text.
+    /// Print one JSON object per change instead of text
     #[arg(long)]
     json: bool,
 }

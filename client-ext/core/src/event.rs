@@ -1,4 +1,4 @@
-//! What a session tells, and what it wants done: one vocabulary from the decision to the command line.
+//! Events of a session, and what its driver has to do: one vocabulary from the decision to the command line.
 //!
 //! ```text
 //!  session ─ Output ─► selector ─ Output ─► driver ─ Event ─► plugin, `sudare connect`, tests
@@ -34,7 +34,7 @@ pub enum Event {
     Dropped(&'static str),
     /// Nothing can be seen, and why.
     Trouble(String),
-    /// The host's channel is gone; so many incidents wait for it to come back.
+    /// The host's channel is gone; this many incidents wait for it to come back.
     Over { waiting: usize },
 }
 

@@ -1,12 +1,13 @@
-//! What the client decides, without any camera, network, disk or clock.
+//! The client's decisions, without any camera, network, disk or clock.
 //!
 //! ```text
-//!  frame ─► face/ (where, whose, which way) · light ─► presence ─► report ─► link ─► switch ─► messages
-//!                                                                   │
-//!  evidence/ (the moments of an incident, whose face is hidden) ◄───┘        spool (not yet acknowledged)
+//!  frame ─► face/ (where, whose, which way) · light ─► presence ─► report ─► session ─► selector ─► event
+//!                                                                              │
+//!  evidence/ (the moments of an incident, whose face is hidden) ◄──────────────┘   spool (not acknowledged yet)
 //! ```
-//! Pure: pictures, randomness and time come in as arguments, decisions and messages go out, so that the whole of it
-//! runs on virtual time in the simulation. Deliberately absent: anything that opens, waits or asks what time it is.
+//! Pure: pictures, randomness and time come in as arguments, decisions and messages go out, so all of it can run on
+//! virtual time. The crate's clippy.toml bans clocks, threads, files and sockets. Deliberately absent: whatever opens
+//! a device, waits, or reads the time.
 
 pub mod event;
 pub mod evidence;

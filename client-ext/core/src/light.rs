@@ -1,20 +1,20 @@
-//! Is the camera covered? A hand, a sticker or a closed shutter gives a dark or an even picture.
+//! Is the camera blocked? A hand, a sticker or a closed shutter gives a dark or uniform picture. Pure.
 //!
-//! Asked only about pictures without a face, because somebody in the light of a screen at night can be dark and yet
-//! plain to see. Thresholds: below a mean luma of [`DARK_MEAN`] of 255 a person who is there may well be missed; a
+//! Used only for pictures without a face, because somebody in the light of a screen at night can be dark and yet
+//! plainly visible. Thresholds: below a mean luma of [`DARK_MEAN`] of 255 the detector may miss a person; a
 //! spread (standard deviation) under [`EVEN_SPREAD`] is less than the shading that any scene has.
 //! A finger on the lens in a lit room gives an even, warm picture, which is why darkness alone is not enough.
 
 use crate::frame::Frame;
 
-/// Mean luma below this is too dark to watch.
+/// Below this mean luma it is too dark to watch.
 pub const DARK_MEAN: f64 = 16.0;
-/// Standard deviation of luma below this is too even to be a scene.
+/// Below this standard deviation of luma the picture is too uniform to be a scene.
 pub const EVEN_SPREAD: f64 = 6.0;
-/// One of this many pixels across and down is looked at.
+/// Every how many pixels, across and down, are sampled.
 const STEP_PX: usize = 4;
 
-/// Whether nothing can be seen in this frame.
+/// Whether this frame shows nothing.
 #[must_use]
 pub fn is_blocked(frame: &Frame) -> bool {
     let (mean, spread) = luma(frame);

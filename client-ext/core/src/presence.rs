@@ -16,7 +16,7 @@ use sudare_protocol::limits::FRAME_STALE_MS;
 use sudare_protocol::numbers::Numbers;
 use sudare_protocol::reason::{Reason, State};
 
-/// Whose face it is, as far as it is known. A face not yet compared is `Undecided`.
+/// Whose face it is, as far as known. A face not yet compared is `Undecided`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
     Operator,
@@ -33,7 +33,7 @@ pub struct FaceSeen {
     pub yaw_deg: f32,
 }
 
-/// What the camera gives.
+/// What the camera delivers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CameraView {
     Clear,
@@ -41,7 +41,7 @@ pub enum CameraView {
     Blocked,
     /// Unplugged, stalled, frozen or ended.
     Lost,
-    /// Another program has it.
+    /// In use by another program.
     Busy,
 }
 
@@ -53,7 +53,7 @@ pub struct Observation {
     pub faces: Vec<FaceSeen>,
 }
 
-/// What is decided, and the ages that the host bounds for itself.
+/// The decision, and the ages that the host bounds for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decision {
     pub state: State,
@@ -71,10 +71,10 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// What is attested during a break: covered, nothing seen, and no wish for more.
+    /// Attested during a break: covered, nothing seen, nothing asked for.
     ///
-    /// The reason is `Starting` and not `Break`: the host knows of the break, and an echo of it
-    /// under way when the break ends would look to the host like a wish for another one.
+    /// The reason is `Starting` and not `Break`: the host knows of the break, and a late echo of it after the break
+    /// would look like a request for another one.
     pub const fn on_break() -> Self {
         Decision {
             state: State::Absent,
@@ -90,7 +90,7 @@ impl Decision {
     }
 }
 
-/// A face may be missed for this long before the seat counts as empty: blinks of the detector.
+/// A face may be missed for this long before the seat counts as empty: the detector blinks.
 const FLICKER_MS: u64 = 500;
 /// Exposure drains at half the speed at which it fills, so that a face seen in every second
 /// picture still adds up.
@@ -102,7 +102,7 @@ pub struct Presence {
     started_ms: Option<u64>,
     last_ms: u64,
     last_look_ms: u64,
-    /// Until the first look the camera is being opened, which is no reason to call it lost.
+    /// Until the first look the camera is still opening, so it does not count as lost.
     looked: bool,
     view: View,
     operator_at_ms: Option<u64>,
@@ -182,7 +182,7 @@ impl Presence {
         self.decide()
     }
 
-    /// Charges the time since the last call to what was in view during it.
+    /// Charges the time since the last call to whatever was in view then.
     fn advance(&mut self, now_ms: u64) {
         if self.started_ms.is_none() {
             (self.started_ms, self.last_ms, self.last_look_ms) = (Some(now_ms), now_ms, now_ms);
@@ -233,7 +233,7 @@ impl Presence {
             State::Onlooker | State::Stranger if not_alone_ms >= self.numbers.hold_ms => Some(view.reason),
             State::Undecided if self.undecided_ms >= self.numbers.undecided_ms => Some(Reason::Undecided),
             _ if operator_age_ms >= self.numbers.absence_ms && self.operator_at_ms.is_some() => {
-                // Nobody confirmed for too long; say what is in view now.
+                // The operator was not confirmed for too long; the reason is what is in view now.
                 Some(view.reason)
             }
             _ => None,
@@ -292,7 +292,7 @@ pub fn weight_of(face: &FaceSeen) -> f64 {
     facing * distance
 }
 
-/// 0 below `from`, 1 above `to`, linear between. A value that is not a number counts as the worst case, 1.
+/// 0 below `from`, 1 above `to`, linear between. NaN counts as the worst case, 1.
 fn ramp(value: f64, from: f64, to: f64) -> f64 {
     let x = (value - from) / (to - from);
     if x.is_nan() { 1.0 } else { x.clamp(0.0, 1.0) }

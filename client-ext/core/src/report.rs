@@ -1,7 +1,7 @@
-//! Turns decisions into the messages that tell the host. Pure.
+//! Turns decisions into messages to the host. Pure.
 //!
-//! A change is told at once (suspect, lock, unlock, and the attestation that goes with it);
-//! without changes there is one attestation an interval.
+//! A change is sent at once (suspect, lock, unlock, and the attestation that goes with it); otherwise there is one
+//! attestation per interval.
 
 use sudare_protocol::Refusal;
 use sudare_protocol::client::Live;
@@ -10,7 +10,7 @@ use sudare_protocol::reason::Reason;
 
 use crate::presence::Decision;
 
-/// What has been told so far in this session.
+/// What the host has been told so far in this session.
 #[derive(Debug, Default)]
 pub struct Reporter {
     last: Option<Decision>,
@@ -31,7 +31,7 @@ pub struct Incident {
     pub incident_id: Id,
     pub reason: Reason,
     pub decided_ms: u64,
-    /// What it was decided on.
+    /// The decision that caused it.
     pub decision: Decision,
 }
 
@@ -46,7 +46,7 @@ impl Reporter {
     ) -> Result<Told, Refusal> {
         let mut told = Told::default();
         let before = self.last.replace(*decision);
-        // Before the first decision the host covers anyway: there is nothing to lock.
+        // Before the first decision the host is covered anyway: there is nothing to lock.
         let was_covered = before.is_none_or(|b| b.cover);
         if decision.cover && !was_covered {
             let incident_id = live.incident_id(fresh);

@@ -1,4 +1,4 @@
-//! Evidence of one host that waits for its acknowledgement.
+//! Evidence for one host that the host has not acknowledged yet.
 
 use std::collections::VecDeque;
 
@@ -6,17 +6,17 @@ use sudare_protocol::client::Evidence;
 use sudare_protocol::limits::SPOOL_MAX_BYTES;
 use sudare_protocol::message::Id;
 
-/// Which host, of which organisation.
+/// A host and its organisation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HostKey {
     pub organisation: [u8; 32],
     pub host_id: String,
 }
 
-/// No room: the host has not acknowledged for too long.
+/// There is no room: the host has not acknowledged for too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the evidence spool is full, because the host has not acknowledged for too long; this incident has no camera pictures. Tell the VDI administrator that the host keeps no evidence"
+    "the evidence spool is full, because the host has not acknowledged evidence for too long; this incident has no camera pictures. Tell the VDI administrator that the host does not keep evidence"
 )]
 pub struct SpoolFull;
 
@@ -45,7 +45,7 @@ impl Spool {
         self.waiting.back().ok_or(SpoolFull)
     }
 
-    /// The host keeps it now.
+    /// The host keeps this incident now.
     pub fn acknowledge(&mut self, incident_id: &Id) {
         self.waiting.retain(|evidence| evidence.manifest.incident_id != *incident_id);
     }
@@ -62,7 +62,7 @@ impl Spool {
         self.waiting.is_empty()
     }
 
-    /// Of all pictures together.
+    /// Size of all pictures.
     pub fn bytes(&self) -> usize {
         self.waiting.iter().map(Evidence::bytes).sum()
     }

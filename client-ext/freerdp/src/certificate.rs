@@ -1,8 +1,8 @@
-//! The host's certificate, where FreeRDP can only have accepted one.
+//! The host's certificate, if FreeRDP's settings allow only one.
 //!
-//! FreeRDP shows a plugin its settings, and not the certificate of the connection. The next best
-//! is a pin: with `/cert:deny,fingerprint:sha256:…` nobody is asked and nothing is taken on first
-//! use, so the pinned certificate is the one (docs/decisions/0013 names the exceptions).
+//! FreeRDP shows a plugin its settings, but not the certificate of the connection. The next best thing is a pin: with
+//! `/cert:deny,fingerprint:sha256:…` the user is never asked and nothing is trusted on first use, so the connection
+//! has the pinned certificate (docs/decisions/0013 names the exceptions).
 
 use sudare_protocol::hex::unhex;
 use sudare_protocol::message::Digest;
@@ -12,14 +12,14 @@ use sudare_protocol::message::Digest;
 pub(crate) struct Acceptance {
     /// `CertificateAcceptedFingerprints`: `sha256:<hex>[,…]`, the hex with or without colons.
     pub(crate) fingerprints: String,
-    /// `AutoDenyCertificate`: what is not accepted already is refused without asking.
+    /// `AutoDenyCertificate`: any other certificate is refused without asking.
     pub(crate) deny: bool,
     /// `IgnoreCertificate` or `AutoAcceptCertificate`: anything is accepted.
     pub(crate) accepts_any: bool,
 }
 
 impl Acceptance {
-    /// The one certificate that the connection can have; `None` if that cannot be told.
+    /// The only certificate that the connection can have; `None` if there may be others.
     pub(crate) fn pinned(&self) -> Option<Digest> {
         if self.accepts_any || !self.deny {
             return None;

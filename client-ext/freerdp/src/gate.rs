@@ -1,9 +1,8 @@
-//! Whether something foreign is still alive, for threads that use it while another ends it.
+//! Keeps a foreign object alive while threads use it and another thread ends it.
 //!
-//! A channel of FreeRDP dies when its OnClose returns. So: whoever uses it is counted in first,
-//! and OnClose first lets nobody in any more, then waits until everybody is out. No lock is held
-//! while the thing is used, because using it (a write of nothing) may run OnClose on the same
-//! thread; a thread does not wait for itself.
+//! A channel of FreeRDP dies when its OnClose returns. So users are counted in first, and OnClose admits nobody any
+//! more and then waits until everybody is out. No lock is held during use, because a use (a write of nothing) may run
+//! OnClose on the same thread; a thread does not wait for itself.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
@@ -40,8 +39,8 @@ impl<T: Copy> Gate<T> {
         Some(work(value))
     }
 
-    /// The value dies when this returns: nobody is inside, except this very thread further up its
-    /// stack, and nobody comes in any more.
+    /// When this returns the value is dead: nobody is inside, except this very thread further up its stack, and nobody
+    /// can enter any more.
     pub(crate) fn close(&self) {
         let me = thread::current().id();
         let mut state = self.lock();
@@ -51,7 +50,7 @@ impl<T: Copy> Gate<T> {
         }
     }
 
-    /// The state is whole after every statement, so a panicked holder leaves nothing half done.
+    /// The state is valid after every statement, so a panicked holder does no harm.
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -2,15 +2,14 @@
 //!
 //! ```text
 //!  FreeRDP's threads                                   our threads
-//!  sys (C ABI) ─► plugin ─ Line ─► [bounded queue] ─► session: driver, camera, sealing
-//!   ▲  gate: is the channel alive? ◄──── Transport ────┘   └─► notices ─► notify ─► desktop
-//!  settings: arguments, client.toml · certificate: what FreeRDP pinned
+//!  sys (C ABI) ─► plugin ─ ChannelHandle ─► [bounded queue] ─► runtime: driver, camera, sealing, notifications
+//!   ▲  gate: is the channel alive? ◄──────── Transport ──────────┘
+//!  certificate: what FreeRDP pinned
 //! ```
-//! `/dvc:sudare[,config:FILE][,camera:SOURCE][,log:LEVEL]`. FreeRDP ends the whole connection when
-//! an add-in returns an error, so no entry ever does: trouble shows as a cover on the host, as a
-//! notification of the desktop and as a line on standard error. Deliberately absent: any RDP
-//! library, any async runtime of ours, and any wait on a thread of FreeRDP, but
-//! for at most 2 s at the connection's end while pictures of an incident are not yet sealed.
+//! `/dvc:sudare[,config:FILE][,camera:SOURCE][,log:LEVEL]`. FreeRDP ends the whole connection when an add-in returns an
+//! error, so no entry ever does: trouble shows as a cover on the host, as a notification on the desktop and as a line
+//! on standard error. Deliberately absent: any RDP library, any async runtime of ours, and any wait on a thread of
+//! FreeRDP, except for at most 2 s at the connection's end while pictures of an incident are being sealed.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests measure by the real clock"))]
 
@@ -23,7 +22,7 @@ mod sys;
 mod fake;
 #[cfg(test)]
 mod layout_tests;
-/// The host's end for tests, shared with the client extension's own tests.
+/// The host's end for tests, shared with the client's other packages.
 #[cfg(test)]
 #[path = "../../core/src/testing.rs"]
 mod testing;

@@ -1,7 +1,7 @@
-//! What stands behind FreeRDP's entries: hands channels and their bytes to the session's thread.
+//! Behind FreeRDP's entries: hands channels and their bytes to the driver's thread.
 //!
-//! Everything here runs on FreeRDP's threads and returns at once, but for one end: if somebody was
-//! just seen, a closed window would take the pictures with it, so `terminated` waits for them.
+//! Everything here runs on FreeRDP's threads and returns at once, with one exception: if somebody was just seen,
+//! closing the window would lose the pictures, so `terminated` waits for them.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use sudare_protocol::message::Digest;
 
 use crate::sys::{Channel, ChannelEvents, Extension, Told};
 
-/// The program often ends right after the connection; sealing takes a fraction of this.
+/// The program often exits right after the connection; sealing takes a fraction of this.
 const LAST_PICTURES: Duration = Duration::from_secs(2);
 
-/// Starts the session's thread and gives what FreeRDP talks to.
+/// Starts the driver's thread and returns what FreeRDP talks to.
 pub(crate) fn start(told: Told) -> Box<dyn Extension> {
     let tls_cert_sha256 = told.acceptance.pinned();
     let inbox = connection::start(told.arguments);
@@ -33,7 +33,7 @@ impl Extension for Connection {
             Ok(handle) => Some(Box::new(Receiving { handle: Some(handle), channel })),
             Err(Overflow::Ended) => {
                 tracing::warn!(
-                    "a channel was refused, because the extension could not start. Its reason was told before"
+                    "a channel was refused, because the extension could not start; the reason is above"
                 );
                 None
             }
@@ -93,7 +93,7 @@ impl Transport for DvcTransport {
 
 impl Drop for DvcTransport {
     fn drop(&mut self) {
-        // Nobody will ever read this channel again.
+        // Nobody reads this channel any more.
         self.channel.close();
     }
 }

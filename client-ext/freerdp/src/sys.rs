@@ -1,18 +1,17 @@
 //! FreeRDP's C interface of dynamic channels: its types, our entries, and every unsafe block.
 //!
-//! One binary serves FreeRDP 2 and 3: what we hand over has the size of 3.x, and of what we are
-//! handed only the part that both have is read (`IDRDYNVC_ENTRY_POINTS` ends after four
-//! functions in 2.x; a fifth is never touched). layout_tests.rs compares the types with
-//! Debian's `freerdp/dvc.h`.
+//! One binary serves FreeRDP 2 and 3: structs that we pass have the size of 3.x, and of structs that we receive we read
+//! only the part common to both (`IDRDYNVC_ENTRY_POINTS` ends after four functions in 2.x; the fifth is never touched).
+//! layout_tests.rs compares the types with Debian's `freerdp/dvc.h`.
 //!
-//! What is known about threads and lifetimes (by test with FreeRDP 2.11 and 3.15, by reading both):
+//! Threads and lifetimes (tested with FreeRDP 2.11 and 3.15, and read in both):
 //! * Entry, Initialize and Terminated run on the connection's thread, everything about channels on
 //!   one channel thread. Terminated comes after the last OnClose.
-//! * `Write` copies and queues, from any thread. `Write` of nothing closes the channel and runs
-//!   OnClose inside. The channel dies when OnClose returns.
+//! * `Write` copies and queues, from any thread. An empty `Write` closes the channel and runs OnClose inside. The
+//!   channel dies when OnClose returns.
 //! * FreeRDP 2 looks a channel up and then uses it without a lock, so closing one while the channel
 //!   thread works on it would free it there. Therefore only the channel thread closes, from inside
-//!   a callback of *another* channel (`Shared::sweep`); until then a doomed channel is deaf and mute.
+//!   a callback of *another* channel (`Shared::sweep`); until then a doomed channel neither sends nor receives.
 
 #![allow(unsafe_code, reason = "C calls and C memory; each block says why it is right")]
 #![allow(non_snake_case, reason = "the names are FreeRDP's")]
@@ -35,7 +34,7 @@ type Bool = c_int;
 const OK: Uint = 0;
 /// The name under which FreeRDP knows the plugin; it keeps the pointer.
 const PLUGIN_NAME: &CStr = c"sudare";
-/// More than any command line has; a count beyond it is not believed.
+/// More than any command line has; a larger count is rejected.
 const ARGUMENTS_MAX: usize = 64;
 /// Channels open at once. The host needs one, and a few while it reconnects.
 const CHANNELS_MAX: usize = 32;
@@ -128,23 +127,23 @@ pub(crate) struct Stream {
     pub(crate) capacity: usize,
 }
 
-/// The plugin without C: what stands behind the entries.
+/// The plugin behind the C entries.
 pub(crate) trait Extension: Send + Sync {
     /// A channel was opened. `None` refuses it.
     fn opened(&self, channel: Channel) -> Option<Box<dyn ChannelEvents>>;
-    /// The connection is over (it may begin anew in the same process).
+    /// The connection is over (another may begin in the same process).
     fn terminated(&self);
 }
 
-/// Where the news of one channel goes. Dropped when the channel is closed.
+/// Receives the data of one channel. Dropped when the channel is closed.
 pub(crate) trait ChannelEvents: Send {
     fn data(&mut self, bytes: &[u8]);
 }
 
-/// What FreeRDP told at the entry.
+/// What FreeRDP passed to the entry.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
-    /// What stands after the name in `/dvc:sudare,…`.
+    /// The arguments after the name in `/dvc:sudare,…`.
     pub(crate) arguments: Vec<String>,
     pub(crate) acceptance: Acceptance,
 }
@@ -161,17 +160,17 @@ struct Open {
 
 #[derive(Debug, Clone, Copy)]
 struct ChannelPointer(*mut VirtualChannel);
-// SAFETY: FreeRDP allows `Write` from any thread, and `Gate` lets nobody use it after its end.
+// SAFETY: FreeRDP allows `Write` from any thread, and `Gate` prevents any use after its end.
 unsafe impl Send for ChannelPointer {}
 
 impl Channel {
-    /// Writes one message. FreeRDP copies and queues it. `false`: the channel is closed.
+    /// Writes one message. FreeRDP copies and queues it. Returns false if the channel is closed.
     pub(crate) fn send(&self, bytes: &[u8]) -> bool {
-        // A write of nothing would close it.
+        // An empty write would close it.
         !bytes.is_empty() && !self.0.doomed.load(Ordering::Acquire) && self.0.write(bytes)
     }
 
-    /// Makes it deaf and mute; it is closed as soon as that is safe.
+    /// Stops sending and receiving; the channel is closed as soon as that is safe.
     pub(crate) fn close(&self) {
         self.0.doomed.store(true, Ordering::Release);
     }
@@ -203,12 +202,12 @@ struct Shared {
 
 impl Shared {
     fn channels(&self) -> MutexGuard<'_, Vec<Channel>> {
-        // A list is whole after every statement, so a panicked holder leaves nothing half done.
+        // The list is valid after every statement, so a panicked holder does no harm.
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Closes the doomed channels but `current`, on whose behalf FreeRDP called. See the head of
-    /// this file. No lock is held meanwhile: OnClose runs inside and takes it.
+    /// Closes the doomed channels except `current`, on whose behalf FreeRDP called. See the head of this file. No lock
+    /// is held meanwhile: OnClose runs inside and takes it.
     fn sweep(&self, current: &Channel) {
         let doomed: Vec<Channel> = self
             .channels()
@@ -222,7 +221,7 @@ impl Shared {
     }
 }
 
-/// What FreeRDP holds of a connection: its plugin and its listener.
+/// FreeRDP's part of a connection: its plugin and its listener.
 #[repr(C)]
 struct OurPlugin {
     plugin: Plugin,
@@ -236,7 +235,7 @@ struct OurListener {
     shared: Arc<Shared>,
 }
 
-/// What FreeRDP holds of a channel.
+/// FreeRDP's part of a channel.
 #[repr(C)]
 struct OurChannel {
     callback: ChannelCallback,
@@ -255,7 +254,7 @@ pub(crate) unsafe extern "C" fn DVCPluginEntry(entry: *mut c_void) -> u32 {
     unsafe { enter(entry.cast(), crate::plugin::start) }
 }
 
-/// Registers a plugin, whatever stands behind it.
+/// Registers a plugin.
 ///
 /// # Safety
 /// As `DVCPluginEntry`.
@@ -321,7 +320,7 @@ unsafe extern "C" fn initialize(plugin: *mut Plugin, manager: *mut Manager) -> U
 
 unsafe extern "C" fn terminated(plugin: *mut Plugin) -> Uint {
     guarded("Terminated", || {
-        // SAFETY: FreeRDP gives back what was registered, once, and uses it no more; the last
+        // SAFETY: FreeRDP gives back what was registered, once, and no longer uses it; the last
         // channel was closed before.
         let ours = unsafe { Box::from_raw(plugin.cast::<OurPlugin>()) };
         ours.listener.shared.extension.terminated();
@@ -397,16 +396,16 @@ unsafe extern "C" fn on_open(callback: *mut ChannelCallback) -> Uint {
 
 unsafe extern "C" fn on_close(callback: *mut ChannelCallback) -> Uint {
     guarded("OnClose", || {
-        // SAFETY: FreeRDP gives back the callback it was given, once, and uses it no more.
+        // SAFETY: FreeRDP gives back the callback it was given, once, and no longer uses it.
         let ours = unsafe { Box::from_raw(callback.cast::<OurChannel>()) };
-        // First of all: whatever happens below, the channel is used no more after this call.
+        // First: whatever happens below, the channel is not used after this call.
         ours.channel.0.gate.close();
         ours.shared.channels().retain(|c| !Arc::ptr_eq(&c.0, &ours.channel.0));
         drop(ours);
     })
 }
 
-/// What lies between the stream's position and its end.
+/// The bytes between the stream's position and its end.
 ///
 /// # Safety
 /// `stream` is null or a stream that lives for `'a`.
@@ -455,9 +454,8 @@ type KeyForName = unsafe extern "C" fn(*const c_char) -> isize;
 type GetString = unsafe extern "C" fn(*const c_void, usize) -> *const c_char;
 type GetBool = unsafe extern "C" fn(*const c_void, usize) -> Bool;
 
-/// Reads what FreeRDP accepts. The numbers of settings differ between 2.x and 3.x, so they are
-/// asked for by name; the functions are looked up, because nothing is linked. Whatever is missing
-/// means that nothing can be told.
+/// Reads which certificates FreeRDP accepts. The numbers of settings differ between 2.x and 3.x, so they are looked up by
+/// name, and so are the functions, because nothing is linked. If anything is missing, nothing is known.
 ///
 /// # Safety
 /// `settings` is null or FreeRDP's settings.
@@ -502,11 +500,11 @@ unsafe fn acceptance(settings: *const c_void) -> Acceptance {
     }
 }
 
-/// Runs an entry. A panic must not cross into C, and no error may be told: FreeRDP would end the
-/// user's connection. What failed shows as a cover on the host.
+/// Runs an entry. A panic must not cross into C, and no error may be returned: FreeRDP would end the user's connection.
+/// A failure shows as a cover on the host.
 fn guarded(entry: &str, work: impl FnOnce()) -> Uint {
     if catch_unwind(AssertUnwindSafe(work)).is_err() {
-        tracing::error!("a fault of the plugin in {entry}. The host covers; please report this line");
+        tracing::error!("the plugin panicked in {entry}. The host covers; please report this line");
     }
     OK
 }

@@ -1,4 +1,4 @@
-//! The bundled client at work: an RDP connection of our own, and the driver.
+//! Runs the bundled client: our own RDP connection, and the driver.
 //!
 //! ```text
 //!  rdp thread ─ RdpEvent ─► forwarding thread ─┬─► driver (channel)
@@ -18,7 +18,7 @@ use crate::ironrdp::RdpHandle;
 use crate::rdp::RdpEvent;
 use crate::screen::ScreenState;
 
-/// Is told each event, and whether a window of the client's own must be covered.
+/// Receives each event, and whether a window of the client's own must be covered.
 pub type Tell<'a> = &'a mut (dyn FnMut(AppEvent, bool) + Send);
 
 /// What happened, for people and programs.
@@ -33,7 +33,7 @@ pub enum AppEvent {
 pub fn run(rdp: &Arc<RdpHandle>, events: mpsc::Receiver<RdpEvent>, driver: Driver, tell: Tell<'_>) {
     let inbox = driver.inbox();
     let (tell, covers_own) = (Mutex::new(tell), AtomicBool::new(true));
-    // A panic of the one who is told ends this as well; nothing is left half done before.
+    // If the receiver panics, so does this thread; the lock protects nothing that could be left half done.
     let say = |event| {
         tell.lock().unwrap_or_else(PoisonError::into_inner)(event, covers_own.load(Ordering::Acquire));
     };
@@ -58,7 +58,7 @@ fn forward(
         match event {
             RdpEvent::ChannelOpened => handle = open(rdp, inbox),
             RdpEvent::ChannelBytes(bytes) => {
-                // After the driver's end nobody wants them.
+                // Fails once the driver has ended.
                 handle = handle.filter(|handle| handle.bytes_waiting(bytes).is_ok());
             }
             RdpEvent::ChannelClosed => handle = None,
@@ -94,7 +94,7 @@ impl Transport for RdpChannel {
         Some(self.0.tls_cert_sha256)
     }
 
-    /// This connection has one channel, and closing it would not tell the user more than the
-    /// host's cover does. What comes on it is not listened to any more.
+    /// This connection has one channel, and closing it would tell the user no more than the host's cover does. Later
+    /// messages on it are ignored.
     fn close(&self) {}
 }

@@ -14,7 +14,7 @@ pub struct ClientPicture {
     pub rgba: Vec<u8>,
 }
 
-// The picture shows confidential data, so it must not reach a log by habit.
+// The picture shows confidential data, so it must not reach a log by accident.
 impl fmt::Debug for ClientPicture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ClientPicture({}x{})", self.width, self.height)

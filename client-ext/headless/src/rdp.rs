@@ -1,4 +1,4 @@
-//! What is asked of the bundled RDP client, and what it tells.
+//! The interface of the bundled RDP client: options, events, errors.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,15 +19,15 @@ pub struct RdpOptions {
     pub user: String,
     /// Password, sent inside TLS.
     pub password: String,
-    /// Desktop width asked for; the host may choose another.
+    /// Requested desktop width; the host may choose another.
     pub width: u16,
-    /// Desktop height asked for; the host may choose another.
+    /// Requested desktop height; the host may choose another.
     pub height: u16,
-    /// The whole handshake must be done by then.
+    /// The whole handshake must finish within this time.
     pub connect_timeout: Duration,
 }
 
-// Names and passwords must not reach a log by habit.
+// Names and passwords must not reach a log by accident.
 impl fmt::Debug for RdpOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RdpOptions")
@@ -45,11 +45,11 @@ pub enum RdpEvent {
     ChannelBytes(Vec<u8>),
     /// The host closed the channel; it may open it again.
     ChannelClosed,
-    /// The screen changed. Of several states that wait, only the last is kept.
+    /// The screen changed. Of several waiting states, only the last is kept.
     Screen(ScreenState),
     /// The connection is over; nothing follows.
     Ended {
-        /// Why, if it did not end in good order.
+        /// Why, if it did not end normally.
         error: Option<String>,
     },
 }
@@ -66,59 +66,59 @@ impl fmt::Debug for RdpEvent {
     }
 }
 
-/// Why there is no connection. Each message says who is at fault and what to do.
+/// Why the connection failed. Each message says who is at fault and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum RdpError {
-    /// The name has no address.
-    #[error("the host name cannot be resolved: {0}. Check its spelling and this device's network.")]
+    /// The name cannot be resolved.
+    #[error("the host name cannot be resolved: {0}. Check the spelling and this device's network")]
     UnknownHost(std::io::Error),
-    /// The machine is there, but nothing listens.
+    /// The machine is up, but nothing listens on the port.
     #[error(
-        "the host refused the connection on port {0}. The RDP host is not running there; check the port, or ask the VDI admin."
+        "the host refused the connection on port {0}. Check the port, or ask the VDI administrator whether the RDP server is running"
     )]
     Refused(u16),
-    /// The network has no way to the host.
-    #[error("the host cannot be reached: {0}. Check this device's network and VPN.")]
+    /// There is no route to the host.
+    #[error("the host cannot be reached: {0}. Check this device's network and VPN")]
     Unreachable(std::io::Error),
-    /// Too slow, at any step.
+    /// Any step took too long.
     #[error(
-        "the host did not finish the connection within {0} s. The network is slow or the host is overloaded; try again."
+        "the host did not complete the connection within {0} s. Try again; the network is slow or the host is overloaded"
     )]
     TimedOut(u64),
-    /// Something else than RDP answered.
-    #[error("what answered does not speak RDP: {0}. Check host and port.")]
+    /// Something other than an RDP server answered.
+    #[error("the server does not speak RDP: {0}. Check host and port")]
     NotRdp(String),
     /// RDP, but not with TLS.
     #[error(
-        "the host does not offer TLS security without NLA: {0}. The VDI admin must allow TLS for this client."
+        "the host does not offer TLS security without NLA: {0}. Ask the VDI administrator to allow TLS for this client"
     )]
     Security(String),
     /// The TLS handshake failed.
-    #[error("TLS with the host failed: {0}. Its certificate or TLS version is at fault; tell the VDI admin.")]
+    #[error(
+        "TLS with the host failed: {0}. Tell the VDI administrator; the host's certificate or TLS version is at fault"
+    )]
     Tls(String),
     /// User name or password refused.
-    #[error("the host refused the log-on. Check user name and password, or ask the VDI admin.")]
+    #[error("the host refused the log-on. Check user name and password, or ask the VDI administrator")]
     LoginRefused,
     /// The RDP handshake broke off after TLS.
-    #[error("the host ended the RDP handshake: {0}. Its log says why; tell the VDI admin.")]
+    #[error("the host ended the RDP handshake: {0}. Tell the VDI administrator; the host's log says why")]
     Handshake(String),
-    /// This device has no thread or event queue left.
-    #[error("this device refused a thread or an event queue: {0}. Close other programs and try again.")]
+    /// This device is out of threads or event queues.
+    #[error("cannot start a thread or an event queue: {0}. Close other programs and try again")]
     System(std::io::Error),
 }
 
-/// Why a message was not taken.
+/// Why a message was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// No channel.
-    #[error("the channel is not open. Wait for the host to open it.")]
+    /// There is no channel.
+    #[error("the channel is not open. Wait for the host to open it")]
     NotOpen,
     /// The host does not read.
-    #[error(
-        "too many messages wait, because the host does not take them. The connection is as good as lost."
-    )]
+    #[error("too many messages are waiting, because the host does not read them. Connect again")]
     QueueFull,
     /// Larger than [`MAX_MESSAGE_BYTES`].
-    #[error("the message is over the limit of 256 KiB. This is a fault of this program.")]
+    #[error("the message exceeds the limit of 256 KiB. Report this fault of the client")]
     TooLarge,
 }

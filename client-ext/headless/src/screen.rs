@@ -1,9 +1,9 @@
-//! Tells from the decoded pixels whether the remote desktop is covered.
+//! Detects from the decoded pixels whether the remote desktop is covered.
 //!
 //! The screen is divided into tiles of 64x64. For each, the pixels that are not exactly black
 //! are counted, all of them and those outside the *panel* (the centred rectangle, 70 % by 50 % of
 //! the screen, in which a cover writes its text). Only tiles that an update touched are counted
-//! again, so the answer costs little and is there with the update that completed the black.
+//! again, so the answer is cheap and ready with the update that completed the cover.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ const TILE: usize = 64;
 /// What the screen shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScreenKind {
-    /// Nothing was received yet.
+    /// No update was received yet.
     Nothing,
     /// Every pixel is black.
     Black,
@@ -29,7 +29,6 @@ pub enum ScreenKind {
 /// The screen at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScreenState {
-    /// What it shows.
     pub kind: ScreenKind,
     /// When the update that led to this state was decoded.
     pub at: Instant,

@@ -1,4 +1,4 @@
-//! The one place of the client that reads clocks. Everything else is told the time, or asks here.
+//! The only place in the client that reads clocks. Everything else gets the time as an argument, or from here.
 
 #![allow(clippy::disallowed_methods, reason = "see above")]
 
@@ -6,8 +6,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::platform;
 
-/// Milliseconds of CLOCK_BOOTTIME: monotonic, and it keeps counting while the machine sleeps. What is decided and
-/// attested is measured by it.
+/// Milliseconds of CLOCK_BOOTTIME: monotonic, and it keeps counting while the machine sleeps. Decisions and
+/// attestations are timed by it.
 #[must_use]
 pub fn boottime_ms() -> u64 {
     platform::boottime_ms()

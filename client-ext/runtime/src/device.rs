@@ -1,9 +1,9 @@
-//! This device's own key, its pinned organisation, and its settings.
+//! This device's own key and its pinned organisation.
 //!
 //! ```text
 //! <home>/               0700; SUDARE_HOME, else the XDG configuration directory
-//!   device.key          signs attestations and locks      0600, made at first use
-//!   device.seed         rotates face vectors              0600, made at first use
+//!   device.key          signs attestations and locks      0600, created at first use
+//!   device.seed         rotates face vectors              0600, created at first use
 //!   organisation.pub    pinned at set-up
 //! ```
 
@@ -21,13 +21,13 @@ const KEY_MAX_BYTES: u64 = 4096;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
-    #[error("cannot read {path}: {source}. Check that the file is there and yours")]
+    #[error("cannot read {path}: {source}. Check that the file exists and is yours")]
     Read { path: PathBuf, source: std::io::Error },
     #[error("{path}: {source}")]
     Key { path: PathBuf, source: KeyFileError },
     #[error("cannot write {path}: {source}. Check that the folder is yours and that the disk has room")]
     Write { path: PathBuf, source: std::io::Error },
-    #[error("this system gives no randomness, and no key can be made without it: {0}")]
+    #[error("the operating system provides no random numbers, without which no key can be created: {0}")]
     Random(#[from] getrandom::Error),
     #[error(
         "this device does not know its organisation yet. Get organisation.pub from the security team and put it at {0}"
@@ -35,7 +35,7 @@ pub enum DeviceError {
     NoOrganisation(PathBuf),
 }
 
-/// The device key from `device.key`, which is made at first use.
+/// The device key from `device.key`, which is created at first use.
 pub fn device_key(home: &Path) -> Result<SigningKey, DeviceError> {
     let path = home.join("device.key");
     match read(&path) {

@@ -89,7 +89,7 @@ impl std::fmt::Debug for Driver {
 
 impl Driver {
     /// # Errors
-    /// The operating system gives no thread.
+    /// The operating system refused a thread.
     pub fn new(identity: Identity, watcher: Box<dyn Watcher>, spools: Arc<Spools>) -> std::io::Result<Self> {
         Self::with_inbox(identity, watcher, spools, Inbox::new())
     }
@@ -256,7 +256,7 @@ impl Driver {
         }
     }
 
-    /// Does what an event asks for here, and passes it on.
+    /// Acts on an event, logs it, and passes it on.
     fn happened(&mut self, event: Event, tell: Tell<'_>) {
         match &event {
             Event::Break(on) => self.watcher.pause(*on),

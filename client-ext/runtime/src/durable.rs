@@ -8,7 +8,7 @@
 //! move    rename(A/NAME, B/NAME) · fsync(B) · fsync(A)
 //! remove  unlink(NAME) · fsync(folder)
 //! ```
-//! X names this write alone, so that two programs that write the same file at once do not mix their bytes.
+//! X is unique to this write, so that two programs that write the same file at once do not mix their bytes.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -99,7 +99,7 @@ pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     platform::create_private_folder(path)
 }
 
-/// Opens a private file for locking, and makes it if need be.
+/// Opens a private file for locking, and creates it if necessary.
 pub(crate) fn lock_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     platform::private(options.write(true).create(true).truncate(false)).open(path)

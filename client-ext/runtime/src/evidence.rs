@@ -1,4 +1,10 @@
-//! Encodes and seals the pictures of an incident: each once pixelated and once as it is.
+//! Encodes and seals the pictures of an incident: each once pixelated and once unchanged.
+//!
+//! ```text
+//!  each shot ─┬─ whom to hide ─► pixelate ─► JPEG ─► age ──────────────► piece, kept for long
+//!             └─ unchanged ────────────────► JPEG ─► age ─► custodian ─► piece, kept for days
+//! ```
+//! A picture leaves this device only sealed, and only for an incident.
 
 use jpeg_encoder::{ColorType, Encoder, EncodingError};
 use sudare_client_core::evidence::{Area, Mark, Picture, Shots, intruders, pixelate};
@@ -11,11 +17,11 @@ use sudare_vision::finder::Finder;
 
 use crate::random::random;
 
-/// Three moments, each pixelated and as it is.
+/// Three moments, each pixelated and unchanged.
 const PICTURES_MAX: usize = 6;
-/// What one picture may have, so that all of an incident fit; sealing adds a little.
+/// Limit of one picture, so that all pictures of an incident fit; sealing adds a little.
 const JPEG_MAX_BYTES: usize = INCIDENT_MAX_BYTES / PICTURES_MAX - 4 * HEADER_MAX_BYTES;
-/// Tried in this order: a coarser picture is better than none.
+/// Tried in this order: a coarse picture is better than none.
 const JPEG_QUALITIES: [u8; 5] = [85, 70, 50, 30, 10];
 /// `message::Piece::media`.
 const MEDIA_JPEG: u8 = 0;
@@ -25,24 +31,24 @@ const _: () = assert!(JPEG_MAX_BYTES + JPEG_MAX_BYTES / 2048 + 2 * HEADER_MAX_BY
 
 #[derive(Debug, thiserror::Error)]
 pub enum EvidenceError {
-    #[error("a camera picture could not be encoded: {0}. Choose a smaller picture size for the camera")]
+    #[error("cannot encode a camera picture: {0}. Choose a smaller picture size for the camera")]
     Encode(#[from] EncodingError),
     #[error(transparent)]
     Seal(#[from] SealError),
-    #[error("this system gives no randomness, and no picture can be sealed without it: {0}")]
+    #[error("the operating system provides no random numbers, without which no picture can be sealed: {0}")]
     Random(#[from] getrandom::Error),
     #[error(
-        "a camera picture has {0} bytes even at the lowest quality, more than {JPEG_MAX_BYTES}. Choose a smaller picture size for the camera"
+        "a camera picture has {0} bytes even at the lowest quality, but {JPEG_MAX_BYTES} is the limit. Choose a smaller picture size for the camera"
     )]
     TooLarge(usize),
 }
 
-/// What the session says about sealing, and what its manifests have to tell.
+/// What the session's policy says about sealing, and what its manifests state.
 #[derive(Debug, Clone)]
 pub struct Terms {
     /// age recipients of the policy.
     pub auditors: Vec<String>,
-    /// age recipient to whom headers of full pictures are sealed once more.
+    /// age recipient to whom the headers of full pictures are sealed again.
     pub custodian: Option<String>,
     pub policy_digest: Digest,
     pub hold_ms: u64,
@@ -51,8 +57,7 @@ pub struct Terms {
     pub boot_id: Id,
 }
 
-/// Encodes and seals. Takes some 100 ms, and longer with a finder; call it away from anything that must not
-/// wait.
+/// Encodes and seals. Takes about 100 ms, and longer with a finder, so call it on a thread that may wait.
 pub fn build(
     shots: &Shots,
     terms: &Terms,
@@ -119,7 +124,7 @@ fn nearest(intruders: &[u64], marks: &[Mark]) -> Option<i32> {
     cosines.map(milli).max()
 }
 
-/// The thresholds are those of the picture that was decided on; without one there is nothing to tell.
+/// The thresholds of the picture on which the decision was made; `None` without one.
 fn basis(shots: &Shots, terms: &Terms) -> Option<Basis> {
     let picture: &Picture = shots.at()?;
     let decision = &shots.incident.decision;

@@ -1,14 +1,15 @@
 //! Runs the client's side of a session, whatever RDP client brings the channel.
 //!
 //! ```text
-//!  RDP client ─► inbox ─► driver ─► session (pure) ─► driver ─► RDP client
-//!                 ▲  ▲      ├─► watcher: camera and face models ─► inbox
-//!                 │  └──────┼──────────────────────────────────────┘
-//!                 └─ keeper ◄┘  seals pictures (evidence), keeps them (spool), and receipts
-//!  device, operator           this device's key and seed, its operators' templates
-//!  plugin/                    what every plugin of an RDP client needs: settings, start, notifications
+//!  RDP client ─ inbox::Transport ─► inbox ─► driver ─► selector, session (core) ─► driver ─► RDP client
+//!                                    ▲ ▲        ├─► watcher: camera and face models ─┐
+//!                                    │ └────────┼────────────────────────────────────┘
+//!                                    └─ sealer ◄┘ seals (evidence) and stores (spool, receipts, durable)
+//!  device, operator   this device's key and seed, its operators' templates
+//!  plugin/            needed by every plugin of an RDP client: settings, start, notifications
+//!  clock, random      the only places that read clocks and randomness · platform/  whatever differs by system
 //! ```
-//! A client transport needs nothing of this changed: it implements `inbox::Transport` and passes bytes on.
+//! A new client transport changes nothing here: it implements [`inbox::Transport`] and passes bytes on.
 //! Deliberately absent: any RDP library and any async runtime.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests measure by the real clock"))]

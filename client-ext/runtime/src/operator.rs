@@ -1,4 +1,4 @@
-//! Operators on this device: their files, and the device's secret that rotates their vectors.
+//! Operators of this device: their files, and the device's secret that rotates their vectors.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -22,48 +22,48 @@ pub enum OperatorError {
     Io { action: &'static str, path: PathBuf, source: std::io::Error },
     /// Neither `SUDARE_HOME`, `XDG_CONFIG_HOME` nor `HOME` is set.
     #[error(
-        "no place for this device's settings: neither SUDARE_HOME, XDG_CONFIG_HOME nor HOME is set. Set SUDARE_HOME to a folder of yours"
+        "this device's folder is unknown: neither SUDARE_HOME, XDG_CONFIG_HOME nor HOME is set. Set SUDARE_HOME to a folder of yours"
     )]
     NoHome,
     /// The seed file is not 32 bytes.
     #[error(
-        "{path} is damaged: it has {bytes} bytes and needs 32. Delete it and enrol every operator of this device again"
+        "{path} is damaged: it has {bytes} bytes instead of 32. Delete it and enrol every operator of this device again"
     )]
     DamagedSeed { path: PathBuf, bytes: usize },
-    /// No operating system randomness.
-    #[error("this machine gives no random numbers. Try again after a restart")]
+    /// The operating system has no randomness.
+    #[error("the operating system provides no random numbers. Restart this computer and try again")]
     NoRandomness,
-    /// It is not an operator file.
+    /// The file is not an operator file.
     #[error("{path}: {source}")]
     NotAnOperator { path: PathBuf, source: TemplateError },
-    /// It was made elsewhere.
+    /// It was made on another device.
     #[error(
         "{path} was enrolled on another device, or this device's seed has changed. Enrol again on this device: sudare enroll"
     )]
     OtherDevice { path: PathBuf },
-    /// It was made by another embedder.
+    /// It was made with another face model.
     #[error(
-        "{path} was enrolled with another face model, whose vectors cannot be compared with this one's. Enrol again: sudare enroll"
+        "{path} was enrolled with another face model, whose vectors cannot be compared with those of this one. Enrol again: sudare enroll"
     )]
     OtherModel { path: PathBuf },
     /// Too many.
-    #[error("{count} operators are given and one seat has at most {OPERATORS_MAX}. Give fewer")]
+    #[error("{count} operators were given, but a seat has at most {OPERATORS_MAX}. Give fewer")]
     TooMany { count: usize },
 }
 
 /// Where this device keeps its own files: `SUDARE_HOME`, else `sudare` in the XDG configuration directory.
 ///
 /// # Errors
-/// No variable tells.
+/// No variable names it.
 pub fn device_dir() -> Result<PathBuf, OperatorError> {
     let chosen = std::env::var_os("SUDARE_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
     chosen.or_else(platform::config_folder).ok_or(OperatorError::NoHome)
 }
 
-/// The rotation of this device, from `device.seed` in `dir`, which is made at first use.
+/// The rotation of this device, from `device.seed` in `dir`, which is created at first use.
 ///
 /// # Errors
-/// The seed cannot be read or made.
+/// The seed cannot be read or created.
 pub fn device_rotation(dir: &Path) -> Result<Rotation, OperatorError> {
     let path = dir.join("device.seed");
     match File::open(&path) {
@@ -96,8 +96,8 @@ pub fn load(paths: &[PathBuf], rotation: Rotation, model: Digest) -> Result<Know
     known(&templates, rotation, model)
 }
 
-/// Operators whose templates came through the channel. Those of an earlier seed or model are left
-/// out: they stay on the host until an administrator removes them.
+/// Operators whose templates came through the channel. Templates of an earlier seed or model are ignored: they stay on
+/// the host until an administrator removes them.
 ///
 /// # Errors
 /// As [`load`], if none can be used.
@@ -114,7 +114,7 @@ pub fn from_templates(
         if !old.is_empty() {
             tracing::warn!(
                 count = old.len(),
-                "operators of another device or model are left out; the administrator should remove them"
+                "ignored operators of another device or model; the administrator should remove them"
             );
         }
         return known(&usable, rotation, model);

@@ -1,9 +1,9 @@
-//! Randomness of the operating system, the only one in the client.
+//! The client's only source of randomness: the operating system.
 
 /// Fresh bytes.
 ///
 /// # Errors
-/// The system gives none.
+/// The operating system refused.
 pub fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)?;

@@ -1,10 +1,10 @@
-//! What hosts have confirmed to keep: the employee's own record of every incident.
+//! Receipts of hosts for the evidence that they keep: the employee's own record of every incident.
 //!
 //! ```text
-//! <home>/receipts/<Unix ms>-<incident>.json      0600, at most RECEIPTS_MAX, the oldest go first
+//! <home>/receipts/<Unix ms>-<incident>.json      0600, at most RECEIPTS_MAX, the oldest are removed first
 //! ```
-//! A receipt names the place of the incident in the host's log and the signed checkpoint that covers it, so that
-//! a log which no longer holds it can be shown to be wrong. It holds no picture and no name but the host's.
+//! A receipt states the incident's place in the host's log and the signed checkpoint that covers it, which proves a
+//! log wrong that no longer holds it. It contains no picture and no name but the host's.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -33,7 +33,7 @@ pub struct Receipt {
     pub organisation: String,
     /// Stable name of a reason.
     pub reason: String,
-    /// Unix time at which the pictures were sealed, and at which the receipt came.
+    /// Unix time at which the pictures were sealed, and at which the receipt arrived.
     pub sealed_ms: u64,
     pub received_ms: u64,
     /// Place in the host's log.
@@ -67,7 +67,7 @@ pub struct Receipts {
     folder: PathBuf,
 }
 
-/// What was read, newest first, and how many files could not be.
+/// Receipts, newest first, and how many files cannot be read.
 #[derive(Debug, Default)]
 pub struct Listed {
     pub receipts: Vec<Receipt>,
@@ -80,7 +80,7 @@ impl Receipts {
     }
 
     /// # Errors
-    /// The folder is there and cannot be read.
+    /// The folder exists but cannot be read.
     pub fn list(&self) -> io::Result<Listed> {
         let mut listed = Listed::default();
         for name in self.names()?.iter().rev() {
@@ -97,14 +97,14 @@ impl Receipts {
         self.names().unwrap_or_default().iter().any(|name| name.ends_with(&ending))
     }
 
-    /// How to store a receipt durably.
+    /// The steps that store a receipt durably.
     pub(crate) fn put_steps(&self, receipt: &Receipt) -> io::Result<Vec<Step>> {
         durable::create_folder(&self.folder)?;
         let json = serde_json::to_vec_pretty(receipt)?;
         Ok(durable::put(&self.folder.join(receipt.file_name()), json))
     }
 
-    /// The oldest go.
+    /// Removes the oldest.
     pub(crate) fn trim(&self) {
         let names = self.names().unwrap_or_default();
         for name in names.iter().rev().skip(RECEIPTS_MAX) {

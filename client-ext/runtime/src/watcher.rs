@@ -28,8 +28,9 @@ use crate::clock;
 use crate::inbox::LookSender;
 use crate::operator;
 
-/// Between two attempts to open a camera, and how often a paused watch looks up.
+/// The pause between two attempts to open a camera.
 const RETRY: Duration = Duration::from_millis(500);
+/// How often a paused watch checks whether it should continue.
 const PAUSED_STEP: Duration = Duration::from_millis(50);
 /// How long a new watch waits for the previous one to release the camera. A driver that hangs may hold it longer;
 /// then the new watch finds it in use, and says so.
@@ -47,7 +48,7 @@ pub trait Watcher: Send {
     /// Starts looking for these operators, instead of those before. Must not wait.
     ///
     /// # Errors
-    /// It cannot even try.
+    /// It cannot start.
     fn start(&mut self, operators: Vec<OperatorTemplate>, looks: LookSender) -> anyhow::Result<()>;
 
     /// Turns the camera off for a while, or on again.

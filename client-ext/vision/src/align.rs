@@ -1,4 +1,4 @@
-//! Brings a face to the position that the embedder was trained on: eyes, nose and mouth at fixed places in a square.
+//! Moves a face to the position on which the embedder was trained: eyes, nose and mouth at fixed places in a square.
 //!
 //! The similarity transform (scale, rotation, shift) with the least squared error over the five landmarks; in the
 //! plane, Umeyama's method (1991) without reflection has this closed form. Sampled bilinearly, black outside, as
@@ -21,10 +21,10 @@ pub struct AlignedFace {
     pub(super) planes: Vec<f32>,
 }
 
-/// Cuts an aligned face out of a frame. `None` if the landmarks coincide or are no numbers.
+/// Cuts an aligned face out of a frame. `None` if the landmarks coincide or are not finite.
 #[must_use]
 pub fn align(frame: &Frame, landmarks: &[[f32; 2]; 5], targets: &[[f32; 2]; 5]) -> Option<AlignedFace> {
-    // Fitted in this direction and inverted: least squares the other way round gives another scale.
+    // Fitted in this direction and inverted: least squares in the other direction gives another scale.
     let back = Similarity::fit(landmarks, targets)?.inverse();
     let plane = ALIGNED_SIDE_PX * ALIGNED_SIDE_PX;
     let mut planes = vec![0.0; plane * 3];
@@ -59,7 +59,7 @@ impl Similarity {
         }
         let (a, b) = (dot / size, cross / size);
         let fit = Self { a, b, tx: to_x - a * from_x + b * from_y, ty: to_y - b * from_x - a * from_y };
-        // Faces from a fifth of a pixel to half a million pixels wide; others are no faces.
+        // Faces from a fifth of a pixel to half a million pixels wide; anything else is not a face.
         let usable = [fit.a, fit.b, fit.tx, fit.ty].iter().all(|v| v.is_finite())
             && (1e-8..1e6).contains(&(a * a + b * b));
         usable.then_some(fit)

@@ -18,16 +18,16 @@ use crate::identity::Embedder;
 /// Why the networks cannot run.
 #[derive(Debug, Error)]
 pub enum EngineError {
-    /// The files are missing or not the right ones; the message says what to do.
+    /// The files are missing or wrong; the message says what to do.
     #[error(transparent)]
     Models(#[from] ModelError),
-    /// The library is there and does not load.
-    #[error(
-        "ONNX Runtime cannot be used: {detail}. The installation is at fault; run: sudare models fetch, then: sudare doctor"
-    )]
+    /// The library exists but does not load.
+    #[error("ONNX Runtime cannot be used: {detail}. Run: sudare models fetch, then: sudare doctor")]
     Runtime { detail: String },
     /// A model does not load or does not run.
-    #[error("the {role} model failed: {detail}. Run: sudare doctor; if it stays, report what that prints")]
+    #[error(
+        "the {role} model failed: {detail}. Run: sudare doctor, and report its output if the fault persists"
+    )]
     Model { role: Role, detail: String },
 }
 
@@ -64,10 +64,10 @@ impl Engine {
         }
     }
 
-    /// Reads, verifies and builds both networks, and has each compute a stored example.
+    /// Reads, verifies and builds both networks, and runs each on a stored example.
     ///
     /// # Errors
-    /// An [`EngineError`]; the set-up is at fault, not the pictures.
+    /// The set-up is at fault, not the pictures.
     pub fn load(store: &Store) -> Result<Self, EngineError> {
         let environment = environment(store)?;
         let detector = store.load(Role::FaceDetector)?;
@@ -118,14 +118,14 @@ fn environment(store: &Store) -> Result<Environment, EngineError> {
     Ok(environment)
 }
 
-/// A session that has proved on a stored example that it computes what it should on this machine.
+/// A session that computed a stored example correctly on this machine.
 fn session(environment: &Environment, model: &VerifiedModel) -> Result<Session, EngineError> {
     let failed = |e: ort::Error| EngineError::Model { role: model.role, detail: e.to_string() };
     let mut session = build(environment, &model.bytes).map_err(failed)?;
     if let Some(example) = sudare_models::vectors(model.role) {
         let outputs = answer(&mut session, &example).map_err(failed)?;
         if example.check(model.role, model.sha256, &outputs)? == Checked::NothingStored {
-            tracing::info!(role = %model.role, "no example is stored for this file; it is used as it is");
+            tracing::info!(role = %model.role, "no example is stored for this file; it is used unchecked");
         }
     }
     Ok(session)

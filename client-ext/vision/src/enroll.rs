@@ -1,4 +1,4 @@
-//! Makes an operator's template from pictures: exactly one face in each, near, facing the camera, all the same person.
+//! Creates an operator's template from pictures: one face in each, near, facing the camera, all the same person.
 
 use std::path::{Path, PathBuf};
 
@@ -13,41 +13,43 @@ use crate::align;
 use crate::camera::picture::{self, PictureError};
 use crate::engine::{Engine, EngineError};
 
-/// Faces narrower than this lose the detail that tells people apart.
+/// Narrower faces lack the detail that distinguishes people.
 pub const MIN_FACE_WIDTH_PX: f32 = 80.0;
-/// Faces turned further than this hide half of themselves.
+/// Half of a face that turns further away is hidden.
 pub const MAX_YAW_DEG: f32 = 35.0;
 
-/// Why nobody was enrolled. Except for [`EnrollError::Engine`], a picture is at fault.
+/// Why the enrolment failed. Except for [`EnrollError::Engine`], a picture is at fault.
 #[derive(Debug, Error)]
 pub enum EnrollError {
-    /// No picture, or more than a template holds.
-    #[error("{count} pictures are given. Give 1 to {VECTORS_MAX}; two or three in different light are best")]
+    /// None, or more than a template holds.
+    #[error(
+        "{count} pictures were given. Give 1 to {VECTORS_MAX}; two or three in different light work best"
+    )]
     PictureCount { count: usize },
-    /// A picture does not load.
+    /// A picture cannot be loaded.
     #[error(transparent)]
     Picture(#[from] PictureError),
-    /// Nobody is in it.
+    /// It shows nobody.
     #[error("{path} shows no face. Take a picture with the face in the middle, in good light")]
     NoFace { path: PathBuf },
-    /// More than one person is in it.
+    /// It shows more than one person.
     #[error(
-        "{path} shows {count} faces. Only the operator may be in the picture: take another one, or cut the others off"
+        "{path} shows {count} faces. Take another picture with nobody but the operator, or crop this one"
     )]
     SeveralFaces { path: PathBuf, count: usize },
-    /// The face is far away.
+    /// The face is too far away.
     #[error(
-        "the face in {path} is {width_px} pixels wide, and {MIN_FACE_WIDTH_PX} are needed. Sit nearer to the camera, or use a larger picture"
+        "the face in {path} is {width_px} pixels wide, but at least {MIN_FACE_WIDTH_PX} are needed. Sit nearer to the camera, or use a larger picture"
     )]
     TooSmall { path: PathBuf, width_px: u32 },
-    /// The face looks aside.
+    /// The face looks away.
     #[error(
-        "the face in {path} is turned by {yaw_deg} degrees, and at most {MAX_YAW_DEG} are allowed. Look into the camera"
+        "the face in {path} is turned by {yaw_deg} degrees, but at most {MAX_YAW_DEG} are allowed. Look into the camera"
     )]
     Turned { path: PathBuf, yaw_deg: i32 },
-    /// Two pictures show two people.
+    /// Two pictures seem to show different people.
     #[error(
-        "{a} and {b} do not seem to show the same person (similarity {cosine:.2}, {needed} is needed). Take out the picture that is wrong"
+        "{a} and {b} do not seem to show the same person (similarity {cosine:.2}, needed {needed}). Remove the wrong picture"
     )]
     Mismatch { a: PathBuf, b: PathBuf, cosine: f32, needed: f32 },
     /// The networks failed.
@@ -55,10 +57,10 @@ pub enum EnrollError {
     Engine(#[from] EngineError),
 }
 
-/// Makes the template; its vectors are rotated by this device's matrix.
+/// Creates the template; its vectors are rotated by this device's matrix.
 ///
 /// # Errors
-/// The first picture that is at fault, and why.
+/// The first picture at fault, and why.
 pub fn enroll(
     engine: &mut Engine,
     pictures: &[PathBuf],
@@ -74,7 +76,7 @@ pub fn enroll(
         let needed = engine.embedder.facts().same_person_min;
         for (other, known) in &embeddings {
             let cosine = known.cosine(&embedding);
-            // Written so that a cosine that is no number is a mismatch.
+            // Written so that NaN is a mismatch.
             if !matches!(
                 cosine.partial_cmp(&needed),
                 Some(std::cmp::Ordering::Greater | std::cmp::Ordering::Equal)

@@ -15,9 +15,9 @@ use sudare_models::{DetectorFacts, Role};
 use crate::engine::EngineError;
 use crate::prepare::{Planar, shrunk_size};
 
-/// The long side that pictures are shrunk to while watching: finds faces from about 3 % of the width on.
+/// The long side to which pictures are shrunk while watching: finds faces from about 3 % of the width up.
 pub const WATCH_SIDE_PX: u32 = 320;
-/// The longest side that stills are examined at.
+/// The longest side at which stills are examined.
 const STILL_SIDE_PX: u32 = 1280;
 /// Boxes kept before suppression, best first. YuNet gives a few per face.
 const MAX_CANDIDATES: usize = 1000;
@@ -50,7 +50,7 @@ impl Detector {
         self.at_scale(frame, WATCH_SIDE_PX)
     }
 
-    /// Finds faces in a still picture, small and large ones: at up to [`STILL_SIDE_PX`] and at each half of that.
+    /// Finds small and large faces in a still picture: at up to [`STILL_SIDE_PX`], and at each half of that.
     ///
     /// # Errors
     /// The network failed.
@@ -69,7 +69,7 @@ impl Detector {
 
     fn at_scale(&mut self, frame: &Frame, long_side: u32) -> Result<Vec<Face>, EngineError> {
         if !frame.is_consistent() {
-            return Err(failed("the frame has not the size it claims"));
+            return Err(failed("the frame does not have the size it claims"));
         }
         let (width, height) = shrunk_size(frame.width, frame.height, long_side);
         self.input.fill(frame, width, height, self.facts.size_multiple);
@@ -115,7 +115,7 @@ impl Grid<'_> {
         let shapes = self.boxes.chunks_exact(BOX_LEN).zip(self.landmarks.chunks_exact(LANDMARKS_LEN));
         for (i, ((class, object), (bbox, points))) in cells.zip(shapes).enumerate() {
             let score = (class.clamp(0.0, 1.0) * object.clamp(0.0, 1.0)).sqrt();
-            // Written so that a score that is not a number is dropped.
+            // Written so that NaN is dropped.
             if score >= score_min && self.columns > 0 {
                 faces.extend(self.face(i, score, bbox, points));
             }

@@ -22,14 +22,14 @@ impl Embedder {
         Self { session, facts }
     }
 
-    /// Thresholds and the places of the landmarks.
+    /// Thresholds, and where landmarks belong.
     #[must_use]
     pub fn facts(&self) -> &EmbedderFacts {
         &self.facts
     }
 
     /// # Errors
-    /// The network failed, or gave something that is no vector.
+    /// The network failed, or its output is not a vector.
     pub fn embed(&mut self, face: &AlignedFace) -> Result<Embedding, EngineError> {
         let shape = [1, 3, ALIGNED_SIDE_PX, ALIGNED_SIDE_PX];
         let tensor = TensorRef::from_array_view((shape, face.planes.as_slice())).map_err(failed)?;
@@ -38,7 +38,7 @@ impl Embedder {
         let output =
             outputs.get(self.facts.output.as_str()).ok_or_else(|| failed("the output is missing"))?;
         let (_, values) = output.try_extract_tensor::<f32>().map_err(failed)?;
-        Embedding::from_values(values).ok_or_else(|| failed("the output is no vector of 128 numbers"))
+        Embedding::from_values(values).ok_or_else(|| failed("the output is not a vector of 128 numbers"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! From frames to faces: who is at the seat, how near, and which way they look.
+//! From frames to faces: who is at the seat, how near, and looking where.
 //!
 //! ```text
 //! frame ─ quality ─ prepare ─ detector ─ tracker ────────────► faces seen
@@ -7,7 +7,7 @@
 //!                                          ▼  │
 //!                                   worker thread: embedder (SFace), rotate, compare
 //! ```
-//! Whatever fails here shows as a lost camera or an undecided face, which cover.
+//! Any failure here shows as a lost camera or an undecided face, and both cover.
 
 use sudare_client_core::evidence::Mark;
 use sudare_client_core::face::pose;
@@ -24,21 +24,21 @@ use crate::engine::{Engine, EngineError};
 use crate::faces::Detector;
 use crate::worker::{Job, Look, Worker, WorkerGone};
 
-/// When the results of a look at a face are taken.
+/// When the result of a comparison counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// With the first frame after they are ready: for live sources.
+    /// With the first frame after it is ready: for live sources.
     Live,
-    /// With the frame itself, however long it takes: for files, whose results must not depend on the machine.
+    /// With the frame itself, however long that takes: for files, whose results must not depend on the machine.
     Lockstep,
 }
 
-/// What one frame shows, in the words of [`sudare_client_core::presence`].
+/// What one frame shows, in the terms of [`sudare_client_core::presence`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Seen {
     pub faces: Vec<FaceSeen>,
     pub camera: CameraView,
-    /// The same faces and those just missed, where they are in the frame; `None` if it could not be examined.
+    /// The same faces and those just missed, with their places in the frame; `None` if it could not be examined.
     pub marks: Option<Vec<Mark>>,
 }
 
@@ -54,14 +54,15 @@ pub struct Vision {
 }
 
 impl Vision {
-    /// Starts watching for these operators. With none, every face is a stranger's.
+    /// Starts watching for these operators. Without any, every face is a stranger's.
     ///
     /// # Errors
-    /// The operating system gives no thread.
+    /// The operating system refused a thread.
     pub fn new(engine: Engine, operators: Known, mode: Mode) -> Result<Self, EngineError> {
         let embedder_facts = engine.embedder.facts().clone();
-        let worker = Worker::start(engine.embedder, operators)
-            .map_err(|e| EngineError::Runtime { detail: format!("no thread for the embedder: {e}") })?;
+        let worker = Worker::start(engine.embedder, operators).map_err(|e| EngineError::Runtime {
+            detail: format!("cannot start a thread for the embedder: {e}"),
+        })?;
         Ok(Self {
             detector: engine.detector,
             thresholds: thresholds(&embedder_facts),
@@ -82,14 +83,14 @@ impl Vision {
                 return nothing(CameraView::Lost);
             }
         };
-        // A face lit by the screen alone makes a very dark picture, in which nothing is hidden.
+        // A face lit by the screen alone makes a very dark picture, although nothing blocks the camera.
         if faces.is_empty() && light::is_blocked(frame) {
             self.tracker.update(frame.t_ms, &[]);
             return nothing(CameraView::Blocked);
         }
         self.tracker.update(frame.t_ms, &faces);
         if let Err(WorkerGone) = self.identify(frame) {
-            tracing::error!("the thread that recognises faces has ended");
+            tracing::error!("the thread that compares faces has ended");
             return nothing(CameraView::Lost);
         }
         let width = precise(frame.width);
@@ -107,12 +108,12 @@ impl Vision {
         Seen { faces, camera: CameraView::Clear, marks: Some(marks) }
     }
 
-    /// The thresholds in use, for the record.
+    /// For the record.
     pub fn thresholds(&self) -> Thresholds {
         self.thresholds
     }
 
-    /// Hands new faces to the worker and takes what it has found out.
+    /// Hands new faces to the worker and takes its results.
     fn identify(&mut self, frame: &Frame) -> Result<(), WorkerGone> {
         self.note(false)?;
         for (track, face) in self.tracker.due(frame.t_ms) {

@@ -18,7 +18,7 @@ use sudare_client_core::frame::Frame;
 pub struct Planar {
     pub padded_width: usize,
     pub padded_height: usize,
-    /// How large the picture is inside the padding (top left).
+    /// Size of the picture inside the padding (top left).
     pub width: usize,
     pub height: usize,
     pub data: Vec<f32>,

@@ -1,4 +1,4 @@
-//! Watches a source for operators and tells each change of the decision: what `sudare watch` shows.
+//! Watches a source for operators and reports each change of the decision, for `sudare watch`.
 
 use std::mem::{Discriminant, discriminant};
 
@@ -14,7 +14,7 @@ use crate::pipeline::Vision;
 pub struct Change {
     /// Media time for files; time since the start for live sources.
     pub t_ms: u64,
-    /// How long this frame took from the time it was there until the decision.
+    /// How long this frame took from its arrival to the decision.
     pub wall_ms: u64,
     /// Number of the frame in its source.
     pub frame: u64,
@@ -27,18 +27,18 @@ pub struct Change {
     pub faces: usize,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// Frames that were looked at.
+    /// Frames examined.
     pub frames: u64,
-    /// How often the picture was covered after it had been shown.
+    /// How often a visible screen was covered.
     pub covers: u64,
     /// Why it ended. Anything but [`CameraFault::Ended`] is an error.
     pub end: CameraFault,
 }
 
-/// Watches until the source ends for good. A `live` source is waited for after a fault; before its first frame only
+/// Watches until the source ends for good. After a fault, a `live` source is tried again; before its first frame only
 /// while it is silent, because any other fault then means that the wrong source was given.
 pub fn watch(
     source: &mut dyn FrameSource,
@@ -86,7 +86,7 @@ pub fn watch(
     }
 }
 
-/// What a fault of the camera means for the decision.
+/// How the decision sees a fault of the camera.
 #[must_use]
 pub fn view_of(fault: &CameraFault) -> CameraView {
     match fault {

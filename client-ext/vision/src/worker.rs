@@ -1,4 +1,4 @@
-//! Looks faces up on a thread of its own, so that 45 ms of embedding never delay a frame.
+//! Compares faces on its own thread, so that 45 ms of embedding never delay a frame.
 //!
 //! The queue holds at most one job per track and [`MAX_TRACKS`] in all; a newer picture of a track replaces the
 //! waiting one. Vectors of faces stay in this thread: only a cosine comes out, and a stranger's vector is wiped
@@ -16,10 +16,10 @@ use sudare_client_core::face::track::MAX_TRACKS;
 use crate::align::AlignedFace;
 use crate::identity::Embedder;
 
-/// A look that takes longer than this has failed (it takes 50 ms on a slow core).
+/// A comparison that takes longer has failed (it takes 50 ms on a slow core).
 const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// One face to look up.
+/// One face to compare.
 #[derive(Debug)]
 pub struct Job {
     pub track: u64,
@@ -48,7 +48,7 @@ impl Worker {
     /// Starts the thread.
     ///
     /// # Errors
-    /// The operating system gives no thread.
+    /// The operating system refused a thread.
     pub fn start(embedder: Embedder, known: Known) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let (sender, looks) = channel();
@@ -59,8 +59,8 @@ impl Worker {
         Ok(Self { queue, looks, waiting: 0, thread: Some(thread) })
     }
 
-    /// Queues a job. A waiting job of the same track is replaced; when all places are taken, the new job is given
-    /// back as failed.
+    /// Queues a job. A waiting job of the same track is replaced; when the queue is full, the new job is returned as
+    /// failed.
     pub fn submit(&mut self, job: Job) -> Option<Look> {
         let mut jobs = self.queue.lock();
         if let Some(waiting) = jobs.waiting.iter_mut().find(|waiting| waiting.track == job.track) {
@@ -115,13 +115,13 @@ impl Drop for Worker {
         self.queue.lock().stop = true;
         self.queue.changed.notify_all();
         if let Some(thread) = self.thread.take() {
-            // Joined so that templates are wiped before the program goes on. A panic there has been seen already.
+            // Joined so that templates are wiped before the program continues. A panic there was reported already.
             drop(thread.join());
         }
     }
 }
 
-/// The thread that looks faces up is gone: nobody can be recognised any more.
+/// The comparing thread is gone: nobody can be recognised any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkerGone;
 

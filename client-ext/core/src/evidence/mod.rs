@@ -1,11 +1,10 @@
-//! Camera pictures of an incident: kept for a moment, then sealed to the auditors.
+//! Camera pictures of an incident: which moments are kept, and whose face is hidden. Pure.
 //!
 //! ```text
 //!  pictures ─ 2 a second, the last 3 s ─► Ring ─ before, at, after ─► Shots
-//!  each shot ─┬─ picture: whom to hide ─► pixelate ─► JPEG ─► age ─────────────► piece, kept for long
-//!             └─ as it is ──────────────────────────► JPEG ─► age ─► custodian ─► piece, kept for days
+//!  each shot ─ picture: whom to hide ─► pixelate
 //! ```
-//! A picture leaves this device only sealed, and only for an incident. The ring is memory only.
+//! The ring is in memory only; the runtime seals the shots.
 
 mod picture;
 mod pixelate;
@@ -19,13 +18,13 @@ pub use pixelate::pixelate;
 
 use crate::report::Incident;
 
-/// How far apart kept frames are, and how far back they go.
+/// The distance between kept frames, and how far back they go.
 const RING_STEP_MS: u64 = 500;
 const RING_MS: u64 = 3_000;
 /// How long after the decision the last picture is taken.
 const AFTER_MS: u64 = 1_000;
 
-/// The last moments, and incidents whose picture after the decision is still to come.
+/// The last moments, and incidents still waiting for the picture after the decision.
 #[derive(Debug, Default)]
 pub struct Ring {
     pictures: VecDeque<Picture>,
@@ -47,7 +46,7 @@ pub struct Shots {
 }
 
 impl Shots {
-    /// The picture that was decided on.
+    /// The picture on which the decision was made.
     pub fn at(&self) -> Option<&Picture> {
         self.shots.iter().find(|(moment, _)| *moment == Moment::At).map(|(_, picture)| picture)
     }
@@ -71,7 +70,7 @@ impl Ring {
         self.latest = Some(picture);
     }
 
-    /// An incident began: remember the moment before it and the moment itself.
+    /// An incident began: keeps the moment before it and the moment itself.
     pub fn begin(&mut self, incident: Incident) {
         let at = self.latest.clone();
         let at_ms = at.as_ref().map_or(0, |p| p.frame.t_ms);
@@ -82,12 +81,12 @@ impl Ring {
         self.due.push(Due { incident, shots });
     }
 
-    /// True while an incident's last picture is still to come.
+    /// Whether an incident's last picture is still to come.
     pub fn is_waiting(&self) -> bool {
         !self.due.is_empty()
     }
 
-    /// Incidents whose pictures are complete, or will not come any more (no camera).
+    /// Incidents whose pictures are complete, or will never be (the camera is gone).
     pub fn ready(&mut self, now_ms: u64) -> Vec<Shots> {
         let complete = |due: &Due| {
             due.shots.iter().any(|(m, _)| *m == Moment::After)

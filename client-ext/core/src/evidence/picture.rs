@@ -4,8 +4,8 @@
 //!  marks of the decision's picture ─► intruders: the faces that caused it
 //!  marks of each picture, faces found again in it at full size ─► areas to hide, areas to keep
 //! ```
-//! When in doubt, a face is hidden: one not yet compared, one that was missed in this very picture, one that
-//! only the second search found.
+//! When in doubt, a face is hidden: one not yet compared, one missed in this very picture, one found only by the
+//! second search.
 
 use std::sync::Arc;
 
@@ -20,9 +20,9 @@ use crate::presence::Who;
 /// Left, top, width, height, in pixels.
 pub type Area = [f32; 4];
 
-/// Boxes that overlap so much are of the same face.
+/// Boxes that overlap this much belong to the same face.
 const SAME_FACE_IOU: f32 = 0.3;
-/// A stranger whose exposure grows at this share of the most exposed one's is an intruder as well.
+/// A stranger whose exposure grows at least at this share of the most exposed one's is an intruder too.
 const INTRUDER_SHARE: f64 = 0.5;
 
 /// One face that the tracker knows.
@@ -35,11 +35,11 @@ pub struct Mark {
     pub weight: f64,
     /// Of the latest comparison with the nearest operator.
     pub cosine: Option<f32>,
-    /// Whether this very picture shows it; otherwise it was there a moment ago.
+    /// Whether this very picture shows it; otherwise it was in view a moment ago.
     pub seen: bool,
 }
 
-/// A picture of the seat, and what was seen in it.
+/// A picture of the seat, and the faces seen in it.
 #[derive(Debug, Clone)]
 pub struct Picture {
     pub frame: Arc<Frame>,
@@ -57,7 +57,7 @@ pub struct Areas {
     pub keep: Vec<Area>,
 }
 
-/// The faces that caused an incident, by their tracks. A reason that is not about a face has none.
+/// The faces that caused an incident, by their tracks; none if the reason is not about a face.
 pub fn intruders(reason: Reason, decided_on: &[Mark]) -> Vec<u64> {
     if !matches!(reason, Reason::Stranger | Reason::Onlooker) {
         return Vec::new();
@@ -68,8 +68,8 @@ pub fn intruders(reason: Reason, decided_on: &[Mark]) -> Vec<u64> {
 }
 
 impl Picture {
-    /// Which faces are hidden and which stay. `found` are the faces that a search of the whole picture gave;
-    /// `None` means that it failed.
+    /// Which faces are hidden and which stay. `found` are the faces that a search of the whole picture found; `None`
+    /// if it failed.
     pub fn areas(&self, intruders: &[u64], found: Option<&[Area]>) -> Areas {
         let (Some(marks), Some(found)) = (&self.marks, found) else { return self.everything() };
         let may_show = |m: &Mark| m.who == Who::Operator || intruders.contains(&m.track);
@@ -80,7 +80,7 @@ impl Picture {
         Areas { hide: known.chain(others).collect(), keep }
     }
 
-    /// Nobody knows who is where.
+    /// It is unknown who is where.
     #[allow(clippy::cast_precision_loss, reason = "picture sides are at most 65,535")]
     fn everything(&self) -> Areas {
         let whole = [0.0, 0.0, self.frame.width as f32, self.frame.height as f32];

@@ -19,14 +19,14 @@ use crate::frame::Frame;
 
 /// Means across the width of a face.
 const BLOCKS_ACROSS: f32 = 4.0;
-/// Of a small face even this many pixels become one.
+/// Blocks of small faces are at least this large.
 const BLOCK_MIN_PX: u32 = 4;
-/// Detected boxes end at the chin and the brow; so much of each side is added around them.
+/// Detected boxes end at the chin and the brow; this share of each side is added around them.
 const GROW: f32 = 0.2;
 const BYTES_PER_PIXEL: usize = 3;
 
-/// The picture with these areas pixelated. What is kept stays as it is, except where a hidden face itself
-/// (not its margin) reaches into it. A pixel buffer that has not the size it claims comes back black.
+/// The picture with these areas pixelated. Kept areas stay as they are, except where a hidden face itself (not its
+/// margin) reaches into them. A pixel buffer of the wrong size comes back black.
 pub fn pixelate(frame: &Frame, areas: &Areas) -> Frame {
     let mut out = frame.clone();
     if !frame.is_consistent() {
@@ -44,7 +44,7 @@ pub fn pixelate(frame: &Frame, areas: &Areas) -> Frame {
 struct Rect([u32; 4]);
 
 impl Rect {
-    /// Clamped to the frame. A number that cannot be calculated with becomes 0.
+    /// Clamped to the frame. NaN becomes 0.
     fn around(area: &Area, grow: f32, frame: &Frame) -> Self {
         let [x, y, w, h] = *area;
         let (dx, dy) = (w * grow, h * grow);

@@ -2,7 +2,7 @@
 //!
 //! A weak-perspective camera (rotate, scale, project) is fitted by least squares to a mean 3D face. Positive yaw:
 //! the subject turns to their own left, which is the right side of an unmirrored picture. Good to about 8 degrees,
-//! enough to tell whether somebody looks at the screen; pitch from five points is not usable and not offered.
+//! enough to tell whether somebody looks at the screen; pitch from five points is too imprecise to be offered.
 
 #![allow(clippy::cast_possible_truncation, reason = "degrees are reported in f32")]
 
@@ -17,7 +17,7 @@ const MODEL_MM: [[f64; 3]; 5] = [
     [25.0, 33.0, -10.0],
 ];
 
-/// The yaw of a face; 0 looks into the camera. A face whose landmarks make no sense looks straight, the worst case.
+/// The yaw of a face; 0 looks into the camera. If the landmarks make no sense, it counts as 0, the worst case.
 #[must_use]
 pub fn yaw_deg(landmarks: &[[f32; 2]; 5]) -> f32 {
     let yaw = fit_affine(landmarks).and_then(|[x_row, y_row]| {

@@ -22,7 +22,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::embedding::Embedding;
 
-/// The matrix of one device. Made from its seed; wiped when dropped.
+/// The matrix of one device, derived from its seed; wiped when dropped.
 pub struct Rotation {
     rows: Vec<[f64; VECTOR_DIM]>,
     id: [u8; 16],
@@ -31,7 +31,7 @@ pub struct Rotation {
 /// A face vector after rotation: a type of its own, so that it cannot be compared with one before it.
 pub struct Rotated(Embedding);
 
-/// What operators look like on this device.
+/// The operators' vectors on this device.
 #[derive(Debug)]
 pub struct Known {
     pub rotation: Rotation,
@@ -39,7 +39,7 @@ pub struct Known {
 }
 
 impl Rotation {
-    /// Makes the matrix of a seed. Always the same for the same seed.
+    /// The matrix of this seed; the same seed always gives the same matrix.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         let mut numbers = Gaussian::new(seed);
@@ -55,7 +55,7 @@ impl Rotation {
                 }
             }
             let length = dot(&row, &row).sqrt();
-            // A row within the span of the others is all but impossible; the next one is drawn then.
+            // A row within the span of the others is all but impossible; then another one is drawn.
             if length > 1e-6 {
                 row.iter_mut().for_each(|v| *v /= length);
                 rows.push(row);
@@ -68,7 +68,7 @@ impl Rotation {
         Self { rows, id }
     }
 
-    /// Names the matrix without telling anything about it.
+    /// Identifies the matrix without revealing anything about it.
     #[must_use]
     pub const fn id(&self) -> [u8; 16] {
         self.id
@@ -86,7 +86,7 @@ impl Rotation {
 }
 
 impl Rotated {
-    /// Takes a vector out of a template; `None` if it has not the right length.
+    /// Reads a vector of a template; `None` if its length is wrong.
     #[must_use]
     pub fn from_template(values: &[f32]) -> Option<Self> {
         Embedding::from_values(values).map(Self)

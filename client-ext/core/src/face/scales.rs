@@ -1,14 +1,14 @@
-//! Puts together what the detector found in one still picture at several scales. Pure.
+//! Merges the faces that the detector found in one still picture at several scales. Pure.
 //!
-//! YuNet is good for faces of about 10 to 300 pixels. Above that its boxes get worse and it sees faces in folds and
-//! shadows; below, it sees nothing. So each face is taken from the finest scale at which it is not too large, and a
-//! large one must show at the next coarser scale as well, where it is plain to see.
+//! YuNet works for faces of about 10 to 300 pixels. Above that its boxes get worse and it sees faces in folds and
+//! shadows; below, it finds nothing. So each face is taken from the finest scale at which it is not too large, and a
+//! large one must show at the next coarser scale as well, where it is plainly visible.
 
 use super::{Face, iou};
 
-/// A face larger than this at some scale is better taken from a coarser one.
+/// A face that is larger at some scale is better taken from a coarser one.
 const FINE_FACE_PX: f32 = 400.0;
-/// A face larger than this is plain to see at half the scale too, or it is none.
+/// A larger face must also show at half the scale, or it is not a face.
 const LARGE_FACE_PX: f32 = 96.0;
 /// Boxes that overlap by this much confirm each other.
 const CONFIRMED_IOU: f32 = 0.3;

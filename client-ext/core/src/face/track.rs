@@ -1,15 +1,14 @@
-//! Follows faces from frame to frame by the overlap of their boxes, so that identity is looked up rarely. Pure.
+//! Follows faces from frame to frame by the overlap of their boxes, so that few have to be compared. Pure.
 
 use super::verdict::{Thresholds, Verdict};
 use super::{Face, iou};
 use crate::presence::Who;
 
-/// Faces beyond this number (the smallest ones) are not followed; each would cost CPU time and all of them mean
-/// "not alone" anyway.
+/// The smallest faces beyond this number are not followed: each costs CPU time, and with so many nobody is alone anyway.
 pub const MAX_TRACKS: usize = 16;
-/// A face not seen for longer is forgotten; whoever comes next is compared afresh.
+/// A face not seen for longer is forgotten; the next face there is compared afresh.
 pub const LOST_MS: u64 = 1_000;
-/// After a gap of this length the verdict does not hold any more: the people may have changed places.
+/// After a longer gap the verdict no longer holds: people may have changed places.
 const TRUST_GAP_MS: u64 = 300;
 /// Boxes that overlap less are different faces.
 const SAME_FACE_IOU: f32 = 0.3;
@@ -29,7 +28,7 @@ struct Track {
     look_at_ms: u64,
     /// A look is under way.
     looking: bool,
-    /// Comparisons that were asked for before this time do not count any more.
+    /// Comparisons requested before this time no longer count.
     trusted_from_ms: u64,
 }
 
@@ -46,7 +45,7 @@ pub struct Tracked {
     pub id: u64,
     pub face: Face,
     pub who: Who,
-    /// Of the latest look that counts.
+    /// Of the latest look that counted.
     pub cosine: Option<f32>,
     /// Whether the newest frame shows it.
     pub seen: bool,
@@ -85,7 +84,7 @@ impl Tracker {
         self.tracks.truncate(MAX_TRACKS);
     }
 
-    /// Faces of the newest frame that the embedder should look at; they count as being looked at from now on.
+    /// Faces of the newest frame that the embedder should look at; from now on a look at them is under way.
     pub fn due(&mut self, t_ms: u64) -> Vec<(u64, Face)> {
         let due = |track: &&mut Track| track.seen_ms == t_ms && !track.looking && track.look_at_ms <= t_ms;
         self.tracks
@@ -98,7 +97,7 @@ impl Tracker {
             .collect()
     }
 
-    /// Notes the result of a look at the frame of `t_ms`; `None` if the look failed, and another is due at once.
+    /// Notes the result of a look at the frame of `t_ms`. `None` means that it failed, and another is due at once.
     pub fn looked(&mut self, id: u64, t_ms: u64, cosine: Option<f32>, thresholds: &Thresholds) {
         let Some(track) = self.tracks.iter_mut().find(|track| track.id == id) else { return };
         track.looking = false;
@@ -120,7 +119,7 @@ impl Tracker {
         faces
     }
 
-    /// The same, and those that were there less than [`LOST_MS`] ago, where they were.
+    /// The same, and faces lost less than [`LOST_MS`] ago, at their last place.
     #[must_use]
     pub fn known(&self, t_ms: u64) -> Vec<Tracked> {
         let tracked = |t: &Track| Tracked {

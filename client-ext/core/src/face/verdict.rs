@@ -1,6 +1,6 @@
 //! Is this track the operator? Cosines in, a verdict with hysteresis out. Pure.
 //!
-//! One bad look must not throw a working operator out, and one lucky look must not let a stranger stay in:
+//! One bad look must not lock a working operator out, and one lucky look must not let a stranger stay:
 //!
 //! | best cosine with any operator | verdict |
 //! |---|---|
@@ -11,11 +11,11 @@
 
 use crate::presence::Who;
 
-/// A settled face is looked at again after this time.
+/// A settled face is compared again after this time.
 pub const RECHECK_MS: u64 = 1_000;
 /// An unsettled one sooner, for the first few looks.
 const SOON_MS: u64 = 250;
-/// After so many looks without a result, patience saves CPU time.
+/// After this many looks without a result, looking less often saves CPU time.
 const SOON_LOOKS: u32 = 8;
 /// An operator seen only doubtfully for this long is undecided.
 const DOUBT_MS: u64 = 5_000;
@@ -52,7 +52,7 @@ impl Verdict {
 
     /// Notes one comparison.
     pub fn look(&mut self, cosine: f32, t_ms: u64, thresholds: &Thresholds) {
-        // A cosine that is not a number counts as low: every comparison below is false for it.
+        // NaN counts as low: every comparison below is false for it.
         self.low_looks = if cosine >= thresholds.stranger_max { 0 } else { self.low_looks.saturating_add(1) };
         let was_operator = self.who == Who::Operator;
         self.who =

@@ -1,7 +1,6 @@
-//! The other side of the C interface: entry points, manager and channels that behave as FreeRDP
-//! 2.11 does (a write of nothing runs OnClose inside, a channel dies after OnClose), and that
-//! notice whoever uses a dead one. What is dead stays allocated, so that a fault is counted and
-//! not a crash.
+//! The other side of the C interface: entry points, manager and channels that behave like those of FreeRDP 2.11 (an
+//! empty write runs OnClose inside, a channel dies after OnClose), and that count uses of dead ones. Dead ones stay
+//! allocated, so that a fault is counted and not a crash.
 
 #![allow(unsafe_code, reason = "plays C against the plugin's own types")]
 
@@ -16,7 +15,7 @@ use crate::sys::{
     Told, VirtualChannel, enter,
 };
 
-/// What everybody sees.
+/// Shared by the fake and the tests.
 #[derive(Default)]
 pub(crate) struct Board {
     channels: Mutex<BTreeMap<u32, Addresses>>,
@@ -43,7 +42,7 @@ pub(crate) struct Fake {
 #[repr(C)]
 struct Points {
     entry: EntryPoints,
-    /// In FreeRDP 2 this is no function: calling it would crash.
+    /// In FreeRDP 2 this is not a function: calling it would crash.
     slot_5: usize,
     manager: OurManager,
     plugin: *mut Plugin,

@@ -39,7 +39,7 @@ pub(super) async fn connect(options: &RdpOptions) -> Result<Connected, RdpError>
     let upgrade = connect_begin(&mut framed, &mut connector).await.map_err(|error| before_tls(&error))?;
     let (tcp, early) = framed.into_inner();
     if !early.is_empty() {
-        return Err(RdpError::NotRdp("it sent data ahead of TLS".to_owned()));
+        return Err(RdpError::NotRdp("the server sent data before TLS".to_owned()));
     }
     let (tls, cert) =
         ironrdp_tls::upgrade(tcp, &options.host).await.map_err(|e| RdpError::Tls(e.to_string()))?;
@@ -109,7 +109,7 @@ fn explain(error: &ConnectorError) -> String {
     text
 }
 
-/// Kerberos would need a network of its own; NLA is not offered, so it is never asked for.
+/// Only Kerberos needs a network here, and it needs NLA, which this client does not offer.
 struct NoNetwork;
 
 impl NetworkClient for NoNetwork {
@@ -148,7 +148,7 @@ fn config(options: &RdpOptions) -> Config {
         bitmap: None,
         request_data: None,
         compression_type: None,
-        // A cursor drawn into the picture would make a black screen look lit.
+        // A cursor drawn into the picture would make a black screen count as not black.
         enable_server_pointer: false,
         pointer_software_rendering: false,
         relative_mouse_input: false,

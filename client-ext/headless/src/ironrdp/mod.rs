@@ -21,7 +21,7 @@ use crate::rdp::{MAX_MESSAGE_BYTES, RdpError, RdpEvent, RdpOptions, SendError};
 /// Messages that wait to be written.
 const MAX_QUEUED_MESSAGES: usize = 64;
 
-/// A connection. Dropping it leaves the host in good order.
+/// A connection. Dropping it disconnects.
 pub struct RdpHandle {
     /// SHA-256 of the DER certificate that the host showed.
     pub tls_cert_sha256: [u8; 32],
@@ -37,14 +37,14 @@ impl fmt::Debug for RdpHandle {
     }
 }
 
-/// What the handle and the session's thread both see.
+/// State shared by the handle and the session's thread.
 struct Shared {
     image: Mutex<DecodedImage>,
     /// Whether the channel is open.
     open: AtomicBool,
 }
 
-/// What the handle asks of the session's thread.
+/// Requests of the handle to the session's thread.
 struct Commands {
     messages: mpsc::Receiver<Vec<u8>>,
     stop: watch::Receiver<bool>,
@@ -101,7 +101,7 @@ async fn serve(
 
 fn answer(outcome: &std_mpsc::SyncSender<Outcome>, result: Outcome) {
     if outcome.send(result).is_err() {
-        tracing::debug!("nobody waits for this connection any more");
+        tracing::debug!("the caller of connect is gone");
     }
 }
 
@@ -134,7 +134,7 @@ impl RdpHandle {
         Some(ClientPicture { width: image.width(), height: image.height(), rgba: image.data().to_vec() })
     }
 
-    /// Asks for the end; [`RdpEvent::Ended`] follows.
+    /// Disconnects; [`RdpEvent::Ended`] follows.
     pub fn disconnect(&self) {
         self.stop.send_replace(true);
     }
@@ -142,8 +142,8 @@ impl RdpHandle {
 
 impl Drop for RdpHandle {
     fn drop(&mut self) {
-        // The thread then needs half a second at most. It is not waited for: it may be handing
-        // its last event to a consumer that is this very thread.
+        // The thread ends within half a second. It is not joined, because it may be handing its last event to
+        // this very thread.
         self.disconnect();
     }
 }

@@ -23,8 +23,8 @@ pub(super) enum DvcEvent {
     Closed(u32),
 }
 
-/// Makes the static channel that carries our dynamic one, and the queue of its events, which the
-/// session empties after each PDU. The host may close the channel and open it again.
+/// The static channel that carries our dynamic one, and the queue of its events, which the session drains after each
+/// PDU. The host may close the channel and open it again.
 pub(super) fn make() -> (Drdynvc, Receiver<DvcEvent>) {
     let (events, queue) = channel();
     let factory = move || Endpoint { events: events.clone() };
@@ -37,7 +37,7 @@ pub(super) fn encode(channel_id: u32, message: Vec<u8>) -> EncodeResult<SvcProce
         .map(SvcProcessorMessages::new)
 }
 
-/// The static channel `drdynvc` with a bound on what a host may make the client keep.
+/// The static channel `drdynvc`, with a limit on the memory that a host can make the client allocate.
 #[derive(Debug)]
 pub(super) struct Drdynvc(DrdynvcClient);
 
@@ -73,7 +73,7 @@ impl SvcProcessor for Drdynvc {
 
 impl SvcClientProcessor for Drdynvc {}
 
-/// One opening of the channel; only passes on what happens.
+/// One opening of the channel; only passes events on.
 struct Endpoint {
     events: Sender<DvcEvent>,
 }
@@ -101,14 +101,14 @@ impl DvcProcessor for Endpoint {
     }
 
     fn close(&mut self, channel_id: u32) {
-        // Also runs when the whole connection is dropped; then nobody listens any more.
+        // Also runs when the whole connection is dropped; then nobody listens.
         self.report(DvcEvent::Closed(channel_id)).ok();
     }
 }
 
 impl DvcClientProcessor for Endpoint {}
 
-/// A message as opaque bytes; its meaning is the protocol crate's business.
+/// A message as opaque bytes; the protocol crate knows what they mean.
 struct Message(Vec<u8>);
 
 impl Encode for Message {

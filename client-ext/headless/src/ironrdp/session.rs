@@ -26,16 +26,16 @@ use super::{Commands, Shared};
 use crate::rdp::{MAX_MESSAGE_BYTES, RdpEvent};
 use crate::screen::ScreenTracker;
 
-/// While so many events wait for the consumer, nothing more is read from the host.
+/// While this many events wait for the consumer, nothing more is read from the host.
 const MAX_WAITING_EVENTS: usize = 256;
-/// A host that does not read for so long is as good as gone.
+/// A host that does not read for this long is considered gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 const FAREWELL_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Why the connection ended, if not in good order.
+/// Why the connection ended, unless it ended normally.
 type Ended = Option<String>;
 
-/// Runs to the end and reports it as the last event.
+/// Runs until the connection ends, and reports that as the last event.
 pub(super) async fn run(
     connected: Connected,
     shared: Arc<Shared>,
@@ -70,7 +70,7 @@ pub(super) async fn run(
     session.shared.open.store(false, Ordering::Relaxed);
     session.waiting.push_back(RdpEvent::Ended { error });
     for event in session.waiting {
-        // Fails when the consumer is gone; then nobody wants to know.
+        // Fails when the consumer is gone.
         if events.send(event).await.is_err() {
             break;
         }
@@ -128,7 +128,7 @@ impl Session {
             let outputs = self
                 .stage
                 .process(&mut image, action, bytes, None)
-                .map_err(|error| Some(format!("the host sent what cannot be decoded: {error}. This is a fault of the host; tell the VDI admin.")))?;
+                .map_err(|error| Some(format!("the host sent data that cannot be decoded: {error}. Tell the VDI administrator; the host is at fault")))?;
             let decoded_at = clock::instant();
             for output in &outputs {
                 if let ActiveStageOutput::GraphicsUpdate(area) = output {
@@ -149,7 +149,7 @@ impl Session {
                 ActiveStageOutput::Terminate(reason) => return Err(ended_by(reason)),
                 ActiveStageOutput::DeactivateAll => {
                     return Err(Some(
-                        "the host wants to change the session's size, which this client cannot follow. Connect again."
+                        "the host changed the session's size, which this client does not support. Connect again"
                             .to_owned(),
                     ));
                 }
@@ -169,7 +169,7 @@ impl Session {
             && usize::try_from(u32::from_le_bytes(*length)).map_or(true, |length| length > MAX_MESSAGE_BYTES)
         {
             return Err(Some(
-                "the host announced a channel message over the limit. This is a fault of the host; tell the VDI admin."
+                "the host announced a channel message over the limit. Tell the VDI administrator; the host is at fault"
                     .to_owned(),
             ));
         }
@@ -215,12 +215,12 @@ impl Session {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Some(lost(&error))),
             Err(_) => {
-                Err(Some("the host stopped reading. It is overloaded or gone; connect again.".to_owned()))
+                Err(Some("the host stopped reading. Connect again; it is overloaded or gone".to_owned()))
             }
         }
     }
 
-    /// Ends the connection in good order.
+    /// Disconnects politely.
     async fn leave(&mut self) -> Ended {
         let goodbye = DisconnectProviderUltimatum::from_reason(DisconnectReason::UserRequested);
         if let Ok(frame) = encode_vec(&X224(McsMessage::DisconnectProviderUltimatum(goodbye))) {
@@ -229,7 +229,7 @@ impl Session {
                 self.writer.get_inner_mut().0.shutdown().await
             };
             if !matches!(timeout(FAREWELL_TIMEOUT, farewell).await, Ok(Ok(()))) {
-                tracing::debug!("the host did not take the goodbye");
+                tracing::debug!("the host did not read the goodbye");
             }
         }
         None
@@ -238,25 +238,25 @@ impl Session {
 
 /// Waits until the handle asks to stop, or is gone.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // An error means that the handle is gone, which is the same wish.
+    // An error means that the handle was dropped, which also ends the connection.
     stop.wait_for(|stop| *stop).await.ok();
 }
 
 fn ended_by(reason: GracefulDisconnectReason) -> Ended {
     match reason {
         GracefulDisconnectReason::UserInitiated | GracefulDisconnectReason::ServerInitiated => None,
-        GracefulDisconnectReason::Other(reason) => {
-            Some(format!("the host ended the session: {reason}. Its log says more; tell the VDI admin."))
-        }
+        GracefulDisconnectReason::Other(reason) => Some(format!(
+            "the host ended the session: {reason}. Tell the VDI administrator; the host's log says more"
+        )),
     }
 }
 
 fn lost(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-            "the host closed the connection without a word. It was stopped or the network failed; connect again."
+            "the host closed the connection without a reason. Connect again; it was stopped or the network failed"
                 .to_owned()
         }
-        _ => format!("the connection broke: {error}. Check this device's network and connect again."),
+        _ => format!("the connection broke: {error}. Check this device's network and connect again"),
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Makes what was renamed or removed in a folder durable.
+/// Makes renames and removals in a folder durable.
 pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     // A file name without a folder is in the current one.
     let path = if path.as_os_str().is_empty() { PathBuf::from(".") } else { path.to_owned() };

@@ -11,7 +11,7 @@ use sudare_protocol::reason::Reason;
 
 /// The same words are not shown again within this time.
 const AGAIN_AFTER_MS: u64 = 60_000;
-/// At most so many in that time, whatever the host or a liar on it does.
+/// At most this many in that time, whatever the host or a liar on it does.
 const SHOWN_MAX: usize = 6;
 
 /// A notification.

@@ -1,5 +1,5 @@
-//! The plugin's settings: one table, three layers (client.toml, SUDARE_CLIENT_… variables, arguments
-//! of `/dvc:`), nothing unknown.
+//! A plugin's settings: one table, three layers (client.toml, SUDARE_CLIENT_… variables, the arguments that the RDP
+//! client passes), and nothing unknown.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use sudare_vision::camera::{CameraFault, SourceSpec};
 
 use crate::operator::{self, OperatorError};
 
-/// (name, default, sentence) of each setting, for documents and their test.
+/// (name, default, sentence) of each setting, for the documents and their test.
 pub const SETTINGS: &[(&str, &str, &str)] = &[
     (
         "home",
@@ -21,19 +21,17 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("log_level", "warn", "What is written to standard error: error, warn, info, debug or trace."),
 ];
 
-/// (argument, setting that it stands for) of `/dvc:sudare,…`; `config` names the file.
+/// (argument, its setting); the argument `config` names the file.
 const ARGUMENTS: &[(&str, &str)] = &[("camera", "camera"), ("log", "log_level")];
 const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace"];
 
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    #[error(
-        "{0:?} is not an argument. There are config:FILE, camera:SOURCE and log:LEVEL, as in /dvc:sudare,camera:0"
-    )]
+    #[error("{0:?} is not an argument. Use config:FILE, camera:SOURCE or log:LEVEL")]
     Argument(String),
-    #[error("the settings cannot be read: {0}. Correct the file or the SUDARE_CLIENT_… variable")]
+    #[error("cannot read the settings: {0}. Correct the file or the SUDARE_CLIENT_… variable")]
     Read(#[from] config::ConfigError),
-    #[error("log_level = {0:?} is not a level. Choose error, warn, info, debug or trace")]
+    #[error("log_level = {0:?} is not a level. Use error, warn, info, debug or trace")]
     Level(String),
     #[error(transparent)]
     Camera(#[from] CameraFault),
@@ -41,7 +39,7 @@ pub enum SettingsError {
     Home(#[from] OperatorError),
 }
 
-/// What the plugin runs with.
+/// The settings in effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     pub home: PathBuf,
@@ -69,7 +67,7 @@ fn default_level() -> String {
 }
 
 impl Settings {
-    /// Reads what stands after the name in `/dvc:sudare,…`, and the files and variables it builds on.
+    /// Reads `name:value` arguments, and the file and variables below them.
     pub fn load(arguments: &[String]) -> Result<Self, SettingsError> {
         let mut file: Option<PathBuf> = None;
         let mut given = Vec::new();
@@ -90,7 +88,7 @@ impl Settings {
         let mut builder = Config::builder();
         let found = match file {
             Some(path) => Some(path.to_owned()),
-            // Its absence is no error: every setting has a default.
+            // It may be absent: every setting has a default.
             None => operator::device_dir().ok().map(|home| home.join("client.toml")).filter(|p| p.exists()),
         };
         if let Some(path) = found {
@@ -121,7 +119,7 @@ fn camera(text: &str) -> Result<SourceSpec, CameraFault> {
     }
 }
 
-/// What stood on a command line is quoted, but never at any length.
+/// Messages quote an argument only up to this length.
 fn shortened(text: &str) -> String {
     text.chars().take(64).collect()
 }

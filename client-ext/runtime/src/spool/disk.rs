@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! <home>/spool/               0700
-//!   lock                      held while folders are made or taken over
+//!   lock                      held while folders are created or taken over
 //!   <16 hex digits>/          one per process, random
 //!     lock                    held for as long as the process lives
 //!     <host>-<time>-<incident>.sealed        0600
-//!   aside/                    torn and foreign files, at most ASIDE_MAX
+//!   aside/                    damaged and foreign files, at most ASIDE_MAX
 //! ```
-//! Of a process that has died the lock is free: the next one that speaks with the same host takes its files
-//! over by renaming them, so that each is in one folder at any time. Trusted: the user's own file rights. What is
-//! here is sealed; who has the user's rights can delete it, and not read it.
+//! When a process dies, its lock is released: the next process that talks to the same host takes over its files by
+//! renaming them, so that each file is in one folder at any time. Trusted: the user's own file permissions. The files
+//! are sealed; whoever has the user's permissions can delete them, but not read them.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -33,31 +33,33 @@ use crate::receipts::{Receipt, Receipts};
 const ASIDE: &str = "aside";
 const ASIDE_MAX: usize = 64;
 const LOCK: &str = "lock";
-/// Files and folders looked at, whatever lies there.
+/// How many files and folders are read at most, whatever the folder contains.
 const LISTED_MAX: usize = 4_096;
-/// How often and how long the common lock is tried; it is held for milliseconds.
+/// How often and in which steps the common lock is tried; it is held for milliseconds.
 const LOCK_TRIES: u32 = 40;
 const LOCK_STEP: Duration = Duration::from_millis(50);
 
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
     #[error(
-        "{path}: {source}. The incident is kept in memory only; free space on the disk, or check the folder's rights"
+        "{path}: {source}. The incident is kept in memory only; free disk space, or check the folder's permissions"
     )]
     Io { path: PathBuf, source: io::Error },
     #[error(
-        "the spool folder has {SPOOL_MAX_BYTES} bytes, because hosts have not acknowledged for too long. The incident is kept in memory only; tell the VDI administrator that the host keeps no evidence"
+        "the spool folder holds {SPOOL_MAX_BYTES} bytes, because hosts have not acknowledged evidence for too long. The incident is kept in memory only; tell the VDI administrator that the host does not keep evidence"
     )]
     Full,
     #[error(
-        "another program holds the spool's lock for too long. The incident is kept in memory only; end Sudare programs that hang"
+        "another program has held the spool's lock for too long. The incident is kept in memory only; end Sudare programs that hang"
     )]
     Locked,
-    #[error("this system gives no randomness: {0}. The incident is kept in memory only")]
+    #[error(
+        "the operating system provides no random numbers: {0}. The incident is kept in memory only; restart this computer"
+    )]
     Random(#[from] getrandom::Error),
 }
 
-/// What waits in the folder, over all processes and hosts.
+/// Evidence waiting in the folder, of all processes and hosts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Waiting {
     pub incidents: usize,
@@ -74,14 +76,14 @@ pub(super) struct Disk {
     root: PathBuf,
     receipts: Receipts,
     own: Option<Own>,
-    /// What this process has to deliver, on disk or not.
+    /// Incidents that this process has to deliver, on disk or not.
     held: BTreeMap<Id, Held>,
 }
 
 #[derive(Debug)]
 struct Own {
     folder: PathBuf,
-    /// Locked; the system frees it when the process ends, however it ends.
+    /// Locked; the system releases it however the process ends.
     lock: File,
 }
 
@@ -95,12 +97,12 @@ struct Held {
 }
 
 impl Disk {
-    /// Nothing is made before something has to be kept.
+    /// Creates nothing before there is something to keep.
     pub(super) fn new(home: &Path) -> Self {
         Disk { root: home.join("spool"), receipts: Receipts::at(home), own: None, held: BTreeMap::new() }
     }
 
-    /// Keeps an incident durably. After an error it is known, but only in memory.
+    /// Stores an incident durably. After an error it is held in memory only.
     pub(super) fn store(&mut self, host: &HostKey, evidence: &Evidence) -> Result<(), DiskError> {
         self.hold(host, evidence, None);
         let steps = self.store_steps(host, evidence)?;
@@ -118,7 +120,7 @@ impl Disk {
         Ok(durable::put(&self.own_folder()?.join(Name::of(host, evidence).file_name()), file))
     }
 
-    /// What processes that have died left for this host, oldest first. From now on it is this one's.
+    /// Takes over what dead processes left for this host, oldest first.
     pub(super) fn adopt(&mut self, host: &HostKey) -> Result<Vec<Evidence>, DiskError> {
         if !self.root.is_dir() {
             return Ok(Vec::new());
@@ -137,7 +139,7 @@ impl Disk {
         Ok(found.into_iter().filter_map(|name| self.read(&own, name)).collect())
     }
 
-    /// A host keeps the incident: stores the receipt, then forgets the incident. What was not waiting needs none.
+    /// A host keeps the incident: stores the receipt, then forgets the incident. Does nothing if it was not waiting.
     pub(super) fn delivered(&mut self, ack: &Ack, wall_ms: u64) -> Result<(), DiskError> {
         let done = self.delivered_steps(ack, wall_ms).and_then(|steps| durable::run(&steps));
         done.map_err(|source| at(&self.root, source))?;
@@ -161,12 +163,12 @@ impl Disk {
         self.held.insert(manifest.incident_id, Held { host: host.clone(), reason, wall_ms, path });
     }
 
-    /// Reads a file of our own folder. One that is no use is set aside; one whose receipt is there is done.
+    /// Reads a file of our own folder. An unusable one is set aside; one with a receipt is removed.
     fn read(&mut self, own: &Path, name: Name) -> Option<Evidence> {
         let path = own.join(name.file_name());
         let (host, evidence) = match read_parcel(&path) {
             Ok(Ok(parcel)) if Name::of(&parcel.0, &parcel.1) == name => parcel,
-            Ok(Ok(_)) => return self.set_aside(&path, "it is named like another one"),
+            Ok(Ok(_)) => return self.set_aside(&path, "its name belongs to another incident"),
             Ok(Err(error)) => return self.set_aside(&path, &error.to_string()),
             Err(error) => return self.set_aside(&path, &error.to_string()),
         };
@@ -182,10 +184,7 @@ impl Disk {
     }
 
     fn set_aside<T>(&self, path: &Path, why: &str) -> Option<T> {
-        tracing::warn!(
-            "{}: {why}. It was set aside; whatever it was cannot be sent, and may be deleted",
-            path.display()
-        );
+        tracing::warn!("{}: {why}. It was set aside; it cannot be sent, and may be deleted", path.display());
         let aside = self.root.join(ASIDE);
         let to = aside.join(path.file_name().unwrap_or_default());
         let moved = durable::create_folder(&aside).and_then(|()| durable::run(&durable::relocate(path, &to)));
@@ -200,7 +199,7 @@ impl Disk {
         None
     }
 
-    /// This process's folder, made and locked at first use.
+    /// This process's folder, created and locked at first use.
     fn own_folder(&mut self) -> Result<PathBuf, DiskError> {
         if let Some(own) = &self.own {
             return Ok(own.folder.clone());
@@ -232,18 +231,18 @@ impl Disk {
 }
 
 impl Drop for Disk {
-    /// An empty folder is not left behind; one with files is for the next process.
+    /// Removes an empty folder; one with files is left for the next process.
     fn drop(&mut self) {
         let Some(own) = &self.own else { return };
         if names(&own.folder).iter().all(|name| name == LOCK) {
             fs::remove_file(own.folder.join(LOCK)).and_then(|()| fs::remove_dir(&own.folder)).ok();
         }
-        // Closing is not enough: a child that was just forked holds the same open file until it runs its program.
+        // Closing is not enough: a child that was just forked holds the same open file until it executes its program.
         own.lock.unlock().ok();
     }
 }
 
-/// What waits below `root`, told by the names of the files.
+/// Evidence below `root`, counted by file names.
 pub(super) fn waiting(root: &Path) -> Waiting {
     let mut all = Waiting { set_aside: names(&root.join(ASIDE)).len(), ..Waiting::default() };
     for folder in folders(root) {
@@ -257,7 +256,7 @@ pub(super) fn waiting(root: &Path) -> Waiting {
     all
 }
 
-/// Moves the files of a host out of the folder of a dead process. Of a living one nothing is touched.
+/// Moves a host's files out of a dead process's folder. A living one's folder is left alone.
 fn take_over(folder: &Path, own: &Path, host: &HostKey) -> io::Result<Vec<Name>> {
     let lock = lock_file(folder)?;
     match lock.try_lock() {
@@ -274,14 +273,14 @@ fn take_over(folder: &Path, own: &Path, host: &HostKey) -> io::Result<Vec<Name>>
                 durable::run(&durable::relocate(&path, &own.join(&file)))?;
                 taken.push(name);
             }
-            // It was never whole, so nothing was promised.
+            // It was never complete, so nothing was promised.
             None if path.extension().is_some_and(|e| e == PART) => fs::remove_file(&path)?,
             None if file == LOCK => {}
             Some(_) | None => left += 1,
         }
     }
     if left == 0 {
-        // Whoever waits for this lock finds an empty folder or none.
+        // Whoever waits for this lock finds the folder empty or gone.
         fs::remove_file(folder.join(LOCK))?;
         fs::remove_dir(folder)?;
     }

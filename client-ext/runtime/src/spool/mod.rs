@@ -1,13 +1,13 @@
-//! Evidence that no host has acknowledged yet: kept per host, over reconnects and restarts.
+//! Evidence that no host has acknowledged yet: kept per host, across reconnects and restarts.
 //!
 //! ```text
-//!  sealed ─► disk ─► Link ─ its own Spool ──┐ channel closed          ┌─► Link of the next channel to that host
-//!                                           └────────► Spools ────────┘
-//!  a process that died ─► its folder ─► adopt ───────────────────────►┘
+//!  sealed ─► disk ─► ClientSession, its Spool ─┐ channel closed      ┌─► session of the next channel to that host
+//!                                              └──────► Spools ──────┘
+//!  a process that died ─► its folder ─► adopt ──────────────────────►┘
 //!  Ack ─► receipt stored ─► file removed
 //! ```
-//! Evidence is sealed to the auditors of one host's policy, so it waits for that host alone. Without a disk that
-//! can be written it is in memory only.
+//! Evidence is sealed to the auditors of one host's policy, so it waits for that host alone. Without a writable disk
+//! it is in memory only.
 
 mod disk;
 mod parcel;
@@ -24,55 +24,55 @@ use sudare_protocol::message::Ack;
 use disk::Disk;
 pub use disk::{DiskError, Waiting};
 
-/// What waits for hosts that are not connected; shared by all drivers of a process.
+/// Evidence for hosts that are not connected; shared by all drivers of a process.
 #[derive(Debug, Default)]
 pub struct Spools {
     hosts: Mutex<BTreeMap<HostKey, Spool>>,
-    /// Held only by threads that may wait for a disk.
+    /// Locked only by threads that may wait for a disk.
     disk: Mutex<Option<Disk>>,
 }
 
-/// What waits in a device's folder, whichever process put it there.
+/// Evidence waiting in a device's folder, whichever process put it there.
 pub fn waiting(home: &Path) -> Waiting {
     disk::waiting(&home.join("spool"))
 }
 
 impl Spools {
-    /// With `spool/` in the device's folder; `default` has memory only.
+    /// Uses `spool/` in the device's folder; `default` uses memory only.
     pub fn at(home: &Path) -> Self {
         Spools { hosts: Mutex::default(), disk: Mutex::new(Some(Disk::new(home))) }
     }
 
-    /// Writes an incident durably, before it is sent. Waits for the disk.
+    /// Stores an incident durably, before it is sent. Waits for the disk.
     ///
     /// # Errors
-    /// It is in the caller's memory only, and why.
+    /// Why it is in the caller's memory only.
     pub fn store(&self, host: &HostKey, evidence: &Evidence) -> Result<(), DiskError> {
         self.with_disk(|disk| disk.store(host, evidence)).unwrap_or(Ok(()))
     }
 
-    /// What processes that have died left for this host, oldest first. Waits for the disk.
+    /// Takes over what dead processes left for this host, oldest first. Waits for the disk.
     ///
     /// # Errors
-    /// Nothing could be taken over, and why.
+    /// Why nothing could be taken over.
     pub fn adopt(&self, host: &HostKey) -> Result<Vec<Evidence>, DiskError> {
         self.with_disk(|disk| disk.adopt(host)).unwrap_or(Ok(Vec::new()))
     }
 
-    /// A host keeps an incident: its receipt is stored, then its file removed. Waits for the disk.
+    /// A host keeps an incident: stores its receipt, then removes its file. Waits for the disk.
     ///
     /// # Errors
-    /// There is no receipt, and why; the incident will be sent again after a restart.
+    /// Why there is no receipt; the incident will be sent again after a restart.
     pub fn delivered(&self, ack: &Ack, wall_ms: u64) -> Result<(), DiskError> {
         self.with_disk(|disk| disk.delivered(ack, wall_ms)).unwrap_or(Ok(()))
     }
 
-    /// What a disk does half is found by the next `adopt`; a panicked holder leaves nothing worse.
+    /// The next `adopt` handles whatever a panicked holder left half done.
     fn with_disk<T>(&self, work: impl FnOnce(&mut Disk) -> T) -> Option<T> {
         self.disk.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(work)
     }
 
-    /// Keeps what a channel left behind. All hosts together have `SPOOL_MAX_BYTES`.
+    /// Keeps what a channel left behind. All hosts together are limited to `SPOOL_MAX_BYTES`.
     pub fn put(&self, host: &HostKey, left: Spool) {
         let mut hosts = self.lock();
         for evidence in left {
@@ -89,7 +89,7 @@ impl Spools {
         }
     }
 
-    /// What waits for this host.
+    /// Removes and returns what waits for this host.
     pub fn take(&self, host: &HostKey) -> Spool {
         self.lock().remove(host).unwrap_or_default()
     }
@@ -99,7 +99,7 @@ impl Spools {
         self.lock().values().map(Spool::len).sum()
     }
 
-    /// A map is whole after every statement, so a panicked holder leaves nothing half done.
+    /// The map is valid after every statement, so a panicked holder does no harm.
     fn lock(&self) -> MutexGuard<'_, BTreeMap<HostKey, Spool>> {
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,9 +1,9 @@
-//! One incident as a file: to whom it goes, its manifest and its sealed pictures. Pure.
+//! One incident as a file: its host, its manifest and its sealed pictures. Pure.
 //!
 //! ```text
 //! "sudare spool 1\n" ‖ u32 length ‖ head (CBOR map) ‖ pieces, as long as the manifest says ‖ SHA-256 of all before
 //! ```
-//! The digest tells a torn file; who could forge one could as well delete it.
+//! The digest detects a damaged file; whoever could forge one could just as well delete it.
 
 use minicbor::{Decode, Encode};
 use sha2::{Digest as _, Sha256};
@@ -14,15 +14,15 @@ use sudare_protocol::message::{Bounded as _, Id, Manifest};
 
 const MAGIC: &[u8] = b"sudare spool 1\n";
 const DIGEST_BYTES: usize = 32;
-/// Longest file that can be one.
+/// Size of the largest possible file.
 pub(super) const PARCEL_MAX_BYTES: usize =
     INCIDENT_MAX_BYTES + MESSAGE_MAX_BYTES + MAGIC.len() + DIGEST_BYTES + 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ParcelError {
-    #[error("it is no spool file of this version")]
+    #[error("it is not a spool file of this version")]
     Foreign,
-    #[error("it is torn or was changed")]
+    #[error("it is damaged or was changed")]
     Torn,
 }
 
@@ -98,7 +98,7 @@ impl Name {
         Name { host: tag(host), wall_ms, incident_id }
     }
 
-    /// `None` if the file was not named by us.
+    /// `None` if we did not name the file.
     pub(super) fn parse(file_name: &str) -> Option<Self> {
         let mut parts = file_name.strip_suffix(ENDING)?.split('-');
         let mut number = |digits: usize| {
@@ -111,7 +111,7 @@ impl Name {
             wall_ms: u64::try_from(wall_ms).ok()?,
             incident_id: incident_id.to_be_bytes(),
         };
-        // Anything that would be written in another way (capitals, a sign) is not ours.
+        // We would not write it in any other way (capitals, a sign).
         (name.file_name() == file_name).then_some(name)
     }
 
@@ -125,7 +125,7 @@ impl Name {
     }
 }
 
-/// Short name of a host in its organisation; the whole is in the file.
+/// A short name of a host in its organisation; the full one is in the file.
 fn tag(host: &HostKey) -> u64 {
     let digest = Sha256::new().chain_update(host.organisation).chain_update(&host.host_id).finalize();
     digest.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))

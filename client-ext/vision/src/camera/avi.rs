@@ -11,9 +11,9 @@ use std::path::Path;
 use super::replay::{FilmReader, Pixels};
 use super::{CameraFault, MAX_FRAME_SIDE_PX, jpeg};
 
-/// A single compressed frame or header larger than this is not believed.
+/// A larger compressed frame or header is rejected.
 const MAX_CHUNK_BYTES: u32 = 16 * 1024 * 1024;
-/// `strl` lists looked at before the first frame.
+/// `strl` lists read before the first frame.
 const MAX_STREAMS: u8 = 16;
 
 /// See the module text.
@@ -26,7 +26,7 @@ pub struct Avi<R = BufReader<File>> {
     size: (u32, u32),
     /// The chunk name of video frames, such as `00dc`.
     video_id: [u8; 4],
-    /// Where the RIFF part we are in says it ends; `None` when its writer never filled that in.
+    /// Where the current RIFF part says it ends; `None` if its writer never filled that in.
     riff_end: Option<u64>,
 }
 
@@ -34,7 +34,7 @@ impl Avi {
     /// Opens a file and reads its headers up to the first frame.
     ///
     /// # Errors
-    /// It cannot be read, is no AVI, or holds no Motion JPEG.
+    /// It cannot be read, is not an AVI, or contains no Motion JPEG.
     pub fn open(path: &Path) -> Result<Self, CameraFault> {
         let what = path.display().to_string();
         let file = File::open(path).map_err(|e| CameraFault::from_io(&what, &e))?;

@@ -1,4 +1,4 @@
-//! The one EXIF fact we need: which way up the picture is (TIFF 6.0 tag 0x0112, EXIF 2.32).
+//! The one EXIF field we need: the picture's orientation (TIFF 6.0 tag 0x0112, EXIF 2.32).
 
 /// How stored pixels must be turned to stand upright.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub struct Orientation {
     mirror_y: bool,
 }
 
-/// Reads the orientation. Anything missing or odd counts as upright, as every viewer does.
+/// Reads the orientation. A missing or invalid one counts as upright, as in every viewer.
 #[must_use]
 pub fn orientation(exif: &[u8]) -> Orientation {
     // JPEG APP1 puts "Exif\0\0" in front of the TIFF header; PNG does not.
@@ -28,7 +28,7 @@ pub fn orientation(exif: &[u8]) -> Orientation {
 }
 
 impl Orientation {
-    /// Turns an RGB8 picture upright and gives its new width, height and pixels.
+    /// Turns an RGB8 picture upright and returns its new width, height and pixels.
     #[must_use]
     pub fn apply(self, width: u32, height: u32, rgb: Vec<u8>) -> (u32, u32, Vec<u8>) {
         if !self.transpose && !self.mirror_x && !self.mirror_y {

@@ -36,7 +36,7 @@ impl Folder {
         }
         if pictures.is_empty() || pictures.len() > MAX_PICTURES {
             let detail = format!("it holds {} JPEG pictures", pictures.len());
-            let advice = format!("Give a folder of 1 to {MAX_PICTURES} files named *.jpg.");
+            let advice = format!("Give a folder of 1 to {MAX_PICTURES} files named *.jpg");
             return Err(CameraFault::Unsupported { what, detail, advice });
         }
         pictures.sort();

@@ -1,7 +1,7 @@
-//! Tells a live picture from one that is only repeated.
+//! Detects a camera that repeats the same picture.
 //!
-//! v4l2loopback with a time-out, some drivers and some camera-replacing programs keep sending the last picture
-//! after their feeder died. A sensor's noise makes two identical pictures in a row practically impossible.
+//! v4l2loopback with a time-out, some drivers and some programs that replace the camera keep sending the last
+//! picture after their feed ended. A sensor's noise makes two identical pictures in a row practically impossible.
 
 use std::hash::{DefaultHasher, Hasher as _};
 
@@ -15,7 +15,7 @@ pub struct FreezeWatch {
 }
 
 impl FreezeWatch {
-    /// Notes a picture and gives for how long it has been the same.
+    /// Notes a picture and returns how long it has been the same.
     pub fn same_for_ms(&mut self, encoded: &[u8], t_ms: u64) -> u64 {
         let mut hasher = DefaultHasher::new();
         hasher.write(encoded);

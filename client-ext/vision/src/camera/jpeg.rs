@@ -1,4 +1,4 @@
-//! JPEG bytes: finding where one picture ends, and decoding it strictly.
+//! JPEG bytes: finds where a picture ends, and decodes it strictly.
 //!
 //! Source: ITU-T T.81 (markers, annex B; typical Huffman tables, annex K.3) and the AVI1 convention of MJPEG.
 

@@ -1,11 +1,11 @@
-//! What all live sources share: a capture thread that may hang, and a reader that never does.
+//! Common to all live sources: a capture thread that may hang, and a reader that never does.
 //!
 //! ```text
 //! capture thread: Device::capture ──put(encoded)──► one-frame mailbox ──► Live::next_frame: pace, decode, judge
 //! ```
-//! The mailbox holds the newest frame only, so a slow reader sees the present. Frames are decoded by the reader,
-//! so those it skips cost nothing. There is never more than one capture thread: while it hangs in the driver the
-//! reader gets [`CameraFault::Stalled`]; once it has ended with a fault, a later call starts it anew.
+//! The mailbox holds only the newest frame, so a slow reader sees the present. The reader decodes frames, so skipped
+//! ones cost nothing. There is never more than one capture thread: while it hangs in the driver, the reader gets
+//! [`CameraFault::Stalled`]; once it has ended with a fault, a later call restarts it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -24,7 +24,7 @@ pub const STALL_MS: u64 = 2_000;
 const STALL_REPEAT_MS: u64 = 250;
 /// Time between two attempts to open the device.
 const REOPEN_MS: u64 = 1_000;
-/// Live frames are thinned to ten a second, which is what the vision part needs.
+/// Live frames are thinned to ten a second, which is all that the face models need.
 const FRAME_GAP_MS: u64 = 100;
 /// A frame that comes a little early counts as on time.
 const EARLY_MS: u64 = 15;
@@ -37,13 +37,13 @@ pub enum Encoded {
 
 /// One kind of live device.
 pub trait Device: Send + Sync + 'static {
-    /// What to call it in messages.
+    /// Its name in messages.
     fn name(&self) -> String;
     /// Opens the device and puts frames until `put` says to stop, or something fails. May block for ever.
     fn capture(&self, mailbox: &Mailbox) -> CameraFault;
 }
 
-/// The newest frame, and why no more will come.
+/// The newest frame, and the fault that ended the capture.
 pub struct Mailbox {
     clock: Clock,
     slot: Mutex<Slot>,
@@ -93,7 +93,7 @@ impl Mailbox {
         slot.fault.take().map_or(Mail::Nothing, Mail::Fault)
     }
 
-    /// The slot is plain data, whole after every statement, so a panicked holder leaves nothing half done.
+    /// The slot is plain data, valid after every statement, so a panicked holder does no harm.
     fn lock(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -141,11 +141,11 @@ impl<D: Device> Live<D> {
         self.mailbox = Arc::new(Mailbox::new(self.clock));
         let (device, mailbox) = (Arc::clone(&self.device), Arc::clone(&self.mailbox));
         let body = move || {
-            // A driver binding that panics must end as a fault, or the reader would see a mere stall.
+            // Without this, a panic in the driver binding would look like a stall.
             let fault = catch_unwind(AssertUnwindSafe(|| device.capture(&mailbox)));
             mailbox.fail(fault.unwrap_or_else(|_| CameraFault::Driver {
                 what: device.name(),
-                detail: "its program code failed".to_owned(),
+                detail: "its driver binding panicked".to_owned(),
             }));
         };
         let spawned = std::thread::Builder::new().name("camera".to_owned()).spawn(body);
@@ -199,7 +199,7 @@ impl<D: Device> FrameSource for Live<D> {
             let (encoded, t_ms) = self.next_encoded()?;
             let same_ms = self.freeze.same_for_ms(encoded.bytes(), t_ms);
             let Some((width, height, rgb)) = encoded.decode() else {
-                // A webcam damages a frame now and then; a camera that sends only such frames is as good as silent.
+                // Webcams damage a frame now and then; a camera that sends only such frames counts as silent.
                 if (self.clock)() > give_up_ms {
                     return Err(CameraFault::Stalled { what: self.device.name(), silent_ms: STALL_MS });
                 }
@@ -207,7 +207,7 @@ impl<D: Device> FrameSource for Live<D> {
             };
             self.size = Some((width, height));
             let frame = Frame { width, height, rgb, t_ms, seq: self.seq - 1 };
-            // A closed shutter may well give the same black picture for ever; that has a reason of its own.
+            // A closed shutter may repeat the same black picture for ever; that has its own reason.
             if same_ms > FROZEN_MS && !light::is_blocked(&frame) {
                 return Err(CameraFault::Frozen { what: self.device.name(), same_ms });
             }

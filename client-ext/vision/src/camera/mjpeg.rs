@@ -1,4 +1,4 @@
-//! A live stream of JPEGs one after the other, from a FIFO or a file: what `ffmpeg -f mjpeg` writes.
+//! A live stream of concatenated JPEGs from a FIFO or a file, as `ffmpeg -f mjpeg` writes it.
 //!
 //! A FIFO is paced by its writer. A regular file is played at [`super::spec::DEFAULT_FPS`] and then counts as
 //! unplugged, as a FIFO does when its writer ends.
@@ -12,7 +12,7 @@ use super::live::{Device, Encoded, Live, Mailbox};
 use super::spec::DEFAULT_FPS;
 use super::{CameraFault, Clock, jpeg};
 
-/// So many bytes without one whole JPEG are no MJPEG stream.
+/// If this many bytes hold no whole JPEG, it is not an MJPEG stream.
 const MAX_PICTURE_BYTES: usize = 8 * 1024 * 1024;
 const READ_BYTES: usize = 64 * 1024;
 
@@ -67,7 +67,7 @@ impl Stream {
                 }
             }
             if splitter.buffer.len() > MAX_PICTURE_BYTES {
-                let detail = "the stream holds no JPEG pictures".to_owned();
+                let detail = "the stream contains no JPEG pictures".to_owned();
                 return Err(CameraFault::Driver { what: self.name(), detail });
             }
         }
@@ -85,7 +85,7 @@ impl Splitter {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next whole picture. Bytes that are none are dropped up to the next start marker.
+    /// The next whole picture. Other bytes are dropped up to the next start marker.
     fn next_picture(&mut self) -> Option<Vec<u8>> {
         loop {
             match jpeg::end_of_picture(&self.buffer) {
@@ -96,7 +96,7 @@ impl Splitter {
                 Ok(None) => return None,
                 Err(_) => {
                     let start = self.buffer.windows(3).skip(1).position(|w| w == [0xFF, 0xD8, 0xFF]);
-                    // Without a start, the last bytes may still be the beginning of one.
+                    // Without a start marker, the last bytes may still be the beginning of one.
                     let drop_to = start.map_or(self.buffer.len().saturating_sub(2).max(1), |at| at + 1);
                     self.buffer.drain(..drop_to.min(self.buffer.len()));
                 }

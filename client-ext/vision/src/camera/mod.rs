@@ -1,13 +1,13 @@
-//! Where pictures come from: a webcam, a folder of JPEGs, a film, a live MJPEG stream.
+//! Sources of pictures: a webcam, a folder of JPEGs, a film, a live MJPEG stream.
 //!
-//! Everything behind [`FrameSource`] hands out upright RGB8 frames with a time stamp. Two kinds exist:
+//! Every [`FrameSource`] returns upright RGB8 frames with a time stamp. There are two kinds:
 //!
-//! * **File sources** ([`folder`], [`avi`], [`y4m`]) carry media time, run as fast as the reader asks, and end
-//!   with [`CameraFault::Ended`].
-//! * **Live sources** ([`native`], [`mjpeg`]) carry CLOCK_BOOTTIME, skip frames the reader is too slow for, and
-//!   watch themselves: no new frame in [`live::STALL_MS`] is [`CameraFault::Stalled`], the same picture for
-//!   [`frozen::FROZEN_MS`] is [`CameraFault::Frozen`]. After a fault the reader simply asks again; the source
-//!   opens its device anew when it can.
+//! * **File sources** ([`folder`], [`avi`], [`y4m`]) use media time, run as fast as the reader asks, and end with
+//!   [`CameraFault::Ended`].
+//! * **Live sources** ([`native`], [`mjpeg`]) use CLOCK_BOOTTIME, skip frames the reader is too slow for, and monitor
+//!   themselves: no new frame in [`live::STALL_MS`] is [`CameraFault::Stalled`], the same picture for
+//!   [`frozen::FROZEN_MS`] is [`CameraFault::Frozen`]. After a fault the reader simply asks again; the
+//!   source reopens its device when it can.
 
 pub mod avi;
 pub mod exif;
@@ -29,12 +29,12 @@ use sudare_client_core::frame::Frame;
 pub use fault::CameraFault;
 pub use spec::{SourceOptions, SourceSpec};
 
-/// The largest side of a frame from a live source or a film. A driver that claims more is not believed.
+/// The largest side of a frame from a live source or a film. Larger claims of a driver are rejected.
 pub const MAX_FRAME_SIDE_PX: u32 = 4096;
 
 /// Something that yields frames.
 pub trait FrameSource: Send {
-    /// One line for people: what it is and, once known, its size and rate.
+    /// One line for people: the source and, once known, its size and rate.
     fn describe(&self) -> String;
 
     /// Waits for the next frame.
@@ -45,7 +45,7 @@ pub trait FrameSource: Send {
     fn next_frame(&mut self) -> Result<Frame, CameraFault>;
 }
 
-/// Reads CLOCK_BOOTTIME in milliseconds. An argument, because the runtime alone reads clocks.
+/// Reads CLOCK_BOOTTIME in milliseconds. An argument, because only the runtime reads clocks.
 pub type Clock = fn() -> u64;
 
 /// Opens a source.

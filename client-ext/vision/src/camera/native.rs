@@ -1,9 +1,9 @@
 //! Webcams, through nokhwa.
 //!
-//! What nokhwa 0.10 does badly and this file therefore does itself: `query()` panics on a device name without a
-//! number, so devices are listed here; `frame()` has no time-out and `CallbackCamera` swallows errors, so
-//! [`super::live`] watches from outside; the request `Closest` fails on a format the device lacks, so formats are
-//! listed and one is asked for exactly; an MJPEG buffer is the whole mapping, so it is cut at its end marker.
+//! Workarounds for nokhwa 0.10: `query()` panics on a device name without a number, so devices are listed here;
+//! `frame()` cannot time out and `CallbackCamera` swallows errors, so [`super::live`] monitors from outside; the
+//! request `Closest` fails on a format the device lacks, so formats are listed and one is requested exactly; an MJPEG
+//! buffer is the whole mapping, so it is cut at its end marker.
 
 use std::path::Path;
 
@@ -39,18 +39,18 @@ pub fn list() -> Vec<CameraInfo> {
     found
 }
 
-/// Whether the system says that a program stands behind a camera (such as v4l2loopback): hardware hangs on a
-/// bus. What the system does not tell is taken for a program.
+/// Whether a camera is a program (such as v4l2loopback): hardware is attached to a bus. If the system does not tell, it
+/// counts as a program.
 #[must_use]
 pub fn is_virtual(index: u32) -> bool {
     let device = std::fs::canonicalize(format!("/sys/class/video4linux/video{index}"));
     device.map_or(true, |path| path.starts_with("/sys/devices/virtual"))
 }
 
-/// Prepares a camera; the first `next_frame` opens the device and tells whether it is busy.
+/// Prepares a camera; the first `next_frame` opens the device and reports whether it is busy.
 ///
 /// # Errors
-/// There is no such camera.
+/// The camera does not exist.
 pub fn open(index: u32, clock: Clock) -> Result<Live<Webcam>, CameraFault> {
     let cameras = list();
     if cameras.iter().any(|camera| camera.index == index) {
@@ -58,9 +58,9 @@ pub fn open(index: u32, clock: Clock) -> Result<Live<Webcam>, CameraFault> {
     }
     let known: Vec<_> = cameras.iter().map(|c| format!("camera:{} ({})", c.index, c.name)).collect();
     let advice = if known.is_empty() {
-        "This machine shows no camera at all: plug one in, or allow it in the settings.".to_owned()
+        "Plug a camera in, or allow it in the settings; this machine has none".to_owned()
     } else {
-        format!("This machine has {}.", known.join(", "))
+        format!("This machine has {}", known.join(", "))
     };
     Err(CameraFault::NotFound { what: format!("camera:{index}"), advice })
 }
@@ -92,7 +92,7 @@ impl Webcam {
             let encoded = if format.format() == FrameFormat::MJPEG {
                 match jpeg::end_of_picture(buffer.buffer()) {
                     Ok(Some(end)) => Encoded::Jpeg(buffer.buffer().get(..end).unwrap_or_default().to_vec()),
-                    // A damaged frame is dropped; the reader's watch notices if no other comes.
+                    // Drop a damaged frame; the reader notices if no other one follows.
                     Ok(None) | Err(_) => continue,
                 }
             } else {

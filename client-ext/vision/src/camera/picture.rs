@@ -16,20 +16,20 @@ pub const MAX_PIXELS: u64 = 64_000_000;
 /// The longest side that a JPEG can have at all.
 pub const MAX_SIDE_PX: u32 = 65_535;
 
-/// Why a picture could not be used. The file is at fault in each case.
+/// Why a picture cannot be used. The file is at fault in each case.
 #[derive(Debug, Error)]
 pub enum PictureError {
     /// The operating system could not read it.
-    #[error("{path} cannot be read: {source}. Check the path and that this user may read it.")]
+    #[error("cannot read {path}: {source}. Check the path, and that this user may read it")]
     Unreadable { path: PathBuf, source: std::io::Error },
     /// It is over [`MAX_FILE_BYTES`] or [`MAX_PIXELS`].
-    #[error("{path} is too large: {detail}. Save it smaller (a face 200 pixels wide is plenty).")]
+    #[error("{path} is too large: {detail}. Save it smaller (a face 200 pixels wide is enough)")]
     TooLarge { path: PathBuf, detail: String },
     /// It is neither JPEG nor PNG.
-    #[error("{path} is neither a JPEG nor a PNG picture. Convert it to one of them.")]
+    #[error("{path} is neither a JPEG nor a PNG picture. Convert it to one of them")]
     UnknownKind { path: PathBuf },
-    /// It begins like a picture and is not one.
-    #[error("{path} is damaged: {detail}. Copy or take the picture again.")]
+    /// It starts like a picture but cannot be decoded.
+    #[error("{path} is damaged: {detail}. Copy or take the picture again")]
     Damaged { path: PathBuf, detail: String },
 }
 
@@ -45,7 +45,7 @@ fn read_capped(path: &Path) -> Result<Vec<u8>, PictureError> {
     let unreadable = |source| PictureError::Unreadable { path: path.to_owned(), source };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
-    // The cap holds for FIFOs and growing files too, so the size is not asked for in advance.
+    // The cap also holds for FIFOs and growing files, whose size cannot be checked in advance.
     file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if u64::try_from(bytes.len()).is_ok_and(|len| len > MAX_FILE_BYTES) {
         let detail = format!("more than {} MiB", MAX_FILE_BYTES >> 20);
@@ -101,7 +101,7 @@ fn decode_png(bytes: &[u8]) -> Result<RawPicture, PngError> {
     let size = reader.output_buffer_size().ok_or(PngError::TooLarge("its pixels".to_owned()))?;
     let mut pixels = vec![0; size];
     let info = reader.next_frame(&mut pixels).map_err(damaged)?;
-    // Reading on to the end finds a cut file and a wrong checksum.
+    // Reading to the end detects truncated files and wrong checksums.
     reader.finish().map_err(damaged)?;
     let exif_block = reader.info().exif_metadata.as_ref().map(|block| block.to_vec());
     let pixels = pixels.get(..info.buffer_size()).unwrap_or(&pixels);

@@ -1,4 +1,4 @@
-//! What films of every format share: media time, and thinning to fewer frames a second.
+//! Common to films of every format: media time, and thinning to fewer frames a second.
 
 use sudare_client_core::frame::Frame;
 
@@ -24,7 +24,7 @@ pub type Pixels = (u32, u32, Vec<u8>);
 #[derive(Debug)]
 pub struct Film<R> {
     reader: R,
-    /// At most so many frames a second are shown: one in each slot of that length.
+    /// At most this many frames a second are shown: one in each slot of that length.
     fps: Option<u32>,
     next_slot: u64,
     seq: u64,

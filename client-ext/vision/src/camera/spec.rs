@@ -1,4 +1,4 @@
-//! What `--source` may say.
+//! The sources that `--source` accepts.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use sudare_protocol::message::CameraKind;
 
 use super::{CameraFault, native};
 
-/// Pictures a second that a folder is played at when nothing else is said, and that live sources are thinned to.
+/// Pictures a second at which a folder plays by default, and to which live sources are thinned.
 pub const DEFAULT_FPS: u32 = 10;
 
 /// A source, parsed from the text the user gave.
@@ -26,7 +26,7 @@ pub enum SourceSpec {
 }
 
 impl SourceSpec {
-    /// What stands behind it, for the record.
+    /// The kind of camera, for the record.
     #[must_use]
     pub fn kind(&self) -> CameraKind {
         match self {
@@ -41,7 +41,7 @@ impl SourceSpec {
 /// How a source is played.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SourceOptions {
-    /// Folders: pictures a second ([`DEFAULT_FPS`] when `None`). Films: at most so many frames of each second are
+    /// Folders: pictures a second ([`DEFAULT_FPS`] when `None`). Films: at most this many frames of each second are
     /// shown (all when `None`). Live sources ignore it.
     pub fps: Option<u32>,
 }
@@ -66,7 +66,7 @@ impl FromStr for SourceSpec {
             Some("y4m") => Ok(Self::Y4m(path)),
             // A path that does not exist is the commoner mistake, and deserves the clearer sentence.
             _ if !text.is_empty() && !path.exists() && text.contains(['/', '\\']) => {
-                Err(CameraFault::NotFound { what: text.to_owned(), advice: "Check the path.".to_owned() })
+                Err(CameraFault::NotFound { what: text.to_owned(), advice: "Check the path".to_owned() })
             }
             _ => Err(unknown()),
         }
