@@ -71,7 +71,7 @@ fi
 
 [ -f "$library" ] || fail "$library is not there. Build it with: cargo build --release -p sudare-freerdp"
 [ -z "$program" ] || [ -f "$program" ] ||
-    fail "$program is not there. Build it with: cargo build --release -p sudare-client-ext"
+    fail "$program is not there. Build it with: cargo build --release -p sudare-cli"
 found=$(folders)
 [ -n "$found" ] || fail "no FreeRDP is installed. Install freerdp2-x11, freerdp3-x11 or Remmina first"
 for folder in $found; do

@@ -9,14 +9,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, ensure};
-use sudare_client_ext::app::{self, AppEvent};
-use sudare_client_ext::camera::live::boottime_ms;
-use sudare_client_ext::channel::{self, RdpOptions};
-use sudare_client_ext::device;
-use sudare_client_ext::driver::{Driver, Event, Identity};
-use sudare_client_ext::inbox::{Inbox, Looks};
-use sudare_client_ext::presence::{CameraView, FaceSeen, Observation, Who};
-use sudare_client_ext::watcher::{Look, Watcher};
+use sudare_client_core::presence::{CameraView, FaceSeen, Observation, Who};
+use sudare_client_runtime::Event;
+use sudare_client_runtime::clock::boottime_ms;
+use sudare_client_runtime::device;
+use sudare_client_runtime::driver::{Driver, Identity};
+use sudare_client_runtime::inbox::{Inbox, LookSender};
+use sudare_client_runtime::watcher::{Look, Watcher};
+use sudare_headless::RdpOptions;
+use sudare_headless::app::{self, AppEvent};
 use sudare_protocol::template::OperatorTemplate;
 use tokio::sync::mpsc;
 
@@ -37,7 +38,7 @@ struct Scripted {
 }
 
 impl Watcher for Scripted {
-    fn start(&mut self, _: Vec<OperatorTemplate>, looks: Looks) -> anyhow::Result<()> {
+    fn start(&mut self, _: Vec<OperatorTemplate>, looks: LookSender) -> anyhow::Result<()> {
         let script = self.blocked.take().context("one session is played")?;
         std::thread::spawn(move || {
             let mut blocked = false;
@@ -82,7 +83,7 @@ pub fn measure(stage: &Stage, rounds: usize, rtt: Option<Duration>) -> anyhow::R
     let home = stage.dir.join("device");
     let client = std::thread::spawn(move || -> anyhow::Result<()> {
         let (events_in, events) = mpsc::channel(256);
-        let rdp = Arc::new(channel::connect(options(address), events_in)?);
+        let rdp = Arc::new(sudare_headless::connect(options(address), events_in)?);
         let identity = Identity {
             organisation: device::organisation(&home, None)?,
             device_key: device::device_key(&home)?,
@@ -123,7 +124,7 @@ fn note(event: AppEvent) -> Option<Told> {
     Some(match event {
         AppEvent::Driver(Event::Decided(d)) => Told::Decided { cover: d.cover, at: Instant::now() },
         AppEvent::Screen(s) if s.is_covered() => Told::Covered { at: s.at },
-        AppEvent::Screen(s) if s.kind == channel::ScreenKind::Desktop => Told::Desktop,
+        AppEvent::Screen(s) if s.kind == sudare_headless::ScreenKind::Desktop => Told::Desktop,
         AppEvent::Driver(Event::Refused { refusal, .. }) => Told::Ended(refusal.to_string()),
         AppEvent::Ended { error } => Told::Ended(error.unwrap_or_default()),
         _ => return None,

@@ -13,8 +13,9 @@ use std::io::Write as _;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use sudare_client_ext::camera::live::boottime_ms;
-use sudare_client_ext::camera::{self, CameraFault, Frame, SourceOptions, SourceSpec};
+use sudare_client_core::frame::Frame;
+use sudare_client_runtime::clock::boottime_ms;
+use sudare_vision::camera::{self, CameraFault, SourceOptions, SourceSpec};
 
 const BARS: u32 = 8;
 /// Half the side of the square that a mean is taken over.
@@ -25,7 +26,7 @@ fn main() -> anyhow::Result<()> {
     let spec: SourceSpec = arguments.next().context("give a SOURCE and SECONDS")?.parse()?;
     let seconds: u64 = arguments.next().context("give SECONDS")?.parse()?;
     let started_ms = boottime_ms();
-    let mut source = camera::open(&spec, SourceOptions::default())?;
+    let mut source = camera::open(&spec, SourceOptions::default(), boottime_ms)?;
     while boottime_ms() < started_ms + seconds * 1000 {
         let next = source.next_frame();
         let t_ms = boottime_ms() - started_ms;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use sudare_client_ext::camera::{self, SourceOptions, SourceSpec};
+use sudare_vision::camera::{self, SourceOptions, SourceSpec};
 
 use super::client::Client;
 use super::stage::{Stage, USER};
@@ -44,7 +44,8 @@ pub fn run(stage: &mut Stage) -> anyhow::Result<String> {
 
 fn take_pictures(stage: &Stage) -> anyhow::Result<Vec<std::path::PathBuf>> {
     let spec: SourceSpec = SOURCE.parse()?;
-    let mut source = camera::open(&spec, SourceOptions { fps: None })?;
+    let mut source =
+        camera::open(&spec, SourceOptions { fps: None }, sudare_client_runtime::clock::boottime_ms)?;
     let mut pictures = Vec::new();
     for n in 0..3 {
         let mut frame = source.next_frame()?;

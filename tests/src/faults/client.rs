@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rand::Rng as _;
-use sudare_client_ext::spool::{HostKey, Spools};
+use sudare_client_core::spool::HostKey;
+use sudare_client_runtime::spool::Spools;
 use sudare_host_ext::clock;
 use sudare_protocol::client::{AwaitHello, Evidence, Fresh, HostNews, Live, Setup};
 use sudare_protocol::frame::Deframer;

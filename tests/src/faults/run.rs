@@ -8,7 +8,7 @@ use anyhow::bail;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use sudare_client_ext::spool;
+use sudare_client_runtime::spool;
 
 use super::crew::{Crew, Programs, Who};
 use super::judge::{self, Verdict};

@@ -1,7 +1,7 @@
 //! Who really sits in front of the screen, and what a camera would say about it.
 
 use rand::Rng;
-use sudare_client_ext::presence::{CameraView, FaceSeen, Observation, Who};
+use sudare_client_core::presence::{CameraView, FaceSeen, Observation, Who};
 
 /// What is in front of the camera for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

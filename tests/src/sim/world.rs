@@ -2,8 +2,8 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use sudare_client_ext::presence::{Decision, Presence};
-use sudare_client_ext::report::Reporter;
+use sudare_client_core::presence::{Decision, Presence};
+use sudare_client_core::report::Reporter;
 use sudare_host_ext::guard::{Action, Event, Guard};
 use sudare_protocol::client::Live as ClientLive;
 use sudare_protocol::host::{ClientNews, Live as HostLive};

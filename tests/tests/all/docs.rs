@@ -115,7 +115,7 @@ fn settings_and_numbers_are_those_of_the_code() {
 
 #[test]
 fn settings_of_the_plugin_are_those_of_the_code() {
-    let source = read("client-ext/freerdp/src/settings.rs");
+    let source = read("client-ext/runtime/src/plugin/settings.rs");
     let settings: Vec<[String; 3]> = (literals(&source, "SETTINGS: &[(&str, &str, &str)] = &[").chunks(3))
         .map(|row| [0, 1, 2].map(|i| row[i].to_owned()))
         .collect();
@@ -341,11 +341,7 @@ fn commands_that_pages_show_exist() {
     let tasks = read("deploy/xtask/src/main.rs");
     let xtask = commands(&tasks, "Task");
     let programs = [
-        (
-            "sudare",
-            "client-ext/src/bin/sudare",
-            commands(&read("client-ext/src/bin/sudare/main.rs"), "Command"),
-        ),
+        ("sudare", "client-ext/cli/src", commands(&read("client-ext/cli/src/main.rs"), "Command")),
         ("sudare-host", "host-ext/src/bin/sudare-host", host_commands()),
         ("sudare-audit", "host-ext/src/bin/sudare-audit", audit_commands()),
     ];

@@ -233,7 +233,7 @@ fn plugin_and_program_are_installed_together_and_removed_without_touching_the_ho
         (output.status.code(), String::from_utf8_lossy(&said).into_owned())
     };
     let (code, said) = script(&["--library", &path("library"), "--program", &path("none")]);
-    assert!(code == Some(2) && said.contains("cargo build --release -p sudare-client-ext"), "{said}");
+    assert!(code == Some(2) && said.contains("cargo build --release -p sudare-cli"), "{said}");
     assert!(!Path::new(&path("root")).exists(), "nothing, if it cannot be all");
     let (code, said) = script(&["--library", &path("library"), "--program", &path("program")]);
     assert_eq!(code, Some(0), "{said}");

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rand::{Rng as _, SeedableRng as _};
-use sudare_client_ext::channel::{
+use sudare_headless::{
     RdpError, RdpEvent, RdpHandle, RdpOptions, ScreenKind, ScreenState, SendError, connect,
 };
 use sudare_host_ext::channel::ironrdp::{EmbeddedHost, HostHandle};

@@ -11,16 +11,17 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rand::Rng as _;
-use sudare_client_ext::camera::Frame;
-use sudare_client_ext::camera::live::boottime_ms;
-use sudare_client_ext::driver::{Driver, Event, Identity};
-use sudare_client_ext::evidence::Picture;
-use sudare_client_ext::inbox::{Inbox, Looks, NotSent, Transport};
-use sudare_client_ext::presence::{CameraView, FaceSeen, Observation, Who};
-use sudare_client_ext::receipts::{Listed, Receipt, Receipts};
-use sudare_client_ext::spool::{Spools, waiting};
-use sudare_client_ext::vision::verdict::Thresholds;
-use sudare_client_ext::watcher::{Look, Watcher};
+use sudare_client_core::evidence::Picture;
+use sudare_client_core::face::verdict::Thresholds;
+use sudare_client_core::frame::Frame;
+use sudare_client_core::presence::{CameraView, FaceSeen, Observation, Who};
+use sudare_client_runtime::Event;
+use sudare_client_runtime::clock::boottime_ms;
+use sudare_client_runtime::driver::{Driver, Identity};
+use sudare_client_runtime::inbox::{Inbox, LookSender, NotSent, Transport};
+use sudare_client_runtime::receipts::{Listed, Receipt, Receipts};
+use sudare_client_runtime::spool::{Spools, waiting};
+use sudare_client_runtime::watcher::{Look, Watcher};
 use sudare_host_ext::audit::{self, Incidents, Store, Walk};
 use sudare_host_ext::store::hex;
 use sudare_protocol::evidence::event::IncidentComplete;
@@ -176,7 +177,7 @@ struct Scripted {
 }
 
 impl Watcher for Scripted {
-    fn start(&mut self, _: Vec<OperatorTemplate>, looks: Looks) -> anyhow::Result<()> {
+    fn start(&mut self, _: Vec<OperatorTemplate>, looks: LookSender) -> anyhow::Result<()> {
         let seen = Arc::clone(&self.seen);
         thread::spawn(move || {
             while looks.send(look(*seen.lock().unwrap())) {

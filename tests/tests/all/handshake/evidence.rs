@@ -1,7 +1,8 @@
 //! Evidence on its way: credits, order, hashes, limits, acknowledgement, and a lost connection.
 
 use sha2::{Digest as _, Sha256};
-use sudare_client_ext::link::{Link, Output};
+use sudare_client_core::event::{Event, Output};
+use sudare_client_core::session::ClientSession;
 use sudare_protocol::client::{Evidence, HostNews, chunk_digests};
 use sudare_protocol::error::{Code, Fault};
 use sudare_protocol::frame::Chunk;
@@ -224,23 +225,23 @@ fn the_client_queues_no_evidence_that_does_not_fit_its_manifest() {
     assert_refused(&ends.client.queue(&evidence).unwrap_err(), Code::EvidenceMismatch, Fault::Us);
 }
 
-/// The client's `Link` on one connection to a host; `None` where a send is lost.
+/// The client's session on one connection to a host; `None` where a send is lost.
 struct Connection {
     host: Live,
 }
 
 impl Connection {
-    fn open(link: &mut Link, host_nonce: [u8; 32]) -> Self {
+    fn open(session: &mut ClientSession, host_nonce: [u8; 32]) -> Self {
         let (host, hello) = AwaitOpen::new(pair::host_setup().unwrap(), host_nonce, NOW_MS).unwrap();
-        link.opened(pair::client_setup(), pair::client_fresh());
+        session.opened(pair::client_setup(), pair::client_fresh());
         let mut out = Vec::new();
-        link.bytes(&hello, &mut out);
+        session.bytes(&hello, &mut out);
         let open = sent(out).remove(0);
         let devices = pair::OneDevice::default();
         let (host, ready, _) = host.handle(&open, &devices, &pair::host_fresh(), NOW_MS).unwrap();
         let mut out = Vec::new();
-        link.bytes(&ready, &mut out);
-        assert!(matches!(out.as_slice(), [Output::Ready { .. }]), "{out:?}");
+        session.bytes(&ready, &mut out);
+        assert!(matches!(out.as_slice(), [Output::Tell(Event::Ready { .. }), Output::Watch(_)]), "{out:?}");
         Connection { host }
     }
 
@@ -256,7 +257,7 @@ impl Connection {
 fn sent(out: Vec<Output>) -> Vec<Vec<u8>> {
     let bytes: Vec<u8> = out
         .into_iter()
-        .filter_map(|o| if let Output::Send(b) = o { Some(b) } else { None })
+        .filter_map(|o| if let Output::Send(_, b) = o { Some(b) } else { None })
         .flatten()
         .collect();
     pair::frames(&bytes)
@@ -265,23 +266,23 @@ fn sent(out: Vec<Output>) -> Vec<Vec<u8>> {
 #[test]
 fn a_lost_connection_loses_no_evidence() {
     let evidence = incident([5; 16], &[CHUNK_BYTES * 3]);
-    let mut link = Link::default();
-    let mut first = Connection::open(&mut link, [0x41; 32]);
+    let mut session = ClientSession::new(1);
+    let mut first = Connection::open(&mut session, [0x41; 32]);
     let mut out = Vec::new();
-    link.evidence(evidence.clone(), &mut out);
+    session.evidence(evidence.clone(), &mut out);
     let mut frames = sent(out);
     frames.pop();
     assert!(first.take(frames).is_none(), "the last chunk is lost with the connection");
-    link.closed();
+    session.closed();
 
     // Made while there is no connection at all.
     let offline = incident([6; 16], &[10]);
-    link.evidence(offline, &mut Vec::new());
-    assert_eq!(link.waiting(), 2);
+    session.evidence(offline, &mut Vec::new());
+    assert_eq!(session.waiting(), 2);
 
-    let mut second = Connection::open(&mut link, [0x42; 32]);
+    let mut second = Connection::open(&mut session, [0x42; 32]);
     let mut out = Vec::new();
-    link.tick(NOW_MS, [0; 16], &mut out);
+    session.tick(NOW_MS, [0; 16], &mut out);
     let frames = sent(out);
     let mut whole = Vec::new();
     for frame in frames {
@@ -294,32 +295,32 @@ fn a_lost_connection_loses_no_evidence() {
         let incident_id = complete.manifest.incident_id;
         let ack = Ack { incident_id, leaf_index: 1, checkpoint: String::new() };
         let mut out = Vec::new();
-        link.bytes(&second.host.acknowledge(&ack).unwrap(), &mut out);
-        assert!(matches!(out.as_slice(), [Output::Receipt(got)] if *got == ack), "{out:?}");
-        assert_eq!(link.waiting(), left, "only what is acknowledged is forgotten");
+        session.bytes(&second.host.acknowledge(&ack).unwrap(), &mut out);
+        assert!(matches!(out.as_slice(), [Output::Tell(Event::Receipt(got))] if *got == ack), "{out:?}");
+        assert_eq!(session.waiting(), left, "only what is acknowledged is forgotten");
     }
 }
 
 #[test]
 fn an_acknowledgement_of_something_else_forgets_nothing() {
-    let mut link = Link::default();
-    let mut connection = Connection::open(&mut link, [0x43; 32]);
-    link.evidence(incident([5; 16], &[10]), &mut Vec::new());
+    let mut session = ClientSession::new(1);
+    let mut connection = Connection::open(&mut session, [0x43; 32]);
+    session.evidence(incident([5; 16], &[10]), &mut Vec::new());
     let ack = Ack { incident_id: [99; 16], leaf_index: 1, checkpoint: String::new() };
-    link.bytes(&connection.host.acknowledge(&ack).unwrap(), &mut Vec::new());
-    assert_eq!(link.waiting(), 1);
+    session.bytes(&connection.host.acknowledge(&ack).unwrap(), &mut Vec::new());
+    assert_eq!(session.waiting(), 1);
 }
 
 #[test]
 fn an_error_of_the_host_ends_the_link_covered_and_is_not_answered() {
-    let mut link = Link::default();
-    let mut connection = Connection::open(&mut link, [0x44; 32]);
+    let mut session = ClientSession::new(1);
+    let mut connection = Connection::open(&mut session, [0x44; 32]);
     let refusal = sudare_protocol::Refusal::new(Code::EvidenceStore, Fault::Us, "");
     let mut out = Vec::new();
-    link.bytes(&connection.host.refuse(&refusal).unwrap(), &mut out);
+    session.bytes(&connection.host.refuse(&refusal).unwrap(), &mut out);
     let last = out.pop();
-    let Some(Output::Refused(told)) = last else { panic!("{last:?}") };
+    let Some(Output::Tell(Event::Refused { refusal: told, live: true })) = last else { panic!("{last:?}") };
     assert_refused(&told, Code::PeerEnded, Fault::Peer);
     assert!(told.to_string().contains(Code::EvidenceStore.text()));
-    assert!(sent(out).is_empty() && link.covers_own());
+    assert!(sent(out).is_empty() && session.covers_own());
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sudare_client_ext::channel::ScreenKind;
+use sudare_headless::ScreenKind;
 
 use super::{COVER, ECHO, Host, IS_COVERED, Seat, UNCOVER, host};
 
