@@ -194,7 +194,7 @@ fn a_scene_is_covered_and_released_in_time() {
     let mut changes: Vec<Change> = Vec::new();
     let presence = Presence::new(&Timings::default());
     let summary = watch(&mut source, &mut vision, presence, false, boottime_ms, &mut |change| {
-        changes.push(change.clone())
+        changes.push(change.clone());
     });
     assert_eq!((summary.frames, summary.covers), (110, 1));
     let turns: Vec<_> = changes.windows(2).filter(|w| w[0].cover != w[1].cover).map(|w| w[1].t_ms).collect();

@@ -148,7 +148,7 @@ mod tests {
         let refused = Some("the log was rewritten. Keep both.".to_owned());
         let said =
             NotaryStatus { cosigned: 7, witness_error: refused, stamped: 6, ..NotaryStatus::default() };
-        let rows = outside(&answers);
+        let rows = outside(&said);
         let (witness, why) = (&rows[0].0, rows[0].1.as_ref().unwrap_err());
         assert!(
             *witness == "witness" && why.contains("7 entries") && why.contains("rewritten. Keep"),
