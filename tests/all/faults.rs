@@ -31,6 +31,6 @@ fn killed_at_any_step_nothing_is_lost_and_nothing_comes_twice() {
 }
 
 fn programs() -> Programs {
-    let folder = built(&["sudare-host", "sudare-faults"]).unwrap();
-    Programs { sudare_host: folder.join("sudare-host"), sudare_faults: folder.join("sudare-faults") }
+    let folder = built(&["sudare-recorder", "sudare-faults"]).unwrap();
+    Programs { recorder: folder.join("sudare-recorder"), sudare_faults: folder.join("sudare-faults") }
 }

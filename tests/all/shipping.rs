@@ -1,4 +1,4 @@
-//! `sudare-host ship` as a real process: killed at random moments, cut off from its destination,
+//! `sudare-ship` as a real process: killed at random moments, cut off from its destination,
 //! and sent to buckets that lock and buckets that do not. The bucket server is moto, and boto3 says
 //! what is in it.
 
@@ -29,7 +29,7 @@ use forwarder::Forwarder;
 use server::Server;
 use source::Source;
 
-/// `sudare-host ship` and where it finds things.
+/// `sudare-ship` and where it finds things.
 struct Shipping<'a> {
     source: &'a Source,
     to: String,
@@ -49,8 +49,8 @@ impl<'a> Shipping<'a> {
     }
 
     fn command(&self, more: &[&str]) -> Command {
-        let mut command = Command::new(program("sudare-host").unwrap());
-        command.arg("ship").arg("--store").arg(self.source.path("store"));
+        let mut command = Command::new(program("sudare-ship").unwrap());
+        command.arg("--store").arg(self.source.path("store"));
         command.arg("--key").arg(self.source.path("log.vkey")).arg("--state").arg(self.source.path("ship"));
         command.args(["--to", &self.to]).args(more);
         if let Some(headers) = &self.headers {

@@ -1,4 +1,4 @@
-//! Alarms reach the security team's own tools: `sudare-host forward` as a process of its own, against receivers that
+//! Alarms reach the security team's own tools: `sudare-forward` as a process of its own, against receivers that
 //! are not ours (rsyslog, Python's parsers, the published OCSF schema), killed, refused and out of disk.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]

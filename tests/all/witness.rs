@@ -33,8 +33,7 @@ impl Place {
     pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let path = |name: &str| root.path().join(name).display().to_string();
-        let made = audit(&[
-            "witness",
+        let made = witness(&[
             "keygen",
             "--name",
             "witness.example/audit",
@@ -63,19 +62,8 @@ impl Place {
     pub(crate) fn serve(&self, silence: &str) -> Serving {
         let files = [self.text("state"), self.text("witness.key"), self.text("log.vkey")];
         let [state, key, log] = &files;
-        let mut process = Command::new(program())
-            .args([
-                "witness",
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--state",
-                state,
-                "--key",
-                key,
-                "--log",
-                log,
-            ])
+        let mut process = Command::new(sudare_test_kit::program("sudare-witness").unwrap())
+            .args(["serve", "--listen", "127.0.0.1:0", "--state", state, "--key", key, "--log", log])
             .args(["--silence", silence])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -88,25 +76,24 @@ impl Place {
         Serving { process, url }
     }
 
-    /// `sudare-audit witness submit`.
+    /// `sudare-notary cosign`.
     pub(crate) fn submit(&self, store: &Path, url: &str) -> Output {
         let [log, witness, out] = ["log.vkey", "witness.vkey", "out.cosigned"].map(|name| self.text(name));
         let dir = store.display().to_string();
-        audit(&["witness", "submit", &dir, "--log", &log, "--url", url, "--witness", &witness, "--out", &out])
+        notary(&["cosign", &dir, "--log", &log, "--url", url, "--witness", &witness, "--out", &out])
     }
 
-    /// `sudare-audit witness check`.
+    /// `sudare-witness check`.
     fn pull(&self, store: &Path) -> Output {
         let names = ["log.vkey", "witness.key", "state", "pulled.cosigned"];
         let [log, key, state, out] = names.map(|name| self.text(name));
         let dir = store.display().to_string();
-        audit(&["witness", "check", &dir, "--log", &log, "--key", &key, "--state", &state, "--out", &out])
+        witness(&["check", &dir, "--log", &log, "--key", &key, "--state", &state, "--out", &out])
     }
 
-    /// `sudare-audit witness status --json`, and its exit code.
+    /// `sudare-witness status --json`, and its exit code.
     fn status(&self, silence: &str) -> (serde_json::Value, Option<i32>) {
-        let run =
-            audit(&["witness", "status", "--state", &self.text("state"), "--silence", silence, "--json"]);
+        let run = witness(&["status", "--state", &self.text("state"), "--silence", silence, "--json"]);
         (serde_json::from_slice(&run.stdout).unwrap_or_else(|_| panic!("{}", said(&run))), run.status.code())
     }
 
@@ -168,12 +155,21 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn audit(arguments: &[&str]) -> Output {
-    Command::new(program()).args(["--lang", "en"]).args(arguments).output().unwrap()
+fn witness(arguments: &[&str]) -> Output {
+    run("sudare-witness", &["--lang", "en"], arguments)
 }
 
-fn program() -> PathBuf {
-    sudare_test_kit::program("sudare-audit").unwrap()
+fn audit(arguments: &[&str]) -> Output {
+    run("sudare-audit", &["--lang", "en"], arguments)
+}
+
+fn notary(arguments: &[&str]) -> Output {
+    run("sudare-notary", &[], arguments)
+}
+
+fn run(program: &str, flags: &[&str], arguments: &[&str]) -> Output {
+    let program = sudare_test_kit::program(program).unwrap();
+    Command::new(program).args(flags).args(arguments).output().unwrap()
 }
 
 fn said(run: &Output) -> String {

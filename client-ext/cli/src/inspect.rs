@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// The contract of docs/operating.md. Coordinates are pixels of the upright picture.
+/// The contract of docs/reference/json.md. Coordinates are pixels of the upright picture.
 #[derive(Serialize)]
 struct Report {
     files: Vec<FileReport>,

@@ -9,7 +9,7 @@ use sudare_protocol::reason::{Reason, State};
 use crate::camera::{CameraFault, Clock, FrameSource};
 use crate::pipeline::Vision;
 
-/// One change of the decision. Field names are part of the command line's contract (docs/operating.md).
+/// One change of the decision. Field names are part of the command line's contract (docs/reference/json.md).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// Media time for files; time since the start for live sources.

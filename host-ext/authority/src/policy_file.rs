@@ -77,8 +77,9 @@ enum DurableRule {
 
 /// Reads the file; `validity` is from and to in Unix milliseconds.
 pub(crate) fn read(path: &Path, validity: (u64, u64)) -> anyhow::Result<Policy> {
-    let bytes = files::read_bounded(path, POLICY_MAX_BYTES)?
-        .with_context(|| format!("{} is missing. Write it; docs/operating.md shows one", path.display()))?;
+    let bytes = files::read_bounded(path, POLICY_MAX_BYTES)?.with_context(|| {
+        format!("{} is missing. Write it; docs/reference/settings.md shows one", path.display())
+    })?;
     let text = String::from_utf8(bytes).with_context(|| format!("{} is not text", path.display()))?;
     parse(&text, validity).with_context(|| format!("{} is not a policy. Correct it", path.display()))
 }

@@ -62,8 +62,8 @@ impl Live {
             give(&dir, uid);
             give(&case.path("run"), uid);
         }
-        let mut command = as_user(uid, &reachable(&case, &program("sudare-host").unwrap()));
-        command.arg("recorder").arg("--config").arg(case.path("host.toml")).stdin(Stdio::null());
+        let mut command = as_user(uid, &reachable(&case, &program("sudare-recorder").unwrap()));
+        command.arg("--config").arg(case.path("host.toml")).stdin(Stdio::null());
         let recorder = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let live = Live { case, recorder };
         until("the recorder", || Remote::connect(&live.socket(), [1; 16]).is_ok());

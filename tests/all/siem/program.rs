@@ -5,14 +5,14 @@ use std::process::{Command, Output, Stdio};
 
 use super::log::Log;
 
-fn sudare_host() -> PathBuf {
-    sudare_test_kit::program("sudare-host").unwrap()
+fn sudare_forward() -> PathBuf {
+    sudare_test_kit::program("sudare-forward").unwrap()
 }
 
-/// `sudare-host forward` from this log.
+/// `sudare-forward` from this log.
 pub(crate) fn forward(log: &Log, to: &str, format: &str) -> Command {
-    let mut command = Command::new(sudare_host());
-    command.arg("forward").arg("--store").arg(log.path("store")).arg("--state").arg(log.path("state"));
+    let mut command = Command::new(sudare_forward());
+    command.arg("--store").arg(log.path("store")).arg("--state").arg(log.path("state"));
     command.arg("--key").arg(log.path("log.vkey")).args(["--to", to, "--format", format]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
@@ -30,10 +30,10 @@ pub(crate) fn forwarded(log: &Log, to: &str, format: &str, more: &[&str]) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// `sudare-host forward --status --json`.
+/// `sudare-forward --status --json`.
 pub(crate) fn status(log: &Log) -> serde_json::Value {
-    let mut command = Command::new(sudare_host());
-    command.args(["forward", "--status", "--json", "--state"]).arg(log.path("state"));
+    let mut command = Command::new(sudare_forward());
+    command.args(["--status", "--json", "--state"]).arg(log.path("state"));
     let output = command.output().unwrap();
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"))
 }

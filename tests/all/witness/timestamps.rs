@@ -6,7 +6,7 @@ use std::process::Command;
 
 use sudare_test_kit::tsa::{self, A_DAY, Authority};
 
-use super::{Place, audit, grow, log_at, required, said};
+use super::{Place, grow, log_at, notary, required, said};
 
 #[test]
 fn a_checkpoint_is_stamped_and_openssl_confirms_it() {
@@ -54,7 +54,7 @@ pub(super) fn is_possible() -> bool {
 
 fn stamp(place: &Place, url: &str, out: &str) -> std::process::Output {
     let [store, log, out] = ["store", "log.vkey", out].map(|name| place.text(name));
-    audit(&["witness", "stamp", &store, "--log", &log, "--url", url, "--out", &out])
+    notary(&["stamp", &store, "--log", &log, "--url", url, "--out", &out])
 }
 
 fn verified(place: &Place, certificate: &Path, token: &str) -> bool {

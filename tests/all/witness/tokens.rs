@@ -16,7 +16,7 @@ use sudare_test_kit::Pace;
 use sudare_test_kit::tsa::{A_DAY, Authority};
 
 use super::timestamps::is_possible;
-use super::{Place, audit, copy, keys, log_at, program, said};
+use super::{Place, audit, copy, keys, log_at, said};
 
 const DAY_MS: u64 = 86_400_000;
 const NONE: [&str; 0] = [];
@@ -270,7 +270,7 @@ fn without_openssl_or_a_certificate_from_elsewhere_nothing_is_said_about_tokens(
     let [store, key, folder] = ["store", "log.vkey", "store/timestamps"].map(|name| stamped.place.text(name));
     let run = audit(&["verify", &store, "--key", &key, "--timestamps", &folder]);
     assert!(run.status.code() == Some(2) && said(&run).contains("--tsa-cert"), "{}", said(&run));
-    let run = Command::new(program())
+    let run = Command::new(sudare_test_kit::program("sudare-audit").unwrap())
         .args(["verify", &store, "--key", &key, "--timestamps", &folder, "--tsa-cert"])
         .arg(certificate)
         .env("PATH", "/nowhere")

@@ -18,7 +18,7 @@ pub(super) enum OpenError {
     #[error("the client has no Sudare extension. Its user must install it and start it with `/dvc:sudare`")]
     NoListener,
     #[error(
-        "chansrv refused the channel with {0:#x}. xrdp is at fault, or its version is unknown to Sudare; see docs/operating.md for versions"
+        "chansrv refused the channel with {0:#x}. xrdp is at fault, or its version is unknown to Sudare; see docs/guide/vdi-admin.md for versions"
     )]
     Refused(u32),
     #[error(

@@ -50,7 +50,7 @@ pub fn measure(table: &mut Table, bin: &Path, dir: &Path) -> anyhow::Result<()> 
         fs::remove_dir_all(dir)?;
     }
     let programs =
-        Programs { sudare_host: bin.join("sudare-host"), sudare_faults: bin.join("sudare-faults") };
+        Programs { recorder: bin.join("sudare-recorder"), sudare_faults: bin.join("sudare-faults") };
     let place = prepare(&dir.join("time"))?;
     let recorder = faults::recorder(&place, &programs)?;
     tell_incidents(table, &place)?;

@@ -35,7 +35,7 @@ enum What {
         dir: PathBuf,
         /// Program to run as the recorder
         #[arg(long, value_name = "FILE")]
-        sudare_host: PathBuf,
+        recorder: PathBuf,
         #[arg(long, default_value_t = 50)]
         kills: u32,
         #[arg(long, default_value_t = 1)]
@@ -75,8 +75,8 @@ fn act(what: What) -> anyhow::Result<ExitCode> {
     match what {
         What::Guard { place, number } => faults::guard::run(&place, number)?,
         What::Client { place, number, device, quiet } => faults::client::run(&place, number, device, quiet)?,
-        What::Run { dir, sudare_host, kills, seed, pairs } => {
-            let programs = Programs { sudare_host, sudare_faults: std::env::current_exe()? };
+        What::Run { dir, recorder, kills, seed, pairs } => {
+            let programs = Programs { recorder, sudare_faults: std::env::current_exe()? };
             let place = Place::prepare(&dir, &dir.join("evidence"))?;
             let outcome = faults::run(&place, &programs, Plan { kills, seed, pairs })?;
             println!("{outcome:#?}");

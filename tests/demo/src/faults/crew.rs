@@ -16,7 +16,7 @@ const LIVES_PER_DEVICE: usize = 20;
 /// Which files are run.
 #[derive(Debug, Clone)]
 pub struct Programs {
-    pub sudare_host: PathBuf,
+    pub recorder: PathBuf,
     pub sudare_faults: PathBuf,
 }
 
@@ -156,10 +156,10 @@ impl Drop for Running {
     }
 }
 
-/// `sudare-host recorder` with the settings of the place.
+/// `sudare-recorder` with the settings of the place.
 pub fn recorder(place: &Place, programs: &Programs) -> anyhow::Result<Running> {
-    let mut command = Command::new(&programs.sudare_host);
-    command.args(["recorder", "--config"]).arg(place.config());
+    let mut command = Command::new(&programs.recorder);
+    command.args(["--config"]).arg(place.config());
     spawn(&mut command, &place.dir().join("recorder.log"))
 }
 

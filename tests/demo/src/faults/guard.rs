@@ -1,4 +1,4 @@
-//! A guard as `sudare-host guard` runs it, without a display: the session's own code, the evidence thread, and
+//! A guard as `sudare-guard` runs it, without a display: the session's own code, the evidence thread, and
 //! the connection to the recorder are the real ones.
 
 use std::io::{ErrorKind, Read as _, Write as _};

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  client k ──unix stream, our messages──► guard k ──SOCK_SEQPACKET──► recorder ──► store
-//!  (real spool, receipts)                 (real session, evidence)    (`sudare-host recorder`)
+//!  (real spool, receipts)                 (real session, evidence)    (`sudare-recorder`)
 //!       └─ notes: stored, acknowledged          all of them die of SIGKILL, at a named step or any moment
 //! ```
 //! Only the RDP connection and the camera are left out. A client notes in a file of its own, synced, what its

@@ -1,7 +1,7 @@
 //! The demo: the main job on this machine, with the real programs over a real RDP connection.
 //!
 //! ```text
-//!  stage  keys, records, enrolment; starts sudare-host, sudare connect     (the users' own commands)
+//!  stage  keys, records, enrolment; starts sudare-embedded, sudare connect     (the users' own commands)
 //!  play   the scene, step by step; each step is asserted from the client's decoded framebuffer
 //!  proof  sudare-audit verify, list, show, open, export
 //!  sheet  the contact sheet

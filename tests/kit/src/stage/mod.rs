@@ -16,7 +16,8 @@ use crate::scene;
 
 pub const USER: &str = "alice";
 /// The programs of ours that a stage starts.
-pub const PROGRAMS: [&str; 3] = ["sudare", "sudare-host", "sudare-audit"];
+pub const PROGRAMS: [&str; 5] =
+    ["sudare", "sudare-host", "sudare-authority", "sudare-embedded", "sudare-audit"];
 const HOST_ID: &str = "vdi-demo";
 
 /// Folders and programs of one demo.
@@ -58,9 +59,9 @@ impl Stage {
     pub fn prepare_with(&self, photographs: &[PathBuf], more: &str) -> anyhow::Result<()> {
         let path = |name: &str| self.dir.join(name).display().to_string();
         let (key, state) = (path("organisation.key"), path("host"));
-        self.host_tool(&["organisation", "new", "--out", &key])?;
-        let auditor = self.host_tool(&["organisation", "new-auditor", "--out", &path("auditor.age")])?;
-        let second = self.host_tool(&["organisation", "new-auditor", "--out", &path("auditor-2.age")])?;
+        self.authority(&["new", "--out", &key])?;
+        let auditor = self.authority(&["new-auditor", "--out", &path("auditor.age")])?;
+        let second = self.authority(&["new-auditor", "--out", &path("auditor-2.age")])?;
         let policy = format!(
             "organisation = \"Demo\"\nserial = 1\nauditors = [\"{}\", \"{}\"]\n{more}",
             auditor.trim(),
@@ -70,9 +71,8 @@ impl Stage {
         self.host_tool(&["init", "--state-dir", &state])?;
         let host_line = self.host_tool(&["key", "--state-dir", &state])?;
         std::fs::copy(path("organisation.pub"), self.dir.join("host/organisation.pub"))?;
-        let sign = |what: &[&str], out: &str| {
-            self.host_tool(&[&["organisation"], what, &["--key", &key, "--out", out]].concat())
-        };
+        let sign =
+            |what: &[&str], out: &str| self.authority(&[what, &["--key", &key, "--out", out]].concat());
         sign(
             &["sign-host", "--host-id", HOST_ID, "--public-key", host_line.trim()],
             &path("host/host.record"),
@@ -98,14 +98,14 @@ impl Stage {
 
     /// Starts the embedded host on a free loopback port.
     pub fn serve(&mut self) -> anyhow::Result<()> {
-        let mut child = Command::new(self.bin.join("sudare-host"))
-            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--state-dir"])
+        let mut child = Command::new(self.bin.join("sudare-embedded"))
+            .args(["--json", "--listen", "127.0.0.1:0", "--state-dir"])
             .arg(self.dir.join("host"))
             .env("SUDARE_HOST_EVIDENCE_DIR", self.evidence())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(self.dir.join("host.log"))?)
             .spawn()
-            .context("sudare-host cannot be started. Build it with `cargo build --workspace --bins`")?;
+            .context("sudare-embedded cannot be started. Build it with `cargo build --workspace --bins`")?;
         let stdout = child.stdout.take().context("no output of the host")?;
         self.host = Some(child);
         let mut line = String::new();
@@ -143,6 +143,11 @@ impl Stage {
 
     pub fn audit_command(&self) -> Command {
         Command::new(self.bin.join("sudare-audit"))
+    }
+
+    /// What the security team runs, away from any host.
+    fn authority(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        output_of(Command::new(self.bin.join("sudare-authority")).args(arguments))
     }
 
     fn host_tool(&self, arguments: &[&str]) -> anyhow::Result<String> {

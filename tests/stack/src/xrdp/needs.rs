@@ -6,12 +6,17 @@ use std::process::Command;
 use sudare_test_kit::needs::find;
 
 /// Our own programs, which must lie in one folder.
-pub const OURS: [&str; 6] = [
+pub const OURS: [&str; 11] = [
     "sudare-stack",
     "sudare-secret-desktop",
     "sudare-hostile",
     "sudare-blanker",
+    "sudare-supervisor",
+    "sudare-sign-in",
+    "sudare-guard",
+    "sudare-recorder",
     "sudare-host",
+    "sudare-authority",
     "sudare-audit",
 ];
 

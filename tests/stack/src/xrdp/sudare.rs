@@ -68,8 +68,8 @@ impl Sudare {
         let log = self.logs.join("recorder.log");
         let said_before = std::fs::read_to_string(&log).unwrap_or_default().len();
         let user = User::find(RECORDER)?;
-        let mut command = user.command(&Path::new(PROGRAMS).join("sudare-host").display().to_string());
-        command.arg("recorder").arg("--config").arg(self.stage.dir.join("host.toml")).env("RUST_LOG", "info");
+        let mut command = user.command(&Path::new(PROGRAMS).join("sudare-recorder").display().to_string());
+        command.arg("--config").arg(self.stage.dir.join("host.toml")).env("RUST_LOG", "info");
         let mut running = Running::start(&mut command, &log)?;
         wait_until("the recorder", || {
             let said = std::fs::read_to_string(&log)?;
@@ -102,10 +102,10 @@ impl Sudare {
 
     /// Has PAM ask the supervisor, as `install.sh` does.
     fn ask_before_sign_ins(&self) -> anyhow::Result<()> {
-        let program = Path::new(PROGRAMS).join("sudare-host");
+        let program = Path::new(PROGRAMS).join("sudare-sign-in");
         let settings = self.stage.dir.join("host.toml");
         let line = format!(
-            "account required pam_exec.so quiet {} --config {} sign-in\n",
+            "account required pam_exec.so quiet {} --config {}\n",
             program.display(),
             settings.display()
         );
@@ -117,8 +117,8 @@ impl Sudare {
     pub fn supervise(&mut self) -> anyhow::Result<()> {
         self.starts += 1;
         let log = self.logs.join(format!("supervisor-{}.log", self.starts));
-        let mut command = Command::new(Path::new(PROGRAMS).join("sudare-host"));
-        command.args(["supervise", "--config"]).arg(self.stage.dir.join("host.toml"));
+        let mut command = Command::new(Path::new(PROGRAMS).join("sudare-supervisor"));
+        command.args(["--config"]).arg(self.stage.dir.join("host.toml"));
         command.env("RUST_LOG", "info");
         let mut running = Running::start(&mut command, &log)?;
         wait_until("the supervisor to watch for displays", || {
@@ -143,7 +143,12 @@ impl Sudare {
             let running = processes()?.into_iter().any(|process| process.uid == guard.uid);
             Ok(!running)
         })?;
-        let line = process::output(self.host_program().args(["recorder", "--print-key"]))?;
+        let line = process::output(
+            Command::new(Path::new(PROGRAMS).join("sudare-recorder"))
+                .arg("--print-key")
+                .arg("--config")
+                .arg(self.stage.dir.join("host.toml")),
+        )?;
         std::fs::write(&self.stage.log_vkey, line)?;
         // In good order, so that its last checkpoint covers everything.
         self.recorder.take().context("the recorder does not run")?.end()?;

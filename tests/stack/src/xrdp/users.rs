@@ -12,7 +12,7 @@ use super::{namespace, process};
 pub const USER: &str = "alice";
 /// The password of a user that nobody else can reach: the network has a loopback only.
 pub const PASSWORD: &str = "a desk in a namespace";
-/// Who guards: the system user that docs/operating.md has an administrator make.
+/// Who guards: the system user that the guide for VDI admins has an administrator make.
 pub const GUARD: &str = "sudare";
 /// Who records: another system user.
 pub const RECORDER: &str = "sudare-recorder";

@@ -279,7 +279,7 @@ impl Worker {
         let was_late = self.health.remote_late.swap(is_late, Ordering::Relaxed);
         match (was_late, is_late) {
             (false, true) => tracing::error!(
-                "the remote store does not have the evidence yet. See whether `sudare-host ship` runs, and set \
+                "the remote store does not have the evidence yet. See whether sudare-ship runs, and set \
                  `ship_state_dir`"
             ),
             (true, false) => tracing::info!("the remote store has the evidence"),
