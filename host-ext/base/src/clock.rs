@@ -1,11 +1,11 @@
-//! The clocks and the randomness of the host. No other module of the host reads them: what decides takes time and
-//! random bytes as arguments.
+//! The clocks and the randomness of the host. Modules that decide take time and random bytes as arguments; these
+//! functions are for their callers. Only pauses and timeouts within one function are measured with `Instant` instead.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// CLOCK_BOOTTIME in milliseconds: never goes back, counts suspend.
+/// CLOCK_BOOTTIME in milliseconds: never goes back, and counts the time in suspend.
 pub fn boot_ms() -> u64 {
     let boot = clock_gettime(ClockId::Boottime);
     let seconds = u64::try_from(boot.tv_sec).unwrap_or(0);
@@ -19,7 +19,7 @@ pub fn wall_ms() -> u64 {
     u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The kernel's random id of this boot, or a random one where there is no such file.
+/// The kernel's random id of this boot, or a random one if the kernel provides none.
 pub fn boot_id() -> Result<[u8; 16], getrandom::Error> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
@@ -29,7 +29,7 @@ pub fn boot_id() -> Result<[u8; 16], getrandom::Error> {
     }
 }
 
-/// Fresh bytes from the operating system.
+/// Random bytes from the operating system.
 pub fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)?;
