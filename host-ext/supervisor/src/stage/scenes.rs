@@ -376,7 +376,8 @@ fn nobody_signs_in_to_a_session_that_has_no_guard() {
         mode("covered");
         within(5_000, "a guard again", || sign_in::ask(run_dir, ALICE).is_ok());
         supervisor.stop();
-        // The next supervisor finds the session before it answers. Its guard may have started by then, and covers nothing.
+        // The next supervisor finds the session before it answers. Its guard may have started by then, and covers
+        // nothing.
         mode("deaf");
         let supervisor = supervise();
         assert!(matches!(sign_in::ask(run_dir, ALICE), Err(SignInError::NotCovered)));
