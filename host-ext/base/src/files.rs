@@ -14,7 +14,7 @@ use crate::accounts;
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     #[error(
-        "{path} could not be {action}: {source}. Check that it belongs to the user that Sudare runs as, and that the disk is not full"
+        "{path} could not be {action}: {source}. Check that it belongs to the user that Sudare runs as, and that the disk has space"
     )]
     Io { path: PathBuf, action: &'static str, source: io::Error },
     #[error(
