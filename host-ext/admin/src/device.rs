@@ -1,4 +1,4 @@
-//! `sudare-host device`: which devices may speak, and who sits at them.
+//! `sudare-host device`: the enrolled devices and their operators.
 
 use std::path::PathBuf;
 
@@ -50,9 +50,9 @@ impl Device {
         match self {
             Device::Add { record, operator } => {
                 let bytes = files::read_bounded(record, RECORD_MAX_BYTES)?.with_context(|| {
-                    format!("{} is missing. Give the record that was signed", record.display())
+                    format!("{} is missing. Give the record that the security team signed", record.display())
                 })?;
-                // A device without its operators would be enrolled and of no use.
+                // Read before the device is enrolled: without operators it would be of no use.
                 let templates = read_operators(operator)?;
                 let id = registry.add(&bytes, clock::wall_ms())?;
                 add_operators(&registry, &id, templates)?;

@@ -1,4 +1,4 @@
-//! `sudare-host doctor`: one line for each part, and for each problem what to do about it.
+//! `sudare-host doctor`: one line for each part, and for each problem what to do.
 
 mod ini;
 mod layout;
@@ -18,7 +18,7 @@ use sudare_base::program::Settings;
 use sudare_guard::cover::fonts::Fonts;
 use sudare_records::state::HostState;
 
-/// Report what is wrong with this host and how to fix it. Run it as root: others see less.
+/// Report what is wrong with this host, and how to fix it. Run it as root; other users see less.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     /// Print one JSON object: {"ok","findings":[{"part","ok","text"}]}
@@ -26,7 +26,7 @@ pub(crate) struct Doctor {
     json: bool,
 }
 
-/// A part, with its state, or what is wrong with it and how to fix that.
+/// A part, with its state or its problem and the remedy.
 type Finding = (&'static str, Result<String, String>);
 
 impl Doctor {
@@ -39,7 +39,7 @@ impl Doctor {
         if self.json {
             output::line(&json(&findings).to_string());
         } else {
-            findings.iter().map(words).for_each(|line| output::line(&line));
+            findings.iter().map(row).for_each(|line| output::line(&line));
         }
         anyhow::ensure!(wrong == 0, "{wrong} problem(s). Fix them and run doctor again");
         Ok(())
@@ -63,7 +63,7 @@ fn checks(config: &HostConfig) -> Vec<Finding> {
             "RDP port",
             TcpListener::bind(config.listen).map(|_| format!("{} is free", config.listen)).map_err(|e| {
                 format!(
-                    "{}: {e}. If sudare-embedded is not running already, choose another port",
+                    "{}: {e}. If sudare-embedded is not the one that uses it, choose another port",
                     config.listen
                 )
             }),
@@ -80,7 +80,7 @@ fn checks(config: &HostConfig) -> Vec<Finding> {
     findings
 }
 
-fn words((part, result): &Finding) -> String {
+fn row((part, result): &Finding) -> String {
     match result {
         Ok(text) => format!("ok       {part}: {text}"),
         Err(text) => format!("PROBLEM  {part}: {text}"),
@@ -96,7 +96,7 @@ fn json(findings: &[Finding]) -> serde_json::Value {
     serde_json::json!({ "ok": ok, "findings": rows.collect::<Vec<_>>() })
 }
 
-/// What went wrong, which may bring advice of its own, and what to do about it.
+/// A problem, whose text may contain advice already, and what else to do.
 fn advise(problem: impl std::fmt::Display, advice: &str) -> String {
     format!("{}. {advice}", problem.to_string().trim_end_matches('.'))
 }
@@ -118,7 +118,7 @@ fn font() -> Result<String, String> {
     if Fonts::load().can_draw("画面") {
         Ok("Japanese can be drawn".into())
     } else {
-        Err("no Japanese font is installed, so the cover stays black without words. Install fonts-ipafont-gothic or fonts-noto-cjk".into())
+        Err("no Japanese font is installed, so the cover is black without text. Install fonts-ipafont-gothic or fonts-noto-cjk".into())
     }
 }
 
@@ -133,10 +133,10 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_is_told_to_people_and_to_programs() {
+    fn a_problem_is_reported_as_text_and_as_json() {
         let findings: Vec<Finding> =
             vec![("clock", Ok("fine".into())), ("disk", Err("full. Enlarge it".into()))];
-        assert_eq!(words(&findings[1]), "PROBLEM  disk: full. Enlarge it");
+        assert_eq!(row(&findings[1]), "PROBLEM  disk: full. Enlarge it");
         let json = json(&findings);
         assert_eq!((&json["ok"], &json["findings"][0]["ok"]), (&false.into(), &true.into()));
         assert_eq!(json["findings"][1]["text"], "full. Enlarge it");

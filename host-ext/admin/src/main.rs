@@ -1,4 +1,11 @@
-//! `sudare-host`: the VDI admin's program: keys, devices, and what is wrong with this host.
+//! `sudare-host`, the VDI admin's program: makes keys, enrols devices, and checks this host.
+//!
+//! ```text
+//!  init, key ─► key files ─► security team signs ─► records
+//!  device ────► registry of enrolled devices                    doctor ─► settings, keys, xrdp, PAM, services: ok?
+//! ```
+//! Deliberately absent: the organisation's secret key (`sudare-authority`), reading or erasing evidence
+//! (`sudare-audit`), and repairs. Doctor only reports, and says what to do.
 
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
 
@@ -24,7 +31,7 @@ Examples:
   sudare-host key --state-dir /var/lib/sudare          the line that the security team signs
   sudare-host device add laptop.record --operator alice.operator --state-dir /var/lib/sudare
                                                        enrol a device; run it, like init, as the folder's owner
-  sudare-host doctor                                   what is wrong, and how to mend it"
+  sudare-host doctor                                   what is wrong, and how to fix it"
 )]
 struct Cli {
     #[command(flatten)]
@@ -35,17 +42,17 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make this host's keys, those that do not exist yet
+    /// Make the keys of this host that do not exist yet
     Init {
-        /// Only the recorder's key, in the recorder's folder
+        /// Make only the recorder's key, in the recorder's folder
         #[arg(long)]
         recorder: bool,
     },
     /// Print this host's public key line, for the security team to sign
     Key,
-    /// Say what is wrong with this host, and how to mend it
+    /// Report what is wrong with this host, and how to fix it
     Doctor(doctor::Doctor),
-    /// Enrolled devices and their operators
+    /// Manage enrolled devices and their operators
     #[command(subcommand)]
     Device(device::Device),
 }

@@ -1,6 +1,11 @@
-//! `sudare-authority`: the organisation's key, and what the security team signs with it, away from any host.
+//! `sudare-authority`: the organisation's secret key, and the records that the security team signs with it, offline.
 //!
-//! It is a program of its own so that the key never has a reason to be where a host's programs are.
+//! ```text
+//!  new ─► organisation.key (offline) ─► sign-host, sign-device, sign-policy ─► record ─► VDI admin ─► host
+//!     └─► organisation.pub ─► every host and device        new-auditor ─► age identity: opens evidence
+//! ```
+//! A program of its own, which no host installs, so that the key never needs to be where a host's programs are.
+//! Deliberately absent: the network, hosts' keys and the registry of devices.
 
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
 
@@ -18,14 +23,14 @@ use sudare_records::keys;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// Make the organisation's keys, and sign hosts, devices and policies. Keep it and its keys offline.
+/// Make the organisation's keys, and sign hosts, devices and policies. Keep this program's keys offline.
 #[derive(Debug, Parser)]
 #[command(
     name = "sudare-authority",
     version,
     after_help = "\
 Examples:
-  sudare-authority new --out keys/organisation.key               once; organisation.pub lies beside it
+  sudare-authority new --out keys/organisation.key               once; writes organisation.pub too
   sudare-authority new-auditor --out keys/auditor-1.age          at least two of them
   sudare-authority sign-host --key keys/organisation.key --host-id vdi-0042 --public-key LINE --out host.record
   sudare-authority sign-policy --key keys/organisation.key --in policy.toml --out policy.record"
@@ -37,15 +42,15 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Authority {
-    /// Make the organisation key (keep it offline) and its public half beside it
+    /// Make the organisation key (keep it offline) and its public half
     New {
-        /// Where to put the secret key; the public half gets the same name with .pub
+        /// Where to write the secret key; the public half gets the same name with .pub
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
     /// Make an auditor's age identity (or use age-keygen)
     NewAuditor {
-        /// Where to put the identity; the recipient is printed
+        /// Where to write the identity; the recipient is printed
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
@@ -64,7 +69,7 @@ enum Authority {
     SignDevice {
         #[command(flatten)]
         sign: Sign,
-        /// RDP user who may use it
+        /// RDP user who may use the device
         #[arg(long)]
         user: String,
         /// The line that `sudare device-key` printed
@@ -86,10 +91,10 @@ struct Sign {
     /// The organisation's secret key
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// Where to put the signed record
+    /// Where to write the signed record
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// How long it is valid
+    /// For how many days the record is valid
     #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u64).range(1..=3660))]
     days: u64,
 }
@@ -110,7 +115,7 @@ impl Authority {
             Authority::NewAuditor { out } => {
                 anyhow::ensure!(
                     !out.exists(),
-                    "{} is there already. Move it away if you mean to",
+                    "{} exists already, and keys are never overwritten. Move it away if you mean to replace it",
                     out.display()
                 );
                 let identity = Identity::generate();
@@ -144,7 +149,7 @@ impl Authority {
 }
 
 impl Sign {
-    /// From an hour ago, so that a clock slightly behind accepts it at once.
+    /// Valid from an hour ago, so that a host whose clock is slightly behind accepts it at once.
     fn validity(&self) -> (u64, u64) {
         let now_ms = clock::wall_ms();
         (now_ms.saturating_sub(DAY_MS / 24), now_ms.saturating_add(self.days.saturating_mul(DAY_MS)))

@@ -1,4 +1,4 @@
-//! The policy as the security team writes it: a TOML file, which becomes a record.
+//! The policy as the security team writes it: a TOML file that becomes a record.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -75,12 +75,12 @@ enum DurableRule {
     Remote,
 }
 
-/// Reads the file; `validity` is from and to in Unix milliseconds.
+/// Reads the file; `validity` is the first and the last moment in Unix milliseconds.
 pub(crate) fn read(path: &Path, validity: (u64, u64)) -> anyhow::Result<Policy> {
     let bytes = files::read_bounded(path, POLICY_MAX_BYTES)?.with_context(|| {
-        format!("{} is missing. Write it; docs/reference/settings.md shows one", path.display())
+        format!("{} is missing. Write it; docs/guide/security-team.md shows one", path.display())
     })?;
-    let text = String::from_utf8(bytes).with_context(|| format!("{} is not text", path.display()))?;
+    let text = String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8 text", path.display()))?;
     parse(&text, validity).with_context(|| format!("{} is not a policy. Correct it", path.display()))
 }
 
@@ -105,10 +105,11 @@ fn parse(text: &str, (not_before_ms, not_after_ms): (u64, u64)) -> anyhow::Resul
 impl RulesFile {
     fn into_rules(self) -> anyhow::Result<EvidenceRules> {
         if let Some(custodian) = &self.custodian {
-            Custodian::parse(custodian).context("`custodian` is no age recipient")?;
+            Custodian::parse(custodian).context("`custodian` is not an age recipient")?;
         }
         let key = |line: &String| {
-            let key = keyfile::parse_public(line).with_context(|| format!("approver {line:?} is no key"))?;
+            let key = keyfile::parse_public(line)
+                .with_context(|| format!("approver {line:?} is not a public key"))?;
             Ok(ByteKey(key.to_bytes()))
         };
         Ok(EvidenceRules {
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_misspelt_is_refused_by_name() {
+    fn misspelt_names_and_values_are_refused_by_name() {
         for (more, word) in [
             ("[rules]\nscreenshots = \"full\"", "screenshots"),
             ("[rules]\nscreenshot = \"blurred\"", "blurred"),

@@ -1,19 +1,21 @@
-//! Users and groups, asked of the system's name service: in a VDI they rarely stand in /etc/passwd.
+//! Users and groups, from the system's name service: in a VDI they are rarely in /etc/passwd.
 
-/// Ids below this are the system's own (login.defs(5), SYS_UID_MAX): xrdp runs as one, people do not.
+/// Smaller ids are system accounts (login.defs(5), SYS_UID_MAX): xrdp runs as one, people do not.
 pub const PEOPLE_FROM_UID: u32 = 1_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
-    #[error("there is no user {0:?}. Create it (deploy/linux/host/README.md), or correct `run_as`")]
+    #[error("there is no user {0:?}. Create it (docs/guide/vdi-admin.md), or correct `run_as`")]
     NoUser(String),
-    #[error("guards may not run as root: `run_as` names it. Use the user that the installation made, sudare")]
+    #[error(
+        "`run_as` is root, but guards may not run as root. Use the user that the installation made, sudare"
+    )]
     Root,
     #[error("there is no group {0:?}. Install xrdp, or correct `xrdp_group`")]
     NoGroup(String),
 }
 
-/// Under which uid and gid guards run.
+/// The uid and gid that guards run as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GuardAccount {
     pub uid: u32,
@@ -28,18 +30,18 @@ impl GuardAccount {
     }
 }
 
-/// The number of the user that guards run as.
+/// The uid of the user that guards run as.
 pub fn system_uid(user: &str) -> Result<u32, AccountError> {
     let found = uzers::get_user_by_name(user).ok_or_else(|| AccountError::NoUser(user.to_owned()))?;
     if found.uid() == 0 { Err(AccountError::Root) } else { Ok(found.uid()) }
 }
 
-/// The number of whoever has this name. May wait for a directory server.
+/// The uid of a user. May wait for a directory server.
 pub fn uid_of(name: &str) -> Option<u32> {
     Some(uzers::get_user_by_name(name)?.uid())
 }
 
-/// The name of a session's user. May wait for a directory server.
+/// The name of a user. May wait for a directory server.
 pub fn name_of(uid: u32) -> Option<String> {
     uzers::get_user_by_uid(uid)?.name().to_str().map(str::to_owned)
 }
@@ -49,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn guards_never_run_as_root_or_as_nobody_in_particular() {
+    fn guards_never_run_as_root_or_as_an_unknown_user() {
         assert!(matches!(GuardAccount::find("root", "root"), Err(AccountError::Root)));
         assert!(matches!(GuardAccount::find("no-such-user", "root"), Err(AccountError::NoUser(_))));
         assert!(matches!(GuardAccount::find("nobody", "no-such-group"), Err(AccountError::NoGroup(_))));

@@ -56,7 +56,7 @@ pub fn wall() -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(wall_ms())
 }
 
-/// The kernel's random id of this boot, or a random one where there is no such file.
+/// The kernel's random id of this boot, or a random one if the kernel provides none.
 pub fn boot_id() -> Result<[u8; 16], NoRandomness> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();

@@ -1,4 +1,4 @@
-//! The host's settings: one table, three layers (file, environment, flags), nothing unknown.
+//! The host's settings: one table, three layers (file, environment, flags). Unknown names are refused.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
 
-/// (name, default, sentence) of each setting, for documents and their test.
+/// (name, default, sentence) of each setting; docs/reference/settings.md repeats it, and a test compares both.
 pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("listen", "127.0.0.1:33890", "Address and port of the embedded RDP host; loopback unless told."),
     ("width", "1280", "Width of the desktop in pixels: a multiple of 4, 200 to 8192."),
@@ -46,14 +46,14 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error(
-        "the settings cannot be read: {0}. Correct the file or the SUDARE_HOST_… variable; docs/operating.md lists all settings"
+        "the settings cannot be read: {0}. Correct the file or the SUDARE_HOST_… variable; docs/reference/settings.md lists all settings"
     )]
     Read(#[from] config::ConfigError),
     #[error("{name} = {value} is out of range. Choose {range}")]
     Range { name: &'static str, value: String, range: &'static str },
 }
 
-/// What the host runs with.
+/// The settings of a host.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HostConfig {
@@ -127,7 +127,7 @@ fn default_certificate() -> PathBuf {
 }
 
 impl HostConfig {
-    /// Reads the file (if given), then `SUDARE_HOST_<SETTING>` variables, then `flags`; later ones win.
+    /// Reads the file (if given), then `SUDARE_HOST_<SETTING>` variables, then `flags`; later layers win.
     pub fn load(file: Option<&Path>, flags: &[(&str, String)]) -> Result<Self, ConfigError> {
         let mut builder = Config::builder();
         if let Some(path) = file {
@@ -152,7 +152,7 @@ impl HostConfig {
         self.evidence_dir.clone().unwrap_or_else(|| self.recorder_dir.join("evidence"))
     }
 
-    /// As set, or the program that was installed together with this one.
+    /// The program in the settings, or the one that was installed beside this program.
     pub fn blanker(&self) -> PathBuf {
         let beside = || std::env::current_exe().ok().map(|exe| exe.with_file_name("sudare-blanker"));
         self.blanker.clone().or_else(beside).unwrap_or_else(|| "/usr/local/bin/sudare-blanker".into())
@@ -210,7 +210,7 @@ mod tests {
         let range = load("width = 801", &[]).unwrap_err().to_string();
         assert!(range.contains("width = 801") && range.contains("multiple of 4"), "{range}");
         assert!(load("max_sessions = 0", &[]).is_err());
-        // A relative program would be looked for wherever the service happens to stand.
+        // A relative path would depend on the service's working directory.
         assert!(load("blanker = \"sudare-blanker\"", &[]).is_err());
         assert!(load("listen = \"nowhere\"", &[]).is_err());
     }

@@ -1,8 +1,8 @@
 //! Small files beside the evidence: keys, records, registry, a daemon's memory and its status. Written whole or not at
 //! all, read with a bound. Nothing else on the host writes such files its own way.
 //!
-//! The evidence itself has another writer (`store::durable`): it waits for many files at once and runs on a disk that
-//! tests can break. Both do the same steps in the same order.
+//! The evidence itself is written by `sudare_evidence::store::durable`, which syncs many files at once and runs on a
+//! disk that tests can break. Both do the same steps in the same order.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -18,11 +18,11 @@ pub enum FileError {
     )]
     Io { path: PathBuf, action: &'static str, source: io::Error },
     #[error(
-        "{path} has more than {max_bytes} bytes and cannot be what it should. Restore it, or make it anew"
+        "{path} is larger than {max_bytes} bytes, so it is not the file it should be. Restore it, or make it again"
     )]
     TooLarge { path: PathBuf, max_bytes: usize },
     #[error(
-        "{dir} belongs to {owner}, who could not read what {us} writes there. Run this as {owner}: type `setpriv --reuid {owner} …` before it, as docs/operating.md shows"
+        "{dir} belongs to {owner}, who could not read files that {us} writes there. Run the command as {owner}: put `setpriv --reuid {owner} …` in front of it, as docs/guide/vdi-admin.md shows"
     )]
     NotOurs { dir: PathBuf, owner: String, us: String },
 }
@@ -33,7 +33,7 @@ impl FileError {
     }
 }
 
-/// The file's bytes, or `None` if there is no such file.
+/// The file's bytes, or `None` if it does not exist.
 pub fn read_bounded(path: &Path, max_bytes: usize) -> Result<Option<Vec<u8>>, FileError> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -49,18 +49,18 @@ pub fn read_bounded(path: &Path, max_bytes: usize) -> Result<Option<Vec<u8>>, Fi
     Ok(Some(bytes))
 }
 
-/// Replaces the file in one step; only its owner may read it. Missing folders are made, private too.
+/// Replaces the file atomically; only its owner may read it. Makes missing folders, also private.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     make_private_dir(folder_of(path))?;
     replace(path, bytes, 0o600).map_err(|e| FileError::new(path, "written", e))
 }
 
-/// Replaces the file in one step; everybody may read it. Its folder must be there.
+/// Replaces the file atomically; every user may read it. Its folder must exist.
 pub fn write_public(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     replace(path, bytes, 0o644).map_err(|e| FileError::new(path, "written", e))
 }
 
-/// Replaces the file so that a reader finds the old or the new content, also after a power cut.
+/// Replaces the file so that a reader finds either the old or the new content, even after a power failure.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let (file, temporary) = write_temporary(path, bytes, mode)?;
     file.sync_all()?;
@@ -79,27 +79,27 @@ fn write_temporary(path: &Path, bytes: &[u8], mode: u32) -> io::Result<(File, Pa
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let temporary = folder_of(path).join(name);
-    // Left over from a crash: it was never the file.
+    // Left over from a crash before the rename.
     if let Err(e) = fs::remove_file(&temporary)
         && e.kind() != io::ErrorKind::NotFound
     {
         return Err(e);
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-    // Whatever the umask says.
+    // Regardless of the umask.
     file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.write_all(bytes)?;
     Ok((file, temporary))
 }
 
-/// The parent of a bare name is "", which no system call takes for the present folder.
+/// The parent of a bare name is "", which system calls do not accept as the working directory.
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Fails if the folder is somebody else's: a private file that we write there is closed to those who need it.
+/// Fails if the folder belongs to another user: that user could not read a private file that we write there.
 pub fn check_owner(dir: &Path) -> Result<(), FileError> {
-    // One that is not there yet will be ours.
+    // A folder that does not exist yet will be ours.
     let Ok(meta) = fs::metadata(dir) else { return Ok(()) };
     check_owner_is(dir, meta.uid(), rustix::process::geteuid().as_raw())
 }
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_somebody_else_is_told_with_whom_to_run_as() {
+    fn the_error_about_a_folder_of_another_user_names_whom_to_run_as() {
         let dir = tempfile::tempdir().unwrap();
         check_owner(dir.path()).unwrap();
         check_owner(&dir.path().join("none yet")).unwrap();
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_a_folder_is_in_the_present_one() {
+    fn a_name_without_a_folder_is_in_the_working_directory() {
         let name = format!("sudare-bare-name-{}", std::process::id());
         write_private(Path::new(&name), b"x").unwrap();
         fs::remove_file(&name).unwrap();

@@ -1,14 +1,14 @@
-//! What a service gives up once it has started, so that a mistake in it reaches nothing else.
+//! The rights that a service gives up once it has started, so that a fault in it reaches nothing else.
 //!
 //! ```text
 //! settings and keys read ─► protect() ─► confine(rules) ─► first thread, first byte from outside
 //! ```
-//! The rules are Landlock's (landlock(7)): they hold for this process and all that it starts, for ever, also
-//! for root. What a kernel does not know yet is left out and said: Linux 5.13 restricts files, 6.2 also
-//! truncation, 6.7 also TCP, 6.12 also signals and abstract sockets. The units in deploy/linux/host restrict
-//! the same once more, from outside.
+//! The rules are Landlock's (landlock(7)): they bind this process and its children for good, even as root. Rules that
+//! the kernel does not support are left out, and the log says so: Linux 5.13 restricts files, 6.2 also truncation,
+//! 6.7 also TCP, 6.12 also signals and abstract sockets. The units in deploy/linux/host impose the same restrictions
+//! from outside.
 //!
-//! [`rules`] says which service needs what, pure.
+//! [`rules`] says which service needs what; pure.
 
 pub mod rules;
 
@@ -24,31 +24,31 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior,
 
 pub use rules::{Right, Rules, parent};
 
-/// What is asked for; its relations were tested with this version, so newer ones are not asked for by themselves.
-const ABI_ASKED: ABI = ABI::V6;
-/// The Linux that knows all of it.
-const LINUX_ASKED: &str = "6.12";
+/// The requested version. The rules were tested with it, so newer ones are not used automatically.
+const ABI_REQUESTED: ABI = ABI::V6;
+/// The Linux version that supports all of it.
+const LINUX_REQUESTED: &str = "6.12";
 
 #[derive(Debug, thiserror::Error)]
 pub enum HardenError {
-    #[error("this process cannot be kept from debuggers and core files: {0}. Run it as its unit does")]
+    #[error("this process cannot be protected from debuggers and core dumps: {0}. Start it by its unit")]
     Protect(io::Error),
     #[error(
-        "{path} cannot be opened to restrict this process to it: {source}. Make it, or correct the settings"
+        "{path} cannot be opened to restrict this process to it: {source}. Create it, or correct the settings"
     )]
     Missing { path: PathBuf, source: landlock::PathFdError },
-    #[error("the kernel refuses to restrict this process: {0}. Look for a security module that forbids it")]
+    #[error("the kernel refuses to restrict this process: {0}. Check whether a security module forbids it")]
     Landlock(#[from] RulesetError),
 }
 
-/// How much of the rules the kernel enforces.
+/// How many of the rules the kernel enforces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enforced {
-    /// All.
+    /// All of them.
     Fully,
-    /// What this kernel knows.
+    /// Those that this kernel supports.
     Partly,
-    /// Nothing.
+    /// None.
     Not,
 }
 
@@ -58,35 +58,35 @@ impl Enforced {
         match self {
             Enforced::Fully => "files, TCP and signals are restricted".into(),
             Enforced::Partly => format!(
-                "files are restricted; for the rest this kernel is too old. Linux {LINUX_ASKED} restricts TCP and signals, too"
+                "files are restricted; this kernel is too old for the rest. Linux {LINUX_REQUESTED} restricts TCP and signals too"
             ),
             Enforced::Not => {
-                "this kernel restricts nothing by itself. Start it with `lsm=landlock,…`; until then only the unit protects"
+                "this kernel restricts nothing. Boot it with `lsm=landlock,…`; until then only the unit protects"
                     .into()
             }
         }
     }
 }
 
-/// Keeps keys and evidence in memory from debuggers of the same user, and out of core files.
+/// Protects keys and evidence in memory from debuggers of the same user, and keeps them out of core dumps.
 pub fn protect() -> Result<(), HardenError> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|e| HardenError::Protect(e.into()))?;
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     setrlimit(Resource::Core, none).map_err(|e| HardenError::Protect(e.into()))
 }
 
-/// Restricts this thread and those it will start: call it before the first one.
+/// Restricts this thread and the threads that it will start: call it before the first one.
 pub fn confine(rules: &Rules) -> Result<Enforced, HardenError> {
-    let mut ruleset = asked(CompatLevel::BestEffort, !rules.connects)?.create()?;
+    let mut ruleset = requested(CompatLevel::BestEffort, !rules.connects)?.create()?;
     for (path, right) in &rules.paths {
         ruleset = allow(ruleset, path, *right)?;
     }
-    let enforced = of(&ruleset.restrict_self()?);
+    let enforced = enforced(&ruleset.restrict_self()?);
     tracing::info!(enforced = enforced.sentence(), "what this process does not need is closed to it");
     Ok(enforced)
 }
 
-/// Confines a service that reads evidence and tells others of it (see [`Rules::reader`]).
+/// Confines a service that reads evidence and sends it elsewhere (see [`Rules::reader`]).
 pub fn confine_reader(
     store: &Path,
     state: &Path,
@@ -100,14 +100,14 @@ pub fn confine_reader(
     confine(&Rules::reader(store, state, &files, folders, connects))
 }
 
-/// Where the environment says that authorities of certificates are, instead of the system's places.
+/// Where the environment says the certificate authorities are, instead of the system's locations.
 fn authorities() -> Vec<PathBuf> {
     ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(std::env::var_os).map(PathBuf::from).collect()
 }
 
-/// What this kernel could enforce, without restricting anybody.
+/// How many rules this kernel could enforce; restricts nothing.
 pub fn offered() -> Enforced {
-    let created = |level| asked(level, true).and_then(|ruleset| ruleset.create());
+    let created = |level| requested(level, true).and_then(|ruleset| ruleset.create());
     if created(CompatLevel::HardRequirement).is_ok() {
         return Enforced::Fully;
     }
@@ -118,26 +118,27 @@ pub fn offered() -> Enforced {
     }
 }
 
-/// Everything that is not allowed by a rule is refused: files, TCP, signals to others.
-fn asked(level: CompatLevel, no_connections: bool) -> Result<Ruleset, RulesetError> {
-    let net = if no_connections { AccessNet::from_all(ABI_ASKED) } else { AccessNet::BindTcp.into() };
+/// Refuses everything that no rule allows: files, TCP, signals to other processes.
+fn requested(level: CompatLevel, no_connections: bool) -> Result<Ruleset, RulesetError> {
+    let net = if no_connections { AccessNet::from_all(ABI_REQUESTED) } else { AccessNet::BindTcp.into() };
     let ruleset = Ruleset::default().set_compatibility(level);
     ruleset
-        .handle_access(AccessFs::from_all(ABI_ASKED))?
+        .handle_access(AccessFs::from_all(ABI_REQUESTED))?
         .handle_access(net)?
-        .scope(Scope::from_all(ABI_ASKED))
+        .scope(Scope::from_all(ABI_REQUESTED))
 }
 
 fn allow(ruleset: RulesetCreated, path: &Path, right: Right) -> Result<RulesetCreated, HardenError> {
     let fd = match PathFd::new(path) {
         Ok(fd) => fd,
         Err(_) if !right.must_exist() => {
-            tracing::debug!(path = %path.display(), "is not there, and stays closed until the next start");
+            tracing::debug!(path = %path.display(), "does not exist, and stays closed until the next start");
             return Ok(ruleset);
         }
         Err(source) => return Err(HardenError::Missing { path: path.to_owned(), source }),
     };
-    let rights = if path.is_dir() { access(right) } else { access(right) & AccessFs::from_file(ABI_ASKED) };
+    let rights =
+        if path.is_dir() { access(right) } else { access(right) & AccessFs::from_file(ABI_REQUESTED) };
     Ok(ruleset.add_rule(PathBeneath::new(fd, rights))?)
 }
 
@@ -160,7 +161,7 @@ fn access(right: Right) -> BitFlags<AccessFs> {
     }
 }
 
-fn of(status: &RestrictionStatus) -> Enforced {
+fn enforced(status: &RestrictionStatus) -> Enforced {
     match (&status.ruleset, &status.landlock) {
         (RulesetStatus::FullyEnforced, _) => Enforced::Fully,
         (RulesetStatus::PartiallyEnforced, LandlockStatus::Available { .. }) => Enforced::Partly,
@@ -173,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kernel_with_less_is_told_with_what_to_do() {
+    fn each_level_says_what_it_lacks_and_what_to_do() {
         for (enforced, word) in
             [(Enforced::Fully, "TCP"), (Enforced::Partly, "6.12"), (Enforced::Not, "lsm=landlock")]
         {
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn keeping_makes_files_and_folders_and_nothing_that_is_executed_or_listens() {
+    fn keep_makes_files_and_folders_but_neither_programs_nor_sockets() {
         let kept = access(Right::Keep);
         for never in [
             AccessFs::Execute,
@@ -194,11 +195,11 @@ mod tests {
             assert!(!kept.contains(never));
         }
         assert!(!access(Right::Listen).contains(AccessFs::WriteFile));
-        assert_eq!(access(Right::Read) & AccessFs::from_write(ABI_ASKED), BitFlags::EMPTY);
+        assert_eq!(access(Right::Read) & AccessFs::from_write(ABI_REQUESTED), BitFlags::EMPTY);
     }
 
     #[test]
-    fn a_thread_that_is_confined_reads_only_what_it_was_left() {
+    fn a_confined_thread_reads_only_what_its_rules_allow() {
         if offered() == Enforced::Not {
             return;
         }
@@ -206,7 +207,7 @@ mod tests {
         let (own, other) = (dir.path().join("own"), dir.path().join("other"));
         std::fs::create_dir(&own).unwrap();
         std::fs::write(&other, "secret").unwrap();
-        // Only this thread: the other tests go on as before.
+        // Only this thread is confined; other tests are not affected.
         let confined = std::thread::spawn(move || {
             assert!(std::fs::read(&other).is_ok());
             let rules = Rules { paths: vec![(own.clone(), Right::Keep)], connects: false };
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_service_cannot_do_without_must_be_there() {
+    fn a_required_path_must_exist() {
         let missing = PathBuf::from("/nonexistent/evidence");
         let confined = std::thread::spawn(move || {
             let rules = |right| Rules { paths: vec![(missing.clone(), right)], connects: true };

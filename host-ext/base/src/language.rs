@@ -1,4 +1,4 @@
-//! The language of what people read.
+//! The language of texts for people.
 
 use clap::ValueEnum;
 
@@ -9,7 +9,7 @@ pub enum Language {
 }
 
 impl Language {
-    /// As given on the command line, or else as LC_ALL, LC_MESSAGES or LANG say.
+    /// The one from the command line, or otherwise from LC_ALL, LC_MESSAGES or LANG.
     pub fn choose(given: Option<Language>) -> Language {
         let from_environment = || {
             let set = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().filter_map(|name| std::env::var(name).ok());

@@ -1,15 +1,24 @@
-//! What every program of the host needs, and nothing that the root supervisor must not link: no network, no TLS,
-//! no pictures, no async runtime, no CBOR, nothing of our protocol.
+//! What every program of the host needs.
 //!
 //! ```text
-//!  program, output, signals   how a program starts, prints and ends
-//!  config                     the settings: one table, three layers
-//!  clock                      clocks and randomness, read nowhere else on the host
-//!  files, accounts            private files; users and groups
-//!  harden, notify             what a service gives up once it runs (Landlock); what it tells systemd
-//!  text, language             other people's words, for people
-//!  heartbeat, build           what a guard tells its supervisor, and which build both are of
+//!  program: settings (config), log ─► harden: give up rights ─► notify: ready, alive ─► signals: end
+//!              │                                      ▲
+//!              └─► files, accounts, clock ────────────┘ read before rights are given up
 //! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | `program`, `output`, `signals` | how a program starts, prints and ends |
+//! | `config` | the settings: one table, three layers |
+//! | `clock` | clocks and randomness |
+//! | `files`, `accounts` | private files; users and groups |
+//! | `harden` | the rights that a service gives up once it has started (Landlock) |
+//! | `notify` | what a service tells systemd |
+//! | `text`, `language` | texts for people |
+//! | `heartbeat`, `build` | what a guard tells its supervisor, and the build that both are of |
+//!
+//! Deliberately absent, because the root supervisor links this crate: the network, TLS, pictures, an async runtime,
+//! CBOR, and our protocol.
 
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
 

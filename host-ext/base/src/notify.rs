@@ -1,24 +1,23 @@
-//! What a service tells systemd: that it is ready, and that it still works (sd_notify(3)).
+//! Tells systemd that a service is ready and that it still works (sd_notify(3)).
 //!
-//! One datagram `NAME=1` to the socket that `NOTIFY_SOCKET` names; `@` at its beginning stands for an abstract
-//! one. `WATCHDOG_USEC` says within which time systemd wants to hear that all is well. Without these variables
-//! nobody listens and nothing is sent.
+//! Each state is one datagram `NAME=1` to the socket in `NOTIFY_SOCKET`; a leading `@` means an abstract one.
+//! `WATCHDOG_USEC` is the time within which systemd expects `WATCHDOG=1`. Without these variables nothing is sent.
 
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-/// The one who started this service and wants to hear of it.
+/// The connection to systemd.
 #[derive(Debug)]
 pub struct Notifier {
     socket: UnixDatagram,
-    /// Silence for longer than this is taken as a failure.
+    /// systemd restarts the service after a longer silence.
     pub watchdog: Option<Duration>,
 }
 
 impl Notifier {
-    /// Connects; call it before the process is restricted. `None` where nobody listens.
+    /// Connects; call it before the process is confined. `None` without systemd.
     pub fn from_environment() -> io::Result<Option<Self>> {
         let Ok(name) = std::env::var("NOTIFY_SOCKET") else { return Ok(None) };
         let usec = std::env::var("WATCHDOG_USEC").ok();
@@ -32,25 +31,25 @@ impl Notifier {
         };
         let socket = UnixDatagram::unbound()?;
         socket.connect_addr(&address)?;
-        // A service never waits for who watches it.
+        // A service never waits for systemd.
         socket.set_nonblocking(true)?;
         let watchdog = watchdog_usec.and_then(|usec| usec.parse().ok()).map(Duration::from_micros);
         Ok(Self { socket, watchdog })
     }
 
-    /// The service can be used.
+    /// The service is ready.
     pub fn ready(&self) {
-        self.say(b"READY=1");
+        self.send(b"READY=1");
     }
 
     /// The service still works.
     pub fn alive(&self) {
-        self.say(b"WATCHDOG=1");
+        self.send(b"WATCHDOG=1");
     }
 
-    fn say(&self, words: &[u8]) {
-        if let Err(error) = self.socket.send(words) {
-            tracing::warn!(%error, "systemd could not be told how this service is");
+    fn send(&self, state: &[u8]) {
+        if let Err(error) = self.socket.send(state) {
+            tracing::warn!(%error, "systemd could not be notified");
         }
     }
 }
@@ -60,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn systemd_hears_both_words_at_a_path_and_at_an_abstract_name() {
+    fn systemd_gets_both_states_at_a_path_and_at_an_abstract_name() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("notify");
         let hidden = format!("sudare-notify-{}", std::process::id());
@@ -75,11 +74,11 @@ mod tests {
             notifier.ready();
             notifier.alive();
             let mut buffer = [0; 32];
-            let mut hear = || {
+            let mut received = || {
                 let length = systemd.recv(&mut buffer).unwrap();
                 String::from_utf8_lossy(&buffer[..length]).into_owned()
             };
-            assert_eq!((hear(), hear()), ("READY=1".into(), "WATCHDOG=1".into()));
+            assert_eq!((received(), received()), ("READY=1".into(), "WATCHDOG=1".into()));
         }
         assert!(Notifier::connect("/nonexistent/notify", None).is_err());
         assert_eq!(Notifier::connect(path.to_str().unwrap(), None).map_or(None, |n| n.watchdog), None);

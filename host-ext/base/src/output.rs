@@ -1,17 +1,17 @@
-//! What the host's programs print. Nothing else prints, so that `--json` stays machine-readable.
+//! The output of the host's programs. Nothing else prints, so that `--json` stays machine-readable.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this module is the program's output")]
 
-/// One line on standard output.
+/// Prints a line on standard output.
 pub fn line(text: &str) {
     println!("{text}");
 }
 
-/// The error and its causes, in one line on standard error.
+/// Prints the error and its causes on one line of standard error.
 pub fn error(program: &str, error: &anyhow::Error) {
     eprintln!("{program}: {}", sentence(error));
 }
 
-/// What happened and its causes. Most of our messages hold their cause already, which is said once.
+/// The error and its causes. Most of our messages contain their cause already; it is not repeated.
 fn sentence(error: &anyhow::Error) -> String {
     let mut said = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
@@ -28,7 +28,7 @@ mod tests {
     use anyhow::Context as _;
 
     #[test]
-    fn a_cause_is_told_once() {
+    fn a_cause_is_printed_once() {
         let denied = std::io::Error::other("Permission denied");
         let file = crate::files::FileError::new("key".as_ref(), "opened", denied);
         let text = sentence(&anyhow::Error::from(file));

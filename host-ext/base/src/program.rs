@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{ConfigError, HostConfig};
 use crate::output;
 
-/// Where the settings come from. Flags override SUDARE_HOST_… variables, which override the file.
+/// The flags of every program of the host. Flags override SUDARE_HOST_… variables, which override the file.
 #[derive(Debug, Args)]
 pub struct Settings {
     /// Settings file (TOML)
@@ -22,7 +22,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads all three; `more` holds settings that a program has flags of its own for.
+    /// Reads file, variables and flags; `more` holds the settings for which a program has its own flags.
     pub fn load(&self, more: &[(&str, Option<String>)]) -> Result<HostConfig, ConfigError> {
         let state = self.state_dir.as_ref().map(|d| d.display().to_string());
         let flags: Vec<(&str, String)> = [("state_dir", state)]
@@ -46,12 +46,12 @@ pub fn run(name: &str, body: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
     }
 }
 
-/// `RUST_LOG` chooses what is logged; without it, everything from `info` on.
+/// `RUST_LOG` is the filter; the default is `info`.
 fn start_log() {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
         .with_writer(std::io::stderr)
-        // A log file is not a terminal.
+        // No colours in a log file.
         .with_ansi(std::io::stderr().is_terminal())
         .init();
 }

@@ -1,4 +1,4 @@
-//! Waiting until a program is told to end.
+//! Waits until a program is told to end.
 
 use std::io;
 

@@ -1,8 +1,8 @@
-//! Text for people.
+//! Texts for people.
 
 const EXCERPT_CHARS: usize = 200;
 
-/// The beginning of what somebody else said, on one line and without control characters.
+/// The beginning of another program's text, on one line and without control characters.
 pub fn excerpt(text: &str) -> String {
     text.chars()
         .take(EXCERPT_CHARS)

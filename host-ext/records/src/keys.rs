@@ -1,4 +1,4 @@
-//! Keys of a host and of its recorder: made once, in private files, and read with advice on what to do if one is missing.
+//! Keys of a host and of its recorder: made once, kept in private files, read with advice if one is missing.
 
 use std::path::{Path, PathBuf};
 
@@ -23,12 +23,12 @@ pub enum StateError {
     #[error("{0} is missing. {1}")]
     Missing(PathBuf, &'static str),
     #[error(
-        "the host record names another key than host.key. Have the security team sign a record for `sudare-host key`"
+        "the host record is for a key other than host.key. Have the security team sign a record for the line of `sudare-host key`"
     )]
     OtherHost,
-    #[error("{0} is there already. Keys are not replaced by accident: move it away if you mean to")]
+    #[error("{0} exists already, and keys are never overwritten. Move it away if you mean to replace it")]
     Exists(PathBuf),
-    #[error("this system gives no randomness, and no key can be made without it: {0}")]
+    #[error("the system provides no random bytes, so no key can be made: {0}")]
     Random(#[from] getrandom::Error),
 }
 
@@ -39,7 +39,7 @@ pub fn init_recorder(dir: &Path) -> Result<(), StateError> {
     make_key(&dir.join("log.key"))
 }
 
-/// Makes a host's keys that do not exist yet; with the recorder's, for a host that records by itself.
+/// Makes the keys of a host that do not exist yet, including the recorder's, for a host that records by itself.
 pub fn init(dir: &Path) -> Result<(), StateError> {
     init_recorder(dir)?;
     make_key(&dir.join("host.key"))?;
@@ -58,7 +58,7 @@ pub fn make_key(path: &Path) -> Result<(), StateError> {
     Ok(files::write_private(path, keyfile::secret_line(&key).as_bytes())?)
 }
 
-/// Makes a new key file, for the organisation; never over an old one.
+/// Makes a new key file, for the organisation; never overwrites one.
 pub fn new_key(path: &Path) -> Result<VerifyingKey, StateError> {
     if path.exists() {
         return Err(StateError::Exists(path.to_owned()));

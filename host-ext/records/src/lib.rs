@@ -1,11 +1,19 @@
-//! What the organisation signed for this host, the keys it belongs to, and the devices that are enrolled.
+//! The records that the organisation signed for this host, the host's keys, and the enrolled devices.
 //!
 //! ```text
-//!  organisation (offline) ── signs ──► host.record, policy.record, device records
-//!  keys ──► state: everything a guard or a recorder needs, read once and verified
-//!           registry: enrolled devices, their operators' templates sealed to this host
+//!  organisation (offline) ── signs ──► host.record, policy.record   device records
+//!                                              │                          │
+//!                                  keys ──► state ◄─────────────────── registry ◄── sudare enroll
+//!                                              └─► guard, recorder
 //! ```
-//! Deliberately absent: the organisation's key. It is never read on a host.
+//!
+//! | module | what |
+//! |---|---|
+//! | `keys` | key files: made once, read with advice if one is missing |
+//! | `state` | everything that a guard or a recorder needs, read once and verified |
+//! | `registry` | enrolled devices, with their operators' templates sealed to this host |
+//!
+//! Deliberately absent: the organisation's secret key. No host ever reads it.
 
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
 

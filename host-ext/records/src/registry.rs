@@ -1,12 +1,12 @@
-//! The enrolled devices of this host: signed records, revocations, and operator templates.
+//! The devices that are enrolled at this host: signed records, revocations, operator templates.
 //!
 //! ```text
 //! devices/<id>.record      DeviceRecord signed by the organisation
-//! devices/<id>.revoked     its presence revokes the device
+//! devices/<id>.revoked     its existence revokes the device
 //! devices/<id>.operators   operator templates, sealed with the host's storage key
 //! ```
-//! Templates are already rotated by the device's secret matrix; sealing them as well means that
-//! a copied disk without the storage key gives nothing at all.
+//! Templates are already rotated by the device's secret matrix. Because they are sealed too, a copy of the disk without
+//! the storage key reveals nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,23 +35,23 @@ pub enum RegistryError {
     Record(#[from] RecordError),
     #[error(transparent)]
     Template(#[from] TemplateError),
-    #[error("device {0} is not enrolled here. `sudare-host device list` shows those that are")]
+    #[error("device {0} is not enrolled at this host. `sudare-host device list` shows the enrolled ones")]
     Unknown(String),
     #[error(
-        "the record names another device key than its id says. The security team must sign the record anew"
+        "the record's device key does not match its device id. Have the security team sign the record again"
     )]
     Mismatch,
     #[error(
-        "the operator templates of device {0} cannot be opened. The storage key is not the one they were sealed with: restore it, or add the operators again"
+        "the operator templates of device {0} cannot be opened, because they were sealed with another storage key. Restore that key, or add the operators again"
     )]
     Sealed(String),
     #[error(
-        "this host has no randomness to seal templates with. Try again; if it repeats, the system is at fault"
+        "the system provides no random bytes to seal templates with. Try again; if that fails too, the system is at fault"
     )]
     Random,
 }
 
-/// The folder of enrolled devices, and what is needed to read it.
+/// The folder of enrolled devices, and the keys to read it.
 #[derive(Clone)]
 pub struct Registry {
     dir: PathBuf,
@@ -70,7 +70,7 @@ impl Registry {
         Registry { dir, organisation, storage_key }
     }
 
-    /// Takes in a device whose record the organisation signed.
+    /// Enrols a device whose record the organisation signed.
     pub fn add(&self, signed_record: &[u8], wall_ms: u64) -> Result<Id, RegistryError> {
         let record = Signed::<DeviceRecord>::verify(&self.organisation, signed_record, wall_ms)?;
         let device_id = record.record().device_id;
@@ -81,7 +81,7 @@ impl Registry {
         Ok(device_id)
     }
 
-    /// Adds a template to a device, beside those that it has. The same operator is replaced.
+    /// Adds an operator's template to a device, or replaces it. Returns how many operators the device has.
     pub fn add_operator(&self, device_id: &Id, template: OperatorTemplate) -> Result<usize, RegistryError> {
         if !self.path(device_id, "record").exists() {
             return Err(RegistryError::Unknown(hex(device_id)));
@@ -126,13 +126,13 @@ impl Registry {
         Ok(ids)
     }
 
-    /// As `Devices::find`, with an error that names files.
+    /// Like `Devices::find`, with an error that names files.
     pub fn device(&self, device_id: &Id) -> Result<Option<Device>, RegistryError> {
         let Some(bytes) = files::read_bounded(&self.path(device_id, "record"), RECORD_MAX_BYTES)? else {
             return Ok(None);
         };
         let signed = Signed::<DeviceRecord>::verify_any_time(&self.organisation, &bytes)?;
-        // A record copied to another file name must not speak for that device.
+        // A record that was copied to another file name must not count for that device.
         if signed.record().device_id != *device_id {
             return Err(RegistryError::Mismatch);
         }
@@ -178,7 +178,7 @@ impl Registry {
 impl Devices for Registry {
     fn find(&self, device_id: &Id) -> Result<Option<Device>, RecordError> {
         self.device(device_id).map_err(|error| {
-            // The handshake only tells the client that it is unknown; the host's log says why.
+            // The handshake tells the client only that its device is unknown; the host's log says why.
             tracing::error!(%error, "a device cannot be used");
             match error {
                 RegistryError::Record(record) => record,

@@ -1,12 +1,12 @@
-//! The host's folder of keys and records.
+//! The host's folder of keys and records, read once and verified.
 //!
 //! ```text
 //! state_dir/            0700
 //!   host.key            signs HELLO and status                     0600, made by `init`
-//!   log.key             signs log entries and checkpoints          0600, made by `init`; where a recorder
-//!                       runs beside the guards, it has its own in its own folder
+//!   log.key             signs log entries and checkpoints          0600, made by `init`; a recorder that
+//!                       runs beside the guards has its own, in its own folder
 //!   storage.key         seals operator templates                   0600, made by `init`
-//!   rdp-tls.pem         certificate of the embedded RDP host       0600, made by that host alone
+//!   rdp-tls.pem         certificate of the embedded RDP host       0600, made by that host
 //!   organisation.pub    pinned at set-up
 //!   host.record         signed by the organisation
 //!   policy.record       signed by the organisation
@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 use crate::keys::{INIT, StateError, read_public, read_secret};
 use crate::registry::Registry;
 
-/// Everything the host needs to serve, read once and checked.
+/// Everything that a guard or the embedded host needs.
 pub struct HostState {
     pub host_key: SigningKey,
     pub host_record: Signed<HostRecord>,
@@ -38,7 +38,7 @@ impl std::fmt::Debug for HostState {
     }
 }
 
-/// What the recorder needs: its own key, and the host that its log is about.
+/// Everything that the recorder needs: its own key, and the record of its host.
 pub struct RecorderState {
     pub log_key: SigningKey,
     pub host_record: Signed<HostRecord>,
@@ -51,7 +51,7 @@ impl std::fmt::Debug for RecorderState {
 }
 
 impl RecorderState {
-    /// From a folder with `log.key`, `organisation.pub` and `host.record`.
+    /// Reads a folder with `log.key`, `organisation.pub` and `host.record`.
     pub fn load(dir: &Path) -> Result<Self, StateError> {
         let organisation = read_public(&dir.join("organisation.pub"), PIN)?;
         let log_key = read_secret(&dir.join("log.key"), INIT)?;
@@ -60,7 +60,7 @@ impl RecorderState {
     }
 }
 
-/// The registry alone, for commands that do not serve.
+/// Only the registry, for the VDI admin's commands.
 pub fn registry(dir: &Path) -> Result<Registry, StateError> {
     let organisation = read_public(&dir.join("organisation.pub"), PIN)?;
     let path = dir.join("storage.key");
@@ -73,7 +73,7 @@ pub fn registry(dir: &Path) -> Result<Registry, StateError> {
 
 const PIN: &str = "Get the organisation's public key from the security team and put it there";
 const SIGN_HOST: &str =
-    "Send the line of `sudare-host key` to the security team, and put the record they sign there";
+    "Send the line of `sudare-host key` to the security team, and put the record that they sign there";
 const SIGN_POLICY: &str = "Get the signed policy from the security team and put it there";
 
 impl HostState {

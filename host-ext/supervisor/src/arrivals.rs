@@ -1,44 +1,44 @@
-//! Those whom PAM has let in and who are not there yet. Until they are, the desktop stays covered.
+//! Connections that PAM let in and that have not attached to a display yet. Until they have, the desktop stays covered.
 //!
 //! ```text
 //!  xrdp ─── asks ──► sesman ─── PAM: cover ──► answers ─► xrdp attaches to the display, and then
 //!   └─ its socket to sesman is open all this time ─────────────────────────── closes that socket
 //! ```
-//! How long xrdp takes after the answer is in the hands of whoever signs in: it waits inside a half-sent
-//! TLS record (0.9.21, `ssl_tls_read`) with the answer unread. So no time alone ends the hold: whoever has
-//! the answer for [`ANSWERED_MAX_MS`] and is not attached is disconnected, and only then guards go on. Who
-//! has no answer by then was not the one that PAM let in: it is asked about anew. Pure.
+//! The peer controls how long xrdp takes after the answer: xrdp waits inside a half-sent TLS record (0.9.21,
+//! `ssl_tls_read`) with the answer unread. So time alone never ends the hold. A connection that has had the answer for
+//! [`ANSWERED_MAX_MS`] without attaching is disconnected, and only then do guards go on. A connection without an answer
+//! by then is not the one that PAM let in; PAM will ask about it again. Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What an xrdp may need from sesman's answer until it is attached; mostly some 50 ms.
+/// How long an xrdp may take to attach after sesman's answer; usually about 50 ms.
 const ANSWERED_MAX_MS: u64 = 10_000;
-/// After the last of them is there or gone. Longer than the 500 ms after which a guard that was asleep
-/// meanwhile has its clients disconnected: nobody new is unnoticed when it wakes.
+/// Pause after the last of them has attached or gone. Longer than the 500 ms after which the clients of a suspended
+/// guard are disconnected: when that guard wakes up, every new client has been noticed.
 const SETTLE_MS: u64 = 1_000;
-/// Who should have ended and has not is named again.
+/// A connection that should have ended is reported again this often.
 const AGAIN_MS: u64 = 1_000;
 
-/// How far an xrdp process is that had a socket to sesman.
+/// How far a sign-in of an xrdp process has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// Without an answer.
+    /// No answer from sesman yet.
     Waits,
-    /// With one, so that it may attach at any moment. What cannot be known is this.
+    /// Answered, so it may attach at any moment. Also the state of a process that cannot be read.
     Answered,
-    /// To a display: it is somebody's client, and still has the socket.
+    /// Attached to a display, with its socket to sesman still open.
     Attached,
-    /// The socket or the process is gone.
+    /// Its socket is closed, or the process has ended.
     Done,
 }
 
-/// An xrdp process that signs in.
+/// An xrdp process that is signing in.
 pub(crate) trait Asks: PartialEq {
     fn progress(&self) -> Progress;
 }
 
-/// By display.
+/// The connections that are awaited, by display.
 #[derive(Debug)]
 pub(crate) struct Arrivals<A> {
     arriving: BTreeMap<u32, Arriving<A>>,
@@ -46,20 +46,20 @@ pub(crate) struct Arrivals<A> {
 
 #[derive(Debug)]
 struct Arriving<A> {
-    /// Of the newest sign-in.
+    /// That of the newest sign-in.
     ticket: u64,
-    /// And when it is late.
+    /// The processes, each with the time from which it is late.
     askers: Vec<(Arc<A>, u64)>,
     asked_ms: u64,
     settle_ms: u64,
 }
 
-/// What is due.
+/// What must be done now.
 #[derive(Debug)]
 pub(crate) struct Due<A> {
-    /// Connections to end, for this display; named again until they are gone.
+    /// Connections to end, with their display; reported again until they are gone.
     pub(crate) late: Vec<(u32, Arc<A>)>,
-    /// Displays whose guard may go on, and the ticket of its last order.
+    /// Displays whose guard may go on, with the ticket of its last order.
     pub(crate) over: Vec<(u32, u64)>,
 }
 
@@ -70,7 +70,7 @@ impl<A> Default for Arrivals<A> {
 }
 
 impl<A: Asks> Arrivals<A> {
-    /// Somebody may be let in to this display: one of `askers`. Where none is known, time must do.
+    /// One of `askers` may be let in to this display. If there are none, a fixed time has to do.
     pub(crate) fn begin(&mut self, display: u32, ticket: u64, askers: &[Arc<A>], now_ms: u64) {
         let arriving = self.arriving.entry(display).or_insert_with(|| Arriving {
             ticket,
@@ -82,14 +82,14 @@ impl<A: Asks> Arrivals<A> {
         if askers.is_empty() {
             arriving.settle_ms = ANSWERED_MAX_MS;
         }
-        for who in askers {
-            if !arriving.askers.iter().any(|(known, _)| *known == *who) {
-                arriving.askers.push((Arc::clone(who), now_ms.saturating_add(ANSWERED_MAX_MS)));
+        for asker in askers {
+            if !arriving.askers.iter().any(|(known, _)| *known == *asker) {
+                arriving.askers.push((Arc::clone(asker), now_ms.saturating_add(ANSWERED_MAX_MS)));
             }
         }
     }
 
-    /// The order that a guard which starts now has missed.
+    /// The ticket of the order to cover that a guard starting now has missed.
     pub(crate) fn ticket(&self, display: u32) -> Option<u64> {
         Some(self.arriving.get(&display)?.ticket)
     }
@@ -101,12 +101,12 @@ impl<A: Asks> Arrivals<A> {
     pub(crate) fn tick(&mut self, now_ms: u64) -> Due<A> {
         let mut due = Due { late: Vec::new(), over: Vec::new() };
         self.arriving.retain(|&display, arriving| {
-            arriving.askers.retain_mut(|(who, late_ms)| {
+            arriving.askers.retain_mut(|(asker, late_ms)| {
                 let is_late = now_ms >= *late_ms;
-                let progress = who.progress();
+                let progress = asker.progress();
                 if is_late && progress == Progress::Answered {
                     *late_ms = now_ms.saturating_add(AGAIN_MS);
-                    due.late.push((display, Arc::clone(who)));
+                    due.late.push((display, Arc::clone(asker)));
                 }
                 progress != Progress::Done && !(is_late && progress == Progress::Waits)
             });
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_guard_goes_on_a_second_after_the_client_is_there() {
+    fn the_guard_goes_on_a_second_after_the_client_attached() {
         let (mut arrivals, xrdp) = (Arrivals::default(), Xrdp::new(1));
         arrivals.begin(10, 7, &[Arc::clone(&xrdp)], 1_000);
         assert_eq!((arrivals.ticket(10), arrivals.ticket(11)), (Some(7), None));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_too_long_is_disconnected_before_the_guard_goes_on() {
+    fn a_late_connection_is_disconnected_before_the_guard_goes_on() {
         let (mut arrivals, slow) = (Arrivals::default(), Xrdp::new(1));
         arrivals.begin(10, 7, &[Arc::clone(&slow)], 1_000);
         slow.is(Progress::Answered);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_answer_or_is_attached_is_left_alone() {
+    fn a_connection_without_an_answer_or_attached_is_left_alone() {
         let (mut arrivals, queued, attached) = (Arrivals::default(), Xrdp::new(1), Xrdp::new(2));
         attached.is(Progress::Attached);
         arrivals.begin(10, 7, &[Arc::clone(&queued), Arc::clone(&attached)], 0);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn another_sign_in_neither_shortens_nor_renews_what_the_first_one_has() {
+    fn another_sign_in_neither_shortens_nor_renews_the_time_of_the_first() {
         let (mut arrivals, first, second) = (Arrivals::default(), Xrdp::new(1), Xrdp::new(2));
         arrivals.begin(10, 7, &[Arc::clone(&first)], 0);
         first.is(Progress::Answered);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_is_known_to_ask_time_must_do() {
+    fn without_a_known_connection_a_fixed_time_has_to_do() {
         let mut arrivals = Arrivals::<Xrdp>::default();
         arrivals.begin(10, 7, &[], 1_000);
         assert!(arrivals.tick(1_000 + ANSWERED_MAX_MS - 1).over.is_empty());

@@ -1,26 +1,26 @@
-//! Nobody may look at a display that has no guard: the last line, whatever went wrong before it.
+//! The last line of defence, whatever went wrong before it: a display without a guard has no clients. Pure.
 //!
-//! It starts from what RDP clients are attached to, so it also finds a session whose X socket was
-//! hidden or replaced before the supervisor saw it, one over the limit, one of a kind that is not
-//! guarded, and a VNC server of a user's own. The same clock counts for connections that share a
-//! display: one that takes over from another is alone before it runs out.
+//! The audit starts from the displays that RDP clients are attached to. So it also finds a session whose X socket was
+//! hidden or replaced before the supervisor saw it, a session beyond the limit, a kind of session that cannot be
+//! guarded, and a user's own VNC server. Connections that share a display get the same grace: when one takes over from
+//! another, only one is left before it is over.
 
 use std::collections::BTreeMap;
 
 /// A connection, by (xrdp's pid, its start, display).
 pub(crate) type Key = (i32, u64, u32);
 
-/// The time between the X server's start and the first look at it.
+/// Covers the time between the start of an X server and the moment at which the supervisor notices it.
 pub(crate) const GRACE_MS: u64 = 500;
 
-/// Connections that should not be, and since when they are known.
+/// Forbidden connections, and since when they are known.
 #[derive(Debug, Default)]
 pub(crate) struct Audit {
     since_ms: BTreeMap<Key, u64>,
 }
 
 impl Audit {
-    /// Tells which of these connections must end. The list is complete: who is not in it any more is
+    /// Tells which of these connections must end. `wrong` is the complete list: a connection that left it is
     /// forgotten.
     pub(crate) fn overdue(&mut self, wrong: &[Key], now_ms: u64) -> Vec<Key> {
         self.since_ms.retain(|key, _| wrong.contains(key));
@@ -40,13 +40,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_without_a_guard_ends_after_the_grace_and_another_one_counts_anew() {
+    fn a_connection_without_a_guard_ends_after_the_grace_which_starts_over_when_guarded() {
         let mut audit = Audit::default();
         let (a, b) = ((1, 100, 10), (2, 100, 10));
         assert_eq!(audit.overdue(&[a], 0), []);
         assert_eq!(audit.overdue(&[a], 499), []);
         assert_eq!(audit.overdue(&[a, b], 500), [a]);
-        // Guarded for once: the grace starts over.
+        // Guarded for a moment, so its grace starts over.
         assert_eq!(audit.overdue(&[b], 900), []);
         assert_eq!(audit.overdue(&[a, b], 1_000), [b]);
     }

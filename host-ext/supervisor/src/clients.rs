@@ -1,7 +1,6 @@
 //! Which xrdp process shows which display to an RDP client, and how to end it.
 //!
-//! One xrdp process serves one connection. It is looked at from its side, which no user can change:
-//! its open sockets, and whom they reach.
+//! One xrdp process serves one connection. Its open sockets and their peers tell, which no user can change.
 //!
 //! ```text
 //! xrdp ── /run/xrdp/sockdir/xrdp_display_<N> ──────── Xorg      (the socket names N and Xorg's pid)
@@ -26,14 +25,14 @@ use crate::process::{self, Process};
 
 /// The program that serves connections.
 const PROGRAM: &str = "xrdp";
-/// Above are ports that the system gives to the other ends of connections.
+/// Ports above these are the ephemeral ones of other connections.
 const VNC_DISPLAYS: std::ops::RangeInclusive<u16> = 1..=20_000;
 const VNC_PORT: u16 = 5_900;
-/// Whoever signs in has a process of xrdp; so many at the same moment are an attack.
+/// Each sign-in has its own xrdp process; more than this at the same moment is an attack.
 const ASKING_MAX: usize = 256;
-/// As it comes; doctor says so where `ListenPort` of sesman.ini differs.
+/// The default; doctor reports another `ListenPort` in sesman.ini.
 const SESMAN_PORT: u16 = 3_350;
-/// Instead of the port since xrdp 0.10.
+/// Takes the place of the port since xrdp 0.10.
 const SESMAN_SOCKET: &str = "/sesman.socket";
 
 /// An RDP connection that is attached to a display.
@@ -42,20 +41,20 @@ pub(crate) struct Client {
     xrdp: Process,
     handle: OwnedFd,
     pub(crate) display: u32,
-    /// The process at the other end, where the kind of connection tells it: the X server.
+    /// The X server at the other end, if the kind of connection tells it.
     server: Option<Pid>,
-    /// It speaks VNC, be it with Xvnc or with a program that copies the screen: others may do so
-    /// at the same time, and nobody knows of them.
+    /// It speaks VNC, with Xvnc or with a program that copies the screen. Others may do so at the same time
+    /// without being noticed.
     vnc: bool,
 }
 
 impl Client {
-    /// Names the connection for as long as it lasts.
+    /// Identifies the connection as long as it lasts.
     pub(crate) fn key(&self) -> (i32, u64, u32) {
         (self.xrdp.pid.as_raw_pid(), self.xrdp.started_ticks, self.display)
     }
 
-    /// Whether it shows what this X server has, as far as can be told, and in a way that is guarded.
+    /// Whether it shows the screen of this X server, as far as can be told, and in a way that is guarded.
     pub(crate) fn leads_to(&self, server: Pid) -> bool {
         !self.vnc && self.server.is_none_or(|other| other == server)
     }
@@ -66,7 +65,7 @@ impl Client {
     }
 }
 
-/// Those whose display another one is attached to as well.
+/// The clients that share their display with another one.
 pub(crate) fn shared(clients: &[Client]) -> impl Iterator<Item = &Client> {
     clients
         .iter()
@@ -78,7 +77,7 @@ pub(crate) fn shared(clients: &[Client]) -> impl Iterator<Item = &Client> {
 pub(crate) struct Asking {
     xrdp: Process,
     handle: OwnedFd,
-    /// Of that socket: once closed it is not the same any more.
+    /// The inode of that socket, which identifies it until it is closed.
     inode: u64,
 }
 
@@ -115,7 +114,7 @@ impl Asking {
         &self.handle
     }
 
-    /// A copy of its socket to sesman; `None` once that is closed.
+    /// A duplicate of its socket to sesman; `None` once that is closed.
     fn socket(&self) -> io::Result<Option<OwnedFd>> {
         let Some(number) = process::number_of_socket(self.xrdp.pid, self.inode)? else { return Ok(None) };
         match pidfd_getfd(&self.handle, number, PidfdGetfdFlags::empty()) {
@@ -131,8 +130,8 @@ impl Asking {
     }
 }
 
-/// Whether sesman has said nothing yet: it answers once, and 0.9 then closes its end. In 0.10 it leaves the
-/// end open, so there nobody is known to wait.
+/// Whether sesman has not answered yet. It answers once, and 0.9 then closes its end. 0.10 leaves it open, so there no
+/// process is known to wait.
 fn waits(socket: &OwnedFd) -> bool {
     let is_tcp =
         getpeername(socket).is_ok_and(|peer| peer.is_some_and(|p| p.address_family() != AddressFamily::UNIX));
@@ -160,7 +159,7 @@ pub(crate) fn asking() -> io::Result<Vec<Arc<Asking>>> {
         sockets.iter().filter(asks).map(new).collect()
     })?;
     if asking.len() > ASKING_MAX {
-        return Err(io::Error::other("too many sign in at once"));
+        return Err(io::Error::other("too many users sign in at once"));
     }
     Ok(asking)
 }
@@ -173,20 +172,20 @@ pub(crate) fn clients() -> io::Result<Vec<Client>> {
 fn each_xrdp<T>(look: impl Fn(&Process, &OwnedFd) -> io::Result<Vec<T>>) -> io::Result<Vec<T>> {
     let mut found = Vec::new();
     for xrdp in process::running(PROGRAM)? {
-        // Anybody may run the program; the service runs as root or as a user of the system.
+        // Any user may run the program; the service runs as root or as a system user.
         if !xrdp.exe.is_roots || xrdp.real_uid() >= PEOPLE_FROM_UID {
             continue;
         }
         let handle = match pidfd_open(xrdp.pid, PidfdFlags::empty()) {
             Ok(handle) => handle,
-            // It ended just now, and with it the connection.
+            // It has just ended, and its connection with it.
             Err(rustix::io::Errno::SRCH) => continue,
             Err(e) => return Err(e.into()),
         };
         match look(&xrdp, &handle) {
             _ if has_ended(&handle) => {}
             Ok(more) if xrdp.is_same() => found.extend(more),
-            // Its number is another one's, or /proc cannot be read.
+            // Its pid was reused, or /proc cannot be read.
             Ok(_) => return Err(io::Error::other("processes change too fast")),
             Err(e) => return Err(e),
         }
@@ -194,7 +193,7 @@ fn each_xrdp<T>(look: impl Fn(&Process, &OwnedFd) -> io::Result<Vec<T>>) -> io::
     Ok(found)
 }
 
-/// Copies of its sockets; nobody else notices them.
+/// Duplicates of its sockets, which neither end notices.
 fn open_sockets(xrdp: &Process, handle: &OwnedFd) -> io::Result<Vec<OwnedFd>> {
     let mut found = Vec::new();
     for number in process::sockets(xrdp.pid)? {
@@ -292,7 +291,7 @@ mod tests {
         assert_eq!(vnc("127.0.0.1:5910"), Some((10, Kind::Vnc)));
         assert_eq!(vnc("[::ffff:127.0.0.1]:5912"), Some((12, Kind::Vnc)));
         assert_eq!(vnc("[::1]:5901"), Some((1, Kind::Vnc)));
-        // A client through a tunnel on this machine, and a desktop elsewhere.
+        // The client of a tunnel on this machine, and a desktop on another machine.
         assert_eq!(vnc("127.0.0.1:45124"), None);
         assert_eq!(vnc("192.0.2.1:5910"), None);
     }

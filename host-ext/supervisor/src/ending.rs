@@ -1,4 +1,4 @@
-//! Ending processes: asked first, made to half a second later.
+//! Ending processes: SIGTERM first, SIGKILL half a second later.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,36 +11,36 @@ use crate::process::Process;
 
 /// Between SIGTERM and SIGKILL.
 const PATIENCE_MS: u64 = 500;
-/// A connection that cannot be found may be one that has just ended, which the X server has not
-/// noticed yet; after this long it is taken for a real one.
+/// A connection whose process cannot be found may have just ended without the X server noticing; after this long it
+/// counts as real.
 const UNKNOWN_FOR_MS: u64 = 2_000;
 /// The kernel's list of unix sockets: about 80 bytes each.
 const UNIX_MAX_BYTES: u64 = 32 << 20;
 const TCP_MAX_BYTES: u64 = 32 << 20;
 
-/// What a disconnection came to.
+/// The result of a disconnection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// So many connections were ended.
+    /// This many connections were ended.
     Disconnected(usize),
     /// Nobody was connected.
     Nobody,
-    /// A connection seems to be there that is not to be found.
+    /// A connection seems to exist whose process cannot be found.
     Unknown,
-    /// It still was, so the session itself was ended.
+    /// The same for too long, so the session itself was ended.
     SessionEnded,
 }
 
-/// Processes that were asked to end.
+/// Processes that got SIGTERM.
 #[derive(Debug, Default)]
 pub(crate) struct Endings {
     pending: Vec<(OwnedFd, u64)>,
-    /// Displays with a connection that is not to be found, and since when.
+    /// Displays with a connection whose process cannot be found, and since when.
     unknown: BTreeMap<u32, u64>,
 }
 
 impl Endings {
-    /// Ends all RDP connections to this display; if that cannot be done, the X server.
+    /// Ends all RDP connections to this display, or its X server if that is impossible.
     pub(crate) fn disconnect(&mut self, number: u32, server: &Process, now_ms: u64) -> Outcome {
         let found = clients::clients().and_then(|all| {
             let mine: Vec<_> = all.into_iter().filter(|c| c.display == number).collect();
@@ -68,7 +68,7 @@ impl Endings {
             display = number,
             ?error,
             "somebody is connected to this display and cannot be disconnected, so its session is ended. \
-             See whether root may look into xrdp's processes (CAP_SYS_PTRACE)"
+             Check that root may inspect xrdp's processes (CAP_SYS_PTRACE)"
         );
         if let Err(error) = self.end(server, now_ms) {
             tracing::error!(display = number, %error, "the X server could not be ended either. Stop xrdp");
@@ -76,7 +76,7 @@ impl Endings {
         Outcome::SessionEnded
     }
 
-    /// Ends the process, if it still is that one.
+    /// Ends the process, unless another one has its pid by now.
     pub(crate) fn end(&mut self, process: &Process, now_ms: u64) -> io::Result<()> {
         match pidfd_open(process.pid, PidfdFlags::empty()) {
             Ok(handle) if process.is_same() => self.end_by(&handle, now_ms),
@@ -85,7 +85,7 @@ impl Endings {
         }
     }
 
-    /// Ends the process of this handle.
+    /// Ends the process behind this handle.
     pub(crate) fn end_by(&mut self, handle: &OwnedFd, now_ms: u64) -> io::Result<()> {
         let pending = handle.try_clone()?;
         match pidfd_send_signal(handle, Signal::TERM) {
@@ -96,7 +96,7 @@ impl Endings {
         Ok(())
     }
 
-    /// Makes those end that did not when asked.
+    /// Kills the processes that did not end in time.
     pub(crate) fn tick(&mut self, now_ms: u64) {
         self.pending.retain(|(handle, due_ms)| {
             if now_ms < *due_ms {
@@ -111,8 +111,8 @@ impl Endings {
     }
 }
 
-/// Whether anybody is connected to the display, as the kernel's lists say. What cannot be read counts
-/// as yes.
+/// Whether a client is connected to the display, as the kernel's lists say. A list that cannot be read counts as
+/// yes.
 fn is_attached(number: u32) -> bool {
     let unix = read("/proc/net/unix", UNIX_MAX_BYTES);
     let tcp = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| read(path, TCP_MAX_BYTES));
@@ -125,11 +125,11 @@ fn read(path: &str, max_bytes: u64) -> Option<String> {
     let mut bytes = Vec::new();
     match std::fs::File::open(path) {
         Ok(file) => file.take(max_bytes).read_to_end(&mut bytes).ok()?,
-        // A machine without IPv6 has no such list.
+        // There is no such list on a machine without IPv6.
         Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
         Err(_) => return None,
     };
-    // A list that is cut proves nothing.
+    // A truncated list proves nothing.
     (u64::try_from(bytes.len()).is_ok_and(|n| n < max_bytes))
         .then(|| String::from_utf8_lossy(&bytes).into_owned())
 }
@@ -181,8 +181,8 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_listen_is_ended_half_a_second_later() {
-        // Ignores SIGTERM, and says when it began to.
+    fn a_process_that_ignores_sigterm_is_killed_half_a_second_later() {
+        // Ignores SIGTERM, and prints a line once it does.
         let script = "trap '' TERM; echo; while :; do sleep 0.05; done";
         let mut child =
             Command::new("sh").args(["-c", script]).stdout(std::process::Stdio::piped()).spawn().unwrap();
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_took_over_the_number_is_left_alone() {
+    fn a_process_that_reuses_the_pid_is_left_alone() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let mut other = process(&child);
         other.started_ticks += 1;

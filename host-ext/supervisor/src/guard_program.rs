@@ -1,5 +1,5 @@
-//! The guards' program, opened once. An update may put another file in its place while the supervisor runs: guards are
-//! started by the descriptor, so that both stay of one build until the supervisor itself is started anew.
+//! The guards' program, opened once. An update may replace the file while the supervisor runs. Guards are started from
+//! the open descriptor, so supervisor and guards are of one build until the supervisor itself restarts.
 
 use std::fs::File;
 use std::io;
@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 /// Why guards cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
-    /// It is not there, or cannot be read.
+    /// It does not exist, or cannot be read.
     #[error(
         "{path} cannot be opened: {source}. Install sudare-guard beside sudare-supervisor, from the same build"
     )]
     Open { path: PathBuf, source: io::Error },
-    /// The kernel does not say where this program lies.
+    /// The kernel does not tell where this program is.
     #[error("the supervisor cannot find its own program: {0}. Mount /proc")]
     OwnPath(io::Error),
 }
 
-/// The opened program; guards can be started as long as this lives.
+/// The opened program; guards can be started as long as this exists.
 #[derive(Debug)]
 pub struct GuardProgram(File);
 
@@ -34,8 +34,8 @@ impl GuardProgram {
         File::open(path).map(Self).map_err(|source| ProgramError::Open { path: path.to_owned(), source })
     }
 
-    /// What a child that this process forks can execute, whatever lies at the program's path by then. The child is
-    /// named by `self`: it holds a copy of the descriptor until the moment it executes it.
+    /// The path from which a child of this process can execute it, whatever file the program's own path leads to by
+    /// then. `self` in it is the child, which has a copy of the descriptor until it executes the program.
     pub fn path(&self) -> PathBuf {
         format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
     }

@@ -1,4 +1,4 @@
-//! Guards as processes: started under the system user, told the cookie, listened to.
+//! Guards as processes: starts them under the system user, hands them the cookie, and reads their output.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::OwnedFd;
@@ -18,7 +18,7 @@ use crate::inbox::{Inbox, Output};
 use crate::line::{self, LINE_MAX_BYTES};
 use crate::target::Target;
 
-/// What a guard may inherit of the environment; everything else is dropped.
+/// The variables that a guard inherits; all others are dropped.
 const ENVIRONMENT: [&str; 3] = ["PATH", "RUST_LOG", "LANG"];
 const SETTINGS_PREFIX: &str = "SUDARE_HOST_";
 
@@ -33,8 +33,8 @@ pub(crate) struct Launcher {
     pub(crate) config: Option<PathBuf>,
 }
 
-/// A running guard. A line `cover N` of its standard input makes it cover until `go-on N`; the end of
-/// its standard input tells it to cover and end.
+/// A running guard. A line `cover N` on its standard input makes it cover until `go-on N`; the end of that input
+/// makes it cover and end.
 #[derive(Debug)]
 pub(crate) struct Guard {
     pub(crate) run: u64,
@@ -43,15 +43,15 @@ pub(crate) struct Guard {
 }
 
 impl Launcher {
-    /// Starts a guard; what it says comes to the inbox.
+    /// Starts a guard; its output goes to the inbox.
     pub(crate) fn start(&self, target: &Target, run: u64, inbox: SyncSender<Inbox>) -> io::Result<Guard> {
         let mut child = self.command(target).spawn()?;
-        // Not yet waited for, so the number is still this child's.
+        // Not waited for yet, so the pid is still this child's.
         let ended = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(io::Error::from);
         let mut stdin = child.stdin.take();
         let told = match &mut stdin {
-            // One line fits into an empty pipe, so this does not wait.
-            Some(pipe) => pipe.write_all(target.cookie.line().as_bytes()).and_then(|()| never_wait(pipe)),
+            // One line fits into an empty pipe, so this does not block.
+            Some(pipe) => pipe.write_all(target.cookie.line().as_bytes()).and_then(|()| never_block(pipe)),
             None => Err(io::ErrorKind::BrokenPipe.into()),
         };
         let mut guard = Guard { run, child, stdin };
@@ -85,7 +85,7 @@ impl Launcher {
         if rustix::process::geteuid().is_root() {
             command.uid(self.account.uid).gid(self.account.gid);
         }
-        // A Ctrl-C at a terminal is for the supervisor, which tells its guards in its own way.
+        // Ctrl-C at a terminal is meant for the supervisor, which then ends its guards itself.
         command.current_dir(Path::new("/")).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         command
@@ -93,7 +93,7 @@ impl Launcher {
 }
 
 impl Guard {
-    /// Gives it an order. A guard that does not read is noticed otherwise.
+    /// Gives it an order. A guard that does not read its orders is noticed by other means.
     pub(crate) fn order(&mut self, order: &str, ticket: u64) {
         if let Some(pipe) = &mut self.stdin {
             drop(pipe.write_all(format!("{order} {ticket}\n").as_bytes()));
@@ -105,15 +105,15 @@ impl Guard {
         self.stdin = None;
     }
 
-    /// Ends it now; its blanker notices and covers.
+    /// Kills it; its blanker notices and covers.
     pub(crate) fn kill(&mut self) {
         self.stdin = None;
         if let Err(error) = self.child.kill() {
-            tracing::debug!(%error, "the guard had ended already");
+            tracing::debug!(%error, "the guard had already ended");
         }
     }
 
-    /// How it ended, if it did.
+    /// How it ended, if it has.
     pub(crate) fn ended(&mut self) -> Option<String> {
         match self.child.try_wait() {
             Ok(None) => None,
@@ -123,12 +123,12 @@ impl Guard {
     }
 }
 
-/// A guard that does not read its orders must not make the supervisor wait.
-fn never_wait(pipe: &ChildStdin) -> io::Result<()> {
+/// A guard that does not read its orders must not block the supervisor.
+fn never_block(pipe: &ChildStdin) -> io::Result<()> {
     Ok(fcntl_setfl(pipe, fcntl_getfl(pipe)? | OFlags::NONBLOCK)?)
 }
 
-/// Reads lines until the guard closes its output or says what no guard says.
+/// Reads lines until the guard closes its output or writes a line that no guard writes.
 fn listen(number: u32, run: u64, out: ChildStdout, ended: &OwnedFd, inbox: &SyncSender<Inbox>) {
     let mut out = BufReader::new(out);
     let mut bytes = Vec::with_capacity(LINE_MAX_BYTES);
@@ -161,11 +161,11 @@ fn listen(number: u32, run: u64, out: ChildStdout, ended: &OwnedFd, inbox: &Sync
     }
 }
 
-/// A process closes its files a moment before it can be seen to have ended.
+/// A process closes its files a moment before its end can be seen.
 fn wait_for(ended: &OwnedFd) {
     let limit = Timespec { tv_sec: 0, tv_nsec: ENDS_WITHIN_NS };
-    // If it does not, it is noticed as one that says nothing.
+    // If it does not end, the plan notices its silence.
     if let Err(error) = poll(&mut [PollFd::new(ended, PollFlags::IN)], Some(&limit)) {
-        tracing::debug!(%error, "the end of a guard could not be waited for");
+        tracing::debug!(%error, "waiting for the end of a guard failed");
     }
 }

@@ -1,7 +1,7 @@
-//! Holding a session back before any code of its user runs.
+//! Holds a session before any code of its user runs.
 //!
-//! sesman forks the process that will become the user's window manager early, and it waits for the X
-//! server. It is stopped the moment the X socket appears, and goes on when the screen is covered.
+//! sesman forks early the process that will become the user's window manager; that process waits for the X server. It
+//! is stopped the moment the X socket appears, and continues once the screen is covered.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -14,21 +14,21 @@ use sudare_base::clock;
 use crate::origin::Origin;
 use crate::process::Process;
 
-/// A stop takes effect before the process runs on; this is the scheduler's time on a busy machine.
-const TAKES_EFFECT: Duration = Duration::from_millis(50);
-/// sesman has one such process, or two for a moment.
+/// How long a busy machine may take to schedule the process, which stops before it runs on.
+const STOPS_WITHIN_MS: u64 = 50;
+/// sesman has one such process, for a moment two.
 const HELD_MAX: usize = 8;
 
-/// Processes that wait. They wait on if this is forgotten, and also if the supervisor dies: its
-/// successor holds them anew and lets them go when the screen is covered.
+/// Stopped processes. They stay stopped if this is dropped, and if the supervisor dies: the next supervisor holds them
+/// again and releases them once the screen is covered.
 #[derive(Debug, Default)]
 pub(crate) struct Hold {
     stopped: Vec<OwnedFd>,
 }
 
 impl Hold {
-    /// Stops what has not begun. The answer is empty if there is nothing to stop: the user's code
-    /// runs already.
+    /// Stops the processes that have not begun. The result holds nothing if there are none: the user's code runs
+    /// already.
     pub(crate) fn place(origin: &Origin) -> io::Result<Self> {
         let mut waiting = origin.not_begun()?;
         if waiting.is_empty() && origin.begins_later() {
@@ -37,7 +37,7 @@ impl Hold {
         Self::of(&waiting)
     }
 
-    /// Stops these, or none of them: what is stopped and forgotten would wait for ever.
+    /// Stops all of these or none: a process that was stopped and forgotten would never continue.
     fn of(waiting: &[Process]) -> io::Result<Self> {
         let mut hold = Hold::default();
         for process in waiting.iter().take(HELD_MAX) {
@@ -52,7 +52,7 @@ impl Hold {
         Ok(hold)
     }
 
-    /// Whether everything of the user's waits.
+    /// Whether the user's code is held.
     pub(crate) fn holds(&self) -> bool {
         !self.stopped.is_empty()
     }
@@ -62,14 +62,14 @@ impl Hold {
             match pidfd_send_signal(&handle, Signal::CONT) {
                 Ok(()) | Err(Errno::SRCH) => {}
                 Err(error) => {
-                    tracing::error!(%error, "a held session cannot go on. Have its user log on anew");
+                    tracing::error!(%error, "a held session cannot continue. Have its user log on again");
                 }
             }
         }
     }
 }
 
-/// `None` if there is nothing to hold: it has ended, or became the user's program meanwhile.
+/// `None` if there is nothing to hold: it has ended, or has become the user's program.
 fn stop(process: &Process) -> io::Result<Option<OwnedFd>> {
     let handle = match pidfd_open(process.pid, PidfdFlags::empty()) {
         Ok(handle) => handle,
@@ -80,7 +80,7 @@ fn stop(process: &Process) -> io::Result<Option<OwnedFd>> {
         Ok(true) => Ok(Some(handle)),
         Err(_) if !process.is_same() => Ok(None),
         other => {
-            // Too late or unreadable, and so not ours to stop.
+            // Too late or unreadable, so it must not stay stopped.
             pidfd_send_signal(&handle, Signal::CONT).or_else(ended)?;
             other.map(|_| None)
         }
@@ -91,19 +91,19 @@ fn ended(error: Errno) -> Result<(), Errno> {
     if error == Errno::SRCH { Ok(()) } else { Err(error) }
 }
 
-/// Whether it stands still before it became another program.
+/// Whether it stopped before it became another program.
 fn wait_stopped(process: &Process, handle: &OwnedFd) -> io::Result<bool> {
     if !process.is_same() {
         return Err(Errno::SRCH.into());
     }
     pidfd_send_signal(handle, Signal::STOP)?;
-    let until = clock::monotonic() + TAKES_EFFECT;
+    let until_ms = clock::monotonic_ms().saturating_add(STOPS_WITHIN_MS);
     loop {
         let now = Process::read(process.pid)?;
         if now.stopped && now.exe.file == process.exe.file {
             return Ok(true);
         }
-        if now.exe.file != process.exe.file || clock::monotonic() > until {
+        if now.exe.file != process.exe.file || clock::monotonic_ms() > until_ms {
             return Ok(false);
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -116,8 +116,9 @@ mod tests {
     use crate::process;
     use rustix::process::Pid;
     use std::process::{Child, Command};
+    use std::time::Instant;
 
-    /// A shell plays the session manager: its copies wait, its other children are programs.
+    /// A shell plays the session manager: its forks wait, its other children are programs.
     fn session(script: &str) -> (Child, Origin) {
         let child = Command::new("bash").args(["-c", script]).spawn().unwrap();
         let pid = Pid::from_child(&child);
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_not_begun_waits_and_the_server_does_not() {
+    fn processes_that_have_not_begun_wait_and_the_server_does_not() {
         let (child, origin) = session("(while :; do read -t 0.1 <> <(:); done) & sleep 60 & wait");
         let hold = Hold::place(&origin).unwrap();
         assert!(hold.holds());
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_has_ended_meanwhile_does_not_leave_the_others_stopped_for_ever() {
+    fn a_process_that_ended_does_not_leave_the_others_stopped_for_ever() {
         let sleeper = || Command::new("sleep").arg("60").spawn().unwrap();
         let read = |child: &Child| Process::read(Pid::from_child(child)).unwrap();
         let (mut one, mut gone, mut other) = (sleeper(), sleeper(), sleeper());
@@ -177,7 +178,7 @@ mod tests {
     #[test]
     fn a_session_whose_user_s_code_runs_is_not_stopped() {
         let (child, origin) = session("sleep 60 & sleep 61 & wait");
-        // Both are programs by now, none a copy of the shell.
+        // Both are programs by now, neither is a fork of the shell.
         while !origin.not_begun().unwrap().is_empty() {}
         assert!(!Hold::place(&origin).unwrap().holds());
         assert!(process::children(origin.leader.pid).unwrap().iter().all(|p| !p.stopped));

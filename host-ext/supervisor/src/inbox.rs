@@ -1,4 +1,4 @@
-//! What comes to the thread that decides, from all the others.
+//! Messages from all other threads to the one that decides.
 
 use std::sync::mpsc::SyncSender;
 
@@ -8,7 +8,7 @@ use crate::line::Line;
 use crate::sockets::SocketError;
 use crate::target::{PrepareError, Target};
 
-/// A message of another thread.
+/// A message from another thread.
 #[derive(Debug)]
 pub(crate) enum Inbox {
     Sockets(Vec<u32>),
@@ -24,7 +24,7 @@ pub(crate) enum Inbox {
         at_ms: u64,
         output: Output,
     },
-    /// Somebody signs in as this user; `answer` is told once the user's sessions are covered.
+    /// A user signs in; `answer` gets a value once that user's sessions are covered.
     SignIn {
         uid: u32,
         answer: SyncSender<()>,
@@ -32,13 +32,14 @@ pub(crate) enum Inbox {
     Stop,
 }
 
-/// What a guard said on its standard output.
+/// What a guard wrote to its standard output.
 #[derive(Debug)]
 pub(crate) enum Output {
     Line(Line),
-    /// Something that no guard of this build says.
+    /// A line that no guard of this build writes.
     Babble,
-    /// It greeted as a guard of another build, or not at all.
+    /// A first line of another build, or of no guard.
     OtherBuild,
+    /// It closed its output.
     End,
 }

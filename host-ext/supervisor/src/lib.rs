@@ -25,12 +25,12 @@
 //! | `actions` | carries out what `plan` decides |
 //! | `inspection` | looks for clients of displays without a guard, and for clients that share a display |
 //! | `takeover` | a user signs in: covers that user's sessions and waits for the client |
-//! | `plan`, `audit`, `arrivals` | the decisions, pure: guards, clients without a guard, clients that are still to come |
+//! | `plan`, `audit`, `arrivals` | the decisions, pure: on guards, on clients without a guard, on clients to come |
 //! | `sign_in` | the socket that `sudare-sign-in` asks, and both of its ends |
-//! | `session`, `hold`, `prepare` | one session: its processes, the stop before its first code, what its guard must know |
+//! | `session`, `hold`, `prepare` | one session: its processes, its stop before user code, what its guard must know |
 //! | `guard_program`, `guards`, `line` | the guards' program, its processes, the lines that they write |
 //! | `clients`, `ending` | which xrdp process shows which display; ending processes |
-//! | `origin`, `process`, `sockets`, `xauthority` | where a display comes from, as the kernel and the X server's files tell |
+//! | `origin`, `process`, `sockets`, `xauthority` | where a display comes from, as the kernel and files tell |
 //! | `lock` | one supervisor on a machine |
 //! | `syslog` | one line for the system's log, from `sudare-sign-in` |
 //!

@@ -1,4 +1,4 @@
-//! One supervisor a machine: two would start two guards for each display.
+//! One supervisor on a machine: two would start two guards for each display.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -11,17 +11,17 @@ const NAME: &str = "supervisor.lock";
 
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    #[error("{path}: {source}. Correct `run_dir`, or make the folder (deploy/linux/host/README.md)")]
+    #[error("{path}: {source}. Correct `run_dir`, or make the folder (docs/guide/vdi-admin.md)")]
     Io { path: PathBuf, source: io::Error },
     #[error(
-        "the supervisor's folder {0} can be written by others than root, who could put another lock there. Make it with `install -d -o root -m 755`"
+        "the supervisor's folder {0} can be written by other users than root, who could put another lock there. Make it with `install -d -o root -m 755`"
     )]
     Unsafe(PathBuf),
-    #[error("another supervisor runs already, as process {holder}. End it first, or leave it alone")]
+    #[error("another supervisor runs already, as process {holder}. Stop it first, or leave it running")]
     Held { holder: String },
 }
 
-/// Held while it lives; the kernel lets go of it when its process ends, however it ends.
+/// Held as long as it exists; the kernel releases it when the process ends, however that ends.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -55,13 +55,13 @@ impl Lock {
 }
 
 impl Drop for Lock {
-    /// Closing is not enough: a guard that was just forked holds the same open file until it runs its program.
+    /// Closing is not enough: a guard that was just forked shares the open file until it executes its program.
     fn drop(&mut self) {
         flock(&self.file, FlockOperation::Unlock).ok();
     }
 }
 
-/// The process that supervises now, if one does.
+/// The pid of the running supervisor, if there is one.
 pub fn holder(dir: &Path) -> Option<String> {
     let mut file = File::open(dir.join(NAME)).ok()?;
     let free = flock(&file, FlockOperation::NonBlockingLockShared);
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_one_is_told_who_the_first_is() {
+    fn a_second_supervisor_learns_the_pid_of_the_first() {
         let dir = tempfile::tempdir().unwrap();
         let run = dir.path().join("sudare");
         let first = Lock::take(&run).unwrap();
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_everybody_is_no_place_for_a_lock() {
+    fn a_world_writable_folder_is_no_place_for_a_lock() {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
         assert!(matches!(Lock::take(dir.path()), Err(LockError::Unsafe(_))));

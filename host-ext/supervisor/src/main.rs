@@ -21,7 +21,7 @@ Examples:
   systemctl restart sudare-supervisor                    as installed
   sudare-supervisor --config /etc/sudare/host.toml       in the foreground
 
-It starts the program sudare-guard that lies beside it, once for each session."
+It starts sudare-guard, which is installed beside it, once for each session."
 )]
 struct Cli {
     #[command(flatten)]
@@ -48,11 +48,11 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
     let stopper = supervisor.stopper();
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         if let Err(error) = signals::wait_for_end() {
-            tracing::error!(%error, "waiting for signals failed: ending");
+            tracing::error!(%error, "waiting for signals failed, so the supervisor ends");
         }
         stopper.stop();
     })?;
-    // `guard` is held open until the supervisor ends.
+    // Guards are started from this open file, so it stays open until the supervisor ends.
     let ended = supervisor.run();
     drop(guard);
     Ok(ended?)

@@ -1,4 +1,4 @@
-//! What the supervisor decides, without doing any of it: events and times in, actions out.
+//! The supervisor's decisions about guards, pure: events and times in, actions out.
 //!
 //! ```text
 //!              Appeared                    Ended (3rd time in 60 s)
@@ -6,36 +6,35 @@
 //!                         ▲   │ Ended: again at once                │ over
 //!                         └───┴◄────────────────────────────────────┘
 //! ```
-//! One rule stands above these states: a display whose guard has not *confirmed* within
-//! [`CONFIRM_MS`] has its clients disconnected, and again every [`DISCONNECT_EVERY_MS`] until it
-//! does. To confirm is to say `covered` with pixels read back that recently, or to say `visible`
-//! after having covered. A guard that has read nothing back yet counts up from its own start, so its
-//! first confirmation is the one at which the count went down. A guard that starts again inherits the clock of the one before. Times are
-//! milliseconds of CLOCK_BOOTTIME.
+//! One rule overrides these states: the clients of a display whose guard has not *confirmed* within [`CONFIRM_MS`] are
+//! disconnected, and again every [`DISCONNECT_EVERY_MS`] until it confirms. A guard confirms when it says `covered` and
+//! read the pixels back that recently, or when it says `visible` after it has covered. A guard that has read nothing
+//! back yet counts up from its own start, so its first confirmation is the heartbeat at which that count goes down. A
+//! new guard inherits the clock of the one before. Times are milliseconds of CLOCK_BOOTTIME.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::line::{Heartbeat, Line};
 
-/// A display may go on this long without a confirmation.
+/// How long a display may go without a confirmation.
 pub(crate) const CONFIRM_MS: u64 = 500;
-/// While the session is held before its first user code, there is nothing to see: the X server may
-/// take its time to start on a busy machine.
+/// The same while the session is held before its first user code: there is nothing to see yet, and the X server may be
+/// slow to start on a busy machine.
 pub(crate) const HELD_START_MS: u64 = 5_000;
-/// A guard that says nothing for this long hangs, and is replaced.
+/// A guard that is silent for this long hangs, and is replaced.
 pub(crate) const HANG_MS: u64 = 2_000;
-/// A new guard may take this long to its first word.
+/// How long a new guard may take until its first line.
 pub(crate) const FIRST_WORD_MS: u64 = 5_000;
-/// So many ends of a guard within the window, and the display is given up until it is healthy.
+/// After this many ends of a guard within the window, its display rests before the next one is started.
 pub(crate) const FAILURES: usize = 3;
 pub(crate) const FAILURE_WINDOW_MS: u64 = 60_000;
 pub(crate) const PAUSE_MIN_MS: u64 = 1_000;
 pub(crate) const PAUSE_MAX_MS: u64 = 30_000;
-/// So long without a fault clears the count.
+/// This long without a fault clears the count.
 pub(crate) const HEALTHY_MS: u64 = 60_000;
-/// Clients that come back to an unconfirmed display are disconnected this often.
+/// How often clients that come back to an unconfirmed display are disconnected.
 pub(crate) const DISCONNECT_EVERY_MS: u64 = 500;
-/// After a pause of the supervisor itself the guards' words are still on their way: judge next time.
+/// After a pause of the supervisor itself, heartbeats are still unread: it judges at the next tick.
 pub(crate) const STALL_MS: u64 = 250;
 
 const _: () = assert!(CONFIRM_MS < HANG_MS && HANG_MS <= FIRST_WORD_MS);
@@ -44,7 +43,7 @@ const _: () = assert!(PAUSE_MIN_MS < PAUSE_MAX_MS && PAUSE_MAX_MS < FAILURE_WIND
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// A session's display; `held` if none of its user's code runs before [`Action::Release`].
+    /// A session's display appeared; `held` if no code of its user runs before [`Action::Release`].
     Appeared { number: u32, held: bool },
     /// Its X server has ended.
     Gone { number: u32 },
@@ -52,41 +51,41 @@ pub(crate) enum Event {
     Ended { number: u32, run: u64 },
     /// A line of the guard of that run.
     Said { number: u32, run: u64, line: Line },
-    /// The guard of that run said what no guard says.
+    /// The guard of that run wrote a line that no guard writes.
     Babbled { number: u32, run: u64 },
-    /// Time passes.
+    /// Time passed.
     Tick,
 }
 
-/// What to do about it.
+/// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Start a guard.
     Start { number: u32, run: u64 },
-    /// End this guard; what it leaves on the screen stays covered.
+    /// Kill this guard; its blanker keeps the cover.
     Kill { number: u32, run: u64 },
-    /// End the RDP connection of whoever looks at this display.
+    /// End the RDP connections to this display.
     Disconnect { number: u32, why: Why },
     /// The screen is covered: the user's code may start.
     Release { number: u32 },
-    /// Nothing is left to watch, and the guard may end in its own time.
+    /// The display is gone; its guard may end in its own time.
     Forget { number: u32 },
 }
 
 /// Why clients are disconnected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Why {
-    /// The guard says nothing.
+    /// The guard is silent.
     Silent,
     /// The guard says that it cannot confirm the cover.
     Unconfirmed,
     /// The guard failed too often.
     Failing,
-    /// The guard asks for it, in its own words.
+    /// The guard asks for it, and says why.
     Asked(String),
 }
 
-/// All displays that are watched.
+/// All guarded displays.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     displays: BTreeMap<u32, Display>,
@@ -98,24 +97,24 @@ pub(crate) struct Plan {
 struct Display {
     guard: Guard,
     run: u64,
-    /// This run's guard has covered before it showed anything.
+    /// The guard of this run has covered before it showed anything.
     covered: bool,
     held: bool,
     confirmed_ms: u64,
     allowance_ms: u64,
-    /// The last heartbeat could not confirm: tells the two reasons apart.
+    /// The last heartbeat did not confirm; tells [`Why::Unconfirmed`] from [`Why::Silent`].
     unconfirmed: bool,
     healthy_since_ms: Option<u64>,
     failures: VecDeque<u64>,
     pause_ms: u64,
     disconnected_ms: Option<u64>,
-    /// The guard's words that wait until the next disconnection is due.
+    /// The guard's reason for a disconnection, until the next one is due.
     asked: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Guard {
-    /// `counted_ms`: its last count, until it has covered.
+    /// `counted_ms`: the `unconfirmed_ms` of its last heartbeat.
     Running {
         heard_ms: u64,
         spoke: bool,
@@ -149,7 +148,7 @@ impl Plan {
         actions
     }
 
-    /// Whether this display is watched already.
+    /// Whether this display is known.
     pub(crate) fn knows(&self, number: u32) -> bool {
         self.displays.contains_key(&number)
     }
@@ -214,7 +213,7 @@ impl Plan {
         }
     }
 
-    /// The display, if `run` is its present guard: what an earlier guard said no longer counts.
+    /// The display, if `run` is its current guard: lines of earlier guards no longer count.
     fn of_run(&mut self, number: u32, run: u64) -> Option<&mut Display> {
         self.displays
             .get_mut(&number)
@@ -250,12 +249,12 @@ impl Display {
         (*heard_ms, *spoke) = (now_ms, true);
         match line {
             Line::Heartbeat(heartbeat) => {
-                // Its own clock, so that what the pipe adds to a time does not look like progress.
+                // By the guard's own count, so that a delay in the pipe does not look like progress.
                 let before_ms = counted_ms.replace(heartbeat.unconfirmed_ms);
                 let went_down = before_ms.is_some_and(|before_ms| heartbeat.unconfirmed_ms < before_ms);
                 self.heartbeat(number, heartbeat, went_down, now_ms, actions);
             }
-            // The answer to an order, which is none of the plan's.
+            // The answer to an order of `takeover`.
             Line::Covered(_) => {}
             Line::Disconnect(text) => {
                 self.healthy_since_ms = None;
@@ -265,8 +264,8 @@ impl Display {
         }
     }
 
-    /// Does what the guard asked for. Each disconnection looks through all processes of the machine,
-    /// so a session that makes its guard ask without pause must not take the supervisor's time.
+    /// Does what the guard asked for. Each disconnection searches all processes of the machine, so a session that makes
+    /// its guard ask without pause must not use up the supervisor's time.
     fn answer(&mut self, number: u32, now_ms: u64, actions: &mut Vec<Action>) {
         let recently = |at_ms: u64| now_ms.saturating_sub(at_ms) < DISCONNECT_EVERY_MS;
         if self.disconnected_ms.is_some_and(recently) {
@@ -293,7 +292,7 @@ impl Display {
             return;
         }
         if !heartbeat.covered && !self.covered {
-            // It would have to take the word of whoever was there before that nothing leaks.
+            // Nothing proves that this guard can cover.
             self.kill(number, actions);
             return;
         }
@@ -309,7 +308,7 @@ impl Display {
         }
     }
 
-    /// Counts a failure; true if the display is given up for now.
+    /// Counts a failure; true if the display rests now.
     fn fail(&mut self, now_ms: u64) -> bool {
         self.healthy_since_ms = None;
         self.failures.retain(|&at_ms| now_ms.saturating_sub(at_ms) < FAILURE_WINDOW_MS);

@@ -1,5 +1,5 @@
-//! What a guard must be told, found out on a thread of its own: the user's name may have to come from
-//! a directory server, and the user's file lies where the user wants. Neither may hold up the others.
+//! Finds out what a guard must be told, on a thread of its own: the user's name may come from a directory server, and
+//! the user chooses where the authority file is. Neither may delay other sessions.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use crate::process;
 use crate::target::{PrepareError, Target};
 use crate::xauthority::{self, Cookie};
 
-/// sesman writes the file before it starts the X server, xauth replaces it by renaming.
+/// sesman writes the file before it starts the X server; xauth replaces it by renaming.
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(25);
 
@@ -28,8 +28,8 @@ fn cookie(display: u32, origin: &Origin) -> Result<Cookie, PrepareError> {
     let gone = |source| PrepareError::Gone { display, source };
     let arguments = process::arguments(pid).map_err(gone)?;
     let name = authority_file(&arguments).ok_or(PrepareError::NoFile(display))?;
-    // A relative name is meant from the server's folder; joining keeps an absolute one.
-    let path = process::present_folder(pid).join(name);
+    // A relative path is relative to the server's working directory; joining keeps an absolute one.
+    let path = process::working_directory(pid).join(name);
     let mut tries = 1;
     loop {
         match xauthority::read(&path, display, origin.server.real_uid()) {
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_authority_file_is_named_by_the_server_s_arguments() {
+    fn the_authority_file_is_in_the_server_s_arguments() {
         let list = |words: &[&str]| words.iter().map(|w| w.as_bytes().to_vec()).collect::<Vec<_>>();
         let found = authority_file(&list(&["Xorg", ":10", "-auth", ".Xauthority", "-noreset"]));
         assert_eq!(found, Some(".Xauthority".into()));

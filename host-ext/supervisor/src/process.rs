@@ -1,7 +1,7 @@
 //! What the kernel says about other processes (proc(5)), read with bounds.
 //!
-//! A user decides about the names, arguments and folders of own processes, never about uids, parents
-//! and who owns the program file; decisions are made from the latter only.
+//! Users control the names, arguments and working directories of their processes, but not uids, parents or the owner of
+//! the program file; only the latter are used to decide.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -22,7 +22,7 @@ const SOCKETS_MAX: usize = 4096;
 pub(crate) struct Process {
     pub(crate) pid: Pid,
     pub(crate) parent: Option<Pid>,
-    /// Ticks since boot at which it started: with the pid, this names a process for good.
+    /// Start time in ticks since boot; together with the pid it identifies the process for good.
     pub(crate) started_ticks: u64,
     pub(crate) stopped: bool,
     /// Real, effective, saved and file system uid.
@@ -33,10 +33,11 @@ pub(crate) struct Process {
 /// The program a process runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Exe {
-    /// The last part of its path, as it was when it was started.
+    /// The last part of the path from which it was started.
     pub(crate) name: String,
-    /// It belongs to root and only root may write it.
+    /// Owned by root and writable by root only.
     pub(crate) is_roots: bool,
+    /// Device and inode.
     pub(crate) file: (u64, u64),
 }
 
@@ -56,17 +57,17 @@ impl Process {
         })
     }
 
-    /// The session's user: an X server with root's rights still has this real uid.
+    /// The session's user, also for an X server that has root's rights.
     pub(crate) fn real_uid(&self) -> u32 {
         self.uids[0]
     }
 
-    /// All of its rights are root's, and so is its program.
+    /// All its uids are root's, and its program is owned by root.
     pub(crate) fn is_roots(&self) -> bool {
         self.uids == [0; 4] && self.exe.is_roots
     }
 
-    /// Whether it still is the process that was read, and has not ended.
+    /// Whether the pid still belongs to this process, and it has not ended.
     pub(crate) fn is_same(&self) -> bool {
         text(&folder(self.pid).join("stat")).is_ok_and(|stat| {
             stat_fields(&stat)
@@ -75,14 +76,14 @@ impl Process {
     }
 }
 
-/// Its arguments; the user may have changed them.
+/// The arguments of a process, which its user may have changed.
 pub(crate) fn arguments(pid: Pid) -> io::Result<Vec<Vec<u8>>> {
     let bytes = bounded(&folder(pid).join("cmdline"), CMDLINE_MAX_BYTES)?;
     Ok(bytes.split(|&b| b == 0).map(<[u8]>::to_vec).collect())
 }
 
-/// Its present folder, as a path that leads there also if the folder was renamed.
-pub(crate) fn present_folder(pid: Pid) -> PathBuf {
+/// The working directory of a process, by a path that still leads there after a rename.
+pub(crate) fn working_directory(pid: Pid) -> PathBuf {
     folder(pid).join("cwd")
 }
 
@@ -93,7 +94,7 @@ pub(crate) fn all() -> io::Result<Vec<Pid>> {
     Ok(names.filter_map(|name| Pid::from_raw(name.parse().ok()?)).collect())
 }
 
-/// The processes whose parent it is.
+/// The children of a process.
 pub(crate) fn children(parent: Pid) -> io::Result<Vec<Process>> {
     // /proc/PID/task/TID/children would need CONFIG_PROC_CHILDREN and misses children of threads.
     let theirs = |pid: &Pid| parent_of(*pid) == Some(parent);
@@ -101,7 +102,7 @@ pub(crate) fn children(parent: Pid) -> io::Result<Vec<Process>> {
     Ok(all()?.into_iter().filter(theirs).filter_map(read).collect())
 }
 
-/// The processes that run a program of that name.
+/// The processes that run a program with this name.
 pub(crate) fn running(name: &str) -> io::Result<Vec<Process>> {
     let named =
         |pid: &Pid| fs::read_link(folder(*pid).join("exe")).is_ok_and(|exe| program_name(&exe) == name);
@@ -112,24 +113,24 @@ pub(crate) fn running(name: &str) -> io::Result<Vec<Process>> {
     all()?.into_iter().filter(named).filter_map(read).collect()
 }
 
-/// Whether that is what reading about a process gives that has ended; not so when files run out.
+/// Whether the error means that the process has ended, and not that this process ran out of files.
 fn has_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
         || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
 }
 
-/// The numbers of its open files that are sockets.
+/// The descriptors of a process that are sockets.
 pub(crate) fn sockets(pid: Pid) -> io::Result<Vec<i32>> {
     numbers_of(pid, |link| link.starts_with(b"socket:"))
 }
 
-/// The number of the open file that is this socket.
+/// The descriptor of a process that is this socket.
 pub(crate) fn number_of_socket(pid: Pid, inode: u64) -> io::Result<Option<i32>> {
     let wanted = format!("socket:[{inode}]");
     Ok(numbers_of(pid, |link| link == wanted.as_bytes())?.first().copied())
 }
 
-/// The numbers of its open files whose links are such; a link says what a file is without opening it.
+/// The descriptors whose link matches; the link tells what a file is without opening it.
 fn numbers_of(pid: Pid, is: impl Fn(&[u8]) -> bool) -> io::Result<Vec<i32>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder(pid).join("fd"))?.take(SOCKETS_MAX) {
@@ -147,7 +148,7 @@ fn folder(pid: Pid) -> PathBuf {
 
 fn exe(link: &Path) -> io::Result<Exe> {
     let target = fs::read_link(link)?;
-    // This follows the link to the file itself, also if its name is gone after an upgrade.
+    // Follows the link to the file itself, even if an upgrade removed its name.
     let meta = fs::metadata(link)?;
     Ok(Exe {
         name: program_name(&target),
@@ -165,7 +166,7 @@ fn parent_of(pid: Pid) -> Option<Pid> {
     stat_fields(&text(&folder(pid).join("stat")).ok()?)?.1
 }
 
-/// State, parent and start time; the name before them may hold anything, also brackets.
+/// State, parent and start time; the name before them may contain anything, even brackets.
 fn stat_fields(stat: &str) -> Option<(&str, Option<Pid>, u64)> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace();
@@ -193,7 +194,10 @@ fn bounded(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
 }
 
 fn unreadable() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the kernel's page about this process has another form")
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "the kernel's description of this process has an unknown format",
+    )
 }
 
 #[cfg(test)]
@@ -224,7 +228,7 @@ mod tests {
         assert_eq!(arguments(found.pid).unwrap()[1], b"60");
         assert!(found.is_same() && !found.stopped);
         child.kill().unwrap();
-        // Dead but not yet waited for is ended, too.
+        // A process that is dead but not waited for yet has ended too.
         let until = std::time::Instant::now() + std::time::Duration::from_secs(5);
         while found.is_same() && std::time::Instant::now() < until {}
         assert!(!found.is_same());

@@ -1,4 +1,4 @@
-//! One session as the supervisor holds it: its processes, its hold, its guard.
+//! One session: its processes, its hold, its guard.
 
 use std::io;
 use std::sync::mpsc::SyncSender;
@@ -14,14 +14,14 @@ use crate::target::Target;
 pub(crate) struct Session {
     number: u32,
     pub(crate) origin: Origin,
-    /// What a guard must be told, once it is found out.
+    /// What a guard must be told, once that is known.
     pub(crate) target: Option<Target>,
     hold: Hold,
     guard: Option<Guard>,
-    /// A run that was asked for and has no process (yet).
+    /// A run that was ordered and has no process yet.
     wanted: Option<u64>,
     preparing: bool,
-    /// That run will not get a process.
+    /// That run will never get a process.
     failed: bool,
 }
 
@@ -44,7 +44,7 @@ impl Session {
         std::mem::take(&mut self.hold).release();
     }
 
-    /// Starts the run's guard, or first finds out what it must be told.
+    /// Starts the guard of this run; first finds out what it must be told, if that is not known yet.
     pub(crate) fn start(
         &mut self,
         run: u64,
@@ -68,30 +68,30 @@ impl Session {
         let (number, origin) = (self.number, self.origin.clone());
         std::thread::Builder::new().name(format!("prepare {number}")).spawn(move || {
             let target = Box::new(prepare::target(number, &origin));
-            // Closed when the supervisor has ended; nobody needs it then.
+            // The inbox is closed once the supervisor has ended, and the result is no longer needed.
             drop(inbox.send(Inbox::Prepared { number, server: origin.server.pid, target }));
         })?;
         self.preparing = true;
         Ok(())
     }
 
-    /// The preparation is over; the run that waits for it.
+    /// Ends the preparation and returns the run that waited for it.
     pub(crate) fn prepared(&mut self) -> Option<u64> {
         self.preparing = false;
         self.wanted.take()
     }
 
-    /// The run of the guard, if one runs.
+    /// The run of the guard, if it has one.
     pub(crate) fn run(&self) -> Option<u64> {
         self.guard.as_ref().map(|guard| guard.run)
     }
 
-    /// Has the guard cover until it may go on.
+    /// Orders the guard to cover until `go_on`.
     pub(crate) fn cover(&mut self, ticket: u64) {
         self.order("cover", ticket);
     }
 
-    /// Lets the guard show again what it would, unless it was told to cover since.
+    /// Lets the guard decide for itself again, unless it got a newer order to cover.
     pub(crate) fn go_on(&mut self, ticket: u64) {
         self.order("go-on", ticket);
     }
@@ -111,7 +111,7 @@ impl Session {
         }
     }
 
-    /// The run that ended since it was last asked, and how.
+    /// The run that ended since the last call, and how.
     pub(crate) fn ended(&mut self) -> Option<(u64, String)> {
         if self.failed
             && let Some(run) = self.wanted.take()
@@ -126,13 +126,13 @@ impl Session {
         Some((run, how))
     }
 
-    /// The session is over: what was held may end, and the guard may finish.
+    /// The session is over: held processes continue, so that they can end, and the guard may finish.
     pub(crate) fn end(self) -> Option<Guard> {
         self.hold.release();
         self.guard
     }
 
-    /// The supervisor ends: what is held waits for the next one.
+    /// The supervisor ends: held processes wait for the next one.
     pub(crate) fn leave(self) -> Option<Guard> {
         self.guard
     }

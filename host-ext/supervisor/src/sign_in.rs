@@ -1,14 +1,14 @@
-//! Sign-ins: xrdp gives whoever signs in the user's running session, with the desktop in view until
-//! then. So PAM asks here first, and sesman tells xrdp of the session only once it is covered.
+//! Sign-ins: a user who signs in gets the running session from xrdp, whose desktop may be visible at that moment. So
+//! PAM asks here first, and sesman tells xrdp of the session only once it is covered.
 //!
 //! ```text
-//!  sesman ─ PAM (account) ─► `sudare-host sign-in` ── UID ──► door ─► SignIns ─► guards: cover N
-//!                                       ▲                                │          │
-//!                                       └────── covered | refused ───────┴◄─────────┘ covered N
+//!  sesman ─ PAM (account) ─► sudare-sign-in ── UID ──► socket ─► SignIns ─► guards: cover N
+//!                                  ▲                                │          │
+//!                                  └────── covered | refused ───────┴◄─────────┘ covered N
 //! ```
-//! [`ask`] is the one end, [`open`] the other; [`SignIns`] is pure. Root alone reaches the socket. PAM
-//! asks after the password was right; for xrdp 0.10 a user may also sign in at sesman without one, and
-//! cover his own desktop with it.
+//! [`ask`] is one end of the socket, [`open`] the other; [`SignIns`] is pure. Only root reaches the socket. PAM asks
+//! after it accepted the password. With xrdp 0.10, users may also sign in at sesman without a password and so cover
+//! their own desktops.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -24,35 +24,35 @@ use rustix::net::sockopt;
 use crate::inbox::Inbox;
 
 const SOCKET: &str = "sign-in";
-/// What the guards may take together; a cover takes some 20 ms.
+/// How long the guards may take together; a cover takes about 20 ms.
 const COVER_MAX_MS: u64 = 1_500;
-/// Longer than that, so that the supervisor's own answer arrives.
+/// Longer than that, so that the supervisor's own refusal arrives.
 const ANSWER_MAX_MS: u64 = 3_000;
 const LINE_MAX_BYTES: u64 = 32;
-/// Those that nobody waits for any more are among them.
+/// Sign-ins that gave up waiting count too.
 const WAITING_MAX: usize = 16;
-/// Questions that are answered at the same time: a user whose guard is slow must not make others wait.
+/// Questions that are answered at the same time: one user's slow guard must not make others wait.
 const QUESTIONS_MAX: usize = 16;
-/// After the system had no file or thread left for a question.
+/// Pause after the system had no file or thread left for a question.
 const SHORTAGE_MS: u64 = 50;
 const COVERED: &str = "covered";
 
-/// Why somebody may not sign in now. All that is in view stays with whoever has proved something.
+/// Why a user may not sign in now. The session stays with the client that it has.
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
     #[error(
-        "the supervisor does not answer at {path}: {source}. Nobody can sign in at xrdp without it. Start the service sudare-host"
+        "the supervisor does not answer at {path}: {source}. Nobody can sign in at xrdp without it: start the service sudare-supervisor"
     )]
     NoSupervisor { path: PathBuf, source: io::Error },
     #[error(
-        "a running session of this user could not be covered in time, so it is not handed over. The journal of sudare-host says why; try again"
+        "a running session of this user could not be covered in time, so it is not handed over. Try again; `journalctl -u sudare-supervisor` says why"
     )]
     NotCovered,
-    #[error("{path}: {source}. Correct `run_dir`, or make the folder (deploy/linux/host/README.md)")]
+    #[error("{path}: {source}. Correct `run_dir`, or make the folder (docs/guide/vdi-admin.md)")]
     Socket { path: PathBuf, source: io::Error },
 }
 
-/// Asks the supervisor of this machine to cover the sessions of that user, and waits until they are.
+/// Asks the supervisor of this machine to cover that user's sessions, and waits until they are covered.
 pub fn ask(run_dir: &Path, uid: u32) -> Result<(), SignInError> {
     let path = run_dir.join(SOCKET);
     let answer = || -> io::Result<String> {
@@ -68,11 +68,11 @@ pub fn ask(run_dir: &Path, uid: u32) -> Result<(), SignInError> {
     }
 }
 
-/// Opens the door for [`ask`]; each sign-in comes to the inbox.
+/// Listens for [`ask`]; each sign-in goes to the inbox.
 pub(crate) fn open(run_dir: &Path, inbox: SyncSender<Inbox>) -> Result<(), SignInError> {
     let path = run_dir.join(SOCKET);
     let listen = || -> io::Result<()> {
-        // Of a supervisor that ended; the lock says that there is no other.
+        // A previous supervisor's; the lock proves that it has ended.
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -85,13 +85,13 @@ pub(crate) fn open(run_dir: &Path, inbox: SyncSender<Inbox>) -> Result<(), SignI
     listen().map_err(|source| SignInError::Socket { path: path.clone(), source })
 }
 
-/// For as long as the supervisor runs, whatever becomes of single questions: without this nobody signs in.
+/// Runs as long as the supervisor, whatever happens to single questions: without it nobody can sign in.
 fn serve(listener: &UnixListener, inbox: &SyncSender<Inbox>) {
     let questions = Arc::new(());
     loop {
-        // Whoever gets no answer is not let in.
+        // A sign-in without an answer is refused.
         if let Err(error) = take(listener, inbox, &questions) {
-            tracing::error!(%error, "a sign-in was refused: it could not be answered");
+            tracing::error!(%error, "a sign-in was refused because it could not be answered");
             std::thread::sleep(Duration::from_millis(SHORTAGE_MS));
         }
     }
@@ -100,7 +100,7 @@ fn serve(listener: &UnixListener, inbox: &SyncSender<Inbox>) {
 fn take(listener: &UnixListener, inbox: &SyncSender<Inbox>, questions: &Arc<()>) -> io::Result<()> {
     let (stream, _) = listener.accept()?;
     if Arc::strong_count(questions) > QUESTIONS_MAX {
-        return Err(io::Error::other("too many ask at once"));
+        return Err(io::Error::other("too many sign-ins at once"));
     }
     let (inbox, question) = (inbox.clone(), Arc::clone(questions));
     std::thread::Builder::new().name("sign-in".into()).spawn(move || {
@@ -115,20 +115,20 @@ fn take(listener: &UnixListener, inbox: &SyncSender<Inbox>, questions: &Arc<()>)
 fn answer(mut stream: UnixStream, inbox: &SyncSender<Inbox>) -> io::Result<()> {
     let peer = sockopt::socket_peercred(&stream)?.uid;
     if peer.as_raw() != rustix::process::geteuid().as_raw() {
-        return Err(io::Error::other("another user than root asked"));
+        return Err(io::Error::other("a user other than root asked"));
     }
     stream.set_read_timeout(Some(Duration::from_millis(COVER_MAX_MS)))?;
     let uid = read_line(stream.try_clone()?)?.parse().map_err(io::Error::other)?;
     let (sender, covered) = sync_channel(1);
     inbox.send(Inbox::SignIn { uid, answer: sender }).map_err(io::Error::other)?;
-    let word = if is_covered(&covered) { COVERED } else { "refused" };
-    writeln!(stream, "{word}")
+    let verdict = if is_covered(&covered) { COVERED } else { "refused" };
+    writeln!(stream, "{verdict}")
 }
 
 fn is_covered(answer: &Receiver<()>) -> bool {
     let is_covered = answer.recv_timeout(Duration::from_millis(COVER_MAX_MS)).is_ok();
     if !is_covered {
-        tracing::error!("a sign-in was refused: the session of that user could not be covered in time");
+        tracing::error!("a sign-in was refused because a session of that user could not be covered in time");
     }
     is_covered
 }
@@ -163,14 +163,14 @@ impl<A> Default for SignIns<A> {
 }
 
 impl<A> SignIns<A> {
-    /// A ticket of its own.
+    /// A new ticket.
     pub(crate) fn ticket(&mut self) -> u64 {
         self.tickets += 1;
         self.tickets
     }
 
-    /// The ticket that these guards are to be given. Without a guard nobody sees anything yet: the answer
-    /// comes back at once.
+    /// Registers a sign-in that waits for these guards and returns the ticket of their order. Without guards nothing is
+    /// visible yet, and `answer` comes back at once.
     pub(crate) fn begin(&mut self, guards: BTreeSet<Run>, answer: A) -> Result<u64, (u64, A)> {
         if guards.is_empty() {
             return Err((self.ticket(), answer));
@@ -183,7 +183,7 @@ impl<A> SignIns<A> {
         Ok(ticket)
     }
 
-    /// A guard has covered; the answer that can be given now.
+    /// A guard has covered; returns the answer that can be given now.
     pub(crate) fn covered(&mut self, run: Run, ticket: u64) -> Option<A> {
         let at = self.waiting.iter().position(|waiting| waiting.ticket == ticket)?;
         let waiting = self.waiting.get_mut(at)?;
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_answers_does_not_pile_up() {
+    fn unanswered_sign_ins_do_not_pile_up() {
         let mut sign_ins = SignIns::default();
         for n in 0..1_000 {
             sign_ins.begin(BTreeSet::from([(10, 1)]), n).unwrap();
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_is_let_in_when_covered_and_not_when_nobody_answers() {
+    fn a_sign_in_is_let_in_when_covered_and_not_without_an_answer() {
         let dir = tempfile::tempdir().unwrap();
         assert!(matches!(ask(dir.path(), 1000), Err(SignInError::NoSupervisor { .. })));
         let (sender, inbox) = sync_channel(4);
@@ -239,12 +239,12 @@ mod tests {
         ask(dir.path(), 1000).unwrap();
         assert!(matches!(ask(dir.path(), 1001), Err(SignInError::NotCovered)));
         supervisor.join().unwrap();
-        // A supervisor that comes after one that was killed finds its socket.
+        // A supervisor that follows a killed one replaces its socket.
         open(dir.path(), sync_channel(1).0).unwrap();
     }
 
     #[test]
-    fn who_says_nothing_makes_nobody_else_wait() {
+    fn a_silent_connection_makes_no_sign_in_wait() {
         let dir = tempfile::tempdir().unwrap();
         let (sender, inbox) = sync_channel(4);
         open(dir.path(), sender).unwrap();
@@ -261,13 +261,20 @@ mod tests {
         let began = std::time::Instant::now();
         ask(dir.path(), 1000).unwrap();
         assert!(began.elapsed() < Duration::from_millis(COVER_MAX_MS / 2));
-        // Who comes when too many ask is refused, and answered when they are gone.
+        // A sign-in among too many is refused, and answered once they are gone.
         drop(silent);
-        std::thread::sleep(Duration::from_millis(300));
-        let crowd: Vec<_> = (0..QUESTIONS_MAX).map(|_| connect()).collect();
-        assert!(ask(dir.path(), 1000).is_err());
+        let until = std::time::Instant::now() + Duration::from_secs(120);
+        let mut crowd = Vec::new();
+        loop {
+            crowd.extend((0..QUESTIONS_MAX).map(|_| connect()));
+            if ask(dir.path(), 1000).is_err() {
+                break;
+            }
+            assert!(std::time::Instant::now() < until, "never refused");
+        }
         drop(crowd);
-        std::thread::sleep(Duration::from_millis(300));
-        ask(dir.path(), 1000).unwrap();
+        while ask(dir.path(), 1000).is_err() {
+            assert!(std::time::Instant::now() < until, "never answered again");
+        }
     }
 }

@@ -1,8 +1,7 @@
-//! X sockets: that one appeared, and which process is behind it.
+//! X sockets: notices new ones, and finds the process behind each.
 //!
-//! A server listens under a name in /tmp/.X11-unix and under the same name in the abstract
-//! namespace. The first can be removed and replaced by another process of the same user, the second
-//! cannot while the server lives; so both are asked.
+//! An X server listens at a path in /tmp/.X11-unix and at the same name in the abstract namespace. Another process of
+//! the same user can replace the path, but not the abstract name while the server lives; so both are tried.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -21,25 +20,25 @@ use rustix::process::Pid;
 pub const X_SOCKETS: &str = "/tmp/.X11-unix";
 /// Displays beyond this would have no port (5900 + number) either.
 pub const DISPLAY_MAX: u32 = 59_635;
-/// A folder with more names than this is not read to its end.
+/// The rest of a folder with more names is not read.
 const NAMES_MAX: usize = 65_536;
 const EVENTS_BYTES: usize = 16 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
-    #[error("{path}: {source}. Run `systemd-tmpfiles --create`, which makes it at each start of a Debian")]
+    #[error("{path}: {source}. Run `systemd-tmpfiles --create`, which Debian runs at each start")]
     Folder { path: PathBuf, source: io::Error },
     #[error(
         "{0} does not belong to root or lets users rename each other's sockets. Make it with `install -d -o root -m 1777`"
     )]
     NotRoots(PathBuf),
-    #[error("the kernel does not tell of new X sockets: {0}. See fs.inotify.max_user_instances")]
+    #[error("the kernel does not report new X sockets: {0}. Check the sysctl fs.inotify.max_user_instances")]
     Inotify(io::Error),
-    #[error("{0} was removed. Nothing can be noticed there any more; the service starts anew")]
+    #[error("{0} was removed, so new displays cannot be noticed. The service restarts by itself")]
     Removed(PathBuf),
 }
 
-/// Tells when sockets appear.
+/// Reports new sockets.
 #[derive(Debug)]
 pub struct Watch {
     folder: PathBuf,
@@ -47,15 +46,15 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Makes the folder if need be: xrdp may be started later than this.
+    /// Makes the folder if it is missing: xrdp may start later.
     pub fn new(folder: &Path) -> Result<Self, SocketError> {
         let error = |source| SocketError::Folder { path: folder.to_owned(), source };
         match std::fs::DirBuilder::new().mode(0o1777).create(folder) {
             Ok(()) => {
-                // The umask took some of the mode away.
+                // The umask removed some bits of the mode.
                 let mode = std::os::unix::fs::PermissionsExt::from_mode(0o1777);
                 std::fs::set_permissions(folder, mode).map_err(error)?;
-                tracing::warn!("{} was missing and is made now", folder.display());
+                tracing::warn!("{} was missing and was made", folder.display());
             }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             Err(e) => return Err(error(e)),
@@ -78,7 +77,7 @@ impl Watch {
         Ok(entries.filter_map(|entry| display_of(entry.ok()?.file_name().as_bytes())).collect())
     }
 
-    /// Waits until some appear.
+    /// Waits until new ones appear.
     pub fn wait(&self) -> Result<Vec<u32>, SocketError> {
         let mut buffer = [MaybeUninit::uninit(); EVENTS_BYTES];
         let mut reader = inotify::Reader::new(&self.inotify, &mut buffer);
@@ -93,7 +92,7 @@ impl Watch {
                 return Err(SocketError::Removed(self.folder.clone()));
             }
             if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
-                // Somebody floods the folder; look at all of it instead.
+                // The folder is flooded; list all of it instead.
                 return self.present();
             }
             found.extend(event.file_name().and_then(|name| display_of(name.to_bytes())));
@@ -104,7 +103,7 @@ impl Watch {
     }
 }
 
-/// The processes that listen for this display; mostly one, and more if somebody tries something.
+/// The processes that listen for this display; usually one, more under an attack.
 pub fn servers(folder: &Path, display: u32) -> Vec<Pid> {
     let path = folder.join(format!("X{display}"));
     let bytes = path.as_os_str().as_bytes();
@@ -114,19 +113,19 @@ pub fn servers(folder: &Path, display: u32) -> Vec<Pid> {
     found
 }
 
-/// The process that made the socket listen. Never waits: a queue that is full answers at once.
+/// The process that made the socket listen. Never blocks: a full queue is reported at once.
 fn listener(address: &SocketAddrUnix) -> Option<Pid> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).ok()?;
     connect(&socket, address).ok()?;
-    // A link would lead to a socket that was made under another name: that is another display.
+    // A link may lead to a socket that was bound under another name, which is another display.
     let made_as = SocketAddrUnix::try_from(getpeername(&socket).ok()??).ok()?;
     let same =
         made_as.path_bytes() == address.path_bytes() && made_as.abstract_name() == address.abstract_name();
     same.then(|| sockopt::socket_peercred(&socket).ok().map(|credentials| credentials.pid)).flatten()
 }
 
-/// The number in `X<number>`, written the only way.
+/// The number in `X<number>`, in its canonical form only.
 fn display_of(name: &[u8]) -> Option<u32> {
     let digits = std::str::from_utf8(name.strip_prefix(b"X")?).ok()?;
     let number: u32 = digits.parse().ok()?;
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_socket_is_told_with_the_process_behind_it_and_links_are_not_followed() {
+    fn a_new_socket_is_reported_with_its_process_and_links_are_not_followed() {
         let dir = tempfile::tempdir().unwrap();
         let Ok(watch) = Watch::new(dir.path()) else { return };
         let _x10 = UnixListener::bind(dir.path().join("X10")).unwrap();

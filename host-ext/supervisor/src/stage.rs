@@ -1,8 +1,8 @@
-//! A stage for the supervisor: namespaces of its own, users of its own, and copies of this test
-//! program that play sesman, X server, window manager and xrdp. The guard is a shell script.
+//! A stage for the supervisor: its own namespaces and users, and copies of this test program that play sesman, X
+//! server, window manager and xrdp. The guard is a shell script.
 //!
-//! A test calls [`on_stage`]; it starts itself again inside, where `/tmp`, `/run` and the accounts are
-//! the stage's and every process ends with it. Without root there is no stage, which is said loudly.
+//! A test calls [`on_stage`], which starts the same test again inside. There, `/tmp`, `/run` and the accounts are the
+//! stage's, and every process ends with it. Without root there is no stage, and the test prints SKIPPED.
 
 mod actors;
 mod scenes;
@@ -29,11 +29,11 @@ const XRDP_GROUP: u32 = 109;
 const ALICE: u32 = 1001;
 const BOB: u32 = 1002;
 
-/// Says what the file `mode` tells it to; notes its arguments, cookie and ids; ends with its input.
+/// Notes its arguments, cookie and ids before it greets, then says what the file `mode` tells it; ends with its input.
 const GUARD: &str = r#"#!/bin/bash
 read -r cookie
-[ "$(cat /run/stage/mode)" = stranger ] && echo "guard 0.0.0-other" || echo "guard $(cat /run/stage/build)"
 echo "$* | $cookie | $(id -u) $(id -g) $(id -G) | $$" >> /run/stage/guards
+[ "$(cat /run/stage/mode)" = stranger ] && echo "guard 0.0.0-other" || echo "guard $(cat /run/stage/build)"
 trap 'echo "$$" >> /run/stage/dismissed' EXIT
 while :; do
   case "$(cat /run/stage/mode)" in
@@ -175,7 +175,7 @@ fn options() -> Options {
         xrdp_group: "xrdp".into(),
         run_dir: "/run/sudare".into(),
         x_sockets: "/tmp/.X11-unix".into(),
-        max_sessions: 3,
+        max_sessions: 4,
     }
 }
 

@@ -7,14 +7,14 @@ const SOCKET: &str = "/dev/log";
 const PRIORITY: u8 = 10 * 8 + 3;
 const TEXT_MAX_CHARS: usize = 800;
 
-/// Where no log is, nobody is told; what happens then does not depend on it.
-pub fn tell(text: &str) {
-    let told = UnixDatagram::unbound().and_then(|socket| {
+/// Writes the line if there is a log; nothing depends on it.
+pub fn error(text: &str) {
+    let sent = UnixDatagram::unbound().and_then(|socket| {
         socket.set_nonblocking(true)?;
         socket.send_to(line(text, std::process::id()).as_bytes(), SOCKET)
     });
-    if let Err(error) = told {
-        tracing::debug!(%error, "no system log");
+    if let Err(error) = sent {
+        tracing::debug!(%error, "the system log cannot be reached");
     }
 }
 

@@ -1,5 +1,5 @@
-//! What the supervisor does about sign-ins: [`crate::sign_in`] and [`crate::arrivals`] decide, the
-//! guards are told, and who had time enough is disconnected.
+//! Carries out sign-ins: [`crate::sign_in`] and [`crate::arrivals`] decide, guards get their orders, and connections
+//! that are late are disconnected.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::session::Session;
 use crate::supervisor::Supervisor;
 
 impl Supervisor {
-    /// Has the guards of this user cover. A session whose code has not begun shows nothing; one that
-    /// began and has no guard now cannot be covered, so nobody signs in.
+    /// Orders the guards of this user to cover. A session whose code has not begun shows nothing. A session that has
+    /// begun and has no guard at the moment cannot be covered, so the sign-in is refused.
     pub(crate) fn sign_in(&mut self, uid: u32, answer: SyncSender<()>) {
         let theirs: Vec<(&u32, &Session)> =
             self.sessions.iter().filter(|(_, s)| s.origin.server.real_uid() == uid).collect();
@@ -28,8 +28,8 @@ impl Supervisor {
             answer.try_send(()).ok();
             return;
         }
-        // sesman waits for PAM, so whoever asks still has its connection. Whoever is not known cannot be
-        // awaited: dropping the answer refuses.
+        // sesman waits for PAM, so the connection that signs in still exists. An unknown one cannot be awaited:
+        // dropping `answer` refuses.
         let askers = match clients::asking() {
             Ok(askers) => askers,
             Err(error) => return self.cannot_look(&error),
@@ -47,8 +47,8 @@ impl Supervisor {
         }
     }
 
-    /// A session's display was made, or found by a supervisor that has just started: whoever has sesman's
-    /// word for it, or for one of that number before, may still come.
+    /// A display appeared, or was found by a supervisor that has just started: a connection with sesman's answer for
+    /// it, or for an earlier display with that number, may still attach.
     pub(crate) fn await_all(&mut self, number: u32) {
         let askers = match clients::asking() {
             Ok(askers) if askers.is_empty() => return,
@@ -69,7 +69,7 @@ impl Supervisor {
         }
     }
 
-    /// Ends connections that were let in and do not come; lets guards go on when nobody is to come.
+    /// Ends connections that were let in and did not attach; lets guards go on when no connection is awaited.
     pub(crate) fn await_arrivals(&mut self, now_ms: u64) {
         let due = self.arrivals.tick(now_ms);
         for (number, late) in due.late {
@@ -80,7 +80,7 @@ impl Supervisor {
                 "disconnected: it has had sesman's answer and did not come to a session in time"
             );
             if let Err(error) = self.endings.end_by(late.handle(), now_ms) {
-                tracing::error!(pid, %error, "a connection that must end could not be ended; tried again");
+                tracing::error!(pid, %error, "a connection that must end could not be ended, and will be tried again");
             }
         }
         for (number, ticket) in due.over {

@@ -1,8 +1,8 @@
-//! Whom a guard is started for, and why that may not be known.
+//! What a guard must be told about its session, and why that may be unknown.
 
 use crate::xauthority::{Cookie, XauthorityError};
 
-/// Whose guard it becomes.
+/// The session that a guard is started for.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub(crate) number: u32,
@@ -15,13 +15,13 @@ pub(crate) struct Target {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PrepareError {
     #[error(
-        "the X server of display {0} was started without an authority file: everybody on this machine may look. See sesman.ini and how its X server is started"
+        "the X server of display {0} was started without an authority file, so every user of this machine may look. Check the X server's arguments in sesman.ini"
     )]
     NoFile(u32),
-    #[error("the X server of display {display} cannot be looked at: {source}. It probably ended")]
+    #[error("the X server of display {display} cannot be inspected: {source}. It has probably ended")]
     Gone { display: u32, source: std::io::Error },
     #[error(
-        "the user {uid} of display {display} has no name. See whether the directory service answers: `getent passwd {uid}`"
+        "the user {uid} of display {display} has no name. Check that the directory service answers: `getent passwd {uid}`"
     )]
     NoName { display: u32, uid: u32 },
     #[error(transparent)]

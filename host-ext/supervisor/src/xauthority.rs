@@ -1,8 +1,8 @@
 //! The key to a display, read from its X server's authority file.
 //!
-//! The file belongs to the session's user, who may put anything there: a link, a pipe, gigabytes,
-//! garbage. So it is opened without following a link and without waiting, must be a plain file of
-//! that user, and is read with a bound. Format (Xau(3), big-endian), repeated:
+//! The file belongs to the session's user, who may put anything there: a link, a pipe, gigabytes, garbage. So it is
+//! opened without following links or blocking, must be a regular file of that user, and is read with a bound. Format
+//! (Xau(3), big-endian), repeated:
 //!
 //! ```text
 //! u16 family | u16 n, address | u16 n, display number in decimal | u16 n, name | u16 n, data
@@ -15,7 +15,7 @@ use std::path::Path;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use zeroize::Zeroizing;
 
-/// Even a user of hundreds of machines has less.
+/// Enough for a user of hundreds of machines.
 const FILE_MAX_BYTES: usize = 256 * 1024;
 /// The only protocol that sesman uses; its data is 16 bytes.
 const PROTOCOL: &[u8] = b"MIT-MAGIC-COOKIE-1";
@@ -24,20 +24,20 @@ const DATA_MAX_BYTES: usize = 64;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum XauthorityError {
     #[error(
-        "the X authority file of display {display} cannot be opened: {source}. Its owner is the session's user: see whether it is a plain file in a folder that root may read"
+        "the X authority file of display {display} cannot be opened: {source}. Check that it is a regular file in a folder that root may read"
     )]
     Open { display: u32, source: std::io::Error },
     #[error(
-        "the X authority file of display {0} is not a plain file of the session's user. Somebody replaced it: have that user log on anew"
+        "the X authority file of display {0} is not a regular file of the session's user. It was replaced: have that user log on again"
     )]
     NotPlain(u32),
     #[error(
-        "the X authority file of display {0} has no MIT-MAGIC-COOKIE-1 for it, or is too large. Its owner is the session's user: have that user remove it and log on anew"
+        "the X authority file of display {0} has no MIT-MAGIC-COOKIE-1 for it, or is too large. Have the session's user remove it and log on again"
     )]
     NoCookie(u32),
 }
 
-/// A display's cookie. Whoever has it can see and type there, so it is never printed.
+/// A display's cookie. It grants seeing and typing there, so it is never printed.
 #[derive(Clone)]
 pub(crate) struct Cookie {
     data: Zeroizing<Vec<u8>>,
@@ -53,7 +53,7 @@ impl Cookie {
     /// The first line of a guard's standard input: protocol and data, in hexadecimal.
     pub(crate) fn line(&self) -> Zeroizing<String> {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        // In one piece from the start: growing would leave copies behind.
+        // At its full capacity from the start: growing would leave copies behind.
         let mut line = Zeroizing::new(String::with_capacity(PROTOCOL.len() + 2 + 2 * self.data.len()));
         line.extend(PROTOCOL.iter().map(|&b| char::from(b)));
         line.push(' ');
@@ -70,7 +70,7 @@ impl Cookie {
 /// Reads the file's cookie for the display. `owner` is the uid of the session's user.
 pub(crate) fn read(path: &Path, display: u32, owner: u32) -> Result<Cookie, XauthorityError> {
     let open = |source: std::io::Error| XauthorityError::Open { display, source };
-    // A pipe without a writer would keep a plain open waiting for ever.
+    // Without NONBLOCK, opening a pipe without a writer would block for ever.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file = openat(CWD, path, flags, Mode::empty()).map_err(|e| open(e.into()))?;
     let file = std::fs::File::from(file);
@@ -80,7 +80,7 @@ pub(crate) fn read(path: &Path, display: u32, owner: u32) -> Result<Cookie, Xaut
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_MAX_BYTES));
     file.take(FILE_MAX_BYTES as u64).read_to_end(&mut bytes).map_err(open)?;
-    // A file that is cut here ends in half an entry, which the parser refuses.
+    // A file that is truncated here ends in half an entry, which the parser refuses.
     find(&bytes, display).ok_or(XauthorityError::NoCookie(display))
 }
 
@@ -181,7 +181,7 @@ mod tests {
             assert!(find(&good[..cut], 10).is_none(), "{cut} bytes");
         }
         assert!(find(&[0xff; 4096], 10).is_none());
-        // Longer than is read: the good entry at the end is never reached.
+        // Longer than the bound: the valid entry at the end is never reached.
         let flood = [vec![0; FILE_MAX_BYTES], good].concat();
         let (_home, path) = Home::with(&flood);
         assert!(read(&path, 10, me()).is_err());

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sections_keys_and_remarks_are_told_apart() {
+    fn sections_keys_and_comments_are_parsed() {
         let ini =
             Ini::parse("x=0\n[Globals]\n; fork=false\nfork = true\nfork=false\n#[vnc-any]\n[Xorg]\nIP=ask\n");
         assert_eq!(ini.sections.len(), 2);

@@ -1,21 +1,21 @@
-//! What an older version left behind: until the programs were divided, `sudare-host` did the work of most of them
-//! and sudare-host.service was the supervisor's unit.
+//! Units of an older version. Until the programs were divided, `sudare-host` did the work of most of them, and
+//! sudare-host.service was the supervisor's unit.
 
 use std::path::Path;
 
 const OLD_UNIT: &str = "sudare-host.service";
 const UNITS: &str = "etc/systemd/system";
-/// Upgrades and repairs alike.
+/// Upgrades an older layout, and repairs the current one.
 pub(super) const UPGRADE: &str = "Run `deploy/linux/host/install.sh --programs DIR` of this version";
 
-/// Looks below this root for units that name what is gone.
+/// Looks below this root for units that depend on programs or units that no longer exist.
 pub(super) fn check(root: &Path) -> Result<String, String> {
     let units = root.join(UNITS);
     let old = units.join(OLD_UNIT);
-    // Also a link that leads nowhere.
+    // Finds a dangling link too.
     if old.symlink_metadata().is_ok() {
         return Err(format!(
-            "{} is an older version's and starts a command that is gone. {UPGRADE}",
+            "{} is an older version's unit, whose command no longer exists. {UPGRADE}",
             old.display()
         ));
     }
@@ -23,7 +23,7 @@ pub(super) fn check(root: &Path) -> Result<String, String> {
     for path in drop_ins.into_iter().flatten().flatten().map(|entry| entry.path()) {
         if path.extension().is_some_and(|end| end == "conf") && needs_old_unit(&path) {
             return Err(format!(
-                "{} ties xrdp to {OLD_UNIT}, which is gone, so xrdp may not start. Name sudare-supervisor.service there. If you never edited it: {UPGRADE}",
+                "{} ties xrdp to {OLD_UNIT}, which no longer exists, so xrdp may not start. Put sudare-supervisor.service there. If you never edited it: {UPGRADE}",
                 path.display()
             ));
         }

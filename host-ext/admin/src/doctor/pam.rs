@@ -1,4 +1,4 @@
-//! Whether PAM has running sessions covered before xrdp hands them over.
+//! Checks that PAM has running sessions covered before xrdp hands them over.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ fn sign_ins(text: &str, exists: impl Fn(&str) -> bool) -> Result<String, String>
     let lines: Vec<Vec<_>> = lines.map(|line| line.split_whitespace().collect()).collect();
     if lines.iter().any(|words| is_old(words)) {
         return Err(format!(
-            "{FILE} still runs `sudare-host … sign-in`, which is gone, so nobody can sign in. {UPGRADE}"
+            "{FILE} still runs `sudare-host … sign-in`, which no longer exists, so nobody can sign in. {UPGRADE}"
         ));
     }
     let words = lines.iter().find(|words| decides(words)).map_or(&[][..], Vec::as_slice);
@@ -39,8 +39,8 @@ fn sign_ins(text: &str, exists: impl Fn(&str) -> bool) -> Result<String, String>
     }
 }
 
-/// Whether the line may end the list of account lines. What another line includes may do so, too; Debian's own
-/// includes keep to their kind.
+/// Whether the line may end the processing of account lines. So may an included file, except those of Debian, which
+/// hold one kind of line only.
 fn decides(words: &[&str]) -> bool {
     match words {
         ["account" | "-account", ..] => true,
@@ -51,7 +51,7 @@ fn decides(words: &[&str]) -> bool {
     }
 }
 
-/// As it was written until sign-in became a program of its own.
+/// Whether the line is from before sign-in became a program of its own.
 fn is_old(words: &[&str]) -> bool {
     matches!(words, ["account" | "-account", ..])
         && words.contains(&"sign-in")

@@ -1,4 +1,4 @@
-//! Whether the recorder keeps what guards report.
+//! Checks that the recorder keeps what guards report.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
@@ -17,11 +17,11 @@ use sudare_records::state::RecorderState;
 
 use super::{Finding, advise};
 
-/// What 50 busy sessions write in a day, which leaves time to act.
+/// About what 50 busy sessions write in a day, so there is time to act.
 const FREE_MIN_BYTES: u64 = 2 << 30;
 /// An incident takes about ten files.
 const FREE_MIN_FILES: u64 = 20_000;
-/// Clocks are corrected by less; otherwise the newest checkpoint cannot be from the future.
+/// NTP corrects clocks by less; a checkpoint further in the future means that the clock was set back.
 const CLOCK_SLACK: Duration = Duration::from_secs(60);
 
 /// All checks, or a single note where no recorder is set up.
@@ -50,7 +50,7 @@ pub(super) fn checks(config: &HostConfig, guards_here: bool) -> Vec<Finding> {
     findings
 }
 
-/// Who listens at the socket.
+/// The process that listens at the socket.
 struct Peer {
     pid: i32,
     uid: u32,
@@ -60,7 +60,10 @@ fn reach(socket: &Path) -> Result<(Peer, State), String> {
     let advice =
         "Run `systemctl enable --now sudare-recorder`, and see `journalctl -u sudare-recorder` if it exits";
     if !socket.exists() {
-        return Err(format!("nobody listens at {}, so sessions stay covered. {advice}", socket.display()));
+        return Err(format!(
+            "no process listens at {}, so sessions stay covered. {advice}",
+            socket.display()
+        ));
     }
     let connection = Connection::open(socket).map_err(|e| format!("{}: {e}. {advice}", socket.display()))?;
     let who = (connection.peer_pid(), connection.peer_uid());
@@ -106,7 +109,7 @@ fn size(state: &State) -> String {
 }
 
 fn status_of(pid: i32) -> String {
-    // For a process that has ended meanwhile this is empty, which is a finding, too.
+    // Empty if the process has ended by now, which is a finding too.
     std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default()
 }
 
@@ -219,6 +222,10 @@ fn enough(bytes: u64, files: u64) -> Result<String, String> {
     Ok(format!("{} GiB are free", bytes >> 30))
 }
 
+fn wall() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(sudare_base::clock::wall_ms())
+}
+
 fn clock(checkpoint: &Path, now: SystemTime) -> Result<String, String> {
     let Ok(written) = checkpoint.metadata().and_then(|meta| meta.modified()) else {
         return Ok("nothing has been recorded yet to compare it with".into());
@@ -250,17 +257,17 @@ mod tests {
     }
 
     #[test]
-    fn a_recorder_that_nobody_started_is_told_with_how_to_start_it() {
+    fn a_recorder_that_does_not_run_is_reported_with_how_to_start_it() {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("socket");
         assert!(reach(&socket).is_err_and(|text| text.contains("systemctl enable --now sudare-recorder")));
-        // One that a dead recorder left.
+        // A socket that a dead recorder left.
         drop(sudare_evidence::report::socket::Listener::bind(&socket).unwrap());
         assert!(reach(&socket).is_err_and(|text| text.contains("refused") && text.contains("journalctl")));
     }
 
     #[test]
-    fn a_recorder_of_a_user_with_other_powers_is_found() {
+    fn a_recorder_under_the_wrong_user_is_found() {
         let peer = |uid| Peer { pid: 1, uid };
         assert!(user(&peer(0), "sudare").unwrap_err().contains("root"));
         assert!(user(&peer(65_534), "nobody").unwrap_err().contains("like the guards"));

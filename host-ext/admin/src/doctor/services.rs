@@ -1,4 +1,4 @@
-//! Whether the services that send evidence elsewhere work: the shipper and the forwarder.
+//! Checks the services that send evidence elsewhere: the shipper and the forwarder.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -10,16 +10,16 @@ use sudare_evidence::status::ship::{NotaryStatus, Status as Ship};
 
 use super::{Finding, advise};
 
-/// A destination that fails for longer is not just being restarted.
+/// A destination that fails for longer is not merely restarting.
 const FAILING_MAX_MS: u64 = 10 * 60 * 1000;
 
-/// Checks of both, as far as they are set up.
+/// Checks both, as far as they are set up.
 pub(super) fn checks(config: &HostConfig) -> Vec<Finding> {
     let ship_dir = config.ship_state_dir.as_deref();
     let mut findings = vec![("copy of the evidence", ship_dir.map_or_else(no_copy, ship))];
-    // A status that cannot be read has its finding above.
+    // A status that cannot be read is a finding already.
     let status = ship_dir.and_then(|dir| Ship::read(dir).ok().flatten());
-    findings.extend(status.iter().flat_map(|status| outside(&status.notaries)));
+    findings.extend(status.iter().flat_map(|status| notaries(&status.notaries)));
     findings.push(("alarms", config.forward_state_dir.as_deref().map_or_else(no_alarms, forward)));
     findings
 }
@@ -37,7 +37,7 @@ fn ship(dir: &Path) -> Result<String, String> {
     let start = "Run `systemctl enable --now sudare-ship`";
     let status = Ship::read(dir).map_err(|e| advise(e, "Run doctor as root"))?;
     let Some(status) = status else {
-        return Err(format!("nothing was ever copied. Fill in /etc/sudare/ship.env. {start}"));
+        return Err(format!("nothing has been copied yet. Fill in /etc/sudare/ship.env. {start}"));
     };
     if !is_held(&dir.join("lock")) {
         return Err(format!("stopped after {} entries. {start}", status.shipped));
@@ -58,9 +58,9 @@ fn copied(status: &Ship, now_ms: u64) -> Result<String, String> {
     }
 }
 
-/// What the witness and the time-stamp service said, where they are used. Nothing on the host waits for them, and a
-/// refusal may mean an attack that only they can see.
-fn outside(notaries: &NotaryStatus) -> Vec<Finding> {
+/// The answers of the witness and the time-stamp service, where they are used. Nothing on the host waits for them,
+/// but a refusal may mean an attack that only they can see.
+fn notaries(notaries: &NotaryStatus) -> Vec<Finding> {
     let row = |part, entries: u64, error: &Option<String>, did: &str| match error {
         Some(error) => Some((
             part,
@@ -81,16 +81,16 @@ fn outside(notaries: &NotaryStatus) -> Vec<Finding> {
 
 fn forward(dir: &Path) -> Result<String, String> {
     let status = forward::read(dir).map_err(|e| advise(e, "Run doctor as root"))?;
-    told(status.as_ref())
+    alarms(status.as_ref())
 }
 
-fn told(status: Option<&Forward>) -> Result<String, String> {
+fn alarms(status: Option<&Forward>) -> Result<String, String> {
     let start = "Run `systemctl enable --now sudare-forward`";
     let Some(status) = status else {
-        return Err(format!("no alarm was ever sent. Fill in /etc/sudare/forward.env. {start}"));
+        return Err(format!("no alarm has been sent yet. Fill in /etc/sudare/forward.env. {start}"));
     };
     if !status.running {
-        return Err(format!("no longer sent; {} are waiting. {start}", status.waiting_events));
+        return Err(format!("no longer sent, and {} are waiting. {start}", status.waiting_events));
     }
     let error = status.last_error.as_deref().unwrap_or("see `journalctl -u sudare-forward`");
     match status.state {
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copy_that_stands_still_is_found() {
+    fn a_copy_that_does_not_advance_is_found() {
         let dir = tempfile::tempdir().unwrap();
         assert!(ship(dir.path()).unwrap_err().contains("ship.env"));
         let status = Ship { shipped: 3, local: 9, destination: "s3://b/p".into(), ..Ship::default() };
@@ -143,12 +143,12 @@ mod tests {
     }
 
     #[test]
-    fn a_witness_that_refuses_is_told_beside_a_copy_that_goes_on() {
-        assert_eq!(outside(&NotaryStatus::default()), []);
+    fn a_refusing_witness_is_reported_beside_a_working_copy() {
+        assert_eq!(notaries(&NotaryStatus::default()), []);
         let refused = Some("the log was rewritten. Keep both.".to_owned());
         let said =
             NotaryStatus { cosigned: 7, witness_error: refused, stamped: 6, ..NotaryStatus::default() };
-        let rows = outside(&said);
+        let rows = notaries(&said);
         let (witness, why) = (&rows[0].0, rows[0].1.as_ref().unwrap_err());
         assert!(
             *witness == "witness" && why.contains("7 entries") && why.contains("rewritten. Keep"),
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn alarms_that_do_not_leave_are_found() {
-        assert!(told(None).unwrap_err().contains("forward.env"));
+        assert!(alarms(None).unwrap_err().contains("forward.env"));
         let status = |state, running| Forward {
             state,
             running,
@@ -167,14 +167,14 @@ mod tests {
             last_error: Some("refused".into()),
             ..Forward::default()
         };
-        assert!(told(Some(&status(State::Idle, false))).unwrap_err().contains("sudare-forward"));
-        assert!(told(Some(&status(State::Waiting, true))).unwrap_err().contains("refused"));
-        assert!(told(Some(&status(State::Contradiction, true))).unwrap_err().contains("security team"));
-        assert!(told(Some(&status(State::Sending, true))).unwrap().contains("siem.example"));
+        assert!(alarms(Some(&status(State::Idle, false))).unwrap_err().contains("sudare-forward"));
+        assert!(alarms(Some(&status(State::Waiting, true))).unwrap_err().contains("refused"));
+        assert!(alarms(Some(&status(State::Contradiction, true))).unwrap_err().contains("security team"));
+        assert!(alarms(Some(&status(State::Sending, true))).unwrap().contains("siem.example"));
     }
 
     #[test]
-    fn what_is_not_set_up_is_only_remarked() {
+    fn a_service_that_is_not_set_up_is_no_problem() {
         let config = HostConfig::load(None, &[]).unwrap();
         assert!(checks(&config).iter().all(|(_, result)| result.is_ok()));
     }

@@ -1,4 +1,4 @@
-//! Whether xrdp and the machine are set up so that sessions can be guarded.
+//! Checks that xrdp and the machine are set up so that sessions can be guarded.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -16,11 +16,11 @@ use super::layout::UPGRADE;
 const PROGRAM: &str = "/usr/sbin/xrdp";
 const XRDP_INI: &str = "/etc/xrdp/xrdp.ini";
 const SESMAN_INI: &str = "/etc/xrdp/sesman.ini";
-/// The system's `nobody`, who has no session.
+/// The system's `nobody`, which has no session.
 const NOBODY: u32 = 65_534;
-/// Where both write their process number when they start.
+/// Where both write their pid files when they start.
 const RUN_DIR: &str = "/run/xrdp";
-/// Read only at start: the settings of each, and what ties xrdp to the supervisor.
+/// Files that are read only at start: the settings of each, and what ties xrdp to the supervisor.
 const READ_AT_START: [(&str, &str); 3] = [
     ("xrdp", "etc/xrdp/xrdp.ini"),
     ("xrdp", "etc/systemd/system/xrdp.service.d/sudare.conf"),
@@ -28,8 +28,8 @@ const READ_AT_START: [(&str, &str); 3] = [
 ];
 const LIBRARIES: [&str; 4] =
     ["/usr/lib/x86_64-linux-gnu/xrdp", "/usr/lib/aarch64-linux-gnu/xrdp", "/usr/lib64/xrdp", "/usr/lib/xrdp"];
-/// Libraries behind the kinds of session that only one client at a time can see. Xvnc (libvnc.so) shares its
-/// screen, so the supervisor ends its sessions.
+/// Libraries of the kinds of session that only one client at a time can see. Xvnc (libvnc.so) shares its screen, so the
+/// supervisor ends its sessions.
 const GUARDED: [&str; 1] = ["libxup.so"];
 
 /// All checks, or a single note where xrdp is not installed.
@@ -63,8 +63,8 @@ pub(super) fn checks(config: &HostConfig) -> Vec<Finding> {
     findings.push(("sockets of sessions", sockets(config, account.as_ref().ok())));
     findings.push(("units of the services", super::layout::check(Path::new("/"))));
     findings.push(("program that guards", program(&guard(), UPGRADE, account.as_ref().ok())));
-    let mend = format!("{UPGRADE}, or correct `blanker`");
-    findings.push(("program that covers", program(&config.blanker(), &mend, account.as_ref().ok())));
+    let fix = format!("{UPGRADE}, or correct `blanker`");
+    findings.push(("program that covers", program(&config.blanker(), &fix, account.as_ref().ok())));
     if let Ok(account) = &account {
         findings.push(("owner of the state folder", owner(&config.state_dir, &config.run_as, *account)));
     }
@@ -184,7 +184,7 @@ fn disconnected(ini: &Ini) -> Result<String, String> {
     Ok("are kept for their user".into())
 }
 
-/// Debian's package starts xrdp before anybody can change a setting, and `enable --now` does not restart it.
+/// Debian's package starts xrdp before its settings can be changed, and `enable --now` does not restart it.
 fn in_force(run_dir: &Path, root: &Path) -> Result<String, String> {
     let mut running = 0;
     for (program, file) in READ_AT_START {
@@ -200,7 +200,7 @@ fn in_force(run_dir: &Path, root: &Path) -> Result<String, String> {
         }
     }
     match running {
-        0 => Ok("not known: xrdp is not running, or keeps no process number in /run/xrdp, as 0.10".into()),
+        0 => Ok("unknown: xrdp is not running, or writes no pid file to /run/xrdp, like 0.10".into()),
         _ => Ok("xrdp was started after the last change".into()),
     }
 }
@@ -223,14 +223,14 @@ fn sockets(config: &HostConfig, account: Option<&GuardAccount>) -> Result<String
     Ok(format!("{} can be reached by guards", dir.display()))
 }
 
-/// The supervisor starts it from beside itself.
+/// The program beside this one, where the supervisor is, too.
 fn guard() -> PathBuf {
     let beside = std::env::current_exe().map(|exe| exe.with_file_name("sudare-guard"));
     beside.unwrap_or_else(|_| "/usr/local/bin/sudare-guard".into())
 }
 
-fn program(path: &Path, mend: &str, account: Option<&GuardAccount>) -> Result<String, String> {
-    let meta = std::fs::metadata(path).map_err(|e| format!("{}: {e}. {mend}", path.display()))?;
+fn program(path: &Path, fix: &str, account: Option<&GuardAccount>) -> Result<String, String> {
+    let meta = std::fs::metadata(path).map_err(|e| format!("{}: {e}. {fix}", path.display()))?;
     if meta.uid() != 0 || meta.mode() & 0o022 != 0 {
         return Err(format!(
             "{} can be changed by users other than root. Run `chown root` and `chmod 755` on it",
@@ -255,7 +255,7 @@ fn owner(dir: &Path, user: &str, account: GuardAccount) -> Result<String, String
     }
 }
 
-/// A single file that another user such as root wrote there can lock out a seat or the whole host.
+/// A single file that root or another user wrote there can lock out a device or the whole host.
 fn readable(dir: &Path, account: &GuardAccount) -> Result<(), String> {
     for folder in [dir.to_owned(), dir.join("devices")] {
         for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
@@ -268,33 +268,33 @@ fn readable(dir: &Path, account: &GuardAccount) -> Result<(), String> {
     Ok(())
 }
 
-/// The supervisor recognises by this port who is signing in.
+/// By this port the supervisor recognises connections that are signing in.
 fn port(ini: &Ini) -> Result<String, String> {
     match ini.get("Globals", "ListenPort").map(str::trim) {
         // xrdp 0.10 has a socket; these are its default names.
         None | Some("3350" | "sesman.socket" | "/run/xrdp/sesman.socket") => Ok("the default".into()),
         Some(other) => Err(format!(
-            "with ListenPort={other} the supervisor cannot see who is signing in, so the screen stays covered for 10 s after each sign-in. Remove it from {SESMAN_INI}"
+            "with ListenPort={other} the supervisor cannot see who is signing in, so the screen stays covered for 10 s after each sign-in. Remove the setting from {SESMAN_INI}"
         )),
     }
 }
 
 fn supervisor(run_dir: &Path) -> Result<String, String> {
     match lock::holder(run_dir) {
-        // Asked for a user without sessions, so that nothing is covered.
+        // For a user without sessions, so that nothing is covered.
         Some(_) if rustix::process::geteuid().is_root() && sign_in::ask(run_dir, NOBODY).is_err() => {
-            Err("running, but it does not answer PAM, so nobody can sign in. Run `systemctl restart sudare-supervisor`".into())
+            Err("runs, but does not answer PAM, so nobody can sign in. Run `systemctl restart sudare-supervisor`".into())
         }
-        Some(pid) => Ok(format!("running as process {pid}")),
+        Some(pid) => Ok(format!("runs as process {pid}")),
         None => {
-            Err("not running, so sessions of xrdp are not guarded. Run `systemctl enable --now sudare-supervisor`".into())
+            Err("does not run, so sessions of xrdp are not guarded. Run `systemctl enable --now sudare-supervisor`".into())
         }
     }
 }
 
 /// Whether guards may use the file (4 = read, 1 = execute or enter) and enter all folders above it.
 fn reachable(path: &Path, account: Option<&GuardAccount>, right: u32) -> Result<(), String> {
-    // Another finding reports a missing account.
+    // A missing account is a finding already.
     let Some(account) = account else { return Ok(()) };
     let wrong = |path: &Path, e: &dyn std::fmt::Display| {
         format!("{}: {e}. Guards must be able to reach it", path.display())
@@ -320,7 +320,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_that_are_known_are_told() {
+    fn supported_versions_are_accepted() {
         assert_eq!(known("xrdp 0.9.21.1\n  A Remote Desktop").unwrap(), "xrdp 0.9.21.1");
         assert!(known("xrdp 0.10.4\n").is_ok());
         for text in ["", "xrdp 0.8.0\n", "xrdp 1.0\n", "xrdp 0.10"] {
@@ -367,7 +367,7 @@ mod tests {
         write("etc/xrdp/sesman.ini", "", 12);
         let text = in_force(dir, dir).unwrap_err();
         assert!(text.contains("sesman.ini") && text.contains("systemctl restart xrdp"), "{text}");
-        // One that was left by a process that ended.
+        // The pid file of a process that has ended.
         write("xrdp-sesman.pid", "4194305", 11);
         assert!(in_force(dir, dir).is_ok());
     }
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn what_guards_cannot_reach_is_told_with_the_part_that_keeps_them_out() {
+    fn a_file_that_guards_cannot_reach_is_reported_with_the_folder_that_keeps_them_out() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("cert.pem");

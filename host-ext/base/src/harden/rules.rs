@@ -1,39 +1,39 @@
-//! Which service needs what. Paths only: nothing is opened here.
+//! Which service needs what: paths and rights only, nothing is opened here.
 
 use std::path::{Path, PathBuf};
 
-/// What may be done with a path and with everything below it.
+/// What a process may do with a path and everything below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right {
-    /// See names, and sync the folder.
+    /// List names, and sync the folder.
     List,
     /// Read.
     Read,
-    /// The same, of what is not there on every machine.
+    /// Read, if it exists on this machine.
     ReadIfThere,
-    /// Make, read, write, rename and remove files and folders.
+    /// Create, read, write, rename and remove files and folders.
     Keep,
-    /// Make a socket, and remove the one of a predecessor.
+    /// Create a socket, and remove that of the process before.
     Listen,
 }
 
 impl Right {
-    /// Whether a service is better not started without it.
+    /// Whether the service must not start if the path is missing.
     pub fn must_exist(self) -> bool {
         !matches!(self, Right::ReadIfThere)
     }
 }
 
-/// All that a process may do with files and the network.
+/// Everything that a process may do with files and the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
     pub paths: Vec<(PathBuf, Right)>,
-    /// Whether it may open TCP connections. Nobody may listen on TCP.
+    /// Whether it may open TCP connections. No service may listen on TCP.
     pub connects: bool,
 }
 
-/// What the resolver of names, the authorities of certificates and the time zone are read from. The folders
-/// and not the files: they are replaced while a service runs.
+/// Where name resolution, certificate authorities and time zones are read from. Folders instead of files, because the
+/// files are replaced while a service runs.
 const SYSTEM: [&str; 10] = [
     "/etc",
     "/lib",
@@ -48,11 +48,10 @@ const SYSTEM: [&str; 10] = [
 ];
 
 impl Rules {
-    /// A service that reads evidence and tells others of it. `folders` is where those are reached without
-    /// the network; with one and no address there is no network at all.
+    /// A service that reads evidence and sends it elsewhere: to `folders`, and over the network if it `connects`.
     pub fn reader(store: &Path, state: &Path, files: &[&Path], folders: &[&Path], connects: bool) -> Self {
         let mut paths = vec![(store.to_owned(), Right::Read), (state.to_owned(), Right::Keep)];
-        // A state folder's name is synced, too.
+        // The folder that holds the state folder is synced too.
         paths.push((parent(state), Right::List));
         paths.push(("/dev/urandom".into(), Right::ReadIfThere));
         paths.extend(files.iter().map(|file| ((*file).to_owned(), Right::Read)));
@@ -64,7 +63,7 @@ impl Rules {
     }
 }
 
-/// The folder that holds the path.
+/// The folder that contains the path.
 pub fn parent(path: &Path) -> PathBuf {
     match path.parent() {
         None => "/".into(),
@@ -84,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn who_tells_others_reads_the_store_and_writes_only_where_it_keeps_its_state() {
+    fn a_reader_reads_the_store_and_writes_only_to_its_state_and_folders() {
         let (store, state) = (Path::new("/srv/evidence"), Path::new("/var/lib/sudare-ship"));
         let key = Path::new("/etc/sudare/log.vkey");
         let net = Rules::reader(store, state, &[key], &[], true);

@@ -1,4 +1,4 @@
-//! `sudare-sign-in`, which PAM runs for sesman.
+//! `sudare-sign-in`: PAM runs it for sesman, so that sessions are covered before xrdp hands them over.
 
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
 
@@ -16,8 +16,9 @@ use sudare_supervisor::{sign_in, syslog};
 ///
 ///   account required pam_exec.so quiet /usr/local/bin/sudare-sign-in --config /etc/sudare/host.toml
 ///
-/// PAM_USER names the user. The program fails, and with it the login, if a session of that user stays visible, if the
-/// supervisor does not run, or if the settings cannot be read. The reason is in the journal (authpriv), too.
+/// PAM_USER names the user. The program fails, and the login with it, if a session of that user cannot be covered, if
+/// the supervisor is not running, or if the settings cannot be read. The journal (facility authpriv) has the reason
+/// too.
 #[derive(Debug, Parser)]
 #[command(name = "sudare-sign-in", version, verbatim_doc_comment)]
 struct Cli {
@@ -28,8 +29,8 @@ struct Cli {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     program::run("sudare-sign-in", || {
-        // pam_exec shows nobody what is written to standard error.
-        cover(&cli.settings).inspect_err(|error| syslog::tell(&format!("a login was refused: {error:#}")))
+        // pam_exec discards standard error.
+        cover(&cli.settings).inspect_err(|error| syslog::error(&format!("a login was refused: {error:#}")))
     })
 }
 
@@ -38,6 +39,8 @@ fn cover(settings: &Settings) -> anyhow::Result<()> {
     let user = std::env::var_os("PAM_USER")
         .context("PAM_USER is not set. PAM runs this program for xrdp (docs/guide/vdi-admin.md)")?;
     let uid = user.to_str().and_then(accounts::uid_of);
-    let uid = uid.context("the name service does not know the user who logs in. Nothing was covered")?;
+    let uid = uid.context(
+        "the name service does not know the user who is signing in. Check that the directory service answers",
+    )?;
     Ok(sign_in::ask(&config.run_dir, uid)?)
 }
