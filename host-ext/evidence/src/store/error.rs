@@ -133,6 +133,11 @@ impl StoreError {
         )
     }
 
+    /// Files that contradict each other, and how.
+    pub fn damaged(detail: impl std::fmt::Display) -> Self {
+        Self::Damaged(detail.to_string())
+    }
+
     /// Sorts a failed system call by what helps against it.
     pub fn io(path: &Path, action: &'static str, source: io::Error) -> Self {
         let path = path.to_owned();
