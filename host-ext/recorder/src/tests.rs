@@ -244,7 +244,7 @@ fn only_the_guards_user_may_report_and_only_well_formed_packets() {
     let _recorder = place.record();
     let say = |requests: &[Request]| {
         let connection = Connection::open(&place.socket()).unwrap();
-        connection.set_patience(Duration::from_secs(5)).unwrap();
+        connection.set_timeout(Duration::from_secs(5)).unwrap();
         requests.iter().for_each(|request| connection.send(&wire::encode(request).unwrap()).unwrap());
         let (mut buffer, mut last) = (Vec::new(), None);
         while let Ok(Some(packet)) = connection.receive(&mut buffer) {

@@ -5,13 +5,13 @@ use sudare_protocol::evidence::{BlobRef, Entry, Event, Id, Stamp, VERSION};
 use sudare_protocol::reason::Reason;
 use sudare_protocol::tlog::{NoteError, VerifierKey};
 
-/// The log's name and key, and the host it is about.
+/// The log's name and keys.
 pub struct LogKeys {
     /// Name of the log, such as `sudare.example/log/vdi-0042`.
     pub origin: String,
     /// Signs entries and checkpoints.
     pub log: SigningKey,
-    /// Public key of the host, which signs HELLO.
+    /// Public key of the host that the log is about; it signs HELLO.
     pub host_key: [u8; 32],
 }
 
@@ -22,13 +22,13 @@ impl std::fmt::Debug for LogKeys {
 }
 
 impl LogKeys {
-    /// The line that auditors are given out of band.
+    /// The public line of the log, which auditors receive out of band.
     pub fn verifier(&self) -> Result<VerifierKey, NoteError> {
         VerifierKey::new(&self.origin, self.log.verifying_key())
     }
 }
 
-/// An entry before it has its place and time.
+/// An entry before it has its position and time.
 #[derive(Clone, Debug)]
 pub struct Draft {
     /// Session it belongs to.
@@ -41,9 +41,9 @@ pub struct Draft {
     pub blobs: Vec<BlobRef>,
     /// What happened.
     pub event: Event,
-    /// Who reported it to the recorder; `None` for the recorder's own entries.
+    /// The source that reported it; `None` for the recorder's own entries.
     pub source: Option<Id>,
-    /// That one's count of its reports, from 1.
+    /// The source's number for it, counted from 1.
     pub serial: Option<u64>,
 }
 

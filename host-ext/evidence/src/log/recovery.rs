@@ -1,12 +1,12 @@
-//! Opens a log after whatever happened: a clean end, kill -9, a power cut, a restored copy.
+//! Reads a log back, whatever happened to it: a clean end, kill -9, a power cut, a restored copy.
 //!
-//! The checkpoint says how much is under tiles; the write-ahead file holds what was
-//! acknowledged after it. Nothing is changed on the disk before both fit together.
+//! The checkpoint says how much is under tiles; the write-ahead file holds the entries acknowledged after it. Nothing is
+//! changed on the disk before both fit together.
 //!
-//! What is read back may be in the kernel's memory only: an earlier run may have been killed
-//! before its sync, or its sync may have failed. So nothing that was read is relied on later:
-//! the folder is synced first, so that the checkpoint which is read is the one that lasts; the
-//! entries go under a new checkpoint, and the write-ahead file starts anew.
+//! Content that is read back may be in the kernel's memory only: an earlier run may have been killed before its sync, or
+//! its sync may have failed. So nothing that was read is relied on later: the folder is synced first, so that the
+//! checkpoint that is read is the durable one; the writer then puts the entries under a new checkpoint and starts a new
+//! write-ahead file.
 
 use std::io;
 use std::path::Path;
@@ -22,15 +22,15 @@ use super::wal::{self, FRAME_MAX_BYTES, WalHeader};
 use super::wal_file::{PENDING_MAX_BYTES, WAL_ROTATE_BYTES, WalFile};
 use crate::store::{Disk, Durable, StoreError};
 
-/// Longer than a write-ahead file can become: it is started anew at a checkpoint.
+/// Longer than a write-ahead file can become before a checkpoint starts a new one.
 const WAL_MAX_BYTES: usize = 2 * PENDING_MAX_BYTES + WAL_ROTATE_BYTES + 2 * FRAME_MAX_BYTES;
 
-/// What opening a log found; the recorder writes it into the log.
+/// What opening a log found; [`LogStore`](super::LogStore) writes it into the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Opened {
-    /// Acknowledged entries that were not yet under a checkpoint; now they are.
+    /// Acknowledged entries that no checkpoint covered; now one does.
     pub recovered_entries: u64,
-    /// Bytes at the end of the write-ahead file that were never acknowledged, kept in `wal.torn`.
+    /// Bytes at the end of the write-ahead file that were never acknowledged; a copy is in `wal.torn`.
     pub torn_bytes: u64,
     /// Entries under the checkpoint that the write-ahead file should have held too.
     pub wal_behind: u64,
@@ -97,7 +97,7 @@ struct Edge {
     last_leaf: Option<Vec<u8>>,
 }
 
-/// Reads the edge back and compares its root with the checkpoint's.
+/// Reads the edge back and compares its root with that of the checkpoint.
 fn read_edge<D: Disk>(disk: &D, dir: &Path, last: Option<&SignedCheckpoint>) -> Result<Edge, StoreError> {
     let Some(last) = last.filter(|last| last.size() > 0) else { return Ok(Edge::default()) };
     let read = |path: TilePath| {
@@ -112,7 +112,7 @@ fn read_edge<D: Disk>(disk: &D, dir: &Path, last: Option<&SignedCheckpoint>) -> 
     let last_leaf = leaves.last().map(|leaf| leaf.to_vec());
     let mut levels: Vec<Vec<Hash>> = Vec::new();
     for (level, width) in edge_widths(last.size()).into_iter().enumerate() {
-        // The lowest level comes from the entries themselves, not from what is stored about them.
+        // The lowest level is computed from the entries themselves, not from stored hashes.
         levels.push(match (level, width) {
             (_, 0) => Vec::new(),
             (0, _) => leaves.iter().map(|leaf| leaf_hash(leaf)).collect(),
@@ -136,7 +136,7 @@ fn split_hashes(bytes: &[u8]) -> Result<Vec<Hash>, StoreError> {
     if rest.is_empty() { Ok(hashes.to_vec()) } else { Err(StoreError::damaged("a tile ends inside a hash")) }
 }
 
-/// A write-ahead file and what it gave back.
+/// A write-ahead file and its content.
 struct OpenedWal<F> {
     wal: WalFile<F>,
     /// Acknowledged after the checkpoint.
@@ -177,16 +177,16 @@ fn open_wal<D: Disk>(
     let file = durable.disk().open(&path).map_err(|e| StoreError::io(&path, "opened", e))?;
     let wal = WalFile { path, file, header: recovered.header, end: recovered.good_bytes as u64 };
     let known = usize::try_from(size - base).unwrap_or(usize::MAX);
-    // A power cut after a sync that failed, or that a kill prevented, can leave the file behind
-    // the checkpoint. Nothing is missing then, since tiles are synced by themselves; it is
-    // recorded, because a file that somebody cut short looks the same.
+    // A power cut after a sync that failed, or that a kill prevented, can leave the file behind the checkpoint. Nothing
+    // is lost then, since tiles are synced by themselves; it is recorded because a file that somebody truncated looks
+    // the same.
     let opened =
         Opened { torn_bytes: torn.len() as u64, wal_behind: size.saturating_sub(end), ..Opened::default() };
     let entries = recovered.entries.into_iter().skip(known).collect();
     Ok(OpenedWal { wal, entries, opened })
 }
 
-/// The configured log key must be the one that continues the log, also before there is a checkpoint.
+/// The configured log key must be the one that signed the last entry, also before the first checkpoint.
 fn check_log_key(keys: &LogKeys, last_leaf: Option<&Vec<u8>>) -> Result<(), StoreError> {
     let Some(leaf) = last_leaf else { return Ok(()) };
     Entry::open(leaf, &keys.log.verifying_key()).map(|_| ()).map_err(StoreError::LastEntry)

@@ -23,7 +23,7 @@ use crate::store::{Disk, Durable, StoreError};
 /// Files that wait for the disk together: two new tiles and the right edge of a log of a million entries.
 const TILES_AT_ONCE: usize = 8;
 
-/// An open log. One process at a time has it (a lock file sees to that).
+/// An open log. A lock file makes sure that one process at a time has it.
 #[derive(Debug)]
 pub struct LogWriter<D: Disk> {
     dir: PathBuf,
@@ -77,11 +77,6 @@ impl<D: Disk> LogWriter<D> {
         self.tree.size()
     }
 
-    /// The last checkpoint, if there is one.
-    pub fn last_checkpoint(&self) -> Option<&SignedCheckpoint> {
-        self.last.as_ref()
-    }
-
     /// Public key of the host, as given when the log was opened.
     pub fn host_key(&self) -> [u8; 32] {
         self.keys.host_key
@@ -102,8 +97,8 @@ impl<D: Disk> LogWriter<D> {
         self.append_all(vec![(draft, stamp)])?.ok_or(StoreError::Poisoned)
     }
 
-    /// Appends up to [`BATCH_MAX_ENTRIES`] entries under one sync, all or none; returns the index of the
-    /// first. Each has the time at which it was reported, which must not be before the last one's.
+    /// Appends up to [`BATCH_MAX_ENTRIES`] entries under one sync, all or none; returns the index of the first. Each has
+    /// the time at which it was reported, which must not be before that of the previous one.
     pub fn append_all(&mut self, drafts: Vec<(Draft, Stamp)>) -> Result<Option<u64>, StoreError> {
         if self.poisoned {
             return Err(StoreError::Poisoned);
@@ -136,9 +131,8 @@ impl<D: Disk> LogWriter<D> {
 
     /// Makes everything acknowledged so far verifiable, and returns the signed checkpoint.
     ///
-    /// Order: full and partial tiles and bundles, each durable → checkpoint, durable → old
-    /// partial tiles are deleted. If it fails, the last checkpoint still holds and the entries
-    /// stay in the write-ahead file; call again.
+    /// Order: full and partial tiles and bundles, each durable → checkpoint, durable → old partial tiles are deleted. If
+    /// it fails, the last checkpoint is still valid and the entries stay in the write-ahead file; call again.
     pub fn checkpoint(&mut self) -> Result<SignedCheckpoint, StoreError> {
         if self.poisoned {
             return Err(StoreError::Poisoned);
@@ -147,14 +141,14 @@ impl<D: Disk> LogWriter<D> {
         if let Some(last) = self.last.as_ref().filter(|last| last.size() == size) {
             return Ok(last.clone());
         }
-        self.make_tiles_last()?;
+        self.write_tiles()?;
         let checkpoint = Checkpoint { origin: self.keys.origin.clone(), size, root: self.tree.root() };
         let signed = checkpoint.sign(&self.keys.log).map_err(StoreError::Checkpoint)?;
         self.durable.replace(&self.dir.join("checkpoint"), signed.note().as_bytes())?;
         self.last = Some(signed.clone());
         self.pending_bytes = 0;
         for (path, _) in std::mem::take(&mut self.filled) {
-            // Best effort: leftover partial tiles are true, only superfluous.
+            // Best effort: leftover partial tiles are correct, only superfluous.
             drop(self.durable.disk().remove_dir(&self.dir.join(path.partial_folder())));
         }
         if self.wal.end >= WAL_ROTATE_BYTES as u64 {
@@ -164,7 +158,7 @@ impl<D: Disk> LogWriter<D> {
     }
 
     /// Tiles and bundles in any order: readers know of them only by the checkpoint that comes after.
-    fn make_tiles_last(&mut self) -> Result<(), StoreError> {
+    fn write_tiles(&mut self) -> Result<(), StoreError> {
         let partial = self.partial_files();
         let tiles = self.filled.iter().chain(&partial);
         let tiles: Vec<_> =
@@ -177,9 +171,9 @@ impl<D: Disk> LogWriter<D> {
         Ok(())
     }
 
-    /// Starts the write-ahead file anew. Everything must be under a checkpoint.
+    /// Starts a new write-ahead file. Everything must be under a checkpoint.
     fn start_wal(&mut self, nonce: [u8; 16]) -> Result<(), StoreError> {
-        // Until the new file is open nobody knows which of the two has the name.
+        // Until the new file is open it is unknown which of the two has the name.
         self.poisoned = true;
         let header = WalHeader { base: self.tree.size(), nonce };
         self.wal = WalFile::start(&mut self.durable, &self.wal.path, header)?;
@@ -201,7 +195,7 @@ impl<D: Disk> LogWriter<D> {
         Ok(())
     }
 
-    /// Files of the right edge: the bundle and the tile of each level that are not full.
+    /// Files of the right edge: the bundle and the tile of each level that is not full.
     fn partial_files(&self) -> Vec<(TilePath, Vec<u8>)> {
         let mut files: Vec<_> = self.tree.partial_tiles().iter().map(hash_file).collect();
         let level_0 = files.iter().map(|(path, _)| *path).find(|p| p.content == TileContent::Hashes(0));
@@ -219,7 +213,7 @@ fn hash_file(tile: &HashTile) -> (TilePath, Vec<u8>) {
     (path, tile.hashes.concat())
 }
 
-/// A fresh unpredictable nonce without asking for randomness: nobody outside knows the last one.
+/// A fresh unpredictable nonce without new randomness: nobody outside knows the last one.
 fn next_nonce(last: &WalHeader, checkpoint: &SignedCheckpoint) -> [u8; 16] {
     use sha2::{Digest as _, Sha256};
     let hash = Sha256::new().chain_update(last.nonce).chain_update(checkpoint.note()).finalize();
