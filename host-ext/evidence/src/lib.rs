@@ -1,16 +1,22 @@
-//! The evidence of a host as files and as messages: who writes it, who reads it, and what both agree on.
+//! The evidence of a host as files and as messages: how it is written, reported and read.
 //!
 //! ```text
 //!  guard ── report ──► recorder ── log, store ──► files ── reader ──► ship, forward, witness, audit
 //!           (wire, remote)         (one writer)            proofs, timetoken, shipped, status
 //! ```
-//! - [`store`]: files that survive a crash; sealed pictures. - [`log`]: the write-ahead file, tiles and checkpoints.
-//! - [`report`]: what guards say to the recorder, and the guards' end of it.
-//! - [`reader`]: the same files, read with bounds. - [`proofs`]: consistency proofs from tiles.
-//! - [`timetoken`]: answers of time-stamp services (RFC 3161), pure.
-//! - [`shipped`], [`status`]: what the services that carry evidence elsewhere say of themselves.
+//! | module | what |
+//! |---|---|
+//! | `report` | the messages between guards and the recorder, and the guards' end of the connection |
+//! | `log` | the write-ahead file, tiles and checkpoints: one writer |
+//! | `proofs` | consistency proofs from tiles |
+//! | `reader` | the files of a store, read with bounds |
+//! | `store` | files that survive a crash; sealed pictures |
+//! | `timetoken` | answers of time-stamp services (RFC 3161), pure |
+//! | `shipped`, `status` | how far the shipper and the forwarder have come, in their own files |
 //!
-//! Deliberately absent: deciding anything, network, and keys that open a picture.
+//! A module uses only modules after it in this list; `log` uses only `store`.
+//!
+//! Deliberately absent: decisions about sessions, network, and keys that open a picture.
 
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
 

@@ -1,6 +1,6 @@
 //! Consistency proofs from the tiles of a store folder, ours or a copy.
 //!
-//! The hashes are not trusted: whoever gets the proof folds it into two signed roots.
+//! The hashes are not trusted: whoever receives the proof folds it into two signed roots.
 
 use std::path::PathBuf;
 
@@ -11,13 +11,13 @@ use thiserror::Error;
 
 use crate::reader::{ReadError, Store};
 
-/// A tile is gone or cannot be read.
+/// A tile is missing or unreadable.
 #[derive(Debug, Error)]
 pub enum TileError {
-    /// Not there.
-    #[error("{0} is missing. Copy the store whole, tiles before `checkpoint`.")]
+    /// It does not exist.
+    #[error("{0} is missing. Copy the whole store, tiles before `checkpoint`")]
     Missing(PathBuf),
-    /// There, and unreadable.
+    /// It exists and cannot be read.
     #[error("{0}")]
     Unreadable(#[from] ReadError),
 }

@@ -1,4 +1,4 @@
-//! The files of an evidence store, read with bounds, missing ones told apart from unreadable ones.
+//! The files of an evidence store, read with bounds. A missing file is not the same as an unreadable one.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::store::blobs::BlobPaths;
 use crate::store::disk::read_bounded;
 
-/// The store could not be read; nothing is said about the evidence in it.
+/// The store could not be read, which says nothing about the evidence in it.
 #[derive(Debug, Error)]
 pub enum ReadError {
     /// No such folder.
@@ -28,8 +28,8 @@ pub enum ReadError {
     },
 }
 
-/// File of the newest checkpoint that came back from a witness, beside `checkpoint`: that one is
-/// written anew without cosignatures.
+/// File of the newest checkpoint that a witness cosigned. It is not `checkpoint`, which is rewritten without
+/// cosignatures.
 pub const COSIGNED: &str = "checkpoint.cosigned";
 
 /// An evidence store, or a copy of one.
@@ -39,7 +39,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// The folder must exist; what is in it is judged later.
+    /// The folder must exist; its content is checked later.
     pub fn open(dir: &Path) -> Result<Self, ReadError> {
         if fs::metadata(dir).is_ok_and(|metadata| metadata.is_dir()) {
             Ok(Self { dir: dir.to_owned() })
@@ -63,8 +63,8 @@ impl Store {
         self.read(&self.dir.join(COSIGNED), MAX_NOTE_BYTES)
     }
 
-    /// A tile or bundle. Where a partial one is gone, the full one stands in for it: the
-    /// caller takes as much of it as it needs.
+    /// A tile or bundle. If a partial one was replaced by the full one, returns the full one: the caller takes as much of
+    /// it as it needs.
     pub fn tile(&self, path: TilePath) -> Result<Option<Vec<u8>>, ReadError> {
         let max_bytes = match path.content {
             TileContent::Entries => MAX_BUNDLE_BYTES,
@@ -90,17 +90,17 @@ impl Store {
         wider_partial || self.dir.join(tile.to_string()).exists()
     }
 
-    /// Where the halves of a sealed picture lie.
+    /// Paths of a sealed picture's two files.
     pub fn blob(&self, blob_id: &Id) -> BlobPaths {
         BlobPaths::of(&self.dir, blob_id)
     }
 
-    /// A file of at most `max_bytes`, or `None` if there is none.
+    /// A file of at most `max_bytes`, or `None` if it does not exist.
     pub fn read(&self, path: &Path, max_bytes: usize) -> Result<Option<Vec<u8>>, ReadError> {
         match read_bounded(path, max_bytes) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            // A file grown beyond its bound is read up to it: it will differ and be named.
+            // A file beyond its bound reads as empty: it will not match its hash and be reported.
             Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Some(Vec::new())),
             Err(source) => Err(ReadError::Unreadable { path: path.to_owned(), source }),
         }

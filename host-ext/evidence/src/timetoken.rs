@@ -1,7 +1,7 @@
 //! Request and answer of a time-stamp service in DER (RFC 3161, sections 2.4.1 and 2.4.2). Pure.
 //!
-//! Read of the answer: `TimeStampResp { status, ContentInfo { SignedData { .. TSTInfo } } }`. The
-//! signature over it is not checked here, but by [`super::Authority`].
+//! Of the answer it reads `TimeStampResp { status, ContentInfo { SignedData { .. TSTInfo } } }`. The signature over it is
+//! not checked here: `sudare-audit verify --timestamps` does that, with openssl and a certificate that the auditor trusts.
 
 use der::asn1::{Any, AnyRef, ObjectIdentifier, OctetString, UintRef};
 use der::{Decode, Encode, Reader, Sequence, SliceReader, Tag, Tagged as _};
@@ -16,27 +16,27 @@ const SHA_256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3
 const SIGNED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
 const TST_INFO: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.4");
 
-/// Why an answer is not used.
+/// Why an answer is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TokenError {
-    /// The service said no.
+    /// The service refused the request.
     #[error(
-        "The time-stamp service refused (status {0}). Ask its operator whether it takes SHA-256 and requests without \
-         a policy."
+        "the time-stamp service refused (status {0}). Ask its operator whether it accepts SHA-256 and requests without \
+         a policy"
     )]
     Refused(u8),
-    /// Not the form of an answer.
-    #[error("This is not the answer of a time-stamp service (RFC 3161, DER): {0}. Check its address.")]
+    /// Not a time-stamp response.
+    #[error("this is not the answer of a time-stamp service (RFC 3161, DER): {0}. Check its address")]
     Malformed(String),
-    /// For something else.
-    #[error("The token is for another digest. Do not use it; somebody may stand between us and the service.")]
+    /// For another digest.
+    #[error("the token is for another digest. Do not use it: somebody may be intercepting the connection")]
     WrongDigest,
-    /// To another question.
-    #[error("The token answers another request: its nonce differs. Do not use it; it may be an old one.")]
+    /// For another request.
+    #[error("the token answers another request: its nonce differs. Do not use it: it may be a replay")]
     WrongNonce,
 }
 
-/// What a token says.
+/// The content of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     /// When the service saw the digest, in RFC 3339, UTC.
@@ -74,7 +74,7 @@ struct ContentInfo<'a> {
     content: AnyRef<'a>,
 }
 
-/// A request that asks for the service's certificate as well, so that the token stands alone.
+/// A request that asks for the service's certificate as well, so that the token is self-contained.
 pub fn request(digest: &[u8; 32], nonce: [u8; NONCE_BYTES]) -> Result<Vec<u8>, TokenError> {
     let hash_algorithm = AlgorithmIdentifier { algorithm: SHA_256, parameters: Some(Any::null()) };
     let request = TimeStampReq {
@@ -86,7 +86,7 @@ pub fn request(digest: &[u8; 32], nonce: [u8; NONCE_BYTES]) -> Result<Vec<u8>, T
     Ok(request.to_der()?)
 }
 
-/// Reads an answer and checks that it is one to the request with this digest and nonce.
+/// Reads an answer and checks that it belongs to the request with this digest and nonce.
 pub fn parse(response: &[u8], digest: &[u8; 32], nonce: [u8; NONCE_BYTES]) -> Result<Token, TokenError> {
     let (token, answered) = open(response, digest)?;
     if answered.as_deref() != Some(UintRef::new(&nonce)?.as_bytes()) {
@@ -95,7 +95,7 @@ pub fn parse(response: &[u8], digest: &[u8; 32], nonce: [u8; NONCE_BYTES]) -> Re
     Ok(token)
 }
 
-/// Reads an answer that was kept and checks that it is about this digest; nobody knows its nonce any more.
+/// Reads a stored answer and checks that it is about this digest; its nonce is no longer known.
 pub fn read(response: &[u8], digest: &[u8; 32]) -> Result<Token, TokenError> {
     Ok(open(response, digest)?.0)
 }
@@ -152,8 +152,8 @@ fn read_info(info: &[u8], digest: &[u8; 32]) -> Result<Answered, TokenError> {
         let imprint = MessageImprint::decode(reader)?;
         let _serial_number = AnyRef::decode(reader)?;
         let time = AnyRef::decode(reader)?;
-        // Accuracy, ordering, the name of the service and extensions may stand around the nonce;
-        // only the nonce is a plain integer.
+        // Accuracy, ordering, the service's name and extensions may surround the nonce; only the nonce is a plain
+        // integer.
         let mut answered = None;
         while !reader.is_finished() {
             let field = AnyRef::decode(reader)?;
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_another_question_is_refused() {
+    fn an_answer_to_another_request_is_refused() {
         assert_eq!(parse(ANSWER, &[8; 32], NONCE), Err(TokenError::WrongDigest));
         assert_eq!(read(ANSWER, &[8; 32]), Err(TokenError::WrongDigest));
         assert_eq!(read(ANSWER, &[7; 32]), parse(ANSWER, &[7; 32], NONCE));
@@ -280,7 +280,7 @@ mod tests {
         fn a_changed_byte_never_panics(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
             let mut bytes = ANSWER.to_vec();
             bytes[at.index(ANSWER.len())] = byte;
-            // It may hit the signature, which is not checked here.
+            // The change may hit the signature, which is not checked here.
             drop(parse(&bytes, &[7; 32], NONCE));
         }
     }

@@ -1,7 +1,7 @@
-//! What entries cost, and which device they are counted for, pure.
+//! What entries cost, and which device they are charged to. Pure.
 //!
-//! Entries are never refused: what happened is recorded. They use up what the device may store in a day, so
-//! that one which makes entries without end soon stores no pictures either, and its sessions are covered.
+//! Entries are never refused: whatever happened is recorded. They use up the device's daily quota, so that a device
+//! which produces entries without end soon cannot store pictures either, and its sessions are covered.
 
 #![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
 
@@ -11,23 +11,23 @@ use sudare_evidence::report::wire::NewEntry;
 use sudare_protocol::evidence::{Event, Id};
 use sudare_protocol::{VerifyingKey, keyfile};
 
-/// An entry without its body: signature, place, time, and its share of the tree.
+/// An entry without its body: signature, position, time, and its share of the tree.
 const ENTRY_BYTES: u64 = 512;
 /// A picture's description within an entry.
 const BLOB_BYTES: u64 = 192;
-/// The small file that says where an incident is complete: one block.
+/// The small file that remembers a complete incident: one disk block.
 const COMPLETED_BYTES: u64 = 4 * 1024;
-/// Sessions under way of one guard; the embedded host is one for all of its sessions.
+/// Open sessions of one guard; the embedded host is one guard for all of its sessions.
 const SESSIONS_MAX: usize = 2_048;
 
-/// Whose session it is, learnt from the entry that begins it.
+/// The device of each open session, learnt from the entry that begins it.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Accounting {
     devices: BTreeMap<Id, Id>,
 }
 
 impl Accounting {
-    /// What each device owes for these entries.
+    /// What these entries cost each device.
     pub(super) fn bill(&mut self, entries: &[NewEntry]) -> BTreeMap<Id, u64> {
         let mut bill = BTreeMap::new();
         for entry in entries {

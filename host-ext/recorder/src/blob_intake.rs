@@ -1,4 +1,4 @@
-//! Pictures on their way into the store, and what a device has used of its day: pictures and entries.
+//! Takes pictures into the store, and charges pictures and entries to the daily quota of their device.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,17 +14,17 @@ use sudare_protocol::evidence::Id;
 use crate::accounting::Accounting;
 use crate::quota::Quota;
 
-/// Name of the file that carries the day's quota over a restart.
+/// Name of the file that keeps the quotas over a restart.
 pub const QUOTA_FILE: &str = "quota";
 const QUOTA_MAX_BYTES: usize = 1 << 20;
-/// What the two files of a picture take beside its bytes: many small ones must not fill the store either.
+/// Overhead of a picture's two files: many small pictures must not fill the store either.
 const PICTURE_BYTES: u64 = 8 * 1024;
-/// A picture that is stored already is all but free: clients send again what was not acknowledged.
+/// A picture that is stored already costs next to nothing: clients resend what was not acknowledged.
 const AGAIN_BYTES: u64 = 512;
-/// Entries of a guard are noted once they come to so much.
-const NOTE_EVERY_BYTES: u64 = 64 * 1024;
+/// The quota file is written after this many bytes of entries.
+const WRITE_EVERY_BYTES: u64 = 64 * 1024;
 
-/// Where pictures are put. Each thread has one; all of a store share the quota.
+/// The way into the store. Each thread has one; all of a store share the quota.
 #[derive(Debug)]
 pub struct BlobIntake {
     durable: Durable<OsDisk>,
@@ -32,16 +32,16 @@ pub struct BlobIntake {
     quota: Arc<Mutex<Quota>>,
     file: PathBuf,
     accounting: Accounting,
-    /// Counted and not in the file yet.
-    unnoted_bytes: u64,
+    /// Charged, and not in the quota file yet.
+    unwritten_bytes: u64,
 }
 
-/// What each device owes for entries that are about to be recorded.
+/// What entries that are about to be recorded cost each device.
 #[derive(Debug)]
 pub struct Bill(BTreeMap<Id, u64>);
 
 impl BlobIntake {
-    /// Reads how much of the day's quota is used; an unreadable file counts as nothing used.
+    /// Reads how much of each quota is used; an unreadable file counts as nothing used.
     pub fn open(store: &Path) -> Self {
         let file = store.join(QUOTA_FILE);
         let text = read_bounded(&file, QUOTA_MAX_BYTES).unwrap_or_default();
@@ -52,7 +52,7 @@ impl BlobIntake {
             quota: Arc::new(Mutex::new(quota)),
             file,
             accounting: Accounting::default(),
-            unnoted_bytes: 0,
+            unwritten_bytes: 0,
         }
     }
 
@@ -64,41 +64,42 @@ impl BlobIntake {
             quota: self.quota.clone(),
             file: self.file.clone(),
             accounting: Accounting::default(),
-            unnoted_bytes: 0,
+            unwritten_bytes: 0,
         }
     }
 
-    /// Stores a picture durably. What is stored already, or was erased, costs next to nothing.
+    /// Stores a picture durably. One that is stored already, or was erased, costs next to nothing.
     pub fn put(&mut self, new: &NewBlob) -> Result<(), StoreError> {
-        // Written again all the same: the first time may not have reached the disk.
+        // It is written again all the same: the first time may not have reached the disk.
         let is_there = self.blobs.knows(self.durable.disk(), &new.blob);
         let bytes = if is_there { AGAIN_BYTES } else { new.blob.size.saturating_add(PICTURE_BYTES) };
         if let Some(device) = &new.device {
-            self.count(|quota| quota.take(device, bytes, clock::wall_ms())).map_err(|_| StoreError::Quota)?;
+            self.change(|quota| quota.take(device, bytes, clock::wall_ms()))
+                .map_err(|_| StoreError::Quota)?;
         }
         let stored = self.blobs.put(&mut self.durable, &new.blob, &new.bytes);
         if let (Err(_), Some(device)) = (&stored, &new.device) {
-            self.count(|quota| quota.give_back(device, bytes));
+            self.change(|quota| quota.give_back(device, bytes));
         }
         stored
     }
 
-    /// What these entries will cost, once they are recorded.
+    /// What these entries will cost once they are recorded.
     pub fn bill(&mut self, entries: &[NewEntry]) -> Bill {
         Bill(self.accounting.bill(entries))
     }
 
-    /// Counts entries that were recorded; those from number `serial` on, if they were not there before.
+    /// Charges entries that were recorded under the numbers from `serial` on, unless they had been recorded before.
     pub fn charge(&mut self, bill: &Bill, serial: u64, recorded: &Recorded) {
         if recorded.last_serial < serial || bill.0.is_empty() {
             return;
         }
-        self.unnoted_bytes = self.unnoted_bytes.saturating_add(bill.0.values().sum());
+        self.unwritten_bytes = self.unwritten_bytes.saturating_add(bill.0.values().sum());
         let charge =
             |quota: &mut Quota| bill.0.iter().for_each(|(id, n)| quota.charge(id, *n, clock::wall_ms()));
-        if self.unnoted_bytes >= NOTE_EVERY_BYTES {
-            self.unnoted_bytes = 0;
-            self.count(charge);
+        if self.unwritten_bytes >= WRITE_EVERY_BYTES {
+            self.unwritten_bytes = 0;
+            self.change(charge);
         } else {
             charge(&mut self.quota.lock().unwrap_or_else(PoisonError::into_inner));
         }
@@ -110,15 +111,15 @@ impl BlobIntake {
         quota.has_room(device, clock::wall_ms())
     }
 
-    /// Changes the quota, and notes it without waiting for the disk: after a power cut some of a day may
-    /// be forgotten, which costs space and no evidence.
-    fn count<T>(&self, change: impl FnOnce(&mut Quota) -> T) -> T {
+    /// Changes the quota and writes its file without waiting for the disk: a power cut may undo some charges of the
+    /// day, which costs space and no evidence.
+    fn change<T>(&self, change: impl FnOnce(&mut Quota) -> T) -> T {
         // Whole after every statement, so a panicked holder leaves nothing half done.
         let mut quota = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
         let result = change(&mut quota);
-        let noted = files::replace_unsynced(&self.file, quota.to_text().as_bytes());
-        if let Err(error) = noted {
-            tracing::warn!(%error, "the day's quota cannot be noted");
+        let written = files::replace_unsynced(&self.file, quota.to_text().as_bytes());
+        if let Err(error) = written {
+            tracing::warn!(%error, "the quota file cannot be written");
         }
         result
     }
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_picture_is_all_but_free_and_another_under_its_name_is_refused() {
+    fn the_same_picture_costs_next_to_nothing_and_another_under_its_name_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let mut intake = BlobIntake::open(dir.path());
         let new = blob(1);
@@ -164,7 +165,7 @@ mod tests {
     fn used_by(intake: &BlobIntake, device: Id) -> u64 {
         let left =
             |used: u64| intake.quota.lock().unwrap().clone().take(&device, used, clock::wall_ms()).is_ok();
-        // What still fits, by halving: the quota says no more than yes or no.
+        // By bisection: the quota answers only yes or no.
         let (mut fits, mut too_much) = (0, DEVICE_DAY_MAX_BYTES + 1);
         while too_much - fits > 1 {
             let middle = fits.midpoint(too_much);
@@ -186,7 +187,7 @@ mod tests {
         intake.charge(&begun, 1, &recorded(1));
         let long = vec![message([1; 16], 60_000); 64];
         for _ in 0..60 {
-            // Reported before, or of an incident that was complete: nothing was recorded.
+            // Reported before, or for an incident that was complete: nothing was recorded.
             let bill = intake.bill(&long);
             intake.charge(&bill, 2, &recorded(1));
         }
@@ -202,10 +203,10 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_has_had_its_day_is_refused_and_a_restart_does_not_help() {
+    fn a_device_whose_quota_is_used_up_is_refused_also_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let intake = BlobIntake::open(dir.path());
-        intake.count(|quota| quota.take(&[7; 16], DEVICE_DAY_MAX_BYTES, clock::wall_ms())).unwrap();
+        intake.change(|quota| quota.take(&[7; 16], DEVICE_DAY_MAX_BYTES, clock::wall_ms())).unwrap();
         let mut intake = BlobIntake::open(dir.path());
         assert!(matches!(intake.put(&blob(1)), Err(StoreError::Quota)));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "only the quota's file");

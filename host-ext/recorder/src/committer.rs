@@ -1,11 +1,11 @@
-//! The one thread that has the log: takes all reports that wait, and syncs once for all of them.
+//! The one thread that owns the ledger: it takes all reports that wait and syncs once for all of them.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
 use sudare_base::clock;
-use sudare_evidence::log::writer::BATCH_MAX_ENTRIES;
+use sudare_evidence::log::BATCH_MAX_ENTRIES;
 use sudare_evidence::report::NewEntries;
 use sudare_evidence::report::wire::{self, Answer, Why, refused};
 use sudare_evidence::store::StoreError;
@@ -13,21 +13,21 @@ use sudare_protocol::evidence::Id;
 
 use crate::ledger::Ledger;
 
-/// A store that failed is opened again after this time.
+/// A store that failed is reopened after this time.
 const REOPEN: Duration = Duration::from_millis(500);
 
-/// Opens the log.
+/// Opens the ledger.
 pub type OpenLedger = Box<dyn Fn() -> Result<Ledger, StoreError> + Send>;
 
-/// What a guard wants of the log, and where to answer.
+/// What a guard's connection asks of the ledger, and where the answer goes.
 #[derive(Debug)]
-pub struct Ask {
-    pub what: What,
-    pub answer: SyncSender<Answer>,
+pub struct LogRequest {
+    pub operation: Operation,
+    pub reply: SyncSender<Answer>,
 }
 
 #[derive(Debug)]
-pub enum What {
+pub enum Operation {
     LastSerial(Id),
     Record(NewEntries),
     State,
@@ -39,7 +39,7 @@ impl std::fmt::Debug for Committer {
     }
 }
 
-/// The log while it can be used, and how to get it back.
+/// The ledger while it works, and how to get it back.
 pub struct Committer {
     ledger: Option<Ledger>,
     open: OpenLedger,
@@ -63,19 +63,19 @@ impl Committer {
         &self.dir
     }
 
-    /// Answers `first` and whatever else waits, up to one batch.
-    pub fn commit(&mut self, first: Ask, queue: &Receiver<Ask>) {
+    /// Answers `first` and everything else that waits, up to one batch.
+    pub fn commit(&mut self, first: LogRequest, queue: &Receiver<LogRequest>) {
         let mut reports = Vec::new();
         let mut entries = 0;
         let mut next = Some(first);
-        while let Some(ask) = next.take() {
-            match ask.what {
-                What::Record(new) => {
+        while let Some(request) = next.take() {
+            match request.operation {
+                Operation::Record(new) => {
                     entries += new.entries.len();
-                    reports.push((new, ask.answer));
+                    reports.push((new, request.reply));
                 }
-                What::LastSerial(source) => self.last_serial(source, &ask.answer),
-                What::State => self.state(&ask.answer),
+                Operation::LastSerial(source) => self.last_serial(source, &request.reply),
+                Operation::State => self.state(&request.reply),
             }
             if entries + wire::ENTRIES_MAX <= BATCH_MAX_ENTRIES {
                 next = queue.try_recv().ok();
@@ -86,18 +86,18 @@ impl Committer {
         }
     }
 
-    /// Makes the log verifiable from time to time, and opens it again if it failed.
+    /// Writes a checkpoint when it is time, and reopens the log if it failed.
     pub fn tick(&mut self) {
-        // What fails is noted, and said to whoever asks.
+        // A failure is kept, and every request is answered with it.
         drop(self.with_ledger(|ledger| ledger.tick(clock::monotonic_ms())));
     }
 
-    /// Before the end: everything verifiable.
+    /// Puts everything under a checkpoint before the end.
     pub fn finish(&mut self) {
         if let Some(ledger) = &mut self.ledger
             && let Err(error) = ledger.checkpoint(clock::monotonic_ms())
         {
-            tracing::error!(%error, "the last entries become verifiable at the next start");
+            tracing::error!(%error, "the last entries will become verifiable at the next start");
         }
     }
 
@@ -134,7 +134,7 @@ impl Committer {
         tell(to, answer);
     }
 
-    /// Does something with the log, opened again if it is time; otherwise says why not.
+    /// Does something with the ledger, reopened if it is time; otherwise returns why it cannot.
     fn with_ledger<T>(
         &mut self,
         act: impl FnOnce(&mut Ledger) -> Result<T, StoreError>,
@@ -156,11 +156,11 @@ impl Committer {
         act(ledger).map_err(|error| self.fails(&error))
     }
 
-    /// After a failure nobody knows what the disk holds until it is read back.
+    /// After a failure the content of the disk is unknown until it is read back.
     fn fails(&mut self, error: &StoreError) -> String {
         let why = error.to_string();
         if self.failed.as_ref().is_none_or(|(_, before)| *before != why) {
-            tracing::error!(%why, "evidence cannot be kept; sessions that need it stay covered");
+            tracing::error!(%why, "evidence cannot be stored; sessions that require it stay covered");
         }
         self.ledger = None;
         self.failed = Some((clock::monotonic(), why.clone()));
@@ -178,14 +178,14 @@ fn refusal(error: &StoreError) -> Answer {
     refused(why, &error.to_string())
 }
 
-/// A guard that is gone asks again when it is back.
+/// A guard that has left asks again when it is back.
 fn tell(to: &SyncSender<Answer>, answer: Answer) {
     if to.try_send(answer).is_err() {
         tracing::debug!("a guard left before its answer");
     }
 }
 
-/// For connection threads, which meet the same errors.
+/// For the threads of connections, which meet the same errors.
 pub(super) fn answer_to(error: &StoreError) -> Answer {
     refusal(error)
 }

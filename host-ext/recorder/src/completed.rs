@@ -1,11 +1,11 @@
-//! Which incidents are complete, and where in the log that stands: a small file for each.
+//! A small file for each complete incident: the leaf of the log that says so.
 //!
-//! A client sends its pictures again until it hears that they are kept, also to a guard that knows
-//! nothing of the first time. The log must then say it once.
+//! A client resends its pictures until it hears that they are stored, also to a guard that has never seen them. The log
+//! must record the completion once.
 //!
-//! The files are written without a sync. After a power cut those of the last seconds can be missing, and
-//! these are made again from the end of the log ([`Completed::remember`] at the start). What no client
-//! sends again any more is forgotten, so that the folder does not grow for ever.
+//! The files are written without a sync. A power cut can take those of the last seconds; the next start makes them again
+//! from the end of the log ([`Completed::remember`]). Files that no client asks for any more are removed, so that the
+//! folder does not grow for ever.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -18,15 +18,15 @@ use sudare_protocol::hex::hex;
 /// Folder within the store.
 pub const FOLDER: &str = "completed";
 
-/// A client that was away for longer and sends an incident again has it recorded a second time.
+/// If a client stays away for longer and then resends an incident, it is recorded a second time.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
-const FORGET_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+const CLEAN_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The folder of these files.
 #[derive(Debug, Clone)]
 pub struct Completed {
     folder: PathBuf,
-    forgot: SystemTime,
+    cleaned: SystemTime,
 }
 
 impl Completed {
@@ -34,8 +34,8 @@ impl Completed {
     pub fn open(store: &Path) -> io::Result<Self> {
         let folder = store.join(FOLDER);
         files::make_private_dir(&folder).map_err(io::Error::other)?;
-        let mut completed = Completed { folder, forgot: SystemTime::UNIX_EPOCH };
-        completed.forget_old(clock::wall());
+        let mut completed = Completed { folder, cleaned: SystemTime::UNIX_EPOCH };
+        completed.remove_old(clock::wall());
         Ok(completed)
     }
 
@@ -50,24 +50,24 @@ impl Completed {
         if let Err(error) =
             files::replace_unsynced(&self.path(incident_id), leaf_index.to_string().as_bytes())
         {
-            tracing::warn!(%error, "a completed incident cannot be noted; it may be recorded again");
+            tracing::warn!(%error, "cannot remember a complete incident; it may be recorded again");
         }
-        self.forget_old(clock::wall());
+        self.remove_old(clock::wall());
     }
 
-    /// Once a day, what is older than any client keeps. A clock that is set back keeps more.
-    fn forget_old(&mut self, now: SystemTime) {
-        if now.duration_since(self.forgot).is_ok_and(|passed| passed < FORGET_EVERY) {
+    /// Removes files that are older than clients keep incidents, once a day. A clock that is set back keeps more.
+    fn remove_old(&mut self, now: SystemTime) {
+        if now.duration_since(self.cleaned).is_ok_and(|passed| passed < CLEAN_EVERY) {
             return;
         }
-        self.forgot = now;
+        self.cleaned = now;
         let is_old = |file: &fs::DirEntry| {
             let written = file.metadata().and_then(|about| about.modified());
             written.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > KEPT))
         };
         for file in fs::read_dir(&self.folder).into_iter().flatten().flatten().filter(is_old) {
             if let Err(error) = fs::remove_file(file.path()) {
-                tracing::warn!(%error, "an old note about a completed incident cannot be removed");
+                tracing::warn!(%error, "cannot remove the old file of a complete incident");
                 return;
             }
         }
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_client_sends_again_is_forgotten_and_files_are_private() {
+    fn files_of_old_incidents_are_removed_and_all_are_private() {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         let mut completed = Completed::open(dir.path()).unwrap();
@@ -104,7 +104,7 @@ mod tests {
         old.set_modified(SystemTime::now() - KEPT - Duration::from_secs(60)).unwrap();
         completed.remember(&[2; 16], 2);
         assert_eq!(completed.find(&[1; 16]), Some(1), "only once a day");
-        completed.forgot -= FORGET_EVERY;
+        completed.cleaned -= CLEAN_EVERY;
         completed.remember(&[3; 16], 3);
         assert_eq!([1, 2, 3].map(|n| completed.find(&[n; 16])), [None, Some(2), Some(3)]);
         let mode = fs::metadata(completed.path(&[2; 16])).unwrap().permissions().mode();

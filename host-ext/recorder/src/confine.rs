@@ -1,9 +1,9 @@
-//! What the recorder may still do once it runs, pure.
+//! What the recorder gives up once it runs. Pure: rules, not system calls.
 
 use sudare_base::config::HostConfig;
 use sudare_base::harden::{Right, Rules, parent};
 
-/// Its evidence and its socket. It has read its key before; no file leads there any more.
+/// It may use its evidence and its socket. It has read its key by now and can no longer open it.
 pub fn rules(config: &HostConfig) -> Rules {
     let evidence = config.recorder_evidence_dir();
     let mut paths = vec![
@@ -13,7 +13,7 @@ pub fn rules(config: &HostConfig) -> Rules {
         (evidence, Right::Keep),
         (parent(&config.recorder_socket), Right::Listen),
     ];
-    // How far the remote store is.
+    // The shipper's progress.
     paths.extend(config.ship_state_dir.clone().map(|dir| (dir, Right::ReadIfThere)));
     Rules { paths, connects: false }
 }
@@ -36,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn the_recorder_keeps_evidence_and_reads_neither_its_key_nor_anything_else() {
+    fn the_recorder_writes_evidence_and_can_open_neither_its_key_nor_anything_else() {
         let rules = recorder();
         let rights = |path: &str| rights(&rules, path);
         assert!(rights("/var/lib/sudare-recorder/evidence/wal").contains(&Right::Keep));

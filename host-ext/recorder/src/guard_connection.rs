@@ -1,4 +1,4 @@
-//! One guard at the recorder: reads its packets, stores its pictures, passes its entries on.
+//! One guard at the recorder: reads its packets, stores its pictures, passes its entries to the committer.
 
 use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -10,12 +10,12 @@ use sudare_protocol::evidence::{BlobRef, Id};
 use sudare_protocol::seal::CIPHERTEXT_MAX_BYTES;
 
 use crate::blob_intake::BlobIntake;
-use crate::committer::{Ask, What, answer_to};
+use crate::committer::{LogRequest, Operation, answer_to};
 use crate::role::Role;
 
 pub(super) struct GuardConnection {
     connection: Connection,
-    asks: SyncSender<Ask>,
+    requests: SyncSender<LogRequest>,
     intake: BlobIntake,
     role: Role,
     source: Option<Id>,
@@ -23,11 +23,16 @@ pub(super) struct GuardConnection {
 }
 
 impl GuardConnection {
-    pub(super) fn new(connection: Connection, asks: SyncSender<Ask>, intake: BlobIntake, role: Role) -> Self {
-        GuardConnection { connection, asks, intake, role, source: None, arriving: None }
+    pub(super) fn new(
+        connection: Connection,
+        requests: SyncSender<LogRequest>,
+        intake: BlobIntake,
+        role: Role,
+    ) -> Self {
+        GuardConnection { connection, requests, intake, role, source: None, arriving: None }
     }
 
-    /// Until the guard leaves, or says what no guard says.
+    /// Serves until the guard leaves or sends something malformed.
     pub(super) fn serve(&mut self) {
         let mut buffer = Vec::new();
         loop {
@@ -40,8 +45,8 @@ impl GuardConnection {
                 Ok(None) => Ok(()),
                 Ok(Some(answer)) => self.say(&answer),
                 Err(garbled) => {
-                    tracing::error!(%garbled, "a guard is not understood");
-                    // It learns why, if it still listens; then it has to begin again.
+                    tracing::error!(%garbled, "closing a guard's connection");
+                    // The guard learns why, if it still listens, and has to connect again.
                     drop(self.say(&refused(Why::Packet, &garbled.to_string())));
                     return;
                 }
@@ -56,10 +61,10 @@ impl GuardConnection {
         match (request, self.source) {
             (Request::Hello { version: VERSION, source }, None) => {
                 self.source = Some(source);
-                Ok(Some(self.ask(What::LastSerial(source))))
+                Ok(Some(self.ask(Operation::LastSerial(source))))
             }
-            // Anybody who may connect may ask how it is.
-            (Request::State, _) => Ok(Some(self.ask(What::State))),
+            // Anybody who may connect may ask for the state.
+            (Request::State, _) => Ok(Some(self.ask(Operation::State))),
             (Request::Room { device }, Some(_)) if self.arriving.is_none() => {
                 Ok(Some(Answer::Room { is_left: self.intake.has_room(&device) }))
             }
@@ -76,12 +81,12 @@ impl GuardConnection {
 
     fn report(&mut self, source: Id, report: wire::Report) -> Answer {
         if let Err(forbidden) = self.role.may_report(&report.entries) {
-            tracing::warn!(%forbidden, "entries are refused");
+            tracing::warn!(%forbidden, "refused a report");
             return refused(Why::Content, &forbidden.to_string());
         }
         let wire::Report { serial, entries, receipt, once } = report;
         let bill = self.intake.bill(&entries);
-        let answer = self.ask(What::Record(NewEntries { source, serial, entries, receipt, once }));
+        let answer = self.ask(Operation::Record(NewEntries { source, serial, entries, receipt, once }));
         if let Answer::Recorded { recorded } = &answer {
             self.intake.charge(&bill, serial, recorded);
         }
@@ -111,11 +116,11 @@ impl GuardConnection {
         Ok(Some(self.intake.put(&new).map_or_else(|error| answer_to(&error), |()| Answer::Stored)))
     }
 
-    /// Asks the thread that has the log.
-    fn ask(&self, what: What) -> Answer {
-        let (answer, answered) = sync_channel(1);
-        let gone = || refused(Why::Store, "The recorder is ending. Try again.");
-        match self.asks.send(Ask { what, answer }) {
+    /// Asks the thread that owns the ledger.
+    fn ask(&self, operation: Operation) -> Answer {
+        let (reply, answered) = sync_channel(1);
+        let gone = || refused(Why::Store, "the recorder is ending. Try again");
+        match self.requests.send(LogRequest { operation, reply }) {
             Ok(()) => answered.recv().unwrap_or_else(|_| gone()),
             Err(_) => gone(),
         }

@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use sudare_evidence::log::writer::BATCH_MAX_ENTRIES;
-use sudare_evidence::log::{Draft, LogStore, Settings};
+use sudare_evidence::log::{BATCH_MAX_ENTRIES, Draft, LogStore, Settings};
 use sudare_evidence::report::NewEntries;
 use sudare_evidence::report::wire::{NewEntry, Receipt, Recorded, State};
 use sudare_evidence::shipped;

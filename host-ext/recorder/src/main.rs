@@ -1,4 +1,4 @@
-//! `sudare-recorder`: keeps the evidence of all sessions of this machine.
+//! `sudare-recorder`: records the evidence of all sessions on this host.
 
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
 
@@ -15,14 +15,13 @@ use sudare_evidence::report::{EvidenceSink as _, Remote};
 use sudare_evidence::store::{Durable, OsDisk, StoreError};
 use sudare_recorder::{confine, server, setup};
 
-/// Of the time after which systemd takes silence as a failure: how often it is looked whether all is well.
-const LOOKS_PER_PATIENCE: u32 = 6;
+/// Checks within the time after which systemd takes silence as a failure.
+const CHECKS_PER_WATCHDOG: u32 = 6;
 
-/// Keep the evidence of all sessions of this machine.
+/// Record the evidence of all sessions on this host.
 ///
-/// Runs under an account of its own until it is told to stop (Ctrl-C or SIGTERM). While it does not run, sessions
-/// whose policy requires evidence stay covered. Once it has read its key it confines itself to the evidence and its
-/// socket (Landlock).
+/// Runs under an account of its own until stopped (Ctrl-C or SIGTERM). While it is not running, sessions whose policy
+/// requires evidence stay covered. After reading its key it confines itself to the evidence and its socket (Landlock).
 #[derive(Debug, Parser)]
 #[command(
     name = "sudare-recorder",
@@ -30,12 +29,12 @@ const LOOKS_PER_PATIENCE: u32 = 6;
     after_help = "\
 Examples:
   systemctl restart sudare-recorder                                     as installed
-  sudare-recorder --config /etc/sudare/host.toml --print-key            the log's public line, for the auditors"
+  sudare-recorder --config /etc/sudare/host.toml --print-key            the log's public line, for auditors"
 )]
 struct Cli {
     #[command(flatten)]
     settings: Settings,
-    /// Only print the line that auditors need to verify this host's log, and exit
+    /// Print the public line that auditors need to verify this host's log, and exit
     #[arg(long)]
     print_key: bool,
 }
@@ -54,24 +53,24 @@ impl Cli {
         }
         harden::protect()?;
         let mut options = setup::recorder_options(&config)?;
-        // The watchdog below asks as this user.
+        // The watchdog below connects as this user.
         options.allowed_uids.push(rustix::process::geteuid().as_raw());
         let notifier = Notifier::from_environment()?;
-        // Rules are about what is there.
+        // Landlock rules are about existing folders.
         let evidence = config.recorder_evidence_dir();
         Durable::new(OsDisk, &evidence).make_dirs(&evidence)?;
         server::make_socket_dir(&options.socket)?;
         if let Some(missing) = config.ship_state_dir.as_deref().filter(|dir| !dir.exists()) {
             tracing::warn!(
                 ship_state_dir = %missing.display(),
-                "is not there; once the shipper has made it, restart the recorder, which cannot look at it until then"
+                "the shipper's folder does not exist yet; restart the recorder once the shipper has created it"
             );
         }
         harden::confine(&confine::rules(&config))?;
         let mut recorder = server::start(options)?;
         tracing::info!(
             log_vkey = recorder.log_vkey,
-            "recording; auditors need this line, which stays the same"
+            "recording; auditors need this public line, which stays the same"
         );
         if let Some(ended) = recorder.take_ended() {
             end_with(ended)?;
@@ -86,29 +85,32 @@ impl Cli {
     }
 }
 
-/// A recorder that lost a thread records nothing, and looks alive: it ends at once, and systemd starts it anew.
+/// A recorder that lost a thread records nothing and looks alive: it ends at once, and systemd restarts it.
 fn end_with(ended: Receiver<&'static str>) -> anyhow::Result<()> {
     std::thread::Builder::new().name("ended".into()).spawn(move || {
         if let Ok(thread) = ended.recv() {
-            tracing::error!(thread, "a part of the recorder died; its own words stand above. It starts anew");
+            tracing::error!(
+                thread,
+                "a thread of the recorder died, as reported above; the recorder restarts"
+            );
             std::process::exit(1);
         }
     })?;
     Ok(())
 }
 
-/// Asks as guards do, so that an answer means that the log's thread answers; systemd starts the recorder
-/// anew after a long silence. The thread ends with the process.
+/// Asks as guards do, so that an answer proves that the committer works; systemd restarts the recorder after a long
+/// silence. The thread ends with the process.
 fn watch(notifier: Notifier, socket: PathBuf) -> anyhow::Result<()> {
-    let Some(patience) = notifier.watchdog else { return Ok(()) };
-    let pause = (patience / LOOKS_PER_PATIENCE).max(Duration::from_millis(100));
+    let Some(watchdog) = notifier.watchdog else { return Ok(()) };
+    let pause = (watchdog / CHECKS_PER_WATCHDOG).max(Duration::from_millis(100));
     std::thread::Builder::new().name("watchdog".into()).spawn(move || {
         loop {
             match Remote::connect(&socket, [0; 16]).and_then(|mut remote| remote.state()) {
                 Err(error @ StoreError::NoRecorder { .. }) => {
                     tracing::error!(%error, "the recorder does not answer itself");
                 }
-                // A disk that refuses is an answer, too: a restart would not mend it.
+                // An error of the disk is an answer, too: a restart would not fix it.
                 Ok(_) | Err(_) => notifier.alive(),
             }
             std::thread::sleep(pause);

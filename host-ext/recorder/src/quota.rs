@@ -1,4 +1,4 @@
-//! How much one device may store in a day, so that none fills the store for the others.
+//! How much one device may store in a day, so that none fills the store for the others. Pure.
 
 #![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
 
@@ -10,24 +10,24 @@ use sudare_protocol::limits::DEVICE_DAY_MAX_BYTES;
 use sudare_protocol::seal::CIPHERTEXT_MAX_BYTES;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-/// More devices than one host sees in a day; another one has to wait for tomorrow.
+/// More devices than one host sees in a day; a further one has to wait until tomorrow.
 const DEVICES_MAX: usize = 10_000;
-/// What the largest picture takes, and some for what is counted beside it.
+/// The largest picture, and an allowance for what is charged beside it.
 const ROOM_BYTES: u64 = CIPHERTEXT_MAX_BYTES as u64 + 256 * 1024;
 
-/// Bytes of each device since midnight (UTC).
+/// Bytes stored by each device since midnight (UTC).
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Quota {
     day: u64,
     used: BTreeMap<Id, u64>,
 }
 
-/// The device has used up what it may store today.
+/// The device has used up its quota for today.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuotaReached;
 
 impl Quota {
-    /// Counts bytes that are about to be stored, or refuses them.
+    /// Charges bytes that are about to be stored, or refuses them.
     pub fn take(&mut self, device: &Id, bytes: u64, wall_ms: u64) -> Result<(), QuotaReached> {
         self.begin_day(wall_ms);
         let used = self.used.get(device).copied().unwrap_or(0);
@@ -40,7 +40,7 @@ impl Quota {
         Ok(())
     }
 
-    /// Counts bytes that are stored already, also beyond what the device may store.
+    /// Charges bytes that are stored already, also beyond the quota.
     pub fn charge(&mut self, device: &Id, bytes: u64, wall_ms: u64) {
         self.begin_day(wall_ms);
         if self.used.contains_key(device) || self.used.len() < DEVICES_MAX {
@@ -49,8 +49,8 @@ impl Quota {
         }
     }
 
-    /// Whether the next picture will be stored, however large. While one may be refused, nothing should
-    /// happen that one is needed of.
+    /// Whether the next picture will be stored, however large. While one might be refused, a session should not do
+    /// anything that requires one.
     pub fn has_room(&self, device: &Id, wall_ms: u64) -> bool {
         if self.is_over(wall_ms / DAY_MS) {
             return true;
@@ -61,7 +61,7 @@ impl Quota {
         }
     }
 
-    /// What was not stored after all.
+    /// Refunds bytes that were not stored after all.
     pub fn give_back(&mut self, device: &Id, bytes: u64) {
         if let Some(used) = self.used.get_mut(device) {
             *used = used.saturating_sub(bytes);
@@ -75,19 +75,19 @@ impl Quota {
         }
     }
 
-    /// A clock that is set back does not give a day twice. One that was years ahead must not lock devices
-    /// out for years: what it counted is forgotten.
+    /// A clock that is set back does not grant a second quota for the day. One that was years ahead must not lock
+    /// devices out for years: its count is dropped.
     fn is_over(&self, today: u64) -> bool {
         today > self.day || self.day > today.saturating_add(1)
     }
 
-    /// For a file: the day, then a line for each device.
+    /// The content of a file: the day, then a line for each device.
     pub fn to_text(&self) -> String {
         let lines = self.used.iter().map(|(device, bytes)| format!("{} {bytes}\n", hex(device)));
         std::iter::once(format!("{}\n", self.day)).chain(lines).collect()
     }
 
-    /// Reads what `to_text` wrote; anything else counts as nothing used.
+    /// Reads the result of `to_text`; `None` for anything else.
     pub fn from_text(text: &str) -> Option<Self> {
         let mut lines = text.lines();
         let day = lines.next()?.parse().ok()?;

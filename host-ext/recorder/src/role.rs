@@ -1,8 +1,10 @@
-//! Who may report what, by the user that the kernel names, pure.
+//! Which kinds of entries a process may report, by the user that the kernel vouches for. Pure.
 //!
-//! Guards say what happened in sessions. What becomes of evidence afterwards (kinds 40 to 59: erased,
-//! approved, looked at) is said by those who tend it: root, and the recorder's own user. How the log itself
-//! begins and goes on (kinds 1 to 3), the recorder says alone.
+//! | kinds | about | reported by |
+//! |---|---|---|
+//! | 1 to 3 | the log itself | nobody: the recorder writes them |
+//! | 40 to 59 | stored evidence: erased, approved, opened | root, and the recorder's own user (`sudare-audit`) |
+//! | all others | sessions | guards, and the two above |
 
 #![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
 
@@ -13,37 +15,36 @@ use sudare_evidence::report::wire::NewEntry;
 const LOG_ITSELF: RangeInclusive<u16> = 1..=3;
 const EVIDENCE_HANDLING: RangeInclusive<u16> = 40..=59;
 
-/// What kind of process is connected.
+/// The role of a connected process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     /// Reports about its sessions.
     Guard,
-    /// May also say that evidence was erased or looked at.
+    /// May also report that evidence was erased or opened.
     Administrator,
 }
 
-/// Why entries are not taken.
+/// Why a report is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Forbidden {
     #[error(
-        "Entries about erased or opened evidence are taken from root and from the recorder's own user only. Run \
-         `sudare-audit` as one of them; a guard never reports any"
+        "entries about erased or opened evidence are accepted from root and from the recorder's own user only. Run \
+         `sudare-audit` as one of them. A guard never reports any"
     )]
     EvidenceHandling,
     #[error(
-        "Entries about the log itself are written by the recorder alone. Whoever reports one is at fault: look at \
-         that process"
+        "entries about the log itself are written by the recorder alone. Investigate the process that reported one"
     )]
     TheLog,
 }
 
 impl Role {
-    /// Of a process of user `uid`, at a recorder of user `own_uid`.
+    /// Of a process of user `uid`, for a recorder that runs as `own_uid`.
     pub(super) fn of(uid: u32, own_uid: u32) -> Self {
         if uid == 0 || uid == own_uid { Role::Administrator } else { Role::Guard }
     }
 
-    /// All of the entries, or none.
+    /// Accepts all of the entries, or none.
     pub(super) fn may_report(self, entries: &[NewEntry]) -> Result<(), Forbidden> {
         let any = |kinds: RangeInclusive<u16>| entries.iter().any(|entry| kinds.contains(&entry.kind));
         match self {
@@ -63,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn root_and_the_recorders_user_tend_and_others_report() {
+    fn root_and_the_recorders_user_are_administrators_and_others_guards() {
         assert_eq!(
             [0, 7, 8].map(|uid| Role::of(uid, 7)),
             [Role::Administrator, Role::Administrator, Role::Guard]

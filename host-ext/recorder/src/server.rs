@@ -1,4 +1,4 @@
-//! The recorder's socket and threads: one for each guard, and one that has the log.
+//! The recorder's socket and threads: one for each guard, and one that owns the ledger.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,26 +12,26 @@ use sudare_evidence::report::socket::{Connection, Listener};
 use sudare_evidence::store::StoreError;
 
 use crate::blob_intake::BlobIntake;
-use crate::committer::{Ask, Committer, OpenLedger};
+use crate::committer::{Committer, LogRequest, OpenLedger};
 use crate::guard_connection::GuardConnection;
 use crate::role::Role;
 
-/// Guards connected at the same time; there is one for each session.
+/// Guards that can be connected at once; there is one for each session.
 const GUARDS_MAX: usize = 1100;
-/// Reports that wait for the log's thread; each guard has one.
+/// Requests that wait for the committer; each guard has one.
 const WAITING_MAX: usize = GUARDS_MAX;
 const TICK: Duration = Duration::from_millis(200);
-/// After a connection could not be taken, which may last: not to fill the journal.
+/// Pause after a connection could not be accepted, which may last, so as not to flood the journal.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 
-/// How a recorder is run.
+/// How to run a recorder.
 pub struct Options {
     /// Where guards connect.
     pub socket: PathBuf,
-    /// Users whose processes may report; root always may. Of these, only the recorder's own user may also say
-    /// that evidence was erased or looked at.
+    /// Users whose processes may report; root always may. Of these, only the recorder's own user may also report
+    /// that evidence was erased or opened.
     pub allowed_uids: Vec<u32>,
-    /// Opens the log; called again when it has failed.
+    /// Opens the ledger; called again after a failure.
     pub open: OpenLedger,
 }
 
@@ -46,17 +46,17 @@ pub enum RecorderError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(
-        "the recorder's socket {path} cannot be made: {source}. Its folder must exist and belong to the recorder's user"
+        "the recorder's socket {path} cannot be created: {source}. Its folder must exist and belong to the recorder's user"
     )]
     Socket { path: PathBuf, source: io::Error },
-    #[error("a thread of the recorder cannot be started: {0}. The system is short of memory or processes")]
+    #[error("a thread of the recorder cannot be started: {0}. Check the limits for processes and memory")]
     Thread(io::Error),
 }
 
-/// A running recorder. Dropping it answers what was asked, makes everything verifiable and ends.
+/// A running recorder. Dropping it answers open requests, puts everything under a checkpoint and ends.
 #[derive(Debug)]
 pub struct RunningRecorder {
-    /// The line that auditors are given out of band.
+    /// The public line of the log, which auditors receive out of band.
     pub log_vkey: String,
     listener: Arc<Listener>,
     connections: Connections,
@@ -65,17 +65,17 @@ pub struct RunningRecorder {
 }
 
 impl RunningRecorder {
-    /// Hears the name of a thread that ended although nobody asked it to. Without it nothing is recorded any
-    /// more, so the process should end and be started anew.
+    /// Receives the name of a thread that ended unasked. Nothing is recorded without it, so the process should end and
+    /// be restarted.
     pub fn take_ended(&mut self) -> Option<Receiver<&'static str>> {
         self.ended.take()
     }
 }
 
-/// Connections of guards that are here, so that they can be ended.
+/// The open connections, so that they can be closed from outside.
 type Connections = Arc<Mutex<BTreeMap<u64, Connection>>>;
 
-/// Opens the store, so that a fault is known before the first guard, and serves.
+/// Opens the store, so that a fault shows before the first guard connects, and serves.
 pub fn start(options: Options) -> Result<RunningRecorder, RecorderError> {
     let mut committer = Committer::new(options.open)?;
     let (log_vkey, store) = (committer.log_vkey().to_owned(), committer.dir().to_owned());
@@ -83,13 +83,13 @@ pub fn start(options: Options) -> Result<RunningRecorder, RecorderError> {
     let listener = Listener::bind(&options.socket)
         .map_err(|source| RecorderError::Socket { path: options.socket.clone(), source })?;
     let listener = Arc::new(listener);
-    let (asks, queue) = sync_channel(WAITING_MAX);
+    let (requests, queue) = sync_channel(WAITING_MAX);
     let connections = Connections::default();
     let acceptor = Acceptor {
         listener: listener.clone(),
         allowed_uids: options.allowed_uids,
         connections: connections.clone(),
-        asks,
+        requests,
         intake,
         store,
     };
@@ -106,21 +106,21 @@ impl Drop for RunningRecorder {
     fn drop(&mut self) {
         self.listener.stop();
         lock(&self.connections).values().for_each(Connection::close);
-        // The door ends first, then the last guard, and with it the last sender of the log's queue.
+        // The acceptor ends first, then the last guard, and with it the last sender of the committer's queue.
         for thread in self.threads.drain(..).rev() {
             if thread.join().is_err() {
-                tracing::error!("a thread of the recorder panicked; the log is recovered at the next start");
+                tracing::error!("a thread of the recorder panicked; the next start recovers the log");
             }
         }
     }
 }
 
-/// Lets guards in, and nobody else.
+/// Accepts connections of guards, and refuses everybody else.
 struct Acceptor {
     listener: Arc<Listener>,
     allowed_uids: Vec<u32>,
     connections: Connections,
-    asks: SyncSender<Ask>,
+    requests: SyncSender<LogRequest>,
     intake: BlobIntake,
     store: PathBuf,
 }
@@ -134,19 +134,19 @@ impl Acceptor {
                 Ok(connection) => connection,
                 Err(_) if self.listener.is_stopped() => break,
                 Err(error) => {
-                    tracing::error!(%error, "a guard cannot be let in; see whether the system is short of files or memory");
+                    tracing::error!(%error, "cannot accept a guard; check the limits for open files and memory");
                     thread::sleep(ACCEPT_AGAIN);
                     continue;
                 }
             };
             if let Err(error) = self.admit(number, connection, &mut threads) {
-                tracing::warn!(%error, "a connection is not served");
+                tracing::warn!(%error, "dropped a connection");
             }
         }
         lock(&self.connections).values().for_each(Connection::close);
         for thread in threads {
             if thread.join().is_err() {
-                tracing::error!("a thread for a guard panicked; the guard reports again");
+                tracing::error!("the thread of a guard's connection panicked; the guard will report again");
             }
         }
     }
@@ -159,7 +159,7 @@ impl Acceptor {
     ) -> io::Result<()> {
         let uid = connection.peer_uid()?;
         if uid != 0 && !self.allowed_uids.contains(&uid) {
-            tracing::warn!(uid, "a process of this user tried to report to the recorder; it may not");
+            tracing::warn!(uid, "refused a process of this user, which may not report to the recorder");
             return Ok(());
         }
         if threads.len() >= GUARDS_MAX {
@@ -168,7 +168,7 @@ impl Acceptor {
         lock(&self.connections).insert(number, connection.try_clone()?);
         let (connections, intake) = (self.connections.clone(), self.intake.share(&self.store));
         let role = Role::of(uid, rustix::process::geteuid().as_raw());
-        let mut guard = GuardConnection::new(connection, self.asks.clone(), intake, role);
+        let mut guard = GuardConnection::new(connection, self.requests.clone(), intake, role);
         let served = thread::Builder::new().name("guard".into()).spawn(move || {
             guard.serve();
             lock(&connections).remove(&number);
@@ -184,20 +184,20 @@ impl Acceptor {
     }
 }
 
-/// Takes what waits, all at once, until the last sender is gone.
-fn commit(committer: &mut Committer, queue: &Receiver<Ask>) {
+/// Takes everything that waits as one batch, until the last sender is gone.
+fn commit(committer: &mut Committer, queue: &Receiver<LogRequest>) {
     loop {
         match queue.recv_timeout(TICK) {
             Ok(first) => committer.commit(first, queue),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return committer.finish(),
         }
-        // Also while somebody always asks: what is recorded must become verifiable by others.
+        // Also under constant requests: entries must become verifiable.
         committer.tick();
     }
 }
 
-/// Says so when its thread ends, also by a panic.
+/// Reports the end of its thread, also by a panic.
 struct Watched {
     name: &'static str,
     tell: SyncSender<&'static str>,
@@ -207,7 +207,7 @@ struct Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         if !self.listener.is_stopped() && self.tell.try_send(self.name).is_err() {
-            tracing::error!(thread = self.name, "a thread of the recorder ended, and nobody listens");
+            tracing::error!(thread = self.name, "a thread of the recorder ended, and nobody was told");
         }
     }
 }
@@ -226,7 +226,7 @@ fn lock(connections: &Connections) -> std::sync::MutexGuard<'_, BTreeMap<u64, Co
     connections.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The folder of the socket, private to nobody: the kernel says who connects.
+/// Makes the folder of the socket, open to everybody: the kernel says who connects.
 pub fn make_socket_dir(socket: &Path) -> io::Result<()> {
     match socket.parent() {
         Some(folder) => std::fs::create_dir_all(folder),

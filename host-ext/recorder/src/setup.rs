@@ -1,4 +1,4 @@
-//! Puts the recorder together from the settings and the keys in its folder.
+//! Builds the recorder's options from the settings and the keys in its folder.
 
 use std::path::Path;
 
@@ -18,14 +18,13 @@ use crate::server;
 pub enum SetupError {
     #[error(transparent)]
     State(#[from] StateError),
-    #[error("the log's name or key cannot be used: {0}. Correct `log_origin`")]
+    #[error("the log's name or key is not valid: {0}. Correct `log_origin`")]
     Log(#[from] NoteError),
     #[error(transparent)]
     Account(#[from] AccountError),
 }
 
-/// What `recorder::server::start` needs to record for the guards of this host. No thread runs yet, so that
-/// the process can be restricted in between.
+/// Options for [`server::start`]. No thread runs yet, so that the process can be confined in between.
 pub fn recorder_options(config: &HostConfig) -> Result<server::Options, SetupError> {
     let guards = accounts::system_uid(&config.run_as)?;
     let state = RecorderState::load(&config.recorder_dir)?;
@@ -38,19 +37,19 @@ pub fn recorder_options(config: &HostConfig) -> Result<server::Options, SetupErr
     })
 }
 
-/// The line that auditors are given out of band.
+/// The public line of the log, which auditors receive out of band.
 pub fn log_vkey(config: &HostConfig) -> Result<String, SetupError> {
     let state = RecorderState::load(&config.recorder_dir)?;
     let settings = log_settings(config, &config.recorder_evidence_dir(), &state)?;
     Ok(settings().keys.verifier()?.to_string())
 }
 
-/// The log's name in checkpoints: as set, or made from the host's id.
+/// The log's name in checkpoints: as configured, or derived from the host's id.
 pub fn log_origin(config: &HostConfig, host_id: &str) -> String {
     config.log_origin.clone().unwrap_or_else(|| format!("sudare/{host_id}"))
 }
 
-/// How to open the log; called each time that it is opened.
+/// A function that returns the settings each time the log is opened.
 pub fn log_settings(
     config: &HostConfig,
     dir: &Path,

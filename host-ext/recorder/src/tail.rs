@@ -1,4 +1,4 @@
-//! The end of the log, read at the start: who reported what last, and which incidents were completed.
+//! The end of the log, read at the start: the last entry of each source, and which incidents are complete.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,11 +9,11 @@ use sudare_protocol::evidence::{Entry, Event, Id};
 use sudare_protocol::message::{self, Manifest, kind};
 use sudare_protocol::tlog::tiles::{self, MAX_BUNDLE_BYTES};
 
-/// Entries that are looked at. A report without an answer is among the last batch, which is smaller; a
-/// file about a completed incident that a power cut took is not older than some seconds.
+/// Entries that are read. A report that was never answered is in the last batch, which is smaller, and a power cut takes
+/// only files about incidents of the last seconds.
 pub(super) const ENTRIES: u64 = 4096;
 
-/// What of a source is in the log.
+/// The last entry of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Last {
     pub(super) serial: u64,
@@ -24,7 +24,7 @@ pub(super) struct Last {
 pub(super) struct Tail {
     pub(super) sources: BTreeMap<Id, Last>,
     pub(super) completed: BTreeMap<Id, u64>,
-    /// The manifest seen last, with who reported it.
+    /// The manifest read last, and the entry it came in.
     announced: Option<Announced>,
 }
 
@@ -35,7 +35,7 @@ struct Announced {
     incident_id: Id,
 }
 
-/// Reads the last bundles of a log with `size` entries, all of them under its checkpoint.
+/// Reads the last bundles of a log with `size` entries, all under its checkpoint.
 pub(super) fn read(store: &Path, size: u64) -> Result<Tail, StoreError> {
     let mut tail = Tail::default();
     for path in tiles::bundles_from(size.saturating_sub(ENTRIES), size) {
@@ -43,9 +43,9 @@ pub(super) fn read(store: &Path, size: u64) -> Result<Tail, StoreError> {
         let bundle =
             disk::read_bounded(&file, MAX_BUNDLE_BYTES).map_err(|e| StoreError::io(&file, "read", e))?;
         for leaf in tiles::leaves(path, &bundle) {
-            let damaged = |what: String| StoreError::Damaged(format!("{}: {what}", file.display()));
-            let (_, leaf) = leaf.map_err(|error| damaged(error.to_string()))?;
-            // Written by this recorder, and compared with the root when the log was opened.
+            let (_, leaf) =
+                leaf.map_err(|error| StoreError::damaged(format_args!("{}: {error}", file.display())))?;
+            // The recorder wrote it, and opening the log compared it with the signed root.
             tail.note(&Entry::open_unverified(leaf)?);
         }
     }
@@ -58,16 +58,16 @@ impl Tail {
             self.sources.insert(source, Last { serial, leaf_index: entry.seq });
         }
         match entry.event() {
-            Ok(Event::ClientMessage(said)) => self.announced = announced(entry, &said.message),
-            Ok(Event::IncidentComplete(done)) => self.complete(entry, done.missing),
+            Ok(Event::ClientMessage(client)) => self.announced = announced(entry, &client.message),
+            Ok(Event::IncidentComplete(complete)) => self.complete(entry, complete.missing),
             _ => {}
         }
     }
 
-    /// An incident that was closed because its pictures did not come is not complete: they may still come.
+    /// An incident that was closed without some of its pictures is not complete: they may still arrive.
     fn complete(&mut self, entry: &Entry, missing: u16) {
         let whole = entry.incident_id.filter(|_| missing == 0);
-        // The client may have another name for it, which is the one that it asks by.
+        // The client may know it by another id, and asks by that one.
         let next = |last: &Announced| {
             (Some(last.source), Some(last.serial.saturating_add(1))) == (entry.source, entry.serial)
         };
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clients_name_for_an_incident_is_known_too() {
+    fn the_clients_id_of_an_incident_is_known_too() {
         let piece = Piece {
             blob_id: [2; 16],
             moment: Moment::At,

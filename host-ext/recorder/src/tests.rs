@@ -159,7 +159,7 @@ fn entries_and_pictures_arrive_and_the_receipt_verifies() {
 }
 
 #[test]
-fn what_was_reported_before_is_not_recorded_again() {
+fn a_report_is_recorded_once() {
     let place = Place::new();
     let recorder = place.record();
     let first = place.guard(1).record(&notes(1, 1, 3)).unwrap();
@@ -171,7 +171,7 @@ fn what_was_reported_before_is_not_recorded_again() {
     assert_eq!(guard.last_serial(&[1; 16]), 3);
     assert_eq!(guard.record(&notes(1, 1, 3)).unwrap(), first);
     guard.record(&notes(1, 4, 1)).unwrap();
-    // A number left out is a fault, not a report.
+    // A gap in the numbers is a fault, not a report.
     assert!(matches!(guard.record(&notes(1, 6, 1)), Err(StoreError::Recorder(_))));
     drop((guard, recorder));
     let serials: Vec<u64> = place.verified().into_iter().filter_map(|(_, serial)| serial).collect();
@@ -179,7 +179,7 @@ fn what_was_reported_before_is_not_recorded_again() {
 }
 
 #[test]
-fn an_incident_is_completed_once_whoever_says_so() {
+fn an_incident_is_completed_once_whoever_reports_it() {
     let place = Place::new();
     let recorder = place.record();
     let first = place.guard(1).record(&completion(1, 1, 9)).unwrap();
@@ -187,7 +187,7 @@ fn an_incident_is_completed_once_whoever_says_so() {
     let again = other.record(&completion(2, 1, 9)).unwrap();
     assert_eq!((again.leaf_index, again.last_serial), (first.leaf_index, 0));
     assert!(again.receipt.is_some());
-    // Its numbers go on as if it had said nothing.
+    // Its numbers continue as if it had reported nothing.
     assert_eq!(other.record(&notes(2, 1, 1)).unwrap().last_serial, 1);
     drop((other, recorder));
     // As after a power cut, which takes files that were not synced.
@@ -232,7 +232,7 @@ fn many_guards_share_a_sync() {
 }
 
 #[test]
-fn only_the_guards_user_may_report_and_only_what_makes_sense() {
+fn only_the_guards_user_may_report_and_only_well_formed_packets() {
     let place = Place::new();
     // Not even this process, unless it is root, which always may.
     let somebody = 12_345;
@@ -244,7 +244,7 @@ fn only_the_guards_user_may_report_and_only_what_makes_sense() {
     let _recorder = place.record();
     let say = |requests: &[Request]| {
         let connection = Connection::open(&place.socket()).unwrap();
-        connection.set_patience(Duration::from_secs(5)).unwrap();
+        connection.set_timeout(Duration::from_secs(5)).unwrap();
         requests.iter().for_each(|request| connection.send(&wire::encode(request).unwrap()).unwrap());
         let (mut buffer, mut last) = (Vec::new(), None);
         while let Ok(Some(packet)) = connection.receive(&mut buffer) {
@@ -274,20 +274,20 @@ fn tombstone() -> Event {
 }
 
 #[test]
-fn a_guard_cannot_say_that_evidence_was_erased_and_its_other_reports_are_taken() {
+fn a_guard_cannot_report_that_evidence_was_erased_and_its_other_reports_are_accepted() {
     let place = Place::new();
     let store = place.store();
     let open = move || Ledger::open(settings(&store), None, clock::monotonic_ms());
     let mut committer = Committer::new(Box::new(open)).unwrap();
-    let (asks, queue) = sync_channel(4);
+    let (requests, queue) = sync_channel(4);
     let listener = Listener::bind(&place.socket()).unwrap();
     let intake = BlobIntake::open(&place.store());
     let served = std::thread::spawn(move || {
-        GuardConnection::new(listener.accept().unwrap(), asks, intake, Role::Guard).serve();
+        GuardConnection::new(listener.accept().unwrap(), requests, intake, Role::Guard).serve();
     });
     let committed = std::thread::spawn(move || {
-        while let Ok(ask) = queue.recv() {
-            committer.commit(ask, &queue);
+        while let Ok(request) = queue.recv() {
+            committer.commit(request, &queue);
         }
         committer.finish();
     });
@@ -297,7 +297,7 @@ fn a_guard_cannot_say_that_evidence_was_erased_and_its_other_reports_are_taken()
     let refused = guard.record(&erased).unwrap_err();
     assert!(matches!(refused, StoreError::Refused(_)) && refused.is_contents_fault());
     assert!(refused.to_string().contains("the recorder's own user only"), "{refused}");
-    // Nothing of it was recorded, and its count goes on as if it had said nothing.
+    // Nothing of it was recorded, and its numbers continue as if it had reported nothing.
     assert_eq!(guard.record(&notes(1, 1, 2)).unwrap().last_serial, 2);
     drop(guard);
     served.join().unwrap();
@@ -306,7 +306,7 @@ fn a_guard_cannot_say_that_evidence_was_erased_and_its_other_reports_are_taken()
 }
 
 #[test]
-fn who_tends_evidence_is_heard_once_also_if_the_recorder_starts_again_meanwhile() {
+fn an_administrators_report_is_recorded_once_also_if_the_recorder_restarts_meanwhile() {
     let place = Place::new();
     let mut recorder = Some(place.record());
     let verifier = VerifierKey::new(ORIGIN, key(4).verifying_key()).unwrap();
@@ -337,7 +337,7 @@ fn a_picture_that_is_not_what_was_announced_is_refused_and_quotas_hold() {
     let mut huge = picture(2, 1);
     huge.device = None;
     guard.put_blob(&huge).unwrap();
-    // The day's file says that device 1 has had its share.
+    // The quota file says that the quota of device 1 is used up.
     drop(guard);
     drop(_recorder);
     let day = clock::wall_ms() / 86_400_000;
@@ -351,14 +351,14 @@ fn a_picture_that_is_not_what_was_announced_is_refused_and_quotas_hold() {
 }
 
 #[test]
-fn a_store_that_fails_is_said_so_and_works_again_by_itself() {
+fn a_failing_store_is_reported_and_recovers_by_itself() {
     let place = Place::new();
     let broken = Arc::new(AtomicBool::new(false));
     let uid = rustix::process::geteuid().as_raw();
     let _recorder = place.record_for(uid, broken.clone());
     let mut guard = place.guard(1);
     guard.record(&notes(1, 1, 1)).unwrap();
-    // The folder is gone under the recorder's feet, and comes back with what it held.
+    // The folder vanishes under the running recorder, and comes back with its content.
     let away = place.dir.path().join("away");
     broken.store(true, Ordering::Relaxed);
     std::fs::rename(place.store(), &away).unwrap();
@@ -368,13 +368,13 @@ fn a_store_that_fails_is_said_so_and_works_again_by_itself() {
     std::thread::sleep(Duration::from_millis(600));
     let told = guard.state().unwrap_err().to_string();
     assert!(told.contains("full"), "{told}");
-    // What the dead log left under its old name is nobody's.
+    // Whatever the dead log left under its old name belongs to nobody.
     std::fs::remove_dir_all(place.store()).ok();
     std::fs::rename(&away, place.store()).unwrap();
     broken.store(false, Ordering::Relaxed);
     let since = Instant::now();
     while guard.record(&new).is_err() {
-        assert!(since.elapsed() < Duration::from_secs(5), "it does not work again");
+        assert!(since.elapsed() < Duration::from_secs(5), "it does not recover");
         std::thread::sleep(Duration::from_millis(50));
     }
     drop(guard);
@@ -408,7 +408,7 @@ fn a_picture_that_was_erased_does_not_come_back_when_its_client_sends_it_again()
     local.record(&NewEntries { entries, ..notes(1, 1, 1) }).unwrap();
     let erased = sudare_audit::erase::remove(&OsDisk, &place.store(), &[sent.blob.blob_id]).unwrap();
     assert_eq!(erased, 2);
-    // Acknowledged all the same, or it would send for ever; also after a restart.
+    // It is acknowledged all the same, or the client would resend it for ever; also after a restart.
     local.put_blob(&sent).unwrap();
     drop(local);
     Local::open(settings(&place.store()), None).unwrap().put_blob(&sent).unwrap();
@@ -417,7 +417,7 @@ fn a_picture_that_was_erased_does_not_come_back_when_its_client_sends_it_again()
 }
 
 #[test]
-fn what_is_recorded_becomes_verifiable_although_guards_ask_all_the_time() {
+fn entries_become_verifiable_although_guards_ask_all_the_time() {
     let place = Place::new();
     let _recorder = place.record();
     let mut guard = place.guard(1);
@@ -447,7 +447,7 @@ fn what_is_recorded_becomes_verifiable_although_guards_ask_all_the_time() {
 }
 
 #[test]
-fn the_end_of_the_logs_thread_is_told() {
+fn the_end_of_the_logs_thread_is_reported() {
     let place = Place::new();
     let (store, opened) = (place.store(), AtomicBool::new(false));
     let open = move || {
@@ -465,7 +465,7 @@ fn the_end_of_the_logs_thread_is_told() {
 }
 
 #[test]
-fn it_is_told_how_far_and_how_late_the_copy_is() {
+fn the_state_says_how_far_and_how_late_the_copy_is() {
     let place = Place::new();
     let ship = place.dir.path().join("ship");
     std::fs::create_dir(&ship).unwrap();
@@ -481,7 +481,7 @@ fn it_is_told_how_far_and_how_late_the_copy_is() {
 }
 
 #[test]
-fn a_guard_learns_which_device_has_had_its_day() {
+fn a_guard_learns_which_device_has_used_up_its_quota() {
     let place = Place::new();
     let mut quota = Quota::default();
     quota.take(&[7; 16], DEVICE_DAY_MAX_BYTES, clock::wall_ms()).unwrap();

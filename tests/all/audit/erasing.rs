@@ -4,8 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 use sudare_audit::Walk;
-use sudare_evidence::log::Draft;
-use sudare_evidence::log::writer::TAIL_ENTRIES;
+use sudare_evidence::log::{Draft, TAIL_ENTRIES};
 use sudare_evidence::reader::Store;
 use sudare_protocol::approval::{self, Approval};
 use sudare_protocol::evidence::event::{BlobId, Erasure, IncidentComplete, IncidentOpen, Tombstone};

@@ -10,8 +10,10 @@ use sudare_protocol::tlog::merkle::{Hash, Tree, leaf_hash};
 use sudare_protocol::tlog::tiles::{self, MAX_BUNDLE_BYTES};
 use sudare_protocol::tlog::{SignedCheckpoint, TilePath};
 
+use super::draft::{Draft, LogKeys};
 use super::log_store::opening;
-use super::writer::{BATCH_MAX_ENTRIES, Draft, LogKeys, LogWriter};
+use super::wal::BATCH_MAX_ENTRIES;
+use super::writer::LogWriter;
 use crate::store::simulated::SimulatedDisk;
 use crate::store::{Disk as _, StoreError};
 

@@ -15,7 +15,9 @@ use sudare_protocol::evidence::{BlobRef, Event, Id, Label, Media, Stamp};
 use sudare_protocol::seal::Sealed;
 use sudare_protocol::tlog::{SignedCheckpoint, VerifierKey};
 
-use super::writer::{Draft, LogKeys, LogWriter, Opened};
+use super::draft::{Draft, LogKeys};
+use super::recovery::Opened;
+use super::writer::LogWriter;
 use crate::store::{BlobStore, Disk, OsDisk, StoreError, blobs};
 
 /// Which store to open, and as whom.
@@ -111,7 +113,7 @@ impl LogStore {
 
 /// The first entries after a log was opened: how it begins or continues, and which host key is in force unless the
 /// newest entries say so already.
-pub fn opening<D: Disk>(writer: &LogWriter<D>, opened: &Opened, host_record: Vec<u8>) -> Vec<Event> {
+pub(super) fn opening<D: Disk>(writer: &LogWriter<D>, opened: &Opened, host_record: Vec<u8>) -> Vec<Event> {
     let host_key = writer.host_key();
     if writer.size() == 0 {
         let log_key = writer.log_key().to_bytes();

@@ -1,4 +1,4 @@
-//! The write-ahead file: what was acknowledged and is not yet under a checkpoint.
+//! The format of the write-ahead file, which holds entries that were acknowledged and that no checkpoint covers yet.
 //!
 //! ```text
 //! file   = "sudarewl" ‖ u64 index of the first entry ‖ nonce [16] ‖ SHA-256 of all that [32]
@@ -6,18 +6,17 @@
 //! frame  = "frm1" ‖ u64 index ‖ u32 length ‖ SHA-256(nonce ‖ index ‖ length ‖ payload) [32] ‖ payload
 //! payload = u16 length ‖ entry, repeated                      (integers are big-endian)
 //! ```
-//! One frame is one acknowledgement, so after a crash only the last frame may be torn. If a
-//! whole frame follows a broken one, acknowledged entries were damaged later, and that is an
-//! error. The nonce is new in every file, so that bytes of a client inside an entry can never
-//! pass for a frame. Pure: bytes in, bytes out.
+//! One frame is one acknowledgement, so after a crash only the last frame may be torn. If a whole frame follows a broken
+//! one, acknowledged entries were damaged later, which is an error. The nonce is new in every file, so that a client's
+//! bytes inside an entry can never pass for a frame. Pure: bytes in, bytes out.
 
 use sha2::{Digest as _, Sha256};
 use sudare_protocol::tlog::tiles::{self, MAX_ENTRY_BYTES};
 use thiserror::Error;
 
-/// Entries of one frame, which is what one sync may cover.
+/// Most entries of one frame, and so of one sync.
 pub const BATCH_MAX_ENTRIES: usize = 1024;
-/// That many of the longest.
+/// Size of that many of the longest entries.
 pub const FRAME_MAX_BYTES: usize = BATCH_MAX_ENTRIES * (2 + MAX_ENTRY_BYTES);
 const FILE_MAGIC: &[u8; 8] = b"sudarewl";
 const FRAME_MAGIC: &[u8; 4] = b"frm1";
@@ -30,18 +29,18 @@ const FRAME_HEADER_BYTES: usize = 4 + 8 + 4 + 32;
 /// Why the file cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum WalError {
-    /// The header is not ours or was changed.
+    /// The header is not of this format, or was changed.
     #[error("the header of the write-ahead file is broken")]
     Header,
-    /// A frame is broken and a whole one follows it.
-    #[error("the write-ahead file is broken at byte {0}, before entries that are whole")]
+    /// A frame is broken, and a whole one follows it.
+    #[error("the write-ahead file is broken at byte {0}, although whole entries follow")]
     Middle(usize),
-    /// A frame does not continue the one before.
-    #[error("the write-ahead file jumps at byte {0}")]
+    /// A frame does not continue the previous one.
+    #[error("the write-ahead file skips entries at byte {0}")]
     Jump(usize),
 }
 
-/// The name of one write-ahead file: what its frames are bound to.
+/// The identity of one write-ahead file, which its frames are bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WalHeader {
     /// Index of the first entry.
@@ -67,7 +66,7 @@ impl WalHeader {
         for entry in entries {
             tiles::push_entry(&mut payload, entry)?;
         }
-        // What would not be read back must not be acknowledged.
+        // A frame that could not be read back must not be acknowledged.
         let fits = payload.len() <= FRAME_MAX_BYTES;
         let length = u32::try_from(payload.len()).ok().filter(|_| fits);
         let length = length.ok_or(tiles::BundleError::EntryTooLong(payload.len()))?;
@@ -108,18 +107,18 @@ impl WalHeader {
     }
 }
 
-/// What a write-ahead file holds.
+/// The content of a write-ahead file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovered {
-    /// What its frames are bound to.
+    /// The header, which its frames are bound to.
     pub header: WalHeader,
     /// Entries in order; the first has index `header.base`.
     pub entries: Vec<Vec<u8>>,
-    /// Bytes to and with the last whole frame; what follows was never acknowledged.
+    /// Bytes up to the end of the last whole frame; anything after it was never acknowledged.
     pub good_bytes: usize,
 }
 
-/// Reads a write-ahead file back after whatever happened.
+/// Reads a write-ahead file back, whatever happened to it.
 pub fn recover(bytes: &[u8]) -> Result<Recovered, WalError> {
     let header = WalHeader::decode(bytes).ok_or(WalError::Header)?;
     let mut recovered = Recovered { header, entries: Vec::new(), good_bytes: HEADER_BYTES };

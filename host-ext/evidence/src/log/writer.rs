@@ -7,118 +7,29 @@
 
 use std::path::{Path, PathBuf};
 
-use sudare_protocol::evidence::{BlobRef, Entry, Event, Id, Stamp, VERSION};
-use sudare_protocol::reason::Reason;
+use sudare_protocol::VerifyingKey;
+use sudare_protocol::evidence::Stamp;
 use sudare_protocol::tlog::merkle::{HashTile, Tree, leaf_hash};
 use sudare_protocol::tlog::tiles::{self, TILE_WIDTH};
-use sudare_protocol::tlog::{Checkpoint, NoteError, SignedCheckpoint, TileContent, TilePath, VerifierKey};
-use sudare_protocol::{SigningKey, VerifyingKey};
+use sudare_protocol::tlog::{Checkpoint, SignedCheckpoint, TileContent, TilePath};
 
-use super::wal::WalHeader;
+use super::draft::{Draft, LogKeys};
+use super::recovery::{self, Opened, Recovered};
+use super::tail;
+use super::wal::{BATCH_MAX_ENTRIES, WalHeader};
+use super::wal_file::{PENDING_MAX_BYTES, WAL_ROTATE_BYTES, WalFile};
 use crate::store::{Disk, Durable, StoreError};
 
-mod recovery;
-mod tail;
-
-/// Entries not yet under a checkpoint are checkpointed at the latest when they reach this.
-pub const PENDING_MAX_BYTES: usize = 8 * 1024 * 1024;
-/// The write-ahead file is started anew at the first checkpoint after it reaches this.
-const WAL_ROTATE_BYTES: usize = 4 * 1024 * 1024;
-/// Files that wait for the disk together: two new tiles and the right edge of a log of a million.
+/// Files that wait for the disk together: two new tiles and the right edge of a log of a million entries.
 const TILES_AT_ONCE: usize = 8;
-pub use super::wal::BATCH_MAX_ENTRIES;
-/// Newest entries that are looked at when a log is opened.
-pub const TAIL_ENTRIES: u64 = 4096;
 
-/// The log's name and key, and the host it is about.
-pub struct LogKeys {
-    /// Name of the log, such as `sudare.example/log/vdi-0042`.
-    pub origin: String,
-    /// Signs entries and checkpoints.
-    pub log: SigningKey,
-    /// Public key of the host, which signs HELLO.
-    pub host_key: [u8; 32],
-}
-
-impl std::fmt::Debug for LogKeys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "LogKeys({})", self.origin)
-    }
-}
-
-impl LogKeys {
-    /// The line that auditors are given out of band.
-    pub fn verifier(&self) -> Result<VerifierKey, NoteError> {
-        VerifierKey::new(&self.origin, self.log.verifying_key())
-    }
-}
-
-/// An entry before it has its place and time.
-#[derive(Clone, Debug)]
-pub struct Draft {
-    /// Session it belongs to.
-    pub session_id: Option<Id>,
-    /// Incident it belongs to.
-    pub incident_id: Option<Id>,
-    /// Why.
-    pub reason: Option<Reason>,
-    /// Pictures that are already in the store.
-    pub blobs: Vec<BlobRef>,
-    /// What happened.
-    pub event: Event,
-    /// Who reported it to the recorder; `None` for the recorder's own entries.
-    pub source: Option<Id>,
-    /// That one's count of its reports, from 1.
-    pub serial: Option<u64>,
-}
-
-impl Draft {
-    /// An entry about the log or the host itself.
-    pub fn of(event: Event) -> Self {
-        let (session_id, incident_id, reason, source, serial) = (None, None, None, None, None);
-        Self { session_id, incident_id, reason, blobs: Vec::new(), event, source, serial }
-    }
-
-    fn at(self, seq: u64, stamp: Stamp) -> Entry {
-        let (kind, body) = self.event.encode();
-        Entry {
-            version: VERSION,
-            seq,
-            wall_ms: stamp.wall_ms,
-            boot_ms: stamp.boot_ms,
-            boot_id: stamp.boot_id,
-            session_id: self.session_id,
-            incident_id: self.incident_id,
-            kind,
-            reason: self.reason.map(Reason::number),
-            blobs: self.blobs,
-            body,
-            source: self.source,
-            serial: self.serial,
-        }
-    }
-}
-
-/// What opening a log found; the recorder writes it into the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Opened {
-    /// Acknowledged entries that were not yet under a checkpoint; now they are.
-    pub recovered_entries: u64,
-    /// Bytes at the end of the write-ahead file that were never acknowledged, kept in `wal.torn`.
-    pub torn_bytes: u64,
-    /// Entries under the checkpoint that the write-ahead file should have held too.
-    pub wal_behind: u64,
-    /// Host key that the newest entry about it names, if that is among the newest [`TAIL_ENTRIES`].
-    pub host_key: Option<[u8; 32]>,
-}
-
-/// An open log. One process at a time has it (a lock file sees to that).
+/// An open log. A lock file makes sure that one process at a time has it.
 #[derive(Debug)]
 pub struct LogWriter<D: Disk> {
     dir: PathBuf,
     keys: LogKeys,
     durable: Durable<D>,
-    wal: Wal<D::File>,
+    wal: WalFile<D::File>,
     /// Over all acknowledged entries.
     tree: Tree,
     /// Full tiles and bundles since the last checkpoint.
@@ -132,28 +43,38 @@ pub struct LogWriter<D: Disk> {
     _lock: D::Lock,
 }
 
-#[derive(Debug)]
-struct Wal<F> {
-    path: PathBuf,
-    file: F,
-    header: WalHeader,
-    end: u64,
-}
-
 impl<D: Disk> LogWriter<D> {
     /// Opens a log or makes a new one. `nonce` must be random.
     pub fn open(disk: D, dir: &Path, keys: LogKeys, nonce: [u8; 16]) -> Result<(Self, Opened), StoreError> {
-        recovery::open(disk, dir, keys, nonce)
+        let Recovered { durable, last, tree, bundle, wal, entries, opened, lock } =
+            recovery::recover(disk, dir, &keys, nonce)?;
+        let mut writer = LogWriter {
+            dir: dir.to_owned(),
+            keys,
+            durable,
+            wal,
+            tree,
+            filled: Vec::new(),
+            bundle,
+            pending_bytes: 0,
+            last,
+            poisoned: false,
+            _lock: lock,
+        };
+        for entry in &entries {
+            writer.grow(entry)?;
+        }
+        if !entries.is_empty() {
+            writer.checkpoint()?;
+        }
+        writer.start_wal(nonce)?;
+        let host_key = tail::host_key(writer.durable.disk(), dir, writer.size())?;
+        Ok((writer, Opened { recovered_entries: entries.len() as u64, host_key, ..opened }))
     }
 
     /// Number of acknowledged entries; the next one has this index.
     pub fn size(&self) -> u64 {
         self.tree.size()
-    }
-
-    /// The last checkpoint, if there is one.
-    pub fn last_checkpoint(&self) -> Option<&SignedCheckpoint> {
-        self.last.as_ref()
     }
 
     /// Public key of the host, as given when the log was opened.
@@ -176,8 +97,8 @@ impl<D: Disk> LogWriter<D> {
         self.append_all(vec![(draft, stamp)])?.ok_or(StoreError::Poisoned)
     }
 
-    /// Appends up to [`BATCH_MAX_ENTRIES`] entries under one sync, all or none; returns the index of the
-    /// first. Each has the time at which it was reported, which must not be before the last one's.
+    /// Appends up to [`BATCH_MAX_ENTRIES`] entries under one sync, all or none; returns the index of the first. Each has
+    /// the time at which it was reported, which must not be before that of the previous one.
     pub fn append_all(&mut self, drafts: Vec<(Draft, Stamp)>) -> Result<Option<u64>, StoreError> {
         if self.poisoned {
             return Err(StoreError::Poisoned);
@@ -195,7 +116,7 @@ impl<D: Disk> LogWriter<D> {
             return Ok(None);
         }
         let borrowed: Vec<&[u8]> = leaves.iter().map(Vec::as_slice).collect();
-        let frame = self.wal.header.frame(first, &borrowed).map_err(damaged)?;
+        let frame = self.wal.header.frame(first, &borrowed).map_err(StoreError::damaged)?;
         let appended = self.durable.append(&self.wal.path, &mut self.wal.file, self.wal.end, &frame);
         appended.map_err(|failure| {
             self.poisoned |= !failure.state_known;
@@ -210,9 +131,8 @@ impl<D: Disk> LogWriter<D> {
 
     /// Makes everything acknowledged so far verifiable, and returns the signed checkpoint.
     ///
-    /// Order: full and partial tiles and bundles, each durable → checkpoint, durable → old
-    /// partial tiles are deleted. If it fails, the last checkpoint still holds and the entries
-    /// stay in the write-ahead file; call again.
+    /// Order: full and partial tiles and bundles, each durable → checkpoint, durable → old partial tiles are deleted. If
+    /// it fails, the last checkpoint is still valid and the entries stay in the write-ahead file; call again.
     pub fn checkpoint(&mut self) -> Result<SignedCheckpoint, StoreError> {
         if self.poisoned {
             return Err(StoreError::Poisoned);
@@ -221,14 +141,14 @@ impl<D: Disk> LogWriter<D> {
         if let Some(last) = self.last.as_ref().filter(|last| last.size() == size) {
             return Ok(last.clone());
         }
-        self.make_tiles_last()?;
+        self.write_tiles()?;
         let checkpoint = Checkpoint { origin: self.keys.origin.clone(), size, root: self.tree.root() };
         let signed = checkpoint.sign(&self.keys.log).map_err(StoreError::Checkpoint)?;
         self.durable.replace(&self.dir.join("checkpoint"), signed.note().as_bytes())?;
         self.last = Some(signed.clone());
         self.pending_bytes = 0;
         for (path, _) in std::mem::take(&mut self.filled) {
-            // Best effort: leftover partial tiles are true, only superfluous.
+            // Best effort: leftover partial tiles are correct, only superfluous.
             drop(self.durable.disk().remove_dir(&self.dir.join(path.partial_folder())));
         }
         if self.wal.end >= WAL_ROTATE_BYTES as u64 {
@@ -238,7 +158,7 @@ impl<D: Disk> LogWriter<D> {
     }
 
     /// Tiles and bundles in any order: readers know of them only by the checkpoint that comes after.
-    fn make_tiles_last(&mut self) -> Result<(), StoreError> {
+    fn write_tiles(&mut self) -> Result<(), StoreError> {
         let partial = self.partial_files();
         let tiles = self.filled.iter().chain(&partial);
         let tiles: Vec<_> =
@@ -251,12 +171,12 @@ impl<D: Disk> LogWriter<D> {
         Ok(())
     }
 
-    /// Starts the write-ahead file anew. Everything must be under a checkpoint.
+    /// Starts a new write-ahead file. Everything must be under a checkpoint.
     fn start_wal(&mut self, nonce: [u8; 16]) -> Result<(), StoreError> {
-        // Until the new file is open nobody knows which of the two has the name.
+        // Until the new file is open it is unknown which of the two has the name.
         self.poisoned = true;
         let header = WalHeader { base: self.tree.size(), nonce };
-        self.wal = Wal::start(&mut self.durable, &self.wal.path, header)?;
+        self.wal = WalFile::start(&mut self.durable, &self.wal.path, header)?;
         self.poisoned = false;
         Ok(())
     }
@@ -264,7 +184,7 @@ impl<D: Disk> LogWriter<D> {
     /// Adds an acknowledged leaf to the bundle and the tree.
     fn grow(&mut self, leaf: &[u8]) -> Result<(), StoreError> {
         let index = self.tree.size() / TILE_WIDTH as u64;
-        tiles::push_entry(&mut self.bundle, leaf).map_err(damaged)?;
+        tiles::push_entry(&mut self.bundle, leaf).map_err(StoreError::damaged)?;
         self.pending_bytes += leaf.len();
         let filled = self.tree.push(leaf_hash(leaf));
         if !filled.is_empty() {
@@ -275,7 +195,7 @@ impl<D: Disk> LogWriter<D> {
         Ok(())
     }
 
-    /// Files of the right edge: the bundle and the tile of each level that are not full.
+    /// Files of the right edge: the bundle and the tile of each level that is not full.
     fn partial_files(&self) -> Vec<(TilePath, Vec<u8>)> {
         let mut files: Vec<_> = self.tree.partial_tiles().iter().map(hash_file).collect();
         let level_0 = files.iter().map(|(path, _)| *path).find(|p| p.content == TileContent::Hashes(0));
@@ -286,20 +206,6 @@ impl<D: Disk> LogWriter<D> {
     }
 }
 
-impl<F> Wal<F> {
-    /// Starts a new, empty file in place of the old one.
-    fn start<D: Disk<File = F>>(
-        durable: &mut Durable<D>,
-        path: &Path,
-        header: WalHeader,
-    ) -> Result<Self, StoreError> {
-        let bytes = header.encode();
-        durable.replace(path, &bytes)?;
-        let file = durable.disk().open(path).map_err(|e| StoreError::io(path, "opened", e))?;
-        Ok(Self { path: path.to_owned(), file, header, end: bytes.len() as u64 })
-    }
-}
-
 /// Name and content of a tile of hashes.
 fn hash_file(tile: &HashTile) -> (TilePath, Vec<u8>) {
     let path =
@@ -307,15 +213,11 @@ fn hash_file(tile: &HashTile) -> (TilePath, Vec<u8>) {
     (path, tile.hashes.concat())
 }
 
-/// A fresh unpredictable nonce without asking for randomness: nobody outside knows the last one.
+/// A fresh unpredictable nonce without new randomness: nobody outside knows the last one.
 fn next_nonce(last: &WalHeader, checkpoint: &SignedCheckpoint) -> [u8; 16] {
     use sha2::{Digest as _, Sha256};
     let hash = Sha256::new().chain_update(last.nonce).chain_update(checkpoint.note()).finalize();
     let mut nonce = [0; 16];
     nonce.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
     nonce
-}
-
-fn damaged(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Damaged(error.to_string())
 }

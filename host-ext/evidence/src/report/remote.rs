@@ -1,4 +1,4 @@
-//! The guard's end of the recorder.
+//! The guard's end of the connection to the recorder.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use super::wire::{self, Answer, CHUNK_BYTES, Recorded, Report, Request, State, V
 use super::{EvidenceSink, NewBlob, NewEntries};
 use crate::store::StoreError;
 
-/// A recorder that says nothing for this long keeps nothing.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// A recorder that does not answer for this long counts as failed.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection to the recorder.
 #[derive(Debug)]
@@ -25,11 +25,11 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Connects and says who reports.
+    /// Connects and announces the source.
     pub fn connect(path: &Path, source: Id) -> Result<Self, StoreError> {
         let lost = |source: io::Error| StoreError::NoRecorder { path: path.to_owned(), source };
         let connection = Connection::open(path).map_err(lost)?;
-        connection.set_patience(PATIENCE).map_err(lost)?;
+        connection.set_timeout(ANSWER_TIMEOUT).map_err(lost)?;
         let (path, buffer) = (path.to_owned(), Vec::new());
         let mut remote = Remote { path, connection, buffer, last_serial: 0, log_vkey: String::new() };
         match remote.ask(&Request::Hello { version: VERSION, source })? {
@@ -41,7 +41,7 @@ impl Remote {
         }
     }
 
-    /// The public line of the log that it keeps.
+    /// The public line of the recorder's log.
     pub fn log_vkey(&self) -> &str {
         &self.log_vkey
     }
@@ -96,7 +96,7 @@ impl EvidenceSink for Remote {
         }
     }
 
-    /// Of the source that it connected for, the only one that it knows.
+    /// Of the source that this connection is for; it knows no other.
     fn last_serial(&self, _: &Id) -> u64 {
         self.last_serial
     }

@@ -1,4 +1,4 @@
-//! The socket between guard and recorder: packets with known borders, and a peer the kernel vouches for.
+//! The socket between guard and recorder: it keeps packet boundaries, and the kernel vouches for the peer.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
@@ -26,8 +26,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Takes the place of a socket that a dead recorder left. Everybody may try to connect: who it is, is
-    /// asked of the kernel.
+    /// Replaces a socket that a dead recorder left behind. Everybody may connect: the kernel says who the peer is.
     pub fn bind(path: &Path) -> io::Result<Self> {
         let fd = packet_socket()?;
         let address = SocketAddrUnix::new(path)?;
@@ -55,7 +54,7 @@ impl Listener {
 }
 
 impl Listener {
-    /// Whether it was told to stop.
+    /// Whether [`Listener::stop`] was called.
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::SeqCst)
     }
@@ -80,18 +79,18 @@ impl Connection {
         Ok(Connection { fd })
     }
 
-    /// How long to wait for the other side, in either direction.
-    pub fn set_patience(&self, patience: Duration) -> io::Result<()> {
-        set_socket_timeout(&self.fd, Timeout::Recv, Some(patience))?;
-        Ok(set_socket_timeout(&self.fd, Timeout::Send, Some(patience))?)
+    /// Longest wait for the peer, in either direction.
+    pub fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
+        set_socket_timeout(&self.fd, Timeout::Recv, Some(timeout))?;
+        Ok(set_socket_timeout(&self.fd, Timeout::Send, Some(timeout))?)
     }
 
-    /// The user that the other process runs as, as the kernel knows it.
+    /// The user that the peer runs as, by the kernel's word.
     pub fn peer_uid(&self) -> io::Result<u32> {
         Ok(socket_peercred(&self.fd)?.uid.as_raw())
     }
 
-    /// The process at the other end: of a guard's, the one that listens.
+    /// The peer's process; for a guard, the one that listens.
     pub fn peer_pid(&self) -> io::Result<i32> {
         Ok(socket_peercred(&self.fd)?.pid.as_raw_nonzero().get())
     }
@@ -102,7 +101,7 @@ impl Connection {
         if sent == packet.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 
-    /// Receives one packet into `buffer`; `None` when the other side is gone.
+    /// Receives one packet into `buffer`; `None` once the peer has closed the connection.
     pub fn receive<'b>(&self, buffer: &'b mut Vec<u8>) -> io::Result<Option<&'b [u8]>> {
         buffer.resize(PACKET_MAX_BYTES + 1, 0);
         let (read, _) = recv(&self.fd, buffer.as_mut_slice(), RecvFlags::empty())?;
@@ -115,7 +114,7 @@ impl Connection {
 
     /// Ends both directions, also for a thread that waits in `receive`.
     pub fn close(&self) {
-        // It may be closed already, which is as good.
+        // It may be closed already, which is fine.
         if let Err(error) = shutdown(&self.fd, Shutdown::Both) {
             tracing::debug!(%error, "the connection was closed already");
         }
@@ -135,10 +134,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packets_keep_their_borders_and_the_peer_is_known() {
+    fn packets_keep_their_boundaries_and_the_peer_is_known() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
-        fs::write(&path, "left by a dead one").unwrap();
+        fs::write(&path, "left by a dead recorder").unwrap();
         let listener = Listener::bind(&path).unwrap();
         let near = Connection::open(&path).unwrap();
         let far = listener.accept().unwrap();
@@ -150,9 +149,9 @@ mod tests {
         assert_eq!(far.receive(&mut buffer).unwrap(), Some(&b"two"[..]));
         near.close();
         assert_eq!(far.receive(&mut buffer).unwrap(), None);
-        far.set_patience(Duration::from_millis(20)).unwrap();
+        far.set_timeout(Duration::from_millis(20)).unwrap();
         let (_near, far) = (Connection::open(&path).unwrap(), listener.accept().unwrap());
-        far.set_patience(Duration::from_millis(20)).unwrap();
-        assert!(far.receive(&mut buffer).is_err(), "nobody says anything");
+        far.set_timeout(Duration::from_millis(20)).unwrap();
+        assert!(far.receive(&mut buffer).is_err(), "nothing was sent");
     }
 }

@@ -1,4 +1,4 @@
-//! What a guard and the recorder say to each other, one CBOR array per packet.
+//! The messages between a guard and the recorder, one CBOR array per packet.
 //!
 //! ```text
 //! guard                                            recorder
@@ -14,10 +14,10 @@
 //!                        ◄───────────────────────  State{size, shipped, behind_ms}
 //!                        ◄───────────────────────  Refused{code, text}   instead of any answer
 //! ```
-//! Packets of a `SOCK_SEQPACKET` socket: the kernel keeps their borders and says who sent them. A guard
-//! waits for the answer to one request before it makes the next. Both are of one installation, so that
-//! versions must be equal. `sudare-audit` speaks the same, when it erases or opens evidence; its kinds of
-//! entries are taken from root and from the recorder's own user only (see `role` of the recorder).
+//! Packets of a `SOCK_SEQPACKET` socket: the kernel keeps their boundaries and says who sent them. A guard waits for the
+//! answer to one request before it sends the next. Both belong to one installation, so versions must be equal.
+//! `sudare-audit` speaks the same protocol when it erases or opens evidence; its kinds of entries are accepted from root
+//! and from the recorder's own user only (see the recorder's `role`).
 
 #![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
 #![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
@@ -25,15 +25,15 @@
 use minicbor::{Decode, Encode};
 use sudare_protocol::evidence::{BlobRef, Id};
 
-/// Both sides must have the same.
+/// Version of these messages; both sides must have the same.
 pub const VERSION: u16 = 2;
-/// Longest packet; the kernel's default buffer holds it.
+/// Longest packet; it fits into the kernel's default buffer.
 pub const PACKET_MAX_BYTES: usize = 192 * 1024;
 /// Bytes of a picture in one packet.
 pub const CHUNK_BYTES: usize = 128 * 1024;
 /// Entries in one report.
 pub const ENTRIES_MAX: usize = 64;
-/// Nobody counts so far; sums of what is below cannot overflow.
+/// Far beyond any real count; sums of smaller numbers cannot overflow.
 pub const SERIAL_MAX: u64 = u64::MAX / 2;
 /// Longest advice in a refusal.
 const TEXT_MAX_BYTES: usize = 1024;
@@ -41,7 +41,7 @@ const TEXT_MAX_BYTES: usize = 1024;
 /// From a guard.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Request {
-    /// The first packet. `source` is random for each process.
+    /// The first packet. `source` is random for each guard process.
     #[n(0)]
     Hello {
         #[n(0)]
@@ -52,7 +52,7 @@ pub enum Request {
     /// A sealed picture, whose bytes follow in chunks.
     #[n(1)]
     Blob {
-        /// Whose daily quota it counts for.
+        /// The device whose daily quota is charged.
         #[cbor(n(0), with = "minicbor::bytes")]
         device: Option<Id>,
         #[n(1)]
@@ -70,7 +70,7 @@ pub enum Request {
     },
     #[n(4)]
     State,
-    /// Whether a device may store another incident today; asked before anything is shown to it.
+    /// Whether a device may store another incident today; asked before the desktop is shown to it.
     #[n(5)]
     Room {
         #[cbor(n(0), with = "minicbor::bytes")]
@@ -89,12 +89,12 @@ pub struct Report {
     /// The answer must hold a checkpoint over them.
     #[n(2)]
     pub receipt: bool,
-    /// The incident whose completion this is: recorded once, whoever reports it again.
+    /// The incident that these entries complete: recorded once, whoever reports it.
     #[cbor(n(3), with = "minicbor::bytes")]
     pub once: Option<Id>,
 }
 
-/// An entry before it has its place and time. Fields as in `evidence::Entry`.
+/// An entry before it has its position and time. Fields as in `evidence::Entry`.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct NewEntry {
     #[cbor(n(0), with = "minicbor::bytes")]
@@ -114,7 +114,7 @@ pub struct NewEntry {
 /// From the recorder.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Answer {
-    /// `last_serial`: what of this source is in the log already. `log_vkey`: the public line of that log.
+    /// `last_serial`: the source's last entry in the log. `log_vkey`: the public line of that log.
     #[n(0)]
     Welcome {
         #[n(0)]
@@ -160,7 +160,7 @@ pub struct Recorded {
     /// been completed before.
     #[n(1)]
     pub last_serial: u64,
-    /// Of a report that asked for a receipt: the checkpoint's note, and how many entries it covers.
+    /// If the report asked for a receipt: the checkpoint's note, and how many entries it covers.
     #[n(2)]
     pub receipt: Option<Receipt>,
 }
@@ -173,41 +173,41 @@ pub struct Receipt {
     pub note: String,
 }
 
-/// How far the recorder is.
+/// The recorder's progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct State {
     /// Entries in the log.
     #[n(0)]
     pub size: u64,
-    /// Entries that the remote store has, too; absent without a shipper.
+    /// Entries that the remote store has; absent without a shipper.
     #[n(1)]
     pub shipped: Option<u64>,
-    /// Age of the oldest entry that it does not have, 0 if it has all.
+    /// Age of the oldest entry that it lacks, 0 if it has all.
     #[n(2)]
     pub behind_ms: Option<u64>,
 }
 
-/// Why a request is not carried out.
+/// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Why {
-    /// The store cannot keep anything now; the same request may work later.
+    /// The store cannot store anything at present; the same request may work later.
     #[n(0)]
     Store,
-    /// What was sent can never be stored.
+    /// The content can never be stored.
     #[n(1)]
     Content,
-    /// The device has stored as much as it may in a day.
+    /// The device has used up its daily quota.
     #[n(2)]
     Quota,
-    /// The packets make no sense, or have another version.
+    /// The packets are malformed, out of order, or of another version.
     #[n(3)]
     Packet,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a packet between guard and recorder cannot be read. Both must be of one version: restart both after an update"
+    "a packet between guard and recorder cannot be read. Both must have the same version: restart both after an update"
 )]
 pub struct Garbled;
 

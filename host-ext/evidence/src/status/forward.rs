@@ -1,6 +1,6 @@
-//! How forwarding goes, for whoever asks: one small file that is overwritten in place.
+//! The forwarder's status: one small file that is overwritten in place. Its keys are a stable format.
 //!
-//! In place, because a disk without room must not hide that it has none. The text is padded to one length with
+//! In place, because a full disk must not prevent the status from saying so. The text is padded to one length with
 //! spaces, which JSON allows, and written with one call.
 
 use std::fs::{File, OpenOptions};
@@ -15,68 +15,68 @@ use crate::store::disk::{Disk as _, OsDisk};
 
 /// Length of the file.
 const FILE_BYTES: usize = 4096;
-/// What is kept of an error.
+/// An error is cut to this length.
 const ERROR_MAX_CHARS: usize = 600;
 
-/// What the forwarder is about.
+/// What the forwarder is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// It has never run.
     #[default]
     New,
-    /// Everything is with the receiver.
+    /// The receiver has everything.
     Idle,
     /// It is sending.
     Sending,
-    /// Something failed; it tries again.
+    /// Something failed; it will retry.
     Waiting,
-    /// The log contradicts itself; nothing more is read until it does not.
+    /// The log contradicts itself; nothing more is read until it is consistent again.
     Contradiction,
 }
 
 /// The JSON of `sudare-forward --status --json`; fields may be added.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// What it is about.
+    /// What it is doing.
     pub state: State,
-    /// True while a forwarder holds this folder. Not kept in the file.
+    /// True while a forwarder holds this folder's lock, whatever the file says.
     #[serde(default)]
     pub running: bool,
     /// Name of the log.
     pub origin: String,
     /// Where events go.
     pub to: String,
-    /// Form of events.
+    /// Format of events.
     pub format: String,
-    /// Entries under the newest checkpoint that was verified.
+    /// Entries under the newest verified checkpoint.
     pub verified_entries: u64,
     /// Entries read.
     pub read_entries: u64,
-    /// Entries up to which everything is with the receiver.
+    /// The receiver has every event of the first so many entries.
     pub accepted_entries: u64,
-    /// Last leaf up to which everything is with the receiver.
+    /// Leaf index of the last of them.
     pub last_leaf: Option<u64>,
-    /// Events with the receiver since this folder was made.
+    /// Events accepted by the receiver since this folder was made.
     pub accepted_events: u64,
-    /// Events read and not yet with the receiver.
+    /// Events read and not yet accepted.
     pub waiting_events: u64,
-    /// What failed last; absent once all is well again.
+    /// The last error; absent once forwarding works again.
     pub last_error: Option<String>,
-    /// Tries that failed in a row.
+    /// Failed tries in a row.
     pub failed_tries: u32,
     /// Unix time of this status.
     pub wall_ms: u64,
 }
 
-/// Keeps the status.
+/// The open status file.
 #[derive(Debug)]
 pub struct StatusFile {
     file: File,
 }
 
 impl StatusFile {
-    /// Takes its room on the disk.
+    /// Opens the file or makes it.
     pub fn open(dir: &Path) -> Result<Self, FileError> {
         let path = dir.join("status");
         let mut options = OpenOptions::new();
@@ -84,12 +84,12 @@ impl StatusFile {
         Ok(Self { file: file.map_err(|error| FileError::new(&path, "opened", error))? })
     }
 
-    /// Writes over what was there.
+    /// Overwrites the file.
     pub fn write(&self, status: &Status) -> io::Result<()> {
         let mut status = status.clone();
         status.last_error = status.last_error.map(|text| text.chars().take(ERROR_MAX_CHARS).collect());
         let mut text = serde_json::to_vec(&status)?;
-        // Names of logs and receivers are bounded where they are read; this is the last line of defence.
+        // Names of logs and receivers are bounded where they are read; this is only a last resort.
         if text.len() > FILE_BYTES {
             (status.to, status.last_error) = (String::new(), None);
             text = serde_json::to_vec(&status)?;
@@ -99,7 +99,7 @@ impl StatusFile {
     }
 }
 
-/// The status of the forwarder that uses this folder, or used it last; `None` if none ever did.
+/// The status of the forwarder that uses this folder or used it last; `None` if none ever did.
 pub fn read(dir: &Path) -> Result<Option<Status>, FileError> {
     let Some(bytes) = files::read_bounded(&dir.join("status"), 2 * FILE_BYTES)? else { return Ok(None) };
     let status = serde_json::from_slice::<Status>(&bytes).unwrap_or_default();

@@ -1,5 +1,4 @@
-//! What the services that carry evidence elsewhere say of themselves, for `sudare-host doctor`. Plain files: whoever
-//! reads them links neither service.
+//! The status files of the shipper and the forwarder, for `sudare-host doctor`, which links neither of the two.
 
 pub mod forward;
 pub mod ship;

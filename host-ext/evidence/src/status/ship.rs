@@ -1,4 +1,4 @@
-//! `status.json` of the shipper.
+//! The shipper's `status.json`. Its keys are a stable format.
 
 use std::path::Path;
 
@@ -7,10 +7,10 @@ use sudare_base::files::{self, FileError};
 
 const MAX_BYTES: usize = 64 * 1024;
 
-/// What `doctor` shows.
+/// How shipping goes, as `doctor` shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// Where evidence goes, without anything secret.
+    /// Where evidence goes; holds no secret.
     pub destination: String,
     /// Such as `COMPLIANCE, 30 days`; `none` for a folder.
     pub retention: String,
@@ -18,18 +18,17 @@ pub struct Status {
     pub shipped: u64,
     /// Entries under the host's checkpoint.
     pub local: u64,
-    /// Pictures that the log names and the store did not hold when they should have left: erased
-    /// before that, or lost.
+    /// Pictures that the log names and that the store no longer had when they were due: erased before, or lost.
     pub absent_blobs: u64,
     /// Unix time of the last success.
     pub last_success_ms: Option<u64>,
-    /// Unix time since which nothing works; absent while all is well.
+    /// Unix time of the first failure since the last success; absent while shipping works.
     pub failing_since_ms: Option<u64>,
-    /// Attempts since then.
+    /// Failed attempts since then.
     pub attempts: u32,
     /// Name of the last error, such as `unreachable`.
     pub error: Option<String>,
-    /// The same for people.
+    /// The same in words.
     pub detail: Option<String>,
     /// What the witness and the time-stamp service answered last.
     #[serde(default, rename = "others")]
@@ -37,7 +36,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// What the shipper wrote last; `None` if it never ran.
+    /// The status written last; `None` if the shipper never ran.
     pub fn read(dir: &Path) -> Result<Option<Self>, FileError> {
         let path = dir.join("status.json");
         let Some(bytes) = files::read_bounded(&path, MAX_BYTES)? else { return Ok(None) };
@@ -51,7 +50,7 @@ impl Status {
 pub struct NotaryStatus {
     /// Entries under the last cosigned checkpoint.
     pub cosigned: u64,
-    /// When the witness saw it, Unix time in seconds.
+    /// When the witness cosigned it, Unix time in seconds.
     pub witness_time_s: u64,
     /// Why the last attempt failed.
     pub witness_error: Option<String>,

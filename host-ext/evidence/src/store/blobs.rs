@@ -18,13 +18,13 @@ use super::error::StoreError;
 pub const HEADERS: &str = "headers";
 /// Folder of the bodies.
 pub const BODIES: &str = "blobs";
-/// Folder of empty files that are named like pictures which were erased.
+/// Folder of empty files named after erased pictures.
 pub const ERASED: &str = "erased";
 
-/// Where the two files of a blob lie in a store.
+/// Paths of a blob's two files in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlobPaths {
-    /// The age header, to and with its MAC line.
+    /// The age header, including its MAC line.
     pub header: PathBuf,
     /// Everything after it.
     pub body: PathBuf,
@@ -46,18 +46,17 @@ pub struct BlobStore {
 }
 
 impl BlobStore {
-    /// Pictures of the store in this folder.
+    /// The pictures of the store in this folder.
     pub fn new(store: &Path) -> Self {
         Self { store: store.to_owned(), writing: Arc::default() }
     }
 
     /// Stores a sealed picture durably.
     ///
-    /// The same picture again is accepted (a client resends after a lost acknowledgement);
-    /// another one under the same id is refused, and so is the same one divided elsewhere: its files would
-    /// not be those any more that the log vouches for. What was erased is not written again. A power cut may
-    /// leave one of the two files: the log refers to neither before this returns, and the picture is then
-    /// written again.
+    /// The same picture again is accepted (a client resends after a lost acknowledgement). Another one under the same id
+    /// is refused, and so is the same one split at another byte: its files would no longer be those that the log vouches
+    /// for. An erased picture is not written again. A power cut may leave one of the two files: the log refers to neither
+    /// before this returns, and the client resends the picture.
     pub fn put<D: Disk>(
         &self,
         durable: &mut Durable<D>,
@@ -78,11 +77,11 @@ impl BlobStore {
             None if self.is_erased(durable.disk(), &blob.blob_id)? => return Ok(()),
             _ => {}
         }
-        // Written again if it is there: the first time may not have reached the disk.
+        // Written again even if it is there: the first time may not have reached the disk.
         durable.replace_all(&[(&paths.body, body), (&paths.header, header)])
     }
 
-    /// Whether putting this picture costs no space: it is stored whole, or was erased.
+    /// Whether storing this picture takes no space: it is stored whole, or was erased.
     pub fn knows<D: Disk>(&self, disk: &D, blob: &BlobRef) -> bool {
         let there = stored(disk, &BlobPaths::of(&self.store, &blob.blob_id));
         match there {
@@ -91,15 +90,15 @@ impl BlobStore {
         }
     }
 
-    /// Notes durably that pictures are being erased: a client that sends one again, because it never heard
-    /// that the first time arrived, must not bring it back.
+    /// Marks pictures as erased, durably: a client that resends one, because the acknowledgement was lost, must not
+    /// restore it.
     pub fn mark_erased<D: Disk>(&self, durable: &mut Durable<D>, blobs: &[Id]) -> Result<(), StoreError> {
         let marks: Vec<PathBuf> = blobs.iter().map(|id| self.mark(id)).collect();
         let files: Vec<(&Path, &[u8])> = marks.iter().map(|mark| (mark.as_path(), &[][..])).collect();
         if files.is_empty() { Ok(()) } else { durable.replace_all(&files) }
     }
 
-    /// A mark that cannot be read is an error: it must neither bring a picture back nor lose one.
+    /// An unreadable mark is an error: it must neither restore a picture nor lose one.
     fn is_erased<D: Disk>(&self, disk: &D, blob_id: &Id) -> Result<bool, StoreError> {
         let mark = self.mark(blob_id);
         match disk.read(&mark, 0) {
@@ -114,8 +113,7 @@ impl BlobStore {
     }
 }
 
-/// Ids that are being written: of two pictures that come at once under one id, the second must see the
-/// first.
+/// Ids that are being written: of two pictures that arrive at once under one id, the second must see the first.
 #[derive(Debug, Default)]
 struct Writing {
     ids: Mutex<BTreeSet<Id>>,
@@ -123,7 +121,7 @@ struct Writing {
 }
 
 impl Writing {
-    /// Waits until nobody else writes a picture of this id.
+    /// Waits until nobody else writes a picture under this id.
     fn claim(&self, id: Id) -> Claim<'_> {
         let mut ids = self.lock();
         while !ids.insert(id) {
@@ -156,7 +154,7 @@ struct Stored {
     header_bytes: usize,
 }
 
-/// What is stored under the id, or `None` if it is not whole.
+/// The picture stored under the id, or `None` if it is not whole.
 fn stored<D: Disk>(disk: &D, paths: &BlobPaths) -> Option<Stored> {
     let header = disk.read(&paths.header, seal::HEADER_MAX_BYTES).ok()?;
     let body = disk.read(&paths.body, seal::CIPHERTEXT_MAX_BYTES).ok()?;
@@ -164,8 +162,8 @@ fn stored<D: Disk>(disk: &D, paths: &BlobPaths) -> Option<Stored> {
     Some(Stored { sha256, header_bytes: header.len() })
 }
 
-/// The first part, which can be deleted, and the rest. Whatever the sender says, the first part holds the
-/// whole age header: without that, deleting it would erase nothing.
+/// The first part, which erasing deletes, and the rest. Whatever the sender says, the first part must hold the whole age
+/// header: otherwise deleting it would erase nothing.
 fn split<'a>(bytes: &'a [u8], blob: &BlobRef) -> Result<(&'a [u8], &'a [u8]), StoreError> {
     let differs = || StoreError::BlobDiffers(hex(&blob.blob_id));
     let (header, body) = seal::split_header(bytes)?;
@@ -177,7 +175,7 @@ fn split<'a>(bytes: &'a [u8], blob: &BlobRef) -> Result<(&'a [u8], &'a [u8]), St
     bytes.split_at_checked(size).ok_or_else(differs)
 }
 
-/// What the log says about a picture that was sealed here.
+/// The log's reference to a picture that was sealed here.
 pub fn describe(blob_id: Id, label: Label, media: Media, sealed: &Sealed) -> BlobRef {
     BlobRef {
         blob_id,
@@ -190,7 +188,7 @@ pub fn describe(blob_id: Id, label: Label, media: Media, sealed: &Sealed) -> Blo
     }
 }
 
-/// Reads a whole age file back from its two halves.
+/// Reads a whole age file back from its two files.
 pub fn read_blob<D: Disk>(disk: &D, store: &Path, blob_id: &Id) -> io::Result<Vec<u8>> {
     let paths = BlobPaths::of(store, blob_id);
     let mut whole = disk.read(&paths.header, seal::HEADER_MAX_BYTES)?;

@@ -1,7 +1,7 @@
 //! The system calls that the store makes, one method each.
 //!
-//! They are a trait so that tests can run the same code on a disk that fails at any step and
-//! forgets what was not synced; killing a process alone cannot show a missing sync.
+//! They are a trait so that tests can run the same code on a disk that fails at any step and loses whatever was not
+//! synced; killing a process cannot reveal a missing sync.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
@@ -9,8 +9,8 @@ use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _, P
 use std::path::Path;
 use std::thread::ScopedJoinHandle;
 
-/// A file system, call by call. Paths are the caller's; files are private to the owner, or readable by the
-/// group of a folder that is marked as shared (see [`OsDisk`]).
+/// A file system, call by call. Files are private to the owner, or readable by the group of a folder that is marked as
+/// shared (see [`OsDisk`]).
 pub trait Disk {
     /// An open file.
     type File;
@@ -21,13 +21,13 @@ pub trait Disk {
     fn create(&self, path: &Path) -> io::Result<Self::File>;
     /// `open(O_RDWR)`.
     fn open(&self, path: &Path) -> io::Result<Self::File>;
-    /// `pwrite` until all is written.
+    /// `pwrite` until everything is written.
     fn write_at(&self, file: &mut Self::File, at: u64, bytes: &[u8]) -> io::Result<()>;
     /// `ftruncate`.
     fn set_len(&self, file: &mut Self::File, len: u64) -> io::Result<()>;
     /// `fdatasync`: content and length survive a power cut once this returns.
     fn sync(&self, file: &mut Self::File) -> io::Result<()>;
-    /// `sync` on each, in any order; the first error with its place.
+    /// `sync` on each, in any order; the first error with its index.
     fn sync_each(&self, files: &mut [Self::File]) -> Result<(), (usize, io::Error)> {
         files.iter_mut().enumerate().try_for_each(|(at, file)| self.sync(file).map_err(|error| (at, error)))
     }
@@ -35,7 +35,7 @@ pub trait Disk {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// `fsync` on a folder: its names survive a power cut once this returns.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
-    /// `sync_dir` on each, in any order; the first error with its place.
+    /// `sync_dir` on each, in any order; the first error with its index.
     fn sync_dirs(&self, paths: &[&Path]) -> Result<(), (usize, io::Error)> {
         paths.iter().enumerate().try_for_each(|(at, path)| self.sync_dir(path).map_err(|error| (at, error)))
     }
@@ -43,7 +43,7 @@ pub trait Disk {
     fn make_dir(&self, path: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Removes a folder and what is in it.
+    /// Removes a folder and its content.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
     /// Reads a file of at most `max_bytes`; a longer one is an error.
     fn read(&self, path: &Path, max_bytes: usize) -> io::Result<Vec<u8>>;
@@ -53,9 +53,9 @@ pub trait Disk {
 
 /// The real one.
 ///
-/// A folder with the set-group-id bit is shared with its group, as the installation of a recorder marks it
-/// for those who tell others of the evidence: they read as users of their own. Folders made in it inherit
-/// group and mark from the kernel. Anywhere else only the owner reads.
+/// A folder with the set-group-id bit is shared with its group. The installer sets it on the recorder's store, which the
+/// shipper and the forwarder read as users of their own. Folders made in it inherit group and bit from the kernel.
+/// Anywhere else only the owner reads.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsDisk;
 
@@ -124,14 +124,14 @@ impl Disk for OsDisk {
     }
 }
 
-/// A file's lock ([flock(2)]), held while this lives; the kernel frees it when the process ends, however it ends.
+/// A file's lock ([flock(2)]), held while this lives; the kernel releases it when the process ends, however it ends.
 ///
 /// [flock(2)]: https://man7.org/linux/man-pages/man2/flock.2.html
 #[derive(Debug)]
 pub struct FileLock(File);
 
 impl FileLock {
-    /// Makes the file if need be; fails with `WouldBlock` while another has the lock.
+    /// Makes the file if need be; fails with `WouldBlock` while another process holds the lock.
     pub fn take(path: &Path) -> io::Result<Self> {
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
@@ -147,7 +147,7 @@ impl Drop for FileLock {
     }
 }
 
-/// Waits for the disk once for all of them: the kernel puts syncs of the same moment into one commit.
+/// Waits for the disk once for all of them: the kernel combines concurrent syncs into one commit.
 fn at_once<T: Sync>(
     items: &[T],
     sync: impl Fn(&T) -> io::Result<()> + Sync,
@@ -160,7 +160,7 @@ fn at_once<T: Sync>(
             .iter()
             .map(|item| {
                 let thread = std::thread::Builder::new().name("sync".into());
-                // Without a thread to be had it waits its turn below.
+                // If no thread can be started, it is synced below.
                 (item, thread.spawn_scoped(scope, move || sync(item)).ok())
             })
             .collect();
@@ -170,14 +170,14 @@ fn at_once<T: Sync>(
             Some(thread) => thread.join().unwrap_or_else(died),
             None => sync(item),
         };
-        // All are waited for, whatever the first of them said.
+        // Waits for all, whatever the first of them returned.
         let waited = others.into_iter().map(wait).enumerate();
         let results: Vec<_> = waited.map(|(at, result)| result.map_err(|error| (at, error))).collect();
         results.into_iter().chain([own]).collect()
     })
 }
 
-/// What the group may do in the folder of this path, if the folder is marked as shared.
+/// Rights of the group in the folder of this path, if the folder is marked as shared.
 fn shared(path: &Path) -> u32 {
     const SET_GROUP_ID: u32 = 0o2000;
     let folder = path.parent().and_then(|folder| fs::metadata(folder).ok());

@@ -1,4 +1,4 @@
-//! The durable steps: in which order system calls make something last.
+//! The durable steps: which system calls, in which order, make something survive a power cut.
 //!
 //! ```text
 //! replace(path…)  mkdir + fsync(parent)   once per folder and run
@@ -10,10 +10,10 @@
 //! append(file)    pwrite(end) · fdatasync
 //!                 after a failed pwrite: ftruncate(end)
 //! ```
-//! After `replace` a reader finds the old or the new content, never a part, also after a power
-//! cut. Of several files that are replaced together a power cut may keep some; what must not be there
-//! without another one is replaced after it. A folder is synced once per run even if it exists already, since the run that made it
-//! may have been killed before its sync. Nothing else in the store writes files.
+//! After `replace` a reader finds the old or the new content, never a part, also after a power cut. Of several files that
+//! are replaced together, a power cut may keep only some; a file that must not exist without another is replaced after
+//! it. A folder is synced once per run even if it exists already, since the run that made it may have been killed before
+//! its sync. Nothing else in the store writes files.
 
 use std::collections::{BTreeSet, HashSet};
 use std::io;
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use super::disk::Disk;
 use super::error::StoreError;
 
-/// A disk together with the folders of one store already known to be durable.
+/// A disk, and the folders of one store that are known to be durable.
 #[derive(Debug)]
 pub struct Durable<D> {
     disk: D,
@@ -46,7 +46,7 @@ impl<D: Disk> Durable<D> {
         self.replace_all(&[(path, bytes)])
     }
 
-    /// Writes several files so that each is there whole or not at all; they wait for the disk together.
+    /// Writes several files so that each is there whole or not at all; all wait for the disk together.
     pub fn replace_all(&mut self, files: &[(&Path, &[u8])]) -> Result<(), StoreError> {
         let folders: BTreeSet<&Path> = files.iter().map(|(path, _)| folder_of(path)).collect();
         let folders: Vec<&Path> = folders.into_iter().collect();
@@ -54,7 +54,7 @@ impl<D: Disk> Durable<D> {
             self.make_dirs(folder)?;
         }
         if let Err(error) = self.write_and_rename(files) {
-            // Best effort: a leftover is overwritten by the next attempt.
+            // Best effort: the next attempt overwrites a leftover.
             files.iter().for_each(|(path, _)| drop(self.disk.remove(&temporary_path(path))));
             return Err(error);
         }
@@ -64,7 +64,7 @@ impl<D: Disk> Durable<D> {
         })
     }
 
-    /// Makes a folder and those above it, and makes their names last.
+    /// Makes a folder and those above it, durably.
     pub fn make_dirs(&mut self, folder: &Path) -> Result<(), StoreError> {
         if self.known.contains(folder) {
             return Ok(());
@@ -72,7 +72,7 @@ impl<D: Disk> Durable<D> {
         let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
         let mut made = self.disk.make_dir(folder);
-        // Folders above the store are made only if they are missing: they are not ours to sync.
+        // Folders above the store are only made if they are missing: they are not ours to sync.
         let missing = made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
         if (folder.starts_with(&self.root) && folder != self.root) || missing {
             self.make_dirs(parent)?;
@@ -84,12 +84,12 @@ impl<D: Disk> Durable<D> {
         Ok(())
     }
 
-    /// Makes the names in a folder last that an earlier run may have changed and not synced.
+    /// Makes the names in a folder durable that an earlier run may have changed and not synced.
     pub fn settle(&self, folder: &Path) -> Result<(), StoreError> {
         self.disk.sync_dir(folder).map_err(|e| StoreError::io(folder, "synced", e))
     }
 
-    /// Adds bytes at `end` of an open file and waits until they last.
+    /// Adds bytes at `end` of an open file and waits until they are durable.
     pub fn append(&self, path: &Path, file: &mut D::File, end: u64, bytes: &[u8]) -> Result<(), AppendError> {
         if let Err(error) = self.disk.write_at(file, end, bytes) {
             let state_known = self.disk.set_len(file, end).is_ok();
@@ -123,8 +123,8 @@ impl<D: Disk> Durable<D> {
 pub struct AppendError {
     /// What went wrong.
     pub error: StoreError,
-    /// True if the file is as it was before. After a failed sync nobody knows what the disk
-    /// holds, and a second sync that succeeds proves nothing: stop acknowledging.
+    /// True if the file is as it was before. After a failed sync the content of the disk is unknown, and a second sync
+    /// that succeeds proves nothing: stop acknowledging.
     pub state_known: bool,
 }
 

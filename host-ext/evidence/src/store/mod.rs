@@ -10,10 +10,13 @@
 //!   erased/<blob id in hex>    empty: the picture was erased, and is not stored again
 //!   lock                       held by the one recorder
 //! ```
-//! - [`disk`]: the system calls, as a trait; the second implementation is a simulated disk
-//!   that loses what was not synced.
-//! - [`durable`]: the order in which they make something last.
-//! - [`blobs`]: sealed pictures.
+//! | module | what |
+//! |---|---|
+//! | `blobs` | sealed pictures |
+//! | `durable` | the order of system calls that makes something durable |
+//! | `disk` | the system calls, as a trait |
+//! | `simulated` | its second implementation, for tests: a disk that loses whatever was not synced |
+//! | `error` | why something could not be stored, and what to do |
 
 pub mod blobs;
 pub mod disk;

@@ -1,8 +1,7 @@
-//! A disk in memory that fails at a chosen step and forgets what was not synced.
+//! A disk in memory that fails at a chosen step and loses whatever was not synced.
 //!
-//! Content lasts after `sync`, names last after `sync_dir`. At a power cut each change that
-//! was not synced is kept, dropped or (a write) torn, as the seed decides. At a kill all
-//! changes are kept, because the kernel still has them.
+//! Content is durable after `sync`, names after `sync_dir`. At a power cut each change that was not synced is kept,
+//! dropped or (a write) torn, as the seed decides. At a kill all changes are kept, because the kernel still has them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -96,12 +95,12 @@ impl SimulatedDisk {
         self.0.borrow_mut().fail_at_step = Some(step);
     }
 
-    /// Writes beyond so many bytes fail as on a full disk; `None` frees it again.
+    /// Writes beyond this many bytes fail as on a full disk; `None` frees it again.
     pub fn set_space_left(&self, bytes: Option<usize>) {
         self.0.borrow_mut().space_left = bytes;
     }
 
-    /// The next sync fails, and what it should have kept is lost.
+    /// The next sync fails, and the changes it should have kept are lost.
     pub fn fail_next_sync(&self) {
         self.0.borrow_mut().fail_next_sync = true;
     }
@@ -135,7 +134,7 @@ impl SimulatedDisk {
             inode.now = Rc::clone(&inode.lasting);
         }
         let names = state.lasting.clone();
-        // What lies in a folder whose own name was lost is lost with it.
+        // If a folder's own name was lost, its content is lost with it.
         state.lasting.retain(|path, _| path.ancestors().skip(1).all(|above| names.contains_key(above)));
         state.now = state.lasting.clone();
         (state.crashed, state.crash_at_step, state.locked) = (false, None, false);
