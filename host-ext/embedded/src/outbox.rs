@@ -1,4 +1,4 @@
-//! What waits to be written: one block in flight, and a bounded queue of channel messages.
+//! What waits to be written to the client: one block in flight, and a bounded queue of channel messages.
 
 use std::collections::VecDeque;
 use std::io;
@@ -7,11 +7,11 @@ use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
 
-use super::gate::Block;
+use crate::gate::Block;
 
-/// The client must take one block (a few kilobytes) within this time.
+/// The client must accept one block (a few kilobytes) within this time.
 const BLOCK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Channel messages that wait for a slow client. The protocol's credits keep it far below.
+/// Limit of queued channel messages for a slow client. The protocol's credits keep the queue far below it.
 const MAX_QUEUED_BYTES: usize = 1024 * 1024;
 
 #[derive(Default)]
@@ -28,7 +28,7 @@ struct InFlight {
 }
 
 impl Outbox {
-    /// Queues channel data; false if the client is too far behind.
+    /// Queues channel data; returns false if the client is too far behind.
     #[must_use]
     pub(super) fn queue(&mut self, bytes: Vec<u8>) -> bool {
         self.queued_bytes += bytes.len();
@@ -46,13 +46,13 @@ impl Outbox {
         self.in_flight.is_none()
     }
 
-    /// Makes this the block in flight; only called while idle.
+    /// Makes this the block in flight; to be called only while idle.
     pub(super) fn start(&mut self, block: Block, now: Instant) {
         self.in_flight = Some(InFlight { block, written: 0, since: now });
     }
 
-    /// Writes and flushes the block in flight and returns it. Cancel safe: what was written so
-    /// far is remembered. Waits for ever while idle.
+    /// Writes and flushes the block in flight and returns it. Cancel safe: it remembers how much was written. Waits
+    /// forever while idle.
     pub(super) async fn write(&mut self, writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<Block> {
         let Some(flight) = &mut self.in_flight else { return std::future::pending().await };
         while let Some(rest) = flight.block.bytes.get(flight.written..).filter(|rest| !rest.is_empty()) {

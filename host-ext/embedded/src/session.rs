@@ -1,9 +1,8 @@
-//! One session: a single task that feeds the deciding part, carries out its actions in order,
-//! and writes.
+//! One session: a single task that passes events to the driver, carries out its actions in order, and writes.
 //!
-//! What is written next is chosen whenever the writer is idle, most urgent first: the black
-//! frame, then channel messages, then pixels. So a cover waits for at most the one block that is
-//! already in flight, and the report that it is painted follows the flush of exactly its bytes.
+//! Whenever the writer is idle, the most urgent data is written next: the black frame, then channel messages, then
+//! pixels. So a cover waits for at most the one block that is already in flight, and is reported as painted after
+//! exactly its bytes were flushed.
 
 use std::collections::VecDeque;
 use std::io;
@@ -20,41 +19,42 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use super::gate::{Block, Gate};
-use super::handshake::Accepted;
-use super::link::LinkError;
-use super::outbox::Outbox;
+use crate::channels::ChannelError;
 use crate::desktop::Desktop;
+use crate::gate::{Block, Gate};
+use crate::handshake::Accepted;
+use crate::outbox::Outbox;
 
 const TICK: Duration = Duration::from_millis(50);
-/// After so long without a question, no pixel of the desktop is sent before the next one.
+/// If the driver was not asked for this long, no pixel of the desktop is sent before it is asked again.
 const ASK_AGAIN_MS: u64 = 250;
-/// The black frame must be with the client's system this long after the decision.
+/// The client's system must have received the black frame this long after the decision.
 const COVER_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the last messages may take when the deciding part ends the connection.
+/// Time for the last messages when the driver ends the connection.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
-/// A client that closes the channel is asked to open it again, at most so often.
+/// A client that closes the channel is asked to open it again after this time …
 const REOPEN_AFTER: Duration = Duration::from_secs(1);
+/// … and at most this often.
 const MAX_REOPENS: u32 = 100;
-/// More actions in one batch mean that the deciding part runs in a circle.
+/// More snapshots at a time mean that the driver is in an endless loop.
 const MAX_SNAPSHOTS: usize = 16;
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Ended {
-    #[error("the client left.")]
+    #[error("the client disconnected")]
     ClientLeft,
-    #[error("the connection broke: {0}. The client ended without a word, or the network failed.")]
+    #[error("the connection failed: {0}. The client ended without disconnecting, or the network failed")]
     Broken(#[from] io::Error),
     #[error(
-        "the client stopped reading. Its screen may be out of date, so the connection was cut; reconnect."
+        "the client stopped reading, and was disconnected because its screen may be out of date. Connect again"
     )]
     Stalled,
     #[error(transparent)]
-    Link(#[from] LinkError),
+    Channels(#[from] ChannelError),
     #[error("{0}")]
     Advised(String),
-    #[error("the host is stopping.")]
+    #[error("the host is stopping")]
     Stopped,
     #[error("{0}")]
     Internal(String),
@@ -100,14 +100,14 @@ struct Session {
     gate: Gate,
     desktop: Desktop,
     outbox: Outbox,
-    /// Pictures taken but not yet handed over; a cover is written first.
+    /// Screenshots taken but not yet passed on; a cover is written first.
     snapshots: VecDeque<(u64, Picture)>,
-    /// When the deciding part was last asked anything, CLOCK_BOOTTIME.
+    /// When the driver was last asked, on CLOCK_BOOTTIME.
     asked_ms: u64,
-    /// Set when the deciding part wants to end the connection.
+    /// Set when the driver ends the connection.
     advice: Option<String>,
     started: Instant,
-    /// When the cover that is not yet painted was decided.
+    /// When a cover was decided that is not painted yet.
     cover_since: Option<Instant>,
     reopen_at: Option<Instant>,
     reopens: u32,
@@ -116,7 +116,7 @@ struct Session {
 impl Session {
     /// Queues the opening of the virtual channels. The black frame still goes out first.
     fn start(&mut self) -> Result<(), Ended> {
-        let blocks = self.accepted.link.start()?;
+        let blocks = self.accepted.channels.start()?;
         self.queue(blocks)
     }
 
@@ -127,8 +127,8 @@ impl Session {
             if let Err(ended) = self.choose_next() {
                 return ended;
             }
-            // Chosen at random among the ready ones, so that neither a client that floods nor a
-            // busy desktop can starve the other.
+            // `select!` picks a ready branch at random, so that neither a flooding client nor a busy desktop can
+            // starve the other.
             let done = tokio::select! {
                 block = self.outbox.write(&mut self.accepted.writer) => match block {
                     Ok(block) => self.on_written(&block),
@@ -136,7 +136,7 @@ impl Session {
                 },
                 pdu = self.accepted.reader.read_pdu() => match pdu {
                     Ok((ironrdp_pdu::Action::X224, bytes)) => self.on_pdu(&bytes),
-                    // Keyboard and mouse; the synthetic desktop takes no input.
+                    // Keyboard and mouse, which the synthetic desktop ignores.
                     Ok((ironrdp_pdu::Action::FastPath, _)) => Ok(()),
                     Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Ended::ClientLeft),
                     Err(error) => Err(Ended::Broken(error)),
@@ -153,7 +153,7 @@ impl Session {
         }
     }
 
-    /// Fills the writer when it is idle.
+    /// Starts the next block when the writer is idle.
     fn choose_next(&mut self) -> Result<(), Ended> {
         if !self.outbox.is_idle() {
             return Ok(());
@@ -161,8 +161,8 @@ impl Session {
         let block = match self.gate.next_black().or_else(|| self.outbox.next_message()) {
             Some(block) => Some(block),
             None if self.asked_ms + ASK_AGAIN_MS < clock::boot_ms() => {
-                // This machine slept or stood still. Whether pixels may still flow is asked before
-                // the first of them, not with the next tick.
+                // This machine was suspended or stalled. Ask whether pixels may still be sent before sending one,
+                // rather than at the next tick.
                 self.drive(|driver, actions| driver.on_tick(actions))?;
                 return self.choose_next();
             }
@@ -195,14 +195,14 @@ impl Session {
         if self.reopen_at.is_some_and(|at| now >= at) {
             self.reopen_at = None;
             self.reopens += 1;
-            let blocks = self.accepted.link.reopen()?;
+            let blocks = self.accepted.channels.reopen()?;
             self.queue(blocks)?;
         }
         self.drive(|driver, actions| driver.on_tick(actions))
     }
 
     fn on_pdu(&mut self, bytes: &[u8]) -> Result<(), Ended> {
-        let incoming = self.accepted.link.receive(bytes)?;
+        let incoming = self.accepted.channels.receive(bytes)?;
         if incoming.left {
             return Err(Ended::ClientLeft);
         }
@@ -229,7 +229,7 @@ impl Session {
     fn carry_out(&mut self, action: Action) -> Result<(), Ended> {
         match action {
             Action::Send(message) => {
-                let blocks = self.accepted.link.encode(message)?;
+                let blocks = self.accepted.channels.encode(message)?;
                 self.queue(blocks)?;
             }
             Action::Cover(text) => {
@@ -244,7 +244,7 @@ impl Session {
             }
             Action::Snapshot(_) if self.snapshots.len() >= MAX_SNAPSHOTS => {
                 return Err(Ended::Internal(
-                    "the session's deciding part asks for pictures without end. This is a fault of this program."
+                    "the session's driver asks for screenshots endlessly. This is a bug in Sudare: report it"
                         .to_owned(),
                 ));
             }
@@ -259,27 +259,27 @@ impl Session {
         if accepted { Ok(()) } else { Err(Ended::Stalled) }
     }
 
-    /// Hands pictures to the deciding part, but never while a cover is on its way.
+    /// Passes screenshots to the driver, but never while a cover is waiting to be painted.
     fn hand_over_snapshots(&mut self) -> Result<(), Ended> {
         if self.cover_since.is_some() {
             return Ok(());
         }
-        // Only those taken so far: an answer may ask for the next.
+        // Only those taken so far: the driver may ask for more in return.
         for (ticket, picture) in std::mem::take(&mut self.snapshots) {
             self.drive(|driver, actions| driver.on_snapshot(ticket, picture, actions))?;
         }
         Ok(())
     }
 
-    /// Closes the connection, black, and only then tells the deciding part.
+    /// Covers the screen, closes the connection, and only then tells the driver.
     async fn finish(mut self, ended: Ended) -> Ended {
-        if matches!(ended, Ended::Link(_)) && self.accepted.link.is_open() {
-            // The reason to end is known; what the deciding part wants of a dead link is not.
+        if matches!(ended, Ended::Channels(_)) && self.accepted.channels.is_open() {
+            // The reason for the end is known already, so the driver's actions for a closed channel are ignored.
             self.drive(|driver, actions| driver.on_link(LinkEvent::Closed, actions)).ok();
         }
-        // Whatever it wanted: the last thing a client gets is black.
+        // In any case, the last frame that a client receives is black.
         self.gate.cover(CoverText::default());
-        let polite = matches!(ended, Ended::Advised(_) | Ended::Stopped | Ended::Link(_));
+        let polite = matches!(ended, Ended::Advised(_) | Ended::Stopped | Ended::Channels(_));
         let done = polite && matches!(timeout(FAREWELL_TIMEOUT, self.farewell()).await, Ok(Ok(())));
         let Self { accepted, mut driver, desktop, snapshots, .. } = self;
         close(accepted, !done);
@@ -289,7 +289,7 @@ impl Session {
             driver.on_snapshot(ticket, picture, &mut last);
         }
         driver.on_link(LinkEvent::Disconnected, &mut last);
-        // Nothing can be sent or shown any more, but a picture can still be taken.
+        // Nothing can be sent or shown any more, but a screenshot can still be taken.
         for action in last {
             if let Action::Snapshot(ticket) = action {
                 driver.on_snapshot(ticket, desktop.picture(), &mut Vec::new());
@@ -317,12 +317,11 @@ impl Session {
     }
 }
 
-/// Closes the socket. `hard` makes the system throw away what it has not sent, because that may
-/// be pixels of the desktop.
+/// Closes the socket. `hard` makes the system discard unsent data, which may include pixels of the desktop.
 fn close(accepted: Accepted, hard: bool) {
     let (reader, _) = accepted.reader.into_inner();
     let stream = reader.unsplit(accepted.writer);
     if hard && let Err(error) = stream.get_ref().0.set_zero_linger() {
-        tracing::debug!(%error, "the connection could not be cut hard");
+        tracing::debug!(%error, "the connection could not be reset");
     }
 }
