@@ -1,8 +1,8 @@
-//! A synthetic desktop for the embedded host: a customer record and a running clock.
+//! The synthetic desktop: a customer record and a running clock.
 //!
-//! It stands for the confidential thing that a real session shows. Everything on it is invented
-//! (the card numbers are the test numbers that payment firms publish), it is the same in every
-//! run, and no pixel of it is exactly black, so that a test can tell it from a cover.
+//! It represents the confidential content of a real session. Everything on it is invented (the card numbers are the
+//! test numbers that payment companies publish), it is the same in every run, and no pixel is exactly black, so that a
+//! test can distinguish it from a cover.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use sudare_guard::cover::canvas::{Canvas, Rect};
 use sudare_guard::cover::fonts::Fonts;
 use sudare_guard::screen::Screenshot;
 
-/// How often the clock moves on.
+/// How often the clock advances.
 pub const CLOCK_STEP: Duration = Duration::from_millis(100);
 /// The clock starts at nine in the morning.
 const START_S: u64 = 9 * 3600;
@@ -40,10 +40,10 @@ const ROWS: [[&str; 4]; 8] = [
 pub struct Desktop {
     width: u16,
     height: u16,
-    /// Shared with the pictures given out; copied only when it changes while one is still held.
+    /// Shared with the pictures that were returned; copied only if it changes while one of them is in use.
     bgra: Arc<[u8]>,
     fonts: Arc<Fonts>,
-    /// Which clock step is drawn.
+    /// The clock step that is drawn.
     step: u128,
 }
 
@@ -67,13 +67,13 @@ impl Desktop {
         desktop
     }
 
-    /// The desktop as it is now. Costs no copy.
+    /// The current desktop, without a copy.
     #[must_use]
     pub fn picture(&self) -> Screenshot {
         Screenshot { width: self.width, height: self.height, bgra: Arc::clone(&self.bgra) }
     }
 
-    /// Lets the time pass; `now` counts from the start of the session. Returns what changed.
+    /// Advances to `now`, counted from the start of the session. Returns what changed.
     pub fn advance(&mut self, now: Duration) -> Vec<Rect> {
         let step = now.as_millis() / CLOCK_STEP.as_millis();
         if step == self.step {
@@ -100,7 +100,7 @@ impl Desktop {
         let mut canvas = Canvas::new(Arc::make_mut(&mut self.bgra), self.width, self.height);
         canvas.clip(area);
         canvas.fill(area, BAR);
-        // Without a font the clock is still seen to run: a block that moves on each step.
+        // Even without a font the clock visibly runs: a block moves at each step.
         let travel = u64::from(area.width.saturating_sub(12)).max(1);
         let shift = u16::try_from(tenths * 4 % travel).unwrap_or(0);
         canvas.fill(Rect { x: area.x + shift, y: area.y + 2, width: 12, height: 4 }, PAPER);
@@ -109,7 +109,7 @@ impl Desktop {
     }
 }
 
-/// A gradient from top to bottom: rows of one colour each compress best.
+/// A gradient from top to bottom, since rows of a single colour compress best.
 fn draw_wallpaper(bgra: &mut [u8], width: u16, height: u16) {
     let rows = bgra.chunks_exact_mut(usize::from(width).max(1) * 4);
     for (y, row) in (0_u32..).zip(rows) {
@@ -161,7 +161,7 @@ fn bar(width: u16, height: u16) -> Rect {
     Rect { x: 0, y: height - tall, width, height: tall }
 }
 
-/// Writes text, or a row of boxes where no font has its characters.
+/// Writes text, or a row of boxes if no font has its characters.
 fn write(canvas: &mut Canvas<'_>, fonts: &Fonts, at: (u16, u16), size_px: f32, color: [u8; 3], text: &str) {
     if fonts.can_draw(text) {
         fonts.draw(canvas, (f32::from(at.0), f32::from(at.1)), size_px, color, text);

@@ -1,10 +1,9 @@
 //! Pixels to fast-path bitmap updates (MS-RDPBCGR 2.2.9.1.2.1.2).
 //!
-//! The desktop is sent as 64x64 tiles of RDP 6.0 planar bitmaps at 32 bits per pixel
-//! (MS-RDPEGDI 2.2.2.5.1), several to a PDU. The black frame is sent differently: as interleaved
-//! RLE at 16 bits per pixel (MS-RDPBCGR 2.2.9.1.1.3.1.2.4), where one order of three bytes blackens
-//! up to 65,535 pixels. The planar codec needs 90 kB for a black 1280x720 screen; this takes less
-//! than 1 kB, so on a slow link a cover is there in one packet.
+//! The desktop is sent as 64x64 tiles of RDP 6.0 planar bitmaps at 32 bits per pixel (MS-RDPEGDI 2.2.2.5.1), several per
+//! PDU. The black frame uses interleaved RLE at 16 bits per pixel instead (MS-RDPBCGR 2.2.9.1.1.3.1.2.4), where one
+//! order of three bytes blackens up to 65,535 pixels. A black 1280x720 screen takes less than 1 kB, rather than 90 kB
+//! with the planar codec, so that even on a slow network a cover fits into one packet.
 
 use ironrdp_core::{WriteBuf, encode_buf, encode_vec};
 use ironrdp_graphics::rdp6::{BgrAChannels, BitmapStreamEncoder};
@@ -14,18 +13,18 @@ use ironrdp_pdu::geometry::InclusiveRectangle;
 use sudare_guard::cover::canvas::Rect;
 use sudare_guard::screen::Screenshot;
 
-/// Edge of a tile in pixels.
+/// Width and height of a tile in pixels.
 pub(super) const TILE: u16 = 64;
-/// A tile that does not compress at all: three planes and one control byte per 15 pixels.
+/// Size of a tile that does not compress at all: three planes and one control byte per 15 pixels.
 const MAX_TILE_BYTES: usize = 16 * 1024;
-/// The `MEGA_MEGA_BG_RUN` order; on the first row "background" means black.
+/// The `MEGA_MEGA_BG_RUN` order; in the first row, the background is black.
 const BACKGROUND_RUN: u8 = 0xF0;
-/// `uncompressed_size` of a bitmap is 16 bits wide.
+/// The field `uncompressed_size` of a bitmap has 16 bits.
 const MAX_BITMAP_BYTES: u16 = u16::MAX;
 
-/// A picture or size that cannot be put into a PDU; always a fault of this program.
+/// A picture or size that cannot be encoded; always a bug in this program.
 #[derive(Debug, thiserror::Error)]
-#[error("a screen update could not be encoded: {0}. This is a bug; please report it")]
+#[error("a screen update could not be encoded: {0}. This is a bug in sudare-embedded: report it")]
 pub(super) struct EncodeError(String);
 
 /// One compressed tile with its place on the screen.
@@ -42,7 +41,7 @@ impl Tile {
             let start = (usize::from(y) * usize::from(picture.width) + usize::from(rect.x)) * 4;
             picture.bgra.get(start..start + usize::from(rect.width) * 4).unwrap_or_default()
         };
-        // Bitmaps in RDP run from the bottom row to the top row.
+        // Bitmaps in RDP are stored from the bottom row to the top row.
         let pixels = (rect.y..rect.y + rect.height).rev().flat_map(|y| row(y).chunks_exact(4));
         let mut data = vec![0; MAX_TILE_BYTES];
         let length = BitmapStreamEncoder::new(rect.width.into(), rect.height.into())
@@ -84,7 +83,7 @@ impl Tile {
             compression_flags: Compression::BITMAP_COMPRESSION,
             compressed_data_header: Some(CompressedDataHeader {
                 main_body_size: u16::try_from(self.data.len()).map_err(|_| too_large())?,
-                // Must be a multiple of four, as the size (2.2.9.1.1.3.1.2.3).
+                // Both this and the size must be multiples of four (2.2.9.1.1.3.1.2.3).
                 scan_width: width & !3,
                 uncompressed_size: u16::try_from(uncompressed).map_err(|_| too_large())? & !3,
             }),
@@ -93,7 +92,7 @@ impl Tile {
     }
 }
 
-/// Puts tiles into one fast-path PDU, header included.
+/// Encodes tiles as one fast-path PDU, including its header.
 pub(super) fn update(tiles: &[Tile]) -> Result<Vec<u8>, EncodeError> {
     let wrap = |error: ironrdp_core::EncodeError| EncodeError(error.to_string());
     let rectangles = tiles.iter().map(Tile::bitmap).collect::<Result<Vec<_>, _>>()?;

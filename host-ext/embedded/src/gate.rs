@@ -1,4 +1,4 @@
-//! The display gate: decides which pixels may be encoded next. Pure.
+//! The display gate decides which pixels may be encoded next. Pure: no socket, no clock.
 //!
 //! ```text
 //!            start
@@ -8,9 +8,9 @@
 //!      └────────── Visible ◄───────┘ ──next()… (desktop tiles)
 //! ```
 //!
-//! The gate hands out one block (one PDU) at a time and only when the writer is idle, so a cover
-//! waits for at most one block of the desktop, and on a slow link changes of the desktop merge
-//! instead of queueing. Only the state `Visible` ever touches the desktop's pixels.
+//! The gate returns one block (one PDU) at a time, and only when the writer is idle. So a cover waits for at most one
+//! block of the desktop, and on a slow network changes of the desktop are merged rather than queued. Only the state
+//! `Visible` ever reads the desktop's pixels.
 
 #![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
 
@@ -22,17 +22,17 @@ use sudare_guard::cover::fonts::Fonts;
 use sudare_guard::screen::{CoverText, Screenshot};
 use sudare_protocol::message::Shown;
 
-use super::encode::{EncodeError, TILE, Tile, black_frame, update};
+use crate::encode::{EncodeError, TILE, Tile, black_frame, update};
 
-/// A PDU takes further tiles until it has this many bytes.
+/// Tiles are added to a PDU until it has this many bytes.
 const BLOCK_BYTES: usize = 8 * 1024;
-/// Most tiles are nearly empty; this bounds the time that encoding one block takes.
+/// Most tiles are nearly empty; this limits the time for encoding one block.
 const BLOCK_TILES: usize = 48;
 
-/// Bytes to write, whole PDUs only.
+/// Bytes to write: whole PDUs only.
 pub(super) struct Block {
     pub(super) bytes: Vec<u8>,
-    /// What is true for the client once these bytes are flushed.
+    /// What the client's screen shows once these bytes are flushed, if that is news.
     pub(super) then: Option<Shown>,
 }
 
@@ -40,23 +40,23 @@ pub(super) struct Gate {
     width: u16,
     height: u16,
     fonts: Arc<Fonts>,
-    /// Prepared, because nothing may delay a cover: the PDU, and the picture it draws.
+    /// The black frame, made in advance because nothing may delay a cover: the PDU and the picture it gives.
     black: Vec<u8>,
     black_picture: Screenshot,
     state: State,
 }
 
 enum State {
-    /// Nothing but the black frame may be sent next.
+    /// The black frame must be sent next.
     BlackDue { text: CoverText },
-    /// The client is black; its text is drawn and sent tile by tile.
+    /// The client's screen is black; the text is drawn and sent tile by tile.
     Covered { text: Option<CoverText>, shown: Screenshot, dirty: Tiles },
-    /// The client may see the desktop; `announced` once all of it was sent.
+    /// The client may see the desktop; `announced` is set once all of it was sent.
     Visible { dirty: Tiles, announced: bool },
 }
 
 impl Gate {
-    /// Starts covered; the black frame is encoded here, ahead of need.
+    /// Starts covered; the black frame is encoded in advance.
     pub(super) fn new(width: u16, height: u16, fonts: Arc<Fonts>) -> Result<Self, EncodeError> {
         let black = black_frame(width, height)?;
         let black_picture = cover::black_picture(width, height);
@@ -64,7 +64,7 @@ impl Gate {
         Ok(Self { width, height, fonts, black, black_picture, state })
     }
 
-    /// Covers. From here on no pixel of the desktop is encoded until [`Self::uncover`].
+    /// Covers the screen. From now on no pixel of the desktop is encoded until [`Self::uncover`].
     pub(super) fn cover(&mut self, new: CoverText) {
         match &mut self.state {
             State::BlackDue { text } => *text = new,
@@ -80,7 +80,7 @@ impl Gate {
         }
     }
 
-    /// The client asks for everything again, for example after its window was hidden.
+    /// Sends everything again, because the client asked for it, for example after its window was hidden.
     pub(super) fn refresh(&mut self) {
         match &mut self.state {
             State::BlackDue { .. } => {}
@@ -91,19 +91,19 @@ impl Gate {
         }
     }
 
-    /// The desktop changed here. Has no effect while covered: an uncover sends everything.
+    /// Marks changed parts of the desktop. No effect while covered, since uncovering sends everything.
     pub(super) fn damage(&mut self, changed: &[Rect]) {
         if let State::Visible { dirty, .. } = &mut self.state {
             changed.iter().for_each(|rect| dirty.mark(rect));
         }
     }
 
-    /// The client may hold desktop pixels that a cover must still replace.
+    /// Whether the client may still show pixels of the desktop that the black frame must replace.
     pub(super) fn is_black_due(&self) -> bool {
         matches!(self.state, State::BlackDue { .. })
     }
 
-    /// The black frame if it is due: the most urgent block there is.
+    /// The black frame, if it is due; nothing is more urgent.
     pub(super) fn next_black(&mut self) -> Option<Block> {
         let State::BlackDue { text } = &mut self.state else { return None };
         let text = Some(std::mem::take(text));
@@ -113,7 +113,7 @@ impl Gate {
         Some(Block { bytes: self.black.clone(), then: Some(Shown::Covered) })
     }
 
-    /// The next block in the present state, or `None` when the client has everything.
+    /// The next block, or `None` if the client has everything.
     pub(super) fn next(&mut self, desktop: &Screenshot) -> Result<Option<Block>, EncodeError> {
         match &mut self.state {
             State::BlackDue { .. } => Ok(self.next_black()),
@@ -143,12 +143,12 @@ impl Gate {
     }
 }
 
-/// The tiles of a screen that wait to be sent.
+/// The tiles of a screen that are waiting to be sent.
 struct Tiles {
     columns: u16,
     waiting: Vec<bool>,
     count: usize,
-    /// Where the next block starts, so that a busy corner cannot starve the rest.
+    /// The tile at which the next block starts, so that a busy corner cannot starve the rest.
     cursor: usize,
 }
 

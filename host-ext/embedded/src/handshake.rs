@@ -9,20 +9,20 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::link::Link;
-use super::processor;
+use crate::channels::VirtualChannels;
+use crate::processor;
 
-/// What TLS may hold back unsent. Small, so that a cover is not stuck behind desktop pixels.
+/// Buffer of TLS for unsent data. It is small, so that a cover is not stuck behind pixels of the desktop.
 const TLS_BUFFER_BYTES: usize = 16 * 1024;
-/// The largest update a client is asked to accept.
+/// The largest update that a client is asked to accept.
 const MAX_UPDATE_BYTES: u32 = 64 * 1024;
 
 /// A session after its handshake.
 pub(super) struct Accepted {
     pub(super) reader: TokioFramed<ReadHalf<TlsStream<TcpStream>>>,
     pub(super) writer: WriteHalf<TlsStream<TcpStream>>,
-    pub(super) link: Link,
-    /// The user name the client claims.
+    pub(super) channels: VirtualChannels,
+    /// The user name that the client claims.
     pub(super) user: Option<String>,
 }
 
@@ -30,20 +30,23 @@ pub(super) struct Accepted {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HandshakeError {
     #[error(
-        "the client did not follow the RDP connection sequence: {0}. Connect with TLS security, not NLA; anything else may not be an RDP client"
+        "the client did not follow the RDP connection sequence: {0}. It may not be an RDP client, or may require NLA: \
+         connect with TLS security"
     )]
     Rdp(#[from] ironrdp_acceptor::ConnectorError),
     #[error("the client refused TLS. Connect with TLS security (xfreerdp: /sec:tls)")]
     NoTls,
-    #[error("the client sent data before TLS. The client is faulty, or somebody is scanning this port")]
+    #[error(
+        "the client sent data before TLS began. This is a fault of the client, or somebody is scanning this port"
+    )]
     Early,
     #[error(
-        "TLS failed: {0}. Check that the client accepts TLS 1.2 or 1.3, and that nothing between here and there ends it"
+        "TLS failed: {0}. The client or something in between ended it: check that the client accepts TLS 1.2 or 1.3"
     )]
     Tls(std::io::Error),
 }
 
-/// Runs the handshake; the caller bounds its time.
+/// Performs the handshake; the caller limits its duration.
 pub(super) async fn accept(
     tcp: TcpStream,
     tls: &TlsAcceptor,
@@ -66,13 +69,18 @@ pub(super) async fn accept(
     Ok(Accepted {
         reader: TokioFramed::new_with_leftover(reader, early),
         writer,
-        link: Link::new(result.static_channels, events, result.user_channel_id, result.io_channel_id),
+        channels: VirtualChannels::new(
+            result.static_channels,
+            events,
+            result.user_channel_id,
+            result.io_channel_id,
+        ),
         user,
     })
 }
 
-/// As `ironrdp_acceptor::accept_begin`, which asserts in debug builds that the client sent
-/// nothing early: a peer must not be able to choose a panic.
+/// Like `ironrdp_acceptor::accept_begin`, which asserts in debug builds that the client sent nothing early. A peer must
+/// not be able to cause a panic.
 async fn negotiate(tcp: TcpStream, acceptor: &mut Acceptor) -> Result<TcpStream, HandshakeError> {
     let mut framed = TokioFramed::new(tcp);
     let mut buffer = ironrdp_core::WriteBuf::new();
@@ -102,7 +110,7 @@ fn capabilities(width: u16, height: u16) -> Vec<caps::CapabilitySet> {
             desktop_resize_flag: true,
             drawing_flags: caps::BitmapDrawingFlags::empty(),
         }),
-        // No drawing orders, no surface commands: bitmaps are all that is ever sent.
+        // No drawing orders and no surface commands: only bitmaps are sent.
         Set::Order(caps::Order::new(caps::OrderFlags::empty(), caps::OrderSupportExFlags::empty(), 0, 0)),
         Set::SurfaceCommands(caps::SurfaceCommands { flags: caps::CmdFlags::empty() }),
         Set::Pointer(caps::Pointer { color_pointer_cache_size: 0, pointer_cache_size: 0 }),

@@ -1,4 +1,4 @@
-//! Puts the embedded host together: state, evidence, sessions, RDP. It records by itself.
+//! Assembles the embedded host: keys, recorder, the guard's sessions, RDP server.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use sudare_records::keys::StateError;
 use sudare_records::state::{HostState, RecorderState};
 
 use crate::identity::{TlsError, TlsIdentity};
-use crate::{EmbeddedHost, HostError, HostHandle};
+use crate::server::{EmbeddedHost, HostError, HostHandle};
 
-/// Why nothing is served.
+/// Why the host could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
@@ -36,22 +36,23 @@ pub enum StartError {
     #[error("the log's key cannot be used: {0}. Correct `log_origin`")]
     Log(#[from] NoteError),
     #[error(
-        "the policy lets evidence count as kept when a remote store has it, too (`durable` remote), and there is none. Set up sudare-ship and set `ship_state_dir`, or have the security team sign `durable` local"
+        "the policy counts evidence as stored only once a remote store has it as well (`durable` remote), but there is \
+         none. Set up sudare-ship and set `ship_state_dir`, or have the security team sign `durable` local"
     )]
     NoRemote,
 }
 
-/// A running host. Dropping it ends all sessions, covered, and then writes what is left of the evidence.
+/// A running host. Dropping it covers and ends all sessions, and then writes the remaining evidence.
 #[derive(Debug)]
 pub struct RunningHost {
-    // Dropped in this order: sessions first, then the thread that keeps what they left.
+    // Dropped in this order: sessions first, then the thread that stores the last of their evidence.
     pub rdp: HostHandle,
     _evidence: EvidenceThread,
-    /// The line that auditors are given out of band.
+    /// The log's public key line, for the auditors.
     pub log_vkey: String,
 }
 
-/// Starts the embedded host, which records by itself; nothing is served if anything is missing.
+/// Starts the embedded host with its own recorder; nothing is served if anything is missing.
 pub fn start(config: &HostConfig) -> Result<RunningHost, StartError> {
     let state = HostState::load(&config.state_dir)?;
     let recorder = RecorderState::load(&config.state_dir)?;
@@ -76,7 +77,7 @@ pub fn start(config: &HostConfig) -> Result<RunningHost, StartError> {
     Ok(RunningHost { rdp, _evidence: thread, log_vkey })
 }
 
-/// Without a shipper nothing would ever count as kept.
+/// Without a shipper, evidence would never count as stored.
 fn check_remote(rules: &EvidenceRules, ship_state: Option<&Path>) -> Result<(), StartError> {
     if rules.durable == Durable::Remote && ship_state.is_none() { Err(StartError::NoRemote) } else { Ok(()) }
 }

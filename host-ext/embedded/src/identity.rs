@@ -1,11 +1,11 @@
-//! The TLS identity of the embedded RDP host: a self-signed certificate, kept in a private file.
+//! The TLS identity of the embedded host: a self-signed certificate in a private file.
 //!
-//! RDP clients cannot check such a certificate against a public authority. The Sudare handshake
-//! does the job instead: the host signs [`TlsIdentity::cert_sha256`] with its host key, and the
-//! client compares it with the certificate its connection saw.
+//! RDP clients cannot verify such a certificate with a public authority. The Sudare handshake does it instead: the host
+//! signs [`TlsIdentity::cert_sha256`] with its host key, and the client compares it with the certificate of its
+//! connection.
 //!
-//! The file `rdp-tls.pem` (mode 0600) holds the certificate and the PKCS #8 key in one piece, so
-//! that a crash between two writes cannot leave a certificate without its key.
+//! The file `rdp-tls.pem` (mode 0600) holds both the certificate and the PKCS #8 key, so that a crash between two writes
+//! cannot leave a certificate without its key.
 
 use std::fmt;
 use std::fs::{DirBuilder, File};
@@ -21,9 +21,9 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
 
-/// Name of the identity's file inside its folder.
+/// Name of the file in its folder.
 pub const FILE_NAME: &str = "rdp-tls.pem";
-/// A certificate and a key take about 1 kB; anything far bigger is not ours.
+/// A certificate and a key take about 1 kB.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 /// A certificate with its key, ready to accept connections.
@@ -45,18 +45,18 @@ impl fmt::Debug for TlsIdentity {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The folder or file cannot be read or written.
-    #[error("cannot {doing} {path}: {source}. Check that the account of sudare-host owns this folder.")]
+    #[error("cannot {doing} {path}: {source}. Check that the account that runs this program owns the folder")]
     File {
-        /// What was tried.
+        /// `create`, `read` or `write`.
         doing: &'static str,
         /// The folder or file.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
     },
-    /// Others than the owner can read the key.
+    /// Other accounts than the owner's can read the key.
     #[error(
-        "{path} can be read by other accounts (mode {mode:o}). Run `chmod 600` on it, or delete it to get a new key."
+        "{path} can be read by other accounts (mode {mode:o}). Run `chmod 600` on it, or delete it to get a new key"
     )]
     Exposed {
         /// The file.
@@ -64,9 +64,9 @@ pub enum TlsError {
         /// Its permission bits.
         mode: u32,
     },
-    /// The file is there, but is not a certificate with its key.
+    /// The file does not hold a certificate with its key.
     #[error(
-        "{path} does not hold a certificate with its key ({detail}). Restore it, or delete it so that a new one is made."
+        "{path} does not hold a certificate with its key ({detail}). Restore it, or delete it so that a new one is made"
     )]
     Damaged {
         /// The file.
@@ -75,16 +75,18 @@ pub enum TlsError {
         detail: String,
     },
     /// A new certificate could not be made.
-    #[error("could not make a certificate: {0}. This is a fault of this program or its random source.")]
+    #[error(
+        "no certificate could be made: {0}. This is a bug in sudare-embedded or a failure of its random source"
+    )]
     Make(String),
 }
 
 impl TlsIdentity {
-    /// Loads the identity from `dir`, or makes one there (folder 0700, file 0600).
+    /// Loads the identity from `dir`, or creates it there (folder 0700, file 0600).
     ///
     /// # Errors
-    /// If the file cannot be read or written, is readable by others, or is damaged. A damaged
-    /// file is never replaced silently, because clients may know its certificate.
+    /// If the file cannot be read or written, is readable by others, or is damaged. A damaged file is never replaced
+    /// silently, because clients may have pinned its certificate.
     pub fn load_or_create(dir: &Path) -> Result<Self, TlsError> {
         let path = dir.join(FILE_NAME);
         if !path.exists() {
@@ -99,7 +101,7 @@ fn from_pem(pem: &[u8]) -> Result<TlsIdentity, String> {
     let cert = CertificateDer::from_pem_slice(pem).map_err(|error| format!("certificate: {error}"))?;
     let key = PrivateKeyDer::from_pem_slice(pem).map_err(|error| format!("key: {error}"))?;
     let cert_sha256 = Sha256::digest(cert.as_ref()).into();
-    // The provider is named, because rustls panics when a program links two and must guess.
+    // The provider is given explicitly, because rustls panics if a program links two and none is chosen.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -1,4 +1,6 @@
 //! `sudare-embedded`: an RDP host with a synthetic desktop, for the demo and the tests.
+//!
+//! Exit codes: 0 ended by a signal, 1 it could not start, 2 wrong arguments.
 
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
 
@@ -9,10 +11,10 @@ use sudare_base::program::{self, Settings};
 use sudare_base::{output, signals};
 use sudare_embedded::host;
 
-/// Run an RDP host with a made-up desktop, to try Sudare without xrdp. It is not for production.
+/// Run an RDP host with a synthetic desktop, to try Sudare without xrdp. Not for production.
 ///
-/// Runs until it is told to stop (Ctrl-C or SIGTERM); then all sessions end, covered. Its folder needs the same keys and
-/// records as a host's: `sudare-host init`, then what the security team signs.
+/// Runs until stopped (Ctrl-C or SIGTERM); then all sessions are covered and ended. Its folder needs the same keys and
+/// records as that of a host: run `sudare-host init`, then add what the security team signs.
 #[derive(Debug, Parser)]
 #[command(
     name = "sudare-embedded",
@@ -25,7 +27,7 @@ Examples:
 struct Cli {
     #[command(flatten)]
     settings: Settings,
-    /// Address and port; port 0 takes a free one
+    /// Address and port to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
     /// Print one JSON object when ready: {"ready":true,"listen","log_vkey"}

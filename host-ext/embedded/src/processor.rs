@@ -12,33 +12,33 @@ use ironrdp_pdu::{PduResult, decode_err, pdu_other_err};
 use ironrdp_svc::{ChannelFlags, CompressionCondition, SvcMessage, SvcProcessor, SvcServerProcessor};
 use sudare_protocol::screen::CHANNEL_NAME;
 
-/// The largest message taken from a client. `ironrdp-dvc` would reassemble up to 4 GiB.
+/// The largest message accepted from a client. `ironrdp-dvc` would reassemble up to 4 GiB.
 #[allow(clippy::cast_possible_truncation, reason = "256 KiB")]
 pub(super) const MAX_MESSAGE_BYTES: u32 = sudare_protocol::screen::CHANNEL_WRITE_MAX_BYTES as u32;
 
-/// What the channel reports to the session; `u32` is the channel's number.
+/// What the channel reports to the session; the `u32` is the channel's id.
 pub(super) enum DvcEvent {
     Opened(u32),
     Message(Vec<u8>),
     Closed(u32),
 }
 
-/// Makes the static channel that carries our dynamic one, and the queue of its events.
+/// Creates the static channel that carries our dynamic channel, and the queue of its events.
 ///
-/// The session empties the queue after each PDU it feeds in, and one PDU yields at most one
-/// event, so the queue stays short although it has no bound of its own.
+/// The session empties the queue after each PDU, and a PDU causes at most one event, so the queue stays short although
+/// it is not bounded.
 pub(super) fn make() -> (Drdynvc, Receiver<DvcEvent>) {
     let (events, queue) = channel();
     let inner = DrdynvcServer::new().with_dynamic_channel(Endpoint { events: events.clone() });
     (Drdynvc { inner, events }, queue)
 }
 
-/// Splits one message into channel PDUs.
+/// Splits a message into channel PDUs.
 pub(super) fn encode(channel_id: u32, message: Vec<u8>) -> EncodeResult<Vec<SvcMessage>> {
     encode_dvc_messages(channel_id, vec![Box::new(Message(message))], ChannelFlags::SHOW_PROTOCOL)
 }
 
-/// The static channel `drdynvc` with a bound on what a client may make the host keep.
+/// The static channel `drdynvc`, with a limit on how much data a client can make the host hold.
 #[derive(Debug)]
 pub(super) struct Drdynvc {
     inner: DrdynvcServer,
@@ -46,7 +46,7 @@ pub(super) struct Drdynvc {
 }
 
 impl Drdynvc {
-    /// Asks the client to open the channel once more, after it closed it.
+    /// Asks the client to open the channel again after closing it.
     pub(super) fn reopen(&mut self) -> PduResult<SvcMessage> {
         self.inner.create_channel(Endpoint { events: self.events.clone() })
     }
@@ -76,10 +76,10 @@ impl SvcProcessor for Drdynvc {
             {
                 Err(pdu_other_err!("the client announced a channel message over the limit"))
             }
-            // Never negotiated (we speak version 2), so only an attacker sends it.
+            // Compression needs version 3 and we negotiate version 2, so only an attacker sends this.
             DrdynvcClientPdu::Data(
                 DrdynvcDataPdu::DataFirstCompressed(_) | DrdynvcDataPdu::DataCompressed(_),
-            ) => Err(pdu_other_err!("the client compressed a channel message without agreement")),
+            ) => Err(pdu_other_err!("the client compressed a channel message, which was not negotiated")),
             _ => self.inner.process(payload),
         }
     }
@@ -87,7 +87,7 @@ impl SvcProcessor for Drdynvc {
 
 impl SvcServerProcessor for Drdynvc {}
 
-/// One opening of the channel; only passes on what happens.
+/// The open channel; only passes events on.
 struct Endpoint {
     events: Sender<DvcEvent>,
 }
@@ -115,14 +115,14 @@ impl DvcProcessor for Endpoint {
     }
 
     fn close(&mut self, channel_id: u32) {
-        // Also runs when the whole connection is dropped; then nobody listens any more.
+        // Also runs when the whole connection is dropped; then the receiver may be gone.
         self.report(DvcEvent::Closed(channel_id)).ok();
     }
 }
 
 impl DvcServerProcessor for Endpoint {}
 
-/// A message as opaque bytes; its meaning is the protocol crate's business.
+/// A message as opaque bytes, which only the protocol crate interprets.
 struct Message(Vec<u8>);
 
 impl Encode for Message {

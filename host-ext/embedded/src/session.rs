@@ -1,8 +1,8 @@
-//! One session: a single task that feeds the driver, carries out its actions in order, and writes.
+//! One session: a single task that passes events to the driver, carries out its actions in order, and writes.
 //!
-//! What is written next is chosen whenever the writer is idle, most urgent first: the black
-//! frame, then channel messages, then pixels. So a cover waits for at most the one block that is
-//! already in flight, and the report that it is painted follows the flush of exactly its bytes.
+//! Whenever the writer is idle, the most urgent data is written next: the black frame, then channel messages, then
+//! pixels. So a cover waits for at most the one block that is already in flight, and is reported as painted after
+//! exactly its bytes were flushed.
 
 use std::collections::VecDeque;
 use std::io;
@@ -23,11 +23,11 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::gate::{Block, Gate};
-use super::handshake::Accepted;
-use super::link::LinkError;
-use super::outbox::Outbox;
+use crate::channels::ChannelError;
 use crate::desktop::Desktop;
+use crate::gate::{Block, Gate};
+use crate::handshake::Accepted;
+use crate::outbox::Outbox;
 
 const TICK: Duration = Duration::from_millis(50);
 /// When the driver was not asked for this long, it is asked again before another pixel of the desktop is sent.
@@ -45,16 +45,16 @@ const MAX_SCREENSHOTS: usize = 16;
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Ended {
-    #[error("the client left")]
+    #[error("the client disconnected")]
     ClientLeft,
-    #[error("the connection broke: {0}. The client crashed, or the network failed")]
+    #[error("the connection failed: {0}. The client ended without disconnecting, or the network failed")]
     Broken(#[from] io::Error),
     #[error(
-        "the client stopped reading. Its screen may be out of date, so the connection was cut; connect again"
+        "the client stopped reading, and was disconnected because its screen may be out of date. Connect again"
     )]
     Stalled,
     #[error(transparent)]
-    Link(#[from] LinkError),
+    Channels(#[from] ChannelError),
     #[error("{0}")]
     Advised(String),
     #[error("the host is stopping")]
@@ -127,7 +127,7 @@ impl Connection {
 
 impl Transport for Connection {
     fn send(&mut self, message: Vec<u8>) {
-        let encoded = self.accepted.link.encode(message).map_err(Ended::from);
+        let encoded = self.accepted.channels.encode(message).map_err(Ended::from);
         if let Err(ended) = encoded.and_then(|blocks| self.queue(blocks)) {
             self.failed.get_or_insert(ended);
         }
@@ -172,7 +172,7 @@ impl Cover for Screen {
 impl Session {
     /// Queues the opening of the virtual channels. The black frame still goes out first.
     fn start(&mut self) -> Result<(), Ended> {
-        let blocks = self.connection.accepted.link.start()?;
+        let blocks = self.connection.accepted.channels.start()?;
         self.connection.queue(blocks)
     }
 
@@ -183,8 +183,8 @@ impl Session {
             if let Err(ended) = self.choose_next() {
                 return ended;
             }
-            // Chosen at random among the ready ones, so that neither a client that floods nor a
-            // busy desktop can starve the other.
+            // `select!` picks a ready branch at random, so that neither a flooding client nor a busy desktop can
+            // starve the other.
             let done = tokio::select! {
                 block = self.connection.outbox.write(&mut self.connection.accepted.writer) => match block {
                     Ok(block) => self.on_written(&block),
@@ -192,7 +192,7 @@ impl Session {
                 },
                 pdu = self.connection.accepted.reader.read_pdu() => match pdu {
                     Ok((ironrdp_pdu::Action::X224, bytes)) => self.on_pdu(&bytes),
-                    // Keyboard and mouse; the synthetic desktop takes no input.
+                    // Keyboard and mouse, which the synthetic desktop ignores.
                     Ok((ironrdp_pdu::Action::FastPath, _)) => Ok(()),
                     Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Ended::ClientLeft),
                     Err(error) => Err(Ended::Broken(error)),
@@ -209,7 +209,7 @@ impl Session {
         }
     }
 
-    /// Fills the writer when it is idle.
+    /// Starts the next block when the writer is idle.
     fn choose_next(&mut self) -> Result<(), Ended> {
         if !self.connection.outbox.is_idle() {
             return Ok(());
@@ -253,14 +253,14 @@ impl Session {
         if self.reopen_at_ms.is_some_and(|at_ms| now_ms >= at_ms) {
             self.reopen_at_ms = None;
             self.reopens += 1;
-            let blocks = self.connection.accepted.link.reopen()?;
+            let blocks = self.connection.accepted.channels.reopen()?;
             self.connection.queue(blocks)?;
         }
         self.drive(SessionEvent::Tick)
     }
 
     fn on_pdu(&mut self, bytes: &[u8]) -> Result<(), Ended> {
-        let incoming = self.connection.accepted.link.receive(bytes)?;
+        let incoming = self.connection.accepted.channels.receive(bytes)?;
         if incoming.left {
             return Err(Ended::ClientLeft);
         }
@@ -305,13 +305,13 @@ impl Session {
 
     /// Closes the connection, black, and only then tells the driver.
     async fn finish(mut self, ended: Ended) -> Ended {
-        if matches!(ended, Ended::Link(_)) && self.connection.accepted.link.is_open() {
+        if matches!(ended, Ended::Channels(_)) && self.connection.accepted.channels.is_open() {
             // Why the connection ends is known already; what the driver wants of a dead link does not matter.
             self.drive(SessionEvent::Link(LinkEvent::Closed)).ok();
         }
         // Whatever the driver wanted: the last thing a client gets is black.
         self.screen.gate.cover(CoverText::default());
-        let polite = matches!(ended, Ended::Advised(_) | Ended::Stopped | Ended::Link(_));
+        let polite = matches!(ended, Ended::Advised(_) | Ended::Stopped | Ended::Channels(_));
         let done = polite && matches!(timeout(FAREWELL_TIMEOUT, self.farewell()).await, Ok(Ok(())));
         let Self { connection, screen, mut driver, .. } = self;
         close(connection.accepted, !done);
@@ -357,6 +357,6 @@ fn close(accepted: Accepted, hard: bool) {
     let (reader, _) = accepted.reader.into_inner();
     let stream = reader.unsplit(accepted.writer);
     if hard && let Err(error) = stream.get_ref().0.set_zero_linger() {
-        tracing::debug!(%error, "the connection could not be cut hard");
+        tracing::debug!(%error, "the connection could not be reset");
     }
 }

@@ -116,7 +116,6 @@ mod tests {
     use crate::process;
     use rustix::process::Pid;
     use std::process::{Child, Command};
-    use std::time::Instant;
 
     /// A shell plays the session manager: its forks wait, its other children are programs.
     fn session(script: &str) -> (Child, Origin) {

@@ -1,8 +1,8 @@
-//! What the witness noticed: `alarms.jsonl`, one JSON object a line, for people and for a SIEM.
+//! The alarms of the witness: `alarms.jsonl`, one JSON object per line, for people and for a SIEM.
 //!
-//! The refused note is in the line: signed by the log, it is the proof that the log contradicted
-//! itself. The same thing is written once. The file has a bound; when it is full, `status` says
-//! so and the first lines, which matter most, stay. Whoever has read it moves it elsewhere.
+//! Each line includes the refused note: signed by the log, it proves that the log contradicted itself. Repeated alarms
+//! are written once. The file is bounded; when it is full, `status` says so, and the first lines, which matter most,
+//! are kept. Move the file away after reading it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use sudare_evidence::store::Disk;
 use sudare_protocol::tlog::SignedCheckpoint;
 
-use super::error::WitnessError;
-use super::memory::Memory;
+use crate::error::WitnessError;
+use crate::memory::Memory;
 
-/// Alarms that are kept; one with its note has about 700 bytes.
+/// Largest size of the file; an alarm with its note takes about 700 bytes.
 pub const MAX_ALARMS_BYTES: usize = 1024 * 1024;
 
 /// Why an alarm was raised.
@@ -24,18 +24,18 @@ pub enum Kind {
     Rollback,
     /// Another tree of the same size, or a larger one that does not continue the last one.
     Fork,
-    /// A larger checkpoint whose proof does not hold; whoever sent it may be at fault.
+    /// A larger checkpoint whose proof does not hold; its sender may be at fault.
     Unproven,
-    /// The clock of the witness went back.
+    /// The clock of the witness went backwards.
     Clock,
-    /// The log has not sent for too long.
+    /// The log has sent nothing for too long.
     Silence,
-    /// The log sends again.
+    /// The log is sending again.
     HeardAgain,
 }
 
 impl Kind {
-    /// Whether somebody must look at it even when it is over.
+    /// Whether it needs an investigation even after it has passed.
     pub fn is_serious(self) -> bool {
         !matches!(self, Self::Silence | Self::HeardAgain)
     }
@@ -43,19 +43,21 @@ impl Kind {
     fn meaning(self) -> &'static str {
         match self {
             Self::Rollback => {
-                "a checkpoint smaller than the last cosigned one was sent: the log was cut back, or somebody sent an \
-                 old one again. Look at the log's size now"
+                "the log sent a checkpoint smaller than the last cosigned one: it was truncated, or somebody sent an old \
+                 checkpoint again. Check the log's current size"
             }
             Self::Fork => "the log's key has signed two different histories. Keep both notes as evidence",
             Self::Unproven => {
-                "the checkpoint was not shown to continue the last cosigned one. Cosign the folder with `witness \
-                 check` to learn whether the log or the sender is at fault"
+                "the checkpoint was not proven to continue the last cosigned one. Run `sudare-witness check` on the \
+                 folder to learn whether the log or the sender is at fault"
             }
-            Self::Clock => "the clock of the witness went back. Set it right; until then nothing is cosigned",
+            Self::Clock => {
+                "the clock of the witness went backwards, and nothing is cosigned until it is right. Correct it"
+            }
             Self::Silence => {
-                "the log has not sent for too long. Is its host up, and can it reach the witness"
+                "the log has sent nothing for too long. Check that its host is running and can reach the witness"
             }
-            Self::HeardAgain => "the log sends again",
+            Self::HeardAgain => "the log is sending again",
         }
     }
 }
@@ -65,13 +67,13 @@ impl Kind {
 pub struct Alarm {
     /// Unix time in seconds.
     pub time_s: u64,
-    /// Why.
+    /// Why it was raised.
     pub kind: Kind,
-    /// Which log.
+    /// Name of the log.
     pub origin: String,
     /// Size of the last cosigned checkpoint.
     pub known_size: u64,
-    /// Size of the refused one.
+    /// Size of the refused checkpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
     /// Its root in base64.
@@ -85,7 +87,7 @@ pub struct Alarm {
 }
 
 impl Alarm {
-    /// About a log as such.
+    /// An alarm about a log.
     pub fn new(time_s: u64, kind: Kind, origin: &str, known_size: u64) -> Self {
         let meaning = kind.meaning().to_owned();
         Self {
@@ -100,7 +102,7 @@ impl Alarm {
         }
     }
 
-    /// About a checkpoint that was refused.
+    /// An alarm about a refused checkpoint.
     pub fn about(time_s: u64, kind: Kind, known_size: u64, refused: &SignedCheckpoint) -> Self {
         Self {
             size: Some(refused.size()),
@@ -122,13 +124,13 @@ impl Alarm {
 /// The alarms on file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Alarms {
-    /// Oldest first; lines that cannot be read are left out.
+    /// Oldest first; unreadable lines are left out.
     pub list: Vec<Alarm>,
-    /// True if no more are kept, or if a line cannot be read.
+    /// True if the file is full or holds an unreadable line.
     pub full_or_damaged: bool,
 }
 
-/// Reads them all.
+/// Reads all alarms.
 pub fn read<D: Disk>(memory: &Memory<D>) -> Result<Alarms, WitnessError> {
     let text = text(memory)?;
     let mut alarms = Alarms { list: Vec::new(), full_or_damaged: is_full(&text) };
@@ -141,7 +143,7 @@ pub fn read<D: Disk>(memory: &Memory<D>) -> Result<Alarms, WitnessError> {
     Ok(alarms)
 }
 
-/// Writes one more, unless it says what an earlier one says. To be called within a change.
+/// Adds an alarm, unless it repeats an earlier one. To be called within [`Memory::change`].
 pub fn raise<D: Disk>(memory: &mut Memory<D>, alarm: &Alarm) -> Result<(), WitnessError> {
     let mut text = text(memory)?;
     if is_full(&text) || read(memory)?.list.iter().any(|earlier| alarm.repeats(earlier)) {
@@ -155,7 +157,7 @@ pub fn raise<D: Disk>(memory: &mut Memory<D>, alarm: &Alarm) -> Result<(), Witne
 }
 
 fn text<D: Disk>(memory: &Memory<D>) -> Result<String, WitnessError> {
-    // One line more than the bound fits, so that the last one is never cut.
+    // The last line may exceed the bound, and must not be truncated.
     let bytes = memory.read(&memory.dir().join("alarms.jsonl"), MAX_ALARMS_BYTES + 64 * 1024)?;
     Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
 }

@@ -1,32 +1,33 @@
-//! Breaks the witness at every single step, cuts the power, and asks it again: it never signs
-//! what contradicts something that it signed before.
+//! Interrupts the witness at every single step, cuts the power, and submits again: it never signs anything that
+//! contradicts what it signed before.
 
 use std::path::Path;
 
 use sudare_evidence::store::simulated::SimulatedDisk;
 
-use super::memory::Memory;
-use super::testing::{TestLog, cosigner};
-use crate::submission::{Answer, Desk};
+use crate::memory::Memory;
+use crate::submission::{Answer, Witness};
+use crate::testing::{TestLog, cosigner};
 
 const DIR: &str = "/var/witness";
 
 /// Sizes that were answered with a cosignature.
 fn work(disk: &SimulatedDisk, log: &mut TestLog) -> Vec<u64> {
     let mut answered = Vec::new();
-    let Ok(mut desk) = Desk::open(disk.clone(), Path::new(DIR), cosigner(), vec![log.verifier()]) else {
+    let Ok(mut witness) = Witness::open(disk.clone(), Path::new(DIR), cosigner(), vec![log.verifier()])
+    else {
         return answered;
     };
-    let known = |desk: &mut Desk<SimulatedDisk>, log: &TestLog| {
-        let seen = desk.memory().seen(log.origin(), &[log.verifier()]);
+    let known = |witness: &mut Witness<SimulatedDisk>, log: &TestLog| {
+        let seen = witness.memory().seen(log.origin(), &[log.verifier()]);
         seen.map(|seen| seen.map_or(0, |seen| seen.checkpoint.size()))
     };
     for size in [4, 9, 20] {
-        let Ok(old) = known(&mut desk, log) else { return answered };
+        let Ok(old) = known(&mut witness, log) else { return answered };
         if old >= size {
             continue;
         }
-        match desk.add(&log.submission(old, size), 100) {
+        match witness.add_checkpoint(&log.submission(old, size), 100) {
             Ok(Answer::Cosigned(_)) => answered.push(size),
             Ok(other) => panic!("{size}: {other:?}"),
             Err(_) => return answered,
@@ -58,17 +59,18 @@ fn what_was_answered_is_never_forgotten() {
                 disk.power_cut(seed);
             }
             let context = format!("step {step}, seed {seed}");
-            let mut desk = Desk::open(disk.clone(), Path::new(DIR), cosigner(), vec![log.verifier()])
+            let mut witness = Witness::open(disk.clone(), Path::new(DIR), cosigner(), vec![log.verifier()])
                 .unwrap_or_else(|error| panic!("{context}: {error}"));
             let last = answered.last().copied().unwrap_or(0);
-            let seen = desk.memory().seen(log.origin(), &[log.verifier()]);
+            let seen = witness.memory().seen(log.origin(), &[log.verifier()]);
             let seen = seen.unwrap_or_else(|error| panic!("{context}: {error}"));
             let known = seen.map_or(0, |seen| seen.checkpoint.size());
             assert!(known >= last, "{context}: {last} was answered, {known} is known");
             if last > 4 {
                 let mut forked = log.fork_at(3);
                 for size in [last, 40] {
-                    let answer = desk.add(&forked.submission(known.min(size), size), 100).unwrap();
+                    let answer =
+                        witness.add_checkpoint(&forked.submission(known.min(size), size), 100).unwrap();
                     assert!(!matches!(answer, Answer::Cosigned(_)), "{context}: a fork was cosigned");
                 }
             }

@@ -1,4 +1,4 @@
-//! Why the witness could not do its work; nothing is cosigned when one of these is returned.
+//! Why the witness could not work; nothing is cosigned when one of these is returned.
 
 use std::path::PathBuf;
 
@@ -6,23 +6,25 @@ use sudare_evidence::store::StoreError;
 use sudare_protocol::tlog::{CosignatureError, NoteError};
 use thiserror::Error;
 
-/// The witness itself failed; this says nothing about the log.
+/// A failure of the witness itself; it says nothing about the log.
 #[derive(Debug, Error)]
 pub enum WitnessError {
-    /// The folder was never made a witness's memory.
+    /// The folder is not the memory of a witness.
     #[error(
-        "{0} is not the memory of a witness. Make key and memory together with `sudare-audit witness keygen`. If \
-         there was a memory and it is lost, do not go on with the old key: a witness that has forgotten would \
-         cosign a rewritten log. Make a new key, and give it to the auditors."
+        "{0} is not the memory of a witness. Create key and memory together with `sudare-witness keygen`. If a memory \
+         was lost, do not use its key again, because a witness without memory would cosign a rewritten log: create a \
+         new key and give it to the auditors"
     )]
     NoMemory(PathBuf),
     /// The memory belongs to another key.
-    #[error("The memory in {0} was made for another key. Give the key and the memory that belong together.")]
-    ForeignMemory(PathBuf),
-    /// A file of the memory cannot be relied on.
     #[error(
-        "The memory of the witness is damaged: {path}: {detail}. Nothing is cosigned for this log. Restore the \
-         file from a backup that is not older than the last cosignature, or make a new witness."
+        "the memory in {0} belongs to another key. Give the key and the memory that were created together"
+    )]
+    ForeignMemory(PathBuf),
+    /// A file of the memory is damaged.
+    #[error(
+        "the memory of the witness is damaged, and nothing is cosigned for this log: {path}: {detail}. Restore the \
+         file from a backup that is not older than the last cosignature, or create a new witness"
     )]
     Damaged {
         /// Which file.
@@ -30,25 +32,25 @@ pub enum WitnessError {
         /// What is wrong with it.
         detail: String,
     },
-    /// Another process holds the memory for too long.
-    #[error("Another process has held {0} for seconds. End it, or wait: one change at a time is made there.")]
+    /// Another process has locked the memory for too long.
+    #[error("another process has held the lock {0} for seconds. End it, or wait until its change is made")]
     Busy(PathBuf),
-    /// Time went back.
+    /// The clock went backwards.
     #[error(
-        "The clock of the witness stands {behind_s} s before its last cosignature. A cosignature is worth as much \
-         as its time: set the clock right."
+        "the clock of the witness is {behind_s} s behind its last cosignature. A cosignature is worth no more than its \
+         time: correct the clock"
     )]
     Clock {
         /// How far.
         behind_s: u64,
     },
-    /// The disk.
-    #[error("{0}")]
+    /// The memory cannot be read or written.
+    #[error(transparent)]
     Store(#[from] StoreError),
-    /// A key.
-    #[error("{0}")]
+    /// The checkpoint cannot be cosigned.
+    #[error(transparent)]
     Cosignature(#[from] CosignatureError),
-    /// A key of a log.
-    #[error("{0}")]
+    /// A checkpoint or key of a log is refused.
+    #[error(transparent)]
     Note(#[from] NoteError),
 }

@@ -1,38 +1,38 @@
-//! May this checkpoint follow the last one that was cosigned? Pure.
+//! Decides whether a checkpoint may follow the last cosigned one. Pure.
 
 use sudare_protocol::tlog::SignedCheckpoint;
 use sudare_protocol::tlog::consistency::{self, ConsistencyError};
 use sudare_protocol::tlog::merkle::{Hash, root_of};
 
-/// Why a checkpoint that its log did sign is not cosigned.
+/// Why a checkpoint that its log signed is not cosigned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Objection {
-    /// The old size is above that of the checkpoint: a request that contradicts itself.
+    /// The old size is larger than that of the checkpoint: a request that contradicts itself.
     Backwards,
-    /// Smaller than what was cosigned.
+    /// It is smaller than the last cosigned one.
     RolledBack,
-    /// As large as what was cosigned, with another root.
+    /// It is as large as the last cosigned one, but has another root.
     Forked,
-    /// The proof starts elsewhere than at what was cosigned; the sender may try again.
+    /// The proof does not start at the last cosigned one; the sender may try again.
     Outdated,
     /// The proof does not hold.
     Unproven,
 }
 
-/// `seen` is what was cosigned last for this log, `old_size` where the proof says that it starts.
+/// `seen` is the last cosigned checkpoint of this log, and `old_size` the size from which the proof starts.
 pub fn judge(
     seen: Option<&SignedCheckpoint>,
     old_size: u64,
     proof: &[Hash],
     next: &SignedCheckpoint,
 ) -> Result<(), Objection> {
-    // A log that was never seen is an empty one.
+    // A log that was never seen counts as empty.
     let (known, known_root) = seen.map_or((0, root_of(&[])), |seen| (seen.size(), seen.root()));
     if old_size > next.size() {
         return Err(Objection::Backwards);
     }
-    // What contradicts memory is named before what is merely outdated: both are answered with the
-    // known size, and only the first is evidence.
+    // Contradictions are tested before outdated requests: both are answered with the known size, but only a
+    // contradiction is evidence.
     if next.size() < known {
         return Err(Objection::RolledBack);
     }

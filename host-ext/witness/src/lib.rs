@@ -1,22 +1,31 @@
-//! The witness: somebody else who remembers what a log has said (C2SP tlog-witness).
+//! The witness: another machine, under other people, that remembers what logs have said (C2SP tlog-witness).
 //!
 //! ```text
-//! log's machine                          audit server (other people, another machine)
-//! submit ── old size, proof, checkpoint ──► server ─┐
-//!        ◄── cosignature line ───────────           ├─► desk ──► judge (pure)
-//! store folder or copy ──────────────────► pull ────┘    ├─► memory   last cosigned checkpoint, durable
-//!                                          silence ──────┴─► alarms   alarms.jsonl
+//! log's machine                              audit server (other people, another machine)
+//! sudare-ship ── old size, proof, checkpoint ──► server ─┐
+//!             ◄── cosignature ────────────────           ├─► submission ──► judge (pure)
+//! store folder, or a copy ─────────────────────► pull ───┘     ├─► memory    last cosigned checkpoint, durable
+//!                                              status ─────────┴─► alarms    alarms.jsonl
 //! ```
-//! A log that is cut back or rewritten is true in itself: it only contradicts what somebody saw
-//! before. The witness signs a checkpoint only after it proved that it continues the last one it
-//! signed, and remembers it durably before it answers. Whoever holds both the log and the log key
-//! can therefore change nothing that was cosigned, only what comes after.
 //!
-//! Deliberately absent: the witness reads no entry and no picture, and holds no key of a log.
-//! - [`judge`]: may this checkpoint follow that one?
-//! - [`memory`]: its files. - [`alarms`]: what it noticed. - [`status`]: who is silent.
-//! - [`submission`]: one submission, from its bytes to an answer. - [`server`]: the same over HTTP.
-//! - [`pull`]: cosigns a folder without network.
+//! | module | what |
+//! |---|---|
+//! | judge | may this checkpoint follow the last cosigned one? Pure |
+//! | submission | the witness at work: from one submission to its answer |
+//! | server | submissions over HTTP |
+//! | pull | cosigns a folder without a network |
+//! | memory | what the witness remembers, in files that survive a crash |
+//! | alarms | contradictions and silence, on record |
+//! | status | which logs were heard when |
+//! | error | why the witness could not work |
+//! | testing | logs for the tests of this package and of those that talk to a witness |
+//!
+//! A log that was truncated or rewritten is consistent in itself: it only contradicts what somebody saw earlier. The
+//! witness cosigns a checkpoint only if it is proven to continue the last one it cosigned, and remembers it durably
+//! before it answers. Even somebody who holds both the log and its key can then change nothing that was cosigned, only
+//! what comes after.
+//!
+//! Deliberately absent: the witness reads no entry and no picture, and has no key of a log.
 
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
 
@@ -35,4 +44,4 @@ pub mod testing;
 
 pub use error::WitnessError;
 pub use memory::Memory;
-pub use submission::{Answer, Desk};
+pub use submission::{Answer, Witness};

@@ -1,8 +1,10 @@
-//! `sudare-witness`: cosigns checkpoints of logs, and remembers what they said.
+//! `sudare-witness`: cosigns checkpoints of logs and remembers them, on another machine under other people.
 //!
-//! Exit codes: 0 in order, 1 a log contradicted itself or is silent, 2 it could not be done.
+//! Exit codes: 0 all is well, 1 a log contradicted itself or is silent, 2 it could not be done.
 
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
+
+mod messages;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,7 +13,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use sudare_base::files::write_private;
-use sudare_base::language::Language::{self, En, Ja};
+use sudare_base::language::Language;
 use sudare_base::{clock, output};
 use sudare_evidence::store::OsDisk;
 use sudare_evidence::store::disk::read_bounded;
@@ -20,8 +22,8 @@ use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
 use sudare_protocol::tlog::{Cosigner, VerifierKey};
 use sudare_witness::pull::{PullError, cosign_folder};
 use sudare_witness::server::Server;
-use sudare_witness::status::{Hearing, SILENCE_S, Status, status};
-use sudare_witness::{Desk, Memory};
+use sudare_witness::status::{SILENCE_S, status};
+use sudare_witness::{Memory, Witness};
 use zeroize::Zeroizing;
 
 const NAME: &str = "sudare-witness";
@@ -35,15 +37,15 @@ Examples:
   sudare-witness check /srv/copy --state /var/lib/sudare-witness --key witness.key --log vdi-0042.vkey \\
       --out checkpoint.cosigned
 
-Exit codes: 0 in order, 1 a log contradicted itself or is silent, 2 it could not be done.
-Run the witness on another machine than the logs, under other people: what it adds is that nobody
-alone can rewrite what was cosigned.";
+Exit codes: 0 all is well, 1 a log contradicted itself or is silent, 2 it could not be done.
+Run the witness on another machine than the logs, under other people: then nobody can rewrite alone what was
+cosigned.";
 
-/// Cosign the checkpoints of logs, and remember what they said.
+/// Cosign checkpoints of logs and remember them.
 #[derive(Debug, Parser)]
 #[command(name = NAME, version, after_help = EXAMPLES)]
 struct Cli {
-    /// Language of what people read; from LANG unless given
+    /// Language of the output; taken from LANG unless given
     #[arg(long, global = true, value_enum)]
     lang: Option<Language>,
     #[command(subcommand)]
@@ -52,37 +54,37 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make the key and the memory of a new witness; prints the line that auditors are given
+    /// Create the key and the memory of a new witness; prints the public line for the auditors
     Keygen {
         /// Name of the witness, such as witness.example/audit
         #[arg(long)]
         name: String,
-        /// File for the private key; must not exist
+        /// File for the secret key; must not exist
         #[arg(long)]
         key: PathBuf,
         /// Folder for its memory
         #[arg(long)]
         state: PathBuf,
     },
-    /// Cosign what logs send (C2SP tlog-witness), until it is ended
+    /// Cosign what logs send (C2SP tlog-witness), until ended
     Serve {
-        /// Address and port; put a reverse proxy with TLS in front of it for others than this machine
+        /// Address and port; for other machines, put a reverse proxy with TLS in front of it
         #[arg(long, default_value = "127.0.0.1:8790")]
         listen: SocketAddr,
         /// Folder of its memory
         #[arg(long)]
         state: PathBuf,
-        /// File with the private key
+        /// File with the secret key
         #[arg(long)]
         key: PathBuf,
-        /// File with public lines of logs; may be given several times
+        /// File with the public lines of logs; may be given several times
         #[arg(long, required = true)]
         log: Vec<PathBuf>,
-        /// Seconds after which a log that has not sent raises an alarm
+        /// Seconds after which a log that has sent nothing raises an alarm
         #[arg(long, default_value_t = SILENCE_S)]
         silence: u64,
     },
-    /// Say which logs were cosigned when; exit 1 if one is silent or an alarm is on record
+    /// Show which logs were cosigned when; exits with 1 if one is silent or an alarm is on record
     Status {
         /// Folder of its memory
         #[arg(long)]
@@ -90,18 +92,18 @@ enum Command {
         /// Seconds after which a log counts as silent
         #[arg(long, default_value_t = SILENCE_S)]
         silence: u64,
-        /// One JSON object instead of text
+        /// Print one JSON object instead of text
         #[arg(long)]
         json: bool,
     },
-    /// Cosign the checkpoint of a store folder or a copy of one, without network
+    /// Cosign the checkpoint of a store folder or a copy of one, without a network
     Check {
         /// Folder of the evidence store, or a copy of it
         dir: PathBuf,
-        /// Folder of the memory of the witness
+        /// Folder of its memory
         #[arg(long)]
         state: PathBuf,
-        /// File with the private key of the witness
+        /// File with the secret key of the witness
         #[arg(long)]
         key: PathBuf,
         /// File with the public line of the log
@@ -115,7 +117,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // clap exits with 2 by itself when the arguments are wrong, which is our code for "could not".
+    // clap exits with 2 by itself when the arguments are wrong, which is our code for "could not be done".
     match run(&cli.command, Language::choose(cli.lang)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
@@ -137,7 +139,10 @@ fn run(command: &Command, language: Language) -> anyhow::Result<bool> {
 
 fn keygen(name: &str, key: &Path, state: &Path) -> anyhow::Result<bool> {
     if key.exists() {
-        bail!("{} exists and is not overwritten. Give another name, or move it away.", key.display());
+        bail!(
+            "{} is there already and is not overwritten. Give another name, or move it away",
+            key.display()
+        );
     }
     let secret = Zeroizing::new(random()?);
     let secret = sudare_protocol::SigningKey::from_bytes(&secret);
@@ -156,12 +161,12 @@ fn serve(
     silence: u64,
 ) -> anyhow::Result<bool> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
-    let mut desk = open(state, key, logs)?;
-    let watched = desk.logs().to_vec();
-    desk.memory().change(|memory| memory.set_logs(&watched))?;
+    let mut witness = open(state, key, logs)?;
+    let watched = witness.logs().to_vec();
+    witness.memory().change(|memory| memory.set_logs(&watched))?;
     runtime()?.block_on(async {
-        let server = Server::bind(listen, desk, silence).await;
-        let server = server.with_context(|| format!("{listen} cannot be listened on"))?;
+        let server = Server::bind(listen, witness, silence).await;
+        let server = server.with_context(|| format!("cannot listen on {listen}"))?;
         output::line(&format!("listening on http://{}", server.address()?));
         server.run().await;
         Ok(true)
@@ -174,30 +179,37 @@ fn show(state: &Path, silence: u64, json: bool, language: Language) -> anyhow::R
     if json {
         output::line(&serde_json::to_string(&status)?);
     } else {
-        words(&status, language).iter().for_each(|line| output::line(line));
+        messages::status(&status, language).iter().for_each(|line| output::line(line));
     }
     Ok(status.ok)
 }
 
 fn check(dir: &Path, state: &Path, key: &Path, log: &Path, out: &Path) -> anyhow::Result<bool> {
-    let mut desk = open(state, key, &[log.to_owned()])?;
-    let Some(log) = desk.logs().first().cloned() else { bail!("{} names no log.", log.display()) };
-    match cosign_folder(&mut desk, &log, dir, clock::wall_ms() / 1000) {
+    let mut witness = open(state, key, &[log.to_owned()])?;
+    let Some(log) = witness.logs().first().cloned() else {
+        bail!("{} names no log. Give a file with the public line of a log", log.display())
+    };
+    match cosign_folder(&mut witness, &log, dir, clock::wall_ms() / 1000) {
         Ok(note) => {
-            desk.memory().change(|memory| memory.add_checked(&log))?;
-            keep(out, note.as_bytes())
+            witness.memory().change(|memory| memory.add_checked(&log))?;
+            write_private(out, note.as_bytes())?;
+            Ok(true)
         }
-        Err(error @ (PullError::RolledBack { .. } | PullError::Forked { .. })) => contradicted(error),
+        // A finding, not a failure.
+        Err(error @ (PullError::RolledBack { .. } | PullError::Forked { .. })) => {
+            output::error(NAME, &error.into());
+            Ok(false)
+        }
         Err(error) => Err(error.into()),
     }
 }
 
-fn open(state: &Path, key: &Path, logs: &[PathBuf]) -> anyhow::Result<Desk<OsDisk>> {
+fn open(state: &Path, key: &Path, logs: &[PathBuf]) -> anyhow::Result<Witness<OsDisk>> {
     let secret = Zeroizing::new(read(key, SECRET_MAX_BYTES)?);
-    let secret = std::str::from_utf8(&secret).with_context(|| format!("{} is no text", key.display()))?;
+    let secret = std::str::from_utf8(&secret).with_context(|| format!("{} is not text", key.display()))?;
     let secret =
         keyfile::parse_secret(secret).with_context(|| format!("{} cannot be used", key.display()))?;
-    let name = Memory::open_any(OsDisk, state)?.witness().name().to_owned();
+    let name = Memory::open_any(OsDisk, state)?.key().name().to_owned();
     let mut keys = Vec::new();
     for path in logs {
         for line in
@@ -208,23 +220,12 @@ fn open(state: &Path, key: &Path, logs: &[PathBuf]) -> anyhow::Result<Desk<OsDis
             );
         }
     }
-    Ok(Desk::open(OsDisk, state, Cosigner::new(&name, secret)?, keys)?)
-}
-
-/// A finding, not a failure: the exit code says so.
-fn contradicted(error: PullError) -> anyhow::Result<bool> {
-    output::error(NAME, &error.into());
-    Ok(false)
-}
-
-fn keep(out: &Path, bytes: &[u8]) -> anyhow::Result<bool> {
-    write_private(out, bytes)?;
-    Ok(true)
+    Ok(Witness::open(OsDisk, state, Cosigner::new(&name, secret)?, keys)?)
 }
 
 fn text(path: &Path) -> anyhow::Result<String> {
     let bytes = read(path, sudare_witness::memory::MAX_LOGS * MAX_VKEY_BYTES)?;
-    String::from_utf8(bytes).with_context(|| format!("{} is no text", path.display()))
+    String::from_utf8(bytes).with_context(|| format!("{} is not text", path.display()))
 }
 
 fn read(path: &Path, max_bytes: usize) -> anyhow::Result<Vec<u8>> {
@@ -232,7 +233,7 @@ fn read(path: &Path, max_bytes: usize) -> anyhow::Result<Vec<u8>> {
 }
 
 fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
-    clock::random().map_err(|error| anyhow::anyhow!("The system gave no randomness: {error}."))
+    clock::random().map_err(|error| anyhow::anyhow!("the system's random source failed: {error}"))
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
@@ -240,99 +241,5 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .worker_threads(2)
         .enable_all()
         .build()
-        .context("No threads could be started")
-}
-
-fn words(status: &Status, language: Language) -> Vec<String> {
-    let log = |log: &sudare_witness::status::LogStatus| {
-        let age = log.age_s.unwrap_or(0);
-        match (log.state, language) {
-            (Hearing::Heard, Ja) => format!("  {}: {} 件、{age} 秒前に副署", log.origin, log.size),
-            (Hearing::Heard, En) => format!("  {}: {} entries, cosigned {age} s ago", log.origin, log.size),
-            (Hearing::Silent, Ja) => {
-                format!("  沈黙: {}: {} 件、最後の副署は {age} 秒前", log.origin, log.size)
-            }
-            (Hearing::Silent, En) => {
-                format!("  SILENT: {}: {} entries, last {age} s ago", log.origin, log.size)
-            }
-            (Hearing::Never, Ja) => format!("  未受信: {}", log.origin),
-            (Hearing::Never, En) => format!("  NEVER HEARD: {}", log.origin),
-        }
-    };
-    let mut lines: Vec<String> = status.logs.iter().map(log).collect();
-    lines.extend(verdicts(status, language));
-    lines
-}
-
-/// One line for each thing that needs a look, since each has its own remedy; or that there is none.
-fn verdicts(status: &Status, language: Language) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut say = |ja: String, en: String| {
-        lines.push(match language {
-            Ja => ja,
-            En => en,
-        });
-    };
-    let alarms = status.serious_alarms;
-    let all = status.logs.len();
-    let silent = status.logs.iter().filter(|log| log.state != Hearing::Heard).count();
-    if status.logs.is_empty() {
-        say(
-            "要確認：まだどのログも知りません（`serve` または `check` で登録されます）。".to_owned(),
-            "Needs attention: no log is known yet (`serve` and `check` remember theirs).".to_owned(),
-        );
-    }
-    if silent > 0 {
-        say(
-            format!(
-                "要確認：{all} 件のうち {silent} 件のログが途絶えているか、未受信です（ホストと `ship` を確認してください。`check` だけで使う場合は --silence で間隔を指定します）。"
-            ),
-            format!(
-                "Needs attention: {silent} of {all} logs silent or never heard (look at the host and at `ship`; for logs that are only checked, say with --silence how old they may be)."
-            ),
-        );
-    }
-    if alarms > 0 {
-        say(
-            format!("要確認：重大な警報 {alarms} 件（alarms.jsonl を読み、別の場所へ移してください）。"),
-            format!(
-                "Needs attention: {alarms} serious alarms are on record (read alarms.jsonl, then move it away)."
-            ),
-        );
-    }
-    if status.alarms_full_or_damaged {
-        say(
-            "要確認：alarms.jsonl が満杯か、壊れています（読んで、別の場所へ移してください）。".to_owned(),
-            "Needs attention: alarms.jsonl is full or damaged (read it, then move it away).".to_owned(),
-        );
-    }
-    if status.ok {
-        say("異常はありません。".to_owned(), "All logs were heard, and none contradicted itself.".to_owned());
-    }
-    lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use sudare_witness::status::LogStatus;
-
-    #[test]
-    fn silence_and_alarms_are_told_apart() {
-        let status = |state, serious_alarms| Status {
-            ok: state == Hearing::Heard && serious_alarms == 0,
-            witness: String::new(),
-            logs: vec![LogStatus { origin: "a".into(), state, size: 3, last_s: Some(1), age_s: Some(9) }],
-            serious_alarms,
-            alarms_full_or_damaged: false,
-        };
-        let told = |status: &Status| verdicts(status, En).join(" ");
-        assert!(told(&status(Hearing::Heard, 0)).contains("none contradicted"));
-        let silent = told(&status(Hearing::Silent, 0));
-        assert!(silent.contains("1 of 1 logs silent") && !silent.contains("alarms"), "{silent}");
-        let alarms = told(&status(Hearing::Heard, 2));
-        assert!(alarms.contains("2 serious alarms") && !alarms.contains("silent"), "{alarms}");
-        let nobody = Status { logs: Vec::new(), ok: false, ..status(Hearing::Heard, 0) };
-        assert!(told(&nobody).contains("no log is known"));
-    }
+        .context("the threads of the server could not be started")
 }

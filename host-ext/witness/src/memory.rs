@@ -1,17 +1,17 @@
-//! What a witness remembers, in files that survive a crash.
+//! What the witness remembers, in files that survive a crash.
 //!
 //! ```text
 //! state/                     0700
 //!   witness.vkey             name and public key; written once, together with the key
-//!   logs                     the logs it watches, one vkey a line, as `serve` was told last
-//!   checked                  the logs that `check` cosigned, one vkey a line; silence of them is no alarm
-//!   seen/<SHA-256(origin)>   the last checkpoint that it cosigned, with its own cosignature
-//!   alarms.jsonl             what it noticed
+//!   logs                     the logs it watches, one vkey per line, as last given to `serve`
+//!   checked                  the logs that `check` cosigned, one vkey per line; their silence raises no alarm
+//!   seen/<SHA-256(origin)>   the last checkpoint it cosigned, with its own cosignature
+//!   alarms.jsonl             alarms
 //!   lock                     held during each change
 //! ```
-//! Nothing is kept in memory between two requests: the file decides, and its signatures are
-//! checked each time it is read. So a restart, also after kill -9, changes nothing, and a pull
-//! may run beside the server. A file is replaced in the steps of [`sudare_evidence::store::durable`].
+//! Nothing is cached between requests: the files decide, and their signatures are verified at each read. So a restart,
+//! even after kill -9, changes nothing, and `check` may run beside the server. Files are replaced in the steps of
+//! [`sudare_evidence::store::durable`].
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,13 +24,13 @@ use sudare_protocol::tlog::cosignature::{attach, check};
 use sudare_protocol::tlog::note::{MAX_NOTE_BYTES, MAX_VKEY_BYTES};
 use sudare_protocol::tlog::{NoteError, SignedCheckpoint, VerifierKey, WitnessKey};
 
-use super::error::WitnessError;
+use crate::error::WitnessError;
 
-/// Logs that one witness watches at most.
+/// Largest number of logs that one witness watches.
 pub const MAX_LOGS: usize = 4096;
 const LOGS: &str = "logs";
 const CHECKED: &str = "checked";
-/// A change takes milliseconds; whoever holds the lock longer has a sick disk.
+/// A change takes milliseconds; if the lock is held for longer, the disk is failing.
 const LOCK_TRIES: u32 = 300;
 const LOCK_WAIT_MS: u64 = 10;
 
@@ -39,7 +39,7 @@ const LOCK_WAIT_MS: u64 = 10;
 pub struct Memory<D: Disk> {
     dir: PathBuf,
     durable: Durable<D>,
-    witness: WitnessKey,
+    key: WitnessKey,
 }
 
 /// What was cosigned last for one log.
@@ -52,36 +52,36 @@ pub struct Seen {
 }
 
 impl<D: Disk> Memory<D> {
-    /// Makes the memory of a new witness; its own that is there already is left as it is.
-    pub fn create(disk: D, dir: &Path, witness: WitnessKey) -> Result<Self, WitnessError> {
-        let found = read_witness(&disk, dir)?;
+    /// Creates the memory of a new witness. If its memory is already there, it is left as it is.
+    pub fn create(disk: D, dir: &Path, key: WitnessKey) -> Result<Self, WitnessError> {
+        let found = read_key(&disk, dir)?;
         let mut durable = Durable::new(disk, dir);
         match found {
-            Some(found) if found != witness => return Err(WitnessError::ForeignMemory(dir.to_owned())),
+            Some(found) if found != key => return Err(WitnessError::ForeignMemory(dir.to_owned())),
             Some(_) => {}
             None => {
                 durable.make_dirs(&dir.join("seen"))?;
-                durable.replace(&dir.join("witness.vkey"), format!("{witness}\n").as_bytes())?;
+                durable.replace(&dir.join("witness.vkey"), format!("{key}\n").as_bytes())?;
             }
         }
-        Ok(Self { dir: dir.to_owned(), durable, witness })
+        Ok(Self { dir: dir.to_owned(), durable, key })
     }
 
-    /// Opens the memory, which must have been made for `witness`.
-    pub fn open(disk: D, dir: &Path, witness: &WitnessKey) -> Result<Self, WitnessError> {
+    /// Opens the memory, which must belong to `key`.
+    pub fn open(disk: D, dir: &Path, key: &WitnessKey) -> Result<Self, WitnessError> {
         let memory = Self::open_any(disk, dir)?;
-        if memory.witness == *witness { Ok(memory) } else { Err(WitnessError::ForeignMemory(dir.to_owned())) }
+        if memory.key == *key { Ok(memory) } else { Err(WitnessError::ForeignMemory(dir.to_owned())) }
     }
 
-    /// Opens the memory of whatever witness it belongs to, for somebody without its key.
+    /// Opens the memory of any witness, without its secret key.
     pub fn open_any(disk: D, dir: &Path) -> Result<Self, WitnessError> {
-        let witness = read_witness(&disk, dir)?.ok_or_else(|| WitnessError::NoMemory(dir.to_owned()))?;
-        Ok(Self { dir: dir.to_owned(), durable: Durable::new(disk, dir), witness })
+        let key = read_key(&disk, dir)?.ok_or_else(|| WitnessError::NoMemory(dir.to_owned()))?;
+        Ok(Self { dir: dir.to_owned(), durable: Durable::new(disk, dir), key })
     }
 
-    /// Whose memory this is.
-    pub fn witness(&self) -> &WitnessKey {
-        &self.witness
+    /// Name and public key of the witness.
+    pub fn key(&self) -> &WitnessKey {
+        &self.key
     }
 
     /// The folder.
@@ -89,7 +89,7 @@ impl<D: Disk> Memory<D> {
         &self.dir
     }
 
-    /// What was cosigned last for this log, if anything. One of `keys` must have signed it.
+    /// What was last cosigned for this log, if anything. One of `keys` must have signed it.
     pub fn seen(&self, origin: &str, keys: &[VerifierKey]) -> Result<Option<Seen>, WitnessError> {
         let path = self.seen_path(origin);
         let Some(note) = self.read(&path, MAX_NOTE_BYTES)? else { return Ok(None) };
@@ -99,20 +99,20 @@ impl<D: Disk> Memory<D> {
         let opened = opened.reduce(|first, second| first.or(second));
         let checkpoint = opened.ok_or_else(|| damaged("no key of this log was given".to_owned()))?;
         let checkpoint = checkpoint.map_err(|error| damaged(error.to_string()))?;
-        let times = check(&note, std::slice::from_ref(&self.witness));
+        let times = check(&note, std::slice::from_ref(&self.key));
         let times = times.map_err(|error| damaged(error.to_string()))?;
         let last = times.iter().map(|seen| seen.time_s).max();
         let time_s = last.ok_or_else(|| damaged("the cosignature of this witness is missing".to_owned()))?;
         Ok(Some(Seen { checkpoint, time_s }))
     }
 
-    /// Remembers a checkpoint together with its cosignature; once this returns, a crash does not undo it.
+    /// Remembers a checkpoint with its cosignature; durable once this returns.
     pub fn remember(&mut self, checkpoint: &SignedCheckpoint, line: &str) -> Result<(), WitnessError> {
         let path = self.seen_path(&checkpoint.checkpoint().origin);
         Ok(self.durable.replace(&path, attach(checkpoint.note(), line).as_bytes())?)
     }
 
-    /// The logs that `serve` was told last.
+    /// The logs last given to `serve`.
     pub fn logs(&self) -> Result<Vec<VerifierKey>, WitnessError> {
         self.keys(LOGS)
     }
@@ -122,12 +122,12 @@ impl<D: Disk> Memory<D> {
         self.set_keys(LOGS, logs)
     }
 
-    /// The logs that `check` cosigned without network.
+    /// The logs that `check` cosigned.
     pub fn checked(&self) -> Result<Vec<VerifierKey>, WitnessError> {
         self.keys(CHECKED)
     }
 
-    /// Remembers such a log, for `status`. Beyond [`MAX_LOGS`] the oldest is forgotten.
+    /// Remembers a log that `check` cosigned, for `status`. Beyond [`MAX_LOGS`] the oldest is forgotten.
     pub fn add_checked(&mut self, log: &VerifierKey) -> Result<(), WitnessError> {
         let mut keys = self.checked()?;
         if keys.contains(log) {
@@ -151,7 +151,7 @@ impl<D: Disk> Memory<D> {
         Ok(self.durable.replace(&self.dir.join(name), text.as_bytes())?)
     }
 
-    /// One of the small files, or `None` if there is none.
+    /// Reads one of the small files; `None` if it does not exist.
     pub fn read(&self, path: &Path, max_bytes: usize) -> Result<Option<Vec<u8>>, WitnessError> {
         read(self.durable.disk(), path, max_bytes)
     }
@@ -161,7 +161,7 @@ impl<D: Disk> Memory<D> {
         Ok(self.durable.replace(path, bytes)?)
     }
 
-    /// Runs one change while nobody else, in any process, makes one.
+    /// Makes one change while no other process makes one.
     pub fn change<T>(
         &mut self,
         change: impl FnOnce(&mut Self) -> Result<T, WitnessError>,
@@ -180,14 +180,14 @@ impl<D: Disk> Memory<D> {
         Err(WitnessError::Busy(path))
     }
 
-    /// An origin may hold slashes, so its hash names the file.
+    /// An origin may contain slashes, so the file is named by its hash.
     fn seen_path(&self, origin: &str) -> PathBuf {
         let digest: [u8; 32] = Sha256::digest(origin).into();
         self.dir.join("seen").join(hex(&digest))
     }
 }
 
-fn read_witness<D: Disk>(disk: &D, dir: &Path) -> Result<Option<WitnessKey>, WitnessError> {
+fn read_key<D: Disk>(disk: &D, dir: &Path) -> Result<Option<WitnessKey>, WitnessError> {
     let path = dir.join("witness.vkey");
     let Some(line) = read(disk, &path, MAX_VKEY_BYTES)? else { return Ok(None) };
     let key = String::from_utf8_lossy(&line).parse();

@@ -1,7 +1,7 @@
-//! Cosigns a store folder or a copy of one, without network: the witness makes the proof itself.
+//! Cosigns a store folder or a copy of one, without a network: the witness makes the proof itself.
 //!
-//! Because it can compare the tiles with the signed root, it can tell a rewritten log from damaged
-//! tiles, which a witness that is only sent a proof cannot.
+//! Because it can compare the tiles with the signed root, it can tell a rewritten log from damaged tiles. A witness that
+//! only receives a proof cannot.
 
 use std::path::{Path, PathBuf};
 
@@ -14,68 +14,68 @@ use sudare_protocol::tlog::submission::Submission;
 use sudare_protocol::tlog::{NoteError, SignedCheckpoint, VerifierKey};
 use thiserror::Error;
 
-use super::alarms::{self, Alarm, Kind};
-use super::error::WitnessError;
-use crate::submission::{Answer, Desk};
+use crate::alarms::{self, Alarm, Kind};
+use crate::error::WitnessError;
+use crate::submission::{Answer, Witness};
 
-/// Between reading what is known and judging, another process may have cosigned a newer one.
+/// Another process may cosign a newer checkpoint between reading the memory and judging.
 const TRIES: u32 = 3;
 
 /// Why a folder was not cosigned.
 #[derive(Debug, Error)]
 pub enum PullError {
-    /// No checkpoint in it.
-    #[error("{0} holds no `checkpoint`. Give the folder of an evidence store, or a copy of one.")]
+    /// The folder has no checkpoint.
+    #[error("{0} holds no `checkpoint`. Give the folder of an evidence store, or a copy of one")]
     NoCheckpoint(PathBuf),
-    /// Signed by somebody else.
-    #[error("{0}")]
+    /// The checkpoint is not signed by this log.
+    #[error(transparent)]
     Note(#[from] NoteError),
-    /// Smaller than before.
+    /// The log is smaller than before.
     #[error(
-        "The log has {size} entries, and {known} were cosigned. It was cut back, or this is an old copy. Nothing \
-         was cosigned; the checkpoint is in `alarms.jsonl`."
+        "the log has {size} entries, but {known} were cosigned: it was truncated, or this is an old copy. Nothing was \
+         cosigned now; the checkpoint is kept in `alarms.jsonl`"
     )]
     RolledBack {
-        /// Now.
+        /// Size of the log.
         size: u64,
-        /// Cosigned before.
+        /// Size that was cosigned before.
         known: u64,
     },
-    /// Another history.
+    /// The log has another history.
     #[error(
-        "The log was REWRITTEN: its tiles lead to its signed checkpoint of {size} entries, and not to the {known} \
-         entries that were cosigned before. Nothing was cosigned; both checkpoints are kept as evidence, in \
-         `alarms.jsonl` and in `seen`."
+        "the log was REWRITTEN: its tiles lead to its signed checkpoint of {size} entries, but not to the {known} \
+         entries that were cosigned before. Nothing was cosigned now; both checkpoints are kept as evidence, in \
+         `alarms.jsonl` and in `seen`"
     )]
     Forked {
-        /// Now.
+        /// Size of the log.
         size: u64,
-        /// Cosigned before.
+        /// Size that was cosigned before.
         known: u64,
     },
-    /// The tiles are not those of the checkpoint.
+    /// The tiles do not give the root of the checkpoint.
     #[error(
-        "The tiles in this folder do not lead to its checkpoint, so nothing can be said about the log. Copy it \
-         again (tiles before `checkpoint`), and run `sudare-audit verify`."
+        "the tiles in this folder do not lead to its checkpoint, so nothing can be said about the log. Copy it again \
+         (tiles before `checkpoint`), and run `sudare-audit verify`"
     )]
     Damaged,
-    /// Others keep changing the memory.
-    #[error("Other requests kept changing what is known about this log. Try again.")]
+    /// Other processes keep changing the memory.
+    #[error("other requests about this log kept changing the memory of the witness. Try again")]
     Busy,
-    /// A tile.
-    #[error("{0}")]
+    /// The proof cannot be made from the tiles.
+    #[error(transparent)]
     Prove(#[from] ProveError<TileError>),
-    /// The folder.
-    #[error("{0}")]
+    /// The folder cannot be read.
+    #[error(transparent)]
     Store(#[from] ReadError),
-    /// The witness.
-    #[error("{0}")]
+    /// The witness itself failed.
+    #[error(transparent)]
     Witness(#[from] WitnessError),
 }
 
-/// Cosigns the folder's checkpoint and returns the note with the new line.
+/// Cosigns the folder's checkpoint and returns the note with its cosignature.
 pub fn cosign_folder<D: Disk>(
-    desk: &mut Desk<D>,
+    witness: &mut Witness<D>,
     key: &VerifierKey,
     dir: &Path,
     now_s: u64,
@@ -84,21 +84,21 @@ pub fn cosign_folder<D: Disk>(
     let note = store.checkpoint()?.ok_or_else(|| PullError::NoCheckpoint(dir.to_owned()))?;
     let next = SignedCheckpoint::open(&note, key)?;
     for _ in 0..TRIES {
-        let logs = desk.logs().to_vec();
-        let seen = desk.memory().seen(key.name(), &logs)?;
+        let logs = witness.logs().to_vec();
+        let seen = witness.memory().seen(key.name(), &logs)?;
         let known = seen.map_or(0, |seen| seen.checkpoint.size());
-        // A smaller checkpoint has no proof; judging it says why.
+        // There is no proof for a smaller checkpoint, which is refused anyway.
         let proof =
             if known <= next.size() { proofs::prove(&store, known, next.size())? } else { Vec::new() };
         let old_size = known.min(next.size());
-        match desk.add(&Submission { old_size, proof, note: next.note().to_owned() }, now_s)? {
+        match witness.add_checkpoint(&Submission { old_size, proof, note: next.note().to_owned() }, now_s)? {
             Answer::Cosigned(line) => return Ok(attach(next.note(), &line)),
             Answer::Conflict(now_known, _) if next.size() < now_known => {
                 return Err(PullError::RolledBack { size: next.size(), known: now_known });
             }
             Answer::Conflict(now_known, _) if now_known != known => {}
             Answer::Conflict(..) | Answer::Unproven => {
-                return Err(contradiction(desk, &store, &next, known, now_s));
+                return Err(contradiction(witness, &store, &next, known, now_s));
             }
             Answer::UnknownLog => return Err(NoteError::Unsigned(key.name().to_owned()).into()),
             Answer::Unsigned(error) => return Err(error.into()),
@@ -108,20 +108,20 @@ pub fn cosign_folder<D: Disk>(
     Err(PullError::Busy)
 }
 
-/// What a checkpoint that has no proof means, by what the tiles say.
+/// Tells a rewritten log from damaged tiles, if a checkpoint was not proven.
 fn contradiction<D: Disk>(
-    desk: &mut Desk<D>,
+    witness: &mut Witness<D>,
     store: &Store,
     next: &SignedCheckpoint,
     known: u64,
     now_s: u64,
 ) -> PullError {
-    // At the same size the two signed roots alone contradict each other.
+    // At the same size, the two signed roots alone are the contradiction.
     if next.size() != known && !proofs::tiles_agree(store, next) {
         return PullError::Damaged;
     }
     let alarm = Alarm::about(now_s, Kind::Fork, known, next);
-    match desk.memory().change(|memory| alarms::raise(memory, &alarm)) {
+    match witness.memory().change(|memory| alarms::raise(memory, &alarm)) {
         Ok(()) => PullError::Forked { size: next.size(), known },
         Err(error) => error.into(),
     }
@@ -137,7 +137,7 @@ mod tests {
     struct Place {
         _root: tempfile::TempDir,
         store: PathBuf,
-        desk: Desk<OsDisk>,
+        witness: Witness<OsDisk>,
     }
 
     fn place(log: &TestLog) -> Place {
@@ -145,17 +145,17 @@ mod tests {
         let (store, state) = (root.path().join("store"), root.path().join("state"));
         std::fs::create_dir(&store).unwrap();
         Memory::create(OsDisk, &state, cosigner().public()).unwrap();
-        let desk = Desk::open(OsDisk, &state, cosigner(), vec![log.verifier()]).unwrap();
-        Place { _root: root, store, desk }
+        let witness = Witness::open(OsDisk, &state, cosigner(), vec![log.verifier()]).unwrap();
+        Place { _root: root, store, witness }
     }
 
     impl Place {
         fn pull(&mut self, log: &TestLog) -> Result<String, PullError> {
-            cosign_folder(&mut self.desk, &log.verifier(), &self.store, 100)
+            cosign_folder(&mut self.witness, &log.verifier(), &self.store, 100)
         }
 
         fn last_alarm(&mut self) -> Option<Kind> {
-            alarms::read(self.desk.memory()).unwrap().list.last().map(|alarm| alarm.kind)
+            alarms::read(self.witness.memory()).unwrap().list.last().map(|alarm| alarm.kind)
         }
     }
 

@@ -1,7 +1,7 @@
 //! The witness over HTTP: `POST /add-checkpoint`, nothing else (C2SP tlog-witness).
 //!
-//! Plain HTTP/1.1 for loopback or behind a reverse proxy that does TLS: what is said is signed on
-//! both sides and holds no secret. Body, head, time and number of connections are bounded.
+//! Plain HTTP/1.1, for loopback or behind a reverse proxy that does TLS: requests and answers are signed and hold no
+//! secrets. Size, time and number of connections are bounded.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,50 +23,50 @@ use sudare_protocol::tlog::submission::{MAX_SUBMISSION_BYTES, SIZE_TYPE, Submiss
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use super::status::SilenceWatch;
-use crate::submission::{Answer, Desk};
+use crate::status::SilenceWatch;
+use crate::submission::{Answer, Witness};
 
-/// Connections at once; more wait in the kernel's queue.
+/// Simultaneous connections; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 64;
-/// A request's head must be there by then, also the next one's on a connection that is kept.
+/// Time for receiving a request's head, also that of the next request on a kept connection.
 const HEAD_TIMEOUT_S: u64 = 30;
-/// A connection that is kept is closed by then, so that idle ones cannot hold all places.
+/// A kept connection is closed after this time, so that idle ones cannot occupy all places.
 const CONNECTION_S: u64 = 120;
 const MAX_HEAD_BYTES: usize = 16 * 1024;
-/// A full file table is waited out.
+/// Pause after a failed accept, for example because no file descriptor is free.
 const ACCEPT_PAUSE_MS: u64 = 100;
-/// How often silence is looked for.
+/// How often the logs are checked for silence.
 const LOOK_S: u64 = 1;
 
-type SharedDesk = Arc<Mutex<Desk<OsDisk>>>;
+type SharedWitness = Arc<Mutex<Witness<OsDisk>>>;
 
 /// A witness that listens.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
-    desk: SharedDesk,
+    witness: SharedWitness,
     silence_s: u64,
 }
 
 impl Server {
-    /// Takes the port; nothing is answered before [`Server::run`].
-    pub async fn bind(address: SocketAddr, desk: Desk<OsDisk>, silence_s: u64) -> io::Result<Self> {
+    /// Binds the port; requests are answered by [`Server::run`].
+    pub async fn bind(address: SocketAddr, witness: Witness<OsDisk>, silence_s: u64) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Self { listener, desk: Arc::new(Mutex::new(desk)), silence_s })
+        Ok(Self { listener, witness: Arc::new(Mutex::new(witness)), silence_s })
     }
 
-    /// Where it listens, for port 0.
+    /// The address it listens on, with the port that was chosen for port 0.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Answers until the task is dropped, and watches for silence meanwhile.
+    /// Answers requests and watches for silence until the task is dropped.
     pub async fn run(self) {
         let routes = Router::new()
             .route("/add-checkpoint", post(add_checkpoint))
             .layer(DefaultBodyLimit::max(MAX_SUBMISSION_BYTES))
-            .with_state(Arc::clone(&self.desk));
-        tokio::join!(watch(self.desk, self.silence_s), accept(self.listener, routes));
+            .with_state(Arc::clone(&self.witness));
+        tokio::join!(watch(self.witness, self.silence_s), accept(self.listener, routes));
     }
 }
 
@@ -104,23 +104,22 @@ async fn serve(stream: TcpStream, routes: Router) {
     }
 }
 
-async fn add_checkpoint(State(desk): State<SharedDesk>, body: Bytes) -> Response {
+async fn add_checkpoint(State(witness): State<SharedWitness>, body: Bytes) -> Response {
     let submission = match Submission::parse(&body) {
         Ok(submission) => submission,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     };
-    // Writing durably takes milliseconds, which other connections should not wait for here.
+    // A durable write takes milliseconds, and must not block other connections.
     let answered = tokio::task::spawn_blocking(move || {
-        let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
-        desk.add(&submission, clock::wall_ms() / 1000)
+        let mut witness = witness.lock().unwrap_or_else(PoisonError::into_inner);
+        witness.add_checkpoint(&submission, clock::wall_ms() / 1000)
     });
     match answered.await {
         Ok(Ok(answer)) => response(answer),
         Ok(Err(error)) => {
             tracing::error!("{error}");
-            // The details are for the witness's operator.
-            let text =
-                "The witness cannot cosign now; its operator finds the reason in its log. Try again later.\n";
+            // The details are only for the operator of the witness.
+            let text = "the witness cannot cosign now; its log says why. Try again later\n";
             (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
         }
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
@@ -131,37 +130,37 @@ fn response(answer: Answer) -> Response {
     match answer {
         Answer::Cosigned(line) => (StatusCode::OK, line).into_response(),
         Answer::UnknownLog => {
-            let text = "This witness was not given the key of such a log.\n";
+            let text = "this witness does not have the key of this log. Ask its operator to add it\n";
             (StatusCode::NOT_FOUND, text).into_response()
         }
         Answer::Unsigned(error) => (StatusCode::FORBIDDEN, format!("{error}\n")).into_response(),
         Answer::Malformed(what) => {
-            (StatusCode::BAD_REQUEST, format!("The request is malformed: {what}.\n")).into_response()
+            (StatusCode::BAD_REQUEST, format!("the request is malformed: {what}\n")).into_response()
         }
         Answer::Conflict(known, _) => {
             (StatusCode::CONFLICT, [(header::CONTENT_TYPE, SIZE_TYPE)], size_body(known)).into_response()
         }
         Answer::Unproven => {
-            let text = "The proof does not lead from the last cosigned checkpoint to this one.\n";
+            let text = "the proof does not lead from the last cosigned checkpoint to this one\n";
             (StatusCode::UNPROCESSABLE_ENTITY, text).into_response()
         }
     }
 }
 
-async fn watch(desk: SharedDesk, silence_s: u64) {
+async fn watch(witness: SharedWitness, silence_s: u64) {
     let mut watch = SilenceWatch::new(silence_s, clock::wall_ms() / 1000);
     loop {
         tokio::time::sleep(Duration::from_secs(LOOK_S)).await;
-        let desk = Arc::clone(&desk);
+        let witness = Arc::clone(&witness);
         let looked = tokio::task::spawn_blocking(move || {
-            let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
-            let result = watch.look(desk.memory(), clock::wall_ms() / 1000);
+            let mut witness = witness.lock().unwrap_or_else(PoisonError::into_inner);
+            let result = watch.look(witness.memory(), clock::wall_ms() / 1000);
             (watch, result)
         });
         let Ok((same, result)) = looked.await else { return };
         watch = same;
         if let Err(error) = result {
-            tracing::error!("silence could not be judged: {error}");
+            tracing::error!("the logs could not be checked for silence: {error}");
         }
     }
 }

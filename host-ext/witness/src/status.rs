@@ -1,5 +1,5 @@
-//! Who was heard when: silence of a log is a finding too, since a host that is switched off, or
-//! kept from its witness, could be rewritten from its last cosignature on.
+//! Which logs were heard when. Silence matters as well: the log of a host that is switched off, or cut off from its
+//! witness, could be rewritten from its last cosignature on.
 
 use std::collections::BTreeSet;
 
@@ -7,35 +7,35 @@ use serde::Serialize;
 use sudare_evidence::store::Disk;
 use sudare_protocol::tlog::VerifierKey;
 
-use super::alarms::{self, Alarm, Kind};
-use super::error::WitnessError;
-use super::memory::Memory;
+use crate::alarms::{self, Alarm, Kind};
+use crate::error::WitnessError;
+use crate::memory::Memory;
 
 /// Seconds without a submission after which a log counts as silent.
 pub const SILENCE_S: u64 = 120;
 
-/// How a log stands.
+/// Whether a log is heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Hearing {
-    /// Sent lately.
+pub enum LogState {
+    /// Cosigned recently.
     Heard,
-    /// Has not sent for too long.
+    /// Not cosigned for too long.
     Silent,
-    /// Has never sent.
+    /// Never cosigned.
     Never,
 }
 
 /// One log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LogStatus {
-    /// Its name.
+    /// Name of the log.
     pub origin: String,
     /// Heard, silent or never heard.
-    pub state: Hearing,
+    pub state: LogState,
     /// Entries under the last cosigned checkpoint.
     pub size: u64,
-    /// When that was, Unix time in seconds.
+    /// When it was cosigned, Unix time in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_s: Option<u64>,
     /// How long ago that was.
@@ -43,39 +43,39 @@ pub struct LogStatus {
     pub age_s: Option<u64>,
 }
 
-/// All that a witness can say.
+/// The state of a witness.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Status {
-    /// Every log was heard lately, and nothing serious is on record.
+    /// True if every log was heard recently and no serious alarm is on record.
     pub ok: bool,
-    /// Public line of the witness.
+    /// Public key line of the witness.
     pub witness: String,
-    /// One for each log that `serve` was told, or that `check` cosigned.
+    /// One for each log that was given to `serve` or cosigned by `check`.
     pub logs: Vec<LogStatus>,
-    /// Rollbacks, forks, unproven checkpoints and clock jumps on record.
+    /// Number of rollbacks, forks, unproven checkpoints and clock jumps on record.
     pub serious_alarms: usize,
-    /// No more alarms fit, or the file holds lines that are none.
+    /// True if the file of alarms is full or holds damaged lines.
     pub alarms_full_or_damaged: bool,
 }
 
-/// How the witness stands at `now_s`.
+/// The state of the witness at `now_s`.
 pub fn status<D: Disk>(memory: &Memory<D>, now_s: u64, silence_s: u64) -> Result<Status, WitnessError> {
     let mut keys = memory.logs()?;
     keys.extend(memory.checked()?);
     let logs = logs(memory, &keys, now_s, silence_s)?;
     let alarms = alarms::read(memory)?;
     let serious_alarms = alarms.list.iter().filter(|alarm| alarm.kind.is_serious()).count();
-    let heard = !logs.is_empty() && logs.iter().all(|log| log.state == Hearing::Heard);
+    let heard = !logs.is_empty() && logs.iter().all(|log| log.state == LogState::Heard);
     Ok(Status {
         ok: heard && serious_alarms == 0 && !alarms.full_or_damaged,
-        witness: memory.witness().to_string(),
+        witness: memory.key().to_string(),
         logs,
         serious_alarms,
         alarms_full_or_damaged: alarms.full_or_damaged,
     })
 }
 
-/// Raises an alarm when a log falls silent and another line when it is heard again.
+/// Raises an alarm when a log falls silent, and records when it is heard again.
 #[derive(Debug)]
 pub struct SilenceWatch {
     silence_s: u64,
@@ -84,21 +84,21 @@ pub struct SilenceWatch {
 }
 
 impl SilenceWatch {
-    /// A log that was never heard counts as silent `silence_s` after the start.
+    /// A log that was never heard counts as silent `silence_s` seconds after the start.
     pub fn new(silence_s: u64, started_s: u64) -> Self {
         Self { silence_s, started_s, silent: BTreeSet::new() }
     }
 
-    /// Looks once; to be called every few seconds.
+    /// Checks all watched logs; to be called every few seconds.
     pub fn look<D: Disk>(&mut self, memory: &mut Memory<D>, now_s: u64) -> Result<(), WitnessError> {
-        // Not those of `check`, which is run when somebody has a copy.
+        // Not those of `check`, which runs only when somebody has a copy.
         let keys = memory.logs()?;
         for log in logs(memory, &keys, now_s, self.silence_s)? {
             let waited_s = now_s.saturating_sub(self.started_s);
             let silent = match log.state {
-                Hearing::Heard => false,
-                Hearing::Silent => true,
-                Hearing::Never => waited_s > self.silence_s,
+                LogState::Heard => false,
+                LogState::Silent => true,
+                LogState::Never => waited_s > self.silence_s,
             };
             let kind = match (self.silent.contains(&log.origin), silent) {
                 (false, true) => Kind::Silence,
@@ -129,9 +129,9 @@ fn logs<D: Disk>(
         let last_s = seen.as_ref().map(|seen| seen.time_s);
         let age_s = last_s.map(|last_s| now_s.saturating_sub(last_s));
         let state = match age_s {
-            None => Hearing::Never,
-            Some(age_s) if age_s > silence_s => Hearing::Silent,
-            Some(_) => Hearing::Heard,
+            None => LogState::Never,
+            Some(age_s) if age_s > silence_s => LogState::Silent,
+            Some(_) => LogState::Heard,
         };
         let size = seen.map_or(0, |seen| seen.checkpoint.size());
         Ok(LogStatus { origin: origin.to_owned(), state, size, last_s, age_s })
@@ -166,15 +166,15 @@ mod tests {
             let status = status(memory, now_s, 120).unwrap();
             (kinds(memory).len(), status.logs[0].state, status.ok)
         };
-        assert_eq!(look(&mut memory, 1120), (0, Hearing::Never, false));
-        assert_eq!(look(&mut memory, 1121), (1, Hearing::Never, false));
+        assert_eq!(look(&mut memory, 1120), (0, LogState::Never, false));
+        assert_eq!(look(&mut memory, 1121), (1, LogState::Never, false));
         hear(&mut memory, &mut log, 3, 1125);
-        assert_eq!(look(&mut memory, 1130), (2, Hearing::Heard, true));
-        assert_eq!(look(&mut memory, 1245), (2, Hearing::Heard, true));
-        assert_eq!(look(&mut memory, 1246), (3, Hearing::Silent, false));
-        assert_eq!(look(&mut memory, 1300), (3, Hearing::Silent, false));
+        assert_eq!(look(&mut memory, 1130), (2, LogState::Heard, true));
+        assert_eq!(look(&mut memory, 1245), (2, LogState::Heard, true));
+        assert_eq!(look(&mut memory, 1246), (3, LogState::Silent, false));
+        assert_eq!(look(&mut memory, 1300), (3, LogState::Silent, false));
         hear(&mut memory, &mut log, 3, 1310);
-        assert_eq!(look(&mut memory, 1311), (4, Hearing::Heard, true));
+        assert_eq!(look(&mut memory, 1311), (4, LogState::Heard, true));
         assert_eq!(kinds(&memory), [Kind::Silence, Kind::HeardAgain, Kind::Silence, Kind::HeardAgain]);
     }
 

@@ -1,7 +1,7 @@
-//! One submission, from what was sent to what is answered.
+//! Answers add-checkpoint submissions (C2SP tlog-witness).
 //!
-//! Reading what is known, judging, and writing what is known now happen in one change, so that two
-//! requests at once cannot take the memory back (the race that the specification warns of).
+//! The memory is read, judged by and replaced within one change, so that two simultaneous requests cannot set it back
+//! (the race that the specification warns of).
 
 use std::path::Path;
 
@@ -9,38 +9,38 @@ use sudare_evidence::store::Disk;
 use sudare_protocol::tlog::submission::Submission;
 use sudare_protocol::tlog::{Cosigner, NoteError, SignedCheckpoint, VerifierKey};
 
-use super::alarms::{self, Alarm, Kind};
-use super::error::WitnessError;
-use super::judge::{Objection, judge};
-use super::memory::Memory;
+use crate::alarms::{self, Alarm, Kind};
+use crate::error::WitnessError;
+use crate::judge::{Objection, judge};
+use crate::memory::Memory;
 
-/// A witness at work: its key, its memory, and the logs that it knows.
+/// A witness: its key, its memory, and the logs it knows.
 #[derive(Debug)]
-pub struct Desk<D: Disk> {
+pub struct Witness<D: Disk> {
     cosigner: Cosigner,
     memory: Memory<D>,
     logs: Vec<VerifierKey>,
 }
 
-/// What the sender is told.
+/// The answer to a submission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The signature line, remembered durably.
     Cosigned(String),
-    /// No key of such a log was given to the witness.
+    /// The witness has no key for this log.
     UnknownLog,
-    /// None of the keys known for this log signed it.
+    /// The checkpoint is not signed with a known key of this log.
     Unsigned(NoteError),
     /// Not a checkpoint, or a request that contradicts itself.
     Malformed(String),
-    /// The witness knows another size; this one.
+    /// The witness last cosigned this other size.
     Conflict(u64, Objection),
     /// The proof does not hold.
     Unproven,
 }
 
-impl<D: Disk> Desk<D> {
-    /// Opens the memory made for this key. A log may have several keys, one line each.
+impl<D: Disk> Witness<D> {
+    /// Opens the memory of this key. A log may have several keys.
     pub fn open(
         disk: D,
         dir: &Path,
@@ -51,18 +51,18 @@ impl<D: Disk> Desk<D> {
         Ok(Self { cosigner, memory, logs })
     }
 
-    /// What it remembers.
+    /// Its memory.
     pub fn memory(&mut self) -> &mut Memory<D> {
         &mut self.memory
     }
 
-    /// The logs that it knows.
+    /// The logs it knows.
     pub fn logs(&self) -> &[VerifierKey] {
         &self.logs
     }
 
-    /// Cosigns the checkpoint, or says why not; contradictions are put on record.
-    pub fn add(&mut self, submission: &Submission, now_s: u64) -> Result<Answer, WitnessError> {
+    /// Cosigns the checkpoint or says why not; raises an alarm on a contradiction.
+    pub fn add_checkpoint(&mut self, submission: &Submission, now_s: u64) -> Result<Answer, WitnessError> {
         let origin = submission.origin();
         let mut answer = Answer::UnknownLog;
         for key in self.logs.iter().filter(|key| key.name() == origin) {
@@ -116,7 +116,9 @@ fn kind_of(objection: Objection) -> Option<Kind> {
 
 fn answer_to(objection: Objection, known: u64) -> Answer {
     match objection {
-        Objection::Backwards => Answer::Malformed("the old size is above that of the checkpoint".to_owned()),
+        Objection::Backwards => {
+            Answer::Malformed("the old size is larger than that of the checkpoint".to_owned())
+        }
         Objection::Unproven => Answer::Unproven,
         Objection::RolledBack | Objection::Forked | Objection::Outdated => Answer::Conflict(known, objection),
     }
@@ -129,67 +131,69 @@ mod tests {
     use sudare_evidence::store::OsDisk;
     use sudare_protocol::tlog::cosignature::{attach, check};
 
-    fn desk(dir: &Path, logs: &[&TestLog]) -> Desk<OsDisk> {
+    fn witness(dir: &Path, logs: &[&TestLog]) -> Witness<OsDisk> {
         Memory::create(OsDisk, dir, cosigner().public()).unwrap();
         let logs = logs.iter().map(|log| log.verifier()).collect();
-        Desk::open(OsDisk, dir, cosigner(), logs).unwrap()
+        Witness::open(OsDisk, dir, cosigner(), logs).unwrap()
     }
 
-    fn kinds(desk: &mut Desk<OsDisk>) -> Vec<Kind> {
-        alarms::read(desk.memory()).unwrap().list.iter().map(|alarm| alarm.kind).collect()
+    fn kinds(witness: &mut Witness<OsDisk>) -> Vec<Kind> {
+        alarms::read(witness.memory()).unwrap().list.iter().map(|alarm| alarm.kind).collect()
     }
 
     #[test]
     fn a_growing_log_is_cosigned_with_the_time_at_which_it_was_seen() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = TestLog::new("sudare.example/log/a");
-        let mut desk = desk(dir.path(), &[&log]);
+        let mut witness = witness(dir.path(), &[&log]);
         let mut last = 0;
         for (size, now_s) in [(1, 100), (2, 100), (2, 160), (300, 161), (70_000, 162)] {
             let submission = log.submission(last, size);
-            let Answer::Cosigned(line) = desk.add(&submission, now_s).unwrap() else { panic!("{size}") };
+            let Answer::Cosigned(line) = witness.add_checkpoint(&submission, now_s).unwrap() else {
+                panic!("{size}")
+            };
             let seen = check(attach(&submission.note, &line).as_bytes(), &[cosigner().public()]).unwrap();
             assert_eq!(seen[0].time_s, now_s);
             last = size;
         }
-        assert_eq!(kinds(&mut desk), []);
+        assert_eq!(kinds(&mut witness), []);
     }
 
     #[test]
     fn contradictions_are_refused_and_put_on_record() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = TestLog::new("sudare.example/log/a");
-        let mut desk = desk(dir.path(), &[&log]);
-        desk.add(&log.submission(0, 9), 100).unwrap();
-        let rollback = desk.add(&log.submission(0, 5), 101).unwrap();
+        let mut witness = witness(dir.path(), &[&log]);
+        witness.add_checkpoint(&log.submission(0, 9), 100).unwrap();
+        let rollback = witness.add_checkpoint(&log.submission(0, 5), 101).unwrap();
         assert_eq!(rollback, Answer::Conflict(9, Objection::RolledBack));
         let mut forked = log.fork_at(4);
-        let fork = desk.add(&forked.submission(9, 9), 102).unwrap();
+        let fork = witness.add_checkpoint(&forked.submission(9, 9), 102).unwrap();
         assert_eq!(fork, Answer::Conflict(9, Objection::Forked));
-        let longer = desk.add(&forked.submission(9, 20), 103).unwrap();
+        let longer = witness.add_checkpoint(&forked.submission(9, 20), 103).unwrap();
         assert_eq!(longer, Answer::Unproven);
-        assert_eq!(kinds(&mut desk), [Kind::Rollback, Kind::Fork, Kind::Unproven]);
-        assert!(matches!(desk.add(&log.submission(9, 20), 104).unwrap(), Answer::Cosigned(_)));
+        assert_eq!(kinds(&mut witness), [Kind::Rollback, Kind::Fork, Kind::Unproven]);
+        assert!(matches!(witness.add_checkpoint(&log.submission(9, 20), 104).unwrap(), Answer::Cosigned(_)));
     }
 
     #[test]
     fn strangers_are_refused_without_a_record() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = TestLog::new("sudare.example/log/a");
-        let mut desk = desk(dir.path(), &[&log]);
+        let mut witness = witness(dir.path(), &[&log]);
         let unknown = TestLog::new("sudare.example/log/b").submission(0, 3);
-        assert_eq!(desk.add(&unknown, 100).unwrap(), Answer::UnknownLog);
+        assert_eq!(witness.add_checkpoint(&unknown, 100).unwrap(), Answer::UnknownLog);
         let mut unsigned = log.submission(0, 3);
         unsigned.note = unsigned.note.replacen("\n3\n", "\n4\n", 1);
-        assert!(matches!(desk.add(&unsigned, 100).unwrap(), Answer::Unsigned(_)));
+        assert!(matches!(witness.add_checkpoint(&unsigned, 100).unwrap(), Answer::Unsigned(_)));
         let cut = Submission { note: "sudare.example/log/a\n3\n".into(), ..log.submission(0, 3) };
-        assert!(matches!(desk.add(&cut, 100).unwrap(), Answer::Malformed(_)));
+        assert!(matches!(witness.add_checkpoint(&cut, 100).unwrap(), Answer::Malformed(_)));
         let mut backwards = log.submission(0, 3);
         backwards.old_size = 4;
-        assert!(matches!(desk.add(&backwards, 100).unwrap(), Answer::Malformed(_)));
+        assert!(matches!(witness.add_checkpoint(&backwards, 100).unwrap(), Answer::Malformed(_)));
         let outdated = Submission { old_size: 2, ..log.submission(0, 3) };
-        assert_eq!(desk.add(&outdated, 100).unwrap(), Answer::Conflict(0, Objection::Outdated));
-        assert_eq!(kinds(&mut desk), []);
+        assert_eq!(witness.add_checkpoint(&outdated, 100).unwrap(), Answer::Conflict(0, Objection::Outdated));
+        assert_eq!(kinds(&mut witness), []);
     }
 
     #[test]
@@ -199,19 +203,19 @@ mod tests {
         let other = sudare_protocol::SigningKey::from_bytes(&[1; 32]).verifying_key();
         let other = VerifierKey::new("sudare.example/log/a", other).unwrap();
         Memory::create(OsDisk, dir.path(), cosigner().public()).unwrap();
-        let mut desk = Desk::open(OsDisk, dir.path(), cosigner(), vec![other, log.verifier()]).unwrap();
-        assert!(matches!(desk.add(&log.submission(0, 3), 100).unwrap(), Answer::Cosigned(_)));
+        let mut witness = Witness::open(OsDisk, dir.path(), cosigner(), vec![other, log.verifier()]).unwrap();
+        assert!(matches!(witness.add_checkpoint(&log.submission(0, 3), 100).unwrap(), Answer::Cosigned(_)));
     }
 
     #[test]
     fn nothing_is_cosigned_with_a_clock_that_went_back() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = TestLog::new("sudare.example/log/a");
-        let mut desk = desk(dir.path(), &[&log]);
-        desk.add(&log.submission(0, 3), 100).unwrap();
-        let error = desk.add(&log.submission(3, 5), 90).unwrap_err();
+        let mut witness = witness(dir.path(), &[&log]);
+        witness.add_checkpoint(&log.submission(0, 3), 100).unwrap();
+        let error = witness.add_checkpoint(&log.submission(3, 5), 90).unwrap_err();
         assert!(matches!(error, WitnessError::Clock { behind_s: 10 }));
-        assert_eq!(kinds(&mut desk), [Kind::Clock]);
-        assert!(matches!(desk.add(&log.submission(3, 5), 100).unwrap(), Answer::Cosigned(_)));
+        assert_eq!(kinds(&mut witness), [Kind::Clock]);
+        assert!(matches!(witness.add_checkpoint(&log.submission(3, 5), 100).unwrap(), Answer::Cosigned(_)));
     }
 }

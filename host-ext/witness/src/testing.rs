@@ -1,4 +1,6 @@
-//! A small log in memory, which can be forked and written to a folder, for the witness's tests.
+//! A small log in memory that can be forked and written to a folder, for tests with a witness.
+
+#![allow(clippy::unwrap_used, reason = "it is built for tests only, which fail by panicking")]
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -61,7 +63,7 @@ impl TestLog {
         Submission { old_size: old, proof: self.proof(old, new), note }
     }
 
-    /// Writes tiles and checkpoint as a store has them.
+    /// Writes tiles and checkpoint as in a store.
     pub fn write(&mut self, dir: &Path, size: u64) -> SignedCheckpoint {
         let checkpoint = self.grow_to(size);
         for (path, hashes) in self.tiles(size) {

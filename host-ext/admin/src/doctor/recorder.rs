@@ -222,10 +222,6 @@ fn enough(bytes: u64, files: u64) -> Result<String, String> {
     Ok(format!("{} GiB are free", bytes >> 30))
 }
 
-fn wall() -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_millis(sudare_base::clock::wall_ms())
-}
-
 fn clock(checkpoint: &Path, now: SystemTime) -> Result<String, String> {
     let Ok(written) = checkpoint.metadata().and_then(|meta| meta.modified()) else {
         return Ok("nothing has been recorded yet to compare it with".into());

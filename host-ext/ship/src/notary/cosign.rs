@@ -169,7 +169,7 @@ mod tests {
     use sudare_protocol::SigningKey;
     use sudare_witness::server::Server;
     use sudare_witness::testing::{TestLog, cosigner};
-    use sudare_witness::{Desk, Memory};
+    use sudare_witness::{Memory, Witness};
 
     struct Place {
         root: tempfile::TempDir,
@@ -181,8 +181,8 @@ mod tests {
         let state = root.path().join("state");
         Memory::create(OsDisk, &state, cosigner().public()).unwrap();
         let logs = logs.iter().map(|log| log.verifier()).collect();
-        let desk = Desk::open(OsDisk, &state, cosigner(), logs).unwrap();
-        let server = Server::bind("127.0.0.1:0".parse().unwrap(), desk, 120).await.unwrap();
+        let witness = Witness::open(OsDisk, &state, cosigner(), logs).unwrap();
+        let server = Server::bind("127.0.0.1:0".parse().unwrap(), witness, 120).await.unwrap();
         let url = format!("http://{}", server.address().unwrap());
         tokio::spawn(server.run());
         Place { root, url }

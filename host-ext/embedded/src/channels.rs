@@ -1,5 +1,4 @@
-//! The protocol side of a session without its socket: PDUs of the client in, events and blocks
-//! of channel data out.
+//! The virtual channels of a session, without its socket: PDUs of the client in; events and blocks of channel data out.
 
 use std::sync::mpsc::Receiver;
 
@@ -10,44 +9,44 @@ use ironrdp_pdu::x224::X224;
 use ironrdp_svc::{StaticChannelSet, SvcMessage, server_encode_svc_messages};
 use sudare_guard::transport::LinkEvent;
 
-use super::processor::{self, Drdynvc, DvcEvent, MAX_MESSAGE_BYTES};
+use crate::processor::{self, Drdynvc, DvcEvent, MAX_MESSAGE_BYTES};
 
-/// Channel PDUs are grouped into blocks of about this size, so that a cover can pass between.
+/// Channel PDUs are grouped into blocks of about this size, so that a cover can be sent between them.
 const BLOCK_BYTES: usize = 8 * 1024;
 
-/// What one PDU of the client meant.
+/// What one PDU of the client contained.
 #[derive(Debug, Default)]
 pub(super) struct Incoming {
-    /// Answers of the channel protocol itself.
+    /// Replies of the channel protocol itself.
     pub(super) replies: Vec<Vec<u8>>,
     pub(super) events: Vec<LinkEvent>,
-    /// The client wants the whole picture again.
+    /// The client asks for the whole picture again.
     pub(super) refresh: bool,
     pub(super) left: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LinkError {
-    #[error("the client sent a malformed {what}: {detail}. Update the client")]
+pub(super) enum ChannelError {
+    #[error("the client sent a damaged {what}: {detail}. This is a fault of the client: update it")]
     Malformed { what: &'static str, detail: String },
-    #[error("a channel message could not be encoded: {0}. This is a bug; please report it")]
+    #[error("a channel message could not be encoded: {0}. This is a bug in sudare-embedded: report it")]
     Encode(String),
 }
 
 /// The virtual channels of one session.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct VirtualChannels {
     channels: StaticChannelSet,
     queue: Receiver<DvcEvent>,
-    /// MCS number under which the host sends.
+    /// MCS id under which the host sends.
     user_channel_id: u16,
-    /// MCS number of the channel for everything that is not a virtual channel.
+    /// MCS id of the channel for everything that is not a virtual channel.
     io_channel_id: u16,
-    /// Number of the dynamic channel while it is open.
+    /// Id of the dynamic channel while it is open.
     open: Option<u32>,
 }
 
-impl Link {
+impl VirtualChannels {
     pub(super) fn new(
         channels: StaticChannelSet,
         queue: Receiver<DvcEvent>,
@@ -61,19 +60,19 @@ impl Link {
         self.open.is_some()
     }
 
-    /// The blocks that begin the virtual channels.
-    pub(super) fn start(&mut self) -> Result<Vec<Vec<u8>>, LinkError> {
+    /// The blocks that start the virtual channels.
+    pub(super) fn start(&mut self) -> Result<Vec<Vec<u8>>, ChannelError> {
         let mut blocks = Vec::new();
         for (_, channel, id) in self.channels.iter_mut() {
             if let Some(id) = id {
-                let messages = channel.start().map_err(|error| LinkError::Encode(error.to_string()))?;
+                let messages = channel.start().map_err(|error| ChannelError::Encode(error.to_string()))?;
                 blocks.extend(encode(messages, id, self.user_channel_id)?);
             }
         }
         Ok(blocks)
     }
 
-    pub(super) fn receive(&mut self, pdu: &[u8]) -> Result<Incoming, LinkError> {
+    pub(super) fn receive(&mut self, pdu: &[u8]) -> Result<Incoming, ChannelError> {
         let mut incoming = Incoming::default();
         match decode::<X224<McsMessage<'_>>>(pdu).map_err(|error| malformed("PDU", &error))?.0 {
             McsMessage::SendDataRequest(data) if data.channel_id == self.io_channel_id => {
@@ -92,31 +91,32 @@ impl Link {
     }
 
     /// The blocks of one channel message; none while the channel is closed.
-    pub(super) fn encode(&self, message: Vec<u8>) -> Result<Vec<Vec<u8>>, LinkError> {
+    pub(super) fn encode(&self, message: Vec<u8>) -> Result<Vec<Vec<u8>>, ChannelError> {
         let static_id = self.channels.get_channel_id_by_type::<Drdynvc>();
         let (Some(open), Some(static_id)) = (self.open, static_id) else {
             tracing::warn!(bytes = message.len(), "a message was dropped because the channel is closed");
             return Ok(Vec::new());
         };
-        let parts = processor::encode(open, message).map_err(|error| LinkError::Encode(error.to_string()))?;
+        let parts =
+            processor::encode(open, message).map_err(|error| ChannelError::Encode(error.to_string()))?;
         encode(parts, static_id, self.user_channel_id)
     }
 
-    /// The blocks that ask the client to open the channel once more.
-    pub(super) fn reopen(&mut self) -> Result<Vec<Vec<u8>>, LinkError> {
+    /// The blocks that ask the client to open the channel again.
+    pub(super) fn reopen(&mut self) -> Result<Vec<Vec<u8>>, ChannelError> {
         let Some(id) = self.channels.get_channel_id_by_type::<Drdynvc>() else { return Ok(Vec::new()) };
         let channel = self.channels.get_by_channel_id_mut(id);
         let drdynvc = channel.and_then(|channel| channel.channel_processor_downcast_mut::<Drdynvc>());
         let Some(drdynvc) = drdynvc else { return Ok(Vec::new()) };
-        let request = drdynvc.reopen().map_err(|error| LinkError::Encode(error.to_string()))?;
+        let request = drdynvc.reopen().map_err(|error| ChannelError::Encode(error.to_string()))?;
         encode(vec![request], id, self.user_channel_id)
     }
 
-    fn feed(&mut self, data: &SendDataRequest<'_>) -> Result<Vec<Vec<u8>>, LinkError> {
+    fn feed(&mut self, data: &SendDataRequest<'_>) -> Result<Vec<Vec<u8>>, ChannelError> {
         let Some(channel) = self.channels.get_by_channel_id_mut(data.channel_id) else {
             return Ok(Vec::new());
         };
-        // The total length leads every chunk (MS-RDPBCGR 2.2.6.1.1); `ironrdp-svc` sets no limit.
+        // Every chunk starts with the total length (MS-RDPBCGR 2.2.6.1.1), which `ironrdp-svc` does not limit.
         let announced = data.user_data.first_chunk().map_or(0, |length| u32::from_le_bytes(*length));
         if announced > MAX_MESSAGE_BYTES {
             return Err(malformed("channel message", &format!("{announced} bytes announced")));
@@ -142,11 +142,11 @@ impl Link {
     }
 }
 
-fn malformed(what: &'static str, detail: &dyn ToString) -> LinkError {
-    LinkError::Malformed { what, detail: detail.to_string() }
+fn malformed(what: &'static str, detail: &dyn ToString) -> ChannelError {
+    ChannelError::Malformed { what, detail: detail.to_string() }
 }
 
-/// Of the many PDUs a client may send here, only the wish for a full picture matters.
+/// Of all the PDUs that a client may send here, only a request for a full picture matters.
 fn asks_for_refresh(data: &SendDataRequest<'_>) -> bool {
     decode::<ShareControlHeader>(&data.user_data).is_ok_and(|header| match header.share_control_pdu {
         ShareControlPdu::Data(header) => matches!(header.share_data_pdu, ShareDataPdu::RefreshRectangle(_)),
@@ -158,11 +158,11 @@ fn encode(
     messages: Vec<SvcMessage>,
     static_id: u16,
     user_channel_id: u16,
-) -> Result<Vec<Vec<u8>>, LinkError> {
+) -> Result<Vec<Vec<u8>>, ChannelError> {
     let mut blocks = vec![Vec::new()];
     for message in messages {
         let bytes = server_encode_svc_messages(vec![message], static_id, user_channel_id)
-            .map_err(|error| LinkError::Encode(error.to_string()))?;
+            .map_err(|error| ChannelError::Encode(error.to_string()))?;
         match blocks.last_mut() {
             Some(block) if block.len() < BLOCK_BYTES => block.extend_from_slice(&bytes),
             _ => blocks.push(bytes),
@@ -187,15 +187,15 @@ mod tests {
 
     const CHANNEL: u16 = 1004;
 
-    fn link() -> Link {
+    fn channels() -> VirtualChannels {
         let (drdynvc, queue) = processor::make();
         let mut channels = StaticChannelSet::new();
         channels.insert(drdynvc);
         channels.attach_channel_id(TypeId::of::<Drdynvc>(), CHANNEL);
-        Link::new(channels, queue, 1002, 1003)
+        VirtualChannels::new(channels, queue, 1002, 1003)
     }
 
-    /// One unfragmented PDU of the client, with the length and flags its header announces.
+    /// One unfragmented PDU of the client, whose header announces this length.
     fn pdu(announced: u32, payload: &[u8]) -> Vec<u8> {
         let mut user_data = announced.to_le_bytes().to_vec();
         user_data.extend([3, 0, 0, 0]);
@@ -205,48 +205,48 @@ mod tests {
         encode_vec(&X224(McsMessage::SendDataRequest(data))).unwrap()
     }
 
-    fn feed(link: &mut Link, message: &DrdynvcClientPdu) -> Incoming {
+    fn feed(channels: &mut VirtualChannels, message: &DrdynvcClientPdu) -> Incoming {
         let payload = encode_vec(message).unwrap();
-        link.receive(&pdu(u32::try_from(payload.len()).unwrap(), &payload)).unwrap()
+        channels.receive(&pdu(u32::try_from(payload.len()).unwrap(), &payload)).unwrap()
     }
 
-    fn opened() -> Link {
-        let mut link = link();
-        link.start().unwrap();
+    fn opened() -> VirtualChannels {
+        let mut channels = channels();
+        channels.start().unwrap();
         let caps = CapabilitiesResponsePdu::new(CapsVersion::V2);
-        feed(&mut link, &DrdynvcClientPdu::Capabilities(caps));
+        feed(&mut channels, &DrdynvcClientPdu::Capabilities(caps));
         let created = CreateResponsePdu::new(0, CreationStatus::OK);
-        let incoming = feed(&mut link, &DrdynvcClientPdu::Create(created));
+        let incoming = feed(&mut channels, &DrdynvcClientPdu::Create(created));
         assert!(matches!(incoming.events[..], [LinkEvent::Opened]));
-        link
+        channels
     }
 
     #[test]
     fn opens_carries_closes_and_opens_again() {
-        let mut link = opened();
+        let mut channels = opened();
         let data = DataPdu::new(0, b"hello".to_vec());
-        let incoming = feed(&mut link, &DrdynvcClientPdu::Data(DrdynvcDataPdu::Data(data)));
+        let incoming = feed(&mut channels, &DrdynvcClientPdu::Data(DrdynvcDataPdu::Data(data)));
         assert!(matches!(&incoming.events[..], [LinkEvent::Bytes(bytes)] if bytes == b"hello"));
         // 100 kB leave in blocks between which a cover can pass.
-        let blocks = link.encode(vec![1; 100_000]).unwrap();
+        let blocks = channels.encode(vec![1; 100_000]).unwrap();
         assert!(blocks.len() > 8 && blocks.iter().all(|block| block.len() < BLOCK_BYTES + 2048));
 
-        let incoming = feed(&mut link, &DrdynvcClientPdu::Close(ClosePdu::new(0)));
+        let incoming = feed(&mut channels, &DrdynvcClientPdu::Close(ClosePdu::new(0)));
         assert!(matches!(incoming.events[..], [LinkEvent::Closed]));
-        assert!(!link.is_open() && link.encode(vec![1]).unwrap().is_empty());
-        assert_eq!(link.reopen().unwrap().len(), 1);
+        assert!(!channels.is_open() && channels.encode(vec![1]).unwrap().is_empty());
+        assert_eq!(channels.reopen().unwrap().len(), 1);
         let created = CreateResponsePdu::new(1, CreationStatus::OK);
-        let incoming = feed(&mut link, &DrdynvcClientPdu::Create(created));
+        let incoming = feed(&mut channels, &DrdynvcClientPdu::Create(created));
         assert!(matches!(incoming.events[..], [LinkEvent::Opened]));
     }
 
     #[test]
     fn a_client_without_the_extension_is_no_error() {
-        let mut link = link();
-        feed(&mut link, &DrdynvcClientPdu::Capabilities(CapabilitiesResponsePdu::new(CapsVersion::V2)));
+        let mut channels = channels();
+        feed(&mut channels, &DrdynvcClientPdu::Capabilities(CapabilitiesResponsePdu::new(CapsVersion::V2)));
         let refused = CreateResponsePdu::new(0, CreationStatus::NO_LISTENER);
-        let incoming = feed(&mut link, &DrdynvcClientPdu::Create(refused));
-        assert!(incoming.events.is_empty() && !link.is_open());
+        let incoming = feed(&mut channels, &DrdynvcClientPdu::Create(refused));
+        assert!(incoming.events.is_empty() && !channels.is_open());
     }
 
     #[test]
