@@ -28,7 +28,7 @@ pub(super) struct Incoming {
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LinkError {
-    #[error("the client sent a malformed {what}: {detail}. Update the client")]
+    #[error("the client sent a malformed {what}: {detail}. This is a fault of the client; update it")]
     Malformed { what: &'static str, detail: String },
     #[error("a channel message could not be encoded: {0}. This is a bug; please report it")]
     Encode(String),
