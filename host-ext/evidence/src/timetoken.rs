@@ -3,6 +3,8 @@
 //! Read of the answer: `TimeStampResp { status, ContentInfo { SignedData { .. TSTInfo } } }`. The
 //! signature over it is not checked here, but by [`super::Authority`].
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use der::asn1::{Any, AnyRef, ObjectIdentifier, OctetString, UintRef};
 use der::{Decode, Encode, Reader, Sequence, SliceReader, Tag, Tagged as _};
 use thiserror::Error;

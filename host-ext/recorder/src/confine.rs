@@ -1,5 +1,7 @@
 //! What the recorder may still do once it runs, pure.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use sudare_base::config::HostConfig;
 use sudare_base::harden::{Right, Rules, parent};
 

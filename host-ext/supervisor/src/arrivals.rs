@@ -9,6 +9,8 @@
 //! the answer for [`ANSWERED_MAX_MS`] and is not attached is disconnected, and only then guards go on. Who
 //! has no answer by then was not the one that PAM let in: it is asked about anew. Pure.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -5,6 +5,8 @@
 //! guarded, and a VNC server of a user's own. The same clock counts for connections that share a
 //! display: one that takes over from another is alone before it runs out.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use std::collections::BTreeMap;
 
 /// A connection, by (xrdp's pid, its start, display).

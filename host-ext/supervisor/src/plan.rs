@@ -13,6 +13,8 @@
 //! first confirmation is the one at which the count went down. A guard that starts again inherits the clock of the one before. Times are
 //! milliseconds of CLOCK_BOOTTIME.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::line::{Heartbeat, Line};

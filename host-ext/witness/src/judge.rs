@@ -1,5 +1,7 @@
 //! May this checkpoint follow the last one that was cosigned? Pure.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use sudare_protocol::tlog::SignedCheckpoint;
 use sudare_protocol::tlog::consistency::{self, ConsistencyError};
 use sudare_protocol::tlog::merkle::{Hash, root_of};

@@ -1,5 +1,7 @@
 //! Which service needs what. Paths only: nothing is opened here.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use std::path::{Path, PathBuf};
 
 /// What may be done with a path and with everything below it.
