@@ -13,7 +13,7 @@ mod seat;
 use std::time::{Duration, Instant};
 
 use sudare_guard::decision::COVER_CONFIRM_MAX_MS;
-use sudare_guard::transport::{CoverKey, CoverNotice, LinkEvent};
+use sudare_guard::transport::{CoverKey, LinkEvent};
 use sudare_protocol::error::{Code, Fault, Refusal};
 use sudare_protocol::evidence::Event;
 use sudare_protocol::evidence::event::Cover;
@@ -212,11 +212,11 @@ fn the_covers_keys_report_a_wrong_block_and_take_a_break() {
 fn what_was_noticed_before_the_handshake_is_recorded_with_it_and_once() {
     let host = Host::start();
     let mut seat = Seat::connect(&host, USER);
-    seat.notice(CoverNotice::LateStart);
+    seat.notice(NoteCode::LateStart);
     seat.open();
-    seat.notice(CoverNotice::LateStart);
+    seat.notice(NoteCode::LateStart);
     seat.press(CoverKey::Help);
     seat.link(LinkEvent::Disconnected);
     drop(seat);
-    assert_eq!(host.verified_notes(), [(CoverNotice::LateStart as u16, 0)]);
+    assert_eq!(host.verified_notes(), [(NoteCode::LateStart.number(), 0)]);
 }

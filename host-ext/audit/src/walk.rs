@@ -1,9 +1,10 @@
 //! Reads a log from its first leaf to its checkpoint and collects findings.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{fmt, thread};
 
+use sudare_base::clock;
 use sudare_evidence::reader::{COSIGNED, Store};
 use sudare_protocol::VerifyingKey;
 use sudare_protocol::evidence::Entry;
@@ -292,9 +293,9 @@ impl<'a> Walk<'a> {
         if !self.store.has_entries_after(checkpoint.size()) {
             return Ok(());
         }
-        let since = Instant::now();
+        let since = clock::monotonic();
         while self.store.checkpoint()?.as_deref() == Some(checkpoint.note().as_bytes()) {
-            if since.elapsed() >= RECORDER_PATIENCE {
+            if clock::monotonic().saturating_sub(since) >= RECORDER_PATIENCE {
                 let detail =
                     format!("the checkpoint covers {} entries, but the files hold more", checkpoint.size());
                 self.findings.add(FindingKind::BeyondCheckpoint, None, detail);

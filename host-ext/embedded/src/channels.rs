@@ -27,7 +27,7 @@ pub(super) struct Incoming {
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ChannelError {
-    #[error("the client sent a damaged {what}: {detail}. This is a fault of the client: update it")]
+    #[error("the client sent a malformed {what}: {detail}. This is a fault of the client: update it")]
     Malformed { what: &'static str, detail: String },
     #[error("a channel message could not be encoded: {0}. This is a bug in sudare-embedded: report it")]
     Encode(String),

@@ -3,6 +3,8 @@
 //! Of the answer it reads `TimeStampResp { status, ContentInfo { SignedData { .. TSTInfo } } }`. The signature over it is
 //! not checked here: `sudare-audit verify --timestamps` does that, with openssl and a certificate that the auditor trusts.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use der::asn1::{Any, AnyRef, ObjectIdentifier, OctetString, UintRef};
 use der::{Decode, Encode, Reader, Sequence, SliceReader, Tag, Tagged as _};
 use thiserror::Error;

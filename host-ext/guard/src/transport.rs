@@ -7,7 +7,7 @@
 //!  50 ms ───── SessionEvent::Tick ──┘   (never blocks)         └─► Cover: cover, uncover, screenshot
 //! ```
 //!
-//! Whoever owns the connection (`ironrdp`: the embedded RDP host; `xrdp`: a session of xrdp) asks a
+//! Whoever owns the connection (`sudare-embedded`: its own RDP host; `xrdp`: a session of xrdp) asks a
 //! [`DriverFactory`] for a driver, feeds it events with the time at which they came, and has
 //! [`carry_out`] do what it returns. Another transport or another cover implements its trait, and
 //! nothing in `session` or `decision` changes.
@@ -15,14 +15,15 @@
 //! Every session **starts covered**: the first pixels a client gets are black, and pixels of the
 //! desktop are only encoded between [`Action::Uncover`] and the next [`Action::Cover`].
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use std::fmt;
 
 use sudare_base::clock::Now;
+use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::message::Shown;
 
 use crate::screen::{CoverText, Screenshot};
-
-use sudare_protocol::evidence::note::NoteCode;
 
 /// The connection to the client.
 pub trait Transport {
@@ -113,8 +114,8 @@ pub enum CoverEvent {
     Screenshot { ticket: u64, screenshot: Screenshot },
     /// Somebody pressed a key of the cover; only where [`SessionInfo::keys`] is set.
     Key(CoverKey),
-    /// Worth an entry in the log.
-    Notice(CoverNotice),
+    /// Somebody worked against the cover, or something had to be done to keep it up: worth a note in the log.
+    Notice(NoteCode),
 }
 
 /// The keys that work on a cover, where the transport can tell them.
@@ -126,19 +127,6 @@ pub enum CoverKey {
     Break,
     /// This cover was wrong.
     WrongBlock,
-}
-
-/// Somebody worked against the cover, or something had to be done to keep it up; the log has a
-/// note of each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u16)]
-pub enum CoverNotice {
-    CompositorEnded = NoteCode::CompositorEnded.number(),
-    IntruderRemoved = NoteCode::IntruderRemoved.number(),
-    CoverRestored = NoteCode::CoverRestored.number(),
-    GrabTaken = NoteCode::GrabTaken.number(),
-    CoverReplaced = NoteCode::CoverReplaced.number(),
-    LateStart = NoteCode::LateStart.number(),
 }
 
 /// What the driver wants done.

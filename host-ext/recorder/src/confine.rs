@@ -1,5 +1,7 @@
 //! What the recorder gives up once it runs. Pure: rules, not system calls.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use sudare_base::config::HostConfig;
 use sudare_base::harden::{Right, Rules, parent};
 

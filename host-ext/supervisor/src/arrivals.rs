@@ -9,6 +9,8 @@
 //! [`ANSWERED_MAX_MS`] without attaching is disconnected, and only then do guards go on. A connection without an answer
 //! by then is not the one that PAM let in; PAM will ask about it again. Pure.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

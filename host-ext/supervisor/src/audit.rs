@@ -5,6 +5,8 @@
 //! guarded, and a user's own VNC server. Connections that share a display get the same grace: when one takes over from
 //! another, only one is left before it is over.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use std::collections::BTreeMap;
 
 /// A connection, by (xrdp's pid, its start, display).

@@ -12,6 +12,8 @@
 //! back yet counts up from its own start, so its first confirmation is the heartbeat at which that count goes down. A
 //! new guard inherits the clock of the one before. Times are milliseconds of CLOCK_BOOTTIME.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::line::{Heartbeat, Line};

@@ -1,5 +1,7 @@
 //! Decides whether a checkpoint may follow the last cosigned one. Pure.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use sudare_protocol::tlog::SignedCheckpoint;
 use sudare_protocol::tlog::consistency::{self, ConsistencyError};
 use sudare_protocol::tlog::merkle::{Hash, root_of};

@@ -19,12 +19,12 @@ use sudare_guard::screen::Screenshot;
 use sudare_guard::session::evidence::{EvidenceThread, OpenSink};
 use sudare_guard::session::{Sessions, Shared};
 use sudare_guard::transport::{
-    Action, CoverEvent, CoverKey, CoverNotice, DriverFactory as _, LinkEvent, SessionDriver, SessionEvent,
-    SessionInfo,
+    Action, CoverEvent, CoverKey, DriverFactory as _, LinkEvent, SessionDriver, SessionEvent, SessionInfo,
 };
 use sudare_protocol::client::{AwaitHello, Evidence, Fresh, HostNews, Live, Setup, chunk_digests};
 use sudare_protocol::error::Refusal;
 use sudare_protocol::evidence::Event;
+use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::message::{self, Ack, Id, Lock, Manifest, Moment, Piece, Unlock};
 use sudare_protocol::reason::Reason;
@@ -344,7 +344,7 @@ impl Seat {
         self.tell(SessionEvent::Cover(CoverEvent::Key(key)));
     }
 
-    pub(super) fn notice(&mut self, notice: CoverNotice) {
+    pub(super) fn notice(&mut self, notice: NoteCode) {
         self.tell(SessionEvent::Cover(CoverEvent::Notice(notice)));
     }
 

@@ -5,6 +5,8 @@
 //! └ lower case ─────────────────┘ ▲ └ upper case, and no full stop at the end ───────┘
 //! ```
 
+use super::without_tests;
+
 /// Where a message begins: the opening of what takes it.
 const TAKERS: &[&str] = &[
     "#[error(",
@@ -18,11 +20,7 @@ const TAKERS: &[&str] = &[
 
 /// Says where messages of `text`, the content of the file `name`, have another form.
 pub(super) fn findings(name: &str, text: &str) -> Vec<String> {
-    if is_test(name) {
-        return Vec::new();
-    }
-    // What comes after the tests of a file's own is theirs.
-    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
+    let text = without_tests(name, text);
     let mut findings = Vec::new();
     for (at, taker) in TAKERS.iter().flat_map(|taker| text.match_indices(taker)) {
         let line_start = text[..at].rfind('\n').map_or(0, |end| end + 1);
@@ -39,13 +37,6 @@ pub(super) fn findings(name: &str, text: &str) -> Vec<String> {
     findings.sort();
     findings.dedup();
     findings
-}
-
-fn is_test(name: &str) -> bool {
-    name.starts_with("tests/")
-        || name.ends_with("tests.rs")
-        || name.contains("/tests/")
-        || name.contains("/fuzz/")
 }
 
 /// The first literal that stands where the message is expected: at once, or after `ensure!`'s condition.

@@ -1,6 +1,7 @@
 //! Rules about the sources that no compiler checks.
 
 mod boundaries;
+mod clocks;
 mod errors;
 mod sources;
 
@@ -26,6 +27,7 @@ pub(crate) fn check(root: &Path) -> Result<((), String)> {
             let text = read()?;
             findings.extend(sources::findings(&name, &text));
             findings.extend(errors::findings(&name, &text));
+            findings.extend(clocks::findings(&name, &text));
             count += 1;
         } else if path.file_name().is_some_and(|file| file == "Cargo.toml") {
             findings.extend(boundaries::findings(&name, &read()?));
@@ -35,6 +37,14 @@ pub(crate) fn check(root: &Path) -> Result<((), String)> {
         bail!("{} places break a rule\n{}", findings.len(), findings.join("\n"));
     }
     Ok(((), format!("{count} Rust files")))
+}
+
+/// The part of a file that programs are made of; what comes after the tests of its own is theirs.
+fn without_tests<'t>(name: &str, text: &'t str) -> &'t str {
+    let is_test = name.starts_with("tests/")
+        || name.ends_with("tests.rs")
+        || ["/tests/", "/fuzz/", "/stage"].iter().any(|part| name.contains(part));
+    if is_test { "" } else { text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text) }
 }
 
 /// All files below `root` that could be sources, in a fixed order.

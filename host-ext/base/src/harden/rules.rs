@@ -1,5 +1,7 @@
 //! Which service needs what: paths and rights only, nothing is opened here.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use std::path::{Path, PathBuf};
 
 /// What a process may do with a path and everything below it.

@@ -10,6 +10,8 @@
 //! one, acknowledged entries were damaged later, which is an error. The nonce is new in every file, so that a client's
 //! bytes inside an entry can never pass for a frame. Pure: bytes in, bytes out.
 
+#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
+
 use sha2::{Digest as _, Sha256};
 use sudare_protocol::tlog::tiles::{self, MAX_ENTRY_BYTES};
 use thiserror::Error;

@@ -20,7 +20,6 @@
 //! and from the recorder's own user only (see the recorder's `role`).
 
 #![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
-#![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
 
 use minicbor::{Decode, Encode};
 use sudare_protocol::evidence::{BlobRef, Id};

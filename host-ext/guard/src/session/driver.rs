@@ -20,9 +20,7 @@ use super::messages::{self, Asked};
 use super::rate_limit::RateLimit;
 use super::shots::{Due, Shots};
 use crate::decision::{Action as Decided, Decider, Event};
-use crate::transport::{
-    Action, CoverEvent, CoverKey, CoverNotice, LinkEvent, SessionDriver, SessionEvent, SessionInfo,
-};
+use crate::transport::{Action, CoverEvent, CoverKey, LinkEvent, SessionDriver, SessionEvent, SessionInfo};
 
 pub(super) struct Session {
     pub(super) shared: Arc<Shared>,
@@ -53,7 +51,7 @@ pub(super) struct Session {
     /// The same for pictures.
     pub(super) pictures_limit: RateLimit,
     pub(super) acks: (Sender<Ack>, Receiver<Ack>),
-    /// A proven client is, or was, on this channel, and the log has the beginning of its session.
+    /// A client is, or was, authenticated on this channel, and the log has the beginning of its session.
     pub(super) started: bool,
 }
 
@@ -227,10 +225,10 @@ impl Session {
         self.tell_cover(reason, actions);
     }
 
-    fn on_notice(&mut self, notice: CoverNotice) {
+    fn on_notice(&mut self, notice: NoteCode) {
         // The same notice every few milliseconds is one fact: a flood would only hide others.
-        if self.noticed.insert(notice as u16) {
-            self.keep_notice(notice as u16);
+        if self.noticed.insert(notice.number()) {
+            self.keep_notice(notice.number());
         }
     }
 }

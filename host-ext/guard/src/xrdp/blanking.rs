@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 
 use sudare_blanker::wire::{Key, Notice, Rect, Reply, Request};
+use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::message::Shown;
 
 use super::effect::Effect;
 use crate::screen::{CoverText, Screenshot};
-use crate::transport::{Cover, CoverEvent, CoverKey, CoverNotice};
+use crate::transport::{Cover, CoverEvent, CoverKey};
 
 /// A blanker that is silent for longer while it should cover is ended, and another one is started.
 const SILENT_MAX_MS: u64 = 1_000;
@@ -249,7 +250,7 @@ impl Blanking {
             Reply::Notice(Notice::LateStart) if !self.health.failures_ms.is_empty() => {}
             Reply::Notice(notice) => {
                 tracing::warn!(?notice, "noticed on the display");
-                return Some(CoverEvent::Notice(notice_of(notice)));
+                return Some(CoverEvent::Notice(note_of(notice)));
             }
             Reply::Unfit { why } => {
                 tracing::error!(%why, "this display cannot be covered");
@@ -338,13 +339,13 @@ fn key_of(key: Key) -> CoverKey {
     }
 }
 
-fn notice_of(notice: Notice) -> CoverNotice {
+fn note_of(notice: Notice) -> NoteCode {
     match notice {
-        Notice::CompositorEnded => CoverNotice::CompositorEnded,
-        Notice::IntruderRemoved => CoverNotice::IntruderRemoved,
-        Notice::CoverRestored => CoverNotice::CoverRestored,
-        Notice::GrabTaken => CoverNotice::GrabTaken,
-        Notice::PredecessorReplaced => CoverNotice::CoverReplaced,
-        Notice::LateStart => CoverNotice::LateStart,
+        Notice::CompositorEnded => NoteCode::CompositorEnded,
+        Notice::IntruderRemoved => NoteCode::IntruderRemoved,
+        Notice::CoverRestored => NoteCode::CoverRestored,
+        Notice::GrabTaken => NoteCode::GrabTaken,
+        Notice::PredecessorReplaced => NoteCode::CoverReplaced,
+        Notice::LateStart => NoteCode::LateStart,
     }
 }

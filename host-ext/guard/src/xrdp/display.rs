@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use sudare_base::clock::Now;
 use sudare_blanker::wire::Reply;
+use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::reason::Reason;
 
 use super::blanking::Blanking;
@@ -22,8 +23,7 @@ use super::effect::Effect;
 use super::opening::Opening;
 use crate::screen::CoverText;
 use crate::transport::{
-    CoverEvent, CoverNotice, DriverFactory, LinkEvent, SessionDriver, SessionEvent, SessionInfo, Transport,
-    carry_out,
+    CoverEvent, DriverFactory, LinkEvent, SessionDriver, SessionEvent, SessionInfo, Transport, carry_out,
 };
 
 /// xrdp's channels are there at most this long after a client has connected.
@@ -62,7 +62,7 @@ pub(super) struct Desk {
     cover: Blanking,
     opening: Opening,
     /// Notices from the time when nobody was connected.
-    notices: Vec<CoverNotice>,
+    notices: Vec<NoteCode>,
 }
 
 impl std::fmt::Debug for Desk {

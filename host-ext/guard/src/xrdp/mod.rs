@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  detector (inotify) ── client came, left ──┐
-//!  chansrv's socket ──── channel bytes ──────┼─► run (this file) ─► desk (pure) ─► effects
+//!  chansrv's socket ──── channel bytes ──────┼─► run (this file) ─► display (pure) ─► effects
 //!  blanker (process) ─── confirmed, keys ────┘        │
 //!                                                     └─► beats, for the supervisor
 //! ```
