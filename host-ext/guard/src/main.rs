@@ -58,6 +58,8 @@ impl Guard {
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
             .context("this process cannot be protected from debuggers")?;
         let mut lines = Lines::greet()?;
+        // Started by a descriptor, it would be a number in lists of processes.
+        rustix::thread::set_name(c"sudare-guard").context("this process cannot be named")?;
         let config = self.settings.load(&[])?;
         let options = Options {
             display: self.display,

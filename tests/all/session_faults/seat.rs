@@ -58,6 +58,20 @@ pub(super) struct Host {
     remarks: &'static [&'static str],
 }
 
+/// A policy with short times, for these auditors.
+fn signed_policy(organisation: &SigningKey, auditors: [&Identity; 2], duty: EvidenceDuty) -> Signed<Policy> {
+    let timings = [("attestation_interval_ms", ATTEST_MS), ("lease_ms", 2_000), ("release_ms", 1_000)];
+    let policy = Policy {
+        auditors: auditors.map(Identity::recipient).into(),
+        timings: timings.map(|(name, value)| (name.to_owned(), value)).into(),
+        rules: None,
+        evidence: duty,
+        ..pair::policy()
+    };
+    let policy = Signed::sign(organisation, &policy).unwrap();
+    Signed::verify(&organisation.verifying_key(), &policy, clock::wall_ms()).unwrap()
+}
+
 impl Host {
     pub(super) fn start() -> Host {
         let dir = tempfile::tempdir().unwrap();
@@ -88,17 +102,7 @@ impl Host {
         let (sessions_registry, registry) = (registry(), registry());
         let device_id = enrol(&registry);
         let (auditor, second) = (Identity::generate(), Identity::generate());
-        let timings = [("attestation_interval_ms", ATTEST_MS), ("lease_ms", 2_000), ("release_ms", 1_000)];
-        let policy = Policy {
-            auditors: vec![auditor.recipient(), second.recipient()],
-            timings: timings.map(|(name, value)| (name.to_owned(), value)).into(),
-            rules: None,
-            evidence: duty,
-            ..pair::policy()
-        };
-        let policy = Signed::sign(&organisation, &policy).unwrap();
-        let policy: Signed<Policy> =
-            Signed::verify(&organisation.verifying_key(), &policy, clock::wall_ms()).unwrap();
+        let policy = signed_policy(&organisation, [&auditor, &second], duty);
         let record = HostRecord {
             host_id: "vdi-1".into(),
             host_key: pair::host_key().verifying_key().to_bytes(),

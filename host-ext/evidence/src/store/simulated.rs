@@ -3,6 +3,13 @@
 //! Content is durable after `sync`, names after `sync_dir`. At a power cut each change that was not synced is kept,
 //! dropped or (a write) torn, as the seed decides. At a kill all changes are kept, because the kernel still has them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "for tests only, here and in the packages above"
+)]
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;

@@ -180,7 +180,7 @@ pub(super) fn ours() -> anyhow::Result<Ours> {
     let uid = User::find(GUARD)?.uid;
     let all: Vec<Process> = processes()?.into_iter().filter(|process| process.uid == uid).collect();
     let find = |wanted: &dyn Fn(&Process) -> bool| all.iter().find(|process| wanted(process)).map(|p| p.pid);
-    let guard = find(&|process| process.arguments.iter().any(|argument| argument == "guard"));
+    let guard = find(&|process| process.program() == "sudare-guard");
     let blanker = find(&|process| process.program() == "sudare-blanker");
     Ok(Ours { guard: guard.context("no guard runs")?, blanker: blanker.context("no blanker runs")? })
 }
