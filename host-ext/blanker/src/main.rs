@@ -10,6 +10,8 @@
 //!                X server ── display ── events (what they mean) ─────────────────┴─ framebuffer (proves)
 //! ```
 
+#![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
+
 mod blanker;
 mod compositor;
 mod cover;
