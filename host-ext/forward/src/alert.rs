@@ -1,8 +1,7 @@
-//! Which leaves of the log are alarms, and what they say; before any receiver's form.
+//! Which leaves of the log are alarms, and what they say, before any receiver's format.
 //!
-//! An alarm names ids, numbers and hashes that the log holds already. No picture, no name and no
-//! text that a client or a user chose is in it: every word comes from the tables here and in
-//! `sudare_protocol::reason`.
+//! An alarm holds ids, numbers and hashes that are in the log. It never holds a picture, a name, or text that a client or
+//! a user chose: every word comes from the tables here and in `sudare_protocol::reason`.
 
 use sudare_protocol::evidence::event::{Cover, Erasure, Gap, Note, RecorderStart, Tombstone};
 use sudare_protocol::evidence::note::NoteCode;
@@ -10,47 +9,47 @@ use sudare_protocol::evidence::{BlobRef, Entry, Event, Id};
 use sudare_protocol::hex::hex;
 use sudare_protocol::reason::{Reason, Severity};
 
-/// What the alarm is to the finding that it belongs to, as in OCSF (`activity_id`).
+/// How the alarm relates to its finding, as in OCSF (`activity_id`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
     /// The first of a finding.
     Create = 1,
-    /// More about a finding that was told of.
+    /// More about a finding that was reported before.
     Update = 2,
 }
 
 /// One alarm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
-    /// Leaf of the log that says so.
+    /// Leaf of the log that it comes from.
     pub leaf_index: u64,
     /// Host's Unix time of that leaf.
     pub wall_ms: u64,
     /// Stable name of the kind of alarm.
     pub kind: &'static str,
-    /// New finding or more about one.
+    /// Whether it opens a finding or adds to one.
     pub activity: Activity,
-    /// How bad.
+    /// How severe it is.
     pub severity: Severity,
     /// What happened, in a few words.
     pub title: &'static str,
     /// What happened, in a sentence.
     pub description: String,
-    /// Why, if the leaf says so.
+    /// Why, if the leaf has a reason.
     pub reason: Option<Reason>,
-    /// Session in the log.
+    /// The session's id in the log.
     pub session_id: Option<Id>,
-    /// Incident in the log.
+    /// The incident's id in the log.
     pub incident_id: Option<Id>,
     /// Sealed pictures: ids and hashes.
     pub blobs: Vec<BlobRef>,
-    /// Numbers that go with the kind, each with its unit in its name.
+    /// Numbers that belong to this kind, with the unit in the name.
     pub numbers: Vec<(&'static str, u64)>,
-    /// Further ids in hex.
+    /// Further ids, in hex.
     pub ids: Vec<(&'static str, String)>,
 }
 
-/// The checkpoint under which a leaf was found: with it, anybody can have the leaf proved.
+/// The checkpoint that covers a leaf: with it, anybody can demand a proof of the leaf.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proof {
     /// Name of the log.
@@ -62,7 +61,7 @@ pub struct Proof {
 }
 
 impl Alert {
-    /// The alarm that a leaf is, if it is one.
+    /// The alarm for a leaf, if it is one.
     pub fn of(leaf_index: u64, entry: &Entry) -> Option<Self> {
         let words = match entry.event() {
             Ok(event) => words(&event, entry.reason.and_then(Reason::from_number))?,
@@ -90,8 +89,8 @@ impl Alert {
         })
     }
 
-    /// The log contradicts itself, or what was read of it before. It is no leaf; it stands behind the
-    /// last one that was read.
+    /// The alarm that the log contradicts itself or what was read of it before. It is not a leaf; its index is the one
+    /// after the last leaf that was read.
     pub fn contradiction(after_leaves: u64, wall_ms: u64, detail: &str) -> Self {
         Self {
             leaf_index: after_leaves,
@@ -112,7 +111,7 @@ impl Alert {
         }
     }
 
-    /// The same each time the alarm is sent, and never that of another one.
+    /// The id of this alarm: the same each time it is sent, and unique.
     pub fn uid(&self, origin: &str) -> String {
         let suffix = if self.kind == CONTRADICTION { "!contradiction" } else { "" };
         format!("{origin}#{}{suffix}", self.leaf_index)
@@ -121,7 +120,7 @@ impl Alert {
 
 const CONTRADICTION: &str = "log-contradiction";
 
-/// What a kind of alarm says.
+/// The content of one kind of alarm.
 struct Words {
     kind: &'static str,
     severity: Severity,
@@ -156,7 +155,7 @@ fn words(event: &Event, reason: Option<Reason>) -> Option<Words> {
     match event {
         Event::IncidentOpen(_) => {
             let title = "An incident was opened and the session covered";
-            // Without a reason that this version knows, it may be the worst.
+            // A reason that this version does not know may be the worst one.
             let severity = reason.map_or(Severity::High, Reason::severity);
             Some(Words::new("incident-open", severity, title))
         }
@@ -190,7 +189,7 @@ fn words(event: &Event, reason: Option<Reason>) -> Option<Words> {
     }
 }
 
-/// A cover that did what it should belongs to an incident or to daily life, and is no alarm.
+/// A cover that worked belongs to an incident or to everyday use, and is not an alarm.
 fn cover_words(cover: &Cover, reason: Option<Reason>) -> Option<Words> {
     let words = match reason {
         Some(reason @ Reason::EvidenceNotKept) => {
@@ -221,7 +220,7 @@ fn note_words(note: Note) -> Words {
     words.number("code", note.code.into()).number("value", note.value)
 }
 
-/// That pictures reach the end of their time is daily life; that people erase some is worth a look.
+/// Retention erases pictures routinely; people erasing some deserves attention.
 fn tombstone_words(tombstone: &Tombstone) -> Words {
     let by_retention = tombstone.cause == Erasure::Retention.number();
     let severity = if by_retention { Severity::Informational } else { Severity::Medium };
@@ -230,7 +229,7 @@ fn tombstone_words(tombstone: &Tombstone) -> Words {
     words.number("cause", tombstone.cause.into())
 }
 
-/// An orderly start is no alarm; one that found less than was written is.
+/// A clean start is not an alarm; one that found less than was written is.
 fn recorder_words(start: &RecorderStart) -> Option<Words> {
     if start.torn_bytes == 0 && start.wal_behind == 0 {
         return None;
@@ -241,7 +240,7 @@ fn recorder_words(start: &RecorderStart) -> Option<Words> {
     Some(words.number("torn_bytes", start.torn_bytes).number("wal_behind", start.wal_behind))
 }
 
-/// The host's own name, as the last part of the log's name says it.
+/// The host's own name: the last part of the log's name.
 pub(crate) fn host_name(origin: &str) -> String {
     let last = origin.rsplit('/').next().unwrap_or(origin);
     let name: String = last.chars().filter(char::is_ascii_graphic).take(255).collect();
@@ -298,7 +297,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn daily_life_is_no_alarm_and_what_went_wrong_is() {
+    fn routine_is_not_an_alarm_and_failures_are() {
         let cover = |confirmed| {
             Event::Cover(Cover { asked_boot_ms: 1, effective_boot_ms: 31, confirmed, cause_seq: None })
         };
@@ -354,7 +353,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_unreadable_body_is_told_and_not_dropped() {
+    fn an_unreadable_body_is_reported_and_not_dropped() {
         let broken = Entry { body: vec![0xff], ..entry(&Event::Note(Note { code: 1, value: 0 }), None) };
         assert_eq!(Alert::of(7, &broken).unwrap().kind, "entry-unreadable");
     }

@@ -3,8 +3,8 @@
 //! ```text
 //! CEF:0|vendor|product|version|signature id|name|severity 0-10|key=value key=value …
 //! ```
-//! In the header `\` and `|` are escaped, in a value `\`, `=` and line ends. Source: "Implementing
-//! ArcSight Common Event Format (CEF)", version 25.
+//! The header escapes `\` and `|`, a value `\`, `=` and line breaks. Source: "Implementing ArcSight Common Event Format
+//! (CEF)", version 25.
 
 use sudare_protocol::evidence::{BlobRef, Label};
 use sudare_protocol::hex::hex;
@@ -56,7 +56,7 @@ fn extension(alert: &Alert, proof: &Proof) -> String {
     fields.collect::<Vec<_>>().join(" ")
 }
 
-/// `label:id:sha256`, as long as CEF's custom strings (4,000 characters) hold it 16 times.
+/// `label:id:sha256`, short enough for 16 of them in one of CEF's custom strings (4,000 characters).
 fn blob(blob: &BlobRef) -> String {
     let label = Label::from_number(blob.label).map_or("unknown", Label::as_str);
     format!("{label}:{}:{}", hex(&blob.blob_id), hex(&blob.sha256))
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_end_a_field_is_escaped() {
+    fn characters_that_would_end_a_field_are_escaped() {
         assert_eq!(header_field("a|b\\c\nd=e"), "a\\|b\\\\c d=e");
         assert_eq!(extension_value("a|b\\c\r\nd=e"), "a|b\\\\c\\r\\nd\\=e");
         let hostile = Proof { origin: "x=1 msg\\\nCEF:0|".into(), ..proof() };

@@ -1,4 +1,4 @@
-//! What the forwarder gives up once it runs. Before its first thread.
+//! What the forwarder gives up once it runs; call it before the first thread.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use sudare_base::harden::confine_reader;
 
 use crate::target::Target;
 
-/// `own` are files that were named on the command line.
+/// `own` are files given on the command line.
 pub fn confine<'a>(
     store: &Path,
     state: &Path,
@@ -20,7 +20,7 @@ pub fn confine<'a>(
         }
         _ => None,
     };
-    // Rules are about what is there.
+    // Landlock rules are about existing folders.
     files::make_private_dir(state)?;
     let files: Vec<&Path> = own.map(PathBuf::as_path).collect();
     let folders: Vec<&Path> = folder.into_iter().collect();

@@ -1,6 +1,6 @@
-//! One connection to a receiver, with a bound on how long each step may take.
+//! One connection to a receiver, with a timeout for each step.
 //!
-//! Blocking sockets: there is one receiver and one batch under way at a time, and nothing else to do meanwhile.
+//! Blocking sockets: there is one receiver and one batch in flight, and nothing else to do meanwhile.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
@@ -44,14 +44,14 @@ impl Connection {
         let Some(tls) = tls else { return Ok(Self::Plain(stream)) };
         let session = tls.connect(&address.host)?;
         let mut stream = StreamOwned::new(session, stream);
-        // The handshake first, so that a refused certificate is named as such and nothing was sent.
+        // The handshake first, so that a refused certificate is reported as such, before anything was sent.
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock).map_err(failed)?;
         }
         Ok(Self::Tls(Box::new(stream)))
     }
 
-    /// Says that nothing more will come, and leaves the other direction open.
+    /// Closes the sending direction, and leaves the other one open.
     pub(crate) fn finish_writing(&mut self) -> io::Result<()> {
         self.flush()?;
         match self {
@@ -66,21 +66,21 @@ impl Connection {
         }
     }
 
-    /// After [`Self::finish_writing`] and reading to the end: waits until the other side's system has confirmed all we
-    /// sent and the end of it. A receiver that closed before it read everything looks like one that read to the end,
-    /// until its reset comes.
+    /// After [`Self::finish_writing`] and reading to the end: waits until the peer's kernel has acknowledged all data and
+    /// the close. A receiver that closed before it read everything looks like one that read to the end, until its reset
+    /// arrives.
     pub(crate) fn ended_in_order(&self) -> io::Result<()> {
         let stream = match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => &stream.sock,
         };
         let started = clock::monotonic();
-        // Linux takes a socket for connected until both ends are confirmed or one side has reset it.
+        // Linux considers a socket connected until both closes are acknowledged or one side has reset it.
         while stream.peer_addr().is_ok() {
             if clock::monotonic().saturating_sub(started) > STEP_TIMEOUT {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
-                    "its system did not confirm everything in time",
+                    "its system did not acknowledge everything in time",
                 ));
             }
             std::thread::sleep(Duration::from_millis(1));

@@ -1,4 +1,4 @@
-//! Why events did not reach their receiver, whatever form and way they go.
+//! Why events did not reach their receiver, for every format and transport.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::tls::TlsError;
 pub enum DeliveryError {
     /// No connection.
     #[error(
-        "{address} cannot be reached: {source}. Check the receiver, the network and the certificate's authority."
+        "{address} cannot be reached: {source}. Check the receiver, the network and the certificate authority"
     )]
     Connect {
         /// Host and port.
@@ -18,44 +18,44 @@ pub enum DeliveryError {
         /// Why.
         source: io::Error,
     },
-    /// TLS as such.
+    /// TLS could not be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The connection broke.
-    #[error("The connection to {address} broke: {source}. The events are sent again.")]
+    #[error("the connection to {address} broke: {source}. The events are sent again")]
     Broken {
         /// Host and port.
         address: String,
         /// Why.
         source: io::Error,
     },
-    /// The receiver did not close in order.
+    /// The receiver did not close cleanly.
     #[error(
-        "{address} did not close the connection in order after everything was sent ({source}), so that it is not \
-         known whether it read the events. They are sent again. Look at the receiver's own log."
+        "{address} did not close the connection cleanly after everything was sent ({source}), so it is unknown \
+         whether it read the events. They are sent again. Check the receiver's own log"
     )]
     Unconfirmed {
         /// Host and port.
         address: String,
-        /// What came instead.
+        /// What happened instead.
         source: io::Error,
     },
-    /// The collector said no.
-    #[error("The event collector answered {status}: {text}. {advice}")]
+    /// The collector refused the batch.
+    #[error("the event collector answered {status}: {text}. {advice}")]
     Refused {
         /// HTTP status.
         status: u16,
-        /// The beginning of what it said.
+        /// The beginning of its response.
         text: String,
         /// What to do.
         advice: &'static str,
     },
-    /// Not HTTP, or cut short.
-    #[error("The event collector's answer is not HTTP. Check the address in --to.")]
+    /// Not HTTP, or truncated.
+    #[error("the event collector's response is not HTTP. Check the address in --to")]
     NotHttp,
-    /// The file.
+    /// The file cannot be written.
     #[error(
-        "{path} cannot be written: {source}. Make room, or give the file to the user this program runs as."
+        "{path} cannot be written: {source}. Free space, or give the file to the user this program runs as"
     )]
     File {
         /// Which.

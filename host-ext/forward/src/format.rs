@@ -1,9 +1,9 @@
-//! Forms in which receivers want alarms, chosen with `--format`.
+//! The formats of alarms, chosen with `--format`.
 
 use crate::alert::{Alert, Proof};
 use crate::{cef, ocsf};
 
-/// The form of an event.
+/// The format of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// OCSF Detection Finding as one line of JSON.
@@ -44,7 +44,7 @@ mod tests {
     use sudare_protocol::evidence::BLOBS_MAX;
 
     #[test]
-    fn every_form_is_one_short_line_of_ascii() {
+    fn every_format_is_one_short_line_of_ascii() {
         let proof = Proof { origin: "o".repeat(300), ..proof() };
         for format in [Format::Ocsf, Format::Cef, Format::Hec] {
             let text = format.encode(&alert(BLOBS_MAX), &proof);

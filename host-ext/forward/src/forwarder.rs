@@ -1,4 +1,5 @@
-//! The loop: read what is verified, keep it in the outbox, send the oldest batch, remember that it is accepted.
+//! The loop: read verified entries, queue their events in the outbox, send the oldest batch, remember that it was
+//! accepted.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,60 +18,60 @@ use crate::receiver::Receiver;
 use crate::syslog;
 use crate::tail::{Tail, TailError};
 
-/// How often the log is looked at while there is nothing to do. An incident makes a checkpoint at once.
+/// How often the log is read while there is nothing to do. An incident makes a checkpoint at once.
 pub const POLL: Duration = Duration::from_millis(500);
-/// How often the place is kept that was reached without alarms.
+/// How often the position is saved after entries without alarms.
 const REMEMBER: Duration = Duration::from_secs(10);
 /// Wait after the first failed try; each further one doubles it, up to [`BACKOFF_MAX`].
 const BACKOFF_MIN: Duration = Duration::from_millis(500);
 /// Longest wait between tries.
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
 
-/// What a forwarder needs to know.
+/// The settings of a forwarder.
 #[derive(Debug)]
 pub struct Settings {
     /// Folder of the evidence store, or of a copy.
     pub store: PathBuf,
-    /// Folder of this forwarder's own state.
+    /// Folder for this forwarder's own state.
     pub state: PathBuf,
-    /// The log's public line, given out of band.
+    /// The log's public line, received out of band.
     pub verifier: VerifierKey,
-    /// Form of events.
+    /// Format of events.
     pub format: Format,
-    /// Whether events carry a header of syslog.
+    /// Whether events carry a syslog header.
     pub syslog: bool,
     /// Where they go.
     pub receiver: Receiver,
-    /// The same for people.
+    /// The same as text.
     pub to: String,
 }
 
 /// Why a try failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ForwardError {
-    /// The log.
+    /// Reading the log.
     #[error(transparent)]
     Tail(#[from] TailError),
-    /// The store's folder.
+    /// Opening the store's folder.
     #[error(transparent)]
     Store(#[from] ReadError),
-    /// The state.
+    /// The forwarder's own state.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
-    /// A file of the state.
+    /// A file of that state.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The receiver.
+    /// Delivering to the receiver.
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
 }
 
-/// What a round came to.
+/// The result of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Round {
-    /// There may be more at once.
+    /// Something was read or sent; there may be more.
     Moved,
-    /// Everything that is verified is with the receiver.
+    /// The receiver has everything that is verified.
     Idle,
 }
 
@@ -86,7 +87,7 @@ pub struct Forwarder {
 }
 
 impl Forwarder {
-    /// Opens log and state; nothing is sent yet.
+    /// Opens log and state; sends nothing yet.
     pub fn open(settings: Settings) -> Result<Self, ForwardError> {
         let framing = if settings.syslog { "syslog" } else { "lines" };
         let origin = settings.verifier.name();
@@ -103,7 +104,7 @@ impl Forwarder {
         Ok(Self { outbox, tail, status_file, status, settings, remembered: clock::monotonic() })
     }
 
-    /// Sends what is there and returns; the first failure ends it.
+    /// Sends everything that is waiting and returns; the first failure ends it.
     pub fn run_once(&mut self) -> Result<(), ForwardError> {
         while self.round_with_status()? == Round::Moved {}
         Ok(self.outbox.remember()?)
@@ -120,7 +121,7 @@ impl Forwarder {
         }
     }
 
-    /// How it goes.
+    /// The current status.
     pub fn status(&self) -> &Status {
         &self.status
     }
@@ -144,8 +145,8 @@ impl Forwarder {
         }
         if self.status.last_error != before.last_error {
             match &result {
-                Ok(_) => tracing::info!("forwarding goes on"),
-                Err(error) => tracing::error!(%error, "alarms wait; nothing is lost"),
+                Ok(_) => tracing::info!("forwarding works again"),
+                Err(error) => tracing::error!(%error, "alarms are delayed; none is lost"),
             }
         }
         if self.status != before {
@@ -160,7 +161,7 @@ impl Forwarder {
     fn count(&mut self) {
         self.status.verified_entries = self.tail.verified();
         self.status.read_entries = self.outbox.read().size();
-        // With nothing waiting, what was read without alarms is with the receiver as well.
+        // If nothing is waiting, entries without alarms count as accepted too.
         let all = self.outbox.waiting_events() == 0;
         self.status.accepted_entries =
             if all { self.status.read_entries } else { self.outbox.accepted_leaves() };
@@ -169,7 +170,7 @@ impl Forwarder {
         self.status.waiting_events = self.outbox.waiting_events();
     }
 
-    /// Reads a batch if there is room, and sends one. A log that cannot be read does not hold up what was read.
+    /// Reads a batch if there is room, and sends one. An unreadable log does not hold up events that were read before.
     fn round(&mut self) -> Result<Round, ForwardError> {
         let read = self.fill();
         let sent = self.send();
@@ -189,14 +190,14 @@ impl Forwarder {
         if !self.outbox.has_room() {
             return Ok(Round::Idle);
         }
-        // After a disk error the tail may be ahead of what was kept.
+        // After a disk error the tail may be ahead of the outbox.
         if self.tail.read().size() != self.outbox.read().size() {
             self.tail =
                 Tail::new(&self.settings.store, self.settings.verifier.clone(), self.outbox.read().clone())?;
         }
         match self.read_batch() {
             Err(ForwardError::Tail(TailError::Contradiction(detail))) => {
-                self.tell_contradiction(&detail)?;
+                self.report_contradiction(&detail)?;
                 Err(TailError::Contradiction(detail).into())
             }
             other => other,
@@ -217,7 +218,7 @@ impl Forwarder {
         Ok(Round::Moved)
     }
 
-    fn tell_contradiction(&mut self, detail: &str) -> Result<(), ForwardError> {
+    fn report_contradiction(&mut self, detail: &str) -> Result<(), ForwardError> {
         let proof = self.tail.proof();
         let alert = Alert::contradiction(self.outbox.read().size(), clock::wall_ms(), detail);
         let event = self.encode(&alert, &proof);

@@ -1,7 +1,7 @@
 //! A client of Splunk's HTTP Event Collector: one POST for a batch, accepted with status 200.
 //!
 //! Source: Splunk "Format events for HTTP Event Collector"; HTTP/1.1 of RFC 9112. The connection is closed after each
-//! answer, so that the client needs no more of HTTP than a status line.
+//! response, so that the client needs to understand little more than a status line.
 
 use std::fmt;
 use std::io::{Read as _, Write as _};
@@ -13,12 +13,12 @@ use crate::delivery::DeliveryError;
 use crate::target::Address;
 use crate::tls::Tls;
 
-/// What is read of an answer.
+/// Longest response that is read.
 const ANSWER_MAX_BYTES: usize = 16 * 1024;
-/// What is shown of it.
+/// Characters of it that are shown.
 const SHOWN_MAX_CHARS: usize = 200;
 
-/// An event collector and the token that lets us in.
+/// An event collector and the token for it.
 pub struct Collector {
     address: Address,
     path: String,
@@ -32,9 +32,9 @@ impl fmt::Debug for Collector {
     }
 }
 
-/// A token holds what a header must not.
+/// A token contains characters that a header must not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("The token is empty or holds white space. Copy it again from the collector's settings.")]
+#[error("the token is empty or contains white space. Copy it again from the collector's settings")]
 pub struct TokenError;
 
 impl Collector {
@@ -49,7 +49,7 @@ impl Collector {
         if usable { Ok(Self { address, path, tls, token }) } else { Err(TokenError) }
     }
 
-    /// Returns once the collector has taken all events.
+    /// Returns once the collector has accepted all events.
     pub(crate) fn post(&self, events: &[String]) -> Result<(), DeliveryError> {
         let broken = |source| DeliveryError::Broken { address: self.address.to_string(), source };
         let mut connection = Connection::open(&self.address, self.tls.as_ref())?;
@@ -71,7 +71,7 @@ impl Collector {
             match connection.read(&mut part) {
                 Ok(0) => break,
                 Ok(count) => answer.extend_from_slice(part.get(..count).unwrap_or_default()),
-                // Many servers end TLS without saying so; the answer decides, not how the connection ended.
+                // Many servers end TLS without `close_notify`; the response decides, not how the connection ended.
                 Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => break,
                 Err(error) => return Err(broken(error)),
             }
@@ -80,12 +80,12 @@ impl Collector {
     }
 }
 
-/// The text after the empty line that ends the header, if that is there.
+/// Header and body, if the header is complete.
 fn split(answer: &str) -> Option<(&str, &str)> {
     answer.split_once("\r\n\r\n")
 }
 
-/// Whether header and announced content are there.
+/// Whether the header and the announced content have arrived.
 fn is_whole(answer: &[u8]) -> bool {
     let text = String::from_utf8_lossy(answer);
     let Some((head, body)) = split(&text) else { return false };
@@ -109,9 +109,9 @@ fn judge(answer: &[u8]) -> Result<(), DeliveryError> {
         return Ok(());
     }
     let advice = match status {
-        401 | 403 => "Set the collector's token in SUDARE_HEC_TOKEN, and see that it is enabled.",
-        404 => "Check the path in --to; usual is /services/collector.",
-        _ => "The events are sent again.",
+        401 | 403 => "Set the collector's token in SUDARE_HEC_TOKEN, and check that it is enabled",
+        404 => "Check the path in --to; usually it is /services/collector",
+        _ => "The events are sent again",
     };
     let shown = |c: &char| c.is_ascii_graphic() || *c == ' ';
     let text = body.chars().filter(shown).take(SHOWN_MAX_CHARS).collect();
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_whole_answer_of_200_accepts() {
+    fn only_a_complete_response_of_200_accepts() {
         assert!(judge(b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n{\"code\":0}").is_ok());
         let refused =
             judge(b"HTTP/1.1 403 Forbidden\r\n\r\n{\"text\":\"Invalid token\",\"code\":4}").unwrap_err();

@@ -18,10 +18,10 @@ use sudare_protocol::tlog::VerifierKey;
 use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
 use zeroize::Zeroizing;
 
-/// Not an option: what stands on a command line is in every process list.
+/// Not an option, because command lines are visible in every process list.
 const TOKEN_VARIABLE: &str = "SUDARE_HEC_TOKEN";
 
-/// Send alarms from the evidence log to a SIEM, until told to stop.
+/// Send alarms from the evidence log to a SIEM until stopped.
 #[derive(Debug, Parser)]
 #[command(
     name = "sudare-forward",
@@ -30,29 +30,29 @@ const TOKEN_VARIABLE: &str = "SUDARE_HEC_TOKEN";
 Examples:
   sudare-forward --store /var/lib/sudare-recorder/evidence --key /etc/sudare/log.vkey --state /var/lib/sudare-forward \\
     --to tls://siem.example:6514
-  sudare-forward --state /var/lib/sudare-forward --status           how forwarding goes
+  sudare-forward --state /var/lib/sudare-forward --status           print the status and exit
 The token of an HTTP Event Collector comes from the environment: SUDARE_HEC_TOKEN."
 )]
 struct Forward {
-    /// Folder of the evidence store, the one that holds `checkpoint`
+    /// Folder of the evidence store, the one that contains `checkpoint`
     #[arg(long, value_name = "DIR", required_unless_present = "status")]
     store: Option<PathBuf>,
-    /// Folder of this forwarder's own state; one for each receiver
+    /// Folder for this forwarder's own state; one for each receiver
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
-    /// The log's public line, as the auditors have it
+    /// File with the log's public line, as the auditors received it
     #[arg(long, value_name = "FILE", required_unless_present = "status")]
     key: Option<PathBuf>,
     /// tcp://HOST:PORT, tls://HOST:PORT, https://HOST:PORT/services/collector or file:PATH
     #[arg(long, value_name = "RECEIVER", required_unless_present = "status")]
     to: Option<String>,
-    /// Form of events
+    /// Format of events
     #[arg(long, value_enum, default_value = "ocsf")]
     format: Form,
-    /// Authority of the receiver's certificate (PEM); without it, those of the system
+    /// Certificate authority of the receiver (PEM); by default those of the system
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// This machine's certificate and key in one PEM file, if the receiver asks for one
+    /// This host's certificate and key in one PEM file, if the receiver requires one
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
     /// Send what is waiting and exit
@@ -61,14 +61,14 @@ struct Forward {
     /// Print the status and exit
     #[arg(long)]
     status: bool,
-    /// The status as JSON
+    /// With --status: print it as JSON
     #[arg(long, requires = "status")]
     json: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Form {
-    /// OCSF Detection Finding, one JSON object an event
+    /// OCSF Detection Finding, one JSON object for each event
     Ocsf,
     /// Common Event Format
     Cef,
@@ -87,7 +87,7 @@ impl Forward {
             return self.show_status();
         }
         let (Some(store), Some(key), Some(to)) = (&self.store, &self.key, &self.to) else {
-            bail!("--store, --key and --to are needed.");
+            bail!("--store, --key and --to are required");
         };
         let target: Target = to.parse()?;
         let format = match self.format {
@@ -105,7 +105,7 @@ impl Forward {
             to: target.to_string(),
             receiver: self.receiver(target.clone())?,
         };
-        // After the files of the command line were read, so that what is wrong with them is said as such.
+        // After the files of the command line were read, so that errors in them are reported as such.
         let own = [Some(key), self.ca.as_ref(), self.identity.as_ref()];
         confine::confine(store, &self.state, own.into_iter().flatten(), &target)?;
         let mut forwarder = Forwarder::open(settings)?;
@@ -120,7 +120,7 @@ impl Forward {
             Target::Tls(address) => Receiver::Syslog { address, tls: Some(tls()?) },
             Target::Http { tls: encrypted, address, path } => {
                 let token = std::env::var(TOKEN_VARIABLE).with_context(|| {
-                    format!("{TOKEN_VARIABLE} is not set. Put the collector's token there.")
+                    format!("{TOKEN_VARIABLE} is not set. Put the collector's token there")
                 })?;
                 let tls = encrypted.then(tls).transpose()?;
                 Receiver::Collector(Collector::new(address, path, tls, Zeroizing::new(token))?)
@@ -154,7 +154,7 @@ fn words(status: &Status) -> Vec<String> {
     lines
 }
 
-/// A key out of the store proves nothing: whoever changed the store could have changed it too.
+/// A key inside the store proves nothing: whoever changed the store could have changed it too.
 fn read_key(store: &Path, path: &Path) -> anyhow::Result<VerifierKey> {
     let inside = match (path.canonicalize(), Store::open(store)?.dir().canonicalize()) {
         (Ok(path), Ok(store)) => path.starts_with(store),
@@ -162,11 +162,12 @@ fn read_key(store: &Path, path: &Path) -> anyhow::Result<VerifierKey> {
     };
     if inside {
         bail!(
-            "{} lies in the store that it should check. Use the line that was kept elsewhere.",
+            "{} is inside the store that it should verify. Use the line that was kept elsewhere",
             path.display()
         );
     }
-    let bytes = files::read_bounded(path, MAX_VKEY_BYTES)?
-        .with_context(|| format!("{} is not there. It holds the log's public line.", path.display()))?;
+    let bytes = files::read_bounded(path, MAX_VKEY_BYTES)?.with_context(|| {
+        format!("{} does not exist. Give the file with the log's public line", path.display())
+    })?;
     Ok(String::from_utf8_lossy(&bytes).trim().parse()?)
 }

@@ -1,7 +1,7 @@
 //! Open Cybersecurity Schema Framework 1.4: class Detection Finding (2004) of category Findings (2).
 //!
-//! `finding_info.uid` is the incident, the same for all its events; `metadata.uid` is the event, the
-//! same each time it is sent. Source: <https://schema.ocsf.io/1.4.0/classes/detection_finding>.
+//! `finding_info.uid` is the incident, the same for all its events; `metadata.uid` is the event, the same each time it is
+//! sent. Source: <https://schema.ocsf.io/1.4.0/classes/detection_finding>.
 
 use serde_json::{Map, Value, json};
 use sudare_protocol::evidence::{BlobRef, Label};
@@ -76,7 +76,7 @@ pub fn hec_event(alert: &Alert, proof: &Proof) -> Value {
     })
 }
 
-/// What the schema has no place for: where the leaf is, and under which checkpoint it can be proved.
+/// Values that the schema has no field for: the leaf's index, and the checkpoint that covers it.
 fn unmapped(alert: &Alert, proof: &Proof) -> Value {
     let mut all = Map::new();
     all.insert("leaf_index".into(), alert.leaf_index.into());
@@ -97,7 +97,7 @@ fn unmapped(alert: &Alert, proof: &Proof) -> Value {
     all.into()
 }
 
-/// A sealed picture: who may open it finds it by these, nobody sees anything by them.
+/// A sealed picture: auditors find it by these ids and hashes, which reveal nothing of it.
 fn evidence(blob: &BlobRef) -> Value {
     let label = Label::from_number(blob.label).map_or("unknown", Label::as_str);
     json!({ "data": {

@@ -1,8 +1,8 @@
-//! What was read of the log and is not yet with the receiver, on disk.
+//! Events that were read from the log and that the receiver has not accepted yet, on disk.
 //!
 //! ```text
 //! state/               0700, one per receiver
-//!   cursor             everything up to here is accepted; whose state this is
+//!   cursor             everything up to here is accepted; which log and format this state belongs to
 //!   outbox/<leaf>      a batch: encoded events, named by the first leaf it was read from
 //!   status             see `status`
 //!   lock               held by the one forwarder
@@ -12,9 +12,9 @@
 //! send    outbox/<leaf> ──► receiver
 //! accept  cursor: the same steps, then outbox/<leaf> is deleted
 //! ```
-//! A batch says from which leaf to which it was read, so the batches and the cursor say together what
-//! comes next. Killed at any step, the forwarder sends the oldest batch again, byte for byte: nothing is
-//! left out, and what comes twice has the same event id. A batch that cannot be read is made anew from the log.
+//! A batch holds the range of leaves it was read from, so the batches and the cursor together say what comes next. After
+//! a kill at any step, the forwarder sends the oldest batch again, byte for byte: nothing is left out, and a duplicate
+//! has the same event id. An unreadable batch is rebuilt from the log.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -26,44 +26,44 @@ use sudare_evidence::store::FileLock;
 use sudare_protocol::hex::{hex, unhex};
 use sudare_protocol::tlog::Tree;
 
-/// Batches kept while the receiver is away. The log keeps the rest.
+/// Batches queued while the receiver is unavailable. The log keeps the rest.
 pub const BATCHES_MAX: usize = 16;
-/// Events of a batch: with each a few kilobytes long, one connection sends a fraction of a megabyte.
+/// Events of a batch. Each has a few kilobytes, so one connection sends a fraction of a megabyte.
 pub const BATCH_MAX_EVENTS: usize = 64;
-/// A batch of the longest events in their JSON strings, and the right edge of the largest tree.
+/// A batch of the longest events as JSON strings, with the right edge of the largest tree.
 const BATCH_MAX_BYTES: usize = 4 * 1024 * 1024;
 const CURSOR_MAX_BYTES: usize = 1024 * 1024;
 
 /// Why the state cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboxError {
-    /// A file.
+    /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Two forwarders.
-    #[error("Another forwarder uses {0}. Each receiver has one forwarder, with a folder of its own.")]
+    /// Another forwarder uses the folder.
+    #[error("another forwarder uses {0}. Each receiver has one forwarder, with a folder of its own")]
     Locked(PathBuf),
-    /// The cursor cannot be read.
+    /// The cursor or a batch is not readable.
     #[error(
-        "{0} is damaged. Delete this folder: everything is sent again, and a receiver that knows events by their \
-         id keeps each once."
+        "{0} is damaged. Delete this folder: everything is sent again, and a receiver that drops duplicate event \
+         ids keeps each event once"
     )]
     Damaged(PathBuf),
-    /// The state of another log or form.
+    /// The state belongs to another log or format.
     #[error(
-        "{path} belongs to {found}, not to {expected}. Give each log and form a folder of its own with --state."
+        "{path} belongs to {found}, not to {expected}. Give each log and format a folder of its own with --state"
     )]
     Foreign {
         /// The cursor.
         path: PathBuf,
-        /// Whose it is.
+        /// The log and format it belongs to.
         found: String,
-        /// Whose it should be.
+        /// The log and format of this forwarder.
         expected: String,
     },
 }
 
-/// A place in the log: how many leaves, and the right edge of the tree over them.
+/// A position in the log: how many leaves, and the right edge of the tree over them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Position {
     size: u64,
@@ -72,25 +72,25 @@ struct Position {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Cursor {
-    /// Log and form.
+    /// Log and format.
     owner: String,
     accepted: Position,
     /// Events accepted so far.
     events: u64,
-    /// Id of the last contradiction that was told, so that it is told once.
+    /// Id of the last contradiction that was reported, so that it is reported once.
     told: Option<String>,
 }
 
 /// Events that are sent together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
-    /// Read from this leaf on.
+    /// First leaf that it was read from.
     from: u64,
-    /// Up to here.
+    /// The position after its last leaf.
     to: Position,
-    /// Id of a contradiction that this batch tells of.
+    /// Id of a contradiction that this batch reports.
     told: Option<String>,
-    /// As they go to the receiver, without framing.
+    /// As the receiver gets them, without framing.
     pub events: Vec<String>,
 }
 
@@ -108,7 +108,7 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Opens the folder or makes it. `owner` names log and form.
+    /// Opens the folder or makes it. `owner` names log and format.
     pub fn open(dir: &Path, owner: &str) -> Result<Self, OutboxError> {
         files::make_private_dir(&dir.join("outbox"))?;
         let lock = dir.join("lock");
@@ -125,13 +125,13 @@ impl Outbox {
         Ok(outbox)
     }
 
-    /// Where reading the log goes on.
+    /// The position from which the log is read next.
     pub fn read(&self) -> &Tree {
         &self.read
     }
 
-    /// Whether another batch may be read. While a contradiction waits, nothing is put behind it: a batch would begin
-    /// at the same leaf.
+    /// Whether another batch may be read. Nothing is queued behind a waiting contradiction: a batch would begin at the
+    /// same leaf.
     pub fn has_room(&self) -> bool {
         self.waiting.len() < BATCHES_MAX && self.told == self.cursor.told
     }
@@ -141,7 +141,7 @@ impl Outbox {
         self.waiting_events
     }
 
-    /// Leaves up to which everything is accepted, as it is remembered.
+    /// Leaves whose events are all accepted, as saved.
     pub fn accepted_leaves(&self) -> u64 {
         self.cursor.accepted.size
     }
@@ -151,7 +151,7 @@ impl Outbox {
         self.cursor.events
     }
 
-    /// Keeps what was read up to `to`. Leaves without alarms need no batch: killed, they are read again.
+    /// Queues the events read up to `to`. Leaves without alarms need no batch: after a kill they are read again.
     pub fn push(&mut self, to: &Tree, events: Vec<String>) -> Result<(), OutboxError> {
         let position = Position::of(to);
         if !events.is_empty() {
@@ -161,8 +161,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// Keeps the place up to which nothing is left to send, so that a restart goes on there, and knows what the log
-    /// was like.
+    /// Saves the position up to which nothing is left to send, so that a restart continues there and can compare the log
+    /// with it.
     pub fn remember(&mut self) -> Result<(), OutboxError> {
         if !self.waiting.is_empty() || self.read.size() == self.cursor.accepted.size {
             return Ok(());
@@ -170,9 +170,9 @@ impl Outbox {
         self.save(Cursor { accepted: Position::of(&self.read), ..self.cursor.clone() })
     }
 
-    /// Keeps the alarm that the log contradicts itself behind what was read; once.
+    /// Queues the alarm that the log contradicts itself, once.
     pub fn push_contradiction(&mut self, uid: &str, event: String) -> Result<(), OutboxError> {
-        // Where batches wait, the last of them may begin at the same leaf; it must be gone first.
+        // A waiting batch may begin at the same leaf; it must be sent first.
         if self.told.as_deref() == Some(uid) || !self.waiting.is_empty() {
             return Ok(());
         }
@@ -189,7 +189,7 @@ impl Outbox {
         read_batch(&path)?.map(Some).ok_or(OutboxError::Damaged(path))
     }
 
-    /// The receiver has this batch, which is the oldest.
+    /// Removes this batch, the oldest, after the receiver has accepted it.
     pub fn accept(&mut self, batch: &Batch) -> Result<(), OutboxError> {
         let events = batch.events.len() as u64;
         let cursor = Cursor {
@@ -204,7 +204,7 @@ impl Outbox {
         remove(&self.path(batch.from))
     }
 
-    /// Finds the batches that follow the cursor; what does not follow is read from the log again.
+    /// Finds the batches that follow the cursor. Others are deleted, and read from the log again.
     fn recover(&mut self) -> Result<(), OutboxError> {
         let folder = self.dir.join("outbox");
         let failed = |error| FileError::new(&folder, "listed", error);
@@ -221,7 +221,8 @@ impl Outbox {
         for from in found {
             let path = self.path(from);
             let batch = read_batch(&path)?.filter(|batch| from == self.read.size() && batch.from == from);
-            // An accepted contradiction ends where it begins; killed before its file was deleted it would look new.
+            // A contradiction ends where it begins. If the forwarder was killed after it was accepted and before its file
+            // was deleted, it would look new.
             let batch = batch.filter(|batch| batch.told.is_none() || batch.told != self.cursor.told);
             let next = batch.as_ref().and_then(|batch| batch.to.tree());
             if let (Some(batch), Some(next)) = (batch, next) {
@@ -275,7 +276,7 @@ impl Position {
     }
 }
 
-/// Levels of the tree over so many leaves; the highest may be empty at the right edge.
+/// Levels of the tree over this many leaves; the highest may be empty at the right edge.
 fn levels(size: u64) -> usize {
     sudare_protocol::tlog::merkle::edge_widths(size).len()
 }
@@ -293,7 +294,7 @@ fn read_cursor(dir: &Path, owner: &str) -> Result<Cursor, OutboxError> {
     Ok(cursor)
 }
 
-/// `None` if it is not there or not whole.
+/// `None` if it does not exist or is not complete.
 fn read_batch(path: &Path) -> Result<Option<Batch>, OutboxError> {
     match files::read_bounded(path, BATCH_MAX_BYTES) {
         Ok(bytes) => Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok())),
@@ -303,7 +304,7 @@ fn read_batch(path: &Path) -> Result<Option<Batch>, OutboxError> {
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
-    // Strings and numbers only: there is nothing that JSON could not hold.
+    // Strings and numbers only, which JSON can always represent.
     serde_json::to_vec(value).unwrap_or_default()
 }
 

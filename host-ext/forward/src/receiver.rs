@@ -1,17 +1,17 @@
-//! Delivers a batch, and says when it may be forgotten.
+//! Delivers a batch, and knows when the receiver has accepted it.
 //!
 //! | receiver | a batch is accepted once |
 //! |---|---|
 //! | file | its lines are written and synced |
-//! | syslog over TCP | the receiver has closed the connection in order, after we said that nothing more comes |
+//! | syslog over TCP | the receiver has closed the connection cleanly, after we closed our sending direction |
 //! | syslog over TLS | the same |
 //! | event collector | it answered 200 |
 //!
-//! Syslog has no acknowledgement. Bytes that a socket took may be lost with the receiver or the network, so a
-//! connection carries one batch and is closed from our side first: a receiver closes its side after it has read to
-//! the end, and one that closes with events unread resets the connection. That it has read everything is known then; that it has stored it is not. RFC 5425 (section 4.4) has the
-//! receiver answer our `close_notify`, but rsyslog does not, so that a bare close counts: who can write into the
-//! network between both can forge it. Where that matters, use an event collector.
+//! Syslog has no acknowledgement. Bytes that a socket took may be lost with the receiver or the network, so a connection
+//! carries one batch and is closed from our side first: a receiver closes its side after it has read to the end, and one
+//! that closes with events unread resets the connection. That proves that it has read everything, not that it has stored
+//! it. RFC 5425 (section 4.4) requires the receiver to answer our `close_notify`, but rsyslog does not, so a bare close
+//! counts, and an attacker on the network path can forge it. Where that matters, use an event collector.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -25,7 +25,7 @@ use crate::syslog;
 use crate::target::Address;
 use crate::tls::Tls;
 
-/// What a syslog receiver may say before it closes; none of it is looked at.
+/// Bytes that a syslog receiver may send before it closes; they are ignored.
 const ANSWER_MAX_BYTES: u64 = 64 * 1024;
 
 /// Where batches go.
@@ -57,12 +57,12 @@ impl Receiver {
     }
 }
 
-/// Opened for each batch, so that the file may be moved away in between (log rotation).
+/// Opens the file for each batch, so that it may be moved away in between (log rotation).
 fn append(path: &Path, events: &[String]) -> io::Result<()> {
     let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
     let mut lines = events.join("\n").into_bytes();
     lines.push(b'\n');
-    // A line that was cut short, by a full disk or a kill, is ended: only it is unreadable then, and it comes again.
+    // Ends a line that a full disk or a kill cut short: only that line is unreadable then, and its event is sent again.
     if file.metadata()?.len() > 0 {
         let mut last = [0];
         file.seek(SeekFrom::End(-1))?;
@@ -82,9 +82,9 @@ fn send_syslog(address: &Address, tls: Option<&Tls>, events: &[String]) -> Resul
     connection.finish_writing().map_err(broken)?;
     let unconfirmed = |source| DeliveryError::Unconfirmed { address: address.to_string(), source };
     match io::copy(&mut (&mut connection).take(ANSWER_MAX_BYTES), &mut io::sink()) {
-        Ok(ANSWER_MAX_BYTES..) => return Err(unconfirmed(io::Error::other("it sends without an end"))),
+        Ok(ANSWER_MAX_BYTES..) => return Err(unconfirmed(io::Error::other("it sends endlessly"))),
         Ok(_) => {}
-        // How rustls calls a close without `close_notify`; a reset is another kind.
+        // rustls's name for a close without `close_notify`; a reset is another kind.
         Err(error) if tls.is_some() && error.kind() == io::ErrorKind::UnexpectedEof => {}
         Err(error) => return Err(unconfirmed(error)),
     }

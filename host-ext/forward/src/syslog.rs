@@ -1,10 +1,10 @@
-//! Syslog: the header of RFC 5424 and the octet counting of RFC 6587, section 3.4.1, and RFC 5425.
+//! Syslog: the header of RFC 5424, with the octet counting of RFC 6587 (section 3.4.1) and RFC 5425.
 //!
 //! ```text
 //! 312 <106>1 2026-11-22T10:00:00.123Z vdi-0042 sudare - incident-open - CEF:0|…
 //! ```
-//! The message is ASCII, so it carries no byte order mark, which parsers of CEF trip over. There is
-//! no structured data: its names would need an enterprise number of ours.
+//! The message is ASCII and carries no byte order mark, which CEF parsers trip over. There is no structured data, whose
+//! names would need an enterprise number of our own.
 
 use sudare_protocol::reason::Severity;
 use sudare_protocol::utc::utc_ms;
@@ -22,7 +22,7 @@ pub fn message(alert: &Alert, origin: &str, text: &str) -> String {
     format!("<{priority}>1 {time} {host} sudare - {} - {text}", alert.kind)
 }
 
-/// The messages one behind the other, each with its length in front.
+/// The messages one after the other, each preceded by its length.
 pub fn frames(messages: &[String]) -> Vec<u8> {
     messages.iter().flat_map(|message| format!("{} {message}", message.len()).into_bytes()).collect()
 }

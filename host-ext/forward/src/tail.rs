@@ -1,13 +1,13 @@
-//! Reads the log behind its recorder: only what a signed checkpoint covers, and only if it fits.
+//! Reads the log behind its recorder: only entries that a signed checkpoint covers, and only if they lead to its root.
 //!
 //! ```text
 //! entries  0 ───────────── read ────────────────── head          (not yet under a checkpoint)
-//!          told already     │ to be told            │
-//!                           tree of what was read   tree of what the checkpoint vouches for
+//!          queued already   │ verified, unread      │
+//!                           tree of read entries    tree under the checkpoint
 //! ```
-//! [`Tail::refresh`] hashes what a new checkpoint adds and compares the root; only then is anything
-//! told of it. [`Tail::next`] reads the entries themselves. Both trees are a right edge each, so a log of any
-//! size needs some kilobytes. Stored hashes are never read.
+//! [`Tail::refresh`] hashes the entries that a new checkpoint adds and compares the root; only then does
+//! [`Tail::next`] read them. Both trees are a right edge each, so a log of any size needs a few kilobytes. Stored hashes
+//! are never read.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ use sudare_protocol::tlog::{NoteError, SignedCheckpoint, Tree, VerifierKey};
 
 use crate::alert::{Alert, Proof};
 
-/// Leaves that one call of [`Tail::next`] reads at most, so that its caller is never gone for long.
+/// Most leaves that one call of [`Tail::next`] reads, so that it returns soon.
 const STEP_MAX_LEAVES: u64 = 16 * TILE_WIDTH as u64;
 
 /// Why the log cannot be read further.
@@ -29,15 +29,15 @@ pub enum TailError {
     /// The files cannot be read.
     #[error(transparent)]
     Store(#[from] ReadError),
-    /// There is a checkpoint, and it is not by the given key; nothing has been read yet.
+    /// The first checkpoint is not by the given key; nothing has been read yet.
     #[error("{0}. Compare --key with the line that `sudare-host` printed when the log was made")]
     Key(NoteError),
-    /// What is there cannot follow what was read before.
+    /// The log contradicts itself, or what was read before.
     #[error("{0}. Keep a copy of the store and run `sudare-audit verify` on it")]
     Contradiction(String),
 }
 
-/// What [`Tail::next`] read.
+/// The result of [`Tail::next`].
 #[derive(Debug)]
 pub struct Step {
     /// Alarms in the order of the log.
@@ -56,15 +56,15 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// Goes on behind `read`.
+    /// Continues after `read`.
     pub fn new(dir: &Path, verifier: VerifierKey, read: Tree) -> Result<Self, ReadError> {
         Ok(Self { store: Store::open(dir)?, verifier, head: read.clone(), read })
     }
 
-    /// Looks at the checkpoint and verifies what it adds.
+    /// Reads the checkpoint and verifies the entries that it adds.
     pub fn refresh(&mut self) -> Result<(), TailError> {
         let Some(note) = self.store.checkpoint()? else {
-            // A recorder that has not started yet has no checkpoint.
+            // There is no checkpoint before the recorder's first start.
             return if self.head.size() == 0 {
                 Ok(())
             } else {
@@ -104,7 +104,7 @@ impl Tail {
         self.head.size().saturating_sub(self.read.size())
     }
 
-    /// Entries under the newest checkpoint that was verified.
+    /// Entries under the newest verified checkpoint.
     pub fn verified(&self) -> u64 {
         self.head.size()
     }
@@ -114,12 +114,12 @@ impl Tail {
         &self.read
     }
 
-    /// What everything told now can be proved with.
+    /// The checkpoint that covers everything read now.
     pub fn proof(&self) -> Proof {
         Proof { origin: self.verifier.name().to_owned(), size: self.head.size(), root: self.head.root() }
     }
 
-    /// Reads on until there are `alerts_max` alarms, or the end of what is verified.
+    /// Reads until there are `alerts_max` alarms, or the end of the verified entries.
     pub fn next(&mut self, alerts_max: usize) -> Result<Step, TailError> {
         let size = self.head.size();
         let end = size.min(self.read.size().saturating_add(STEP_MAX_LEAVES));
@@ -169,8 +169,8 @@ fn contradiction<T>(what: &str) -> Result<T, TailError> {
     Err(TailError::Contradiction(what.to_owned()))
 }
 
-/// The alarm that a leaf is. Its signature is checked too, so that an alarm is the recorder's word even if a file
-/// was exchanged between verifying and reading it.
+/// The alarm for a leaf, if it is one. Its signature is checked too, so that an alarm is the recorder's word even if a
+/// file was swapped between verifying and reading it.
 fn alert_of(index: u64, leaf: &[u8], key: &VerifyingKey) -> Result<Option<Alert>, TailError> {
     let Ok(entry) = Entry::open_unverified(leaf) else {
         return contradiction(&format!("entry {index} cannot be read: it is damaged, or of a later version"));

@@ -16,7 +16,7 @@ pub enum Target {
     Tls(Address),
     /// HTTP Event Collector.
     Http {
-        /// Whether TLS is spoken.
+        /// Whether to use TLS.
         tls: bool,
         /// Host and port.
         address: Address,
@@ -37,13 +37,13 @@ pub struct Address {
 /// Why a target is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// Not of a known form.
+    /// Not a known kind of address.
     #[error(
-        "{0} is no receiver. Use tcp://HOST:PORT, tls://HOST:PORT, https://HOST:PORT/services/collector or file:PATH."
+        "{0} is not a valid receiver. Use tcp://HOST:PORT, tls://HOST:PORT, https://HOST:PORT/services/collector or file:PATH"
     )]
     Form(String),
-    /// The form does not go there.
-    #[error("Events of the form {format} are not sent to {scheme}. {advice}")]
+    /// The receiver would not understand this format.
+    #[error("events in the format {format} are not sent to {scheme}. {advice}")]
     Mismatch {
         /// `--format`.
         format: &'static str,
@@ -52,9 +52,9 @@ pub enum TargetError {
         /// What to do.
         advice: &'static str,
     },
-    /// The token would be readable on the way.
+    /// The network could read the token.
     #[error(
-        "http:// would show the token to the network. Use https://; http:// is for a receiver on this machine."
+        "http:// would expose the token to the network. Use https://; http:// is for a receiver on this host only"
     )]
     PlainHttp,
 }
@@ -89,25 +89,25 @@ impl FromStr for Target {
 }
 
 impl Target {
-    /// Refuses forms that a receiver of this kind would not understand.
+    /// Refuses formats that a receiver of this kind would not understand.
     pub fn check(&self, format: Format) -> Result<(), TargetError> {
         let scheme = self.scheme();
         match (self, format) {
             (Self::Http { .. }, Format::Ocsf | Format::Cef) => Err(TargetError::Mismatch {
                 format: format.as_str(),
                 scheme,
-                advice: "An event collector takes --format hec.",
+                advice: "An event collector takes --format hec",
             }),
             (Self::Tcp(_) | Self::Tls(_), Format::Hec) => Err(TargetError::Mismatch {
                 format: format.as_str(),
                 scheme,
-                advice: "Give the collector's https:// address, or use --format ocsf.",
+                advice: "Give the collector's https:// address, or use --format ocsf",
             }),
             _ => Ok(()),
         }
     }
 
-    /// Whether events carry a header of syslog.
+    /// Whether events carry a syslog header.
     pub fn is_syslog(&self) -> bool {
         matches!(self, Self::Tcp(_) | Self::Tls(_))
     }
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_parsed_is_shown_again() {
+    fn a_parsed_target_is_shown_as_given() {
         for text in [
             "tcp://siem.example:514",
             "tls://[::1]:6514",
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_receiver_is_refused() {
+    fn an_invalid_receiver_is_refused() {
         for text in [
             "",
             "siem",
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn forms_go_where_they_are_understood() {
+    fn formats_go_where_they_are_understood() {
         let check = |to: &str, format| to.parse::<Target>().unwrap().check(format).is_ok();
         assert!(check("tcp://h:1", Format::Cef) && check("file:x", Format::Hec));
         assert!(!check("tcp://h:1", Format::Hec) && !check("https://h:1/x", Format::Ocsf));

@@ -1,4 +1,4 @@
-//! A small real log for the tests here.
+//! A small real log for the tests of this crate.
 
 use std::fs;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use crate::receiver::Receiver;
 
 pub(crate) const ORIGIN: &str = "sudare.example/log/test";
 
-/// A folder with a store, the state of a forwarder and what it delivered.
+/// A folder with a store, a forwarder's state and the events it delivered.
 pub(crate) struct TestLog {
     pub(crate) folder: TempDir,
     writer: LogWriter<OsDisk>,
@@ -34,7 +34,7 @@ fn stamp(ms: u64) -> Stamp {
 }
 
 impl TestLog {
-    /// A log of its first entry only.
+    /// A log with only its first entry.
     pub(crate) fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let (mut writer, _) = LogWriter::open(OsDisk, &folder.path().join("store"), keys(), [3; 16]).unwrap();
@@ -45,7 +45,7 @@ impl TestLog {
         Self { folder, writer }
     }
 
-    /// Adds entries that are no alarms.
+    /// Adds entries that are not alarms.
     pub(crate) fn quiet(&mut self, entries: u64) {
         for _ in 0..entries {
             let ms = self.writer.size();

@@ -11,31 +11,31 @@ use zeroize::Zeroizing;
 
 const PEM_MAX_BYTES: usize = 1024 * 1024;
 
-/// Why TLS cannot be spoken.
+/// Why TLS cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file.
+    /// A file could not be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// No certificate of an authority.
-    #[error("{0} holds no certificate of an authority. Give the receiver's authority as PEM with --ca.")]
+    /// The file of `--ca` holds no certificate authority.
+    #[error("{0} contains no certificate authority. Give the receiver's authority as PEM with --ca")]
     NoAuthority(PathBuf),
-    /// The system knows no authorities.
-    #[error("This system knows no certificate authorities. Install ca-certificates, or give one with --ca.")]
+    /// The system has no certificate authorities.
+    #[error("this system has no certificate authorities. Install ca-certificates, or give one with --ca")]
     NoSystemAuthorities,
-    /// The client's certificate.
-    #[error("{path} does not hold a certificate with its key ({detail}). Give both in one PEM file.")]
+    /// The client's own certificate is not usable.
+    #[error("{path} does not contain a certificate with its key ({detail}). Give both in one PEM file")]
     Identity {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         detail: String,
     },
-    /// The name cannot stand in a certificate.
-    #[error("{0} cannot be the name of a receiver. Use the name in its certificate.")]
+    /// The name cannot appear in a certificate.
+    #[error("{0} is not a valid host name. Use the name in the receiver's certificate")]
     Name(String),
     /// Anything else.
-    #[error("TLS cannot be set up: {0}. This is a fault of this program or of the given certificates.")]
+    #[error("TLS cannot be set up: {0}. Check the given certificates; otherwise this is a bug in Sudare")]
     Setup(rustls::Error),
 }
 
@@ -46,8 +46,8 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Authorities from `ca` or, without it, those of the system; `identity` is this machine's own certificate
-    /// chain and key in one file.
+    /// Authorities from `ca` or, without it, those of the system; `identity` is this host's own certificate chain and
+    /// key in one file.
     pub fn new(ca: Option<&Path>, identity: Option<&Path>) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
@@ -74,7 +74,7 @@ impl Tls {
 fn authorities(ca: Option<&Path>) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     let Some(path) = ca else {
-        // A broken certificate among the system's many must not stop the good ones.
+        // One broken certificate among the system's must not disable the others.
         let (_, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         return if roots.is_empty() { Err(TlsError::NoSystemAuthorities) } else { Ok(roots) };
     };

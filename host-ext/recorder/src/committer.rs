@@ -160,7 +160,7 @@ impl Committer {
     fn fails(&mut self, error: &StoreError) -> String {
         let why = error.to_string();
         if self.failed.as_ref().is_none_or(|(_, before)| *before != why) {
-            tracing::error!(%why, "evidence cannot be stored; sessions that require it stay covered");
+            tracing::error!(%why, "evidence cannot be kept; sessions that need it stay covered");
         }
         self.ledger = None;
         self.failed = Some((clock::monotonic(), why.clone()));

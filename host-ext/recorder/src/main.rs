@@ -70,7 +70,7 @@ impl Cli {
         let mut recorder = server::start(options)?;
         tracing::info!(
             log_vkey = recorder.log_vkey,
-            "recording; auditors need this public line, which stays the same"
+            "recording; auditors need this line, which stays the same"
         );
         if let Some(ended) = recorder.take_ended() {
             end_with(ended)?;

@@ -1,4 +1,4 @@
-//! What the shipper gives up once it runs. Before its first thread.
+//! What the shipper gives up once it runs; call it before the first thread.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use sudare_base::harden::confine_reader;
 
 use crate::state;
 
-/// `places` are addresses: `file://` ones are folders of this machine, all others need the network.
+/// `places` are addresses: `file://` ones are folders on this host, all others need the network.
 pub fn confine<'a>(
     store: &Path,
     state_dir: &Path,

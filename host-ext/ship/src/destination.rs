@@ -1,6 +1,5 @@
-//! A place outside the host: what is there once stays as it is, only checkpoints are replaced.
+//! A place outside the host. Files there never change once written; only checkpoints are replaced.
 
-use std::fmt;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
@@ -9,9 +8,10 @@ use object_store::path::Path;
 use object_store::{
     Error, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, PutResult, UpdateVersion,
 };
+use sudare_protocol::tlog::SignedCheckpoint;
 
 use crate::error::ShipError;
-use crate::s3;
+use crate::s3::{self, Retention};
 
 /// An open destination.
 #[derive(Debug)]
@@ -27,22 +27,14 @@ enum Kind {
     S3(s3::Bucket),
 }
 
-/// For how long a bucket keeps each object, as its default retention says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Retention {
-    /// `COMPLIANCE` (nobody can delete) or `GOVERNANCE` (who has a special right can).
-    pub(super) mode: String,
-    /// Days; a year counts 365.
-    pub(super) days: u32,
+/// A checkpoint that is at the destination.
+#[derive(Clone, Debug)]
+pub(super) struct ShippedCheckpoint {
+    pub(super) checkpoint: SignedCheckpoint,
+    pub(super) destination: Arc<Destination>,
 }
 
-impl fmt::Display for Retention {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {} days", self.mode, self.days)
-    }
-}
-
-/// A file as it was read, and what it must still be when it is replaced.
+/// A file as it was read, with the version that it must still have when it is replaced.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     /// The content.
@@ -51,22 +43,22 @@ pub(super) struct Found {
 }
 
 impl Destination {
-    /// Opens `file:///folder` (made if it is missing) or `s3://bucket/prefix`; asks a bucket about
-    /// its retention and versions.
+    /// Opens `file:///folder` (made if it is missing) or `s3://bucket/prefix`; queries a bucket's retention and
+    /// versioning.
     pub(super) async fn open(url: &str) -> Result<Self, ShipError> {
         let refuse = |why| ShipError::Url(url.to_owned(), why);
         if url.contains(['?', '#', '@']) {
-            return Err(refuse("it has a query, a fragment or a user in it"));
+            return Err(refuse("it contains a query, a fragment or a user"));
         }
         if let Some(folder) = url.strip_prefix("file://") {
             if !folder.starts_with('/') {
-                return Err(refuse("a folder begins with file:/// and is given in full"));
+                return Err(refuse("a folder is an absolute path after file://"));
             }
             let kind = Kind::Folder(Arc::new(open_folder(FilePath::new(folder))?));
             return Ok(Self { shown: url.to_owned(), base: Path::default(), kind });
         }
         let Some(rest) = url.strip_prefix("s3://") else {
-            return Err(refuse("its beginning is neither file:/// nor s3://"));
+            return Err(refuse("it begins with neither file:/// nor s3://"));
         };
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() {
@@ -76,7 +68,7 @@ impl Destination {
         Ok(Self { shown: url.to_owned(), base, kind: Kind::S3(s3::Bucket::open(bucket).await?) })
     }
 
-    /// The address, which holds nothing secret.
+    /// The address; it holds no secret.
     pub(super) fn shown(&self) -> &str {
         &self.shown
     }
@@ -89,21 +81,21 @@ impl Destination {
         }
     }
 
-    /// Why what lies here could not be deleted for good; `None` if it can.
+    /// Why files here could not be deleted for good; `None` if they can.
     pub(super) fn keeps(&self) -> Option<&'static str> {
         match &self.kind {
             Kind::S3(bucket) if bucket.retention.is_some() => Some("it has a default retention"),
-            Kind::S3(bucket) if bucket.versioned => Some("it keeps the versions of what is deleted"),
+            Kind::S3(bucket) if bucket.versioned => Some("it keeps the versions of deleted objects"),
             _ => None,
         }
     }
 
-    /// False for a bucket from which everything can be deleted at once.
+    /// False for a bucket without default retention, from which everything can be deleted at once.
     pub(super) fn is_locked_or_folder(&self) -> bool {
         matches!(&self.kind, Kind::Folder(_)) || self.retention().is_some()
     }
 
-    /// Puts what never changes. The same content is accepted, so that an upload can be repeated.
+    /// Puts a file that never changes. The same content is accepted, so that an upload can be repeated.
     pub(super) async fn create(&self, path: &str, bytes: Vec<u8>) -> Result<(), ShipError> {
         let payload = PutPayload::from(bytes);
         match self.put(path, payload.clone(), PutMode::Create).await {
@@ -118,7 +110,7 @@ impl Destination {
         }
     }
 
-    /// Puts a checkpoint over the one that was read, and over no other.
+    /// Replaces exactly the checkpoint that was read, and no other.
     pub(super) async fn replace(
         &self,
         path: &str,
@@ -126,7 +118,7 @@ impl Destination {
         old: Option<&Found>,
     ) -> Result<Found, ShipError> {
         let result = match (&self.kind, old) {
-            // A folder cannot compare and write in one step: it is read once more just before.
+            // A folder cannot compare and write in one step, so it is read once more just before.
             (Kind::Folder(_), _) => {
                 let now = self.read(path, bytes.len() + MORE_BYTES).await?;
                 if now.map(|found| found.bytes) != old.map(|found| found.bytes.clone()) {
@@ -145,7 +137,7 @@ impl Destination {
                 version: UpdateVersion { e_tag: put.e_tag, version: put.version },
             }),
             Err(Error::Precondition { .. } | Error::AlreadyExists { .. }) => {
-                // An answer may have been lost: then ours is there already.
+                // The answer to an earlier request may have been lost: then ours is there already.
                 let there = self.read(path, bytes.len()).await.ok().flatten();
                 there.filter(|found| found.bytes == bytes).ok_or(ShipError::OtherWriter)
             }
@@ -153,13 +145,13 @@ impl Destination {
         }
     }
 
-    /// Puts what may be replaced by anything newer.
+    /// Puts a file that anything newer may replace.
     pub(super) async fn overwrite(&self, path: &str, bytes: Vec<u8>) -> Result<(), ShipError> {
         let put = self.put(path, bytes.into(), PutMode::Overwrite).await;
         put.map(drop).map_err(|source| remote(path, "put", source))
     }
 
-    /// A file of at most `max_bytes`; a longer one is another one than ours.
+    /// A file of at most `max_bytes`; a longer one cannot be ours.
     pub(super) async fn read(&self, path: &str, max_bytes: usize) -> Result<Option<Found>, ShipError> {
         let result = match self.reader().get(&self.full(path)).await {
             Ok(result) => result,
@@ -175,7 +167,7 @@ impl Destination {
         Ok(Some(Found { bytes: bytes.into(), version }))
     }
 
-    /// Deletes a file; one that is not there is no error.
+    /// Deletes a file; a missing one is not an error.
     pub(super) async fn remove(&self, path: &str) -> Result<(), ShipError> {
         match self.reader().delete(&self.full(path)).await {
             Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
@@ -220,7 +212,7 @@ impl Destination {
     }
 }
 
-/// An older checkpoint may be longer than the new one by its cosignatures.
+/// The older checkpoint may be longer than the new one because of its cosignatures.
 const MORE_BYTES: usize = sudare_protocol::tlog::note::MAX_NOTE_BYTES;
 
 fn remote(path: &str, action: &'static str, source: Error) -> ShipError {
@@ -230,7 +222,7 @@ fn remote(path: &str, action: &'static str, source: Error) -> ShipError {
 fn open_folder(folder: &FilePath) -> Result<LocalFileSystem, ShipError> {
     sudare_base::files::make_private_dir(folder)?;
     let opened = LocalFileSystem::new_with_prefix(folder);
-    // Without it an upload that was acknowledged could be gone after a power cut.
+    // Without fsync a power cut could undo an acknowledged upload.
     opened
         .map(|store| store.with_fsync(true).with_automatic_cleanup(true))
         .map_err(|source| remote(&folder.display().to_string(), "opened", source))
@@ -245,7 +237,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_there_stays_and_the_same_again_is_accepted() {
+    async fn files_never_change_and_the_same_again_is_accepted() {
         let dir = tempfile::tempdir().unwrap();
         let place = folder(dir.path()).await;
         place.create("tile/entries/x001/000.p/12", b"one".to_vec()).await.unwrap();
@@ -275,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_destination_is_refused() {
+    async fn an_invalid_destination_is_refused() {
         for url in [
             "/folder",
             "file://folder",

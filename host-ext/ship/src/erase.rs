@@ -1,8 +1,7 @@
-//! What the log says is erased goes at the destination too: headers always, bodies where they can.
+//! Erases at the destination what the log says is erased: headers always, bodies where the destination allows it.
 //!
-//! It happens after the checkpoint with the tombstone is there, so that nothing is ever missing
-//! without a reason; while it fails, new evidence goes on to leave the host. How far it has come is
-//! kept, so that a kill in between leaves nothing behind.
+//! It happens after the checkpoint with the tombstone has arrived, so that nothing is ever missing without a reason.
+//! While it fails, shipping continues. Progress is saved, so that a kill in between leaves nothing behind.
 
 use sudare_evidence::store::blobs::{BODIES, HEADERS};
 use sudare_protocol::evidence::{Entry, Event};
@@ -13,7 +12,7 @@ use crate::error::ShipError;
 use crate::shipper::Shipper;
 
 impl Shipper {
-    /// Carries out the tombstones among the shipped entries that were not yet carried out.
+    /// Carries out the tombstones among the shipped entries, from where the last run stopped.
     pub(super) async fn erase(&mut self) -> Result<(), ShipError> {
         let size = self.tree.size();
         let from = self.state.progress.erased_to;

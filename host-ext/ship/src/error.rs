@@ -1,4 +1,4 @@
-//! Why evidence did not leave the host, in words that an administrator can act on.
+//! Why shipping failed, in words that an administrator can act on.
 
 use sudare_base::files::FileError;
 use sudare_evidence::reader::ReadError;
@@ -6,11 +6,11 @@ use sudare_protocol::evidence::EntryError;
 use sudare_protocol::tlog::NoteError;
 use thiserror::Error;
 
-/// Nothing counts as shipped when one of these is returned.
+/// Nothing counts as shipped if one of these is returned.
 #[derive(Debug, Error)]
 pub enum ShipError {
     #[error(
-        "`{0}` is no destination: {1}. Give file:///FOLDER or s3://BUCKET/PREFIX; credentials belong into the environment"
+        "`{0}` is not a valid destination: {1}. Use file:///FOLDER or s3://BUCKET/PREFIX, and put credentials into the environment"
     )]
     Url(String, &'static str),
     #[error(
@@ -18,35 +18,35 @@ pub enum ShipError {
     )]
     Insecure(String),
     #[error(
-        "the bucket {0} keeps nothing from being deleted: it has no default retention. Make a bucket with Object Lock and a default retention (mode COMPLIANCE), or accept this with --allow-unlocked"
+        "the bucket {0} does not protect objects from deletion: it has no default retention. Use a bucket with Object Lock and a default retention (mode COMPLIANCE), or accept this with --allow-unlocked"
     )]
     NoRetention(String),
     #[error(
-        "{0} would keep the headers of pictures from being deleted ({1}), so that no picture could ever be erased. Give a bucket without retention and without versions, or a folder, with --headers"
+        "{0} would prevent the headers of pictures from being deleted ({1}), so that no picture could ever be erased. Give a bucket without retention and without versioning, or a folder, with --headers"
     )]
     HeadersKept(String, &'static str),
     #[error(
-        "another shipper works with {0}. One log has one shipper: stop the other one, or give another folder with --state"
+        "another shipper uses {0}. One log has one shipper: stop the other one, or give another folder with --state"
     )]
     StateLocked(String),
     #[error(
-        "the folder of --state belongs to {before}. For another destination give another folder with --state; headers that were shipped must be moved by hand, and deleted where they were"
+        "the folder of --state belongs to {before}. Give another folder with --state for another destination. Headers that were shipped must be moved by hand, and deleted from the old place"
     )]
     Moved { before: String },
     #[error(
-        "{path} is at the destination already and differs. Somebody else writes there, or files of this store were changed after they had been shipped. Keep both, run `sudare-audit verify` on each, and ship this log to a place of its own"
+        "{path} already exists at the destination and differs. Something else writes there, or files of this store were changed after they had been shipped. Keep both, run `sudare-audit verify` on each, and ship this log to a place of its own"
     )]
     Differs { path: String },
     #[error(
-        "the checkpoint at the destination changed while it was being replaced. Somebody else writes there: one log has one shipper"
+        "the checkpoint at the destination changed while it was being replaced. Find the other writer: one log has one shipper"
     )]
     OtherWriter,
     #[error(
-        "the checkpoint at the destination has {remote} entries and this host only {local}. The store here was set back to an older state. Nothing was changed there: keep both and tell the security team"
+        "the checkpoint at the destination has {remote} entries and this host only {local}. The store here was rolled back to an older state. Nothing was changed at the destination: keep both and tell the security team"
     )]
     RemoteAhead { remote: u64, local: u64 },
     #[error(
-        "the checkpoint at the destination has {remote} entries, and {shipped} had been shipped. Somebody set it back: tell the security team, and look at the bucket's earlier versions"
+        "the checkpoint at the destination has {remote} entries, and {shipped} had been shipped. Somebody rolled it back: tell the security team, and check the bucket's earlier versions"
     )]
     RemoteWentBack { remote: u64, shipped: u64 },
     #[error(
@@ -54,39 +54,39 @@ pub enum ShipError {
     )]
     Forked { size: u64 },
     #[error(
-        "the checkpoint at the destination is not accepted: {0}. Either another log lies there, or it was changed: ship this log to a place of its own"
+        "the checkpoint at the destination is not accepted: {0}. Either it belongs to another log, or it was changed: ship this log to a place of its own"
     )]
     RemoteCheckpoint(NoteError),
     #[error("the store's checkpoint is not accepted: {0}. Give the key file of this log with --key")]
     LocalCheckpoint(NoteError),
     #[error(
-        "the store's files do not lead to the root that its checkpoint of {size} entries signs. The store was changed or is damaged; nothing of this was shipped. Run `sudare-audit verify` on it"
+        "the store's files do not lead to the root signed by its checkpoint of {size} entries. The store was changed or is damaged; none of this was shipped. Run `sudare-audit verify` on it"
     )]
     LocalRoot { size: u64 },
     #[error("entry {index} cannot be read: {source}")]
     Entry { index: u64, source: EntryError },
-    /// The recorder may just have replaced it, so this is tried again.
-    #[error("{0} is missing from the store, or cut short. If this lasts, run `sudare-audit verify` on it")]
+    /// The recorder may just have replaced it, so shipping retries.
+    #[error("{0} is missing from the store, or truncated. If this persists, run `sudare-audit verify` on it")]
     LocalMissing(String),
     #[error("{0}")]
     Local(#[from] ReadError),
     #[error("{0}")]
     State(#[from] FileError),
     #[error(
-        "{path} could not be {action} at the destination: {source}. It is tried again. Check the network, the credentials and the rights they give"
+        "{path} could not be {action} at the destination: {source}. The shipper retries. Check the network, the credentials and their permissions"
     )]
     Remote { path: String, action: &'static str, source: object_store::Error },
-    /// Only with `once`: otherwise it is asked again, and shipping goes on.
-    #[error("everything was shipped, but a witness or time-stamp service did not do its part: {0}")]
+    /// Only with `once`: otherwise the notary is asked again, and shipping continues.
+    #[error("everything was shipped, but a witness or time-stamp service failed: {0}")]
     Notary(String),
     #[error(
-        "the bucket could not be asked about {about}: {detail}. Check the network, and that the credentials allow s3:GetBucketObjectLockConfiguration and s3:GetBucketVersioning"
+        "the bucket could not be queried about {about}: {detail}. Check the network, and that the credentials allow s3:GetBucketObjectLockConfiguration and s3:GetBucketVersioning"
     )]
     Bucket { about: &'static str, detail: String },
 }
 
 impl ShipError {
-    /// True if trying again cannot help: somebody has to look first.
+    /// True if a retry cannot help: somebody has to look first.
     pub fn is_final(&self) -> bool {
         match self {
             Self::LocalMissing(_)

@@ -1,4 +1,4 @@
-//! Ships again and again, and says what goes on: waits grow while nothing works.
+//! Ships again and again and keeps the status; waits grow while shipping fails.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,21 +13,21 @@ use crate::notaries::{Notaries, NotaryClient, NotaryTask};
 use crate::shipper::{Places, Shipper};
 use crate::state::{State, publish};
 
-/// How often the recorder's checkpoint is looked at.
+/// How often the recorder's checkpoint is read.
 const POLL: Duration = Duration::from_millis(100);
 const WAIT_MIN_MS: u64 = 500;
 const WAIT_MAX_MS: u64 = 30_000;
-/// With `once`, so many attempts that fail in a row end it.
+/// With `once`, this many failed attempts in a row end it.
 const ONCE_ATTEMPTS: u32 = 3;
 
-/// What to ship, and where.
+/// What to ship, and where to.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The recorder's folder.
     pub store: PathBuf,
     /// The log's public line.
     pub key: VerifierKey,
-    /// A folder of the shipper's own.
+    /// The shipper's own folder.
     pub state: PathBuf,
     /// `file:///folder` or `s3://bucket/prefix`.
     pub to: String,
@@ -35,9 +35,9 @@ pub struct Options {
     pub headers: Option<String>,
     /// Accept a bucket without default retention.
     pub allow_unlocked: bool,
-    /// End when everything that is there has been shipped.
+    /// Exit once everything has been shipped.
     pub once: bool,
-    /// Who is asked about what has been shipped.
+    /// Who cosigns and time-stamps what has been shipped.
     pub notaries: Notaries,
 }
 
@@ -58,19 +58,19 @@ impl Default for Stopper {
 }
 
 impl Stopper {
-    /// What is in flight is abandoned, as by a kill; the next run goes on from there.
+    /// Abandons uploads in flight, as a kill would; the next run continues from there.
     pub fn stop(&self) {
         self.0.send_replace(true);
     }
 
     async fn stopped(&self) {
         let mut receiver = self.0.subscribe();
-        // The sender lives in self, so waiting ends only by `stop`.
+        // The sender lives in self, so only `stop` ends the wait.
         drop(receiver.wait_for(|stopped| *stopped).await);
     }
 }
 
-/// Runs until it is stopped, an error needs somebody to look, or (with `once`) all is shipped.
+/// Runs until it is stopped, an error needs attention, or (with `once`) everything is shipped.
 pub async fn follow(options: &Options, stopper: &Stopper) -> Result<Status, ShipError> {
     let mut run = Run::start(options)?;
     tokio::select! {
@@ -85,11 +85,11 @@ struct Run {
     status: Status,
     state_dir: PathBuf,
     notaries: NotaryWork,
-    /// Entries under the checkpoint that the others were last told of.
+    /// Size of the checkpoint that the notaries were last asked about.
     submitted: u64,
 }
 
-/// How a witness and a time-stamp service are asked.
+/// When the notaries are asked.
 enum NotaryWork {
     None,
     /// Beside the shipping.
@@ -139,17 +139,17 @@ impl Run {
         }
     }
 
-    /// Opens what is not open, and ships what is new.
+    /// Opens the destination if need be, and ships new entries.
     async fn step(&mut self, options: &Options) -> Result<(), ShipError> {
         let mut shipper = match self.phase.take() {
             Some(Phase::Open(shipper)) => shipper,
             Some(Phase::Closed(state)) => self.open(options, state).await?,
-            // Only an attempt that was cut off between the two leaves nothing.
+            // Only an attempt that was cut off in between leaves neither.
             None => self.open(options, State::open(&self.state_dir, options.places())?).await?,
         };
         let shipped = self.ship(&mut shipper).await;
         self.status.shipped = shipper.shipped();
-        // After an error the destination is compared anew: nothing is assumed about it.
+        // After an error the destination is compared again: nothing is assumed about it.
         self.phase = Some(match &shipped {
             Ok(_) => Phase::Open(shipper),
             Err(_) => Phase::Closed(shipper.into_state()),
@@ -203,7 +203,7 @@ impl Run {
         Ok(news)
     }
 
-    /// Has the others asked about what is new, and returns what they said last.
+    /// Has the notaries asked about a new checkpoint, and returns their last answers.
     fn submit(&mut self, shipper: &Shipper) -> NotaryStatus {
         let NotaryWork::Background(task) = &self.notaries else { return self.status.notaries.clone() };
         if self.submitted != shipper.shipped()
@@ -240,16 +240,15 @@ impl Run {
             "evidence did not leave the host: {error}"
         );
         if let Err(error) = publish(&self.state_dir, &self.status) {
-            tracing::error!(%error, "the state could not be written");
+            tracing::error!(%error, "the status could not be written");
         }
     }
 }
 
-/// Doubles from half a second to half a minute; a part of it is random, so that many hosts do not
-/// come back at the same moment.
+/// Doubles from half a second to half a minute; half of it is random, so that many hosts do not return at the same moment.
 fn wait(attempts: u32) -> Duration {
     let longest = WAIT_MIN_MS.saturating_mul(1 << attempts.saturating_sub(1).min(6)).min(WAIT_MAX_MS);
-    // Without randomness every host waits the longest, which is safe too.
+    // Without randomness every host waits the longest, which is safe.
     let random = clock::random().map_or(u64::from(u32::MAX), |bytes| u64::from(u32::from_be_bytes(bytes)));
     Duration::from_millis(longest / 2 + (longest / 2) * random / u64::from(u32::MAX))
 }

@@ -1,4 +1,4 @@
-//! `sudare-ship`: copies the evidence of a host elsewhere.
+//! `sudare-ship`: copies a host's evidence off the host.
 
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
 
@@ -13,11 +13,11 @@ use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
 use sudare_protocol::tlog::{VerifierKey, WitnessKey};
 use sudare_ship::{Notaries, Options, Stopper, confine, follow, prepare_process};
 
-/// Copy evidence to a folder or a bucket, going on where it was interrupted.
+/// Copy evidence to a folder or a bucket, resuming where it was interrupted.
 ///
-/// Runs until it is told to stop (SIGTERM). It needs to read the store and to write its own folder, and confines itself
-/// to that (Landlock): run it as a user of its own. Credentials of a bucket come from the environment
-/// (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL).
+/// Runs until stopped (SIGTERM). It reads the store and writes its own folder, and confines itself to that (Landlock):
+/// run it as a user of its own. Credentials of a bucket come from the environment (AWS_ACCESS_KEY_ID,
+/// AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL).
 #[derive(Debug, Parser)]
 #[command(
     name = "sudare-ship",
@@ -27,7 +27,7 @@ Examples:
   sudare-ship --store /var/lib/sudare-recorder/evidence --key log.vkey --state /var/lib/sudare-ship \\
     --to s3://evidence/vdi-0042 --headers s3://evidence-headers/vdi-0042
   sudare-ship --store ./evidence --key log.vkey --state ./ship --to file:///mnt/audit/vdi-0042 --once
-  cat /var/lib/sudare-ship/status.json          what it does, and why it does not"
+  cat /var/lib/sudare-ship/status.json          how it goes, and why it fails"
 )]
 struct Ship {
     /// Folder of the evidence store
@@ -36,31 +36,31 @@ struct Ship {
     /// File with the log's public line
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// Folder of the shipper's own: how far it has come
+    /// The shipper's own folder, for its progress
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
-    /// file:///FOLDER or s3://BUCKET/PREFIX
+    /// Destination: file:///FOLDER or s3://BUCKET/PREFIX
     #[arg(long, value_name = "URL")]
     to: String,
-    /// Another place for the headers of pictures, which must stay deletable
+    /// Another destination for the headers of pictures, which must remain deletable
     #[arg(long, value_name = "URL")]
     headers: Option<String>,
     /// Accept a bucket from which everything can be deleted
     #[arg(long)]
     allow_unlocked: bool,
-    /// A witness that cosigns what was shipped: its address, such as https://witness.example
+    /// Address of a witness that cosigns what was shipped, such as https://witness.example
     #[arg(long, value_name = "URL", requires = "witness_key")]
     witness: Option<String>,
     /// File with the witness's public line
     #[arg(long, value_name = "FILE", requires = "witness")]
     witness_key: Option<PathBuf>,
-    /// A time-stamp service (RFC 3161) that is asked at most every ten minutes
+    /// Address of a time-stamp service (RFC 3161), asked at most every ten minutes
     #[arg(long, value_name = "URL")]
     timestamps: Option<String>,
-    /// End when all that is there has been shipped
+    /// Exit once everything has been shipped
     #[arg(long)]
     once: bool,
-    /// With --once: print one JSON object, the same as in status.json
+    /// With --once: print the status as JSON, as in status.json
     #[arg(long, requires = "once")]
     json: bool,
 }
@@ -86,15 +86,15 @@ impl Ship {
             once: self.once,
             notaries: Notaries { witness, stamper: self.timestamps.clone() },
         };
-        let others = [self.witness.as_deref(), self.timestamps.as_deref()];
+        let notaries = [self.witness.as_deref(), self.timestamps.as_deref()];
         let places = [Some(self.to.as_str()), self.headers.as_deref()];
-        confine::confine(&self.store, &self.state, places.into_iter().chain(others).flatten())?;
+        confine::confine(&self.store, &self.state, places.into_iter().chain(notaries).flatten())?;
         prepare_process();
         let stopper = Stopper::default();
         let at_end = stopper.clone();
         std::thread::Builder::new().name("signals".into()).spawn(move || {
             if let Err(error) = signals::wait_for_end() {
-                tracing::error!(%error, "signals cannot be waited for: ending");
+                tracing::error!(%error, "cannot wait for signals; exiting");
             }
             at_end.stop();
         })?;
@@ -112,6 +112,6 @@ impl Ship {
 fn public_line(path: &Path) -> anyhow::Result<String> {
     let bytes = read_bounded(path, MAX_VKEY_BYTES)?;
     let bytes = bytes
-        .with_context(|| format!("{} is not there. Give the file with the public line", path.display()))?;
+        .with_context(|| format!("{} does not exist. Give the file with the public line", path.display()))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

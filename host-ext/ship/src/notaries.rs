@@ -1,31 +1,30 @@
-//! What others say about a checkpoint that has left: a witness's cosignature, a time-stamp service's time.
+//! The notaries of a checkpoint that has left the host: a witness cosigns it, a time-stamp service dates it.
 //!
-//! It runs beside the shipping and never holds it up. Kept: `checkpoint.cosigned` here and at the
-//! destination; `timestamps/<size>.tsr` (RFC 3161) with the note it is about, `timestamps/<size>.note`,
-//! at the destination. A witness is asked after each checkpoint and once a minute, so that it notices a
-//! host that has gone silent; a time-stamp service at most every ten minutes.
+//! This runs beside the shipping and never holds it up. It stores `checkpoint.cosigned` here and at the destination, and
+//! `timestamps/<size>.tsr` (RFC 3161) with the stamped note, `timestamps/<size>.note`, at the destination. The witness is
+//! asked after each checkpoint and once a minute, so that it notices a silent host; the time-stamp service at most every
+//! ten minutes.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use sudare_base::{clock, files};
 use sudare_evidence::reader::Store;
 use sudare_evidence::status::ship::NotaryStatus;
-use sudare_protocol::tlog::{SignedCheckpoint, WitnessKey};
+use sudare_protocol::tlog::WitnessKey;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::destination::Destination;
+use crate::destination::ShippedCheckpoint;
 use crate::error::ShipError;
 use crate::notary::cosign::Submitter;
 use crate::notary::stamp::Stamper;
 
-/// A witness that hears nothing for two minutes raises an alarm.
+/// A witness raises an alarm after two minutes of silence.
 const WITNESS_EVERY: Duration = Duration::from_secs(60);
 const STAMP_EVERY: Duration = Duration::from_secs(600);
 
-/// Whom to ask.
+/// The notaries to ask.
 #[derive(Clone, Debug, Default)]
 pub struct Notaries {
     /// Submission prefix and public line of a witness.
@@ -34,14 +33,7 @@ pub struct Notaries {
     pub stamper: Option<String>,
 }
 
-/// A checkpoint that is at the destination.
-#[derive(Clone, Debug)]
-pub(super) struct ShippedCheckpoint {
-    pub(super) checkpoint: SignedCheckpoint,
-    pub(super) destination: Arc<Destination>,
-}
-
-/// NotaryWork in the background until it is dropped.
+/// Asks the notaries in the background until it is dropped.
 #[derive(Debug)]
 pub(super) struct NotaryTask {
     shipped: watch::Sender<Option<ShippedCheckpoint>>,
@@ -74,7 +66,7 @@ impl NotaryTask {
     }
 }
 
-/// NotaryWork both, one checkpoint at a time.
+/// A client of both notaries; handles one checkpoint at a time.
 #[derive(Debug)]
 pub(super) struct NotaryClient {
     store: Store,
@@ -86,7 +78,7 @@ pub(super) struct NotaryClient {
 }
 
 impl NotaryClient {
-    /// `None` if there is nobody to ask.
+    /// `None` if no notary is configured.
     pub(super) fn new(
         notaries: &Notaries,
         store: &Path,
@@ -115,7 +107,7 @@ impl NotaryClient {
         }
         self.status.stamper_error = self.stamp(shipped).await.err();
         if let Some(error) = &self.status.stamper_error {
-            tracing::error!("the checkpoint got no time stamp: {error}");
+            tracing::error!("the checkpoint was not time-stamped: {error}");
         }
     }
 
@@ -126,7 +118,7 @@ impl NotaryClient {
         let note = cosignature.note.into_bytes();
         files::write_public(&self.state_dir.join("checkpoint.cosigned"), &note).map_err(|e| e.to_string())?;
         if self.status.cosigned != shipped.checkpoint.size() {
-            // A fresh time alone is no reason to fill a bucket with versions.
+            // A fresh time alone does not justify another version in a bucket.
             shipped.destination.overwrite("checkpoint.cosigned", note).await.map_err(|e| e.to_string())?;
         }
         self.status.cosigned = shipped.checkpoint.size();
@@ -146,7 +138,7 @@ impl NotaryClient {
         let files = [("note", note.to_vec()), ("tsr", stamped.response)];
         for (kind, bytes) in files {
             match shipped.destination.create(&format!("timestamps/{size}.{kind}"), bytes).await {
-                // A run that was killed had a token for this size already: it is as good.
+                // An earlier run that was killed left a token for this size, which is as good.
                 Ok(()) | Err(ShipError::Differs { .. }) => {}
                 Err(error) => return Err(error.to_string()),
             }

@@ -1,13 +1,14 @@
-//! A bucket: opened from the environment, and asked what it does with what is deleted.
+//! A bucket: opened from the environment, and queried about its retention and versioning.
 //!
-//! Two clients work with it. The writing one sends `x-amz-sdk-checksum-algorithm` and the checksum
-//! itself with each request: a bucket with a default retention refuses uploads without. The other
-//! one reads and deletes, where that header would mean nothing.
+//! Two clients work with it. The writer sends `x-amz-sdk-checksum-algorithm` and the checksum itself with each request:
+//! a bucket with a default retention refuses uploads without them. The other one reads and deletes, where that header
+//! would mean nothing.
 //!
-//! Object Lock is not part of object_store, so two questions are asked by signed URLs:
+//! Object Lock is not part of object_store, so two queries use signed URLs:
 //! `GET /?object-lock` and `GET /?versioning`
 //! (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectLockConfiguration.html>).
 
+use std::fmt;
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum};
@@ -19,18 +20,32 @@ use object_store::signer::{SignedUrlOptions, Signer as _};
 use object_store::{BackoffConfig, HeaderMap, HeaderValue, RetryConfig};
 use reqwest::{Method, Url};
 
-use crate::destination::Retention;
 use crate::error::ShipError;
 
-/// The largest picture has 16 MiB; a slower line than 1 Mbit/s is out of order.
+/// The largest picture has 16 MiB; a line slower than 1 Mbit/s is considered broken.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(150);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Of one request; whoever calls tries again after longer waits, and says so.
+/// Retries of one request; the caller retries after longer waits, and reports it.
 const RETRIES: usize = 2;
 const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
 const SIGNED_FOR: Duration = Duration::from_secs(60);
 /// An answer about a bucket has about 300 bytes.
 const ANSWER_MAX_BYTES: usize = 64 * 1024;
+
+/// For how long a bucket keeps each object by default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Retention {
+    /// `COMPLIANCE` (nobody can delete) or `GOVERNANCE` (a special permission allows it).
+    pub(super) mode: String,
+    /// Days; a year counts as 365.
+    pub(super) days: u32,
+}
+
+impl fmt::Display for Retention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {} days", self.mode, self.days)
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Bucket {
@@ -87,7 +102,7 @@ fn is_loopback(endpoint: &str) -> bool {
     host.is_some_and(|host| matches!(host.as_str(), "127.0.0.1" | "[::1]" | "localhost"))
 }
 
-/// Asks the bucket itself; an answer of "there is none" is empty.
+/// Queries the bucket itself; empty if it has no such configuration.
 async fn ask(s3: &AmazonS3, http: &HttpClient, query: &'static str) -> Result<String, ShipError> {
     let options = SignedUrlOptions::new().with_query([(query, "")]);
     let url = s3.signed_url_opts(Method::GET, &Path::default(), SIGNED_FOR, &options).await;
@@ -118,7 +133,7 @@ fn retention(xml: &str) -> Option<Retention> {
     known.then(|| Retention { mode: mode.to_owned(), days })
 }
 
-/// What stands between the first `<name>` and the `</name>` after it.
+/// The text between the first `<name>` and the `</name>` after it.
 fn tag<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(inside, _)| inside)
@@ -128,7 +143,7 @@ fn about(about: &'static str, detail: impl ToString) -> ShipError {
     ShipError::Bucket { about, detail: without_signature(&detail.to_string()) }
 }
 
-/// A signed URL may be part of an error's text, and its query is a right for a minute.
+/// An error's text may contain a signed URL, whose query grants access for a minute.
 fn without_signature(text: &str) -> String {
     let words = text.split(' ').map(|word| match word.split_once("X-Amz-") {
         Some((before, _)) => before,

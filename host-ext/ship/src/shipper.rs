@@ -3,14 +3,14 @@
 //! ```text
 //! check     entries after the shipped ones lead to the new signed root       nothing is sent before
 //! pictures  bodies, then headers, of the entries of a bundle       create    ┐ per full bundle, then
-//! tiles     the bundle, and the tiles of hashes that it filled     create    ┘ `uploaded_to` is kept
+//! tiles     the bundle, and the tiles of hashes that it filled     create    ┘ `uploaded_to` is saved
 //! edge      the partial bundle and tiles                           create
 //! checkpoint                                                       replace the one that was there
 //! shipped   the size, for the recorder                             here, durable
-//! replaced  partial files that full ones stand in for now                    remove
+//! replaced  partial files that full ones have replaced             remove
 //! ```
-//! Killed anywhere, the next run starts at the remote checkpoint and skips what `uploaded_to` says.
-//! What was in flight is put again: equal content is accepted, so nothing is there twice.
+//! After a kill anywhere, the next run starts at the remote checkpoint and skips bundles below `uploaded_to`. Uploads that
+//! were in flight are repeated: equal content is accepted, so nothing exists twice.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
@@ -24,15 +24,14 @@ use sudare_protocol::tlog::note::MAX_NOTE_BYTES;
 use sudare_protocol::tlog::{SignedCheckpoint, TileContent, TilePath, VerifierKey, tiles};
 use tokio::task::JoinSet;
 
-use crate::destination::{Destination, Found};
+use crate::destination::{Destination, Found, ShippedCheckpoint};
 use crate::error::ShipError;
-use crate::notaries::ShippedCheckpoint;
 use crate::source::{Bundle, Source, reached};
 use crate::state::State;
 
-/// Pictures that are uploaded at the same time: with 16 MiB each, the most that is held in memory.
+/// Pictures uploaded at the same time; at 16 MiB each they are the most that is held in memory.
 const UPLOADS_MAX: usize = 4;
-/// An incident lists its pictures again when it is complete; so many ids are remembered.
+/// Ids of pictures that are remembered, because an incident lists its pictures again when it is complete.
 const RECENT_MAX: usize = 4096;
 
 /// Where evidence goes.
@@ -40,12 +39,12 @@ const RECENT_MAX: usize = 4096;
 pub(super) struct Places {
     /// Everything but the headers.
     pub(super) main: Arc<Destination>,
-    /// The headers of pictures, which must stay deletable; often the same place.
+    /// The headers of pictures, which must remain deletable; often the same place.
     pub(super) headers: Arc<Destination>,
 }
 
 impl Places {
-    /// Opens and checks both; `allow_unlocked` accepts a bucket from which all can be deleted.
+    /// Opens and checks both; `allow_unlocked` accepts a bucket from which everything can be deleted.
     pub(super) async fn open(
         main: &str,
         headers: Option<&str>,
@@ -66,7 +65,7 @@ impl Places {
     }
 }
 
-/// Brings one store to its places.
+/// Copies one store to its places.
 #[derive(Debug)]
 pub(super) struct Shipper {
     pub(super) source: Source,
@@ -81,7 +80,7 @@ pub(super) struct Shipper {
 }
 
 impl Shipper {
-    /// Compares the store with what is at the destination; refuses what contradicts it.
+    /// Compares the store with the destination; refuses if they contradict each other.
     pub(super) async fn open(
         store: &Path,
         key: VerifierKey,
@@ -106,20 +105,20 @@ impl Shipper {
         self.tree.size()
     }
 
-    /// Pictures that were not in the store any more when they should have left.
+    /// Pictures that the store no longer had when they were due.
     pub(super) fn absent_blobs(&self) -> u64 {
         self.absent_blobs
     }
 
-    /// Gives the state back, to begin anew with it.
+    /// Returns the state, to start over with it.
     pub(super) fn into_state(self) -> State {
         self.state
     }
 
-    /// What is there now; `None` before the first checkpoint.
+    /// The checkpoint at the destination; `None` before the first one.
     pub(super) fn checkpoint(&self) -> Option<ShippedCheckpoint> {
         let note = &self.remote.as_ref()?.bytes;
-        // It was verified, or made, before it got there.
+        // It was verified when it was read, or made here.
         let checkpoint = SignedCheckpoint::open(note, self.source.key()).ok()?;
         Some(ShippedCheckpoint { checkpoint, destination: Arc::clone(&self.places.main) })
     }
@@ -145,7 +144,7 @@ impl Shipper {
         for path in tiles::bundles_from(from, to.size()) {
             self.bundle(path, &mut tree).await?;
         }
-        // Read a second time: what was uploaded is what the checkpoint signs, or it never gets one.
+        // The bundles were read a second time: no checkpoint follows unless it signs exactly what was uploaded.
         reached(&tree, to)?;
         for tile in tree.partial_tiles() {
             let (path, bytes) = tile_file(&tile);
@@ -182,7 +181,7 @@ impl Shipper {
         Ok((source, remote, tree))
     }
 
-    /// After a checkpoint is there: remembers it, and tells the recorder.
+    /// After a checkpoint has arrived: saves its size, and publishes it for the recorder.
     fn settle(&mut self) -> Result<(), ShipError> {
         let size = self.tree.size();
         self.state.progress.shipped = size;
@@ -213,7 +212,7 @@ impl Shipper {
         Ok(())
     }
 
-    /// The pictures that the entries from `start` on name, a few at the same time.
+    /// The pictures named by the entries from `start` on, a few at a time.
     async fn pictures(&mut self, bundle: &Bundle, start: u64) -> Result<(), ShipError> {
         let mut uploads = JoinSet::new();
         for (index, leaf) in bundle.entries().filter(|(index, _)| *index >= start) {
@@ -231,13 +230,13 @@ impl Shipper {
                     tracing::warn!(
                         entry = index,
                         blob = hex(&blob.blob_id),
-                        "a picture was erased or lost before it left"
+                        "a picture was erased or lost before it was shipped"
                     );
                 }
                 let (main, headers) = (Arc::clone(&self.places.main), Arc::clone(&self.places.headers));
                 let name = hex(&blob.blob_id);
                 uploads.spawn(async move {
-                    // A header alone would look like an erased body, so it comes second.
+                    // The header comes second: alone it would look as if the body had been lost.
                     if let Some(body) = halves.body {
                         main.create(&format!("{BODIES}/{name}"), body).await?;
                     }
@@ -254,7 +253,7 @@ impl Shipper {
         Ok(())
     }
 
-    /// Partial files that a full one stands in for now. ShippedCheckpoint over ones are true, only superfluous.
+    /// Removes partial files that a full one has replaced. Leftovers are correct, only superfluous.
     async fn remove_replaced(&self, old: &Tree) {
         if self.places.main.keeps().is_some() {
             return;
@@ -272,7 +271,7 @@ impl Shipper {
     }
 }
 
-/// The ids that were uploaded last.
+/// The ids of the pictures uploaded last.
 #[derive(Debug, Default)]
 struct Recent {
     ids: BTreeSet<Id>,

@@ -1,4 +1,4 @@
-//! The recorder's store as the shipper reads it: every size is checked by computing its root.
+//! The recorder's store as the shipper reads it: for each size the root is recomputed and compared.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub(super) struct Source {
     key: VerifierKey,
 }
 
-/// Up to 256 entries of the log that stand in one file.
+/// Up to 256 entries of the log, in one file.
 #[derive(Debug)]
 pub(super) struct Bundle {
     pub(super) path: TilePath,
@@ -29,7 +29,7 @@ pub(super) struct Bundle {
 }
 
 impl Bundle {
-    /// (index in the log, entry); the bundle was read to its end when it was made.
+    /// (index in the log, entry); the bundle was parsed to its end when it was read.
     pub(super) fn entries(&self) -> impl Iterator<Item = (u64, &[u8])> {
         tiles::leaves(self.path, &self.bytes).map_while(Result::ok)
     }
@@ -57,8 +57,8 @@ impl Source {
             .map_err(ShipError::LocalCheckpoint)
     }
 
-    /// The tree under a checkpoint, from the stored hashes at its right edge. They are not
-    /// trusted: they must lead to the signed root, else these are not the entries it was made over.
+    /// The tree under a checkpoint, from the stored hashes at its right edge. They are not trusted: unless they lead to
+    /// the signed root, the checkpoint was made over other entries.
     pub(super) fn tree_at(&self, checkpoint: &SignedCheckpoint) -> Result<Tree, ShipError> {
         let size = checkpoint.size();
         let mut edge = Vec::new();
@@ -73,8 +73,8 @@ impl Source {
         if tree.root() == checkpoint.root() { Ok(tree) } else { Err(ShipError::Forked { size }) }
     }
 
-    /// Reads all entries after `tree` up to the checkpoint and checks that they lead to its root:
-    /// that it continues what `tree` holds.
+    /// Reads all entries after `tree` up to the checkpoint and checks that they lead to its root, which means that the
+    /// checkpoint continues `tree`.
     pub(super) fn check(&self, mut tree: Tree, to: &SignedCheckpoint) -> Result<(), ShipError> {
         for path in tiles::bundles_from(tree.size(), to.size()) {
             let from = tree.size();
@@ -98,10 +98,10 @@ impl Source {
         Ok(Bundle { path, bytes })
     }
 
-    /// The two halves of a sealed picture, as far as they are there: an erased one has neither.
+    /// The two files of a sealed picture, as far as they exist: an erased one has neither.
     pub(super) fn blob(&self, blob_id: &Id) -> Result<Halves, ShipError> {
         let paths = self.store.blob(blob_id);
-        // A file beyond its bound reads as empty: it is not what the log names, and never leaves.
+        // A file beyond its bound reads as empty: it cannot be the one that the log names, and is not shipped.
         let half = |path, max_bytes| -> Result<_, ShipError> {
             Ok(self.store.read(path, max_bytes)?.filter(|bytes| !bytes.is_empty()))
         };
@@ -116,14 +116,14 @@ impl Source {
     }
 }
 
-/// A sealed picture as it lies in the store.
+/// A sealed picture as it is stored.
 #[derive(Debug)]
 pub(super) struct Halves {
     pub(super) header: Option<Vec<u8>>,
     pub(super) body: Option<Vec<u8>>,
 }
 
-/// The tree must be the one that the checkpoint signs.
+/// Checks that the tree is the one that the checkpoint signs.
 pub(super) fn reached(tree: &Tree, to: &SignedCheckpoint) -> Result<(), ShipError> {
     let same = tree.size() == to.size() && tree.root() == to.root();
     if same { Ok(()) } else { Err(ShipError::LocalRoot { size: to.size() }) }

@@ -1,14 +1,14 @@
-//! What the shipper remembers, in a folder of its own.
+//! The shipper's own folder: its progress, and what it tells others.
 //!
 //! | file | what | mode |
 //! |---|---|---|
-//! | `ship-state` | the checkpoint last uploaded, and how far the next one has come (JSON) | 0600 |
-//! | `shipped` | size of that checkpoint, in decimal: the recorder waits for it where policy says so | 0644 |
-//! | `status.json` | what goes on, for `doctor` | 0644 |
+//! | `ship-state` | the checkpoint last uploaded, and progress on the next one (JSON) | 0600 |
+//! | `shipped` | size of that checkpoint, in decimal, for the recorder | 0644 |
+//! | `status.json` | how shipping goes, for `doctor` | 0644 |
 //! | `lock` | held by the one shipper | 0600 |
 //!
-//! The folder is 0755 and two files can be read by everybody, since the recorder runs as another
-//! user; they hold sizes, times and the name of the destination.
+//! The folder is 0755 and two files are readable by everybody, since the recorder runs as another user; they hold sizes,
+//! times, the name of the destination and the last error.
 
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -23,16 +23,16 @@ use crate::error::ShipError;
 
 const MAX_BYTES: usize = 64 * 1024;
 
-/// How far the upload has come; survives a kill.
+/// Progress of the upload; survives a kill.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Progress {
-    /// The destinations that all this is about.
+    /// The destinations: main, and headers.
     pub(super) places: [String; 2],
-    /// Size of the checkpoint that was last put there; the destination must not have less.
+    /// Size of the checkpoint last uploaded; the destination must not have less.
     pub(super) shipped: u64,
-    /// Below this, pictures and full bundles and tiles of the next checkpoint are there already.
+    /// Up to this entry, the pictures, full bundles and tiles of the next checkpoint are at the destination already.
     pub(super) uploaded_to: u64,
-    /// Below this, erasures have been carried out at the destination.
+    /// Up to this entry, tombstones have been carried out at the destination.
     pub(super) erased_to: u64,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// `places` are the main destination and the one of the headers.
+    /// `places` are the main destination and that of the headers.
     pub(super) fn open(dir: &Path, places: [String; 2]) -> Result<Self, ShipError> {
         make_dir(dir)?;
         let lock = lock(&dir.join("lock"))?;
@@ -70,7 +70,7 @@ impl State {
         Ok(files::write_private(&path, &bytes)?)
     }
 
-    /// Called when everything up to the size is at the destination.
+    /// Call it when everything up to this size is at the destination.
     pub(super) fn publish_shipped(&self, size: u64) -> Result<(), ShipError> {
         Ok(files::write_public(&self.dir.join("shipped"), format!("{size}\n").as_bytes())?)
     }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_is_read_back_by_whoever_asks() {
+    fn the_status_is_read_back() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(Status::read(dir.path()).unwrap(), None);
         let status = Status { destination: "s3://b/p".into(), attempts: 3, ..Status::default() };

@@ -1,4 +1,4 @@
-//! From a recorder's store to a folder, with everything that can stand in the way.
+//! Shipping from a recorder's store to a folder, with everything that can go wrong.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -57,10 +57,10 @@ impl Bench {
         follow(&self.options(), &Stopper::default()).await
     }
 
-    /// Names of what an auditor would report, of the copy that left.
+    /// Findings that an auditor would report about the copy.
     fn findings(&self) -> Vec<String> {
         let store = sudare_evidence::reader::Store::open(&self.path("remote")).unwrap();
-        // With the pictures, which a walk alone does not look at.
+        // With the pictures, which a walk alone does not check.
         let report = Walk::new(&store, &key(), &[]).verify().unwrap();
         report.findings.iter().map(|finding| format!("{finding:?}")).collect()
     }
@@ -74,7 +74,7 @@ fn uncover(boot_ms: u64) -> Draft {
     Draft::of(Event::Uncover(Uncover { boot_ms }))
 }
 
-/// Looks like an age file to whoever splits it; nobody opens it here.
+/// A sealed picture that nobody opens here.
 fn sealed(n: u8) -> Sealed {
     let recipients = [
         "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
@@ -105,7 +105,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 }
 
 #[tokio::test]
-async fn a_growing_log_is_always_there_as_a_whole() {
+async fn the_copy_of_a_growing_log_is_always_complete() {
     let bench = Bench::new();
     let mut recorder = bench.recorder("store");
     for (step, entries) in [1u64, 3, 252, 1, 700, 0].into_iter().enumerate() {
@@ -147,7 +147,7 @@ async fn erased_pictures_leave_the_destination_even_after_they_were_shipped() {
 }
 
 #[tokio::test]
-async fn whatever_contradicts_what_was_shipped_is_refused_and_nothing_is_replaced() {
+async fn a_store_that_contradicts_the_copy_is_refused_and_nothing_is_replaced() {
     let bench = Bench::new();
     let mut recorder = bench.recorder("store");
     (0..300).for_each(|n| assert!(recorder.append(uncover(n)).is_ok()));
@@ -157,7 +157,7 @@ async fn whatever_contradicts_what_was_shipped_is_refused_and_nothing_is_replace
     let there = fs::read(bench.path("remote/checkpoint")).unwrap();
     fs::rename(bench.path("store"), bench.path("good")).unwrap();
 
-    // Set back to an earlier state.
+    // Rolled back to an earlier state.
     let mut young = bench.recorder("store");
     young.checkpoint().unwrap();
     assert!(matches!(bench.ship().await, Err(ShipError::RemoteAhead { remote: 301, .. })));
@@ -171,7 +171,7 @@ async fn whatever_contradicts_what_was_shipped_is_refused_and_nothing_is_replace
     drop(young);
     assert_eq!(fs::read(bench.path("remote/checkpoint")).unwrap(), there);
 
-    // The right store again, and a checkpoint that was set back over there.
+    // The right store again, and a checkpoint that was removed at the destination.
     fs::remove_dir_all(bench.path("store")).unwrap();
     fs::rename(bench.path("good"), bench.path("store")).unwrap();
     bench.ship().await.unwrap();
@@ -212,7 +212,7 @@ async fn a_foreign_file_at_the_destination_is_never_overwritten() {
 }
 
 #[tokio::test]
-async fn what_was_lost_before_it_left_is_counted_and_holds_nothing_up() {
+async fn pictures_lost_before_shipping_are_counted_and_hold_nothing_up() {
     let bench = Bench::new();
     let mut recorder = bench.recorder("store");
     let (gone, grown) = (picture(&mut recorder, 3), picture(&mut recorder, 4));

@@ -195,7 +195,7 @@ fn nothing_is_erased_from_a_log_that_was_changed_or_that_a_recorder_has_open() {
     let lock = std::fs::File::open(case.store().join("lock")).unwrap();
     lock.lock().unwrap();
     let (code, said) = erase(&case, "a1", &[&a, &b], &[]);
-    assert!(code == 2 && said.to_string().contains("Another recorder"), "{said}");
+    assert!(code == 2 && said.to_string().contains("another recorder"), "{said}");
     drop(lock);
     let tile = case.store().join("tile/0/000.p");
     let tile = std::fs::read_dir(tile).unwrap().next().unwrap().unwrap().path();

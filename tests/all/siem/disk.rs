@@ -98,7 +98,7 @@ fn what_cannot_be_meant_is_refused_with_advice() {
     assert!(refused("tls://localhost:1", "cef", &["--ca", "/nonexistent"]).contains("--ca"));
     fs::copy(log.path("log.vkey"), log.path("store/log.vkey")).unwrap();
     fs::remove_file(log.path("log.vkey")).unwrap();
-    assert!(refused("file:/dev/null", "ocsf", &[]).contains("is not there"));
+    assert!(refused("file:/dev/null", "ocsf", &[]).contains("does not exist"));
     std::os::unix::fs::symlink(log.path("store/log.vkey"), log.path("log.vkey")).unwrap();
-    assert!(refused("file:/dev/null", "ocsf", &[]).contains("lies in the store"));
+    assert!(refused("file:/dev/null", "ocsf", &[]).contains("is inside the store"));
 }

@@ -15,7 +15,7 @@ fn each_alarm_is_delivered_once_in_order_and_only_under_a_checkpoint() {
     log.checkpoint();
     log.forwarder().run_once().unwrap();
     assert_eq!(log.delivered(), expected);
-    // What is in the log and not yet under a checkpoint waits for it.
+    // Entries that no checkpoint covers yet wait for one.
     expected.extend(log.alarms(2));
     log.forwarder().run_once().unwrap();
     assert_eq!(log.delivered().len(), 150);
@@ -29,7 +29,7 @@ fn each_alarm_is_delivered_once_in_order_and_only_under_a_checkpoint() {
 }
 
 #[test]
-fn a_forwarder_that_stays_sees_the_log_grow() {
+fn a_running_forwarder_follows_the_growing_log() {
     let mut log = TestLog::new();
     let mut forwarder = log.forwarder();
     let mut expected = Vec::new();
@@ -43,7 +43,7 @@ fn a_forwarder_that_stays_sees_the_log_grow() {
 }
 
 #[test]
-fn a_receiver_that_is_away_loses_nothing_and_is_named() {
+fn an_unavailable_receiver_loses_nothing_and_is_reported() {
     let mut log = TestLog::new();
     let expected = log.alarms(3000);
     log.checkpoint();
@@ -65,7 +65,7 @@ fn a_receiver_that_is_away_loses_nothing_and_is_named() {
 }
 
 #[test]
-fn a_log_that_was_rolled_back_is_an_alarm_told_once() {
+fn a_rolled_back_log_is_reported_once() {
     let mut log = TestLog::new();
     let early = fs::read(log.path("store/checkpoint")).unwrap();
     log.alarms(3);
@@ -81,7 +81,7 @@ fn a_log_that_was_rolled_back_is_an_alarm_told_once() {
         assert!(error.to_string().contains("rolled back"), "{error}");
     }
     assert_eq!(log.delivered()[3..], [format!("{ORIGIN}#4!contradiction")]);
-    // Once the true log is back, forwarding goes on behind what was told.
+    // Once the true log is back, forwarding continues after the last event.
     fs::write(log.path("store/checkpoint"), late).unwrap();
     let more = log.alarms(2);
     log.checkpoint();
@@ -90,7 +90,7 @@ fn a_log_that_was_rolled_back_is_an_alarm_told_once() {
 }
 
 #[test]
-fn an_edited_entry_is_never_told_and_its_edit_is() {
+fn an_edited_entry_is_never_sent_and_the_edit_is_reported() {
     let mut log = TestLog::new();
     log.checkpoint();
     log.forwarder().run_once().unwrap();
@@ -124,7 +124,7 @@ fn a_foreign_key_sends_nothing() {
 }
 
 #[test]
-fn tries_come_ever_later_up_to_a_bound() {
+fn retries_back_off_up_to_a_bound() {
     let waits: Vec<_> = [1, 2, 3, 8, 200, u32::MAX].map(backoff).iter().map(Duration::as_millis).collect();
     assert_eq!(waits, [500, 1_000, 2_000, 60_000, 60_000, 60_000]);
 }

@@ -20,7 +20,7 @@ fn names(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_place_in_a_log_of_any_size_is_kept() {
+fn a_position_in_a_log_of_any_size_survives() {
     for size in [0, 1, 255, 256, 257, 511, 512, 65_536, 65_537, 65_536 + 256 + 7] {
         let tree = tree(size);
         let position = Position::of(&tree);
@@ -30,7 +30,7 @@ fn a_place_in_a_log_of_any_size_is_kept() {
 }
 
 #[test]
-fn killed_after_any_step_the_batches_follow_each_other() {
+fn after_a_kill_at_any_step_the_batches_follow_each_other() {
     let dir = tempfile::tempdir().unwrap();
     let mut outbox = open(dir.path());
     outbox.push(&tree(5), vec!["a".into()]).unwrap();
@@ -38,7 +38,7 @@ fn killed_after_any_step_the_batches_follow_each_other() {
     outbox.push(&tree(12), vec!["b".into(), "c".into()]).unwrap();
     drop(outbox);
     let mut outbox = open(dir.path());
-    // The leaves 5 to 8 held no alarm and their place was not kept, so they are read again.
+    // The leaves 5 to 8 held no alarm and their position was not saved, so they are read again.
     assert_eq!((outbox.read().size(), outbox.waiting_events()), (5, 1));
     assert_eq!(names(dir.path()), ["00000000000000000000"]);
     outbox.push(&tree(12), vec!["b".into(), "c".into()]).unwrap();
@@ -48,7 +48,7 @@ fn killed_after_any_step_the_batches_follow_each_other() {
     let file = fs::read(outbox.path(0)).unwrap();
     outbox.accept(&first).unwrap();
     drop(outbox);
-    // Killed between keeping the cursor and deleting the batch.
+    // Killed between saving the cursor and deleting the batch.
     fs::write(dir.path().join("outbox/00000000000000000000"), file).unwrap();
     let mut outbox = open(dir.path());
     assert_eq!(outbox.front().unwrap().unwrap().events, ["b", "c"]);
@@ -57,7 +57,7 @@ fn killed_after_any_step_the_batches_follow_each_other() {
 }
 
 #[test]
-fn a_batch_that_cannot_be_read_is_read_from_the_log_again() {
+fn an_unreadable_batch_is_rebuilt_from_the_log() {
     let dir = tempfile::tempdir().unwrap();
     let mut outbox = open(dir.path());
     for (size, event) in [(3, "a"), (6, "b"), (9, "c")] {
@@ -72,7 +72,7 @@ fn a_batch_that_cannot_be_read_is_read_from_the_log_again() {
 }
 
 #[test]
-fn a_contradiction_is_told_once_also_when_killed_in_between() {
+fn a_contradiction_is_reported_once_also_after_a_kill_in_between() {
     let dir = tempfile::tempdir().unwrap();
     let mut outbox = open(dir.path());
     outbox.push(&tree(4), vec!["a".into()]).unwrap();

@@ -66,7 +66,7 @@ fn a_receiver_that_dies_with_unread_events_has_not_accepted_them() {
 
 #[test]
 fn a_receiver_that_closes_at_once_has_accepted_nothing() {
-    // Such as one that has too many connections. Its close comes before its reset, and looks like that of one that has
+    // Such as one with too many connections. Its close arrives before its reset, and looks like that of one that has
     // read everything.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = Address { host: "127.0.0.1".into(), port: listener.local_addr().unwrap().port() };
@@ -78,7 +78,7 @@ fn a_receiver_that_closes_at_once_has_accepted_nothing() {
 }
 
 #[test]
-fn nobody_there_is_named() {
+fn a_missing_receiver_is_reported() {
     let address = Address {
         host: "127.0.0.1".into(),
         port: TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port(),
@@ -108,7 +108,7 @@ fn identity(name: &str) -> Identity {
     Identity { ca, config: Arc::new(config), _folder: folder }
 }
 
-/// Reads to the end; rsyslog does not answer the close of TLS either. Or goes away with events unread.
+/// Reads to the end and, like rsyslog, does not answer the close of TLS; or leaves with events unread.
 fn serve_tls(identity: &Identity, reads_all: bool) -> (Address, JoinHandle<Option<String>>) {
     let config = identity.config.clone();
     serve(move |stream| {
@@ -120,7 +120,7 @@ fn serve_tls(identity: &Identity, reads_all: bool) -> (Address, JoinHandle<Optio
 }
 
 #[test]
-fn tls_checks_the_certificate_and_who_reads_to_the_end_has_accepted() {
+fn tls_checks_the_certificate_and_reading_to_the_end_accepts() {
     let right = identity("localhost");
     let tls = |ca: &Path| Some(Tls::new(Some(ca), None).unwrap());
     let (address, receiver) = serve_tls(&right, true);
@@ -144,7 +144,7 @@ fn tls_checks_the_certificate_and_who_reads_to_the_end_has_accepted() {
 }
 
 #[test]
-fn an_event_collector_gets_one_post_and_its_answer_decides() {
+fn an_event_collector_gets_one_post_and_its_response_decides() {
     let exchange = |answer: &'static str| {
         let (address, server) = serve(move |mut stream| {
             let mut request = Vec::new();

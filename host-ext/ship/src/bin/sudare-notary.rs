@@ -1,4 +1,4 @@
-//! `sudare-notary`: asks others to attest to a checkpoint: a witness to cosign it, a time-stamp service to date it.
+//! `sudare-notary`: has a checkpoint cosigned by a witness, or dated by a time-stamp service.
 //!
 //! Exit codes: 0 done, 1 the witness contradicts this store, 2 it could not be done.
 
@@ -20,7 +20,7 @@ use sudare_ship::notary::stamp::Stamper;
 
 const NAME: &str = "sudare-notary";
 
-/// Have the checkpoint of an evidence store cosigned or time-stamped by others.
+/// Have the checkpoint of an evidence store cosigned by a witness or dated by a time-stamp service.
 #[derive(Debug, Parser)]
 #[command(
     name = NAME,
@@ -30,7 +30,7 @@ Examples:
   sudare-notary cosign /srv/copy --log log.vkey --url https://witness.example --witness witness.vkey \\
     --out checkpoint.cosigned
   sudare-notary stamp /srv/copy --log log.vkey --url https://tsa.example --out checkpoint.tsr
-sudare-ship does both by itself for what it has copied. This program is for a copy that is elsewhere.
+sudare-ship does both for everything it copies. This program is for a copy elsewhere.
 
 Exit codes: 0 done, 1 the witness contradicts this store, 2 it could not be done."
 )]
@@ -48,7 +48,7 @@ enum Command {
         /// File with the public line of the log
         #[arg(long)]
         log: PathBuf,
-        /// Where the witness listens, such as https://witness.example
+        /// Address of the witness, such as https://witness.example
         #[arg(long)]
         url: String,
         /// File with the public line of the witness
@@ -65,17 +65,17 @@ enum Command {
         /// File with the public line of the log
         #[arg(long)]
         log: PathBuf,
-        /// Where the time-stamp service listens
+        /// Address of the time-stamp service
         #[arg(long)]
         url: String,
-        /// File for the answer; its signature is checked with `openssl ts -verify`
+        /// File for the response; `openssl ts -verify` checks its signature
         #[arg(long)]
         out: PathBuf,
     },
 }
 
 fn main() -> ExitCode {
-    // clap exits with 2 by itself when the arguments are wrong, which is our code for "could not".
+    // clap exits with 2 for wrong arguments, which is our code for "could not be done".
     let done = match Cli::parse().command {
         Command::Cosign { dir, log, url, witness, out } => cosign(&dir, &log, &url, &witness, &out),
         Command::Stamp { dir, log, url, out } => stamp(&dir, &log, &url, &out),
@@ -92,7 +92,7 @@ fn main() -> ExitCode {
 
 fn cosign(dir: &Path, log: &Path, url: &str, witness: &Path, out: &Path) -> anyhow::Result<bool> {
     let witness: WitnessKey =
-        text(witness)?.parse().with_context(|| format!("{} cannot be used", witness.display()))?;
+        text(witness)?.parse().with_context(|| format!("{} is not valid", witness.display()))?;
     let (store, checkpoint) = checkpoint(dir, log)?;
     let cosigned =
         runtime()?.block_on(async { Submitter::new(url, witness)?.submit(&store, &checkpoint).await });
@@ -112,11 +112,11 @@ fn stamp(dir: &Path, log: &Path, url: &str, out: &Path) -> anyhow::Result<bool> 
     keep(out, &stamped.response)
 }
 
-/// Only what the key of the log signed is handed to others.
+/// The checkpoint of the store, if the log's key signed it: nothing else is submitted.
 fn checkpoint(dir: &Path, log: &Path) -> anyhow::Result<(Store, SignedCheckpoint)> {
-    let key: VerifierKey = text(log)?.parse().with_context(|| format!("{} cannot be used", log.display()))?;
+    let key: VerifierKey = text(log)?.parse().with_context(|| format!("{} is not valid", log.display()))?;
     let store = Store::open(dir)?;
-    let Some(note) = store.checkpoint()? else { bail!("{} holds no `checkpoint`.", dir.display()) };
+    let Some(note) = store.checkpoint()? else { bail!("{} does not contain a `checkpoint`", dir.display()) };
     let checkpoint = SignedCheckpoint::open(&note, &key)?;
     Ok((store, checkpoint))
 }
@@ -134,7 +134,7 @@ fn keep(out: &Path, bytes: &[u8]) -> anyhow::Result<bool> {
 
 fn text(path: &Path) -> anyhow::Result<String> {
     let bytes = read(path, MAX_VKEY_BYTES)?;
-    String::from_utf8(bytes).with_context(|| format!("{} is no text", path.display()))
+    String::from_utf8(bytes).with_context(|| format!("{} is not text", path.display()))
 }
 
 fn read(path: &Path, max_bytes: usize) -> anyhow::Result<Vec<u8>> {
@@ -142,7 +142,7 @@ fn read(path: &Path, max_bytes: usize) -> anyhow::Result<Vec<u8>> {
 }
 
 fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
-    clock::random().map_err(|error| anyhow::anyhow!("The system gave no randomness: {error}."))
+    clock::random().map_err(|error| anyhow::anyhow!("the system provided no randomness: {error}"))
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
@@ -150,5 +150,5 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .worker_threads(2)
         .enable_all()
         .build()
-        .context("No threads could be started")
+        .context("threads could not be started")
 }

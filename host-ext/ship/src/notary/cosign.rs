@@ -1,4 +1,4 @@
-//! The log's side: hands a checkpoint to a witness and checks what comes back.
+//! Submits a checkpoint to a witness and checks the cosignature.
 
 use sudare_base::text::excerpt;
 use sudare_evidence::proofs::{self, TileError};
@@ -12,30 +12,30 @@ use thiserror::Error;
 
 use crate::notary::http::{Http, HttpError};
 
-/// The first try may start at an outdated size, the second at one that others have just changed.
+/// The first try may start at an outdated size, the second at one that another submitter has just changed.
 const TRIES: u32 = 3;
 
 /// Why there is no cosignature.
 #[derive(Debug, Error)]
 pub enum SubmitError {
     /// No answer.
-    #[error("The witness did not answer: {0}")]
+    #[error("the witness did not answer: {0}")]
     Http(#[from] HttpError),
     /// 404.
     #[error(
-        "The witness at {0} does not know this log. Give the log's public line to its operator (`sudare-audit \
-         witness serve --log`)."
+        "the witness at {0} does not know this log. Give the log's public line to its operator \
+         (`sudare-witness serve --log`)"
     )]
     UnknownLog(String),
     /// 403.
     #[error(
-        "The witness at {0} knows this log under another key. Give its operator the log's present public line."
+        "the witness at {0} knows this log under another key. Give its operator the log's current public line"
     )]
     Unsigned(String),
     /// The witness has seen more than we have.
     #[error(
-        "The witness has cosigned {known} entries of this log, and it has only {size}: THIS STORE WAS CUT BACK or \
-         restored from an old copy. Do not go on with it: keep it, and look for the missing entries in other copies."
+        "the witness has cosigned {known} entries of this log, and this store has only {size}: THIS STORE WAS CUT BACK or \
+         restored from an old copy. Stop using it: keep it, and look for the missing entries in other copies"
     )]
     RolledBack {
         /// Ours.
@@ -45,30 +45,32 @@ pub enum SubmitError {
     },
     /// The witness has seen something else.
     #[error(
-        "The witness has cosigned another history of this log, up to {known} entries: THIS STORE WAS REWRITTEN, or \
-         two hosts use the same log key. Do not go on with it: keep it as evidence."
+        "the witness has cosigned another history of this log, up to {known} entries: THIS STORE WAS REWRITTEN, or \
+         two hosts use the same log key. Stop using it, and keep it as evidence"
     )]
     Forked {
-        /// Where the witness stands.
+        /// Size of the log that the witness cosigned last.
         known: u64,
     },
-    /// Others submit at the same time.
-    #[error("The witness's memory of this log kept changing. Is another process submitting the same log?")]
+    /// Another process submits at the same time.
+    #[error(
+        "the witness's state of this log kept changing. Check whether another process submits the same log"
+    )]
     Busy,
-    /// Any other answer.
-    #[error("The witness answered with status {status}: {text}. Ask its operator.")]
+    /// Any other response.
+    #[error("the witness answered with status {status}: {text}. Ask its operator")]
     Unexpected {
         /// HTTP status.
         status: u16,
-        /// What it said, cut short.
+        /// The beginning of its response.
         text: String,
     },
-    /// The answer is no cosignature by the expected witness.
-    #[error("What the witness answered is no cosignature of it: {0}")]
+    /// The response is not a valid cosignature by the expected witness.
+    #[error("the witness's response is not a valid cosignature: {0}")]
     BadAnswer(CosignatureError),
-    /// The answer holds no line of this witness.
+    /// The response has no signature line of this witness.
     #[error(
-        "The answer holds no cosignature by {0}. Compare the witness's public line with the one you were given."
+        "the response contains no cosignature by {0}. Compare the witness's public line with the one you were given"
     )]
     Missing(String),
     /// The proof could not be made.
@@ -76,18 +78,18 @@ pub enum SubmitError {
     Prove(#[from] ProveError<TileError>),
 }
 
-/// A cosignature that was checked.
+/// A verified cosignature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cosignature {
     /// The signature line, with its newline.
     pub line: String,
     /// The checkpoint with that line; store it as `checkpoint.cosigned`.
     pub note: String,
-    /// When the witness saw it, Unix time in seconds.
+    /// When the witness signed it, Unix time in seconds.
     pub time_s: u64,
 }
 
-/// Submits the checkpoints of one log to one witness, and remembers where the witness stands.
+/// Submits the checkpoints of one log to one witness, and remembers the size that the witness knows.
 #[derive(Debug)]
 pub struct Submitter {
     http: Http,
@@ -105,8 +107,8 @@ impl Submitter {
 
     /// Asks for a cosignature; the same checkpoint again gives a fresh time.
     ///
-    /// The store must hold the tiles of `checkpoint`. At most three requests are made; one that
-    /// fails changes nothing, so the caller tries again later.
+    /// The store must hold the tiles of `checkpoint`. At most three requests are made; a failed one changes nothing, so
+    /// the caller retries later.
     pub async fn submit(
         &mut self,
         store: &Store,
@@ -133,7 +135,7 @@ impl Submitter {
 
     fn accept(&mut self, checkpoint: &SignedCheckpoint, answer: &str) -> Result<Cosignature, SubmitError> {
         let longest = MAX_NOTE_BYTES - checkpoint.note().len().min(MAX_NOTE_BYTES);
-        // Lines by others that the witness may add are left behind.
+        // The witness may add lines of others, which are dropped.
         for line in answer.lines().filter(|_| answer.len() <= longest) {
             let note = attach(checkpoint.note(), line);
             let seen = check(note.as_bytes(), std::slice::from_ref(&self.witness));
@@ -147,14 +149,14 @@ impl Submitter {
     }
 }
 
-/// What a 409 means: where to start again, or that the witness saw what this store does not hold.
+/// What a 409 means: the size to start from, or that the witness knows entries that this store lacks.
 fn conflict(body: &str, sent_old: u64, size: u64) -> Result<u64, SubmitError> {
     let unexpected = || SubmitError::Unexpected { status: 409, text: excerpt(body) };
     let known = parse_size_body(body).ok_or_else(unexpected)?;
     if known > size {
         return Err(SubmitError::RolledBack { size, known });
     }
-    // It started where the witness stands and was refused all the same.
+    // The request started at the size that the witness knows, and was refused all the same.
     if known == sent_old {
         return Err(SubmitError::Forked { known });
     }

@@ -1,4 +1,4 @@
-//! One small POST, bounded in time and size: what witnesses and time-stamp services are asked with.
+//! One small POST, bounded in time and size, for requests to witnesses and time-stamp services.
 
 use std::time::Duration;
 
@@ -8,33 +8,35 @@ use thiserror::Error;
 const CONNECT_TIMEOUT_S: u64 = 5;
 const TIMEOUT_S: u64 = 15;
 
-/// Nothing came back that could be judged.
+/// No usable response.
 #[derive(Debug, Error)]
 pub enum HttpError {
-    /// The client could not be made, or the address is none.
+    /// The client could not be set up, or the address is not valid.
     #[error(
-        "the address or the TLS settings cannot be used: {0}. Give a whole URL, beginning with http or https"
+        "the address or the TLS settings are not valid: {0}. Give a complete URL that begins with http or https"
     )]
     Setup(reqwest::Error),
-    /// No connection, no answer, or it broke off.
-    #[error("{url}: {detail}. Is it running, and is the way to it open?")]
+    /// No connection, no response, or it broke off.
+    #[error("{url}: {detail}. Check that it is running and reachable from here")]
     Unreachable {
         /// Where.
         url: String,
         /// What the system said.
         detail: String,
     },
-    /// Too much came back.
-    #[error("{0} answered with more than {MAX_ANSWER_BYTES} bytes. This is not the service that was meant.")]
+    /// The response is too long.
+    #[error(
+        "{0} answered with more than {MAX_ANSWER_BYTES} bytes. Check that the address is the right service's"
+    )]
     TooLong(String),
 }
 
-/// A client for a few requests now and then. It follows no redirects and uses no proxy of the
-/// environment: whom it asks is a setting.
+/// A client for occasional requests. It follows no redirects and ignores proxies of the environment: only the configured
+/// service is contacted.
 #[derive(Clone, Debug)]
 pub struct Http(reqwest::Client);
 
-/// What came back, whatever its status.
+/// A response, whatever its status.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// HTTP status.
@@ -48,7 +50,7 @@ pub struct Reply {
 impl Http {
     /// TLS trusts what the operating system trusts.
     pub fn new() -> Result<Self, HttpError> {
-        // An error only says that another part of the program has chosen already.
+        // An error only means that another part of the program has installed one already.
         drop(tokio_rustls::rustls::crypto::ring::default_provider().install_default());
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_S))
@@ -59,7 +61,7 @@ impl Http {
         client.map(Self).map_err(HttpError::Setup)
     }
 
-    /// Sends a body and reads the answer.
+    /// Sends a body and reads the response.
     pub async fn post(&self, url: &str, media: &str, body: Vec<u8>) -> Result<Reply, HttpError> {
         let unreachable = |error: reqwest::Error| {
             // The chain tells "connection refused" from "unknown host"; the URL would repeat itself.

@@ -1,7 +1,10 @@
-//! Clients of those who attest to a checkpoint that has left the host: a witness, and a time-stamp service.
+//! Clients of the two notaries of a checkpoint: a witness, and a time-stamp service.
 //!
-//! - [`cosign`]: hands a checkpoint to a witness (C2SP tlog-witness). - [`stamp`]: asks for a token (RFC 3161).
-//! - [`http`]: a bounded POST.
+//! | module | what |
+//! |---|---|
+//! | `cosign` | submits a checkpoint to a witness (C2SP tlog-witness) |
+//! | `stamp` | fetches a time-stamp token (RFC 3161) |
+//! | `http` | a bounded POST |
 
 pub mod cosign;
 pub mod http;

@@ -4,14 +4,11 @@
 //! checkpoint's note ──SHA-256──► request (DER, nonce) ──HTTP POST──► service
 //!                                <size>.tsr ◄── status, signed token {digest, nonce, time}
 //! ```
-//! A token says that the checkpoint existed at that time, by the word of somebody who is neither
-//! the host nor the security team. What is stamped is the checkpoint file itself, so
-//! `openssl ts -verify -data checkpoint -in SIZE.tsr -CAfile ca.pem` checks it without us.
+//! A token proves that the checkpoint existed at that time, by the word of a third party. The stamped data is the
+//! checkpoint file itself, so `openssl ts -verify -data checkpoint -in SIZE.tsr -CAfile ca.pem` checks it without us.
 //!
-//! Where it is asked for, the token is checked for what protects the *asking*: status, digest, nonce.
-//! Its signature and certificates are left to openssl, run by whoever audits, who also knows which
-//! services are trusted; until then nothing is concluded from the time.
-//!
+//! Here a token is only checked against its *request*: status, digest, nonce. Its signature and certificates are checked
+//! by auditors, who know which services they trust; until then nothing is concluded from the time.
 
 use sha2::{Digest as _, Sha256};
 use sudare_base::text::excerpt;
@@ -24,31 +21,31 @@ use crate::notary::http::{Http, HttpError};
 #[derive(Debug, Error)]
 pub enum StampError {
     /// No answer.
-    #[error("The time-stamp service did not answer: {0}")]
+    #[error("the time-stamp service did not answer: {0}")]
     Http(#[from] HttpError),
     /// Not 200.
-    #[error("The time-stamp service answered with status {status}: {text}. Check its address.")]
+    #[error("the time-stamp service answered with status {status}: {text}. Check its address")]
     Unexpected {
         /// HTTP status.
         status: u16,
-        /// What it said, cut short.
+        /// The beginning of its response.
         text: String,
     },
-    /// The answer itself.
+    /// The response is not valid.
     #[error("{0}")]
     Token(#[from] TokenError),
 }
 
-/// An answer that fits its request.
+/// A response that fits its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamped {
-    /// The whole answer in DER; store it as `timestamps/<size>.tsr`.
+    /// The whole response in DER; store it as `timestamps/<size>.tsr`.
     pub response: Vec<u8>,
-    /// What its token says; the signature is not checked.
+    /// The content of its token; the signature is not checked.
     pub token: Token,
 }
 
-/// Asks one time-stamp service.
+/// A client of one time-stamp service.
 #[derive(Debug)]
 pub struct Stamper {
     http: Http,
@@ -56,7 +53,7 @@ pub struct Stamper {
 }
 
 impl Stamper {
-    /// `url` is where the service takes `application/timestamp-query`.
+    /// `url` is where the service accepts `application/timestamp-query`.
     pub fn new(url: &str) -> Result<Self, StampError> {
         Ok(Self { http: Http::new()?, url: url.to_owned() })
     }
