@@ -69,7 +69,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             let dir = settings.load(&[])?.recorder_dir;
             keys::init_recorder(&dir)?;
             output::line(&format!(
-                "The recorder's key is in {}. Next: put organisation.pub and host.record there, too.",
+                "The recorder's key is in {}. Next: put organisation.pub and host.record there too.",
                 dir.display()
             ));
             Ok(())

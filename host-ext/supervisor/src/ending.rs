@@ -67,7 +67,7 @@ impl Endings {
         tracing::error!(
             display = number,
             ?error,
-            "somebody is connected to this display and cannot be disconnected, so its session is ended. \
+            "a client of this display cannot be disconnected, so its session is ended. \
              Check that root may inspect xrdp's processes (CAP_SYS_PTRACE)"
         );
         if let Err(error) = self.end(server, now_ms) {

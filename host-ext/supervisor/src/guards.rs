@@ -27,7 +27,7 @@ const ENDS_WITHIN_NS: i64 = 200_000_000;
 /// How guards are started, the same for all.
 #[derive(Debug, Clone)]
 pub(crate) struct Launcher {
-    /// The guards' program, held open by whoever made this.
+    /// The guards' program, whose file the caller keeps open.
     pub(crate) program: PathBuf,
     pub(crate) account: GuardAccount,
     pub(crate) config: Option<PathBuf>,

@@ -43,7 +43,7 @@ impl Supervisor {
     /// Logs once that inspections fail, until one succeeds.
     pub(crate) fn cannot_look(&mut self, error: &std::io::Error) {
         if !std::mem::replace(&mut self.audit_failed, true) {
-            tracing::error!(%error, "xrdp's connections cannot be looked at. Root needs CAP_SYS_PTRACE");
+            tracing::error!(%error, "xrdp's connections cannot be inspected. Root needs CAP_SYS_PTRACE");
         }
     }
 }

@@ -18,7 +18,7 @@ impl Supervisor {
         let theirs: Vec<(&u32, &Session)> =
             self.sessions.iter().filter(|(_, s)| s.origin.server.real_uid() == uid).collect();
         if let Some((number, _)) = theirs.iter().find(|(_, s)| s.run().is_none() && !s.is_held()) {
-            tracing::warn!(display = number, "somebody signs in whose session has no guard just now");
+            tracing::warn!(display = number, "a user signs in whose session has no guard at the moment");
             return;
         }
         let guards: BTreeSet<_> =
@@ -36,7 +36,7 @@ impl Supervisor {
         };
         tracing::info!(
             sessions = displays.len(),
-            "somebody signs in whose session runs: it is being covered"
+            "a user signs in to a running session, which is being covered"
         );
         let ticket = self.sign_ins.begin(guards, answer).unwrap_or_else(|(ticket, answer)| {
             answer.try_send(()).ok();
@@ -77,7 +77,7 @@ impl Supervisor {
             tracing::error!(
                 display = number,
                 pid,
-                "disconnected: it has had sesman's answer and did not come to a session in time"
+                "disconnected: it had sesman's answer and did not attach to a session in time"
             );
             if let Err(error) = self.endings.end_by(late.handle(), now_ms) {
                 tracing::error!(pid, %error, "a connection that must end could not be ended, and will be tried again");

@@ -223,7 +223,7 @@ fn sockets(config: &HostConfig, account: Option<&GuardAccount>) -> Result<String
     Ok(format!("{} can be reached by guards", dir.display()))
 }
 
-/// The program beside this one, where the supervisor is, too.
+/// The supervisor starts the guard beside it, so it is also beside this program.
 fn guard() -> PathBuf {
     let beside = std::env::current_exe().map(|exe| exe.with_file_name("sudare-guard"));
     beside.unwrap_or_else(|_| "/usr/local/bin/sudare-guard".into())

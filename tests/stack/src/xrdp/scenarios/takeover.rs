@@ -29,9 +29,9 @@ const LATE: Duration = Duration::from_millis(300);
 /// xfreerdp takes twice as long until its password is asked for.
 const BEFORE_SIGN_IN: Duration = Duration::from_millis(100);
 /// What the supervisor says when PAM has asked.
-const ASKED: &str = "somebody signs in";
+const ASKED: &str = "a user signs in";
 /// What it says when somebody has signed in and does not come.
-const LATE_COMER: &str = "did not come to a session in time";
+const LATE_COMER: &str = "did not attach to a session in time";
 /// For so long the stalled one stands still: longer than the supervisor waits for it.
 const STALLED: Duration = Duration::from_secs(14);
 /// How long the second client is watched once it sees the cover.
