@@ -21,6 +21,17 @@
 //!
 //! **Deliberately absent:** running a model (the client does that with the bytes it gets here), a network client
 //! of our own, settings that add a model or replace a hash, and camera pictures.
+//!
+//! | module | what |
+//! |---|---|
+//! | `manifest`, `role` | `manifest.toml`: hashes, sources, tensor facts, thresholds; which model is for what |
+//! | `fetch` | gets files: cache, mirror folder, pip, upstream |
+//! | `archive`, `bounded`, `digest` | files out of wheels, read with bounds and hashed |
+//! | `onnx` | folds int8 constants, frees the picture size |
+//! | `store` | loads files; the bytes that it returns are those that were hashed |
+//! | `facts`, `vectors` | what a model must look like, and outputs that it must give |
+//! | `durable`, `scratch` | files that are whole or not there; temporary folders |
+//! | `error` | what went wrong, and what to do |
 
 mod archive;
 mod bounded;

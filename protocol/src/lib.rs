@@ -18,6 +18,24 @@
 //! **Deliberately absent:** clocks, threads, files and sockets, which clippy.toml bans; randomness, except
 //! what age draws in [`seal`]; any choice of algorithm by a peer (one signature scheme, one encoding per
 //! message); and the decision to cover, which the guard makes from what is verified here.
+//!
+//! | module | what |
+//! |---|---|
+//! | `limits` | every bound that a peer can run into; relations are asserted at compile time |
+//! | `frame`, `cose`, `message` | bytes to messages and back; one message has one encoding, and nothing is believed before its signature |
+//! | `session` | transcript and sequence numbers: a message of one session means nothing in another |
+//! | `client`, `host` | the two ends as state machines, one type per state; `Live` comes only from a verified handshake |
+//! | `intake` | announced pictures, chunk by chunk, and nothing that the signed manifest does not list |
+//! | `records`, `timings`, `rules` | what the organisation signs; a record is used only as `Signed<R>`, which only `verify` makes |
+//! | `approval` | an approver's wish to erase: names log and incident, and expires |
+//! | `template` | the operator's face vectors, sealed to one connection |
+//! | `reason`, `error` | why covered, why refused: words and advice; numbers are never reused |
+//! | `screen` | the channel's name, the panel of a cover |
+//! | `evidence` | log entries, and the words of notes |
+//! | `tlog` | Merkle log, its proofs, checkpoints and cosignatures |
+//! | `seal` | sealed pictures |
+//! | `verify` | checks a log; everything is computed from the entries |
+//! | `keyfile`, `hex`, `utc` | keys, bytes and times as text |
 
 pub mod approval;
 pub mod client;

@@ -7,6 +7,14 @@
 //! ```
 //! Exit code 0: done; 1: the input is at fault; 2: the set-up is at fault. Deliberately absent: any decision of its
 //! own. Whatever is printed goes through `output`.
+//!
+//! | module | what |
+//! |---|---|
+//! | `doctor`, `models` | what is wrong on this PC; fetches the models |
+//! | `enroll`, `device_key`, `receipts` | operator files, this device's line, what was recorded of this seat |
+//! | `inspect`, `watch` | faces in pictures; the decision over a film or a camera |
+//! | `connect` | the bundled RDP client |
+//! | `output` | the only place that prints |
 
 mod connect;
 mod device_key;

@@ -8,6 +8,18 @@
 //! Pure: pictures, randomness and time come in as arguments, decisions and messages go out, so all of it can run on
 //! virtual time. The crate's clippy.toml bans clocks, threads, files and sockets. Deliberately absent: whatever opens
 //! a device, waits, or reads the time.
+//!
+//! | module | what |
+//! |---|---|
+//! | `presence` | looks and policy in, cover or not out; starts covered |
+//! | `report` | a decision becomes messages; a change is told at once |
+//! | `session` | the client's side of one session: handshake, presence, evidence |
+//! | `selector` | which of several channels is the host's; only a proven host learns anything |
+//! | `event` | what happens, and what to do about it: one vocabulary for session, selector and driver |
+//! | `evidence` | pictures of an incident: which frames, which faces are pixelated |
+//! | `face` | faces followed from frame to frame, compared and rotated |
+//! | `frame`, `light` | a picture as pixels, and whether it is dark or even |
+//! | `spool` | evidence that no host acknowledged yet, as a trait |
 
 pub mod event;
 pub mod evidence;

@@ -10,6 +10,13 @@
 //! error, so no entry ever does: trouble shows as a cover on the host, as a notification on the desktop and as a line
 //! on standard error. Deliberately absent: any RDP library, any async runtime of ours, and any wait on a thread of
 //! FreeRDP, except for at most 2 s at the connection's end while pictures of an incident are being sealed.
+//!
+//! | module | what |
+//! |---|---|
+//! | `sys` | FreeRDP's C interface: types, entries, all `unsafe`; every entry returns 0 and catches panics |
+//! | `gate` | whether a channel is still alive, for threads that use it |
+//! | `plugin` | what stands behind the entries; FreeRDP's threads return at once |
+//! | `certificate` | the certificate, where FreeRDP can only have accepted one |
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests measure by the real clock"))]
 

@@ -7,6 +7,12 @@
 //! [`connect`] starts it in a thread of its own. It reports over a bounded queue of [`RdpEvent`]s: a consumer that
 //! is slow slows the connection down, and loses nothing but repeated screen states. Deliberately absent: a window,
 //! a keyboard and a mouse, and NLA.
+//!
+//! | module | what |
+//! |---|---|
+//! | `app` | `sudare connect`: connection, driver, screen |
+//! | `rdp`, `ironrdp` | what a connection does and tells; the same with IronRDP |
+//! | `screen`, `picture` | what the client would show; a window is covered unless the decision says otherwise |
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests measure by the real clock"))]
 

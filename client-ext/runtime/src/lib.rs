@@ -11,6 +11,18 @@
 //! ```
 //! A new client transport changes nothing here: it implements [`inbox::Transport`] and passes bytes on.
 //! Deliberately absent: any RDP library and any async runtime.
+//!
+//! | module | what |
+//! |---|---|
+//! | `driver`, `inbox` | one thread that carries out what the core decides, and the bounded queue into it; never waits for RDP client, camera or disk |
+//! | `watcher` | the thread that looks at the seat: on only while a host has proved itself, and not in a break |
+//! | `evidence`, `sealer` | what the core chose is encoded, sealed and stored, on a thread of its own |
+//! | `spool`, `receipts` | evidence that no host acknowledged, per host; what hosts confirmed |
+//! | `device`, `operator` | keys, seed and operator files; private, made at first use |
+//! | `durable` | the one way in which files are written here: whole or not at all |
+//! | `clock`, `random` | the only places that read clocks and randomness |
+//! | `platform` | what differs between systems: modes, folders, notifications |
+//! | `plugin` | what every plugin of an RDP client needs: settings, connection, notices |
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests measure by the real clock"))]
 

@@ -8,6 +8,15 @@
 //!  watch     a source, the pipeline and the decision, without a session (`sudare watch`)
 //! ```
 //! Deliberately absent: any decision about what is shown (`sudare-client-core` makes it), and any picture on disk.
+//!
+//! | module | what |
+//! |---|---|
+//! | `camera` | webcam, JPEG folder, MJPEG AVI, y4m, live MJPEG; a live source watches itself |
+//! | `engine`, `prepare`, `align` | runs the models; pictures as tensors; faces turned upright |
+//! | `faces`, `finder` | the detector, and where faces are in a picture that is kept |
+//! | `identity`, `worker` | embeds and compares; the thread that does it, so that no frame waits |
+//! | `pipeline` | a frame in, a look out |
+//! | `enroll`, `watch` | what `sudare enroll` and `sudare watch` do |
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests measure by the real clock"))]
 

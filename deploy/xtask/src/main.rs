@@ -11,6 +11,13 @@
 //! second run is quick and needs no network. What is made lies in `target/xtask`.
 //! This package depends on none of our others: a fresh clone builds it before anything
 //! that they need is installed.
+//!
+//! | module | what |
+//! |---|---|
+//! | `setup` | packages, build, Python, models, photographs |
+//! | `demo`, `test`, `bench` | the commands |
+//! | `tidy` | rules that no compiler knows |
+//! | `steps`, `report`, `run`, `project` | what a command is made of |
 
 mod bench;
 mod demo;

@@ -9,6 +9,19 @@
 //!                                                                                ├─ input, steal, keys
 //!                X server ── display ── events (what they mean) ─────────────────┴─ framebuffer (proves)
 //! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | `cover` | requests and looks in, steps and replies out; pure; starts covered |
+//! | `run`, `link` | the loop; the guard's end: its end, or nonsense from it, covers |
+//! | `blanker`, `start` | the steps; the first moments: cover first, grabs afterwards |
+//! | `windows`, `surface`, `layout` | the overlay and a window beneath it; the words; monitors |
+//! | `framebuffer` | reads the screen back, and takes the screenshot before the cover is mapped |
+//! | `input`, `steal`, `keys` | cuts off keyboard and mouse; F1, F2, F3 |
+//! | `compositor`, `events` | who may draw above the desktop; what an event means |
+//! | `reclaim`, `linger` | windows of a predecessor that died; when the X server ended our connection |
+//! | `preflight` | whether a cover can be relied on here |
+//! | `display`, `error`, `output` | connection, refusals, printing |
 
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
 

@@ -156,8 +156,9 @@ pub(crate) fn literals<'a>(source: &'a str, after: &str) -> Vec<&'a str> {
 pub(crate) fn constants(source: &str) -> Vec<(String, u64)> {
     let mut found: BTreeMap<String, u64> = BTreeMap::new();
     for line in source.lines() {
-        let Some(rest) =
-            ["pub const ", "pub(super) const ", "const "].iter().find_map(|p| line.strip_prefix(p))
+        let Some(rest) = ["pub const ", "pub(crate) const ", "pub(super) const ", "const "]
+            .iter()
+            .find_map(|p| line.strip_prefix(p))
         else {
             continue;
         };

@@ -4,12 +4,13 @@
 pub(crate) const PLUGIN_SETTINGS: &str = "client-ext/runtime/src/plugin/settings.rs";
 
 /// Files with constants of the supervision, as `reference/times.md` names them, and their folders.
-pub(crate) const TIMES: [(&str, &str); 6] = [
+pub(crate) const TIMES: [(&str, &str); 7] = [
     ("supervisor/plan", "host-ext/supervisor/src/plan.rs"),
     ("supervisor/sign_in", "host-ext/supervisor/src/sign_in.rs"),
     ("supervisor/arrivals", "host-ext/supervisor/src/arrivals.rs"),
     ("supervisor/audit", "host-ext/supervisor/src/audit.rs"),
     ("guard/xrdp/display", "host-ext/guard/src/xrdp/display.rs"),
+    ("guard/xrdp/blanking", "host-ext/guard/src/xrdp/blanking.rs"),
     ("guard/xrdp/opening", "host-ext/guard/src/xrdp/opening.rs"),
 ];
 
@@ -23,7 +24,7 @@ pub(crate) const PROGRAMS: [Program; 13] = [
     Program::new("sudare-host", Some(("host-ext/admin/src/main.rs", "Command")), "host-ext/admin/src"),
     Program::new(
         "sudare-authority",
-        Some(("host-ext/authority/src/main.rs", "Command")),
+        Some(("host-ext/authority/src/main.rs", "Authority")),
         "host-ext/authority/src",
     ),
     Program::new(

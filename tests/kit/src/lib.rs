@@ -1,6 +1,15 @@
 //! What several of the test packages share: it knows the protocol, and our programs by their names only.
 //!
 //! Nothing here links a host package, so that a change in one of them does not rebuild what only starts its program.
+//!
+//! | module | what |
+//! |---|---|
+//! | `pair` | two real ends in memory |
+//! | `scene` | scenes from photographs |
+//! | `stage` | our programs as people run them: keys, records, host, client |
+//! | `program`, `needs` | where our programs are; what a test needs of the machine |
+//! | `wait`, `pace` | waiting for events, bounded by minutes; how slow this machine is |
+//! | `tsa` | a time-stamp authority played with `openssl ts` |
 
 pub mod needs;
 mod pace;

@@ -1,4 +1,12 @@
 //! Real servers, real clients and what attacks them; everything else in the tests only starts their programs.
+//!
+//! | module | what |
+//! |---|---|
+//! | `xrdp` | the real stack in namespaces: servers, clients, scenarios with their controls |
+//! | `xfreerdp` | Debian's xfreerdp with the plugin |
+//! | `blanking` | displays, attackers, and a screen observer that reads every pixel |
+//! | `camera_vm` | Debian's kernel with its driver `vivid` in an emulated machine, for `--long` |
+//! | `gallery` | contact sheets |
 
 pub mod blanking;
 pub mod camera_vm;

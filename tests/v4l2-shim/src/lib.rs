@@ -22,6 +22,12 @@
 //! YUYV sends colour bars over a strip that changes with each picture.
 //!
 //! Sources: Linux's Documentation/userspace-api/media/v4l and `linux/videodev2.h`, 64-bit little-endian layout.
+//!
+//! | module | what |
+//! |---|---|
+//! | `sys` | the C library's functions that are stood in for; all `unsafe` |
+//! | `camera`, `abi` | the device as pure code; Video4Linux's numbers |
+//! | `plan`, `formats`, `outage`, `pictures` | what the variables ask for; what it offers; what goes wrong; what it sees |
 
 pub mod abi;
 pub mod camera;

@@ -10,6 +10,14 @@
 //! raw bytes ([`wire`]). It tells nobody when the client goes, and it never frees what a failed
 //! open cost ([`opening`]), so coming and going is read from a socket that is there only while
 //! nobody is connected ([`sockets`]).
+//!
+//! | module | what |
+//! |---|---|
+//! | `display` | connects client, channel, driver and cover; pure: without a client, or without its driver's word, covered |
+//! | `blanking`, `effect` | the cover as seen from here: requested is not yet confirmed; what to do when it fails |
+//! | `detector`, `sockets` | a client came or left, read from a socket that is there only without one |
+//! | `opening`, `api`, `wire` | when to open the channel, how, and in which of chansrv's two layouts |
+//! | `channel` | the open channel's bytes, bounded both ways |
 
 mod api;
 mod blanking;

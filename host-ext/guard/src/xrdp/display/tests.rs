@@ -222,7 +222,7 @@ fn a_cover_that_no_client_comes_through_says_what_may_be_wrong() {
     assert_eq!(all.len(), 1, "{all:?}");
     assert_eq!(all[0].0, 6_000);
     let text = all[0].1.lines.join("\n");
-    assert!(text.contains("This desktop needs Sudare") && text.contains("allow_channels"), "{text}");
+    assert!(text.contains("This desktop requires Sudare") && text.contains("allow_channels"), "{text}");
     // The next client's cover does not begin with it.
     assert_eq!(told(&desk.at(20_000, Input::Client(true))), [waiting_words()]);
 }
