@@ -51,7 +51,7 @@ fn checks(config: &HostConfig) -> Vec<Finding> {
         ("settings", Ok("read".into())),
         ("state folder", private(&config.state_dir)),
         (
-            "keys, records and certificate",
+            "keys and records",
             HostState::load(&config.state_dir)
                 .map(|s| {
                     format!("host {}, policy {}", s.host_record.record().host_id, s.policy.record().serial)
