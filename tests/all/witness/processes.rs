@@ -125,7 +125,7 @@ fn a_key_without_its_memory_does_not_start() {
     grow(&mut log, 3, 0);
     let pulled = place.pull(&place.path("store"));
     assert_eq!(pulled.status.code(), Some(2), "{}", said(&pulled));
-    assert!(said(&pulled).contains("Make a new key"), "{}", said(&pulled));
+    assert!(said(&pulled).contains("create a new key"), "{}", said(&pulled));
 }
 
 /// kill -9 at times that are not chosen, while it answers and writes without pause.
