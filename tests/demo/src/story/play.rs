@@ -4,6 +4,7 @@
 //! the client, as it should: the host ends a session whose client is silent for too long. Then the client connects
 //! again, and the step is played once more.
 
+use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -199,7 +200,8 @@ fn file_name(number: usize, step: &Step) -> String {
     format!("client-{number:02}-{}.png", step.name.replace(' ', "-"))
 }
 
-/// Saves the client's picture; a cover's once its words, which follow the black line by line, are at rest.
+/// Saves the client's picture; a cover's once its words, which follow the black line by line, are at rest. Where the
+/// desktop returns before that, the last picture of the cover is kept: a slow machine may look too seldom.
 pub(super) fn save_when(
     client: &mut Client,
     picture: &Path,
@@ -207,9 +209,15 @@ pub(super) fn save_when(
     pace: &Pace,
 ) -> anyhow::Result<()> {
     let (mut last, mut since) = (0, Instant::now());
+    let newest = picture.with_extension("newest.png");
     wait_until("the words on the cover", || {
-        client.save(picture)?;
-        let is = is_covered(picture)?;
+        client.save(&newest)?;
+        let is = is_covered(&newest)?;
+        if covered && !is && last > 0 {
+            fs::remove_file(&newest)?;
+            return Ok(true);
+        }
+        fs::rename(&newest, picture)?;
         ensure!(
             is == covered,
             "the client's picture shows {}: {}",
