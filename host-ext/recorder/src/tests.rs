@@ -34,6 +34,8 @@ use crate::quota::Quota;
 use crate::role::Role;
 use crate::server::{Options, RunningRecorder, start};
 
+/// Whatever takes longer has hung, on any machine.
+const PATIENCE: Duration = Duration::from_secs(300);
 const ORIGIN: &str = "sudare/test";
 
 struct Place {
@@ -244,7 +246,7 @@ fn only_the_guards_user_may_report_and_only_well_formed_packets() {
     let _recorder = place.record();
     let say = |requests: &[Request]| {
         let connection = Connection::open(&place.socket()).unwrap();
-        connection.set_timeout(Duration::from_secs(5)).unwrap();
+        connection.set_timeout(PATIENCE).unwrap();
         requests.iter().for_each(|request| connection.send(&wire::encode(request).unwrap()).unwrap());
         let (mut buffer, mut last) = (Vec::new(), None);
         while let Ok(Some(packet)) = connection.receive(&mut buffer) {
@@ -374,7 +376,7 @@ fn a_failing_store_is_reported_and_recovers_by_itself() {
     broken.store(false, Ordering::Relaxed);
     let since = Instant::now();
     while guard.record(&new).is_err() {
-        assert!(since.elapsed() < Duration::from_secs(5), "it does not recover");
+        assert!(since.elapsed() < PATIENCE, "it does not recover");
         std::thread::sleep(Duration::from_millis(50));
     }
     drop(guard);
@@ -436,14 +438,14 @@ fn entries_become_verifiable_although_guards_ask_all_the_time() {
         guard.record(&notes(1, 1, 1)).unwrap();
         let begun = Instant::now();
         let mut covered = false;
-        while !covered && begun.elapsed() < Duration::from_secs(10) {
+        while !covered && begun.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(50));
             covered = Store::open(&place.store()).unwrap().checkpoint().unwrap() != before;
         }
         stop.store(true, Ordering::Relaxed);
         covered
     });
-    assert!(covered, "no checkpoint in ten seconds");
+    assert!(covered, "no checkpoint in minutes");
 }
 
 #[test]
@@ -461,7 +463,7 @@ fn the_end_of_the_logs_thread_is_reported() {
     let mut guard = place.guard(1);
     std::fs::remove_dir_all(place.store()).unwrap();
     guard.record(&NewEntries { receipt: true, ..notes(1, 1, 1) }).unwrap_err();
-    assert_eq!(ended.recv_timeout(Duration::from_secs(5)), Ok("log"));
+    assert_eq!(ended.recv_timeout(PATIENCE), Ok("log"));
 }
 
 #[test]
@@ -474,7 +476,7 @@ fn the_state_says_how_far_and_how_late_the_copy_is() {
     assert_eq!(local.state().unwrap().shipped, Some(0), "there is none yet");
     std::thread::sleep(Duration::from_millis(50));
     let state = local.state().unwrap();
-    assert!(state.behind_ms.is_some_and(|behind_ms| (50..10_000).contains(&behind_ms)), "{state:?}");
+    assert!(state.behind_ms.is_some_and(|behind_ms| behind_ms >= 50), "{state:?}");
     std::fs::write(ship.join("shipped"), state.size.to_string()).unwrap();
     let state = local.state().unwrap();
     assert_eq!((state.shipped, state.behind_ms), (Some(state.size), Some(0)));

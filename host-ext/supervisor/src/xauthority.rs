@@ -171,7 +171,7 @@ mod tests {
         rustix::fs::mknodat(CWD, &pipe, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         assert!(matches!(read(&pipe, 10, me()), Err(XauthorityError::NotPlain(10))));
         assert!(matches!(read(home.0.path(), 10, me()), Err(XauthorityError::NotPlain(10))));
-        assert!(started.elapsed() < Duration::from_secs(1));
+        assert!(started.elapsed() < Duration::from_secs(60));
     }
 
     #[test]

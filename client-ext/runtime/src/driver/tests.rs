@@ -132,13 +132,20 @@ fn seen(faces: &[Who]) -> Look {
     Look { observation, frame: Some(picture(t_ms)) }
 }
 
-/// Shows the same faces for a while, at 20 pictures a second.
-fn show(looks: &LookSender, faces: &[Who], time: Duration) {
-    let until = Instant::now() + time;
-    while Instant::now() < until {
+/// Shows the same faces at 20 pictures a second, until the host has heard what must come of it.
+fn show(looks: &LookSender, faces: &[Who], peer: &mut Peer, wanted: impl Fn(&ClientNews) -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !peer.host.news.iter().any(&wanted) {
+        assert!(Instant::now() < until, "it never came: {:?}", peer.host.news);
         assert!(looks.send(seen(faces)));
-        std::thread::sleep(Duration::from_millis(50));
+        if let Ok(bytes) = peer.sent.recv_timeout(Duration::from_millis(50)) {
+            peer.host.take(&bytes);
+        }
     }
+}
+
+fn onlooker(news: &ClientNews) -> bool {
+    matches!(news, ClientNews::Lock { lock, .. } if lock.reason == Reason::Onlooker)
 }
 
 #[test]
@@ -170,10 +177,8 @@ fn pictures_that_were_being_sealed_at_the_end_wait_for_the_next_connection() {
     let client = Client::start(&spools);
     let mut peer = client.connect(1);
     let looks = client.looks.recv_timeout(PATIENCE).unwrap();
-    show(&looks, &[Who::Operator], Duration::from_millis(2_300));
-    assert!(peer.read(|n| matches!(n, ClientNews::Unlock { .. })));
-    show(&looks, &[Who::Operator, Who::Stranger], Duration::from_millis(1_300));
-    assert!(peer.read(|n| matches!(n, ClientNews::Lock { lock, .. } if lock.reason == Reason::Onlooker)));
+    show(&looks, &[Who::Operator], &mut peer, |n| matches!(n, ClientNews::Unlock { .. }));
+    show(&looks, &[Who::Operator, Who::Stranger], &mut peer, onlooker);
     // The connection ends before the picture after the decision was taken.
     client.end();
     assert_eq!(spools.waiting(), 1);
@@ -193,9 +198,8 @@ fn a_program_that_ends_at_once_waits_for_the_pictures_of_an_incident() {
     let client = Client::start(&Arc::new(Spools::at(home.path())));
     let mut peer = client.connect(1);
     let looks = client.looks.recv_timeout(PATIENCE).unwrap();
-    show(&looks, &[Who::Operator], Duration::from_millis(2_300));
-    assert!(peer.read(|n| matches!(n, ClientNews::Unlock { .. })));
-    show(&looks, &[Who::Operator, Who::Stranger], Duration::from_millis(1_300));
+    show(&looks, &[Who::Operator], &mut peer, |n| matches!(n, ClientNews::Unlock { .. }));
+    show(&looks, &[Who::Operator, Who::Stranger], &mut peer, onlooker);
     client.inbox.stop_and_save(PATIENCE);
     // What FreeRDP would do next is to end the process: what counts is on disk by now.
     assert_eq!(crate::spool::waiting(home.path()).incidents, 1);

@@ -97,11 +97,13 @@ mod tests {
     use std::fs;
     use std::time::Duration;
 
+    const PATIENCE: Duration = Duration::from_secs(300);
+
     #[tokio::test]
     async fn connects_and_disconnects_are_told_also_in_a_folder_that_comes_later() {
         let dir = tempfile::tempdir().unwrap();
         let mut told = start(Sockets::new(dir.path(), 1000, 10)).unwrap();
-        let mut next = async || tokio::time::timeout(Duration::from_secs(5), told.recv()).await.unwrap();
+        let mut next = async || tokio::time::timeout(PATIENCE, told.recv()).await.unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
         let place = dir.path().join("1000");
         fs::create_dir(&place).unwrap();
@@ -119,7 +121,7 @@ mod tests {
         let waiting = dir.path().join("xrdp_chansrv_socket_10");
         fs::write(dir.path().join("xrdpapi_10"), "").unwrap();
         let mut told = start(Sockets::new(dir.path(), 1000, 10)).unwrap();
-        let mut next = async || tokio::time::timeout(Duration::from_secs(5), told.recv()).await.unwrap();
+        let mut next = async || tokio::time::timeout(PATIENCE, told.recv()).await.unwrap();
         assert_eq!(next().await, Some(true));
         // Somebody else's comings and goings say nothing.
         fs::write(dir.path().join("xrdp_chansrv_socket_11"), "").unwrap();

@@ -81,14 +81,28 @@ async fn a_channel_that_sends_without_pause_does_not_keep_the_beats_from_the_sup
     let first = options.start_blanker().unwrap();
     let runs = run(options, first, Arc::new(driver), stopped, &mut tell);
     let stops = async {
-        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        let withheld = tokio::task::spawn_blocking(|| longest_nap(Duration::from_millis(2_500)));
+        let withheld = withheld.await.unwrap();
         stop.send(Order::End).await.unwrap();
+        withheld
     };
-    let (result, ()) = tokio::join!(runs, stops);
+    let (result, withheld) = tokio::join!(runs, stops);
     result.unwrap();
     assert!(pieces.load(Ordering::Relaxed) > 200, "it was no flood");
     beats.push(began.elapsed());
     let silent = beats.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
     // Each 50 ms on an idle machine. The supervisor kills after 2 s.
-    assert!(silent < Duration::from_millis(1_500), "silent for {silent:?}");
+    let limit = Duration::from_millis(1_500) + withheld * 4;
+    assert!(silent < limit, "silent for {silent:?}; the machine itself withheld {withheld:?}");
+}
+
+/// How long a thread that wants 10 ms is left waiting at worst: what this machine costs, whoever asks.
+fn longest_nap(time: Duration) -> Duration {
+    let (began, mut longest) = (Instant::now(), Duration::ZERO);
+    while began.elapsed() < time {
+        let asked = Instant::now();
+        std::thread::sleep(Duration::from_millis(10));
+        longest = longest.max(asked.elapsed());
+    }
+    longest
 }

@@ -108,7 +108,7 @@ pub(super) fn supervisor_of_alices() -> String {
 pub(super) fn other_server(program: &str, role: &str, display: u32, uid: u32) -> Child {
     let child =
         actor(program, role, display).uid(uid).gid(uid).env("SUDARE_TEST_UID", uid.to_string()).spawn();
-    within(3_000, "a server of somebody's own", || UnixStream::connect(x_socket(display)).is_ok());
+    until("a server of somebody's own", || UnixStream::connect(x_socket(display)).is_ok());
     child.unwrap()
 }
 
