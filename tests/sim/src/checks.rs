@@ -1,5 +1,6 @@
 //! The rules, checked at every step against a truth that neither end knows.
 
+use sudare_protocol::limits::FRAME_STALE_MS;
 use sudare_protocol::timings::Timings;
 
 use super::host::TICK_MS;
@@ -17,6 +18,8 @@ pub(super) struct Seen {
     pub(super) now_ms: u64,
     pub(super) visible: bool,
     pub(super) newest_echo_issued_ms: Option<u64>,
+    /// When the client's camera last gave it a picture.
+    pub(super) newest_picture_ms: u64,
     /// No evidence can be kept.
     pub(super) store_fails: bool,
     /// A fault has begun, so that covering is no wonder.
@@ -56,6 +59,14 @@ impl Checks {
         let echoed = seen.newest_echo_issued_ms.ok_or("visible although no nonce was ever echoed")?;
         if now_ms > echoed + timings.lease_ms + TICK_MS {
             return Err(format!("visible {} ms after the newest echoed nonce was issued", now_ms - echoed));
+        }
+        // The newest attestation was made after its nonce was issued, of a picture that was not stale then.
+        let picture_ms = seen.newest_picture_ms;
+        if picture_ms + FRAME_STALE_MS + TICK_MS < echoed {
+            return Err(format!(
+                "visible on a picture that was {} ms old when attested",
+                echoed - picture_ms
+            ));
         }
         let away_ms = now_ms - self.operator_seen_ms;
         if away_ms > timings.absence_ms + SEEING_MS {

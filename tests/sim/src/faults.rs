@@ -12,6 +12,8 @@ pub enum FaultKind {
     Drop,
     /// The camera or the vision thread hangs; attestations go on.
     VisionStuck,
+    /// The same, and the client does not notice: it attests the last view over and over, with true ages.
+    VisionStuckUnnoticed,
     /// The whole client stands still (suspend, SIGSTOP), its clock goes on.
     ClientFrozen,
     /// The client ends without a word.
@@ -43,11 +45,11 @@ impl Fault {
     /// None in every fourth run, so that the good case is judged as well.
     pub(super) fn random(rng: &mut impl Rng, end_ms: u64) -> Vec<Fault> {
         let count = [0, 1, 2, 4][rng.random_range(0..4)];
-        (0..count)
+        let mut faults: Vec<Fault> = (0..count)
             .map(|_| {
                 let from_ms = rng.random_range(0..end_ms);
                 let until_ms = from_ms + rng.random_range(100..12_000);
-                let kind = match rng.random_range(0..11) {
+                let kind = match rng.random_range(0..12) {
                     0 => FaultKind::Slow { ms: rng.random_range(50..4_000) },
                     1 => FaultKind::Stall,
                     2 => FaultKind::Drop,
@@ -58,10 +60,18 @@ impl Fault {
                     7 => FaultKind::Replay,
                     8 => FaultKind::Corrupt,
                     9 => FaultKind::ClientStubborn,
+                    10 => FaultKind::VisionStuckUnnoticed,
                     _ => FaultKind::StoreFails,
                 };
                 Fault { from_ms, until_ms, kind }
             })
-            .collect()
+            .collect();
+        // A client that stops for a while meets few strangers; only one that never asks again shows what the host
+        // bounds alone.
+        if count > 0 && rng.random_ratio(1, 3) {
+            let from_ms = rng.random_range(0..end_ms / 2);
+            faults.push(Fault { from_ms, until_ms: end_ms, kind: FaultKind::ClientStubborn });
+        }
+        faults
     }
 }

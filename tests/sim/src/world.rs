@@ -6,6 +6,7 @@ use sudare_client_core::presence::{Decision, Presence};
 use sudare_client_core::report::Reporter;
 use sudare_guard::transport::LinkEvent;
 use sudare_protocol::client::{AwaitHello, Live as ClientLive};
+use sudare_protocol::limits::CLOCK_JUMP_MS;
 use sudare_protocol::message::Shown;
 use sudare_protocol::reason::Reason;
 use sudare_protocol::timings::Timings;
@@ -41,9 +42,24 @@ pub fn run(seed: u64) -> Result<Outcome, String> {
     let (live, mut down) = (shake_hands(&mut host)?, Wire::default());
     host.said().into_iter().for_each(|message| down.send(0, message, &faults));
     let presence = Presence::new(&Timings::default());
-    let client = ClientSide { live, presence, alive: true, reporter: Reporter::default() };
-    let mut world =
-        World { client, host, up: Wire::default(), down, truth, faults, checks: Checks::default() };
+    let client = ClientSide {
+        live,
+        presence,
+        alive: true,
+        reporter: Reporter::default(),
+        newest_picture_ms: 0,
+        decided: None,
+    };
+    let mut world = World {
+        client,
+        host,
+        up: Wire::default(),
+        down,
+        truth,
+        faults,
+        checks: Checks::default(),
+        host_ran_ms: 0,
+    };
     for now_ms in (0..RUN_MS / STEP_MS).map(|step| step * STEP_MS) {
         world
             .step(now_ms)
@@ -78,6 +94,7 @@ struct World {
     truth: Truth,
     faults: Vec<Fault>,
     checks: Checks,
+    host_ran_ms: u64,
 }
 
 struct ClientSide {
@@ -85,6 +102,8 @@ struct ClientSide {
     presence: Presence,
     alive: bool,
     reporter: Reporter,
+    newest_picture_ms: u64,
+    decided: Option<Decision>,
 }
 
 impl World {
@@ -107,6 +126,7 @@ impl World {
         let seen = Seen {
             now_ms,
             visible: self.host.screen.shown == Shown::Visible,
+            newest_picture_ms: self.client.newest_picture_ms,
             newest_echo_issued_ms: self.host.newest_echo_issued_ms(),
             store_fails: self.has(FaultKind::StoreFails, now_ms),
             troubled: self.faults.iter().any(|fault| fault.from_ms <= now_ms),
@@ -125,11 +145,19 @@ impl World {
             }
         }
         let stuck = self.has(FaultKind::VisionStuck, now_ms);
-        let decision = if now_ms.is_multiple_of(FRAME_MS) && !stuck {
+        let unnoticed = self.has(FaultKind::VisionStuckUnnoticed, now_ms);
+        let mut decision = if now_ms.is_multiple_of(FRAME_MS) && !stuck && !unnoticed {
+            self.client.newest_picture_ms = now_ms;
             self.client.presence.observe(&self.truth.observe(now_ms))
         } else {
             self.client.presence.tick(now_ms)
         };
+        match self.client.decided {
+            Some(Decision { state, cover, reason, suspect, .. }) if unnoticed => {
+                decision = Decision { state, cover, reason, suspect, ..decision };
+            }
+            _ => self.client.decided = Some(decision),
+        }
         let decision = if self.has(FaultKind::ClientStubborn, now_ms) {
             Decision { cover: false, reason: Reason::None, ..decision }
         } else {
@@ -149,6 +177,10 @@ impl World {
 
     fn host_step(&mut self, now_ms: u64) -> Result<(), String> {
         self.host.step(now_ms)?;
+        let slept_ms = now_ms - std::mem::replace(&mut self.host_ran_ms, now_ms);
+        if slept_ms > CLOCK_JUMP_MS && self.host.screen.shown == Shown::Visible {
+            return Err(format!("visible after a sleep of {slept_ms} ms, before any news"));
+        }
         while let Some(bytes) = self.up.receive(now_ms) {
             self.host.link(LinkEvent::Bytes(bytes), now_ms)?;
         }
