@@ -30,6 +30,7 @@ pub(super) struct Seen {
 pub(super) struct Checks {
     operator_seen_ms: u64,
     stranger_since_ms: Option<u64>,
+    unclear_since_ms: Option<u64>,
     good_since_ms: Option<u64>,
     store_failed_ms: u64,
     pub(super) visible_ms: u64,
@@ -44,14 +45,19 @@ impl Checks {
         if scene.operator {
             self.operator_seen_ms = now_ms;
         }
-        if scene.stranger {
+        if scene.stranger && !scene.unclear {
             self.stranger_since_ms.get_or_insert(since_ms);
         } else {
             self.stranger_since_ms = None;
         }
+        if scene.unclear && (scene.operator || scene.stranger) {
+            self.unclear_since_ms.get_or_insert(since_ms);
+        } else {
+            self.unclear_since_ms = None;
+        }
         // Of the time in which this host ran.
         self.store_failed_ms = if seen.store_fails { self.store_failed_ms + STEP_MS } else { 0 };
-        self.check_liveness(seen, scene.operator && !scene.stranger)?;
+        self.check_liveness(seen, scene.operator && !scene.stranger && !scene.unclear)?;
         if !seen.visible {
             return Ok(());
         }
@@ -76,6 +82,10 @@ impl Checks {
         self.worst_exposed_ms = self.worst_exposed_ms.max(exposed_ms);
         if exposed_ms > timings.hold_ms + timings.lease_ms + SEEING_MS {
             return Err(format!("visible although a stranger is there for {exposed_ms} ms"));
+        }
+        let unclear_ms = self.unclear_since_ms.map_or(0, |since| now_ms - since);
+        if unclear_ms > timings.undecided_ms + timings.lease_ms + SEEING_MS {
+            return Err(format!("visible although it is unclear for {unclear_ms} ms who is there"));
         }
         if self.store_failed_ms > STORE_NOTICED_MS {
             return Err(format!("visible although no evidence is kept for {} ms", self.store_failed_ms));

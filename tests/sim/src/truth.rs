@@ -9,6 +9,8 @@ pub(super) struct Scene {
     pub(super) until_ms: u64,
     pub(super) operator: bool,
     pub(super) stranger: bool,
+    /// Turned away, or in bad light: nobody can tell whose faces these are.
+    pub(super) unclear: bool,
 }
 
 /// A sequence of scenes covering the whole run.
@@ -27,7 +29,8 @@ impl Truth {
         while at_ms < end_ms {
             at_ms += rng.random_range(300..15_000);
             let (operator, stranger) = (rng.random_bool(0.75), rng.random_bool(0.3));
-            scenes.push(Scene { until_ms: at_ms, operator, stranger });
+            let unclear = rng.random_bool(0.15);
+            scenes.push(Scene { until_ms: at_ms, operator, stranger, unclear });
         }
         Truth { scenes }
     }
@@ -40,7 +43,7 @@ impl Truth {
             }
             since_ms = scene.until_ms;
         }
-        (Scene { until_ms: u64::MAX, operator: false, stranger: false }, since_ms)
+        (Scene { until_ms: u64::MAX, operator: false, stranger: false, unclear: false }, since_ms)
     }
 
     /// What the camera and the models say at `t_ms`: new faces are undecided at first.
@@ -48,15 +51,17 @@ impl Truth {
         let (scene, since_ms) = self.at(t_ms);
         let before = since_ms.checked_sub(1).map(|t| self.at(t).0);
         let settled = t_ms - since_ms >= COMPARE_MS;
+        // Once compared, a face that stays is known, unless its scene began unclear.
+        let known = |was: bool| !scene.unclear && (settled || was);
         let mut faces = Vec::new();
         let mut add = |present: bool, was: bool, who: Who| {
             if present {
-                let who = if settled || was { who } else { Who::Undecided };
+                let who = if known(was) { who } else { Who::Undecided };
                 faces.push(FaceSeen { who, width_share: 0.2, yaw_deg: 0.0 });
             }
         };
-        add(scene.operator, before.is_some_and(|b| b.operator), Who::Operator);
-        add(scene.stranger, before.is_some_and(|b| b.stranger), Who::Stranger);
+        add(scene.operator, before.is_some_and(|b| b.operator && !b.unclear), Who::Operator);
+        add(scene.stranger, before.is_some_and(|b| b.stranger && !b.unclear), Who::Stranger);
         Observation { t_ms, camera: CameraView::Clear, faces }
     }
 }
