@@ -167,7 +167,8 @@ fn demo_under_load(table: &mut Table, root: &Path, out: &Path) -> anyhow::Result
     let passes = demo.status.success();
     if !passes {
         let words = String::from_utf8_lossy(&demo.stderr);
-        table.tell(format!("the demo under load ended with {}: {}", demo.status, words.trim()));
+        table
+            .broke_off("build", &format!("the demo under load ended with {}: {}", demo.status, words.trim()));
     }
     let name = format!("demo beside {LOOPS_PER_CORE} busy loops a core passes");
     table.row(&name, Some(f64::from(u8::from(passes))), "", Needed::AtLeast(1.0));

@@ -64,7 +64,7 @@ impl Watcher for Scripted {
     fn stop(&mut self) {}
 }
 
-enum Told {
+enum Seen {
     Decided { cover: bool, at: Instant },
     Covered { at: Instant },
     Desktop,
@@ -121,46 +121,58 @@ fn options(address: SocketAddr) -> RdpOptions {
     }
 }
 
-fn note(event: AppEvent) -> Option<Told> {
+fn note(event: AppEvent) -> Option<Seen> {
     Some(match event {
-        AppEvent::Driver(Event::Decided(d)) => Told::Decided { cover: d.cover, at: Instant::now() },
-        AppEvent::Screen(s) if s.is_covered() => Told::Covered { at: s.at },
-        AppEvent::Screen(s) if s.kind == sudare_headless::ScreenKind::Desktop => Told::Desktop,
-        AppEvent::Driver(Event::Refused { refusal, .. }) => Told::Ended(refusal.to_string()),
-        AppEvent::Ended { error } => Told::Ended(error.unwrap_or_default()),
+        AppEvent::Driver(Event::Decided(d)) => Seen::Decided { cover: d.cover, at: Instant::now() },
+        AppEvent::Screen(s) if s.is_covered() => Seen::Covered { at: s.at },
+        AppEvent::Screen(s) if s.kind == sudare_headless::ScreenKind::Desktop => Seen::Desktop,
+        AppEvent::Driver(Event::Refused { refusal, .. }) => Seen::Ended(refusal.to_string()),
+        AppEvent::Ended { error } => Seen::Ended(error.unwrap_or_default()),
         _ => return None,
     })
 }
 
-fn play(told: &Receiver<Told>, blocked: &Sender<bool>, rounds: usize) -> anyhow::Result<Vec<f64>> {
-    let mut times = Vec::with_capacity(rounds);
+fn play(told: &Receiver<Seen>, blocked: &Sender<bool>, rounds: usize) -> anyhow::Result<Vec<f64>> {
+    let (mut times, mut failed) = (Vec::with_capacity(rounds), Vec::new());
     for round in 0..rounds {
-        wait(told, "the desktop", |t| matches!(t, Told::Desktop).then_some(()))?;
-        // Not always at the same point of the desktop's own updates.
-        std::thread::sleep(Duration::from_millis(30 + u64::try_from(round)? * 7 % 61));
-        blocked.send(true)?;
-        let decided = wait(told, "the decision to cover", |t| match t {
-            Told::Decided { cover: true, at } => Some(*at),
-            _ => None,
-        })?;
-        let black = wait(told, "black at the client", |t| match t {
-            Told::Covered { at } if *at >= decided => Some(*at),
-            _ => None,
-        })?;
-        times.push(black.duration_since(decided).as_secs_f64() * 1e3);
-        blocked.send(false)?;
+        match play_one(told, blocked, round) {
+            Ok(ms) => times.push(ms),
+            Err(error) => {
+                failed.push(format!("round {round}: {error:#}"));
+                blocked.send(false).ok();
+            }
+        }
+        // More than a few are no accidents of a busy machine, and a session that ended has no more rounds.
+        ensure!(failed.len() <= rounds / 10, "{} rounds failed: {}", failed.len(), failed.join("; "));
     }
-    ensure!(times.len() == rounds, "only {} of {rounds} rounds", times.len());
     Ok(times)
 }
 
-fn wait<T>(told: &Receiver<Told>, what: &str, wanted: impl Fn(&Told) -> Option<T>) -> anyhow::Result<T> {
+/// One cover, in milliseconds from the decision to black at the client.
+fn play_one(told: &Receiver<Seen>, blocked: &Sender<bool>, round: usize) -> anyhow::Result<f64> {
+    wait(told, "the desktop", |t| matches!(t, Seen::Desktop).then_some(()))?;
+    // Not always at the same point of the desktop's own updates.
+    std::thread::sleep(Duration::from_millis(30 + u64::try_from(round)? * 7 % 61));
+    blocked.send(true)?;
+    let decided = wait(told, "the decision to cover", |t| match t {
+        Seen::Decided { cover: true, at } => Some(*at),
+        _ => None,
+    })?;
+    let black = wait(told, "black at the client", |t| match t {
+        Seen::Covered { at } if *at >= decided => Some(*at),
+        _ => None,
+    })?;
+    blocked.send(false)?;
+    Ok(black.duration_since(decided).as_secs_f64() * 1e3)
+}
+
+fn wait<T>(told: &Receiver<Seen>, what: &str, wanted: impl Fn(&Seen) -> Option<T>) -> anyhow::Result<T> {
     let until = Instant::now() + PATIENCE;
     loop {
         let event = told
             .recv_timeout(until.saturating_duration_since(Instant::now()))
             .with_context(|| in_vain(what, ""))?;
-        if let Told::Ended(why) = &event {
+        if let Seen::Ended(why) = &event {
             anyhow::bail!("the session ended before {what}: {why}");
         }
         if let Some(value) = wanted(&event) {

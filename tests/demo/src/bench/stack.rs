@@ -35,6 +35,9 @@ pub fn cover_latency(table: &mut Table, programs: &Path, out: &Path) -> anyhow::
             None => table.leave_out(&[key], &why),
         }
     }
+    for check in report.checks.iter().filter(|check| !check.ok) {
+        table.broke_off("servers", &format!("{}: {}", check.name, check.detail));
+    }
     let failed = report.figures.get("rounds_failed").and_then(Value::as_array).map(Vec::len);
     match failed {
         Some(failed) => {

@@ -46,6 +46,7 @@ pub fn tell_matrix(table: &mut Table, found: &[Result<Matrix, String>]) {
     table.keep("attack_matrix", json!(rows().collect::<Vec<_>>()));
     let not_tried: Vec<&String> = all.iter().flat_map(|matrix| &matrix.not_tried).collect();
     table.keep("attacks_not_tried", json!(not_tried));
+    not_tried.iter().for_each(|attack| table.tell(format!("NOT TRIED: {attack}")));
     let missing: Vec<&String> = found.iter().filter_map(|matrix| matrix.as_ref().err()).collect();
     if let Some(why) = missing.first() {
         let keys = ["leaked_frames", "keys_delivered", "sample_gap_ms_max", "control_leaked_frames"];

@@ -103,6 +103,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let minutes = started.elapsed().as_secs_f64() / 60.0;
         all.row("all parts together", Some(minutes), "min", Needed::AtMost(MINUTES_MAX));
         all.lines().for_each(|line| println!("{line}"));
+        figures.insert("took_min".to_owned(), json!(minutes));
+        std::fs::write(&file, serde_json::to_vec_pretty(&figures)?)?;
     }
     println!("{}", file.display());
     ensure!(missing.is_empty(), "{} figures are missing:\n{}", missing.len(), missing.join("\n"));

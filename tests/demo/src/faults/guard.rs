@@ -34,24 +34,24 @@ pub fn run(place: &Path, number: usize) -> anyhow::Result<()> {
     let listener = UnixListener::bind(&socket)?;
     listener.set_nonblocking(true)?;
     let screen = incident::screen()?;
-    let mut desk = Desk { driver, stream: None, screen, is_covered: true, ticked: Instant::now() };
-    desk.tell(SessionEvent::Cover(CoverEvent::Painted(Shown::Covered)));
+    let mut display = FakeDisplay { driver, stream: None, screen, is_covered: true, ticked: Instant::now() };
+    display.tell(SessionEvent::Cover(CoverEvent::Painted(Shown::Covered)));
     loop {
         match listener.accept() {
-            Ok((stream, _)) => desk.meet(stream)?,
+            Ok((stream, _)) => display.meet(stream)?,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => return Err(error.into()),
         }
-        desk.listen();
-        if desk.ticked.elapsed() >= TICK {
-            desk.ticked = Instant::now();
-            desk.tell(SessionEvent::Tick);
+        display.listen();
+        if display.ticked.elapsed() >= TICK {
+            display.ticked = Instant::now();
+            display.tell(SessionEvent::Tick);
         }
     }
 }
 
 /// What a transport does, without any screen.
-struct Desk {
+struct FakeDisplay {
     driver: Box<dyn SessionDriver>,
     stream: Option<UnixStream>,
     screen: Screenshot,
@@ -59,7 +59,7 @@ struct Desk {
     ticked: Instant,
 }
 
-impl Desk {
+impl FakeDisplay {
     fn meet(&mut self, stream: UnixStream) -> anyhow::Result<()> {
         stream.set_nonblocking(false)?;
         stream.set_read_timeout(Some(LOOK))?;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use sudare_test_kit::scene::{ALONE, Camera, Scene, Seat};
 use sudare_test_kit::stage::{self, Client, Event, Stage, USER};
 use sudare_test_kit::{Pace, wait_until};
@@ -97,8 +97,12 @@ impl Player<'_> {
     /// # Errors
     /// Pictures did not arrive within minutes, and which.
     pub fn end(&mut self) -> anyhow::Result<()> {
-        loop {
+        for _ in 0..TRIES {
             self.client.catch_up();
+            if self.client.has_ended() {
+                // Only a client delivers what is still in the spool.
+                self.reconnect()?;
+            }
             let decided = self.decisions();
             stage::wait_durable(self.stage)?;
             self.client.catch_up();
@@ -107,6 +111,7 @@ impl Player<'_> {
                 return self.client.kill();
             }
         }
+        bail!("the client lost the operator in each of {TRIES} tries: this machine is too busy for the demo")
     }
 
     fn decisions(&self) -> usize {
@@ -118,7 +123,9 @@ impl Player<'_> {
             match self.try_step(step, picture) {
                 Err(error) if self.client.has_ended() => {
                     tracing::warn!("{:?} is played again with another client: {error:#}", step.name);
-                    self.reconnect()?;
+                    if let Err(error) = self.reconnect() {
+                        tracing::warn!("connecting again: {error:#}");
+                    }
                 }
                 played => return played,
             }
@@ -226,12 +233,11 @@ pub(super) fn save_when(
             return Ok(true);
         }
         fs::rename(&newest, picture)?;
-        ensure!(
-            is == covered,
-            "the client's picture shows {}: {}",
-            if is { "a cover instead of the desktop" } else { "more than a cover" },
-            picture.display()
-        );
+        if is && !covered {
+            // On a slow machine the cover may come for a moment, as for a stale view. The desktop returns.
+            return Ok(false);
+        }
+        ensure!(is == covered, "the client's picture shows more than a cover: {}", picture.display());
         let words = words(picture)?;
         if words != last {
             (last, since) = (words, Instant::now());
