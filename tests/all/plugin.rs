@@ -20,14 +20,14 @@ const ANY: &str = "/cert:ignore";
 const A_WHILE: Duration = Duration::from_secs(3);
 
 /// Host, device, enrolment, and a camera that plays a scene.
-struct Desk {
+struct Setup {
     stage: Stage,
     fifo: PathBuf,
     _dir: tempfile::TempDir,
 }
 
-impl Desk {
-    fn set() -> Option<Self> {
+impl Setup {
+    fn new() -> Option<Self> {
         let photographs = photographs()?;
         let dir = tempfile::tempdir().unwrap();
         let bin = programs(&stage::PROGRAMS).unwrap();
@@ -35,7 +35,7 @@ impl Desk {
         stage.prepare(&Stage::enrolment_pictures(&photographs)).unwrap();
         stage.serve().unwrap();
         let fifo = stage.dir.join("camera.fifo");
-        Some(Desk { stage, fifo, _dir: dir })
+        Some(Setup { stage, fifo, _dir: dir })
     }
 
     fn camera(&self) -> Camera {
@@ -81,23 +81,23 @@ fn photographs() -> Option<PathBuf> {
 
 #[test]
 fn the_window_shows_the_desktop_to_its_operator_alone() {
-    let Some(desk) = Desk::set() else { return };
-    let camera = desk.camera();
-    let mut client = desk.client(&[ANY]);
+    let Some(setup) = Setup::new() else { return };
+    let camera = setup.camera();
+    let mut client = setup.client(&[ANY]);
     client.wait_desktop().unwrap();
-    desk.keep(&client, "alone");
+    setup.keep(&client, "alone");
 
     camera.show(STRANGER_BESIDE);
     client.wait_covered().unwrap();
     std::thread::sleep(Duration::from_millis(1_500));
-    desk.keep(&client, "stranger");
+    setup.keep(&client, "stranger");
     camera.show(ALONE);
     client.wait_desktop().unwrap();
 
     camera.show(UNPLUGGED);
     client.wait_covered().unwrap();
     std::thread::sleep(Duration::from_millis(500));
-    desk.keep(&client, "unplugged");
+    setup.keep(&client, "unplugged");
     camera.show(ALONE);
     client.wait_desktop().unwrap();
 }
@@ -137,10 +137,10 @@ impl Cable {
 
 #[test]
 fn a_cut_connection_comes_back_with_the_camera() {
-    let Some(desk) = Desk::set() else { return };
-    let _camera = desk.camera();
-    let cable = Cable::to(&desk.stage.listen);
-    let mut client = desk.client_at(&cable.address.to_string(), &[ANY, "+auto-reconnect"], &[]);
+    let Some(setup) = Setup::new() else { return };
+    let _camera = setup.camera();
+    let cable = Cable::to(&setup.stage.listen);
+    let mut client = setup.client_at(&cable.address.to_string(), &[ANY, "+auto-reconnect"], &[]);
     client.wait_desktop().unwrap();
     for round in 2..4 {
         cable.cut();
@@ -153,15 +153,15 @@ fn a_cut_connection_comes_back_with_the_camera() {
 
 #[test]
 fn a_pinned_certificate_is_compared() {
-    let Some(desk) = Desk::set() else { return };
-    let _camera = desk.camera();
-    let pem = std::fs::read(desk.stage.dir.join("host/rdp-tls.pem")).unwrap();
+    let Some(setup) = Setup::new() else { return };
+    let _camera = setup.camera();
+    let pem = std::fs::read(setup.stage.dir.join("host/rdp-tls.pem")).unwrap();
     let pin = format!("/cert:deny,fingerprint:sha256:{}", fingerprint(&pem));
-    let mut client = desk.client(&[&pin]);
+    let mut client = setup.client(&[&pin]);
     client.wait_desktop().unwrap();
     assert!(client.said().contains("certificate_checked=true"), "{}", client.said());
     drop(client);
-    let mut client = desk.client(&[ANY]);
+    let mut client = setup.client(&[ANY]);
     client.wait_desktop().unwrap();
     assert!(client.said().contains("certificate_checked=false"), "{}", client.said());
 }
@@ -194,21 +194,21 @@ fn stays_covered(mut client: Client, words: &str) {
 
 #[test]
 fn what_is_missing_is_said_and_covered_and_the_connection_goes_on() {
-    let Some(desk) = Desk::set() else { return };
-    let _camera = desk.camera();
-    let listen = desk.stage.listen.clone();
-    stays_covered(desk.plain(&listen, &[ANY, "/dvc:sudare,camra:0"], &[]), "\"camra:0\" is not an argument");
+    let Some(setup) = Setup::new() else { return };
+    let _camera = setup.camera();
+    let listen = setup.stage.listen.clone();
+    stays_covered(setup.plain(&listen, &[ANY, "/dvc:sudare,camra:0"], &[]), "\"camra:0\" is not an argument");
     // No settings: an empty home, so no organisation.
-    stays_covered(desk.plain(&listen, &[ANY, "/dvc:sudare"], &[]), "does not know its organisation yet");
-    let empty = desk.stage.dir.join("empty");
+    stays_covered(setup.plain(&listen, &[ANY, "/dvc:sudare"], &[]), "does not know its organisation yet");
+    let empty = setup.stage.dir.join("empty");
     std::fs::create_dir_all(&empty).unwrap();
-    stays_covered(desk.client_at(&listen, &[ANY], &[("SUDARE_CACHE", &empty)]), "sudare models fetch");
+    stays_covered(setup.client_at(&listen, &[ANY], &[("SUDARE_CACHE", &empty)]), "sudare models fetch");
 
     // Another organisation than the host's.
-    let pinned = desk.stage.dir.join("device/organisation.pub");
+    let pinned = setup.stage.dir.join("device/organisation.pub");
     let right = std::fs::read(&pinned).unwrap();
     std::fs::write(&pinned, "sudare-ed25519 iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w=\n").unwrap();
-    stays_covered(desk.client(&[ANY]), "record is not signed by this organisation");
+    stays_covered(setup.client(&[ANY]), "record is not signed by this organisation");
     std::fs::write(&pinned, right).unwrap();
 }
 

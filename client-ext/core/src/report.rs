@@ -20,7 +20,7 @@ pub struct Reporter {
 
 /// Messages to send, and the incident that begins with them.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct Outgoing {
     pub messages: Vec<Vec<u8>>,
     pub incident: Option<Incident>,
 }
@@ -43,16 +43,16 @@ impl Reporter {
         decision: &Decision,
         now_ms: u64,
         fresh: Id,
-    ) -> Result<Told, Refusal> {
-        let mut told = Told::default();
+    ) -> Result<Outgoing, Refusal> {
+        let mut outgoing = Outgoing::default();
         let before = self.last.replace(*decision);
         // Before the first decision the host is covered anyway: there is nothing to lock.
         let was_covered = before.is_none_or(|b| b.cover);
         if decision.cover && !was_covered {
             let incident_id = live.incident_id(fresh);
             let lock = Lock { reason: decision.reason, incident_id, boot_ms: now_ms };
-            told.messages.push(live.lock(lock)?);
-            told.incident = decision.reason.is_incident().then_some(Incident {
+            outgoing.messages.push(live.lock(lock)?);
+            outgoing.incident = decision.reason.is_incident().then_some(Incident {
                 incident_id,
                 reason: decision.reason,
                 decided_ms: now_ms,
@@ -62,17 +62,17 @@ impl Reporter {
         if decision.suspect != self.suspect {
             self.suspect = decision.suspect;
             let suspect = Suspect { active: decision.suspect, state: decision.state, boot_ms: now_ms };
-            told.messages.push(live.suspect(suspect)?);
+            outgoing.messages.push(live.suspect(suspect)?);
         }
         if !decision.cover && was_covered {
-            told.messages.push(live.unlock(Unlock { boot_ms: now_ms })?);
+            outgoing.messages.push(live.unlock(Unlock { boot_ms: now_ms })?);
         }
         let changed = before.is_none_or(|b| (b.state, b.cover) != (decision.state, decision.cover));
         if changed || now_ms >= self.next_attest_ms {
             self.next_attest_ms = now_ms + live.timings().attestation_interval_ms;
-            told.messages.push(live.attest(attestation(decision, now_ms))?);
+            outgoing.messages.push(live.attest(attestation(decision, now_ms))?);
         }
-        Ok(told)
+        Ok(outgoing)
     }
 }
 

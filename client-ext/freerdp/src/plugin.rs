@@ -9,15 +9,15 @@ use sudare_client_runtime::inbox::{ChannelHandle, Inbox, NotSent, Overflow, Tran
 use sudare_client_runtime::plugin::connection;
 use sudare_protocol::message::Digest;
 
-use crate::sys::{Channel, ChannelEvents, Extension, Told};
+use crate::sys::{Channel, ChannelEvents, Extension, Startup};
 
 /// The program often exits right after the connection; sealing takes a fraction of this.
 const LAST_PICTURES: Duration = Duration::from_secs(2);
 
 /// Starts the driver's thread and returns what FreeRDP talks to.
-pub(crate) fn start(told: Told) -> Box<dyn Extension> {
-    let tls_cert_sha256 = told.acceptance.pinned();
-    let inbox = connection::start(told.arguments);
+pub(crate) fn start(startup: Startup) -> Box<dyn Extension> {
+    let tls_cert_sha256 = startup.acceptance.pinned();
+    let inbox = connection::start(startup.arguments);
     Box::new(Connection { inbox, tls_cert_sha256 })
 }
 

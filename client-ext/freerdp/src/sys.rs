@@ -142,7 +142,7 @@ pub(crate) trait ChannelEvents: Send {
 
 /// What FreeRDP passed to the entry.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct Startup {
     /// The arguments after the name in `/dvc:sudare,…`.
     pub(crate) arguments: Vec<String>,
     pub(crate) acceptance: Acceptance,
@@ -258,7 +258,7 @@ pub(crate) unsafe extern "C" fn DVCPluginEntry(entry: *mut c_void) -> u32 {
 ///
 /// # Safety
 /// As `DVCPluginEntry`.
-pub(crate) unsafe fn enter(entry: *mut EntryPoints, start: fn(Told) -> Box<dyn Extension>) -> Uint {
+pub(crate) unsafe fn enter(entry: *mut EntryPoints, start: fn(Startup) -> Box<dyn Extension>) -> Uint {
     guarded("DVCPluginEntry", || {
         // SAFETY: FreeRDP hands over its entry points, which live during this call.
         let Some(points) = (unsafe { entry.as_ref() }) else { return };
@@ -268,7 +268,7 @@ pub(crate) unsafe fn enter(entry: *mut EntryPoints, start: fn(Told) -> Box<dyn E
             return;
         }
         // SAFETY: the caller's promise.
-        let extension = start(unsafe { told(entry, points) });
+        let extension = start(unsafe { startup(entry, points) });
         let Ok(channel_name) = CString::new(CHANNEL_NAME) else { return };
         let shared = Arc::new(Shared { extension, channels: Mutex::default() });
         let ours = Box::into_raw(Box::new(OurPlugin {
@@ -423,8 +423,8 @@ unsafe fn payload<'a>(stream: *const Stream) -> Option<&'a [u8]> {
 
 /// # Safety
 /// As `DVCPluginEntry`; `points` is what `entry` points at.
-unsafe fn told(entry: *mut EntryPoints, points: &EntryPoints) -> Told {
-    let mut told = Told::default();
+unsafe fn startup(entry: *mut EntryPoints, points: &EntryPoints) -> Startup {
+    let mut startup = Startup::default();
     if let Some(data) = points.GetPluginData {
         // SAFETY: the arguments live at least as long as this call; `argv` has `argc` C strings.
         unsafe {
@@ -433,7 +433,7 @@ unsafe fn told(entry: *mut EntryPoints, points: &EntryPoints) -> Told {
                 for at in 1..count {
                     let argument = *argv.argv.add(at);
                     if !argument.is_null() {
-                        told.arguments.push(CStr::from_ptr(argument).to_string_lossy().into_owned());
+                        startup.arguments.push(CStr::from_ptr(argument).to_string_lossy().into_owned());
                     }
                 }
             }
@@ -441,9 +441,9 @@ unsafe fn told(entry: *mut EntryPoints, points: &EntryPoints) -> Told {
     }
     if let Some(settings) = points.GetRdpSettings {
         // SAFETY: the settings live as long as the connection.
-        told.acceptance = unsafe { acceptance(settings(entry)) };
+        startup.acceptance = unsafe { acceptance(settings(entry)) };
     }
-    told
+    startup
 }
 
 unsafe extern "C" {

@@ -12,10 +12,10 @@ use sudare_protocol::screen::CHANNEL_NAME;
 
 use crate::fake::sys::{Board, Fake};
 use crate::plugin;
-use crate::sys::{Channel, ChannelEvents, Extension, Told};
+use crate::sys::{Channel, ChannelEvents, Extension, Startup};
 use crate::testing::{Host, device_key, organisation_key};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 fn errors(board: &Board) -> (usize, usize) {
     (board.errors.load(Ordering::SeqCst), board.dead_writes.load(Ordering::SeqCst))
@@ -147,13 +147,13 @@ fn there_are_never_more_channels_than_a_host_needs() {
 }
 
 /// A device with its keys, and a host that FreeRDP connects it to.
-struct Desk {
+struct Setup {
     arguments: Vec<String>,
     _dir: tempfile::TempDir,
 }
 
-impl Desk {
-    fn set() -> Self {
+impl Setup {
+    fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().join("home");
         std::fs::create_dir(&home).unwrap();
@@ -165,7 +165,7 @@ impl Desk {
         let camera = dir.path().join("no-camera");
         let arguments =
             vec![format!("config:{}", config.display()), format!("camera:mjpeg:{}", camera.display())];
-        Desk { arguments, _dir: dir }
+        Setup { arguments, _dir: dir }
     }
 
     fn connect(&self) -> Fake {
@@ -201,8 +201,8 @@ fn attested(fake: &Fake, id: u32, host: &mut Host) {
 
 #[test]
 fn a_session_survives_liars_and_the_end_of_its_connection() {
-    let desk = Desk::set();
-    let mut fake = desk.connect();
+    let setup = Setup::new();
+    let mut fake = setup.connect();
     assert_eq!(fake.listens_to(), CHANNEL_NAME);
     let id = fake.open().unwrap();
     let mut host = handshake(&fake, id, 1);
@@ -230,7 +230,7 @@ fn a_session_survives_liars_and_the_end_of_its_connection() {
     let board = Arc::clone(&fake.board);
     fake.terminate();
     assert_eq!(errors(&board), (0, 0));
-    let mut fake = desk.connect();
+    let mut fake = setup.connect();
     let id = fake.open().unwrap();
     handshake(&fake, id, 3);
     let board = Arc::clone(&fake.board);
@@ -258,13 +258,13 @@ fn without_settings_or_keys_the_connection_goes_on_and_channels_are_refused() {
     }
 }
 
-/// So that `Told` is looked at as a whole.
+/// So that `Startup` is looked at as a whole.
 #[test]
 fn the_arguments_after_the_name_are_told() {
     static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
-    let fake = Fake::connect(&["camera:3", "log:debug"], |told: Told| {
-        *TOLD.lock().unwrap() = told.arguments;
-        assert!(told.acceptance.accepts_any, "no settings: nothing can be told about certificates");
+    let fake = Fake::connect(&["camera:3", "log:debug"], |startup: Startup| {
+        *TOLD.lock().unwrap() = startup.arguments;
+        assert!(startup.acceptance.accepts_any, "no settings: nothing can be told about certificates");
         Box::new(Gives)
     });
     assert_eq!(*TOLD.lock().unwrap(), ["camera:3", "log:debug"]);

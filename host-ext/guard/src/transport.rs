@@ -189,9 +189,9 @@ mod tests {
     use super::*;
 
     #[derive(Default)]
-    struct Told(Vec<String>);
+    struct Recorded(Vec<String>);
 
-    impl Transport for Told {
+    impl Transport for Recorded {
         fn send(&mut self, message: Vec<u8>) {
             self.0.push(format!("send {message:?}"));
         }
@@ -201,7 +201,7 @@ mod tests {
         }
     }
 
-    impl Cover for Told {
+    impl Cover for Recorded {
         fn cover(&mut self, text: CoverText, screenshot: Option<u64>, now_ms: u64) {
             self.0.push(format!("cover {:?} {screenshot:?} at {now_ms}", text.lines));
         }
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_screenshot_is_taken_in_the_moment_of_its_cover_and_none_is_lost() {
-        let (mut transport, mut cover) = (Told::default(), Told::default());
+        let (mut transport, mut cover) = (Recorded::default(), Recorded::default());
         let text = CoverText { lines: vec!["away".into()] };
         let actions = vec![
             Action::Screenshot(1),

@@ -16,15 +16,15 @@ use sudare_test_kit::stage::{self, Client, Stage, USER};
 use super::spool::{assert_once, await_files, left_in_spool};
 
 /// A host and a device with an operator before its camera.
-struct Desk {
+struct Setup {
     stage: Stage,
     camera: Camera,
     fifo: PathBuf,
     _dir: tempfile::TempDir,
 }
 
-impl Desk {
-    fn set() -> Option<Self> {
+impl Setup {
+    fn new() -> Option<Self> {
         let photographs = photographs()?;
         let dir = tempfile::tempdir().unwrap();
         let mut stage = Stage::new(&dir.path().join("stage"), &programs(&stage::PROGRAMS).unwrap()).unwrap();
@@ -32,7 +32,7 @@ impl Desk {
         stage.serve().unwrap();
         let fifo = stage.dir.join("camera.fifo");
         let camera = Camera::start(Seat::load(&photographs).unwrap(), &fifo).unwrap();
-        Some(Desk { stage, camera, fifo, _dir: dir })
+        Some(Setup { stage, camera, fifo, _dir: dir })
     }
 
     fn connect(&self) -> Client {
@@ -78,48 +78,48 @@ fn photographs() -> Option<PathBuf> {
 
 #[test]
 fn an_incident_of_a_killed_client_arrives_once_with_the_next_one() {
-    let Some(desk) = Desk::set() else { return };
-    let mut client = desk.connect();
+    let Some(setup) = Setup::new() else { return };
+    let mut client = setup.connect();
     let shows = |kind: &'static str| move |e: &Value| e["event"] == "screen" && e["kind"] == kind;
     client.wait("the desktop", shows("desktop")).unwrap();
-    desk.camera.walk_in(Duration::from_millis(300));
+    setup.camera.walk_in(Duration::from_millis(300));
     let covered = |e: &Value| e["event"] == "status" && e["reason"] == "onlooker";
     client.wait("the cover", covered).unwrap();
     // The picture after the decision comes a second later; from here on the host acknowledges nothing.
-    desk.stage.signal(Signal::STOP).unwrap();
-    await_files("sealed", &desk.home(), 1, 0);
+    setup.stage.signal(Signal::STOP).unwrap();
+    await_files("sealed", &setup.home(), 1, 0);
     client.kill().unwrap();
-    let listed = desk.receipts();
+    let listed = setup.receipts();
     assert_eq!((&listed["receipts"], &listed["waiting"]["incidents"]), (&Value::Array(vec![]), &1.into()));
-    desk.stage.signal(Signal::CONT).unwrap();
+    setup.stage.signal(Signal::CONT).unwrap();
 
-    desk.camera.show(sudare_test_kit::scene::ALONE);
-    let mut client = desk.connect();
+    setup.camera.show(sudare_test_kit::scene::ALONE);
+    let mut client = setup.connect();
     client.wait("the receipt", |e| e["event"] == "receipt").unwrap();
-    await_files("delivered", &desk.home(), 0, 1);
+    await_files("delivered", &setup.home(), 0, 1);
     client.wait("the desktop", shows("desktop")).unwrap();
     client.kill().unwrap();
-    assert_eq!(left_in_spool(&desk.home()), [""; 0]);
-    end(desk);
+    assert_eq!(left_in_spool(&setup.home()), [""; 0]);
+    end(setup);
 }
 
 /// The employee's receipt, the auditor's list and the store tell the same.
-fn end(mut desk: Desk) {
-    let listed = desk.receipts();
+fn end(mut setup: Setup) {
+    let listed = setup.receipts();
     let receipt = &listed["receipts"][0];
     assert_eq!(
         (&listed["waiting"]["incidents"], &receipt["reason"]),
         (&0.into(), &"onlooker".into()),
         "{listed}"
     );
-    desk.stage.end().unwrap();
-    let note = desk.stage.dir.join("receipt");
+    setup.stage.end().unwrap();
+    let note = setup.stage.dir.join("receipt");
     std::fs::write(&note, receipt["checkpoint"].as_str().unwrap()).unwrap();
-    let report = desk.audit("verify", &["--receipt", &note.display().to_string()]);
+    let report = setup.audit("verify", &["--receipt", &note.display().to_string()]);
     assert_eq!(report["findings"], Value::Array(vec![]), "{report}");
-    let verifier = std::fs::read_to_string(&desk.stage.log_vkey).unwrap().trim().parse().unwrap();
+    let verifier = std::fs::read_to_string(&setup.stage.log_vkey).unwrap().trim().parse().unwrap();
     let incident = receipt["incident"].as_str().unwrap();
-    assert_once(&desk.stage.evidence(), &verifier, incident);
-    let list = desk.audit("list", &[]);
+    assert_once(&setup.stage.evidence(), &verifier, incident);
+    let list = setup.audit("list", &[]);
     assert!(list["incidents"].as_array().unwrap().iter().any(|i| i["id"] == incident), "{list}");
 }

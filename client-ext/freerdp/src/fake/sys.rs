@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::sys::{
-    AddinArgv, ChannelCallback, EntryPoints, Extension, Listener, ListenerCallback, Manager, Plugin, Stream,
-    Told, VirtualChannel, enter,
+    AddinArgv, ChannelCallback, EntryPoints, Extension, Listener, ListenerCallback, Manager, Plugin, Startup,
+    Stream, VirtualChannel, enter,
 };
 
 /// Shared by the fake and the tests.
@@ -68,7 +68,7 @@ struct OurChannel {
 
 impl Fake {
     /// Entry and Initialize, as at each connection.
-    pub(crate) fn connect(arguments: &[&str], start: fn(Told) -> Box<dyn Extension>) -> Self {
+    pub(crate) fn connect(arguments: &[&str], start: fn(Startup) -> Box<dyn Extension>) -> Self {
         let strings: Vec<CString> = std::iter::once("sudare")
             .chain(arguments.iter().copied())
             .map(|text| CString::new(text).unwrap())

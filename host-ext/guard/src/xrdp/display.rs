@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  client comes/goes ─┐                        ┌─► SessionDriver (one a connection)
-//!  channel ───────────┼─► Desk::handle ────────┤
+//!  channel ───────────┼─► Display::handle ────────┤
 //!  blanker ───────────┘                        └─► effects: Blanking (the cover), channel, disconnect
 //! ```
 //! A session of xrdp goes on without a client, and so does its cover: the desktop is shown only while a client is
@@ -53,7 +53,7 @@ pub(super) enum Input {
     BlankerEnded,
 }
 
-pub(super) struct Desk {
+pub(super) struct Display {
     factory: Arc<dyn DriverFactory>,
     user: String,
     driver: Option<Box<dyn SessionDriver>>,
@@ -65,16 +65,16 @@ pub(super) struct Desk {
     notices: Vec<NoteCode>,
 }
 
-impl std::fmt::Debug for Desk {
+impl std::fmt::Debug for Display {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Desk(covered {}, client {})", self.is_covered(), self.driver.is_some())
+        write!(f, "Display(covered {}, client {})", self.is_covered(), self.driver.is_some())
     }
 }
 
-impl Desk {
+impl Display {
     /// A display without a client. Its blanker was started already: nothing comes before that.
     pub(super) fn new(factory: Arc<dyn DriverFactory>, user: String) -> (Self, Vec<Effect>) {
-        let mut desk = Desk {
+        let mut display = Display {
             factory,
             user,
             driver: None,
@@ -83,8 +83,8 @@ impl Desk {
             opening: Opening::default(),
             notices: Vec::new(),
         };
-        let effects = desk.cover.take_effects();
-        (desk, effects)
+        let effects = display.cover.take_effects();
+        (display, effects)
     }
 
     pub(super) fn handle(&mut self, now: Now, input: Input) -> Vec<Effect> {

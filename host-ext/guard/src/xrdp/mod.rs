@@ -42,7 +42,7 @@ use tokio::sync::mpsc;
 
 use self::api::OpenError;
 use self::channel::Channel;
-use self::display::{Desk, Input};
+use self::display::{Display, Input};
 use self::effect::Effect;
 use self::sockets::Sockets;
 use self::wire::Layout;
@@ -80,7 +80,7 @@ pub enum GuardError {
 /// What the guard tells its supervisor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tell {
-    Beat(Heartbeat),
+    Heartbeat(Heartbeat),
     /// End the client's connection, and why.
     Disconnect(String),
     /// The cover that was ordered with this ticket was read back from the screen.
@@ -116,7 +116,7 @@ pub async fn run(
 ) -> Result<(), GuardError> {
     let sockets = Sockets::new(&options.socket_dir, options.uid, options.display);
     let mut changes = detector::start(sockets.clone())?;
-    let (mut desk, effects) = Desk::new(factory, options.user.clone());
+    let (mut display, effects) = Display::new(factory, options.user.clone());
     let mut parts = Parts::new(options, sockets, blanker);
     parts.carry_out(effects, tell)?;
     let mut painter = Painter::start(Fonts::load);
@@ -143,7 +143,7 @@ pub async fn run(
             // Before the channel: a client that sends without pause must not keep the beats from the
             // supervisor, which would end a guard with evidence in its memory.
             _ = ticks.tick() => {
-                tell(Tell::Beat(beat(&desk, clock::boot_ms(), parts.blanker_pid())));
+                tell(Tell::Heartbeat(heartbeat(&display, clock::boot_ms(), parts.blanker_pid())));
                 Input::Tick
             }
             bytes = next_bytes(&mut parts.channel) => bytes.map_or(Input::ChannelClosed, Input::Bytes),
@@ -152,10 +152,10 @@ pub async fn run(
                 continue;
             }
         };
-        let effects = desk.handle(clock::now(), input);
+        let effects = display.handle(clock::now(), input);
         parts.carry_out_with(effects, &mut painter, tell)?;
     }
-    let effects = desk.handle(clock::now(), Input::Client(false));
+    let effects = display.handle(clock::now(), Input::Client(false));
     parts.carry_out(effects, tell)?;
     Ok(())
 }
@@ -306,11 +306,11 @@ impl Parts {
 }
 
 /// What the supervisor is told of the session.
-fn beat(desk: &Desk, now_ms: u64, blanker_pid: u32) -> Heartbeat {
+fn heartbeat(display: &Display, now_ms: u64, blanker_pid: u32) -> Heartbeat {
     Heartbeat {
-        covered: desk.is_covered(),
-        unconfirmed_ms: desk.unconfirmed_ms(now_ms),
-        client: desk.has_client(),
+        covered: display.is_covered(),
+        unconfirmed_ms: display.unconfirmed_ms(now_ms),
+        client: display.has_client(),
         blanker_pid,
     }
 }

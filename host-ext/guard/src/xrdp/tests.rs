@@ -74,7 +74,7 @@ async fn a_channel_that_sends_without_pause_does_not_keep_the_beats_from_the_sup
     let (driver, began) = (Slow(Arc::clone(&pieces)), Instant::now());
     let mut beats = Vec::new();
     let mut tell = |tell: Tell| {
-        if matches!(tell, Tell::Beat(_)) {
+        if matches!(tell, Tell::Heartbeat(_)) {
             beats.push(began.elapsed());
         }
     };

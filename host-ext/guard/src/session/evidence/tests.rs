@@ -30,7 +30,7 @@ const STEP_MS: u64 = 10;
 
 /// What the recorder says and does, and what it was given.
 #[derive(Debug)]
-struct Told {
+struct Received {
     state: State,
     has_room: bool,
     is_down: bool,
@@ -45,11 +45,11 @@ struct Told {
 }
 
 #[derive(Clone)]
-struct Recorder(Arc<Mutex<Told>>);
+struct Recorder(Arc<Mutex<Received>>);
 
 impl Recorder {
     fn new() -> Self {
-        Recorder(Arc::new(Mutex::new(Told {
+        Recorder(Arc::new(Mutex::new(Received {
             state: State { size: 1, shipped: Some(1), behind_ms: Some(0) },
             has_room: true,
             is_down: false,
@@ -61,7 +61,7 @@ impl Recorder {
         })))
     }
 
-    fn set(&self, change: impl FnOnce(&mut Told)) {
+    fn set(&self, change: impl FnOnce(&mut Received)) {
         change(&mut self.0.lock().unwrap());
     }
 
