@@ -119,7 +119,7 @@ impl Teller {
                 if self.screen.replace(screen.kind) == Some(screen.kind) {
                     return;
                 }
-                let age_us = u64::try_from(screen.at.elapsed().as_micros()).unwrap_or(u64::MAX);
+                let age_us = u64::try_from(clock::since(screen.at).as_micros()).unwrap_or(u64::MAX);
                 let kind = format!("{:?}", screen.kind).to_lowercase();
                 let text = format!("screen: {kind}");
                 ("screen", json!({ "kind": kind, "covered": screen.is_covered(), "age_us": age_us }), text)

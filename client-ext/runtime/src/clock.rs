@@ -1,4 +1,5 @@
-//! The only place in the client that reads clocks. Everything else gets the time as an argument, or from here.
+//! The client's clocks. Everything else gets the time as an argument, or from here; what the operating system must
+//! be asked for stands in `platform`.
 
 #![allow(clippy::disallowed_methods, reason = "see above")]
 
@@ -24,6 +25,12 @@ pub fn wall_ms() -> u64 {
 #[must_use]
 pub fn instant() -> Instant {
     Instant::now()
+}
+
+/// How long ago that was.
+#[must_use]
+pub fn since(instant: Instant) -> std::time::Duration {
+    instant.elapsed()
 }
 
 /// CPU time of this process so far, user and system.

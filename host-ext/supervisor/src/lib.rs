@@ -25,7 +25,7 @@
 //! | `actions` | carries out what `plan` decides |
 //! | `inspection` | looks for clients of displays without a guard, and for clients that share a display |
 //! | `takeover` | a user signs in: covers that user's sessions and waits for the client |
-//! | `plan`, `audit`, `arrivals` | the decisions, pure: on guards, on clients without a guard, on clients to come |
+//! | `plan`, `audit`, `arrivals`, `sign_ins` | the decisions, pure: on guards, on clients without a guard, on clients to come, on logins that wait |
 //! | `sign_in` | the socket that `sudare-sign-in` asks, and both of its ends |
 //! | `session`, `hold`, `prepare` | one session: its processes, its stop before user code, what its guard must know |
 //! | `guard_program`, `guards`, `line` | the guards' program, its processes, the lines that they write |
@@ -58,6 +58,7 @@ mod prepare;
 mod process;
 mod session;
 pub mod sign_in;
+mod sign_ins;
 pub mod sockets;
 #[cfg(test)]
 mod stage;

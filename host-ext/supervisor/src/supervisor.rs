@@ -18,7 +18,8 @@ use crate::line::Line;
 use crate::lock::{Lock, LockError};
 use crate::plan::{Event, Plan};
 use crate::session::Session;
-use crate::sign_in::{self, SignInError, SignIns};
+use crate::sign_in::{self, SignInError};
+use crate::sign_ins::SignIns;
 use crate::sockets::{SocketError, Watch};
 
 /// How often timeouts are checked.

@@ -1,4 +1,4 @@
-//! Carries out sign-ins: [`crate::sign_in`] and [`crate::arrivals`] decide, guards get their orders, and connections
+//! Carries out sign-ins: [`crate::sign_ins`] and [`crate::arrivals`] decide, guards get their orders, and connections
 //! that are late are disconnected.
 
 use std::collections::BTreeSet;

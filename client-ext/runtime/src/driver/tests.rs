@@ -10,7 +10,7 @@ use crate::inbox::{ChannelHandle, NotSent, Overflow};
 use crate::testing::{Host, device_key, organisation_key};
 use crate::testing_pictures::picture;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Remembers what it is asked, and gives the way for looks to the test.
 struct Recorder {

@@ -1,4 +1,4 @@
-//! What the desktop's notifications say: which events, in which words, and not too often. Pure.
+//! What the desktop's notifications say: which events, in which words, and not too often; times are arguments.
 //!
 //! The host's cover says the same; a notification is for the user who looks elsewhere, or whose host does not know
 //! this device at all. No names and no pictures.
@@ -61,10 +61,9 @@ impl Notices {
             }
             // While the host is connected, only a liar beside it is ever refused.
             Event::Refused { live: false, .. } if self.live => None,
-            Event::Refused { refusal, .. } => Some(notice(
-                "接続を拒否しました / Sudare refused the host, or the host this device",
-                &refusal.to_string(),
-            )),
+            Event::Refused { refusal, .. } => {
+                Some(notice("接続が拒否されました / The connection was refused", &refusal.to_string()))
+            }
             Event::Decided(decision) if decision.cover && is_camera(decision.reason) => {
                 Some(reason(decision.reason))
             }

@@ -1,4 +1,4 @@
-//! One incident as a file: its host, its manifest and its sealed pictures. Pure.
+//! One incident as a file: its host, its manifest and its sealed pictures.
 //!
 //! ```text
 //! "sudare spool 1\n" ‖ u32 length ‖ head (CBOR map) ‖ pieces, as long as the manifest says ‖ SHA-256 of all before

@@ -50,9 +50,9 @@ impl<R: Read> Avi<R> {
             detail: detail.to_owned(),
             advice: "Convert it: ffmpeg -i IN -c:v mjpeg -q:v 3 OUT.avi".to_owned(),
         };
-        let head = input.read_array::<12>().map_err(|_| unsupported("it is no AVI file"))?;
+        let head = input.read_array::<12>().map_err(|_| unsupported("it is not an AVI file"))?;
         let (b"RIFF", b"AVI ") = (&head[..4], &head[8..]) else {
-            return Err(unsupported("it is no AVI file"));
+            return Err(unsupported("it is not an AVI file"));
         };
         let riff_end = part_end(8, u32::from_le_bytes([head[4], head[5], head[6], head[7]]));
         let mut headers = Headers::default();

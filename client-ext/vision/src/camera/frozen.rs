@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 /// The same picture for longer than this is a frozen camera.
 pub const FROZEN_MS: u64 = 2_000;
 
-/// Remembers the last picture by its hash. Pure: the time is an argument.
+/// Remembers the last picture by its hash. The time is an argument.
 #[derive(Debug, Default)]
 pub struct FreezeWatch {
     last: Option<(u64, u64)>,

@@ -308,7 +308,10 @@ mod tests {
             }
         };
         assert_eq!(fault, gone("camera"));
-        assert!((4..=7).contains(&seen.len()), "480 ms at 50 fps gave {} frames", seen.len());
+        let took_ms = seen.last().unwrap().t_ms - seen[0].t_ms;
+        // At 10 fps, however long this machine took for them.
+        assert!(seen.len() as u64 <= took_ms / FRAME_GAP_MS + 3, "{} frames in {took_ms} ms", seen.len());
+        assert!(seen.len() > 1);
         let gaps: Vec<_> = seen.windows(2).map(|w| w[1].t_ms - w[0].t_ms).collect();
         assert!(gaps.iter().all(|&gap| gap >= FRAME_GAP_MS / 2), "{gaps:?}");
         assert!(live.next_frame().is_ok(), "it did not open again");

@@ -68,7 +68,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Preloaded into a program under test: whatever it knew would be twice in there.
     ("sudare-v4l2-shim", &[]),
     // Knows our programs by their names only.
-    ("sudare-test-kit", &["sudare-protocol", "sudare-models"]),
+    ("sudare-test-kit", &["sudare-protocol"]),
     (
         "sudare-sim",
         &[
@@ -120,7 +120,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const ALLOWED_IN_TESTS: &[(&str, &[&str])] = &[
     ("sudare-recorder", &["sudare-audit"]),
     ("sudare-ship", &["sudare-audit", "sudare-witness"]),
-    ("sudare-audit", &["sudare-recorder"]),
     // The one test binary alone knows everybody: nothing links it.
     (
         "sudare-tests",

@@ -13,6 +13,7 @@ const READS: &[&str] = &[
     concat!("Zoned::", "now"),
     concat!("Timestamp::", "now"),
     concat!("clock_", "gettime("),
+    concat!(".elap", "sed()"),
 ];
 
 /// Says where `text`, the content of the file `name`, reads a clock by itself.
