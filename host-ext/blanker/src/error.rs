@@ -6,7 +6,7 @@ use x11rb::errors::{ConnectError, ConnectionError, ReplyError, ReplyOrIdError};
 pub(crate) enum BlankerError {
     #[error("cannot read the command line: {0}. See `sudare-blanker --help`")]
     Arguments(String),
-    #[error("no guard speaks on standard input ({0}). This program is started by sudare-host, not by hand")]
+    #[error("no guard speaks on standard input ({0}). This program is started by sudare-guard, not by hand")]
     NoGuard(&'static str),
     #[error(
         "cannot reach display :{display} ({cause}). Check that its X server runs and the cookie is its own"

@@ -30,7 +30,7 @@ pub enum TailError {
     #[error(transparent)]
     Store(#[from] ReadError),
     /// The first checkpoint is not by the given key; nothing has been read yet.
-    #[error("{0}. Compare --key with the line that `sudare-host` printed when the log was made")]
+    #[error("{0}. Compare --key with the line that `sudare-recorder --print-key` prints")]
     Key(NoteError),
     /// The log contradicts itself, or what was read before.
     #[error("{0}. Keep a copy of the store and run `sudare-audit verify` on it")]

@@ -91,7 +91,7 @@ fn read_cookie() -> anyhow::Result<Cookie> {
     let mut line = Zeroizing::new(String::new());
     std::io::stdin().lock().take(COOKIE_LINE_MAX_BYTES).read_line(&mut line)?;
     let (name, digits) = line.trim_end().split_once(' ').context(
-        "the first line of standard input is no `AUTHNAME HEX`. Let sudare-supervisor start guards",
+        "the first line of standard input is not `AUTHNAME HEX`. Let sudare-supervisor start guards",
     )?;
     let data = unhex_all(digits).context("the cookie is not hexadecimal")?;
     Ok(Cookie { name: name.to_owned(), data: Zeroizing::new(data) })
@@ -130,7 +130,7 @@ fn next_order(input: &mut impl std::io::BufRead) -> Option<Order> {
     }
 }
 
-/// Standard output, which never makes the guard wait: a beat that does not fit is left out.
+/// Standard output, which never makes the guard wait: a heartbeat that does not fit is left out.
 struct Lines {
     out: std::fs::File,
 }
@@ -148,7 +148,7 @@ impl Lines {
 
     fn tell(&mut self, tell: &Tell) {
         let line = match tell {
-            Tell::Beat(beat) => format!("{beat}\n"),
+            Tell::Heartbeat(beat) => format!("{beat}\n"),
             Tell::Covered(ticket) => format!("covered {ticket}\n"),
             Tell::Disconnect(why) => format!("disconnect {}\n", why.replace('\n', " ")),
         };

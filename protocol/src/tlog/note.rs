@@ -38,7 +38,7 @@ pub enum NoteError {
     Malformed(&'static str),
     /// Not in the form of a verifier key.
     #[error(
-        "this is not a verifier key: {0}. Give the one line, name+hexid+base64, that `sudare-host` printed when the log was made"
+        "this is not a verifier key: {0}. Give the one line, name+hexid+base64, that `sudare-recorder --print-key` prints"
     )]
     BadKey(&'static str),
     /// Nobody signed with that key.

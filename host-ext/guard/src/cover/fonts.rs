@@ -54,12 +54,12 @@ impl Fonts {
     pub fn load() -> Self {
         let japanese = JAPANESE.iter().find_map(|path| read(Path::new(path)));
         if japanese.is_none() {
-            tracing::warn!("no Japanese font found; covers show English only. Install fonts-ipafont-gothic.");
+            tracing::warn!("no Japanese font found; covers show English only. Install fonts-ipafont-gothic");
         }
         let latin = LATIN.iter().find_map(|path| read(Path::new(path)));
         let faces: Vec<FontVec> = latin.into_iter().chain(japanese).collect();
         if faces.is_empty() {
-            tracing::warn!("no font found; covers are black without a reason. Install fonts-dejavu-core.");
+            tracing::warn!("no font found; covers are black without a reason. Install fonts-dejavu-core");
         }
         Self { faces }
     }

@@ -66,10 +66,7 @@ impl Client {
                 Err(RecvTimeoutError::Timeout) => bail!("{}", in_vain(what, &self.last_events())),
                 Err(RecvTimeoutError::Disconnected) => {
                     self.has_ended = true;
-                    bail!(
-                        "the client ended while it was waited for {what}; its last events: {}",
-                        self.last_events()
-                    );
+                    bail!("the client ended before {what}; its last events: {}", self.last_events());
                 }
             }
         }
