@@ -18,7 +18,7 @@
 //! | `event` | what happens, and what to do about it: one vocabulary for session, selector and driver |
 //! | `evidence` | pictures of an incident: which frames, which faces are pixelated |
 //! | `face` | faces followed from frame to frame, compared and rotated |
-//! | `frame`, `light` | a picture as pixels, and whether it is dark or even |
+//! | `frame`, `light` | a picture as pixels, and whether it is dark or uniform |
 //! | `spool` | evidence that no host acknowledged yet, as a trait |
 
 pub mod event;

@@ -8,7 +8,11 @@ use serde::Deserialize;
 
 /// (name, default, sentence) of each setting; docs/reference/settings.md repeats it, and a test compares both.
 pub const SETTINGS: &[(&str, &str, &str)] = &[
-    ("listen", "127.0.0.1:33890", "Address and port of the embedded RDP host; loopback unless told."),
+    (
+        "listen",
+        "127.0.0.1:33890",
+        "Address and port of the embedded RDP host; loopback unless set otherwise.",
+    ),
     ("width", "1280", "Width of the desktop in pixels: a multiple of 4, 200 to 8192."),
     ("height", "720", "Height of the desktop in pixels: 200 to 8192."),
     ("max_sessions", "16", "Connections at the same time, 1 to 1024."),

@@ -4,9 +4,10 @@
 pub(crate) const PLUGIN_SETTINGS: &str = "client-ext/runtime/src/plugin/settings.rs";
 
 /// Files with constants of the supervision, as `reference/times.md` names them, and their folders.
-pub(crate) const TIMES: [(&str, &str); 7] = [
+pub(crate) const TIMES: [(&str, &str); 8] = [
     ("supervisor/plan", "host-ext/supervisor/src/plan.rs"),
     ("supervisor/sign_in", "host-ext/supervisor/src/sign_in.rs"),
+    ("supervisor/sign_ins", "host-ext/supervisor/src/sign_ins.rs"),
     ("supervisor/arrivals", "host-ext/supervisor/src/arrivals.rs"),
     ("supervisor/audit", "host-ext/supervisor/src/audit.rs"),
     ("guard/xrdp/display", "host-ext/guard/src/xrdp/display.rs"),

@@ -63,7 +63,7 @@ impl Host {
         begun.elapsed()
     }
 
-    /// Ends everybody in good order, verifies the log, and gives the values of its notes.
+    /// Ends everybody properly, verifies the log, and gives the values of its notes.
     #[track_caller]
     fn notes(mut self) -> Vec<u64> {
         let (thread, evidence) = self.guard.take().unwrap();

@@ -78,7 +78,7 @@ impl Host {
         faults::await_socket(&socket).unwrap();
     }
 
-    /// Ends it in good order; the log verifies with this receipt, and holds its incident once.
+    /// Ends it properly; the log verifies with this receipt, and holds its incident once.
     #[track_caller]
     fn holds_once(self, receipt: &Receipt) {
         let Host { place, recorder, guard, dir: _dir } = self;

@@ -2,7 +2,7 @@
 //!
 //! The protocol's own limit (messages in a second) keeps the host's processor free. This one keeps its disk:
 //! a signed message that is logged stays for ever, and an enrolled device can sign as many as it likes.
-//! A client in good order stays far below it: one lock and one unlock a second at most, and a handshake now
+//! A client that works normally stays far below it: one lock and one unlock a second at most, and a handshake now
 //! and then. How long each may be is a limit of the protocol (`OPEN_MAX_BYTES`, `LOCK_MAX_BYTES`).
 //!
 //! Pictures have a bucket of their own, and a client that empties it waits for credit instead of being

@@ -94,7 +94,7 @@ impl Crew {
         Ok(())
     }
 
-    /// Ends clients and guards, then the recorder in good order.
+    /// Ends clients and guards, then the recorder properly.
     pub(super) fn end(mut self) -> anyhow::Result<()> {
         self.clients.clear();
         self.guards.clear();

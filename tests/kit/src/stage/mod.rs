@@ -124,7 +124,7 @@ impl Stage {
         Ok(rustix::process::kill_process(rustix::process::Pid::from_child(host), signal)?)
     }
 
-    /// Ends the host in good order, so that everything is written.
+    /// Ends the host properly, so that everything is written.
     pub fn end(&mut self) -> anyhow::Result<()> {
         if let Some(mut host) = self.host.take() {
             let pid = rustix::process::Pid::from_child(&host);
