@@ -18,14 +18,17 @@
 //! | `event` | what happens, and what to do about it: one vocabulary for session, selector and driver |
 //! | `evidence` | pictures of an incident: which frames, which faces are pixelated |
 //! | `face` | faces followed from frame to frame, compared and rotated |
+//! | `attention`, `motion` | where the detector looks, and how closely |
 //! | `frame`, `light` | a picture as pixels, and whether it is dark or uniform |
 //! | `spool` | evidence that no host acknowledged yet, as a trait |
 
+pub mod attention;
 pub mod event;
 pub mod evidence;
 pub mod face;
 pub mod frame;
 pub mod light;
+pub mod motion;
 pub mod presence;
 pub mod report;
 pub mod selector;

@@ -9,12 +9,20 @@
 //!                  ▼              └─────────────────┴──────────┴──► cover ◄───────┘
 //!            unbroken for `release` ─► uncover
 //! ```
-//! Not a face count: exposure is dwell x facing x distance, in milliseconds that a near face
-//! looking straight at the screen would have needed.
+//! Not a face count: exposure is dwell x facing x distance of each person (`ledger`, `weight`), in milliseconds that a
+//! near face looking straight at the screen would have needed. Whoever reads nothing, because of distance or
+//! direction, is not there for the decision.
+
+mod ledger;
+mod weight;
 
 use sudare_protocol::limits::FRAME_STALE_MS;
 use sudare_protocol::reason::{Reason, State};
 use sudare_protocol::timings::Timings;
+
+use self::ledger::Ledger;
+use self::weight::distance_of;
+pub use self::weight::weight_of;
 
 /// Whose face it is, as far as known. A face not yet compared is `Undecided`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,10 +35,22 @@ pub enum Who {
 /// One face in view.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FaceSeen {
+    /// Stays the same as long as the face is followed.
+    pub track: u64,
     pub who: Who,
     /// Face width / picture width.
     pub width_share: f32,
     pub yaw_deg: f32,
+    /// Beyond doubt a face, and not something in which the detector sees one.
+    pub sure: bool,
+}
+
+impl FaceSeen {
+    /// A face at arm's length that looks at the screen.
+    #[must_use]
+    pub const fn near(track: u64, who: Who) -> Self {
+        FaceSeen { track, who, width_share: 0.2, yaw_deg: 0.0, sure: true }
+    }
 }
 
 /// What the camera delivers.
@@ -51,6 +71,16 @@ pub struct Observation {
     pub t_ms: u64,
     pub camera: CameraView,
     pub faces: Vec<FaceSeen>,
+    /// Tracks that vanished where nobody leaves the picture: behind something, or too near for it.
+    pub hidden: Vec<u64>,
+}
+
+impl Observation {
+    /// A look after which nobody is missed.
+    #[must_use]
+    pub const fn new(t_ms: u64, camera: CameraView, faces: Vec<FaceSeen>) -> Self {
+        Observation { t_ms, camera, faces, hidden: Vec::new() }
+    }
 }
 
 /// The decision, and the ages that the host bounds for itself.
@@ -90,11 +120,10 @@ impl Decision {
     }
 }
 
-/// A face may be missed for this long before the seat counts as empty: the detector blinks.
+/// A face may be missed for this long before the seat counts as empty, and a picture without one may be black or
+/// uniform for this long before the camera counts as blocked: detectors blink, and cameras send a bad picture now and
+/// then.
 const FLICKER_MS: u64 = 500;
-/// Exposure drains at half the speed at which it fills, so that a face seen in every second
-/// picture still adds up.
-const DRAIN: f64 = 0.5;
 
 #[derive(Debug)]
 pub struct Presence {
@@ -109,9 +138,7 @@ pub struct Presence {
     clear_since_ms: Option<u64>,
     /// When faces were last seen, to bridge flicker.
     face_at_ms: u64,
-    exposure_ms: f64,
-    /// Exposure to a face not yet compared; counts as soon as it turns out to be a stranger's.
-    pending_ms: f64,
+    ledger: Ledger,
     undecided_ms: u64,
     cover: bool,
     reason: Reason,
@@ -122,26 +149,28 @@ pub struct Presence {
 struct View {
     state: State,
     reason: Reason,
-    /// How fast exposure grows (0 to 1), from the most exposed face.
-    weight: f64,
     suspect: bool,
+}
+
+impl View {
+    const fn of_camera(state: State, reason: Reason) -> Self {
+        View { state, reason, suspect: false }
+    }
 }
 
 impl Presence {
     pub fn new(timings: &Timings) -> Self {
-        let state = State::Absent;
         Presence {
             timings: *timings,
             started_ms: None,
             last_ms: 0,
             last_look_ms: 0,
             looked: false,
-            view: View { state, reason: Reason::Starting, weight: 0.0, suspect: false },
+            view: View::of_camera(State::Absent, Reason::Starting),
             operator_at_ms: None,
             clear_since_ms: None,
             face_at_ms: 0,
-            exposure_ms: 0.0,
-            pending_ms: 0.0,
+            ledger: Ledger::default(),
             undecided_ms: 0,
             cover: true,
             reason: Reason::Starting,
@@ -152,13 +181,18 @@ impl Presence {
     pub fn observe(&mut self, seen: &Observation) -> Decision {
         self.advance(seen.t_ms);
         (self.last_look_ms, self.looked) = (self.last_ms, true);
-        let mut view = view_of(seen);
         if !seen.faces.is_empty() {
             self.face_at_ms = self.last_ms;
         }
-        let flicker = view.state == State::Absent
+        let recent = self.last_ms.saturating_sub(self.face_at_ms) < FLICKER_MS;
+        let bad_picture = seen.faces.is_empty() && recent;
+        if seen.camera == CameraView::Clear && !bad_picture {
+            self.ledger.look(self.last_ms, &seen.faces, &seen.hidden);
+        }
+        let mut view = view_of(seen, self.ledger.hidden_ms() >= hold(&self.timings));
+        let flicker = matches!(view.state, State::Absent | State::CameraBlocked)
             && !self.view.state.is_adverse()
-            && self.last_ms.saturating_sub(self.face_at_ms) < FLICKER_MS;
+            && bad_picture;
         if flicker {
             view = self.view;
         } else if seen.faces.iter().any(|f| f.who == Who::Operator) && seen.camera == CameraView::Clear {
@@ -172,12 +206,7 @@ impl Presence {
     pub fn tick(&mut self, now_ms: u64) -> Decision {
         self.advance(now_ms);
         if self.last_ms.saturating_sub(self.last_look_ms) > FRAME_STALE_MS && self.looked {
-            self.enter(View {
-                state: State::CameraLost,
-                reason: Reason::CameraLost,
-                weight: 0.0,
-                suspect: false,
-            });
+            self.enter(View::of_camera(State::CameraLost, Reason::CameraLost));
         }
         self.decide()
     }
@@ -192,39 +221,28 @@ impl Presence {
         self.last_ms = self.last_ms.max(now_ms);
         // Precise far beyond any session's length.
         #[allow(clippy::cast_precision_loss, reason = "milliseconds of a gap fit f64 exactly")]
-        let passed = passed_ms as f64;
-        match self.view.state {
-            State::Onlooker | State::Stranger => self.exposure_ms += passed * self.view.weight,
-            State::Undecided => {
-                self.pending_ms += passed * self.view.weight;
-                self.undecided_ms = self.undecided_ms.saturating_add(passed_ms);
-            }
-            _ => self.exposure_ms = (self.exposure_ms - passed * DRAIN).max(0.0),
+        self.ledger.charge(passed_ms as f64);
+        if self.view.state == State::Undecided {
+            self.undecided_ms = self.undecided_ms.saturating_add(passed_ms);
         }
     }
 
     fn enter(&mut self, view: View) {
         self.view = view;
-        match view.state {
-            State::Clear => {
-                self.pending_ms = 0.0;
-                let since = *self.clear_since_ms.get_or_insert(self.last_ms);
-                if self.last_ms - since >= self.timings.undecided_refill_ms {
-                    self.undecided_ms = 0;
-                }
-            }
-            State::Onlooker | State::Stranger => {
-                self.exposure_ms += std::mem::take(&mut self.pending_ms);
-                self.clear_since_ms = None;
-            }
-            _ => self.clear_since_ms = None,
+        if view.state != State::Clear {
+            self.clear_since_ms = None;
+            return;
+        }
+        let since = *self.clear_since_ms.get_or_insert(self.last_ms);
+        if self.last_ms - since >= self.timings.undecided_refill_ms {
+            self.undecided_ms = 0;
         }
     }
 
     fn decide(&mut self) -> Decision {
         let operator_age_ms = self.operator_at_ms.map_or(u64::MAX, |at| self.last_ms.saturating_sub(at));
         let clear_ms = self.clear_since_ms.map_or(0, |since| self.last_ms.saturating_sub(since));
-        let not_alone_ms = whole_ms(self.exposure_ms);
+        let not_alone_ms = whole_ms(self.ledger.worst_ms());
         let view = self.view;
         let must_cover = match view.state {
             State::Clear => None,
@@ -242,7 +260,7 @@ impl Presence {
             (self.cover, self.reason) = (true, reason);
         } else if self.cover && view.state == State::Clear && clear_ms >= self.timings.release_ms {
             (self.cover, self.reason) = (false, Reason::None);
-            self.exposure_ms = 0.0;
+            self.ledger.settle();
         }
         Decision {
             state: view.state,
@@ -258,44 +276,35 @@ impl Presence {
     }
 }
 
-fn view_of(seen: &Observation) -> View {
-    let camera = match seen.camera {
-        CameraView::Clear => None,
-        CameraView::Blocked => Some((State::CameraBlocked, Reason::CameraBlocked)),
-        CameraView::Lost => Some((State::CameraLost, Reason::CameraLost)),
-        CameraView::Busy => Some((State::CameraLost, Reason::CameraBusy)),
-    };
-    if let Some((state, reason)) = camera {
-        return View { state, reason, weight: 0.0, suspect: false };
+/// `hiding`: somebody who had seen enough to cover is believed to be there, although no face shows.
+fn view_of(seen: &Observation, hiding: bool) -> View {
+    match seen.camera {
+        CameraView::Clear => {}
+        CameraView::Blocked => return View::of_camera(State::CameraBlocked, Reason::CameraBlocked),
+        CameraView::Lost => return View::of_camera(State::CameraLost, Reason::CameraLost),
+        CameraView::Busy => return View::of_camera(State::CameraLost, Reason::CameraBusy),
     }
-    let has = |who| seen.faces.iter().any(|f| f.who == who);
-    let (operator, stranger, undecided) = (has(Who::Operator), has(Who::Stranger), has(Who::Undecided));
-    let state = match (operator, stranger, undecided) {
-        (true, true, _) => State::Onlooker,
-        (false, true, _) => State::Stranger,
-        (_, false, true) => State::Undecided,
-        (true, false, false) => State::Clear,
-        (false, false, false) => State::Absent,
+    let operator = seen.faces.iter().any(|face| face.who == Who::Operator);
+    let others = || seen.faces.iter().filter(|face| face.who != Who::Operator);
+    let reading = |who| others().any(|face| face.who == who && face.sure && weight_of(face) > 0.0);
+    let (stranger, undecided) = (reading(Who::Stranger), reading(Who::Undecided));
+    let state = match (operator, stranger || undecided || hiding) {
+        (true, true) => State::Onlooker,
+        (true, false) => State::Clear,
+        (false, _) if stranger => State::Stranger,
+        // Near, and perhaps the operator, who looks aside.
+        (false, _) if others().any(|face| face.who == Who::Undecided && distance_of(face) > 0.0) => {
+            State::Undecided
+        }
+        (false, _) => State::Absent,
     };
-    let weight = seen.faces.iter().filter(|f| f.who != Who::Operator).map(weight_of).fold(0.0, f64::max);
-    View { state, reason: Reason::from_state(state), weight, suspect: stranger || undecided }
+    View { state, reason: Reason::from_state(state), suspect: stranger || undecided }
 }
 
-/// Facing x distance of one face, 0.0625 to 1.
-///
-/// Facing: full within 30 degrees, a quarter from 60 on. Distance: a webcam of 70 degrees shows a
-/// face 2 m away at 0.054 of the picture's width; from there on nearer is full, and a quarter at
-/// 0.02 (about 5 m). See docs/decisions/0006-exposure.md.
-pub fn weight_of(face: &FaceSeen) -> f64 {
-    let facing = 1.0 - 0.75 * ramp(f64::from(face.yaw_deg.abs()), 30.0, 60.0);
-    let distance = 0.25 + 0.75 * ramp(f64::from(face.width_share), 0.02, 0.054);
-    facing * distance
-}
-
-/// 0 below `from`, 1 above `to`, linear between. NaN counts as the worst case, 1.
-fn ramp(value: f64, from: f64, to: f64) -> f64 {
-    let x = (value - from) / (to - from);
-    if x.is_nan() { 1.0 } else { x.clamp(0.0, 1.0) }
+/// As exposure is counted.
+#[allow(clippy::cast_precision_loss, reason = "a policy's hold is a few seconds")]
+fn hold(timings: &Timings) -> f64 {
+    timings.hold_ms as f64
 }
 
 #[allow(
@@ -308,131 +317,4 @@ fn whole_ms(value: f64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NEAR: f32 = 0.2;
-
-    fn face(who: Who) -> FaceSeen {
-        FaceSeen { who, width_share: NEAR, yaw_deg: 0.0 }
-    }
-
-    /// Shows `faces` from `from_ms` to `to_ms` at 10 fps; gives the last decision and when cover first differed.
-    fn show(p: &mut Presence, from_ms: u64, to_ms: u64, faces: &[FaceSeen]) -> (Decision, Option<u64>) {
-        let before = p.cover;
-        let (mut last, mut changed) = (p.tick(from_ms), None);
-        for t_ms in (from_ms..=to_ms).step_by(100) {
-            last = p.observe(&Observation { t_ms, camera: CameraView::Clear, faces: faces.to_vec() });
-            if last.cover != before && changed.is_none() {
-                changed = Some(t_ms);
-            }
-        }
-        (last, changed)
-    }
-
-    fn at_work() -> Presence {
-        let mut p = Presence::new(&Timings::default());
-        let (last, uncovered) = show(&mut p, 0, 5_000, &[face(Who::Operator)]);
-        assert_eq!((last.state, last.cover, uncovered), (State::Clear, false, Some(2_000)));
-        p
-    }
-
-    #[test]
-    fn starts_covered_and_shows_only_after_the_operator_is_recognised() {
-        let mut p = Presence::new(&Timings::default());
-        let (last, _) = show(&mut p, 0, 20_000, &[]);
-        assert_eq!(
-            (last.cover, last.reason, last.operator_confirmed_age_ms),
-            (true, Reason::Starting, u64::MAX)
-        );
-        at_work();
-    }
-
-    #[test]
-    fn an_onlooker_covers_after_the_hold_and_leaving_releases_after_the_release() {
-        let mut p = at_work();
-        let (last, covered) = show(&mut p, 5_100, 7_000, &[face(Who::Operator), face(Who::Stranger)]);
-        assert_eq!((last.state, covered), (State::Onlooker, Some(6_100)));
-        assert!(last.suspect);
-        let (_, uncovered) = show(&mut p, 7_100, 12_000, &[face(Who::Operator)]);
-        assert_eq!(uncovered, Some(9_100));
-    }
-
-    #[test]
-    fn the_time_before_a_face_is_compared_counts() {
-        let mut p = at_work();
-        show(&mut p, 5_100, 5_500, &[face(Who::Undecided)]);
-        let (last, covered) = show(&mut p, 5_600, 7_000, &[face(Who::Stranger)]);
-        assert_eq!((last.state, covered), (State::Stranger, Some(6_100)));
-    }
-
-    #[test]
-    fn a_far_face_that_looks_away_needs_longer() {
-        let far = FaceSeen { who: Who::Stranger, width_share: 0.02, yaw_deg: 70.0 };
-        let mut p = at_work();
-        let (_, covered) = show(&mut p, 5_100, 30_000, &[face(Who::Operator), far]);
-        assert_eq!(covered, Some(21_100), "16 times the hold");
-    }
-
-    #[test]
-    fn absence_and_undecided_have_their_own_times() {
-        let mut p = at_work();
-        let (last, covered) = show(&mut p, 5_100, 16_000, &[]);
-        assert_eq!((last.state, covered), (State::Absent, Some(15_000)));
-        let mut p = at_work();
-        let (last, covered) = show(&mut p, 5_100, 16_000, &[face(Who::Undecided)]);
-        assert_eq!((last.state, covered), (State::Undecided, Some(10_100)));
-    }
-
-    #[test]
-    fn a_blocked_lost_or_busy_camera_covers_at_once() {
-        for (camera, reason) in [
-            (CameraView::Blocked, Reason::CameraBlocked),
-            (CameraView::Lost, Reason::CameraLost),
-            (CameraView::Busy, Reason::CameraBusy),
-        ] {
-            let mut p = at_work();
-            let d = p.observe(&Observation { t_ms: 5_100, camera, faces: vec![] });
-            assert_eq!((d.cover, d.reason), (true, reason));
-        }
-    }
-
-    #[test]
-    fn no_new_picture_is_a_lost_camera() {
-        let mut p = at_work();
-        assert!(!p.tick(5_000 + FRAME_STALE_MS).cover);
-        let d = p.tick(5_001 + FRAME_STALE_MS);
-        assert_eq!((d.state, d.cover), (State::CameraLost, true));
-    }
-
-    #[test]
-    fn a_camera_that_is_still_opening_is_not_lost_and_shows_nothing() {
-        let mut p = Presence::new(&Timings::default());
-        p.tick(0);
-        let d = p.tick(60_000);
-        assert_eq!((d.state, d.cover, d.reason), (State::Absent, true, Reason::Starting));
-        assert_eq!(d.operator_confirmed_age_ms, u64::MAX);
-    }
-
-    #[test]
-    fn a_blink_of_the_detector_changes_nothing() {
-        let mut p = at_work();
-        show(&mut p, 5_100, 5_400, &[]);
-        let (last, _) = show(&mut p, 5_500, 5_500, &[face(Who::Operator)]);
-        assert_eq!((last.state, last.clear_ms), (State::Clear, 5_500));
-    }
-
-    #[test]
-    fn undecided_time_comes_back_only_after_unbroken_clear_view() {
-        let mut p = at_work();
-        let mut t = 5_100;
-        let mut covered = false;
-        // 1 s unclear, 1 s clear, again and again: the budget of 5 s runs out.
-        for _ in 0..8 {
-            covered |= show(&mut p, t, t + 900, &[face(Who::Undecided)]).0.cover;
-            show(&mut p, t + 1_000, t + 1_900, &[face(Who::Operator)]);
-            t += 2_000;
-        }
-        assert!(covered);
-    }
-}
+mod tests;

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use sudare_client_core::evidence::Picture;
-use sudare_client_core::face::verdict::Thresholds;
+use sudare_client_core::face::identity::Thresholds;
 use sudare_client_core::frame::Frame;
 use sudare_client_core::presence::Decision;
 use sudare_client_core::report::Incident;
 use sudare_protocol::reason::Reason;
 
 pub(crate) const THRESHOLDS: Thresholds =
-    Thresholds { operator_min: 0.42, same_person_min: 0.363, stranger_max: 0.30 };
+    Thresholds { operator_min: 0.54, same_person_min: 0.42, stranger_max: 0.30 };
 
 /// A small grey picture without faces.
 pub(crate) fn picture(t_ms: u64) -> Picture {

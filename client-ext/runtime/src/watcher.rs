@@ -236,7 +236,7 @@ fn look(
                 thread::sleep(Duration::from_millis(frame.t_ms.saturating_sub(clock::boottime_ms())));
             }
             let seen = vision.process(&frame);
-            let observation = Observation { t_ms: frame.t_ms, camera: seen.camera, faces: seen.faces };
+            let observation = seen.observed(frame.t_ms);
             let (frame, thresholds) = (Arc::new(frame), vision.thresholds());
             let picture = Picture { frame, marks: seen.marks, camera: Some(kind), thresholds };
             Look { observation, frame: Some(picture) }
@@ -255,5 +255,5 @@ fn no_picture(fault: &CameraFault, wait: bool) -> Look {
 }
 
 fn nothing(camera: CameraView) -> Look {
-    Look { observation: Observation { t_ms: clock::boottime_ms(), camera, faces: Vec::new() }, frame: None }
+    Look { observation: Observation::new(clock::boottime_ms(), camera, Vec::new()), frame: None }
 }

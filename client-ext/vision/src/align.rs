@@ -38,6 +38,51 @@ pub fn align(frame: &Frame, landmarks: &[[f32; 2]; 5], targets: &[[f32; 2]; 5]) 
     Some(AlignedFace { planes })
 }
 
+/// Rows and columns of the aligned square that show the face and neither hair nor background.
+const FACE_PX: std::ops::Range<usize> = 20..100;
+
+impl AlignedFace {
+    /// Mean brightness of the face, 0 to 255.
+    #[must_use]
+    pub fn light(&self) -> f32 {
+        let pixels = FACE_PX.flat_map(|y| FACE_PX.map(move |x| (x, y)));
+        let sum: f32 = pixels.map(|(x, y)| self.grey(x, y)).sum();
+        sum / (FACE_PX.len() * FACE_PX.len()) as f32
+    }
+
+    /// Fine detail over contrast: the smaller of the variances of the second differences across and down, over the
+    /// variance of the face. A portrait has about 0.1, an enlarged face of 32 pixels 0.01, one out of focus or moving
+    /// less. Both directions, because a face that moves is sharp across its way.
+    #[must_use]
+    pub fn sharpness(&self) -> f32 {
+        let spread = |values: &mut dyn Iterator<Item = f32>| {
+            let (mut n, mut sum, mut squares) = (0.0_f32, 0.0_f32, 0.0_f32);
+            for value in values {
+                (n, sum, squares) = (n + 1.0, sum + value, squares + value * value);
+            }
+            (squares / n - (sum / n) * (sum / n)).max(0.0)
+        };
+        let pixels = || FACE_PX.flat_map(|y| FACE_PX.map(move |x| (x, y)));
+        let second = |(dx, dy): (usize, usize)| {
+            move |(x, y): (usize, usize)| {
+                self.grey(x - dx, y - dy) - 2.0 * self.grey(x, y) + self.grey(x + dx, y + dy)
+            }
+        };
+        let across = spread(&mut pixels().map(second((1, 0))));
+        let down = spread(&mut pixels().map(second((0, 1))));
+        let contrast = spread(&mut pixels().map(|(x, y)| self.grey(x, y)));
+        if contrast > 0.0 { across.min(down) / contrast } else { 0.0 }
+    }
+
+    fn grey(&self, x: usize, y: usize) -> f32 {
+        let plane = ALIGNED_SIDE_PX * ALIGNED_SIDE_PX;
+        let at = |colour: usize| {
+            self.planes.get(colour * plane + y * ALIGNED_SIDE_PX + x).copied().unwrap_or_default()
+        };
+        0.299 * at(0) + 0.587 * at(1) + 0.114 * at(2)
+    }
+}
+
 /// `x' = a x - b y + tx`, `y' = b x + a y + ty`.
 struct Similarity {
     a: f32,

@@ -7,18 +7,19 @@
 
 use ort::session::Session;
 use ort::value::TensorRef;
+use sudare_client_core::attention::Pass;
 use sudare_client_core::face::scales::{self, Level};
 use sudare_client_core::face::{Face, iou};
 use sudare_client_core::frame::Frame;
 use sudare_models::{DetectorFacts, Role};
 
 use crate::engine::EngineError;
-use crate::prepare::{Planar, shrunk_size};
+use crate::prepare::{Planar, Region, shrunk_size};
 
-/// The long side to which pictures are shrunk while watching: finds faces from about 3 % of the width up.
-pub const WATCH_SIDE_PX: u32 = 320;
-/// The longest side at which stills are examined.
-const STILL_SIDE_PX: u32 = 1280;
+/// The longest and the shortest side at which stills are examined.
+const STILL_SIDE_PX: [u32; 2] = [1280, 320];
+/// Down to this score a box is worth a closer look; from the model's own one on it is a face.
+pub const DOUBTFUL_SCORE: f32 = 0.35;
 /// Boxes kept before suppression, best first. YuNet gives a few per face.
 const MAX_CANDIDATES: usize = 1000;
 /// Values per candidate in the outputs `bbox_N` and `kps_N`.
@@ -42,37 +43,56 @@ impl Detector {
         Self { session, facts, outputs, input: Planar::default() }
     }
 
-    /// Finds faces in a frame while watching.
+    /// The score from which a box is a face.
+    #[must_use]
+    pub fn score_min(&self) -> f32 {
+        self.facts.score_min
+    }
+
+    /// Makes one pass over a frame while watching. Boxes from [`DOUBTFUL_SCORE`] on come back as well.
     ///
     /// # Errors
     /// The network failed.
-    pub fn watch(&mut self, frame: &Frame) -> Result<Vec<Face>, EngineError> {
-        self.at_scale(frame, WATCH_SIDE_PX)
+    pub fn watch(&mut self, frame: &Frame, pass: &Pass) -> Result<Vec<Face>, EngineError> {
+        let region = pass.part.map_or_else(|| Region::whole(frame), |part| Region::within(frame, part));
+        let (width, height) = match pass.part {
+            None => shrunk_size(frame.width, frame.height, pass.long_side),
+            Some(_) => sized(&region, pass.long_side),
+        };
+        self.at_scale(frame, &region, (width, height), DOUBTFUL_SCORE)
     }
 
-    /// Finds small and large faces in a still picture: at up to [`STILL_SIDE_PX`], and at each half of that.
+    /// Finds small and large faces in a still picture: at up to the larger [`STILL_SIDE_PX`], and at each half of that.
     ///
     /// # Errors
     /// The network failed.
     pub fn still(&mut self, frame: &Frame) -> Result<Vec<Face>, EngineError> {
         let longest = frame.width.max(frame.height).max(1);
-        let mut side = longest.min(STILL_SIDE_PX);
+        let [most, least] = STILL_SIDE_PX;
+        let mut side = longest.min(most);
         let mut levels = Vec::new();
         loop {
-            levels.push(Level { scale: side as f32 / longest as f32, faces: self.at_scale(frame, side)? });
-            if side <= WATCH_SIDE_PX {
+            let size = shrunk_size(frame.width, frame.height, side);
+            let faces = self.at_scale(frame, &Region::whole(frame), size, self.facts.score_min)?;
+            levels.push(Level { scale: side as f32 / longest as f32, faces });
+            if side <= least {
                 return Ok(scales::merge(&levels, self.facts.nms_iou_max));
             }
             side = side.div_ceil(2);
         }
     }
 
-    fn at_scale(&mut self, frame: &Frame, long_side: u32) -> Result<Vec<Face>, EngineError> {
+    fn at_scale(
+        &mut self,
+        frame: &Frame,
+        region: &Region,
+        (width, height): (usize, usize),
+        score_min: f32,
+    ) -> Result<Vec<Face>, EngineError> {
         if !frame.is_consistent() {
             return Err(failed("the frame does not have the size it claims"));
         }
-        let (width, height) = shrunk_size(frame.width, frame.height, long_side);
-        self.input.fill(frame, width, height, self.facts.size_multiple);
+        self.input.fill(frame, region, width, height, self.facts.size_multiple);
         let shape = [1, 3, self.input.padded_height, self.input.padded_width];
         let tensor = TensorRef::from_array_view((shape, self.input.data.as_slice())).map_err(failed)?;
         let name = self.facts.input.name.as_str();
@@ -92,11 +112,21 @@ impl Detector {
                 boxes: values(bbox)?,
                 landmarks: values(kps)?,
             };
-            grid.decode(self.facts.score_min, &mut faces);
+            grid.decode(score_min, &mut faces);
         }
-        let (by_x, by_y) = (frame.width as f32 / width as f32, frame.height as f32 / height as f32);
-        Ok(suppress(faces, self.facts.nms_iou_max).iter().map(|face| face.scaled(by_x, by_y)).collect())
+        let (by_x, by_y) = (region.width as f32 / width as f32, region.height as f32 / height as f32);
+        let (left, top) = (region.left as f32, region.top as f32);
+        let kept = suppress(faces, self.facts.nms_iou_max);
+        Ok(kept.iter().map(|face| face.scaled(by_x, by_y).moved(left, top)).collect())
     }
+}
+
+/// The size of a part whose longer side becomes `long_side`, whether it is larger or smaller now.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most the long side")]
+fn sized(region: &Region, long_side: u32) -> (usize, usize) {
+    let longest = region.width.max(region.height).max(1) as f32;
+    let scaled = |side: usize| ((side as f32 * long_side as f32 / longest).round() as usize).max(1);
+    (scaled(region.width), scaled(region.height))
 }
 
 /// What the network says at one stride: a value per cell, row by row.

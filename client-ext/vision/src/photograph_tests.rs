@@ -177,7 +177,7 @@ fn a_scene_is_covered_and_released_in_time() {
     let stranger = head(&mut engine, &folder.join("biden.jpg"));
     let known = operators(&mut engine, &folder);
     let dir = tempfile::tempdir().unwrap();
-    for i in 0..110_u64 {
+    for i in 0..140_u64 {
         let frame = match i {
             // The operator alone, a stranger beside them from 4 s to 7 s, alone again.
             40..70 => scene(i * 100, &[(&operator, 60), (&stranger, 360)]),
@@ -196,12 +196,14 @@ fn a_scene_is_covered_and_released_in_time() {
     let summary = watch(&mut source, &mut vision, presence, false, boottime_ms, &mut |change| {
         changes.push(change.clone());
     });
-    assert_eq!((summary.frames, summary.covers), (110, 1));
+    assert_eq!((summary.frames, summary.covers), (140, 1));
     let turns: Vec<_> = changes.windows(2).filter(|w| w[0].cover != w[1].cover).map(|w| w[1].t_ms).collect();
     let [shown, covered, shown_again] = turns[..] else { panic!("{changes:?}") };
-    assert!((2_000..2_300).contains(&shown), "{changes:?}");
+    // Four looks, and the release.
+    assert!((2_300..2_700).contains(&shown), "{changes:?}");
     assert!((4_900..5_600).contains(&covered), "{changes:?}");
-    assert!((8_900..9_400).contains(&shown_again), "{changes:?}");
+    // Who vanishes in the middle of the picture is believed to be there for 3 s.
+    assert!((11_900..12_500).contains(&shown_again), "{changes:?}");
 }
 
 #[test]

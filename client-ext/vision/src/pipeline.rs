@@ -1,25 +1,29 @@
 //! From frames to faces: who is at the seat, how near, and looking where.
 //!
 //! ```text
-//! frame ─ quality ─ prepare ─ detector ─ tracker ────────────► faces seen
-//!                   (320 px)   (YuNet)     │  ▲ verdicts
-//!                                   aligned│  │ cosines
-//!                                          ▼  │
+//! frame ─ motion ─ attention ─ prepare ─ detector ─ tracker ─────────► faces seen
+//!                  (how closely)         (YuNet)      │  ▲ verdicts
+//!                                    aligned, quality │  │ cosines
+//!                                                     ▼  │
 //!                                   worker thread: embedder (SFace), rotate, compare
 //! ```
-//! Any failure here shows as a lost camera or an undecided face, and both cover.
+//! Any failure here shows as a lost camera or an undecided face, and both cover. A picture in which nothing can have
+//! changed is not looked at: the look before it still holds.
 
-use sudare_client_core::evidence::Mark;
-use sudare_client_core::face::pose;
+use sudare_client_core::attention::{Attention, PART, Situation};
+use sudare_client_core::evidence::{Area, Mark};
+use sudare_client_core::face::identity::Thresholds;
+use sudare_client_core::face::quality::Quality;
 use sudare_client_core::face::rotate::Known;
 use sudare_client_core::face::track::{Tracked, Tracker};
-use sudare_client_core::face::verdict::Thresholds;
+use sudare_client_core::face::{Face, Sighting, iou, pose};
 use sudare_client_core::frame::Frame;
 use sudare_client_core::light;
-use sudare_client_core::presence::{CameraView, FaceSeen, weight_of};
+use sudare_client_core::motion::Motion;
+use sudare_client_core::presence::{CameraView, FaceSeen, Observation, Who, weight_of};
 use sudare_models::EmbedderFacts;
 
-use crate::align;
+use crate::align::{self, AlignedFace};
 use crate::engine::{Engine, EngineError};
 use crate::faces::Detector;
 use crate::worker::{Job, Look, Worker, WorkerGone};
@@ -38,9 +42,24 @@ pub enum Mode {
 pub struct Seen {
     pub faces: Vec<FaceSeen>,
     pub camera: CameraView,
+    /// Tracks that vanished where nobody leaves the picture.
+    pub hidden: Vec<u64>,
     /// The same faces and those just missed, with their places in the frame; `None` if it could not be examined.
     pub marks: Option<Vec<Mark>>,
 }
+
+impl Seen {
+    /// For the decision.
+    #[must_use]
+    pub fn observed(&self, t_ms: u64) -> Observation {
+        Observation { hidden: self.hidden.clone(), ..Observation::new(t_ms, self.camera, self.faces.clone()) }
+    }
+}
+
+/// A face of this width (of the picture's) is better seen enlarged: farther than 2 m.
+const FAR_SHARE: f32 = 0.054;
+/// Boxes of two passes that overlap this much are of the same face.
+const SAME_FACE_IOU: f32 = 0.3;
 
 /// Watches frame after frame.
 #[derive(Debug)]
@@ -49,6 +68,10 @@ pub struct Vision {
     embedder_facts: EmbedderFacts,
     thresholds: Thresholds,
     tracker: Tracker,
+    motion: Motion,
+    attention: Attention,
+    /// When the detector last looked.
+    looked_ms: u64,
     worker: Worker,
     mode: Mode,
 }
@@ -68,6 +91,9 @@ impl Vision {
             thresholds: thresholds(&embedder_facts),
             embedder_facts,
             tracker: Tracker::default(),
+            motion: Motion::default(),
+            attention: Attention::default(),
+            looked_ms: 0,
             worker,
             mode,
         })
@@ -75,37 +101,79 @@ impl Vision {
 
     /// Looks at one frame. Time stamps must not go backwards.
     pub fn process(&mut self, frame: &Frame) -> Seen {
-        let nothing = |camera| Seen { faces: Vec::new(), camera, marks: None };
-        let faces = match self.detector.watch(frame) {
-            Ok(faces) => faces,
+        let nothing = |camera| Seen { faces: Vec::new(), camera, hidden: Vec::new(), marks: None };
+        match self.look(frame) {
+            Ok(faces) => {
+                // A face lit by the screen alone makes a very dark picture, although nothing blocks the camera.
+                if faces == Some(0) && light::is_blocked(frame) {
+                    return nothing(CameraView::Blocked);
+                }
+            }
             Err(error) => {
                 tracing::error!(%error, "a frame could not be examined");
                 return nothing(CameraView::Lost);
             }
-        };
-        // A face lit by the screen alone makes a very dark picture, although nothing blocks the camera.
-        if faces.is_empty() && light::is_blocked(frame) {
-            self.tracker.update(frame.t_ms, &[]);
-            return nothing(CameraView::Blocked);
         }
-        self.tracker.update(frame.t_ms, &faces);
         if let Err(WorkerGone) = self.identify(frame) {
             tracing::error!("the thread that compares faces has ended");
             return nothing(CameraView::Lost);
         }
-        let width = precise(frame.width);
-        let (mut faces, mut marks) = (Vec::new(), Vec::new());
-        for tracked in self.tracker.known(frame.t_ms) {
-            let face = FaceSeen {
-                who: tracked.who,
-                width_share: tracked.face.bbox[2] / width,
-                yaw_deg: pose::yaw_deg(&tracked.face.landmarks),
-            };
-            faces.extend(tracked.seen.then_some(face));
-            let Tracked { id: track, who, cosine, seen, .. } = tracked;
+        self.seen(precise(frame.width))
+    }
+
+    /// Has the detector look, as closely as is worth it; how many faces it found, or `None` if it need not look.
+    fn look(&mut self, frame: &Frame) -> Result<Option<usize>, EngineError> {
+        let size = [precise(frame.width), precise(frame.height)];
+        let known = self.tracker.known(self.looked_ms);
+        let bodies: Vec<Area> =
+            known.iter().filter(|t| t.seen).map(|t| body(&t.face.bbox, size[1])).collect();
+        let moved = self.motion.update(frame, &bodies);
+        let unsettled = known.iter().any(|t| !t.seen || (t.who == Who::Undecided && t.sure));
+        let is_far = |t: &&Tracked| t.seen && t.who != Who::Operator && t.face.bbox[2] < FAR_SHARE * size[0];
+        let far: Vec<Area> = known.iter().filter(is_far).map(|t| t.face.bbox).collect();
+        let situation = Situation { t_ms: frame.t_ms, size, moved, unsettled, far: &far };
+        let passes = self.attention.plan(&situation);
+        if passes.is_empty() {
+            return Ok(None);
+        }
+        let (mut found, mut doubtful): (Vec<Sighting>, Vec<Sighting>) = (Vec::new(), Vec::new());
+        for pass in &passes {
+            for face in self.detector.watch(frame, pass)? {
+                let list = if face.score >= self.detector.score_min() { &mut found } else { &mut doubtful };
+                merge(list, Sighting::by(pass.kind, face));
+            }
+        }
+        for doubt in doubtful {
+            match found.iter_mut().find(|sighting| is_same(&sighting.face, &doubt.face)) {
+                // Another pass is sure: this one has seen it as well.
+                Some(sighting) => sighting.passes |= doubt.passes,
+                None if doubt.passes & (1 << PART) == 0 => self.attention.ask(doubt.face.bbox),
+                None => {}
+            }
+        }
+        // A part alone says nothing about the rest of the picture: whoever was seen before is still there.
+        if passes.iter().all(|pass| pass.part.is_some()) {
+            let before = known.iter().filter(|t| t.seen).map(|t| Sighting { face: t.face, passes: 0 });
+            before.for_each(|sighting| merge(&mut found, sighting));
+        }
+        self.tracker.update(frame.t_ms, &found, size);
+        self.looked_ms = frame.t_ms;
+        Ok(Some(found.len()))
+    }
+
+    /// What the newest look and all comparisons so far say.
+    fn seen(&self, width: f32) -> Seen {
+        let (mut faces, mut marks, mut hidden) = (Vec::new(), Vec::new(), Vec::new());
+        for tracked in self.tracker.known(self.looked_ms) {
+            let Tracked { id: track, who, cosine, seen, sure, .. } = tracked;
+            let width_share = tracked.face.bbox[2] / width;
+            let yaw_deg = pose::yaw_deg(&tracked.face.landmarks);
+            let face = FaceSeen { track, who, width_share, yaw_deg, sure };
+            faces.extend(seen.then_some(face));
+            hidden.extend(tracked.hidden.then_some(track));
             marks.push(Mark { track, area: tracked.face.bbox, who, weight: weight_of(&face), cosine, seen });
         }
-        Seen { faces, camera: CameraView::Clear, marks: Some(marks) }
+        Seen { faces, camera: CameraView::Clear, hidden, marks: Some(marks) }
     }
 
     /// For the record.
@@ -117,13 +185,15 @@ impl Vision {
     fn identify(&mut self, frame: &Frame) -> Result<(), WorkerGone> {
         self.note(false)?;
         for (track, face) in self.tracker.due(frame.t_ms) {
-            let aligned = align::align(frame, &face.landmarks, &self.embedder_facts.landmarks_px);
-            let refused = match aligned {
-                Some(face) => self.worker.submit(Job { track, t_ms: frame.t_ms, face }),
-                None => Some(Look { track, t_ms: frame.t_ms, cosine: None }),
+            let refused = match align::align(frame, &face.landmarks, &self.embedder_facts.landmarks_px) {
+                Some(aligned) => {
+                    let quality = quality(&face, &aligned);
+                    self.worker.submit(Job { track, t_ms: frame.t_ms, face: aligned, quality })
+                }
+                None => Some(Look { track, t_ms: frame.t_ms, result: None }),
             };
             if let Some(look) = refused {
-                self.tracker.looked(look.track, look.t_ms, look.cosine, &self.thresholds);
+                self.tracker.looked(look.track, look.t_ms, look.result, &self.thresholds);
             }
         }
         if self.mode == Mode::Lockstep { self.note(true) } else { Ok(()) }
@@ -132,9 +202,39 @@ impl Vision {
     fn note(&mut self, all: bool) -> Result<(), WorkerGone> {
         let looks = if all { self.worker.all()? } else { self.worker.done()? };
         for look in looks {
-            self.tracker.looked(look.track, look.t_ms, look.cosine, &self.thresholds);
+            self.tracker.looked(look.track, look.t_ms, look.result, &self.thresholds);
         }
         Ok(())
+    }
+}
+
+/// Adds a sighting; of two of the same face the better box stays, with the passes of both.
+fn merge(found: &mut Vec<Sighting>, new: Sighting) {
+    let Some(old) = found.iter_mut().find(|old| is_same(&old.face, &new.face)) else {
+        return found.push(new);
+    };
+    let passes = old.passes | new.passes;
+    let face = if new.face.score > old.face.score { new.face } else { old.face };
+    *old = Sighting { face, passes };
+}
+
+fn is_same(a: &Face, b: &Face) -> bool {
+    iou(&a.bbox, &b.bbox) >= SAME_FACE_IOU
+}
+
+/// Where somebody with this face may move without being somebody else: head, shoulders, and what is below them.
+fn body([x, y, w, h]: &Area, height: f32) -> Area {
+    let top = y - h * 0.7;
+    [x - w, top, w * 3.0, height - top]
+}
+
+fn quality(face: &Face, aligned: &AlignedFace) -> Quality {
+    Quality {
+        size_px: face.bbox[2],
+        score: face.score,
+        yaw_deg: pose::yaw_deg(&face.landmarks),
+        sharp: aligned.sharpness(),
+        light: aligned.light(),
     }
 }
 

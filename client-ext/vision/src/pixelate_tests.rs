@@ -73,7 +73,7 @@ fn a_pixelated_face_matches_nobody_at_any_size() {
                 let seen = embed(&mut engine, &hidden, face);
                 for (known, embedding) in &clear {
                     let cosine = seen.cosine(embedding);
-                    assert!(cosine < THRESHOLDS.operator_min, "{name} at {face_px} px, {known}: {cosine}");
+                    assert!(cosine < THRESHOLDS.same_person_min, "{name} at {face_px} px, {known}: {cosine}");
                     let same_person = name[..5] == known[..5];
                     if same_person { same.add(cosine) } else { other.add(cosine) }
                 }
@@ -140,7 +140,7 @@ fn operator_and_intruder_stay_and_the_bystander_goes() {
             assert_eq!(pixels(&hidden, face) == pixels(&frame, face), is_clear, "face {i}");
             let there = again.iter().filter(|f| iou(&f.bbox, &face.bbox) > 0.3);
             let cosines: Vec<f32> = there.map(|f| embed(&mut engine, &hidden, f).cosine(&clear[i])).collect();
-            let known = cosines.iter().any(|cosine| *cosine >= THRESHOLDS.operator_min);
+            let known = cosines.iter().any(|cosine| *cosine >= THRESHOLDS.same_person_min);
             assert_eq!(known, is_clear, "face {i}: {cosines:?}");
         }
     }

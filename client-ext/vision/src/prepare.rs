@@ -1,7 +1,8 @@
-//! From an RGB8 frame to the detector's input: shrunk, padded, blue-green-red planes of f32.
+//! From an RGB8 frame, or a part of it, to the detector's input: shrunk or enlarged, padded, blue-green-red planes of
+//! f32.
 //!
 //! Shrinking averages areas (each output pixel is the mean of the source area under it), which keeps small faces
-//! that bilinear sampling would lose. Rows are summed first, in one pass over the frame: this is most of the CPU
+//! that bilinear sampling would lose; enlarging is bilinear. Rows are summed first, in one pass over the frame: this is most of the CPU
 //! time outside the networks.
 
 #![allow(
@@ -24,6 +25,34 @@ pub struct Planar {
     pub data: Vec<f32>,
     columns: Vec<Span>,
     row_sum: Vec<f32>,
+}
+
+/// A part of a frame, in whole pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    pub left: usize,
+    pub top: usize,
+    pub width: usize,
+    pub height: usize,
+}
+
+impl Region {
+    /// All of it.
+    pub fn whole(frame: &Frame) -> Self {
+        Region { left: 0, top: 0, width: frame.width as usize, height: frame.height as usize }
+    }
+
+    /// Left, top, width, height in pixels, as far as they are inside the frame; at least one pixel.
+    pub fn within(frame: &Frame, [x, y, w, h]: [f32; 4]) -> Self {
+        let span = |from: f32, len: f32, side: u32| {
+            let side = (side as usize).max(1);
+            // The casts saturate, and NaN becomes 0.
+            let start = (from.max(0.0) as usize).min(side - 1);
+            (start, (len.max(1.0) as usize).clamp(1, side - start))
+        };
+        let ((left, width), (top, height)) = (span(x, w, frame.width), span(y, h, frame.height));
+        Region { left, top, width, height }
+    }
 }
 
 /// A run of source pixels that one output pixel averages: the first and last count in part.
@@ -51,10 +80,9 @@ pub fn shrunk_size(width: u32, height: u32, long_side: u32) -> (usize, usize) {
 }
 
 impl Planar {
-    /// Fills this buffer from a frame; the buffer is reused from frame to frame. The frame must be consistent
-    /// and at least as large as `width` x `height`.
-    pub fn fill(&mut self, frame: &Frame, width: usize, height: usize, multiple: usize) {
-        let (source_width, source_height) = (frame.width as usize, frame.height as usize);
+    /// Fills this buffer from a part of a frame; the buffer is reused from frame to frame. The frame must be
+    /// consistent and hold the part.
+    pub fn fill(&mut self, frame: &Frame, region: &Region, width: usize, height: usize, multiple: usize) {
         (self.width, self.height) = (width, height);
         self.padded_width = width.next_multiple_of(multiple);
         self.padded_height = height.next_multiple_of(multiple);
@@ -62,7 +90,7 @@ impl Planar {
         self.data.clear();
         self.data.resize(plane * 3, 0.0);
         self.columns.clear();
-        self.columns.extend((0..width).map(|x| Span::of(x, source_width, width)));
+        self.columns.extend((0..width).map(|x| Span::of(x, region.width, width).from(region.left)));
         let (blue, rest) = self.data.split_at_mut(plane);
         let (green, red) = rest.split_at_mut(plane);
         let rows = blue
@@ -70,7 +98,7 @@ impl Planar {
             .zip(green.chunks_exact_mut(self.padded_width))
             .zip(red.chunks_exact_mut(self.padded_width));
         for (y, ((blue, green), red)) in rows.take(height).enumerate() {
-            sum_rows(&mut self.row_sum, frame, &Span::of(y, source_height, height));
+            sum_rows(&mut self.row_sum, frame, &Span::of(y, region.height, height).from(region.top));
             let pixels = blue.iter_mut().zip(green).zip(red).zip(&self.columns);
             for (((blue, green), red), span) in pixels {
                 [*red, *green, *blue] = span.average(&self.row_sum);
@@ -88,6 +116,9 @@ impl std::fmt::Debug for Planar {
 impl Span {
     fn of(index: usize, source_len: usize, len: usize) -> Self {
         let step = source_len as f64 / len as f64;
+        if step < 1.0 {
+            return Self::between(index as f64 * step + (step - 1.0) / 2.0, source_len);
+        }
         let (from, to) = (index as f64 * step, ((index + 1) as f64 * step).min(source_len as f64));
         let first = from.floor() as usize;
         let end = ((to - 1e-9).ceil() as usize).clamp(first + 1, source_len.max(first + 1));
@@ -100,6 +131,21 @@ impl Span {
             last_weight: last_weight as f32,
             scale: (1.0 / (to - from)) as f32,
         }
+    }
+
+    /// The two source pixels about a place between them, as bilinear enlarging has it.
+    fn between(at: f64, source_len: usize) -> Self {
+        let at = at.clamp(0.0, source_len.saturating_sub(1) as f64);
+        let first = (at.floor() as usize).min(source_len.saturating_sub(2));
+        let part = (at - first as f64) as f32;
+        let end = (first + 2).min(source_len.max(1));
+        let first_weight = if end == first + 1 { 1.0 } else { 1.0 - part };
+        Self { first, end, first_weight, last_weight: part, scale: 1.0 }
+    }
+
+    /// The same run, of a source that begins later.
+    fn from(self, start: usize) -> Self {
+        Self { first: self.first + start, end: self.end + start, ..self }
     }
 
     fn weight(&self, at: usize) -> f32 {
@@ -151,7 +197,8 @@ mod tests {
     #[test]
     fn halving_averages_four_pixels_and_pads_with_zeros() {
         let mut planar = Planar::default();
-        planar.fill(&frame(4, 2, |x, y| [(x * 10) as u8, (y * 20) as u8, 7]), 2, 1, 32);
+        let small = frame(4, 2, |x, y| [(x * 10) as u8, (y * 20) as u8, 7]);
+        planar.fill(&small, &Region::whole(&small), 2, 1, 32);
         assert_eq!((planar.padded_width, planar.padded_height), (32, 32));
         assert_eq!(planar.data[..3], [7.0, 7.0, 0.0]);
         assert_eq!(planar.data[1024..1027], [10.0, 10.0, 0.0]);
@@ -164,7 +211,7 @@ mod tests {
         for (width, height) in [(7, 5), (64, 48), (65, 47), (33, 63)] {
             let mut planar = Planar::default();
             let source = frame(65, 63, |x, y| [(x * 3) as u8, (y * 4) as u8, ((x * y) % 251) as u8]);
-            planar.fill(&source, width, height, 1);
+            planar.fill(&source, &Region::whole(&source), width, height, 1);
             for colour in 0..3 {
                 let plane = width * height;
                 let mean: f32 =
@@ -180,8 +227,38 @@ mod tests {
     #[test]
     fn the_same_size_is_a_copy() {
         let mut planar = Planar::default();
-        planar.fill(&frame(32, 32, |x, y| [x as u8, y as u8, 200]), 32, 32, 32);
+        let same = frame(32, 32, |x, y| [x as u8, y as u8, 200]);
+        planar.fill(&same, &Region::whole(&same), 32, 32, 32);
         assert_eq!((planar.data[33], planar.data[1024 + 33], planar.data[2048 + 33]), (200.0, 1.0, 1.0));
+    }
+
+    #[test]
+    fn a_part_is_enlarged_smoothly_and_lies_where_it_was() {
+        // A ramp stays a ramp, and the part begins at its own pixels.
+        let ramp = frame(64, 48, |x, y| [(x * 4) as u8, (y * 5) as u8, 9]);
+        let region = Region::within(&ramp, [16.0, 12.0, 32.0, 24.0]);
+        let mut planar = Planar::default();
+        planar.fill(&ramp, &region, 64, 48, 1);
+        let red = &planar.data[64 * 48 * 2..];
+        let green = &planar.data[64 * 48..64 * 48 * 2];
+        assert!(
+            (red[30] - (16.0 + 15.0 - 0.25) * 4.0).abs() < 0.1 && (red[0] - 64.0).abs() < 1.1,
+            "{}",
+            red[30]
+        );
+        assert!((green[24 * 64] - (12.0 + 12.0 - 0.25) * 5.0).abs() < 0.1);
+        assert!(red.windows(2).take(60).all(|pair| pair[1] >= pair[0]));
+    }
+
+    #[test]
+    fn a_part_is_always_inside() {
+        let source = frame(64, 48, |_, _| [1; 3]);
+        for part in [[-9.0, -9.0, 500.0, 500.0], [63.9, 47.9, 9.0, 9.0], [f32::NAN; 4], [1e9, 1e9, 0.0, 0.0]]
+        {
+            let Region { left, top, width, height } = Region::within(&source, part);
+            assert!(left + width <= 64 && top + height <= 48 && width > 0 && height > 0, "{part:?}");
+            Planar::default().fill(&source, &Region::within(&source, part), 32, 32, 32);
+        }
     }
 
     #[test]

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Instant;
 
-use sudare_client_core::face::verdict::Thresholds;
+use sudare_client_core::face::identity::Thresholds;
 use sudare_models::Store;
 
 use crate::engine::Engine;
 
 pub(crate) const THRESHOLDS: Thresholds =
-    Thresholds { operator_min: 0.42, same_person_min: 0.363, stranger_max: 0.30 };
+    Thresholds { operator_min: 0.54, same_person_min: 0.42, stranger_max: 0.30 };
 
 /// A clock that starts at its first use.
 pub(crate) fn boottime_ms() -> u64 {

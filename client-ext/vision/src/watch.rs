@@ -58,14 +58,11 @@ pub fn watch(
                 let seen = vision.process(&frame);
                 timeline.frames += 1;
                 timeline.fault = None;
-                (Observation { t_ms: frame.t_ms, camera: seen.camera, faces: seen.faces }, frame.seq)
+                (seen.observed(frame.t_ms), frame.seq)
             }
             Err(fault) if live && timeline.is_worth_waiting(&fault) => {
                 timeline.note(&fault);
-                (
-                    Observation { t_ms: started_ms, camera: view_of(&fault), faces: Vec::new() },
-                    timeline.last_frame,
-                )
+                (Observation::new(started_ms, view_of(&fault), Vec::new()), timeline.last_frame)
             }
             Err(end) => return Summary { frames: timeline.frames, covers: timeline.covers, end },
         };

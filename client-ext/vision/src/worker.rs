@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use sudare_client_core::face::quality::Quality;
 use sudare_client_core::face::rotate::Known;
 use sudare_client_core::face::track::MAX_TRACKS;
 
@@ -25,14 +26,15 @@ pub struct Job {
     pub track: u64,
     pub t_ms: u64,
     pub face: AlignedFace,
+    pub quality: Quality,
 }
 
-/// The best cosine with any operator; `None` if the network failed.
+/// The best cosine with any operator, and how much the look is worth; `None` if the network failed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Look {
     pub track: u64,
     pub t_ms: u64,
-    pub cosine: Option<f32>,
+    pub result: Option<(f32, Quality)>,
 }
 
 /// The thread and its queues.
@@ -68,7 +70,7 @@ impl Worker {
             return None;
         }
         if jobs.waiting.len() >= MAX_TRACKS {
-            return Some(Look { track: job.track, t_ms: job.t_ms, cosine: None });
+            return Some(Look { track: job.track, t_ms: job.t_ms, result: None });
         }
         jobs.waiting.push_back(job);
         self.waiting += 1;
@@ -152,17 +154,18 @@ impl Queue {
 
 fn work(queue: &Queue, looks: &Sender<Look>, mut embedder: Embedder, known: &Known) {
     while let Some(job) = queue.next() {
-        let cosine = match embedder.embed(&job.face) {
+        let result = match embedder.embed(&job.face) {
             Ok(embedding) => {
                 let rotated = known.rotation.apply(&embedding);
-                Some(known.vectors.iter().map(|vector| vector.cosine(&rotated)).fold(-1.0, f32::max))
+                let cosines = known.vectors.iter().map(|vector| vector.cosine(&rotated));
+                Some((cosines.fold(-1.0, f32::max), job.quality))
             }
             Err(error) => {
                 tracing::error!(%error, "a face could not be compared");
                 None
             }
         };
-        if looks.send(Look { track: job.track, t_ms: job.t_ms, cosine }).is_err() {
+        if looks.send(Look { track: job.track, t_ms: job.t_ms, result }).is_err() {
             return;
         }
     }

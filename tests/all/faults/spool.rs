@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rand::Rng as _;
 use sudare_audit::{self, Incidents, Walk};
 use sudare_client_core::evidence::Picture;
-use sudare_client_core::face::verdict::Thresholds;
+use sudare_client_core::face::identity::Thresholds;
 use sudare_client_core::frame::Frame;
 use sudare_client_core::presence::{CameraView, FaceSeen, Observation, Who};
 use sudare_client_runtime::Event;
@@ -192,10 +192,10 @@ fn look(faces: &[Who]) -> Look {
     let mut rgb = vec![0; 320 * 240 * 3];
     rand::rng().fill(rgb.as_mut_slice());
     let frame = Arc::new(Frame { width, height, rgb, t_ms, seq: t_ms });
-    let thresholds = Thresholds { operator_min: 0.42, same_person_min: 0.363, stranger_max: 0.30 };
-    let face = |who: &Who| FaceSeen { who: *who, width_share: 0.2, yaw_deg: 0.0 };
+    let thresholds = Thresholds { operator_min: 0.54, same_person_min: 0.42, stranger_max: 0.30 };
+    let face = |who: &Who| FaceSeen::near(u64::from(*who != Who::Operator), *who);
     let faces = faces.iter().map(face).collect();
-    let observation = Observation { t_ms, camera: CameraView::Clear, faces };
+    let observation = Observation::new(t_ms, CameraView::Clear, faces);
     Look { observation, frame: Some(Picture { frame, marks: Some(vec![]), camera: None, thresholds }) }
 }
 

@@ -54,14 +54,14 @@ impl Truth {
         // Once compared, a face that stays is known, unless its scene began unclear.
         let known = |was: bool| !scene.unclear && (settled || was);
         let mut faces = Vec::new();
-        let mut add = |present: bool, was: bool, who: Who| {
+        let mut add = |track: u64, present: bool, was: bool, who: Who| {
             if present {
                 let who = if known(was) { who } else { Who::Undecided };
-                faces.push(FaceSeen { who, width_share: 0.2, yaw_deg: 0.0 });
+                faces.push(FaceSeen::near(track, who));
             }
         };
-        add(scene.operator, before.is_some_and(|b| b.operator && !b.unclear), Who::Operator);
-        add(scene.stranger, before.is_some_and(|b| b.stranger && !b.unclear), Who::Stranger);
-        Observation { t_ms, camera: CameraView::Clear, faces }
+        add(0, scene.operator, before.is_some_and(|b| b.operator && !b.unclear), Who::Operator);
+        add(1, scene.stranger, before.is_some_and(|b| b.stranger && !b.unclear), Who::Stranger);
+        Observation::new(t_ms, CameraView::Clear, faces)
     }
 }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use sudare_protocol::message::CameraKind;
 use sudare_protocol::reason::Reason;
 
+use crate::face::identity::Thresholds;
 use crate::face::iou;
-use crate::face::verdict::Thresholds;
 use crate::frame::Frame;
 use crate::presence::Who;
 
@@ -99,7 +99,7 @@ mod tests {
 
     fn picture(marks: Option<Vec<Mark>>) -> Picture {
         let frame = Frame { width: 640, height: 480, rgb: vec![0; 640 * 480 * 3], t_ms: 0, seq: 0 };
-        let thresholds = Thresholds { operator_min: 0.42, same_person_min: 0.363, stranger_max: 0.3 };
+        let thresholds = Thresholds { operator_min: 0.54, same_person_min: 0.42, stranger_max: 0.30 };
         Picture { frame: Arc::new(frame), marks, camera: None, thresholds }
     }
 

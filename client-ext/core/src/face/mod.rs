@@ -2,16 +2,18 @@
 //!
 //! ```text
 //!  scales (one picture, several sizes) ─► Face ─► pose (which way)
-//!                                          └────► track ─ cosine ─► verdict (whose)
+//!                                          └────► track ─ cosine, quality ─► identity (whose)
 //!  embedding ─ rotate (this device's secret) ─► cosine
 //! ```
 
 pub mod embedding;
+pub mod gone;
+pub mod identity;
 pub mod pose;
+pub mod quality;
 pub mod rotate;
 pub mod scales;
 pub mod track;
-pub mod verdict;
 
 /// One face.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,6 +34,14 @@ impl Face {
         numbers.chain([&self.score]).all(|v| v.is_finite())
     }
 
+    /// The same face in a picture of which this one was a part.
+    #[must_use]
+    pub fn moved(&self, x: f32, y: f32) -> Self {
+        let [left, top, w, h] = self.bbox;
+        let landmarks = self.landmarks.map(|[px, py]| [px + x, py + y]);
+        Self { bbox: [left + x, top + y, w, h], landmarks, score: self.score }
+    }
+
     /// The same face in a picture of another size.
     #[must_use]
     pub fn scaled(&self, by_x: f32, by_y: f32) -> Self {
@@ -41,6 +51,22 @@ impl Face {
             landmarks: self.landmarks.map(|[x, y]| [x * by_x, y * by_y]),
             score: self.score,
         }
+    }
+}
+
+/// A face that one or more passes of the detector found in the same picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sighting {
+    pub face: Face,
+    /// A bit for each kind of pass that saw it.
+    pub passes: u8,
+}
+
+impl Sighting {
+    /// By one pass alone.
+    #[must_use]
+    pub const fn by(pass: u8, face: Face) -> Self {
+        Sighting { face, passes: 1 << pass }
     }
 }
 

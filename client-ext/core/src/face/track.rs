@@ -1,19 +1,31 @@
 //! Follows faces from frame to frame by the overlap of their boxes, so that few have to be compared. Pure.
+//!
+//! How long a face may be missed before its verdict no longer holds follows the camera's own rate: one that sends
+//! three pictures a second in dim light shows nobody more often than every 333 ms.
 
-use super::verdict::{Thresholds, Verdict};
-use super::{Face, iou};
+use super::gone::{self, Gone};
+use super::identity::{Identity, Thresholds};
+use super::quality::Quality;
+use super::{Face, Sighting, iou};
 use crate::presence::Who;
 
 /// The smallest faces beyond this number are not followed: each costs CPU time, and with so many nobody is alone anyway.
 pub const MAX_TRACKS: usize = 16;
-/// A face not seen for longer is forgotten; the next face there is compared afresh.
+/// A face not seen for longer is forgotten, at the camera's usual rate; the next face there is compared afresh.
 pub const LOST_MS: u64 = 1_000;
-/// After a longer gap the verdict no longer holds: people may have changed places.
+/// After a longer gap the verdict no longer holds, at the usual rate: people may have changed places.
 const TRUST_GAP_MS: u64 = 300;
+/// At slower rates: this many times the time between two looks, in halves; and never longer than the second number.
+const TRUST_GAP_HALVES: u64 = 5;
+const TRUST_GAP_MAX_MS: u64 = 1_500;
 /// Boxes that overlap less are different faces.
 const SAME_FACE_IOU: f32 = 0.3;
 /// Boxes that overlap less than this may be different faces, which one look will tell.
 const STEADY_IOU: f32 = 0.55;
+/// Two sightings with this score are a face.
+const SURE_SCORE: f32 = 0.8;
+/// Times between looks from which the camera's rate is told.
+const INTERVALS: usize = 5;
 
 /// One face over time.
 #[derive(Debug, Clone)]
@@ -21,7 +33,7 @@ struct Track {
     id: u64,
     face: Face,
     seen_ms: u64,
-    verdict: Verdict,
+    identity: Identity,
     /// Of the latest look.
     cosine: Option<f32>,
     /// When the embedder should look next.
@@ -30,6 +42,13 @@ struct Track {
     looking: bool,
     /// Comparisons requested before this time no longer count.
     trusted_from_ms: u64,
+    sightings: u32,
+    /// Of these, with [`SURE_SCORE`].
+    strong_sightings: u32,
+    /// A bit for each kind of pass that ever saw it.
+    passes: u8,
+    /// How it vanished, while it is not seen.
+    gone: Option<Gone>,
 }
 
 /// All faces in view.
@@ -37,6 +56,9 @@ struct Track {
 pub struct Tracker {
     tracks: Vec<Track>,
     next_id: u64,
+    updated_ms: Option<u64>,
+    /// The newest times between looks.
+    intervals_ms: Vec<u64>,
 }
 
 /// A face in view and what is known about it.
@@ -49,35 +71,35 @@ pub struct Tracked {
     pub cosine: Option<f32>,
     /// Whether the newest frame shows it.
     pub seen: bool,
+    /// Whether it is beyond doubt a face: an operator's, or seen twice with a high score or at two scales.
+    pub sure: bool,
+    /// Vanished where nobody leaves the picture.
+    pub hidden: bool,
 }
 
 impl Tracker {
-    /// Takes the faces of a new frame.
-    pub fn update(&mut self, t_ms: u64, faces: &[Face]) {
-        self.tracks.retain(|track| t_ms.saturating_sub(track.seen_ms) <= LOST_MS);
-        let mut faces: Vec<Face> = faces.to_vec();
-        faces.sort_by(|a, b| area(b).total_cmp(&area(a)));
-        faces.truncate(MAX_TRACKS);
+    /// Takes what was found in a new frame of this width and height.
+    pub fn update(&mut self, t_ms: u64, found: &[Sighting], size: [f32; 2]) {
+        // By the rate before this picture: a gap must not excuse itself.
+        let trust_gap_ms = self.trust_gap_ms();
+        self.note_interval(t_ms);
+        let lost_ms = trust_gap_ms * LOST_MS / TRUST_GAP_MS;
+        self.tracks.retain(|track| t_ms.saturating_sub(track.seen_ms) <= lost_ms);
+        let mut found: Vec<Sighting> = found.to_vec();
+        found.sort_by(|a, b| area(&b.face).total_cmp(&area(&a.face)));
+        found.truncate(MAX_TRACKS);
         let mut taken = vec![false; self.tracks.len()];
-        let mut new = Vec::new();
-        for (track, face) in pairs(&self.tracks, &faces, &mut taken) {
+        for (track, sighting) in pairs(&self.tracks, &found, &mut taken) {
             match track.and_then(|i| self.tracks.get_mut(i)) {
-                Some(track) => track.see(face, t_ms),
-                None => new.push(face),
+                Some(track) => track.see(&sighting, t_ms, trust_gap_ms),
+                None => {
+                    self.tracks.push(Track::new(self.next_id, &sighting, t_ms));
+                    self.next_id += 1;
+                }
             }
         }
-        for face in new {
-            self.tracks.push(Track {
-                id: self.next_id,
-                face,
-                seen_ms: t_ms,
-                verdict: Verdict::NONE,
-                cosine: None,
-                look_at_ms: t_ms,
-                looking: false,
-                trusted_from_ms: t_ms,
-            });
-            self.next_id += 1;
+        for track in self.tracks.iter_mut().filter(|track| track.seen_ms != t_ms && track.gone.is_none()) {
+            track.gone = Some(gone::how(&track.face.bbox, size));
         }
         // The longest unseen make room.
         self.tracks.sort_by_key(|track| (std::cmp::Reverse(track.seen_ms), track.id));
@@ -98,14 +120,14 @@ impl Tracker {
     }
 
     /// Notes the result of a look at the frame of `t_ms`. `None` means that it failed, and another is due at once.
-    pub fn looked(&mut self, id: u64, t_ms: u64, cosine: Option<f32>, thresholds: &Thresholds) {
+    pub fn looked(&mut self, id: u64, t_ms: u64, look: Option<(f32, Quality)>, thresholds: &Thresholds) {
         let Some(track) = self.tracks.iter_mut().find(|track| track.id == id) else { return };
         track.looking = false;
-        match cosine {
-            Some(cosine) if t_ms >= track.trusted_from_ms => {
-                track.verdict.look(cosine, t_ms, thresholds);
+        match look {
+            Some((cosine, quality)) if t_ms >= track.trusted_from_ms => {
+                track.identity.look(cosine, quality.grade(), t_ms, thresholds);
                 track.cosine = Some(cosine);
-                track.look_at_ms = t_ms + track.verdict.recheck_ms();
+                track.look_at_ms = t_ms + track.identity.recheck_ms();
             }
             _ => track.look_at_ms = 0,
         }
@@ -119,33 +141,84 @@ impl Tracker {
         faces
     }
 
-    /// The same, and faces lost less than [`LOST_MS`] ago, at their last place.
+    /// The same, and faces lost a moment ago, at their last place.
     #[must_use]
     pub fn known(&self, t_ms: u64) -> Vec<Tracked> {
         let tracked = |t: &Track| Tracked {
             id: t.id,
             face: t.face,
-            who: t.verdict.who(),
+            who: t.identity.who(),
             cosine: t.cosine,
             seen: t.seen_ms == t_ms,
+            sure: t.is_sure(),
+            hidden: t.gone == Some(Gone::Hidden),
         };
         let mut faces: Vec<_> = self.tracks.iter().map(tracked).collect();
         faces.sort_by_key(|tracked| tracked.id);
         faces
     }
+
+    fn note_interval(&mut self, t_ms: u64) {
+        if let Some(before_ms) = self.updated_ms.replace(t_ms) {
+            if self.intervals_ms.len() >= INTERVALS {
+                self.intervals_ms.remove(0);
+            }
+            self.intervals_ms.push(t_ms.saturating_sub(before_ms));
+        }
+    }
+
+    fn trust_gap_ms(&self) -> u64 {
+        let mut sorted = self.intervals_ms.clone();
+        sorted.sort_unstable();
+        let median_ms = sorted.get(sorted.len() / 2).copied().unwrap_or(0);
+        (median_ms * TRUST_GAP_HALVES / 2).clamp(TRUST_GAP_MS, TRUST_GAP_MAX_MS)
+    }
 }
 
 impl Track {
-    fn see(&mut self, face: Face, t_ms: u64) {
-        if t_ms.saturating_sub(self.seen_ms) > TRUST_GAP_MS {
-            (self.verdict, self.cosine) = (Verdict::NONE, None);
+    fn new(id: u64, sighting: &Sighting, t_ms: u64) -> Self {
+        let mut track = Track {
+            id,
+            face: sighting.face,
+            seen_ms: t_ms,
+            identity: Identity::default(),
+            cosine: None,
+            look_at_ms: t_ms,
+            looking: false,
+            trusted_from_ms: t_ms,
+            sightings: 0,
+            strong_sightings: 0,
+            passes: 0,
+            gone: None,
+        };
+        track.note(sighting);
+        track
+    }
+
+    fn see(&mut self, sighting: &Sighting, t_ms: u64, trust_gap_ms: u64) {
+        if t_ms.saturating_sub(self.seen_ms) > trust_gap_ms {
+            (self.identity, self.cosine) = (Identity::default(), None);
             self.look_at_ms = t_ms;
             self.trusted_from_ms = t_ms;
-        } else if iou(&self.face.bbox, &face.bbox) < STEADY_IOU {
+        } else if iou(&self.face.bbox, &sighting.face.bbox) < STEADY_IOU {
+            self.identity.doubt();
             self.look_at_ms = self.look_at_ms.min(t_ms);
         }
-        self.face = face;
-        self.seen_ms = t_ms;
+        self.face = sighting.face;
+        (self.seen_ms, self.gone) = (t_ms, None);
+        self.note(sighting);
+    }
+
+    fn note(&mut self, sighting: &Sighting) {
+        self.sightings = self.sightings.saturating_add(1);
+        let strong = u32::from(sighting.face.score >= SURE_SCORE);
+        self.strong_sightings = self.strong_sightings.saturating_add(strong);
+        self.passes |= sighting.passes;
+    }
+
+    fn is_sure(&self) -> bool {
+        let often = self.strong_sightings >= 2 || (self.sightings >= 2 && self.passes.count_ones() >= 2);
+        often || self.identity.who() == Who::Operator
     }
 }
 
@@ -153,43 +226,51 @@ fn area(face: &Face) -> f32 {
     face.bbox[2] * face.bbox[3]
 }
 
-/// Each face with the index of its track, best overlaps first.
-fn pairs(tracks: &[Track], faces: &[Face], taken: &mut [bool]) -> Vec<(Option<usize>, Face)> {
+/// Each sighting with the index of its track, best overlaps first.
+fn pairs(tracks: &[Track], found: &[Sighting], taken: &mut [bool]) -> Vec<(Option<usize>, Sighting)> {
     let mut overlaps: Vec<(f32, usize, usize)> = Vec::new();
-    for (f, face) in faces.iter().enumerate() {
+    for (f, sighting) in found.iter().enumerate() {
         for (t, track) in tracks.iter().enumerate() {
-            let overlap = iou(&track.face.bbox, &face.bbox);
+            let overlap = iou(&track.face.bbox, &sighting.face.bbox);
             if overlap >= SAME_FACE_IOU {
                 overlaps.push((overlap, t, f));
             }
         }
     }
     overlaps.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let mut matched = vec![None; faces.len()];
+    let mut matched = vec![None; found.len()];
     for (_, t, f) in overlaps {
         if let (Some(taken @ false), Some(slot @ None)) = (taken.get_mut(t), matched.get_mut(f)) {
             (*taken, *slot) = (true, Some(t));
         }
     }
-    matched.into_iter().zip(faces.iter().copied()).collect()
+    matched.into_iter().zip(found.iter().copied()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LIMITS: Thresholds = Thresholds { operator_min: 0.42, same_person_min: 0.363, stranger_max: 0.30 };
+    const LIMITS: Thresholds = Thresholds { operator_min: 0.54, same_person_min: 0.42, stranger_max: 0.30 };
+    const SIZE: [f32; 2] = [640.0, 480.0];
+    const PORTRAIT: Quality =
+        Quality { size_px: 110.0, score: 0.94, yaw_deg: 3.0, sharp: 0.09, light: 120.0 };
 
     fn face(x: f32) -> Face {
         Face { bbox: [x, 0.0, 50.0, 60.0], landmarks: [[0.0; 2]; 5], score: 0.9 }
     }
 
+    fn update(tracker: &mut Tracker, t_ms: u64, faces: &[Face]) {
+        let found: Vec<_> = faces.iter().map(|face| Sighting::by(0, *face)).collect();
+        tracker.update(t_ms, &found, SIZE);
+    }
+
     /// One frame in which each look gives the cosine that `person` has.
     fn frame(tracker: &mut Tracker, t_ms: u64, faces: &[Face], cosine: f32) -> usize {
-        tracker.update(t_ms, faces);
+        update(tracker, t_ms, faces);
         let due = tracker.due(t_ms);
         for (id, _) in &due {
-            tracker.looked(*id, t_ms, Some(cosine), &LIMITS);
+            tracker.looked(*id, t_ms, Some((cosine, PORTRAIT)), &LIMITS);
         }
         due.len()
     }
@@ -199,32 +280,64 @@ mod tests {
         let mut tracker = Tracker::default();
         let looks: Vec<_> =
             (0..31).filter(|i| frame(&mut tracker, i * 100, &[face(*i as f32)], 0.8) > 0).collect();
-        assert_eq!(looks, [0, 10, 20, 30]);
+        assert_eq!(looks, [0, 1, 2, 3, 13, 23]);
         assert_eq!(tracker.in_view(3000)[0].who, Who::Operator);
     }
 
     #[test]
     fn a_short_gap_keeps_the_verdict_and_a_longer_one_does_not() {
         for (gap_ms, who, looks) in [(300, Who::Operator, 0), (400, Who::Undecided, 1)] {
-            let mut tracker = Tracker::default();
-            frame(&mut tracker, 0, &[face(0.0)], 0.8);
-            tracker.update(gap_ms, &[face(2.0)]);
-            assert_eq!(tracker.in_view(gap_ms)[0].who, who, "{gap_ms}");
-            assert_eq!(tracker.due(gap_ms).len(), looks, "{gap_ms}");
+            let (mut tracker, t_ms) = (Tracker::default(), 400 + gap_ms);
+            for i in 0..5 {
+                frame(&mut tracker, i * 100, &[face(0.0)], 0.8);
+            }
+            update(&mut tracker, t_ms, &[face(2.0)]);
+            assert_eq!(tracker.in_view(t_ms)[0].who, who, "{gap_ms}");
+            assert_eq!(tracker.due(t_ms).len(), looks, "{gap_ms}");
         }
         let mut tracker = Tracker::default();
         frame(&mut tracker, 0, &[face(0.0)], 0.8);
-        tracker.update(LOST_MS + 1, &[face(0.0)]);
+        update(&mut tracker, LOST_MS + 1, &[face(0.0)]);
         assert_eq!(tracker.in_view(LOST_MS + 1)[0].id, 1);
+    }
+
+    #[test]
+    fn a_slow_camera_is_given_its_own_time() {
+        for interval_ms in [333, 500] {
+            let mut tracker = Tracker::default();
+            let who = |i: u64, tracker: &mut Tracker| {
+                frame(tracker, i * interval_ms, &[face(0.0)], 0.8);
+                tracker.in_view(i * interval_ms)[0].who
+            };
+            let recognised = (0..20).find(|i| who(*i, &mut tracker) == Who::Operator);
+            assert_eq!(recognised, Some(4), "{interval_ms}");
+            // But a pause is one for it as well.
+            let t_ms = 4 * interval_ms + 1_600;
+            update(&mut tracker, t_ms, &[face(0.0)]);
+            assert_eq!(tracker.in_view(t_ms)[0].who, Who::Undecided);
+        }
+    }
+
+    #[test]
+    fn a_box_is_a_face_when_it_is_plain_or_seen_at_two_scales() {
+        let sure = |found: [(f32, u8); 2]| {
+            let mut tracker = Tracker::default();
+            for (i, (score, pass)) in (0..).zip(found) {
+                tracker.update(i * 100, &[Sighting::by(pass, Face { score, ..face(0.0) })], SIZE);
+            }
+            tracker.in_view(100)[0].sure
+        };
+        assert!(sure([(0.9, 0), (0.85, 0)]) && sure([(0.65, 0), (0.7, 1)]));
+        assert!(!sure([(0.7, 0), (0.75, 0)]) && !sure([(0.7, 0), (0.9, 0)]));
     }
 
     #[test]
     fn a_look_begun_before_the_gap_does_not_vouch_for_who_came_after_it() {
         let mut tracker = Tracker::default();
-        tracker.update(0, &[face(0.0)]);
+        update(&mut tracker, 0, &[face(0.0)]);
         let (id, _) = tracker.due(0)[0];
-        tracker.update(500, &[face(0.0)]);
-        tracker.looked(id, 0, Some(0.9), &LIMITS);
+        update(&mut tracker, 500, &[face(0.0)]);
+        tracker.looked(id, 0, Some((0.9, PORTRAIT)), &LIMITS);
         assert_eq!(tracker.in_view(500)[0].who, Who::Undecided);
         assert_eq!(tracker.due(500).len(), 1);
     }
@@ -232,10 +345,12 @@ mod tests {
     #[test]
     fn a_jump_is_looked_at_at_once() {
         let mut tracker = Tracker::default();
-        assert_eq!(frame(&mut tracker, 0, &[face(0.0)], 0.8), 1);
-        assert_eq!(frame(&mut tracker, 100, &[face(5.0)], 0.8), 0);
-        assert_eq!(frame(&mut tracker, 200, &[face(25.0)], 0.1), 1);
-        assert_eq!(tracker.in_view(200)[0].who, Who::Undecided);
+        (0..4).for_each(|i| assert_eq!(frame(&mut tracker, i * 100, &[face(0.0)], 0.8), 1));
+        assert_eq!(frame(&mut tracker, 400, &[face(5.0)], 0.8), 0);
+        assert_eq!(tracker.in_view(400)[0].who, Who::Operator);
+        // Not low enough for somebody else, but not good enough after a jump.
+        assert_eq!(frame(&mut tracker, 500, &[face(25.0)], 0.4), 1);
+        assert_eq!(tracker.in_view(500)[0].who, Who::Undecided);
     }
 
     #[test]
@@ -243,7 +358,7 @@ mod tests {
         let mut tracker = Tracker::default();
         for i in 0..20_u16 {
             let step = f32::from(i) * 3.0;
-            tracker.update(u64::from(i) * 100, &[face(200.0 - step), face(step)]);
+            update(&mut tracker, u64::from(i) * 100, &[face(200.0 - step), face(step)]);
         }
         let ids: Vec<_> = tracker.in_view(1900).iter().map(|t| (t.id, t.face.bbox[0])).collect();
         assert_eq!(ids, [(0, 143.0), (1, 57.0)]);
@@ -255,7 +370,7 @@ mod tests {
         let mut crowd: Vec<_> = (0..40_u16).map(|i| face(f32::from(i) * 100.0)).collect();
         crowd[39].bbox[2] = 90.0;
         for t_ms in [0, 100, 200] {
-            tracker.update(t_ms, &crowd);
+            update(&mut tracker, t_ms, &crowd);
             assert_eq!(tracker.in_view(t_ms).len(), MAX_TRACKS);
             assert!(tracker.in_view(t_ms).iter().any(|t| t.face.bbox[2] > 80.0));
         }

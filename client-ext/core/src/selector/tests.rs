@@ -71,8 +71,8 @@ impl Client {
     }
 
     fn look(&mut self, t_ms: u64) {
-        let face = FaceSeen { who: Who::Operator, width_share: 0.2, yaw_deg: 0.0 };
-        let seen = Observation { t_ms, camera: CameraView::Clear, faces: vec![face] };
+        let face = FaceSeen::near(0, Who::Operator);
+        let seen = Observation::new(t_ms, CameraView::Clear, vec![face]);
         self.selector.observe(&seen, t_ms, [0; 16], &mut self.out);
     }
 }

@@ -126,9 +126,8 @@ impl Peer {
 
 fn seen(faces: &[Who]) -> Look {
     let t_ms = clock::boottime_ms();
-    let face = |who: &Who| FaceSeen { who: *who, width_share: 0.2, yaw_deg: 0.0 };
-    let observation =
-        Observation { t_ms, camera: CameraView::Clear, faces: faces.iter().map(face).collect() };
+    let face = |who: &Who| FaceSeen::near(u64::from(*who != Who::Operator), *who);
+    let observation = Observation::new(t_ms, CameraView::Clear, faces.iter().map(face).collect());
     Look { observation, frame: Some(picture(t_ms)) }
 }
 

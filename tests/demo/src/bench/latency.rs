@@ -45,8 +45,8 @@ impl Watcher for Scripted {
             let mut blocked = false;
             loop {
                 let camera = if blocked { CameraView::Blocked } else { CameraView::Clear };
-                let face = FaceSeen { who: Who::Operator, width_share: 0.2, yaw_deg: 0.0 };
-                let observation = Observation { t_ms: boottime_ms(), camera, faces: vec![face] };
+                let face = FaceSeen::near(0, Who::Operator);
+                let observation = Observation::new(boottime_ms(), camera, vec![face]);
                 if !looks.send(Look { observation, frame: None }) {
                     return;
                 }
