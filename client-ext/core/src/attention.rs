@@ -7,7 +7,7 @@
 //! | a quarter of the picture, enlarged to 640 px | where something moved, where a pass was unsure, and around far faces |
 //!
 //! Misses belong to faces, not to pictures: a face of 34 pixels (2 m) that is missed at one size is missed there again
-//! and again, but found at a larger one (docs/decisions/0025-eyes-that-look-closer.md).
+//! and again, but found at a larger one (docs/decisions/0025-eyes-that-need-evidence.md).
 
 use crate::evidence::Area;
 

@@ -1,7 +1,7 @@
 //! How much of the screen a face takes in: facing x distance, 0 to 1.
 //!
 //! Zero means that this face reads nothing: it is too far, or turned away. Such a face neither covers nor keeps a
-//! cover. See docs/decisions/0006-exposure.md for where the numbers come from.
+//! cover. See docs/decisions/0026-exposure-of-each-person.md for where the numbers come from.
 
 use super::FaceSeen;
 
