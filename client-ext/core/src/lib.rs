@@ -19,7 +19,7 @@
 //! | `evidence` | pictures of an incident: which frames, which faces are pixelated |
 //! | `face` | faces followed from frame to frame, compared and rotated |
 //! | `attention`, `motion` | where the detector looks, and how closely |
-//! | `frame`, `light` | a picture as pixels, and whether it is dark or uniform |
+//! | `frame`, `light`, `lens` | a picture as pixels; whether it is dark or uniform; whether the view is lost |
 //! | `spool` | evidence that no host acknowledged yet, as a trait |
 
 pub mod attention;
@@ -27,6 +27,7 @@ pub mod event;
 pub mod evidence;
 pub mod face;
 pub mod frame;
+pub mod lens;
 pub mod light;
 pub mod motion;
 pub mod presence;

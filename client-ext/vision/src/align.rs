@@ -122,7 +122,7 @@ impl Similarity {
 }
 
 /// The colour at a point between pixels.
-fn sample(frame: &Frame, [x, y]: [f32; 2]) -> [f32; 3] {
+pub(super) fn sample(frame: &Frame, [x, y]: [f32; 2]) -> [f32; 3] {
     let (left, top) = (x.floor(), y.floor());
     let (part_x, part_y) = (x - left, y - top);
     let mut colour = [0.0; 3];

@@ -1,4 +1,8 @@
-//! Creates an operator's template from pictures: one face in each, near, facing the camera, all the same person.
+//! Creates an operator's template from pictures: one face in each, near, upright, sharp, in good light, facing the
+//! camera, all the same person.
+//!
+//! A bad picture is refused with its reason: faces that are blurred, dark or on their head look alike, so a template made
+//! of one would open for other people in the same condition.
 
 use std::path::{Path, PathBuf};
 
@@ -9,14 +13,22 @@ use sudare_protocol::limits::VECTORS_MAX;
 use sudare_protocol::template::OperatorTemplate;
 use thiserror::Error;
 
-use crate::align;
+use crate::align::{self, AlignedFace};
 use crate::camera::picture::{self, PictureError};
 use crate::engine::{Engine, EngineError};
+use crate::turned;
 
 /// Narrower faces lack the detail that distinguishes people.
 pub const MIN_FACE_WIDTH_PX: f32 = 80.0;
 /// Half of a face that turns further away is hidden.
 pub const MAX_YAW_DEG: f32 = 35.0;
+
+/// Blurred, out of focus or enlarged faces have less; see `AlignedFace::sharpness`.
+const SHARP_MIN: f32 = 0.03;
+/// Mean brightness of the face, 0 to 255.
+const LIGHT: std::ops::RangeInclusive<f32> = 45.0..=225.0;
+/// A head tilted more looks like somebody else.
+const MAX_ROLL_DEG: f32 = 25.0;
 
 /// Why the enrolment failed. Except for [`EnrollError::Engine`], a picture is at fault.
 #[derive(Debug, Error)]
@@ -47,6 +59,22 @@ pub enum EnrollError {
         "the face in {path} is turned by {yaw_deg} degrees, but at most {MAX_YAW_DEG} are allowed. Look into the camera"
     )]
     Turned { path: PathBuf, yaw_deg: i32 },
+    /// The head is tilted, or the picture lies on its side or its head.
+    #[error(
+        "the face in {path} is tilted by {roll_deg} degrees. Keep the head upright, or turn the picture if it lies on its side"
+    )]
+    Tilted { path: PathBuf, roll_deg: i32 },
+    /// There is too little detail.
+    #[error(
+        "the face in {path} is blurred. Keep still, clean the lens, and sit where the camera is in focus"
+    )]
+    Blurred { path: PathBuf },
+    /// The light is too weak.
+    #[error("the face in {path} is too dark. Turn on a light in front of you")]
+    Dark { path: PathBuf },
+    /// The light is too strong.
+    #[error("the face in {path} is too bright. Turn away from the lamp or the window")]
+    Bright { path: PathBuf },
     /// Two pictures seem to show different people.
     #[error(
         "{a} and {b} do not seem to show the same person (similarity {cosine:.2}, needed {needed}). Remove the wrong picture"
@@ -98,10 +126,33 @@ pub fn enroll(
 fn only_face(engine: &mut Engine, path: &Path) -> Result<Embedding, EnrollError> {
     let frame = picture::load(path)?;
     let face = suitable(path, &engine.detector.still(&frame)?)?;
+    let tilt_deg = match turned::turn_deg(&mut engine.detector, &frame, &face)? {
+        0.0 => pose::roll_deg(&face.landmarks),
+        turn_deg => turn_deg,
+    };
     let targets = engine.embedder.facts().landmarks_px;
     let aligned = align::align(&frame, &face.landmarks, &targets)
         .ok_or_else(|| EnrollError::NoFace { path: path.to_owned() })?;
+    good(path, tilt_deg, &aligned)?;
     Ok(engine.embedder.embed(&aligned)?)
+}
+
+/// Refuses a face that other people's would resemble. Written so that a value that is no number is refused.
+fn good(path: &Path, tilt_deg: f32, face: &AlignedFace) -> Result<(), EnrollError> {
+    let (path, light) = (path.to_owned(), face.light());
+    if !(-MAX_ROLL_DEG..=MAX_ROLL_DEG).contains(&tilt_deg) {
+        #[allow(clippy::cast_possible_truncation, reason = "rounded for a message; saturates")]
+        return Err(EnrollError::Tilted { path, roll_deg: tilt_deg.round() as i32 });
+    }
+    if !LIGHT.contains(&light) {
+        return Err(if light > *LIGHT.end() {
+            EnrollError::Bright { path }
+        } else {
+            EnrollError::Dark { path }
+        });
+    }
+    let is_sharp = face.sharpness() >= SHARP_MIN;
+    if is_sharp { Ok(()) } else { Err(EnrollError::Blurred { path }) }
 }
 
 fn suitable(path: &Path, faces: &[Face]) -> Result<Face, EnrollError> {

@@ -1,7 +1,7 @@
 //! Cameras and films, and the face models that look at their pictures.
 //!
 //! ```text
-//!  camera/ ─► frame ─► pipeline: prepare ─ faces (YuNet) ─ tracks ──────► what the seat shows
+//!  camera/ ─► frame ─► pipeline: motion ─ attention ─ prepare ─ faces (YuNet) ─ tracks ─► what the seat shows
 //!                                                   └─ worker: align, identity (SFace)
 //!  engine    both networks, from verified bytes
 //!  enroll    an operator's template from pictures · finder: faces in a single picture again
@@ -16,7 +16,7 @@
 //! | `faces`, `finder` | the detector, and where faces are in a picture that is kept |
 //! | `identity`, `worker` | embeds and compares; the thread that does it, so that no frame waits |
 //! | `pipeline` | a frame in, a look out |
-//! | `enroll`, `watch` | what `sudare enroll` and `sudare watch` do |
+//! | `enroll`, `turned`, `watch` | what `sudare enroll` and `sudare watch` do; which way up a face is |
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests measure by the real clock"))]
 
@@ -35,6 +35,7 @@ mod pixelate_tests;
 pub mod prepare;
 #[cfg(test)]
 mod testing;
+mod turned;
 pub mod watch;
 pub mod worker;
 

@@ -122,6 +122,41 @@ fn enrolment_takes_one_person_and_refuses_everything_else() {
 }
 
 #[test]
+fn pictures_in_which_people_look_alike_are_refused_with_the_reason() {
+    let Some((mut engine, folder)) = models_and_photographs() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let one = picture::load(&folder.join("obama.jpg")).unwrap();
+    let whole = RgbImage::from_raw(one.width, one.height, one.rgb).unwrap();
+    let enlarged = {
+        let small =
+            imageops::resize(&whole, whole.width() / 12, whole.height() / 12, imageops::FilterType::Triangle);
+        imageops::resize(&small, whole.width(), whole.height(), imageops::FilterType::Triangle)
+    };
+    let mut dark = whole.clone();
+    dark.pixels_mut().for_each(|p| p.0 = p.0.map(|v| v / 6));
+    let mut bright = whole.clone();
+    bright.pixels_mut().for_each(|p| p.0 = p.0.map(|v| v.saturating_add(170)));
+    let mut why = |name: &str, picture: &RgbImage| {
+        let path = dir.path().join(format!("{name}.png"));
+        picture.save(&path).unwrap();
+        let refused = enroll(&mut engine, &[path], &rotation(), [1; 16]);
+        refused.map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(why("good", &whole), Ok(()));
+    for (name, picture, words) in [
+        ("blurred", imageops::blur(&whole, 6.0), "is blurred"),
+        ("enlarged", enlarged, "is blurred"),
+        ("dark", dark, "is too dark"),
+        ("bright", bright, "is too bright"),
+        ("on its head", imageops::rotate180(&whole), "is tilted by 180 degrees"),
+        ("on its side", imageops::rotate90(&whole), "is tilted by -90 degrees"),
+    ] {
+        let said = why(name, &picture).unwrap_err();
+        assert!(said.contains(words) || said.contains("shows no face"), "{name}: {said}");
+    }
+}
+
+#[test]
 fn operator_and_stranger_are_recognised_among_the_frames() {
     let Some((mut engine, folder)) = models_and_photographs() else { return };
     // Other photographs than the one that was enrolled.

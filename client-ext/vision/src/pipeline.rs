@@ -18,6 +18,7 @@ use sudare_client_core::face::rotate::Known;
 use sudare_client_core::face::track::{Tracked, Tracker};
 use sudare_client_core::face::{Face, Sighting, iou, pose};
 use sudare_client_core::frame::Frame;
+use sudare_client_core::lens::Lens;
 use sudare_client_core::light;
 use sudare_client_core::motion::Motion;
 use sudare_client_core::presence::{CameraView, FaceSeen, Observation, Who, weight_of};
@@ -58,6 +59,8 @@ impl Seen {
 
 /// A face of this width (of the picture's) is better seen enlarged: farther than 2 m.
 const FAR_SHARE: f32 = 0.054;
+/// What the camera sees behind people is learnt this often.
+const LEARN_MS: u64 = 500;
 /// Boxes of two passes that overlap this much are of the same face.
 const SAME_FACE_IOU: f32 = 0.3;
 
@@ -70,6 +73,9 @@ pub struct Vision {
     tracker: Tracker,
     motion: Motion,
     attention: Attention,
+    lens: Lens,
+    /// When it last learnt.
+    learnt_ms: Option<u64>,
     /// When the detector last looked.
     looked_ms: u64,
     worker: Worker,
@@ -93,6 +99,8 @@ impl Vision {
             tracker: Tracker::default(),
             motion: Motion::default(),
             attention: Attention::default(),
+            lens: Lens::default(),
+            learnt_ms: None,
             looked_ms: 0,
             worker,
             mode,
@@ -105,7 +113,7 @@ impl Vision {
         match self.look(frame) {
             Ok(faces) => {
                 // A face lit by the screen alone makes a very dark picture, although nothing blocks the camera.
-                if faces == Some(0) && light::is_blocked(frame) {
+                if faces == Some(0) && (light::is_blocked(frame) || self.lens.has_lost_view(frame)) {
                     return nothing(CameraView::Blocked);
                 }
             }
@@ -158,7 +166,20 @@ impl Vision {
         }
         self.tracker.update(frame.t_ms, &found, size);
         self.looked_ms = frame.t_ms;
+        self.learn(frame);
         Ok(Some(found.len()))
+    }
+
+    /// Learns what the camera sees behind people, now and then while somebody is recognised.
+    fn learn(&mut self, frame: &Frame) {
+        let known = self.tracker.in_view(frame.t_ms);
+        let is_due = self.learnt_ms.is_none_or(|at| frame.t_ms.saturating_sub(at) >= LEARN_MS);
+        if is_due && known.iter().any(|tracked| tracked.who == Who::Operator) {
+            self.learnt_ms = Some(frame.t_ms);
+            let height = precise(frame.height);
+            let bodies: Vec<Area> = known.iter().map(|t| body(&t.face.bbox, height)).collect();
+            self.lens.learn(frame, &bodies);
+        }
     }
 
     /// What the newest look and all comparisons so far say.

@@ -1,4 +1,4 @@
-//! Which way a face looks: yaw in degrees from the five landmarks.
+//! Which way a face looks: yaw and roll in degrees from the five landmarks.
 //!
 //! A weak-perspective camera (rotate, scale, project) is fitted by least squares to a mean 3D face. Positive yaw:
 //! the subject turns to their own left, which is the right side of an unmirrored picture. Good to about 8 degrees,
@@ -28,6 +28,14 @@ pub fn yaw_deg(landmarks: &[[f32; 2]; 5]) -> f32 {
         Some(right[2].atan2(towards).to_degrees() as f32)
     });
     yaw.filter(|v| v.is_finite()).unwrap_or(0.0)
+}
+
+/// How far a face is tilted in the picture, by the line through its eyes: positive clockwise. NaN if they coincide.
+#[must_use]
+pub fn roll_deg(landmarks: &[[f32; 2]; 5]) -> f32 {
+    let [right_eye, left_eye, ..] = landmarks;
+    let (x, y) = (left_eye[0] - right_eye[0], left_eye[1] - right_eye[1]);
+    if x == 0.0 && y == 0.0 { f32::NAN } else { y.atan2(x).to_degrees() }
 }
 
 type Vec3 = [f64; 3];
@@ -118,6 +126,13 @@ mod tests {
         let mut points = seen(0.0, 0.0, 0.0);
         points[2][0] += 15.0;
         assert!(yaw_deg(&points) > 10.0);
+    }
+
+    #[test]
+    fn a_tilt_is_told_by_the_eyes() {
+        let found = roll_deg(&seen(0.0, 0.0, 30.0));
+        assert!((found - 30.0).abs() < 0.1, "{found}");
+        assert!(roll_deg(&[[1.0, 1.0]; 5]).is_nan());
     }
 
     #[test]
