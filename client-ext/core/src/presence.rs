@@ -43,13 +43,15 @@ pub struct FaceSeen {
     pub yaw_deg: f32,
     /// Beyond doubt a face, and not something in which the detector sees one.
     pub sure: bool,
+    /// Part of the room: a poster, a photograph.
+    pub still: bool,
 }
 
 impl FaceSeen {
     /// A face at arm's length that looks at the screen.
     #[must_use]
     pub const fn near(track: u64, who: Who) -> Self {
-        FaceSeen { track, who, width_share: 0.2, yaw_deg: 0.0, sure: true }
+        FaceSeen { track, who, width_share: 0.2, yaw_deg: 0.0, sure: true, still: false }
     }
 }
 
@@ -293,7 +295,9 @@ fn view_of(seen: &Observation, hiding: bool) -> View {
         (true, false) => State::Clear,
         (false, _) if stranger => State::Stranger,
         // Near, and perhaps the operator, who looks aside.
-        (false, _) if others().any(|face| face.who == Who::Undecided && distance_of(face) > 0.0) => {
+        (false, _)
+            if others().any(|face| face.who == Who::Undecided && !face.still && distance_of(face) > 0.0) =>
+        {
             State::Undecided
         }
         (false, _) => State::Absent,

@@ -186,10 +186,10 @@ impl Vision {
     fn seen(&self, width: f32) -> Seen {
         let (mut faces, mut marks, mut hidden) = (Vec::new(), Vec::new(), Vec::new());
         for tracked in self.tracker.known(self.looked_ms) {
-            let Tracked { id: track, who, cosine, seen, sure, .. } = tracked;
+            let Tracked { id: track, who, cosine, seen, sure, still, .. } = tracked;
             let width_share = tracked.face.bbox[2] / width;
             let yaw_deg = pose::yaw_deg(&tracked.face.landmarks);
-            let face = FaceSeen { track, who, width_share, yaw_deg, sure };
+            let face = FaceSeen { track, who, width_share, yaw_deg, sure, still };
             faces.extend(seen.then_some(face));
             hidden.extend(tracked.hidden.then_some(track));
             marks.push(Mark { track, area: tracked.face.bbox, who, weight: weight_of(&face), cosine, seen });

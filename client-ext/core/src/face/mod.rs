@@ -13,6 +13,7 @@ pub mod pose;
 pub mod quality;
 pub mod rotate;
 pub mod scales;
+pub mod still;
 pub mod track;
 
 /// One face.

@@ -6,6 +6,7 @@
 use super::gone::{self, Gone};
 use super::identity::{Identity, Thresholds};
 use super::quality::Quality;
+use super::still::{Places, Stillness};
 use super::{Face, Sighting, iou};
 use crate::presence::Who;
 
@@ -49,6 +50,7 @@ struct Track {
     passes: u8,
     /// How it vanished, while it is not seen.
     gone: Option<Gone>,
+    stillness: Stillness,
 }
 
 /// All faces in view.
@@ -56,6 +58,7 @@ struct Track {
 pub struct Tracker {
     tracks: Vec<Track>,
     next_id: u64,
+    still_places: Places,
     updated_ms: Option<u64>,
     /// The newest times between looks.
     intervals_ms: Vec<u64>,
@@ -75,6 +78,8 @@ pub struct Tracked {
     pub sure: bool,
     /// Vanished where nobody leaves the picture.
     pub hidden: bool,
+    /// Part of the room: a poster, a photograph.
+    pub still: bool,
 }
 
 impl Tracker {
@@ -93,11 +98,13 @@ impl Tracker {
             match track.and_then(|i| self.tracks.get_mut(i)) {
                 Some(track) => track.see(&sighting, t_ms, trust_gap_ms),
                 None => {
-                    self.tracks.push(Track::new(self.next_id, &sighting, t_ms));
+                    let known = self.still_places.holds(&sighting.face.bbox);
+                    self.tracks.push(Track::new(self.next_id, &sighting, t_ms, known));
                     self.next_id += 1;
                 }
             }
         }
+        self.note_places();
         for track in self.tracks.iter_mut().filter(|track| track.seen_ms != t_ms && track.gone.is_none()) {
             track.gone = Some(gone::how(&track.face.bbox, size));
         }
@@ -151,11 +158,23 @@ impl Tracker {
             cosine: t.cosine,
             seen: t.seen_ms == t_ms,
             sure: t.is_sure(),
-            hidden: t.gone == Some(Gone::Hidden),
+            hidden: t.gone == Some(Gone::Hidden) && !t.is_still(),
+            still: t.is_still(),
         };
         let mut faces: Vec<_> = self.tracks.iter().map(tracked).collect();
         faces.sort_by_key(|tracked| tracked.id);
         faces
+    }
+
+    /// Where faces are part of the room, so that they need not prove it again after they were missed.
+    fn note_places(&mut self) {
+        for track in &self.tracks {
+            if track.is_still() {
+                self.still_places.remember(&track.face.bbox);
+            } else if track.identity.who() == Who::Operator {
+                self.still_places.forget(&track.face.bbox);
+            }
+        }
     }
 
     fn note_interval(&mut self, t_ms: u64) {
@@ -176,7 +195,7 @@ impl Tracker {
 }
 
 impl Track {
-    fn new(id: u64, sighting: &Sighting, t_ms: u64) -> Self {
+    fn new(id: u64, sighting: &Sighting, t_ms: u64, known_still: bool) -> Self {
         let mut track = Track {
             id,
             face: sighting.face,
@@ -190,6 +209,7 @@ impl Track {
             strong_sightings: 0,
             passes: 0,
             gone: None,
+            stillness: if known_still { Stillness::known() } else { Stillness::default() },
         };
         track.note(sighting);
         track
@@ -214,6 +234,15 @@ impl Track {
         let strong = u32::from(sighting.face.score >= SURE_SCORE);
         self.strong_sightings = self.strong_sightings.saturating_add(strong);
         self.passes |= sighting.passes;
+        // A box that was only kept from before says nothing about movement.
+        if sighting.passes != 0 {
+            self.stillness.see(self.seen_ms, &sighting.face.bbox);
+        }
+    }
+
+    /// The operator is never part of the room by this alone.
+    fn is_still(&self) -> bool {
+        self.stillness.is_still() && self.identity.who() != Who::Operator
     }
 
     fn is_sure(&self) -> bool {

@@ -1,6 +1,6 @@
 //! How much of the screen a face takes in: facing x distance, 0 to 1.
 //!
-//! Zero means that this face reads nothing: it is too far, or turned away. Such a face neither covers nor keeps a
+//! Zero means that this face reads nothing: it is too far, turned away, or a picture on the wall. Such a face neither covers nor keeps a
 //! cover. See docs/decisions/0026-exposure-of-each-person.md for where the numbers come from.
 
 use super::FaceSeen;
@@ -14,6 +14,9 @@ const DISTANCE_SHARE: [f64; 2] = [0.022, 0.046];
 /// Facing x distance of one face. NaN counts as the worst case, 1.
 #[must_use]
 pub fn weight_of(face: &FaceSeen) -> f64 {
+    if face.still {
+        return 0.0;
+    }
     let [towards, away] = FACING_DEG;
     let facing = 1.0 - ramp(f64::from(face.yaw_deg.abs()), towards, away);
     facing_or_worst(facing, face.yaw_deg) * distance_of(face)
