@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(manifest.cosine_milli, Some(123));
         let basis = manifest.basis.unwrap();
         let thresholds = (basis.operator_min_milli, basis.same_person_min_milli, basis.stranger_max_milli);
-        assert_eq!(thresholds, (420, 363, 300));
+        assert_eq!(thresholds, (540, 420, 300));
         assert_eq!((basis.camera, basis.key_kept), (Some(0), Some(0)));
         assert_eq!((basis.hold_ms, basis.certificate), (1_000, CertificateCheck::Same));
         assert_eq!(basis.models[0].as_slice(), &[2; 32]);
