@@ -5,7 +5,8 @@
 //!     ▲          apt       cargo     venv      sudare     sudare        cargo
 //!     ├── demo   ─► target/debug/sudare-demo, with --xrdp target/debug/sudare-stack
 //!     ├── test   ─► tidy, format, clippy, deny, tests, fuzz
-//!     └── bench  ─► target/release/sudare-bench
+//!     ├── bench  ─► target/release/sudare-bench
+//!     └── accuracy ► target/release/sudare-accuracy
 //! ```
 //! Every step of the set-up looks first and works only where something is missing, so a
 //! second run is quick and needs no network. What is made lies in `target/xtask`.
@@ -15,10 +16,11 @@
 //! | module | what |
 //! |---|---|
 //! | `setup` | packages, build, Python, models, photographs |
-//! | `demo`, `test`, `bench` | the commands |
+//! | `demo`, `test`, `bench`, `accuracy` | the commands |
 //! | `tidy` | rules that no compiler knows |
 //! | `steps`, `report`, `run`, `project` | what a command is made of |
 
+mod accuracy;
 mod bench;
 mod demo;
 mod project;
@@ -29,6 +31,7 @@ mod steps;
 mod test;
 mod tidy;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -69,6 +72,18 @@ enum Task {
         #[arg(long)]
         only: Option<String>,
     },
+    /// Measure how far the eyes can be trusted, on clips of people that you give
+    Accuracy {
+        /// Folder with a clip, or a folder of pictures, of each person
+        #[arg(long)]
+        people: Option<PathBuf>,
+        /// A few people and scenes, in two minutes
+        #[arg(long)]
+        quick: bool,
+        /// One part alone: identity, alone, onlooker_2m, street and others
+        #[arg(long)]
+        only: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -88,5 +103,9 @@ fn start(project: &Project, task: &Task) -> Result<ExitCode> {
         Task::Demo { camera, .. } => demo::command(project, *camera),
         Task::Test { long } => test::command(project, *long),
         Task::Bench { only } => bench::command(project, only.as_deref()),
+        Task::Accuracy { people, quick, only } => {
+            let wanted = accuracy::Wanted { people: people.as_deref(), quick: *quick, only: only.as_deref() };
+            accuracy::command(project, &wanted)
+        }
     }
 }

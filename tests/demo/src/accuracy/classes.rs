@@ -1,0 +1,196 @@
+//! Which scenes are played for each class. Drawn from a fixed seed, so that two runs play the same.
+
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::painter::Light;
+use super::scene::{Class, Other, Scene};
+
+/// How much is played.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Extent {
+    /// Onlookers of a class at least, those with masks and at 3 m, and how far the near ones are.
+    onlookers: usize,
+    onlookers_else: usize,
+    metres: &'static [f32],
+    /// Seconds of each scene without one.
+    seconds: u32,
+}
+
+pub(super) const WHOLE: Extent =
+    Extent { onlookers: 200, onlookers_else: 120, metres: &[1.0, 1.5, 2.0], seconds: 20 };
+pub(super) const QUICK: Extent = Extent { onlookers: 12, onlookers_else: 8, metres: &[2.0], seconds: 8 };
+
+/// An onlooker walks in within this time, and looks for so long from then on.
+const WALK_IN_S: f64 = 0.6;
+const LOOKS_S: f64 = 2.5;
+/// A stranger in the seat tries for so long.
+const STRANGER_TRIES_S: f64 = 20.0;
+const WIDTH: f64 = 640.0;
+
+/// All scenes of a class for `people` people, each of them the operator in turn.
+#[must_use]
+pub(super) fn scenes(class: Class, people: usize, extent: &Extent) -> Vec<Scene> {
+    (0..people).flat_map(|operator| for_operator(class, operator, people, extent)).collect()
+}
+
+fn for_operator(class: Class, operator: usize, people: usize, extent: &Extent) -> Vec<Scene> {
+    let mut dice = ChaCha8Rng::seed_from_u64((class as u64) << 32 | operator as u64);
+    let dice = &mut dice;
+    let seconds = f64::from(extent.seconds);
+    let scene = |light, seconds, others, dice: &mut ChaCha8Rng| Scene {
+        class,
+        operator,
+        seated: operator,
+        light,
+        seconds,
+        others,
+        seed: dice.random(),
+    };
+    // Nobody is their own onlooker.
+    let somebody = |dice: &mut ChaCha8Rng| (operator + dice.random_range(1..people.max(2))) % people.max(1);
+    let lights = [Light::Normal, Light::Dim];
+    let onlookers = |wanted: usize, metres: &[f32], masked: bool, dice: &mut ChaCha8Rng| -> Vec<Scene> {
+        let conditions: Vec<(f32, Light)> =
+            lights.iter().flat_map(|light| metres.iter().map(move |m| (*m, *light))).collect();
+        let rounds = wanted.div_ceil(people.max(1)).div_ceil(conditions.len());
+        let all = (0..rounds).flat_map(|_| conditions.clone()).enumerate();
+        let made = all.map(|(i, (metres, light))| {
+            let other = onlooker(somebody(dice), metres, masked, i % 2 == 0, dice);
+            scene(light, WALK_IN_S + LOOKS_S, vec![other], dice)
+        });
+        made.collect()
+    };
+    match class {
+        Class::Onlooker2m => onlookers(extent.onlookers, extent.metres, false, dice),
+        Class::OnlookerMasked2m => onlookers(extent.onlookers_else, extent.metres, true, dice),
+        Class::Onlooker3m => onlookers(extent.onlookers_else, &[3.0], false, dice),
+        Class::Alone => lights.map(|light| scene(light, seconds, Vec::new(), dice)).to_vec(),
+        Class::Street => {
+            let passers = street(seconds, dice, &somebody);
+            vec![scene(Light::Normal, seconds, passers, dice)]
+        }
+        Class::SeatedBehind => {
+            let behind = [0.0, 1.0].map(|side| seated(somebody(dice), side, seconds, dice));
+            vec![scene(Light::Normal, seconds, behind.to_vec(), dice)]
+        }
+        Class::Poster => {
+            // It hangs there all day: the eyes need some seconds to tell that it never moves.
+            let poster = poster(somebody(dice), seconds * 2.0, dice);
+            vec![scene(Light::Normal, seconds * 2.0, vec![poster], dice)]
+        }
+        Class::Stranger => {
+            let light = if operator.is_multiple_of(2) { Light::Normal } else { Light::Dim };
+            vec![Scene { seated: somebody(dice), ..scene(light, STRANGER_TRIES_S, Vec::new(), dice) }]
+        }
+    }
+}
+
+/// Walks in from a side and looks at the screen.
+fn onlooker(who: usize, metres: f32, masked: bool, from_left: bool, dice: &mut ChaCha8Rng) -> Other {
+    let half = f64::from(69.1 / metres) / 2.0;
+    let stop = dice.random_range(half.max(20.0) + 30.0..150.0);
+    let path = [[0.0, -half], [WALK_IN_S, stop], [WALK_IN_S + LOOKS_S, stop + dice.random_range(-6.0..6.0)]];
+    let walk = path.map(|[t, x]| [t, if from_left { x } else { WIDTH - x }]).to_vec();
+    let mask = masked.then(|| dice.random_range(0..3));
+    Other { who, metres, above: 0.35, walk, turns: Vec::new(), mask, poster: false }
+}
+
+/// People pass 3.5 to 6 m behind, looking where they go or a little towards the screen.
+fn street(seconds: f64, dice: &mut ChaCha8Rng, somebody: &dyn Fn(&mut ChaCha8Rng) -> usize) -> Vec<Other> {
+    let (mut passers, mut from) = (Vec::new(), 0.5);
+    while from < seconds {
+        let to_right = dice.random_bool(0.5);
+        let [enter, leave] = if to_right { [-30.0, WIDTH + 30.0] } else { [WIDTH + 30.0, -30.0] };
+        let yaw = dice.random_range(30..=75) * if to_right { 1 } else { -1 };
+        passers.push(Other {
+            who: somebody(dice),
+            metres: dice.random_range(3.5_f32..6.0),
+            above: 0.35,
+            walk: vec![[from, enter], [from + 3.0, leave]],
+            turns: vec![(0.0, round_to_five(yaw))],
+            mask: None,
+            poster: false,
+        });
+        from += dice.random_range(2.0..6.0);
+    }
+    passers
+}
+
+/// Sits 3.5 to 4 m behind, turned to their own work, and looks up for a moment now and then.
+fn seated(who: usize, side: f64, seconds: f64, dice: &mut ChaCha8Rng) -> Other {
+    let x = side.mul_add(390.0, dice.random_range(80.0..170.0));
+    let away = round_to_five(dice.random_range(45..=75)) * if dice.random_bool(0.5) { 1 } else { -1 };
+    let (mut turns, mut at) = (vec![(0.0, away)], dice.random_range(4.0..9.0));
+    while at < seconds {
+        turns.extend([(at, away / 4), (at + 1.2, away)]);
+        at += dice.random_range(8.0..14.0);
+    }
+    let metres = dice.random_range(3.5_f32..4.0);
+    Other { who, metres, above: 0.0, walk: vec![[0.0, x], [seconds, x]], turns, mask: None, poster: false }
+}
+
+/// A portrait on the wall.
+fn poster(who: usize, seconds: f64, dice: &mut ChaCha8Rng) -> Other {
+    let x = dice.random_range(80.0..150.0);
+    let x = if dice.random_bool(0.5) { x } else { WIDTH - x };
+    let walk = vec![[0.0, x], [seconds, x]];
+    Other { who, metres: 2.5, above: 0.4, walk, turns: Vec::new(), mask: None, poster: true }
+}
+
+/// So that the same heads are turned seldom.
+const fn round_to_five(degrees: i32) -> i32 {
+    degrees / 5 * 5
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_scenes_are_played_in_each_run() {
+        for class in Class::ALL {
+            let made = scenes(class, 5, &QUICK);
+            assert_eq!(made, scenes(class, 5, &QUICK), "{class:?}");
+            assert!(!made.is_empty());
+            assert!(made.iter().all(|scene| scene.operator < 5 && scene.seated < 5));
+            assert!(made.iter().all(|scene| scene.others.iter().all(|other| other.who != scene.operator)));
+        }
+        assert_ne!(
+            scenes(Class::Onlooker2m, 5, &QUICK)[0].others,
+            scenes(Class::Onlooker2m, 5, &QUICK)[4].others
+        );
+    }
+
+    #[test]
+    fn enough_onlookers_come_at_each_distance_in_each_light() {
+        for people in [2, 7, 20, 200] {
+            let made = scenes(Class::Onlooker2m, people, &WHOLE);
+            assert!(made.len() >= WHOLE.onlookers, "{people}");
+            for metres in [1.0, 1.5, 2.0] {
+                for light in [Light::Normal, Light::Dim] {
+                    let n = made.iter().filter(|s| s.light == light && s.others[0].metres == metres).count();
+                    assert!(n * 6 >= WHOLE.onlookers, "{people} {metres} {light:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_onlooker_arrives_within_the_picture_and_looks_for_2_5_s() {
+        for scene in scenes(Class::Onlooker2m, 20, &WHOLE) {
+            let other = &scene.others[0];
+            for seconds in [0.61, 1.0, 3.09] {
+                let stand = other.stand(seconds).unwrap();
+                let half = stand.look.face_px() / 2.0;
+                assert!(stand.at[0] - half >= 0.0 && stand.at[0] + half <= 640.0, "{other:?}");
+                assert!((stand.at[0] - 320.0).abs() > 130.0, "not behind the operator: {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_stranger_is_not_the_operator() {
+        assert!(scenes(Class::Stranger, 4, &WHOLE).iter().all(|scene| scene.seated != scene.operator));
+    }
+}

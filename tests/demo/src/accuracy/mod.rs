@@ -1,0 +1,46 @@
+//! How accurate the eyes are: real detector, embedder, tracker and decision, on people that you give.
+//!
+//! ```text
+//!  clips ─ unpack ─► people ─ enrolment ─► templates
+//!                      │                       │
+//!                      ├─ record ─► replay ────┼─► who opens whose desktop
+//!                      └─ classes ─ play ──────┴─► who is noticed, and who is locked out in vain
+//!  report (accuracy.json, table) · page, plots · worst (sheet of errors)
+//! ```
+//! People are never part of the project: no picture leaves `target`, and no figure is made without a folder of them.
+//!
+//! | module | what |
+//! |---|---|
+//! | `unpack`, `people`, `enrolment` | pictures of each person, where the face is, a template of each |
+//! | `record`, `replay`, `curve` | everybody at everybody's desk, from looks recorded once |
+//! | `scene`, `classes` | what happens before the camera |
+//! | `sprite`, `costume`, `painter` | pictures of it: cut-out people, masks and turns, a room, light, noise |
+//! | `play`, `moment` | scenes to the real eyes, and a picture of what went wrong |
+//! | `outcome`, `figures` | shares and rates with their intervals |
+//! | `report`, `page`, `plots`, `worst` | what is told |
+//! | `crew`, `run` | all processors; the order of a whole run |
+
+mod classes;
+mod costume;
+mod crew;
+mod curve;
+mod enrolment;
+mod figures;
+mod moment;
+mod outcome;
+mod page;
+mod painter;
+mod people;
+mod play;
+mod plots;
+mod record;
+mod replay;
+mod report;
+mod run;
+mod scene;
+mod sprite;
+mod unpack;
+mod worst;
+
+pub use run::{Options, Part, files, run};
+pub use scene::Class;

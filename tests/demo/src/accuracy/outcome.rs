@@ -1,0 +1,211 @@
+//! From scenes that were played to figures: who was noticed and how soon, and how long the desktop was locked in vain.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::figures::{Kind, Tally, count, percentile, rate};
+use super::people::Person;
+use super::play::Played;
+use super::replay::with;
+use super::scene::Class;
+
+/// All scenes of a run.
+#[derive(Debug)]
+pub(super) struct Outcome<'a> {
+    pub(super) people: &'a [Person],
+    pub(super) played: &'a [Played],
+}
+
+impl<'a> Outcome<'a> {
+    pub(super) fn of(&self, class: Class) -> impl Iterator<Item = &'a Played> {
+        self.played.iter().filter(move |played| played.scene.class == class)
+    }
+
+    /// Onlookers who were noticed while they looked, and the delays.
+    #[must_use]
+    pub(super) fn recall(&self, class: Class) -> Value {
+        let told = self.recall_where(class, |_| true);
+        let strata = |key: &dyn Fn(&Played) -> String| {
+            let mut names: Vec<String> = self.of(class).map(key).collect();
+            names.sort();
+            names.dedup();
+            let each = names.into_iter().map(|name| {
+                let figure = self.recall_where(class, |played| key(played) == name);
+                (name, figure)
+            });
+            each.collect::<serde_json::Map<String, Value>>()
+        };
+        if told.is_null() {
+            return Value::Null;
+        }
+        let by_light = strata(&|played| played.scene.light.as_str().to_owned());
+        let by_distance = strata(&metres);
+        with(with(told, "by_light", json!(by_light)), "by_metres", json!(by_distance))
+    }
+
+    fn recall_where(&self, class: Class, wanted: impl Fn(&Played) -> bool) -> Value {
+        let (mut ours, mut plain) = (Tally::default(), Tally::default());
+        let (mut delays, mut frontal, mut plain_delays, mut not_open) =
+            (Vec::new(), Vec::new(), Vec::new(), 0_u32);
+        for played in self.of(class).filter(|played| wanted(played)) {
+            let Some(noticed) = played.noticed else {
+                not_open += 1;
+                continue;
+            };
+            let kind = self.kind(played);
+            ours.add(f64::from(u8::from(noticed.delay_ms.is_some())), kind);
+            plain.add(f64::from(u8::from(noticed.plain_delay_ms.is_some())), kind);
+            // Who is never noticed has no delay; the recall counts them.
+            delays.extend(noticed.delay_ms.map(ms));
+            frontal.extend(noticed.delay_ms.filter(|_| noticed.yaw_deg < 30.0).map(ms));
+            plain_delays.extend(noticed.plain_delay_ms.map(ms));
+        }
+        let mut figure = ours.figure();
+        for (key, value) in [
+            ("delay_ms", delay(&delays)),
+            ("delay_ms_yaw_below_30", delay(&frontal)),
+            ("plain", with(plain.figure(), "delay_ms", delay(&plain_delays))),
+            ("desktop_not_open", json!(not_open)),
+        ] {
+            figure = with(figure, key, value);
+        }
+        figure
+    }
+
+    /// The part of the time in which the desktop was covered although nobody read it.
+    #[must_use]
+    pub(super) fn lockout(&self, class: Class) -> Value {
+        let (mut ours, mut plain) = (Tally::default(), Tally::default());
+        let mut causes: BTreeMap<&str, f64> = BTreeMap::new();
+        let mut seconds = 0.0;
+        for played in self.of(class).filter(|played| played.counted_ms > 0) {
+            let locked_ms: u64 = played.locked_ms.values().sum();
+            ours.add(ms(locked_ms) / ms(played.counted_ms), self.kind(played));
+            let [pictures, covered, _] = played.plain;
+            plain.add(f64::from(covered) / f64::from(pictures.max(1)), self.kind(played));
+            seconds += ms(played.counted_ms) / 1e3;
+            for (cause, locked_ms) in &played.locked_ms {
+                *causes.entry(cause).or_default() += ms(*locked_ms) / 1e3;
+            }
+        }
+        let figure = with(ours.figure(), "seconds", json!(seconds));
+        with(with(figure, "seconds_by_reason", json!(causes)), "plain", plain.figure())
+    }
+
+    /// Covers of a desktop that showed and that nobody read, per hour.
+    #[must_use]
+    pub(super) fn false_covers(&self, classes: &[Class]) -> Value {
+        let all: Vec<&Played> = classes.iter().flat_map(|class| self.of(*class)).collect();
+        let hours = all.iter().map(|played| ms(played.counted_ms)).sum::<f64>() / 3.6e6;
+        let kind = all.iter().map(|played| self.kind(played)).min().unwrap_or(Kind::Synthetic);
+        let plain = rate(all.iter().map(|played| played.plain[2]).sum(), hours, kind);
+        with(rate(all.iter().map(|played| played.covers).sum(), hours, kind), "plain", plain)
+    }
+
+    /// Operators alone who were called strangers.
+    #[must_use]
+    pub(super) fn called_stranger(&self, mut tally: Tally) -> Tally {
+        for played in self.of(Class::Alone) {
+            tally.add(f64::from(u8::from(played.stranger)), self.kind(played));
+        }
+        tally
+    }
+
+    /// Strangers before the real eyes who opened; `replay` asks more of them.
+    #[must_use]
+    pub(super) fn stranger_opens(&self) -> Value {
+        let mut tally = Tally::default();
+        for played in self.of(Class::Stranger) {
+            tally.add(f64::from(u8::from(played.opened_ms.is_some())), self.kind(played));
+        }
+        tally.figure()
+    }
+
+    /// How soon the operator's own desktop opened, of scenes of all classes with the operator in the seat.
+    #[must_use]
+    pub(super) fn opening(&self) -> Value {
+        let own = || self.played.iter().filter(|played| played.scene.seated == played.scene.operator);
+        let opened: Vec<f64> = own().filter_map(|played| played.opened_ms).map(ms).collect();
+        json!({ "scenes": own().count(), "opened": opened.len(), "ms": delay(&opened) })
+    }
+
+    /// The weaker word of everybody in it.
+    fn kind(&self, played: &Played) -> Kind {
+        let scene = &played.scene;
+        let all = scene.others.iter().map(|other| other.who).chain([scene.operator, scene.seated]);
+        all.filter_map(|who| self.people.get(who)).map(|person| person.kind).min().unwrap_or(Kind::Synthetic)
+    }
+}
+
+/// The distance of the onlooker.
+#[must_use]
+pub(super) fn metres(played: &Played) -> String {
+    played.scene.others.first().map(|other| other.metres.to_string()).unwrap_or_default()
+}
+
+fn delay(values: &[f64]) -> Value {
+    let most = values.iter().copied().reduce(f64::max);
+    json!({ "p50": percentile(values, 0.5), "p95": percentile(values, 0.95), "max": most, "n": values.len() })
+}
+
+fn ms(ms: u64) -> f64 {
+    count(usize::try_from(ms).unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accuracy::classes::{QUICK, scenes};
+    use crate::accuracy::play::Noticed;
+
+    fn played(class: Class) -> Played {
+        Played {
+            scene: scenes(class, 3, &QUICK).remove(0),
+            opened_ms: Some(2_300),
+            noticed: None,
+            counted_ms: 10_000,
+            locked_ms: BTreeMap::new(),
+            covers: 0,
+            stranger: false,
+            plain: [50, 0, 0],
+            moment: None,
+        }
+    }
+
+    #[test]
+    fn a_desktop_that_never_opened_is_no_try_and_is_told() {
+        let noticed = |delay_ms| Some(Noticed { delay_ms, shown: 20, seen: 20, ..Noticed::default() });
+        let all = [
+            Played { noticed: noticed(Some(1_100)), ..played(Class::Onlooker3m) },
+            Played { noticed: noticed(None), ..played(Class::Onlooker3m) },
+            Played { opened_ms: None, ..played(Class::Onlooker3m) },
+        ];
+        let figure = Outcome { people: &[], played: &all }.recall(Class::Onlooker3m);
+        assert_eq!((&figure["value"], &figure["n"]), (&json!(0.5), &json!(2)));
+        assert_eq!((&figure["desktop_not_open"], &figure["delay_ms"]["p95"]), (&json!(1), &json!(1_100.0)));
+        assert_eq!(figure["by_metres"]["3"]["n"], json!(2));
+        assert_eq!(Outcome { people: &[], played: &[] }.recall(Class::Onlooker3m), Value::Null);
+    }
+
+    #[test]
+    fn lock_out_is_a_share_of_time_with_its_reasons() {
+        let locked = Played {
+            locked_ms: [("onlooker", 4_000)].into(),
+            covers: 2,
+            plain: [50, 25, 3],
+            ..played(Class::Street)
+        };
+        let all = [locked, played(Class::Street)];
+        let outcome = Outcome { people: &[], played: &all };
+        let figure = outcome.lockout(Class::Street);
+        assert_eq!((&figure["value"], &figure["n"]), (&json!(0.2), &json!(2)));
+        assert_eq!(
+            (&figure["seconds_by_reason"]["onlooker"], &figure["plain"]["value"]),
+            (&json!(4.0), &json!(0.25))
+        );
+        let covers = outcome.false_covers(&[Class::Street]);
+        assert_eq!((&covers["events"], &covers["plain"]["events"]), (&json!(2), &json!(3)));
+        assert_eq!(outcome.lockout(Class::Alone), Value::Null);
+    }
+}

@@ -1,0 +1,295 @@
+//! Plays one scene to the real eyes and the real decision, picture after picture in media time, and the plain rule
+//! beside them: cover while the detector sees more than one face in a picture of 640 pixels.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use image::RgbImage;
+use sudare_client_core::face::iou;
+use sudare_client_core::presence::{Decision, Presence, Who};
+use sudare_protocol::timings::Timings;
+use sudare_vision::engine::Engine;
+use sudare_vision::faces::Detector;
+use sudare_vision::{Mode, Seen, Vision};
+
+use super::enrolment::Enrolled;
+use super::moment::{self, Moment};
+use super::painter::{Painter, Placed, filmed, room_of};
+use super::people::{Person, WHOLE_PICTURE};
+use super::scene::{Class, SEAT, SEAT_METRES, Scene, clothes};
+use super::sprite::{Look, Wardrobe};
+
+const STEP_MS: u64 = 100;
+/// The desktop must have opened by then; lock-out counts from here on.
+pub(super) const OPENS_BY_MS: u64 = 3_000;
+/// Nobody comes to a desktop that is still covered then.
+const GIVE_UP_MS: u64 = 12_000;
+/// Between two scenes, so that nothing of one is left in the other.
+const BETWEEN_MS: u64 = 120_000;
+/// An onlooker who is still not noticed so long after being in view is worth a picture. At 3 m a face takes in little
+/// more than half of what it does nearer by.
+const LATE_MS: u64 = 1_200;
+const LATE_FAR_MS: u64 = 2_300;
+/// Of scenes without an onlooker, the plain rule sees every second picture.
+const PLAIN_EVERY: u64 = 2;
+
+/// What became of an onlooker.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Noticed {
+    /// From the first picture in which all of the face is inside, until the cover.
+    pub(super) delay_ms: Option<u64>,
+    pub(super) plain_delay_ms: Option<u64>,
+    /// Pictures with the whole face inside, and those of them in which the eyes saw it.
+    pub(super) shown: u32,
+    pub(super) seen: u32,
+    /// The greatest yaw of the face, by the clip.
+    pub(super) yaw_deg: f32,
+}
+
+/// What became of a scene.
+#[derive(Debug)]
+pub(super) struct Played {
+    pub(super) scene: Scene,
+    pub(super) opened_ms: Option<u64>,
+    /// Of a scene with an onlooker whose desktop opened.
+    pub(super) noticed: Option<Noticed>,
+    /// Counted, and covered of it, by reason.
+    pub(super) counted_ms: u64,
+    pub(super) locked_ms: BTreeMap<&'static str, u64>,
+    /// How often a desktop that showed was covered.
+    pub(super) covers: u32,
+    /// Whoever sits there was called a stranger.
+    pub(super) stranger: bool,
+    /// Pictures that the plain rule saw and would have covered, and how often it began to.
+    pub(super) plain: [u32; 3],
+    pub(super) moment: Option<Moment>,
+}
+
+/// Plays the scenes of one operator.
+pub(super) struct Stage<'a> {
+    people: &'a [Person],
+    operator: &'a Enrolled,
+    vision: Option<Vision>,
+    plain: Detector,
+    painter: Painter,
+    wardrobe: Wardrobe,
+    room: (usize, RgbImage),
+    now_ms: u64,
+}
+
+impl std::fmt::Debug for Stage<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Stage({} people, at {} ms)", self.people.len(), self.now_ms)
+    }
+}
+
+/// A scene under way.
+struct Run {
+    presence: Presence,
+    played: Played,
+    /// When the onlooker comes, or the scene begins.
+    act_ms: Option<u64>,
+    inside_ms: Option<u64>,
+    shows: bool,
+    plain_covers: bool,
+}
+
+impl<'a> Stage<'a> {
+    pub(super) fn new(people: &'a [Person], operator: &'a Enrolled) -> anyhow::Result<Self> {
+        Ok(Stage {
+            people,
+            operator,
+            vision: None,
+            plain: Engine::detector_from_cache()?,
+            painter: Painter::default(),
+            wardrobe: Wardrobe::default(),
+            room: (usize::MAX, RgbImage::new(1, 1)),
+            now_ms: 0,
+        })
+    }
+
+    pub(super) fn play(&mut self, scene: &Scene) -> anyhow::Result<Played> {
+        self.enter(scene.seated)?;
+        let mut vision = self.eyes(scene)?;
+        let mut run = Run::new(scene);
+        let start_ms = self.now_ms;
+        for n in 0_u64.. {
+            let t_ms = n * STEP_MS;
+            let act_s = run.act_s(t_ms);
+            if act_s.is_some_and(|seconds| seconds > scene.seconds) || (act_s.is_none() && t_ms > GIVE_UP_MS)
+            {
+                break;
+            }
+            let placed = self.placed(scene, t_ms, act_s)?;
+            let painted = self.painter.paint(&self.room.1, &placed, scene.light, n ^ scene.seed);
+            let frame = filmed(&painted, start_ms + t_ms, n)?;
+            let noticed = run.played.noticed.is_some_and(|noticed| noticed.delay_ms.is_some());
+            if !noticed {
+                let seen = vision.process(&frame);
+                let decision = run.presence.observe(&seen.observed(start_ms + t_ms));
+                tracing::debug!(class = scene.class.as_str(), t_ms, ?act_s, "{decision:?} {seen:?}");
+                run.note(t_ms, act_s.is_some(), &placed, &seen, &decision);
+                run.keep_moment(t_ms, &painted, &placed, &seen, &decision);
+            }
+            if act_s.is_some() && (scene.class.has_onlooker() || n % PLAIN_EVERY == 0) {
+                let score_min = self.plain.score_min();
+                let found = self.plain.watch(&frame, &WHOLE_PICTURE)?;
+                run.note_plain(t_ms, found.iter().filter(|face| face.score >= score_min).count());
+            }
+            if run.is_over() {
+                break;
+            }
+        }
+        self.now_ms += BETWEEN_MS;
+        self.vision = scene.class.has_onlooker().then_some(vision);
+        Ok(run.played)
+    }
+
+    /// Fresh ones, which have learnt nothing of another room. Onlookers are gone before anything is learnt of them, so
+    /// that eyes serve for several: making some costs half a second.
+    fn eyes(&mut self, scene: &Scene) -> anyhow::Result<Vision> {
+        match self.vision.take().filter(|_| scene.class.has_onlooker()) {
+            Some(vision) => Ok(vision),
+            None => Ok(Vision::new(Engine::from_cache()?, self.operator.known(), Mode::Lockstep)?),
+        }
+    }
+
+    /// The room of whoever sits there.
+    fn enter(&mut self, seated: usize) -> anyhow::Result<()> {
+        let clip = self.people.get(seated).and_then(|person| person.pictures.first());
+        if let (Some(picture), true) = (clip, self.room.0 != seated) {
+            self.room = (seated, room_of(&picture.load()?));
+        }
+        Ok(())
+    }
+
+    /// Who is where; the seat comes first.
+    fn placed(&mut self, scene: &Scene, t_ms: u64, act_s: Option<f64>) -> anyhow::Result<Vec<Placed>> {
+        let seconds = seconds(t_ms);
+        let later = |who: usize, seconds: f64| self.people.get(who).map_or(0, |person| person.later(seconds));
+        let mut wanted =
+            vec![(scene.seated, later(scene.seated, seconds), Look::at(SEAT_METRES), SEAT, SEAT_METRES)];
+        for other in act_s.iter().flat_map(|_| &scene.others) {
+            let Some(stand) = act_s.and_then(|seconds| other.stand(seconds)) else { continue };
+            let picture = later(other.who, if other.poster { 0.0 } else { seconds });
+            wanted.push((other.who, picture, stand.look, stand.at, other.metres));
+        }
+        let placed = wanted.into_iter().map(|(who, picture, look, at, metres)| {
+            let sprite = self.wardrobe.sprite(self.people, who, picture, look)?;
+            let clothes = (!look.poster).then(|| clothes(who));
+            Ok(Placed { sprite: Rc::clone(&sprite), at, metres, clothes, yaw_deg: sprite.yaw_deg })
+        });
+        placed.collect()
+    }
+}
+
+impl Run {
+    fn new(scene: &Scene) -> Self {
+        let played = Played {
+            scene: scene.clone(),
+            opened_ms: None,
+            noticed: None,
+            counted_ms: 0,
+            locked_ms: BTreeMap::new(),
+            covers: 0,
+            stranger: false,
+            plain: [0; 3],
+            moment: None,
+        };
+        Run {
+            presence: Presence::new(&Timings::default()),
+            played,
+            act_ms: (!scene.class.has_onlooker()).then_some(0),
+            inside_ms: None,
+            shows: false,
+            plain_covers: false,
+        }
+    }
+
+    /// Seconds since the act began.
+    fn act_s(&self, t_ms: u64) -> Option<f64> {
+        self.act_ms.and_then(|from| t_ms.checked_sub(from)).map(seconds)
+    }
+
+    fn note(&mut self, t_ms: u64, acting: bool, placed: &[Placed], seen: &Seen, decision: &Decision) {
+        let played = &mut self.played;
+        let has_onlooker = played.scene.class.has_onlooker();
+        if self.shows && decision.cover {
+            played.covers += 1;
+        }
+        self.shows = !decision.cover;
+        if self.shows && played.opened_ms.is_none() {
+            played.opened_ms = Some(t_ms);
+            if has_onlooker {
+                // Not always at the same point of the eyes' own rhythm.
+                self.act_ms = Some(t_ms + 300 + played.scene.seed % 5 * 100);
+                played.noticed = Some(Noticed::default());
+            }
+        }
+        let at_seat = |area: &[f32; 4]| placed.first().is_some_and(|seat| iou(area, &seat.head()) > 0.3);
+        let marks = seen.marks.as_deref().unwrap_or_default();
+        played.stranger |= marks.iter().any(|mark| mark.who == Who::Stranger && at_seat(&mark.area));
+        if !has_onlooker && t_ms >= OPENS_BY_MS {
+            played.counted_ms += STEP_MS;
+            if decision.cover {
+                *played.locked_ms.entry(decision.reason.as_str()).or_default() += STEP_MS;
+            }
+        }
+        let onlooker = placed.get(1).filter(|onlooker| acting && has_onlooker && onlooker.is_inside());
+        let (Some(onlooker), Some(noticed)) = (onlooker, played.noticed.as_mut()) else { return };
+        let inside_ms = *self.inside_ms.get_or_insert(t_ms);
+        let is_seen = marks.iter().any(|mark| mark.seen && iou(&mark.area, &onlooker.head()) > 0.3);
+        noticed.shown += 1;
+        noticed.seen += u32::from(is_seen);
+        noticed.yaw_deg = noticed.yaw_deg.max(onlooker.yaw_deg.abs());
+        if decision.cover {
+            noticed.delay_ms = Some(t_ms - inside_ms);
+        }
+    }
+
+    fn note_plain(&mut self, t_ms: u64, faces: usize) {
+        let covers = faces > 1;
+        let [pictures, covered, begun] = &mut self.played.plain;
+        *pictures += 1;
+        *covered += u32::from(covers);
+        *begun += u32::from(covers && !self.plain_covers);
+        self.plain_covers = covers;
+        if let (Some(noticed), Some(inside_ms), true) = (self.played.noticed.as_mut(), self.inside_ms, covers)
+        {
+            noticed.plain_delay_ms.get_or_insert(t_ms - inside_ms);
+        }
+    }
+
+    /// A picture of what went wrong.
+    fn keep_moment(
+        &mut self,
+        t_ms: u64,
+        painted: &RgbImage,
+        placed: &[Placed],
+        seen: &Seen,
+        decision: &Decision,
+    ) {
+        let played = &mut self.played;
+        let late_ms = if played.scene.class == Class::Onlooker3m { LATE_FAR_MS } else { LATE_MS };
+        let late = self.inside_ms.is_some_and(|inside_ms| t_ms >= inside_ms + late_ms) && !decision.cover;
+        let wrong = match played.scene.class {
+            class if class.has_onlooker() => late || (played.opened_ms.is_none() && t_ms == GIVE_UP_MS),
+            Class::Stranger => played.opened_ms.is_some(),
+            _ => played.covers > 0 || played.stranger || (played.opened_ms.is_none() && t_ms >= OPENS_BY_MS),
+        };
+        if wrong && played.moment.is_none() {
+            played.moment = Some(moment::draw(painted, placed, seen));
+        }
+    }
+
+    /// Both have noticed the onlooker, or a stranger has opened.
+    fn is_over(&self) -> bool {
+        let noticed = self.played.noticed.is_some_and(|n| n.delay_ms.is_some() && n.plain_delay_ms.is_some());
+        noticed || (self.played.scene.class == Class::Stranger && self.played.opened_ms.is_some())
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "times of a scene")]
+fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1_000.0
+}

@@ -1,0 +1,279 @@
+//! A whole run, in order: people, templates, looks, scenes, and what they come to.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::ensure;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Map, Value, json};
+use sudare_client_core::face::identity::Thresholds;
+use sudare_client_core::face::rotate::Rotated;
+use sudare_vision::engine::Engine;
+
+use super::classes::{Extent, QUICK, WHOLE, scenes};
+use super::crew::each;
+use super::curve;
+use super::enrolment::Enrolled;
+use super::figures::Tally;
+use super::outcome::Outcome;
+use super::page::page;
+use super::people::Person;
+use super::play::{Played, Stage};
+use super::record::{CONDITIONS, Recorder, Recording};
+use super::replay::{Sweep, sweep};
+use super::report::Report;
+use super::scene::{Class, Scene};
+use super::unpack::{sources, unpack};
+use super::worst;
+
+/// Of a quick run: people, half of them from either end of the list, and conditions.
+const QUICK_PEOPLE: usize = 4;
+const QUICK_CONDITIONS: usize = 2;
+
+/// What to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Who opens whose desktop.
+    Identity,
+    Scenes(Class),
+}
+
+impl Part {
+    #[must_use]
+    pub fn all() -> Vec<Part> {
+        std::iter::once(Part::Identity).chain(Class::ALL.map(Part::Scenes)).collect()
+    }
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Part::Identity => "identity",
+            Part::Scenes(class) => class.as_str(),
+        }
+    }
+}
+
+/// How to measure it.
+#[derive(Debug)]
+pub struct Options {
+    pub people: PathBuf,
+    pub python: PathBuf,
+    pub out: PathBuf,
+    pub quick: bool,
+    pub only: Option<Part>,
+}
+
+/// How long each part of the run took.
+struct Watch {
+    since: Instant,
+    took_s: Map<String, Value>,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Watch { since: Instant::now(), took_s: Map::new() }
+    }
+}
+
+impl Watch {
+    fn note(&mut self, part: &str) {
+        let took = std::mem::replace(&mut self.since, Instant::now()).elapsed();
+        self.took_s.insert(part.to_owned(), json!(took.as_secs_f64().round()));
+    }
+}
+
+/// People and their templates.
+struct Cast {
+    people: Vec<Person>,
+    enrolled: Vec<Enrolled>,
+}
+
+/// Measures, writes everything into the output folder, and returns the lines of the table.
+pub fn run(options: &Options) -> anyhow::Result<Vec<String>> {
+    let mut watch = Watch::default();
+    std::fs::create_dir_all(&options.out)?;
+    let cast = cast(options)?;
+    watch.note("people");
+    let wanted = |part: Part| options.only.is_none_or(|only| only == part);
+    let (recordings, thresholds) =
+        if wanted(Part::Identity) { record(&cast, options.quick)? } else { Default::default() };
+    let sweep = thresholds.map(|thresholds| sweep(&recordings, cast.people.len(), &thresholds));
+    watch.note("looks");
+    let played = play(&cast, options)?;
+    watch.note("scenes");
+    let outcome = Outcome { people: &cast.people, played: &played };
+    let mut report = Report::default();
+    tell_people(&mut report, &cast);
+    if let Some(sweep) = &sweep {
+        tell_identity(&mut report, sweep, &recordings, &cast.people);
+    }
+    tell_scenes(&mut report, &outcome, sweep.as_ref());
+    report.keep("run", json!(run_name(options)));
+    report.keep("took_s", Value::Object(watch.took_s));
+    report.complete("left out of this run by --only");
+    let wrong = worst::choose(&cast.people, &played, sweep.as_ref())?;
+    worst::draw(&wrong, &options.out.join("errors.png"))?;
+    std::fs::write(options.out.join("index.html"), page(&report, &outcome, &wrong))?;
+    std::fs::write(options.out.join("accuracy.json"), serde_json::to_vec_pretty(report.figures())?)?;
+    Ok(report.lines())
+}
+
+fn run_name(options: &Options) -> String {
+    let only = options.only.map(|part| format!(", only {}", part.as_str())).unwrap_or_default();
+    format!("{}{only}", if options.quick { "quick" } else { "whole" })
+}
+
+/// Unpacks, looks for faces, enrols.
+fn cast(options: &Options) -> anyhow::Result<Cast> {
+    let mut sources = sources(&options.people)?;
+    if options.quick && sources.len() > QUICK_PEOPLE {
+        sources.drain(QUICK_PEOPLE / 2..sources.len() - QUICK_PEOPLE / 2);
+    }
+    let folder = options.out.join("people");
+    let bar = bar("clips", sources.len());
+    unpack(&sources, &folder, &options.python, &bar)?;
+    bar.finish_and_clear();
+    let bar = self::bar("people", sources.len());
+    let found = each(
+        &sources,
+        || Ok(Engine::from_cache()?),
+        |engine, _, source| {
+            let person = Person::load(&source.name, &folder.join(&source.name), &mut engine.detector);
+            let both = person.and_then(|person| Ok((Enrolled::of(engine, &person)?, person)));
+            bar.inc(1);
+            Ok(both.map_err(|error| format!("{error:#}")))
+        },
+    )?;
+    bar.finish_and_clear();
+    let (mut cast, mut refused) = (Cast { people: Vec::new(), enrolled: Vec::new() }, Vec::new());
+    for one in found {
+        match one {
+            Ok((enrolled, person)) => {
+                cast.enrolled.push(enrolled);
+                cast.people.push(person);
+            }
+            Err(why) => refused.push(why),
+        }
+    }
+    for why in &refused {
+        tracing::error!("{why}");
+    }
+    ensure!(
+        cast.people.len() >= 2,
+        "{} people can be used, and two are needed. Give clips of faces that look into the camera: {}",
+        cast.people.len(),
+        refused.join("; ")
+    );
+    Ok(cast)
+}
+
+/// Everybody in all conditions, and the thresholds of the embedder.
+fn record(cast: &Cast, quick: bool) -> anyhow::Result<(Vec<Recording>, Option<Thresholds>)> {
+    let templates: Vec<Vec<Rotated>> = cast.enrolled.iter().map(Enrolled::rotated).collect();
+    let conditions = if quick { QUICK_CONDITIONS } else { CONDITIONS.len() };
+    let jobs: Vec<(usize, usize)> = (0..cast.people.len())
+        .flat_map(|person| (0..conditions).map(move |condition| (person, condition)))
+        .collect();
+    let bar = bar("looks", jobs.len());
+    let recordings = each(&jobs, Recorder::new, |recorder, _, (person, condition)| {
+        let recording = recorder.record(&cast.people, *person, *condition, &templates);
+        bar.inc(1);
+        let facts = recorder.engine.embedder.facts();
+        let thresholds = Thresholds {
+            operator_min: facts.operator_min,
+            same_person_min: facts.same_person_min,
+            stranger_max: facts.stranger_max,
+        };
+        Ok((recording?, thresholds))
+    })?;
+    bar.finish_and_clear();
+    let thresholds = recordings.first().map(|(_, thresholds)| *thresholds);
+    Ok((recordings.into_iter().map(|(recording, _)| recording).collect(), thresholds))
+}
+
+/// All scenes that are wanted, by operator: each has eyes of their own.
+fn play(cast: &Cast, options: &Options) -> anyhow::Result<Vec<Played>> {
+    let extent: &Extent = if options.quick { &QUICK } else { &WHOLE };
+    let wanted = |class: &Class| options.only.is_none_or(|only| only == Part::Scenes(*class));
+    let classes = Class::ALL.into_iter().filter(wanted);
+    let all: Vec<Scene> = classes.flat_map(|class| scenes(class, cast.people.len(), extent)).collect();
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
+    let bar = bar("scenes", all.len());
+    let played = each(
+        &cast.enrolled,
+        || Ok(()),
+        |(), operator, enrolled| {
+            let own = all.iter().filter(|scene| scene.operator == operator);
+            let mut stage = Stage::new(&cast.people, enrolled)?;
+            let played = own.map(|scene| {
+                let played = stage.play(scene);
+                bar.inc(1);
+                played
+            });
+            played.collect::<anyhow::Result<Vec<_>>>()
+        },
+    )?;
+    bar.finish_and_clear();
+    Ok(played.into_iter().flatten().collect())
+}
+
+fn tell_people(report: &mut Report, cast: &Cast) {
+    let told = cast.people.iter().zip(&cast.enrolled).map(|(person, enrolled)| {
+        json!({
+            "name": person.name, "kind": person.kind.as_str(), "pictures": person.pictures.len(),
+            "face_px": person.face_px.round(), "enrolment_checked": enrolled.is_checked,
+            "pictures_refused": enrolled.refused.0, "first_refusal": enrolled.refused.1,
+        })
+    });
+    report.keep("people", Value::Array(told.collect()));
+}
+
+fn tell_identity(report: &mut Report, sweep: &Sweep, recordings: &[Recording], people: &[Person]) {
+    for (key, figure) in sweep.figures(people) {
+        report.keep(&key, figure);
+    }
+    let mut told = curve::told(recordings, people.len());
+    if let Some(told) = told.as_object_mut() {
+        told.insert("by_condition".to_owned(), Value::Object(sweep.by_condition(people)));
+    }
+    report.keep("identity", told);
+}
+
+fn tell_scenes(report: &mut Report, outcome: &Outcome<'_>, sweep: Option<&Sweep>) {
+    for (key, class) in [
+        ("onlooker_recall_2m", Class::Onlooker2m),
+        ("onlooker_recall_masked_2m", Class::OnlookerMasked2m),
+        ("onlooker_recall_3m", Class::Onlooker3m),
+    ] {
+        report.keep(key, outcome.recall(class));
+    }
+    for class in [Class::Alone, Class::Street, Class::SeatedBehind, Class::Poster] {
+        report.keep(&format!("lockout_share.{}", class.as_str()), outcome.lockout(class));
+    }
+    report.keep("false_covers_per_hour.home", outcome.false_covers(&[Class::Alone]));
+    report.keep("false_covers_per_hour.cafe", outcome.false_covers(&[Class::Street, Class::SeatedBehind]));
+    let own = sweep.map_or_else(Tally::default, |sweep| sweep.called_stranger(outcome.people));
+    report.keep("operator_called_stranger", outcome.called_stranger(own).figure());
+    report.keep(
+        "stage",
+        json!({ "stranger_opens": outcome.stranger_opens(), "own_opening": outcome.opening() }),
+    );
+}
+
+fn bar(what: &str, len: usize) -> ProgressBar {
+    let bar = ProgressBar::new(u64::try_from(len).unwrap_or(u64::MAX));
+    bar.set_style(
+        ProgressStyle::with_template("{msg:8} {bar:30} {pos}/{len} {elapsed}, {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    bar.set_message(what.to_owned());
+    bar
+}
+
+/// Where a run puts its files.
+#[must_use]
+pub fn files(out: &Path) -> [PathBuf; 3] {
+    ["accuracy.json", "index.html", "errors.png"].map(|name| out.join(name))
+}
