@@ -2,12 +2,12 @@
 //!
 //! By the best mean of four usable looks in a row that somebody reaches: it opens from there on.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sudare_client_core::face::identity::OPEN_LOOKS;
 use sudare_client_core::face::quality::Grade;
 
-use super::figures::count;
-use super::record::{CONDITIONS, Recording};
+use super::figures::{count, percentile};
+use super::record::{CONDITIONS, Look, Recording};
 
 /// The best mean of each pair of an operator and a person in a condition.
 #[derive(Debug, Clone, Default)]
@@ -82,17 +82,37 @@ impl Best {
 #[must_use]
 pub(super) fn told(recordings: &[Recording], people: usize) -> Value {
     let of_condition = |i: usize| best(recordings, people, Some(i));
-    let margins: serde_json::Map<String, Value> = CONDITIONS
-        .iter()
-        .enumerate()
-        .map(|(i, condition)| (condition.name.to_owned(), of_condition(i)))
-        .filter(|(_, best)| !best.own.is_empty())
-        .map(|(name, best)| (name, best.margins()))
-        .collect();
+    let (mut margins, mut own_looks) = (Map::new(), Map::new());
+    for (i, condition) in CONDITIONS.iter().enumerate() {
+        let best = of_condition(i);
+        if !best.own.is_empty() {
+            margins.insert(condition.name.to_owned(), best.margins());
+            own_looks.insert(condition.name.to_owned(), looks(recordings, i));
+        }
+    }
     let points = best(recordings, people, None).curve();
     let curve: Vec<Value> =
         points.iter().map(|p| json!({ "threshold": p.threshold, "fmr": p.fmr, "fnmr": p.fnmr })).collect();
-    json!({ "mean_of_looks": OPEN_LOOKS, "margins": margins, "curve": curve })
+    json!({ "mean_of_looks": OPEN_LOOKS, "margins": margins, "own_looks": own_looks, "curve": curve })
+}
+
+/// What people's looks at themselves were worth in a condition: grades, and percentiles of sharpness and cosine.
+fn looks(recordings: &[Recording], condition: usize) -> Value {
+    let of = recordings.iter().filter(|recording| recording.condition == condition);
+    let all: Vec<(&Look, usize)> = of
+        .flat_map(|recording| recording.looks.iter().flatten().map(|look| (look, recording.person)))
+        .collect();
+    let graded = |grade: Grade| all.iter().filter(|(look, _)| look.quality.grade() == grade).count();
+    let spread = |value: &dyn Fn(&(&Look, usize)) -> f32| {
+        let values: Vec<f64> = all.iter().map(|look| f64::from(value(look))).collect();
+        json!([0.05, 0.5, 0.95].map(|share| percentile(&values, share)))
+    };
+    json!({
+        "poor": graded(Grade::Poor), "usable": graded(Grade::Usable), "good": graded(Grade::Good),
+        "sharp_p5_p50_p95": spread(&|(look, _)| look.quality.sharp),
+        "light_p5_p50_p95": spread(&|(look, _)| look.quality.light),
+        "cosine_p5_p50_p95": spread(&|(look, person)| look.cosines.get(*person).copied().unwrap_or(-1.0)),
+    })
 }
 
 #[cfg(test)]

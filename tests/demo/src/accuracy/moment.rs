@@ -27,19 +27,23 @@ pub(super) fn draw(painted: &RgbImage, placed: &[Placed], seen: &Seen) -> Moment
         let [x, y, w, h] = person.head();
         frame(&mut picture, [x - 3.0, y - 3.0, w + 6.0, h + 6.0], [255, 255, 255]);
     }
-    let mut said = Vec::new();
+    let (mut said, mut missed) = (Vec::new(), 0);
     for mark in seen.marks.iter().flatten() {
         let (colour, name) = match mark.who {
             Who::Operator => ([80, 220, 80], "operator"),
             Who::Stranger => ([240, 60, 60], "stranger"),
             Who::Undecided => ([250, 190, 40], "undecided"),
         };
-        if mark.seen {
-            frame(&mut picture, mark.area, colour);
+        if !mark.seen {
+            missed += 1;
+            continue;
         }
+        frame(&mut picture, mark.area, colour);
         let cosine = mark.cosine.map(|cosine| format!(" {cosine:.2}")).unwrap_or_default();
-        let missed = if mark.seen { "" } else { " (missed)" };
-        said.push(format!("{name}{cosine}, weight {:.1}{missed}", mark.weight));
+        said.push(format!("{name}{cosine}, weight {:.1}", mark.weight));
+    }
+    if missed > 0 {
+        said.push(format!("{missed} missed"));
     }
     Moment { picture, said: said.join("; ") }
 }

@@ -146,7 +146,9 @@ fn paste(picture: &mut RgbImage, person: &Placed) {
 /// Shoulders and a body in one colour, from below the chin to the edge of the picture.
 fn dress(picture: &mut RgbImage, person: &Placed, clothes: [u8; 3]) {
     let [x, y, w, h] = person.head();
-    let (middle, collar) = (x + w / 2.0, y + h * 1.14);
+    // A clip that ends at the chin has no neck to show above the collar.
+    let ends = person.at[1] + person.sprite.corner[1] + person.sprite.rgb.height() as f32;
+    let (middle, collar) = (x + w / 2.0, (y + h * 1.14).min(ends - h * 0.12));
     for row in (collar.max(0.0) as u32)..HEIGHT {
         let below = (row as f32 - collar) / h;
         let half = w * (0.38 + 0.95 * (below * 1.8).clamp(0.0, 1.0).sqrt());

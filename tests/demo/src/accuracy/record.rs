@@ -21,7 +21,7 @@ use super::sprite::{self, Wardrobe};
 /// Pictures a second, as the client takes them.
 pub(super) const FPS: f64 = 10.0;
 /// Seconds of each clip that are recorded, at most.
-const SECONDS_MAX: f64 = 5.0;
+const SECONDS_MAX: f64 = 3.5;
 /// The regular pass of the detector.
 const REGULAR: Pass = Pass { kind: WHOLE, part: None, long_side: WHOLE_PX };
 
@@ -60,50 +60,21 @@ pub(super) struct Recording {
     pub(super) looks: Vec<Option<Look>>,
 }
 
-/// The tools of one thread.
+/// Somebody in the seat before a plain wall.
 #[derive(Debug)]
-pub(super) struct Recorder {
-    pub(super) engine: Engine,
+pub(super) struct Sitting {
     painter: Painter,
     wardrobe: Wardrobe,
     room: RgbImage,
-    rotation: Rotation,
 }
 
-impl Recorder {
-    pub(super) fn new() -> anyhow::Result<Self> {
-        Ok(Recorder {
-            engine: Engine::from_cache()?,
-            painter: Painter::default(),
-            wardrobe: Wardrobe::default(),
-            room: wall(),
-            rotation: super::enrolment::rotation(),
-        })
+impl Default for Sitting {
+    fn default() -> Self {
+        Sitting { painter: Painter::default(), wardrobe: Wardrobe::default(), room: wall() }
     }
+}
 
-    /// Records a person, compared with the templates of all people.
-    pub(super) fn record(
-        &mut self,
-        people: &[Person],
-        person: usize,
-        condition: usize,
-        templates: &[Vec<Rotated>],
-    ) -> anyhow::Result<Recording> {
-        let mut looks = Vec::new();
-        for n in 0..pictures_of(people.get(person)) {
-            let (frame, head) = self.picture(people, person, condition, n)?;
-            let found = self.engine.detector.watch(&frame, &REGULAR)?;
-            let score_min = self.engine.detector.score_min();
-            let here = |face: &&Face| face.score >= score_min && iou(&face.bbox, &head) > 0.2;
-            let face = found.iter().filter(here).max_by(|a, b| a.score.total_cmp(&b.score));
-            looks.push(match face {
-                Some(face) => self.compare(&frame, face, templates)?,
-                None => None,
-            });
-        }
-        Ok(Recording { person, condition, looks })
-    }
-
+impl Sitting {
     /// Picture number `n` of a person in a condition, and where the head is in it.
     pub(super) fn picture(
         &mut self,
@@ -125,6 +96,44 @@ impl Recorder {
         let painted = self.painter.paint(&self.room, &placed, light, seq * 31 + u64::try_from(person)?);
         let [seated, ..] = &placed;
         Ok((filmed(&painted, seq * 100, seq)?, seated.head()))
+    }
+}
+
+/// The tools of one thread.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    pub(super) engine: Engine,
+    sitting: Sitting,
+    rotation: Rotation,
+}
+
+impl Recorder {
+    pub(super) fn new() -> anyhow::Result<Self> {
+        let rotation = super::enrolment::rotation();
+        Ok(Recorder { engine: Engine::from_cache()?, sitting: Sitting::default(), rotation })
+    }
+
+    /// Records a person, compared with the templates of all people.
+    pub(super) fn record(
+        &mut self,
+        people: &[Person],
+        person: usize,
+        condition: usize,
+        templates: &[Vec<Rotated>],
+    ) -> anyhow::Result<Recording> {
+        let mut looks = Vec::new();
+        for n in 0..pictures_of(people.get(person)) {
+            let (frame, head) = self.sitting.picture(people, person, condition, n)?;
+            let found = self.engine.detector.watch(&frame, &REGULAR)?;
+            let score_min = self.engine.detector.score_min();
+            let here = |face: &&Face| face.score >= score_min && iou(&face.bbox, &head) > 0.2;
+            let face = found.iter().filter(here).max_by(|a, b| a.score.total_cmp(&b.score));
+            looks.push(match face {
+                Some(face) => self.compare(&frame, face, templates)?,
+                None => None,
+            });
+        }
+        Ok(Recording { person, condition, looks })
     }
 
     fn compare(

@@ -156,11 +156,14 @@ impl Sweep {
                     |t| t.condition == i && t.operator == t.person,
                     |t| t.opened_ms.is_none(),
                 );
+                let called =
+                    self.tally(people, |t| t.condition == i && t.operator == t.person, |t| t.stranger);
                 let opened: Vec<f64> =
                     self.own().filter(|t| t.condition == i).filter_map(|t| t.opened_ms).map(ms).collect();
                 let told = json!({
                     "stranger_opens": strange.figure(),
                     "fnmr_at_open": own.figure(),
+                    "operator_called_stranger": called.figure(),
                     "opening_ms_p50": percentile(&opened, 0.5),
                     "opening_ms_p95": percentile(&opened, 0.95),
                 });

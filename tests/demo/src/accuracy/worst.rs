@@ -6,10 +6,10 @@ use anyhow::Context as _;
 use image::RgbImage;
 use sudare_stack::gallery::{self, MARGIN, TEXT_HEIGHT, put, write_captions};
 
-use super::people::Person;
+use super::people::{Person, Picture};
 use super::play::Played;
-use super::record::CONDITIONS;
-use super::replay::Sweep;
+use super::record::{CONDITIONS, Sitting};
+use super::replay::{Sweep, Try};
 use super::scene::Class;
 
 /// Pictures on the sheet, and of one kind of error.
@@ -37,8 +37,11 @@ pub(super) fn choose(
     sweep: Option<&Sweep>,
 ) -> anyhow::Result<Vec<Wrong>> {
     let mut all: Vec<Wrong> = played.iter().filter_map(|played| of_scene(people, played)).collect();
-    for (operator, person, condition, kind) in sweep.into_iter().flat_map(of_sweep) {
-        all.push(of_try(people, operator, person, condition, kind)?);
+    let mut sitting = Sitting::default();
+    for t in sweep.into_iter().flat_map(|sweep| &sweep.tries) {
+        if let Some(kind) = wrong_try(t) {
+            all.push(of_try(people, &mut sitting, t, kind)?);
+        }
     }
     all.sort_by(|a, b| b.weight.total_cmp(&a.weight));
     let mut chosen: Vec<Wrong> = Vec::new();
@@ -87,37 +90,38 @@ fn of_scene(people: &[Person], played: &Played) -> Option<Wrong> {
 }
 
 /// Strangers who opened, and operators who did not or were called strangers.
-fn of_sweep(sweep: &Sweep) -> impl Iterator<Item = (usize, usize, usize, &'static str)> {
-    sweep.tries.iter().filter_map(|t| {
-        let own = t.operator == t.person;
-        let kind = match (own, t.opened_ms) {
-            (false, Some(_)) => "a stranger opened",
-            (true, None) => "the operator is not let in",
-            (true, _) if t.stranger => "operator called stranger",
-            _ => return None,
-        };
-        Some((t.operator, t.person, t.condition, kind))
-    })
+fn wrong_try(t: &Try) -> Option<&'static str> {
+    match (t.operator == t.person, t.opened_ms) {
+        (false, Some(_)) => Some("a stranger opened"),
+        (true, _) if t.stranger => Some("operator called stranger"),
+        (true, None) => Some("the operator is not let in"),
+        _ => None,
+    }
 }
 
-fn of_try(
-    people: &[Person],
-    operator: usize,
-    person: usize,
-    condition: usize,
-    kind: &str,
-) -> anyhow::Result<Wrong> {
-    let [one, other] = [operator, person].map(|who| people.get(who));
+/// The operator's own picture, and the person as the eyes saw them.
+fn of_try(people: &[Person], sitting: &mut Sitting, t: &Try, kind: &str) -> anyhow::Result<Wrong> {
+    let [one, other] = [t.operator, t.person].map(|who| people.get(who));
     let (one, other) = (one.context("nobody has this number")?, other.context("nobody has this number")?);
-    let condition = CONDITIONS.get(condition).map_or("", |condition| condition.name);
-    let shown = [one.pictures.first(), other.pictures.last()].into_iter().flatten();
-    let pictures = shown.map(super::people::Picture::load).collect::<anyhow::Result<_>>()?;
-    let weight = if kind == "a stranger opened" { 90.0 } else { 55.0 };
+    let condition = CONDITIONS.get(t.condition).map_or("", |condition| condition.name);
+    let own = one.pictures.first().map(Picture::load).transpose()?;
+    let (seen, _) = sitting.picture(people, t.person, t.condition, 0)?;
+    let seen = RgbImage::from_raw(seen.width, seen.height, seen.rgb);
+    let weight = match kind {
+        "a stranger opened" => 90.0,
+        "operator called stranger" => 56.0,
+        _ => 55.0,
+    };
     let captions = [
         format!("{kind}: replayed looks, {condition}"),
         format!("{} at the desk of {} (left)", other.name, one.name),
     ];
-    Ok(Wrong { kind: format!("{kind} replayed"), weight, captions, pictures })
+    Ok(Wrong {
+        kind: format!("{kind} replayed"),
+        weight,
+        captions,
+        pictures: own.into_iter().chain(seen).collect(),
+    })
 }
 
 /// Draws and saves the sheet; with no errors it says so.

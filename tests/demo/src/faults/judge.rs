@@ -6,6 +6,7 @@ use sudare_audit::{self, Walk};
 use sudare_evidence::reader::Store;
 use sudare_protocol::evidence::{Entry, Event};
 use sudare_protocol::hex::hex;
+use sudare_protocol::{cose, message};
 
 use super::notes::{Note, Notes};
 use super::place::Place;
@@ -55,7 +56,8 @@ pub(super) fn judge(place: &Place, pairs: usize) -> anyhow::Result<Verdict> {
         let is_at =
             |leaf: &u64| pictures.iter().all(|p| log.completed.get(p).is_some_and(|at| at.contains(leaf)));
         if pictures.is_empty() || !leaves.iter().all(is_at) {
-            verdict.lost.push(format!("{incident}, acknowledged at {leaves:?}"));
+            let there: Vec<&str> = log.about(incident, leaves).collect();
+            verdict.lost.push(format!("{incident}, acknowledged at {leaves:?}; the log has {there:?}"));
         }
     }
     let twice = log.completed.iter().filter(|(_, at)| at.len() > 1);
@@ -93,6 +95,19 @@ struct Log {
     completed: BTreeMap<String, Vec<u64>>,
     /// Who reported which number.
     reported: BTreeSet<([u8; 16], u64)>,
+    /// Each entry in words, for the message about one that is missing.
+    told: Vec<(u64, String)>,
+}
+
+impl Log {
+    /// What it says of an incident, and around these leaves.
+    fn about<'l>(&'l self, incident: &'l str, leaves: &'l BTreeSet<u64>) -> impl Iterator<Item = &'l str> {
+        let is_near = |index: u64| leaves.iter().any(|leaf| leaf.abs_diff(index) <= 2);
+        self.told
+            .iter()
+            .filter(move |(index, told)| is_near(*index) || told.contains(incident))
+            .map(|(_, told)| told.as_str())
+    }
 }
 
 fn read(place: &Place, verdict: &mut Verdict) -> anyhow::Result<Log> {
@@ -107,6 +122,7 @@ fn read(place: &Place, verdict: &mut Verdict) -> anyhow::Result<Log> {
 }
 
 fn note(log: &mut Log, index: u64, entry: &Entry, verdict: &mut Verdict) {
+    log.told.push((index, in_words(index, entry)));
     if let (Some(source), Some(serial)) = (entry.source, entry.serial)
         && !log.reported.insert((source, serial))
     {
@@ -117,6 +133,26 @@ fn note(log: &mut Log, index: u64, entry: &Entry, verdict: &mut Verdict) {
             log.completed.entry(hex(&blob.blob_id)).or_default().push(index);
         }
     }
+}
+
+fn in_words(index: u64, entry: &Entry) -> String {
+    let incident = entry.incident_id.map(|id| hex(&id)).unwrap_or_default();
+    let session = entry.session_id.map(|id| hex(&id)).unwrap_or_default();
+    let what = match entry.event() {
+        Ok(Event::IncidentComplete(complete)) => format!("complete, {} missing", complete.missing),
+        Ok(Event::ClientMessage(client)) => match message_kind(&client.message) {
+            Some(kind) => format!("message 0x{kind:02x}"),
+            None => "message".to_owned(),
+        },
+        Ok(event) => format!("{event:?}").split([' ', '(', '{']).next().unwrap_or_default().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let blobs = entry.blobs.len();
+    format!("{index}: {what} of {incident} in {session}, {blobs} pictures, serial {:?}", entry.serial)
+}
+
+fn message_kind(message: &[u8]) -> Option<u8> {
+    message::split(cose::unverified_payload(message).ok()?).ok().map(|(kind, ..)| kind)
 }
 
 /// All notes, each incident once.
