@@ -11,8 +11,8 @@ use sudare_protocol::message::Digest;
 
 use crate::sys::{Channel, ChannelEvents, Extension, Startup};
 
-/// The program often exits right after the connection; sealing takes a fraction of this.
-const LAST_PICTURES: Duration = Duration::from_secs(2);
+/// The program often exits right after the connection; sealing takes a fraction of a second, more on a busy machine.
+const LAST_PICTURES: Duration = Duration::from_secs(15);
 
 /// Starts the driver's thread and returns what FreeRDP talks to.
 pub(crate) fn start(startup: Startup) -> Box<dyn Extension> {

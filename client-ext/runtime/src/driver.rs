@@ -34,8 +34,9 @@ use crate::watcher::{Look, Watcher};
 const TICK: Duration = Duration::from_millis(50);
 /// How often to look for evidence that a process which died left for the host.
 const ADOPT_EVERY: Duration = Duration::from_secs(60);
-/// At the end, how long to wait for pictures that are being sealed.
-const LAST_SEALING: Duration = Duration::from_secs(3);
+/// At the end, how long to wait for pictures that are being sealed. Far more than it takes on a busy machine: whoever
+/// cannot wait that long ends the process.
+const LAST_SEALING: Duration = Duration::from_secs(120);
 
 /// Receives each event, and whether a window of the client's own must be covered.
 pub type Tell<'a> = &'a mut dyn FnMut(Event, bool);

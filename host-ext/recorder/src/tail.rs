@@ -59,20 +59,21 @@ impl Tail {
         }
         match entry.event() {
             Ok(Event::ClientMessage(client)) => self.announced = announced(entry, &client.message),
-            Ok(Event::IncidentComplete(complete)) => self.complete(entry, complete.missing),
+            Ok(Event::IncidentComplete(_)) => self.complete(entry),
             _ => {}
         }
     }
 
-    /// An incident that was closed without some of its pictures is not complete: they may still arrive.
-    fn complete(&mut self, entry: &Entry, missing: u16) {
-        let whole = entry.incident_id.filter(|_| missing == 0);
-        // The client may know it by another id, and asks by that one.
+    /// Only a completion right after the client's manifest says that the client's pictures are stored. One that a guard
+    /// wrote at the end of a session is about its own screenshots: the client may still bring what it has.
+    fn complete(&mut self, entry: &Entry) {
         let next = |last: &Announced| {
             (Some(last.source), Some(last.serial.saturating_add(1))) == (entry.source, entry.serial)
         };
-        let named = self.announced.filter(next).map(|last| last.incident_id);
-        self.completed.extend(whole.into_iter().chain(named).map(|id| (id, entry.seq)));
+        // By the client's own id, which is the one it asks by.
+        if let Some(announced) = self.announced.take_if(|last| next(last)) {
+            self.completed.insert(announced.incident_id, entry.seq);
+        }
     }
 }
 
@@ -86,12 +87,8 @@ fn announced(entry: &Entry, message: &[u8]) -> Option<Announced> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sudare_protocol::SigningKey;
-    use sudare_protocol::client::chunk_digests;
     use sudare_protocol::evidence::VERSION;
     use sudare_protocol::evidence::event::{ClientMessage, IncidentComplete};
-    use sudare_protocol::message::{Moment, Piece};
-    use sudare_protocol::reason::Reason;
 
     fn entry(seq: u64, incident: u8, event: &Event) -> Entry {
         let (kind, body) = event.encode();
@@ -123,39 +120,22 @@ mod tests {
     }
 
     #[test]
-    fn an_incident_without_its_pictures_is_not_complete() {
+    fn only_the_clients_pictures_complete_an_incident() {
         assert_eq!(completed(&[closed(1, 7, 3)]), []);
-        assert_eq!(completed(&[closed(1, 7, 3), closed(2, 7, 0)]), [(7, 2)]);
+        assert_eq!(
+            completed(&[closed(1, 7, 0)]),
+            [],
+            "the session ended before the client sent its pictures"
+        );
+        assert_eq!(completed(&[manifest(1, 7, 9), closed(2, 7, 0)]), [(9, 2)], "by the client's id");
+        assert_eq!(completed(&[manifest(1, 7, 9), closed(2, 7, 1)]), [(9, 2)], "a screenshot is missing");
+        assert_eq!(completed(&[manifest(1, 7, 9), closed(3, 7, 0)]), [], "another report came between");
+        assert_eq!(completed(&[manifest(1, 7, 9), closed(2, 7, 0), closed(3, 8, 0)]), [(9, 2)]);
     }
 
-    #[test]
-    fn the_clients_id_of_an_incident_is_known_too() {
-        let piece = Piece {
-            blob_id: [2; 16],
-            moment: Moment::At,
-            size: 1,
-            sha256: [2; 32],
-            commitment: [2; 32],
-            chunks: chunk_digests(&[0]),
-            boot_ms: 0,
-            media: 0,
-            header_size: None,
-            pixelated: None,
-        };
-        let manifest = Manifest {
-            incident_id: [9; 16],
-            reason: Reason::Stranger,
-            pieces: vec![piece],
-            policy_digest: [0; 32],
-            decided_boot_ms: 0,
-            wall_ms: 0,
-            cosine_milli: None,
-            basis: None,
-        };
-        let payload = message::encode(kind::MANIFEST, 1, &manifest);
-        let message = cose::sign1(&SigningKey::from_bytes(&[3; 32]), b"", &payload);
-        let said = entry(1, 7, &Event::ClientMessage(ClientMessage { message }));
-        assert_eq!(completed(&[said.clone(), closed(2, 7, 0)]), [(7, 2), (9, 2)]);
-        assert_eq!(completed(&[said, closed(3, 7, 0)]), [(7, 3)], "another report came between");
+    /// A client's manifest under its own id of the incident.
+    fn manifest(seq: u64, incident: u8, of_client: u8) -> Entry {
+        let message = crate::tests::manifest_message(of_client);
+        entry(seq, incident, &Event::ClientMessage(ClientMessage { message }))
     }
 }

@@ -14,15 +14,18 @@ use sudare_evidence::report::socket::{Connection, Listener};
 use sudare_evidence::report::wire::{self, Answer, NewEntry, Request, VERSION, Why};
 use sudare_evidence::report::{EvidenceSink, NewBlob, NewEntries, Remote};
 use sudare_evidence::store::{OsDisk, StoreError};
-use sudare_protocol::SigningKey;
+use sudare_protocol::client::chunk_digests;
 use sudare_protocol::evidence::event::{
-    BlobId, Erasure, Event, IncidentComplete, IncidentOpen, Note, Tombstone,
+    BlobId, ClientMessage, Erasure, Event, IncidentComplete, IncidentOpen, Note, Tombstone,
 };
 use sudare_protocol::evidence::{BlobRef, Entry, Id, Label, Media};
 use sudare_protocol::hex::hex;
 use sudare_protocol::limits::DEVICE_DAY_MAX_BYTES;
+use sudare_protocol::message::{self, Manifest, Moment, Piece, kind};
+use sudare_protocol::reason::Reason;
 use sudare_protocol::seal::{Identity, Recipients, seal};
 use sudare_protocol::tlog::VerifierKey;
+use sudare_protocol::{SigningKey, cose};
 use tempfile::TempDir;
 
 use crate::blob_intake::{BlobIntake, QUOTA_FILE};
@@ -98,6 +101,11 @@ fn verified(store: &Path) -> Vec<Entry> {
     let verifier = VerifierKey::new(ORIGIN, key(4).verifying_key()).unwrap();
     let report = sudare_audit::verify_store(store, &verifier, &[]).unwrap();
     assert!(report.ok, "{report:?}");
+    entries(store)
+}
+
+fn entries(store: &Path) -> Vec<Entry> {
+    let verifier = VerifierKey::new(ORIGIN, key(4).verifying_key()).unwrap();
     let opened = Store::open(store).unwrap();
     let mut entries = Vec::new();
     sudare_audit::walk::Walk::new(&opened, &verifier, &[])
@@ -127,6 +135,42 @@ fn completion(source: u8, serial: u64, incident: u8) -> NewEntries {
     let opened = Event::IncidentOpen(IncidentOpen { boot_ms: 1 });
     let entries = [opened, done].map(|event| new_entry(Some([incident; 16]), vec![], &event)).to_vec();
     NewEntries { source: [source; 16], serial, entries, receipt: true, once: Some([incident; 16]) }
+}
+
+/// As a guard reports a client's pictures.
+fn pictures_of(source: u8, serial: u64, incident: u8) -> NewEntries {
+    let said = Event::ClientMessage(ClientMessage { message: manifest_message(incident) });
+    let mut new = completion(source, serial, incident);
+    new.entries[0] = new_entry(Some([incident; 16]), vec![], &said);
+    new
+}
+
+/// What a client says of its pictures under its own id of the incident; the recorder does not verify it.
+pub(crate) fn manifest_message(incident: u8) -> Vec<u8> {
+    let piece = Piece {
+        blob_id: [2; 16],
+        moment: Moment::At,
+        size: 1,
+        sha256: [2; 32],
+        commitment: [2; 32],
+        chunks: chunk_digests(&[0]),
+        boot_ms: 0,
+        media: 0,
+        header_size: None,
+        pixelated: None,
+    };
+    let manifest = Manifest {
+        incident_id: [incident; 16],
+        reason: Reason::Stranger,
+        pieces: vec![piece],
+        policy_digest: [0; 32],
+        decided_boot_ms: 0,
+        wall_ms: 0,
+        cosine_milli: None,
+        basis: None,
+    };
+    let payload = message::encode(kind::MANIFEST, 1, &manifest);
+    cose::sign1(&SigningKey::from_bytes(&[3; 32]), b"", &payload)
 }
 
 fn picture(id: u8, device: u8) -> NewBlob {
@@ -184,9 +228,9 @@ fn a_report_is_recorded_once() {
 fn an_incident_is_completed_once_whoever_reports_it() {
     let place = Place::new();
     let recorder = place.record();
-    let first = place.guard(1).record(&completion(1, 1, 9)).unwrap();
+    let first = place.guard(1).record(&pictures_of(1, 1, 9)).unwrap();
     let mut other = place.guard(2);
-    let again = other.record(&completion(2, 1, 9)).unwrap();
+    let again = other.record(&pictures_of(2, 1, 9)).unwrap();
     assert_eq!((again.leaf_index, again.last_serial), (first.leaf_index, 0));
     assert!(again.receipt.is_some());
     // Its numbers continue as if it had reported nothing.
@@ -195,11 +239,26 @@ fn an_incident_is_completed_once_whoever_reports_it() {
     // As after a power cut, which takes files that were not synced.
     std::fs::remove_dir_all(place.store().join("completed")).unwrap();
     let recorder = place.record();
-    let late = place.guard(3).record(&completion(3, 1, 9)).unwrap();
+    let late = place.guard(3).record(&pictures_of(3, 1, 9)).unwrap();
     assert_eq!(late.leaf_index, first.leaf_index);
     drop(recorder);
-    let completions = verified(&place.store()).iter().filter(|entry| entry.incident_id.is_some()).count();
-    assert_eq!(completions, 2, "its opening and its end, once");
+    let of_it = entries(&place.store()).iter().filter(|entry| entry.incident_id.is_some()).count();
+    assert_eq!(of_it, 2, "its manifest and its end, once");
+}
+
+#[test]
+fn pictures_are_kept_although_the_incident_was_closed_without_them() {
+    let place = Place::new();
+    let recorder = place.record();
+    // The client was killed before it could send them, and then the recorder was.
+    let mut closed = completion(1, 1, 9);
+    (closed.receipt, closed.once) = (false, None);
+    let closed = place.guard(1).record(&closed).unwrap();
+    drop(recorder);
+    let recorder = place.record();
+    let kept = place.guard(2).record(&pictures_of(2, 1, 9)).unwrap();
+    assert!(kept.leaf_index > closed.leaf_index, "recorded, not taken for the one that is there");
+    drop(recorder);
 }
 
 #[test]
