@@ -19,6 +19,8 @@ pub const FINE_PX: u32 = 640;
 pub const WHOLE: u8 = 0;
 pub const FINE: u8 = 1;
 pub const PART: u8 = 2;
+/// How many kinds there are.
+pub const KINDS: usize = 3;
 /// Without motion, and with everybody recognised.
 const QUIET_MS: u64 = 200;
 const FINE_MS: u64 = 2_000;
@@ -26,6 +28,8 @@ const FINE_MS: u64 = 2_000;
 const PART_MS: u64 = 300;
 /// Places that wait for a closer look.
 const QUESTIONS_MAX: usize = 8;
+/// Parts begin at multiples of this, so that whatever does not move falls on the same points of the network's grid.
+const STEP_PX: f32 = 16.0;
 /// A camera's time stamps are this uneven.
 const JITTER_MS: u64 = 20;
 
@@ -111,9 +115,11 @@ impl Attention {
 /// Half as wide and high as the picture, with this place in the middle as far as possible.
 fn around([x, y, w, h]: &Area, [width, height]: [f32; 2]) -> Area {
     let (part_w, part_h) = (width / 2.0, height / 2.0);
-    let left = (x + w / 2.0 - part_w / 2.0).clamp(0.0, width - part_w);
-    let top = (y + h / 2.0 - part_h / 2.0).clamp(0.0, height - part_h);
-    [left, top, part_w, part_h]
+    let begin = |middle: f32, part: f32, side: f32| {
+        let at = (middle - part / 2.0).clamp(0.0, side - part);
+        (at / STEP_PX).floor() * STEP_PX
+    };
+    [begin(x + w / 2.0, part_w, width), begin(y + h / 2.0, part_h, height), part_w, part_h]
 }
 
 /// Whether the middle of a place lies in a part.

@@ -5,6 +5,13 @@
 //! grey cannot tell: a hand in lamplight has as much of it as a room ([`crate::light`] knows only dark and uniform
 //! pictures, and is all there is before a plain wall).
 //!
+//! A room out of focus, or a wall with a lamp, has no detail to lose, but its light lies somewhere: when nobody is seen and
+//! the brightness of the blocks no longer goes with what was learnt, the camera sees something else. Light that is
+//! switched on or off makes a room brighter or darker, and leaves dark and light places where they are.
+//!
+//! And whoever sits there has detail: when all of it is gone at once, and the light of each block is where it was a moment
+//! ago, nobody has left, but the picture is smeared or out of focus.
+//!
 //! Detail is the mean second difference along rows, less the noise (that of the smoothest tenth of the blocks),
 //! over the block's brightness, so that dimmed light changes little.
 
@@ -23,6 +30,13 @@ const DETAILED_MIN: usize = 12;
 const LEFT_MAX: f32 = 0.35;
 /// The view is lost if this share of the blocks with detail has lost it.
 const LOST_SHARE: f32 = 0.85;
+/// Below this correlation of the brightness it is another view; of at least so many blocks, which must differ by this
+/// much, of 255, or there is nothing to go with.
+const ALIKE_MIN: f32 = 0.3;
+const ALIKE_BLOCKS_MIN: usize = 200;
+const SPREAD_MIN: f32 = 6.0;
+/// So little may the brightness of half of the blocks have changed for everything to be where it was.
+const SAME_LIGHT_MAX: f32 = 0.12;
 /// How fast what was learnt follows: a tenth with each picture.
 const FOLLOW: f32 = 0.1;
 /// Detail counts beyond this many times the noise.
@@ -36,6 +50,11 @@ pub struct Lens {
     /// Detail of each block; negative where somebody has always been in front of it.
     learnt: Vec<f32>,
     now: Vec<f32>,
+    /// The same of the brightness.
+    learnt_light: Vec<f32>,
+    light: Vec<f32>,
+    /// Detail and brightness when somebody was last seen, with whoever that was.
+    last: Vec<[f32; 2]>,
     sums: Vec<[f32; 3]>,
     sorted: Vec<f32>,
 }
@@ -46,16 +65,22 @@ impl Lens {
         self.measure(frame);
         if self.learnt.len() != self.now.len() {
             self.learnt = vec![-1.0; self.now.len()];
+            self.learnt_light = self.learnt.clone();
         }
+        self.last.clear();
+        self.last.extend(self.now.iter().zip(&self.light).map(|(detail, light)| [*detail, *light]));
         let (width, height) = (precise(frame.width as usize), precise(frame.height as usize));
-        for (i, (learnt, now)) in self.learnt.iter_mut().zip(&self.now).enumerate() {
+        let detail = self.learnt.iter_mut().zip(&self.now);
+        let light = self.learnt_light.iter_mut().zip(&self.light);
+        for (i, ((learnt, now), (learnt_light, light))) in detail.zip(light).enumerate() {
             let x = (precise(i % BLOCKS[0]) + 0.5) * width / precise(BLOCKS[0]);
             let y = (precise(i / BLOCKS[0]) + 0.5) * height / precise(BLOCKS[1]);
             let is_hidden = bodies
                 .iter()
                 .any(|[left, top, w, h]| (*left..=left + w).contains(&x) && (*top..=top + h).contains(&y));
             if !is_hidden {
-                *learnt = if *learnt < 0.0 { *now } else { *learnt + (*now - *learnt) * FOLLOW };
+                follow(learnt, *now);
+                follow(learnt_light, *light);
             }
         }
     }
@@ -70,7 +95,44 @@ impl Lens {
             blocks += 1;
             lost += usize::from(*now <= learnt * LEFT_MAX);
         }
-        blocks >= DETAILED_MIN && precise(lost) >= precise(blocks) * LOST_SHARE
+        let lost_detail = blocks >= DETAILED_MIN && precise(lost) >= precise(blocks) * LOST_SHARE;
+        lost_detail || self.is_smeared() || self.alike().is_some_and(|alike| alike < ALIKE_MIN)
+    }
+
+    /// Whether everything is where it was when somebody was last seen, and nothing of it is sharp.
+    fn is_smeared(&mut self) -> bool {
+        let (mut blocks, mut lost) = (0, 0);
+        self.sorted.clear();
+        for ([detail, light], (now, now_light)) in self.last.iter().zip(self.now.iter().zip(&self.light)) {
+            if *detail >= DETAIL_MIN {
+                blocks += 1;
+                lost += usize::from(*now <= detail * LEFT_MAX);
+                self.sorted.push((now_light - light).abs() / light.max(LUMA_MIN));
+            }
+        }
+        if blocks < DETAILED_MIN || precise(lost) < precise(blocks) * LOST_SHARE {
+            return false;
+        }
+        let middle = self.sorted.len() / 2;
+        *self.sorted.select_nth_unstable_by(middle, f32::total_cmp).1 <= SAME_LIGHT_MAX
+    }
+
+    /// The correlation of the brightness with what was learnt; `None` if that says nothing.
+    fn alike(&self) -> Option<f32> {
+        let known = || self.learnt_light.iter().zip(&self.light).filter(|(learnt, _)| **learnt >= 0.0);
+        let count = known().count();
+        if count < ALIKE_BLOCKS_MIN {
+            return None;
+        }
+        let (sum_a, sum_b) = known().fold((0.0, 0.0), |(a, b), (learnt, now)| (a + learnt, b + now));
+        let (mean_a, mean_b) = (sum_a / precise(count), sum_b / precise(count));
+        let [both, a, b] = known().fold([0.0; 3], |[both, a, b], (learnt, now)| {
+            let (x, y) = (learnt - mean_a, now - mean_b);
+            [both + x * y, a + x * x, b + y * y]
+        });
+        let is_flat = (a / precise(count)).sqrt() < SPREAD_MIN;
+        // A picture without any difference goes with nothing.
+        (!is_flat).then(|| if b > 0.0 { both / (a * b).sqrt() } else { 0.0 })
     }
 
     fn measure(&mut self, frame: &Frame) {
@@ -96,12 +158,18 @@ impl Lens {
         self.sorted.extend(self.sums.iter().map(|[detail, _, count]| detail / count.max(1.0)));
         let tenth = self.sorted.len() / 10;
         let noise = *self.sorted.select_nth_unstable_by(tenth, f32::total_cmp).1;
+        self.light.clear();
+        self.light.extend(self.sums.iter().map(|[_, light, count]| light / count.max(1.0)));
         self.now.clear();
         self.now.extend(self.sums.iter().map(|[detail, light, count]| {
             let (detail, light) = (detail / count.max(1.0), light / count.max(1.0));
             (detail - NOISE_TIMES * noise).max(0.0) / light.max(LUMA_MIN)
         }));
     }
+}
+
+fn follow(learnt: &mut f32, now: f32) {
+    *learnt = if *learnt < 0.0 { now } else { *learnt + (now - *learnt) * FOLLOW };
 }
 
 fn luma(pixels: &[u8], at: usize) -> f32 {
@@ -134,6 +202,36 @@ mod tests {
     fn room(x: u32, y: u32) -> u32 {
         let book = 40 + dice(x / 7, y / 120, 0) % 150;
         if y % 120 < 80 { book } else { 90 }
+    }
+
+    #[test]
+    fn a_smeared_lens_before_a_plain_wall_is_told_from_somebody_who_left() {
+        const BODY: Area = [200.0, 100.0, 240.0, 380.0];
+        let in_body = |x: u32, y: u32| (200..440).contains(&x) && y >= 100;
+        let seated = |x, y| if in_body(x, y) { 60 + dice(x / 5, y / 5, 1) % 120 } else { 150 };
+        let mut lens = Lens::default();
+        (0..20).for_each(|t| lens.learn(&frame(t, seated), &[BODY]));
+        assert!(!lens.has_lost_view(&frame(30, seated)), "the face is missed");
+        assert!(!lens.has_lost_view(&frame(31, |_, _| 150)), "nobody sits there any more");
+        let smeared = |x, y| if in_body(x, y) { 120 } else { 150 };
+        assert!(lens.has_lost_view(&frame(32, smeared)));
+    }
+
+    #[test]
+    fn a_room_without_detail_is_known_by_where_its_light_is() {
+        let corner = |x: u32, y: u32| 40 + (x + y) / 8;
+        let mut lens = Lens::default();
+        (0..20).for_each(|t| lens.learn(&frame(t, corner), &[]));
+        assert!(!lens.has_lost_view(&frame(30, corner)));
+        assert!(!lens.has_lost_view(&frame(31, |x, y| corner(x, y) / 3)), "the lamp is off");
+        assert!(
+            !lens.has_lost_view(&frame(32, |x, y| if x < 90 { 120 } else { corner(x, y) })),
+            "a door opens"
+        );
+        assert!(lens.has_lost_view(&frame(33, |x, y| 150 - (x + y) / 9)), "something else");
+        let mut lens = Lens::default();
+        (0..20).for_each(|t| lens.learn(&frame(t, |_, _| 120), &[]));
+        assert!(!lens.has_lost_view(&frame(40, corner)), "before a plain wall nothing is said");
     }
 
     /// Smooth, with shading, as anything at the lens is.

@@ -19,6 +19,7 @@
 //! | `evidence` | pictures of an incident: which frames, which faces are pixelated |
 //! | `face` | faces followed from frame to frame, compared and rotated |
 //! | `attention`, `motion` | where the detector looks, and how closely |
+//! | `screens` | televisions and monitors in the room |
 //! | `frame`, `light`, `lens` | a picture as pixels; whether it is dark or uniform; whether the view is lost |
 //! | `spool` | evidence that no host acknowledged yet, as a trait |
 
@@ -32,6 +33,7 @@ pub mod light;
 pub mod motion;
 pub mod presence;
 pub mod report;
+pub mod screens;
 pub mod selector;
 pub mod session;
 pub mod spool;

@@ -17,6 +17,15 @@ const CHANGE_TIMES: f32 = 6.0;
 /// Fewer blocks are a reflection, or a leaf.
 const BLOCKS_MIN: usize = 2;
 
+/// How each block differs from the picture before; none for the first one.
+#[derive(Debug, Clone, Copy)]
+pub struct Changes<'a> {
+    /// Of the mean brightness, row by row.
+    pub differences: &'a [f32],
+    /// The median of them.
+    pub usual: f32,
+}
+
 /// The brightness of the newest picture.
 #[derive(Debug, Default)]
 pub struct Motion {
@@ -24,21 +33,28 @@ pub struct Motion {
     now: Vec<f32>,
     counts: Vec<u32>,
     differences: Vec<f32>,
+    usual: f32,
 }
 
 impl Motion {
+    /// Of the newest picture.
+    #[must_use]
+    pub fn changes(&self) -> Changes<'_> {
+        Changes { differences: &self.differences, usual: self.usual }
+    }
+
     /// The part of this picture that changed, in its pixels, outside of `known`. The whole picture for the first one.
     pub fn update(&mut self, frame: &Frame, known: &[Area]) -> Option<Area> {
         std::mem::swap(&mut self.before, &mut self.now);
         self.measure(frame);
         let [width, height] = [frame.width, frame.height].map(precise);
+        self.differences.clear();
         if self.before.len() != self.now.len() {
             return Some([0.0, 0.0, width, height]);
         }
-        self.differences.clear();
         self.differences.extend(self.before.iter().zip(&self.now).map(|(a, b)| (a - b).abs()));
-        let usual = median(&mut self.before, &self.differences);
-        let threshold = CHANGE_MIN.max(usual * CHANGE_TIMES);
+        self.usual = median(&mut self.before, &self.differences);
+        let threshold = CHANGE_MIN.max(self.usual * CHANGE_TIMES);
         let block = [width / precise_len(BLOCKS[0]), height / precise_len(BLOCKS[1])];
         let mut changed: Option<[f32; 4]> = None;
         let mut count = 0;

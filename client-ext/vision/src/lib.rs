@@ -21,6 +21,8 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests measure by the real clock"))]
 
 pub mod align;
+#[cfg(test)]
+mod bad_input_tests;
 pub mod camera;
 pub mod engine;
 pub mod enroll;

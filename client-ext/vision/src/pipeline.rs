@@ -10,18 +10,20 @@
 //! Any failure here shows as a lost camera or an undecided face, and both cover. A picture in which nothing can have
 //! changed is not looked at: the look before it still holds.
 
-use sudare_client_core::attention::{Attention, PART, Situation};
+use sudare_client_core::attention::{Attention, Situation};
 use sudare_client_core::evidence::{Area, Mark};
+use sudare_client_core::face::gathered::Gathered;
 use sudare_client_core::face::identity::Thresholds;
 use sudare_client_core::face::quality::Quality;
 use sudare_client_core::face::rotate::Known;
 use sudare_client_core::face::track::{Tracked, Tracker};
-use sudare_client_core::face::{Face, Sighting, iou, pose};
+use sudare_client_core::face::{Face, pose};
 use sudare_client_core::frame::Frame;
 use sudare_client_core::lens::Lens;
 use sudare_client_core::light;
 use sudare_client_core::motion::Motion;
 use sudare_client_core::presence::{CameraView, FaceSeen, Observation, Who, weight_of};
+use sudare_client_core::screens::Screens;
 use sudare_models::EmbedderFacts;
 
 use crate::align::{self, AlignedFace};
@@ -61,8 +63,6 @@ impl Seen {
 const FAR_SHARE: f32 = 0.054;
 /// What the camera sees behind people is learnt this often.
 const LEARN_MS: u64 = 500;
-/// Boxes of two passes that overlap this much are of the same face.
-const SAME_FACE_IOU: f32 = 0.3;
 
 /// Watches frame after frame.
 #[derive(Debug)]
@@ -74,6 +74,7 @@ pub struct Vision {
     motion: Motion,
     attention: Attention,
     lens: Lens,
+    screens: Screens,
     /// When it last learnt.
     learnt_ms: Option<u64>,
     /// When the detector last looked.
@@ -100,6 +101,7 @@ impl Vision {
             motion: Motion::default(),
             attention: Attention::default(),
             lens: Lens::default(),
+            screens: Screens::default(),
             learnt_ms: None,
             looked_ms: 0,
             worker,
@@ -136,6 +138,8 @@ impl Vision {
         let bodies: Vec<Area> =
             known.iter().filter(|t| t.seen).map(|t| body(&t.face.bbox, size[1])).collect();
         let moved = self.motion.update(frame, &bodies);
+        self.screens.update(frame.t_ms, &self.motion.changes(), size);
+        tracing::trace!(t_ms = frame.t_ms, screens = self.screens.known().count(), "what is in the room");
         let unsettled = known.iter().any(|t| !t.seen || (t.who == Who::Undecided && t.sure));
         let is_far = |t: &&Tracked| t.seen && t.who != Who::Operator && t.face.bbox[2] < FAR_SHARE * size[0];
         let far: Vec<Area> = known.iter().filter(is_far).map(|t| t.face.bbox).collect();
@@ -144,26 +148,18 @@ impl Vision {
         if passes.is_empty() {
             return Ok(None);
         }
-        let (mut found, mut doubtful): (Vec<Sighting>, Vec<Sighting>) = (Vec::new(), Vec::new());
+        let mut gathered = Gathered::default();
         for pass in &passes {
-            for face in self.detector.watch(frame, pass)? {
-                let list = if face.score >= self.detector.score_min() { &mut found } else { &mut doubtful };
-                merge(list, Sighting::by(pass.kind, face));
-            }
+            let found = self.detector.watch(frame, pass)?;
+            let score_min = self.detector.score_min();
+            found.into_iter().for_each(|face| gathered.add(pass, face, score_min, size));
         }
-        for doubt in doubtful {
-            match found.iter_mut().find(|sighting| is_same(&sighting.face, &doubt.face)) {
-                // Another pass is sure: this one has seen it as well.
-                Some(sighting) => sighting.passes |= doubt.passes,
-                None if doubt.passes & (1 << PART) == 0 => self.attention.ask(doubt.face.bbox),
-                None => {}
-            }
-        }
-        // A part alone says nothing about the rest of the picture: whoever was seen before is still there.
         if passes.iter().all(|pass| pass.part.is_some()) {
-            let before = known.iter().filter(|t| t.seen).map(|t| Sighting { face: t.face, passes: 0 });
-            before.for_each(|sighting| merge(&mut found, sighting));
+            gathered.keep(known.iter().filter(|t| t.seen).map(|t| t.face));
         }
+        let (found, questions) = gathered.settle();
+        questions.into_iter().for_each(|place| self.attention.ask(place));
+        self.tracker.set_screens(self.screens.known());
         self.tracker.update(frame.t_ms, &found, size);
         self.looked_ms = frame.t_ms;
         self.learn(frame);
@@ -187,7 +183,7 @@ impl Vision {
         let (mut faces, mut marks, mut hidden) = (Vec::new(), Vec::new(), Vec::new());
         for tracked in self.tracker.known(self.looked_ms) {
             let Tracked { id: track, who, cosine, seen, sure, still, .. } = tracked;
-            let width_share = tracked.face.bbox[2] / width;
+            let width_share = tracked.width / width;
             let yaw_deg = pose::yaw_deg(&tracked.face.landmarks);
             let face = FaceSeen { track, who, width_share, yaw_deg, sure, still };
             faces.extend(seen.then_some(face));
@@ -227,20 +223,6 @@ impl Vision {
         }
         Ok(())
     }
-}
-
-/// Adds a sighting; of two of the same face the better box stays, with the passes of both.
-fn merge(found: &mut Vec<Sighting>, new: Sighting) {
-    let Some(old) = found.iter_mut().find(|old| is_same(&old.face, &new.face)) else {
-        return found.push(new);
-    };
-    let passes = old.passes | new.passes;
-    let face = if new.face.score > old.face.score { new.face } else { old.face };
-    *old = Sighting { face, passes };
-}
-
-fn is_same(a: &Face, b: &Face) -> bool {
-    iou(&a.bbox, &b.bbox) >= SAME_FACE_IOU
 }
 
 /// Where somebody with this face may move without being somebody else: head, shoulders, and what is below them.

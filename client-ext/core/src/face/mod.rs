@@ -1,12 +1,14 @@
 //! Faces in a picture: where they are, which way they look, whose they are.
 //!
 //! ```text
-//!  scales (one picture, several sizes) ─► Face ─► pose (which way)
+//!  scales (one still, several sizes) ───► Face ─► pose (which way)
+//!  gathered (one frame, several passes) ─┤
 //!                                          └────► track ─ cosine, quality ─► identity (whose)
 //!  embedding ─ rotate (this device's secret) ─► cosine
 //! ```
 
 pub mod embedding;
+pub mod gathered;
 pub mod gone;
 pub mod identity;
 pub mod pose;
@@ -59,15 +61,17 @@ impl Face {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sighting {
     pub face: Face,
-    /// A bit for each kind of pass that saw it.
+    /// A bit for each kind of pass that saw it; none if it was only kept from before.
     pub passes: u8,
+    /// The kind of the pass whose box it is.
+    pub by: u8,
 }
 
 impl Sighting {
     /// By one pass alone.
     #[must_use]
     pub const fn by(pass: u8, face: Face) -> Self {
-        Sighting { face, passes: 1 << pass }
+        Sighting { face, passes: 1 << pass, by: pass }
     }
 }
 

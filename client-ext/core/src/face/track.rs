@@ -8,6 +8,7 @@ use super::identity::{Identity, Thresholds};
 use super::quality::Quality;
 use super::still::{Places, Stillness};
 use super::{Face, Sighting, iou};
+use crate::evidence::Area;
 use crate::presence::Who;
 
 /// The smallest faces beyond this number are not followed: each costs CPU time, and with so many nobody is alone anyway.
@@ -21,10 +22,15 @@ const TRUST_GAP_HALVES: u64 = 5;
 const TRUST_GAP_MAX_MS: u64 = 1_500;
 /// Boxes that overlap less are different faces.
 const SAME_FACE_IOU: f32 = 0.3;
+/// Somebody who walks by is, in the next picture, up to this many widths of the face away, and about as large.
+const STRIDE: f32 = 1.2;
+const STRIDE_SIZE: f32 = 1.3;
 /// Boxes that overlap less than this may be different faces, which one look will tell.
 const STEADY_IOU: f32 = 0.55;
 /// Two sightings with this score are a face.
 const SURE_SCORE: f32 = 0.8;
+/// How fast the width of a face follows: this share with each look.
+const FOLLOW: f32 = 0.3;
 /// Times between looks from which the camera's rate is told.
 const INTERVALS: usize = 5;
 
@@ -51,6 +57,10 @@ struct Track {
     /// How it vanished, while it is not seen.
     gone: Option<Gone>,
     stillness: Stillness,
+    /// Around everywhere it has been.
+    extent: Area,
+    /// Of its box, over the last looks: boxes of far faces tremble by a tenth.
+    width: f32,
 }
 
 /// All faces in view.
@@ -59,6 +69,8 @@ pub struct Tracker {
     tracks: Vec<Track>,
     next_id: u64,
     still_places: Places,
+    /// Screens, and whatever else shows faces that nobody wears.
+    screens: Vec<Area>,
     updated_ms: Option<u64>,
     /// The newest times between looks.
     intervals_ms: Vec<u64>,
@@ -69,6 +81,8 @@ pub struct Tracker {
 pub struct Tracked {
     pub id: u64,
     pub face: Face,
+    /// The width of its box without the detector's noise.
+    pub width: f32,
     pub who: Who,
     /// Of the latest look that counted.
     pub cosine: Option<f32>,
@@ -78,7 +92,7 @@ pub struct Tracked {
     pub sure: bool,
     /// Vanished where nobody leaves the picture.
     pub hidden: bool,
-    /// Part of the room: a poster, a photograph.
+    /// Part of the room: a poster, a photograph, somebody on a screen.
     pub still: bool,
 }
 
@@ -111,6 +125,12 @@ impl Tracker {
         // The longest unseen make room.
         self.tracks.sort_by_key(|track| (std::cmp::Reverse(track.seen_ms), track.id));
         self.tracks.truncate(MAX_TRACKS);
+    }
+
+    /// Where televisions and monitors are, from the next frame on.
+    pub fn set_screens(&mut self, screens: impl Iterator<Item = Area>) {
+        self.screens.clear();
+        self.screens.extend(screens);
     }
 
     /// Faces of the newest frame that the embedder should look at; from now on a look at them is under way.
@@ -154,25 +174,36 @@ impl Tracker {
         let tracked = |t: &Track| Tracked {
             id: t.id,
             face: t.face,
+            width: t.width,
             who: t.identity.who(),
             cosine: t.cosine,
             seen: t.seen_ms == t_ms,
             sure: t.is_sure(),
-            hidden: t.gone == Some(Gone::Hidden) && !t.is_still(),
-            still: t.is_still(),
+            hidden: t.gone == Some(Gone::Hidden) && !self.is_picture(t),
+            still: self.is_picture(t),
         };
         let mut faces: Vec<_> = self.tracks.iter().map(tracked).collect();
         faces.sort_by_key(|tracked| tracked.id);
         faces
     }
 
+    /// Part of the room, or of a screen that it never left.
+    fn is_picture(&self, track: &Track) -> bool {
+        let in_screen = || self.screens.iter().any(|screen| holds(screen, &track.extent));
+        track.is_still() || (track.identity.who() != Who::Operator && in_screen())
+    }
+
     /// Where faces are part of the room, so that they need not prove it again after they were missed.
     fn note_places(&mut self) {
-        for track in &self.tracks {
+        for track in &mut self.tracks {
+            let place = track.face.bbox;
             if track.is_still() {
-                self.still_places.remember(&track.face.bbox);
+                self.still_places.remember(&place);
             } else if track.identity.who() == Who::Operator {
-                self.still_places.forget(&track.face.bbox);
+                self.still_places.forget(&place);
+            } else if track.stillness.has_moved() && self.still_places.holds(&place) {
+                // Somebody walked past it and was taken for it: it may prove itself again.
+                track.stillness = Stillness::default();
             }
         }
     }
@@ -210,6 +241,8 @@ impl Track {
             passes: 0,
             gone: None,
             stillness: if known_still { Stillness::known() } else { Stillness::default() },
+            extent: sighting.face.bbox,
+            width: sighting.face.bbox[2],
         };
         track.note(sighting);
         track
@@ -234,10 +267,32 @@ impl Track {
         let strong = u32::from(sighting.face.score >= SURE_SCORE);
         self.strong_sightings = self.strong_sightings.saturating_add(strong);
         self.passes |= sighting.passes;
+        self.extent = around(&self.extent, &sighting.face.bbox);
+        self.width += (sighting.face.bbox[2] - self.width) * FOLLOW;
         // A box that was only kept from before says nothing about movement.
         if sighting.passes != 0 {
-            self.stillness.see(self.seen_ms, &sighting.face.bbox);
+            self.stillness.see(self.seen_ms, sighting.by, &sighting.face.bbox);
         }
+    }
+
+    /// How well a face continues this one: the overlap of their boxes, or less than 0 for one that is a step away, which
+    /// never continues the operator.
+    fn likeness(&self, face: &Face) -> Option<f32> {
+        let overlap = iou(&self.face.bbox, &face.bbox);
+        if overlap >= SAME_FACE_IOU {
+            return Some(overlap);
+        }
+        let steps = self.steps(face)?;
+        (self.identity.who() != Who::Operator && steps <= STRIDE).then_some(-steps)
+    }
+
+    /// How many widths away a face of about the same size is.
+    fn steps(&self, face: &Face) -> Option<f32> {
+        let middle = |[x, y, w, h]: [f32; 4]| [x + w / 2.0, y + h / 2.0];
+        let ([ax, ay], [bx, by]) = (middle(self.face.bbox), middle(face.bbox));
+        let (here, there) = (self.face.bbox[2], face.bbox[2]);
+        let alike = here > 0.0 && there > 0.0 && here.max(there) <= here.min(there) * STRIDE_SIZE;
+        alike.then(|| (bx - ax).hypot(by - ay) / here.max(there))
     }
 
     /// The operator is never part of the room by this alone.
@@ -255,20 +310,28 @@ fn area(face: &Face) -> f32 {
     face.bbox[2] * face.bbox[3]
 }
 
-/// Each sighting with the index of its track, best overlaps first.
+/// The smallest area that holds both.
+fn around([ax, ay, aw, ah]: &Area, [bx, by, bw, bh]: &Area) -> Area {
+    let (left, top) = (ax.min(*bx), ay.min(*by));
+    [left, top, (ax + aw).max(bx + bw) - left, (ay + ah).max(by + bh) - top]
+}
+
+/// Whether all of the second area lies in the first one.
+fn holds([left, top, width, height]: &Area, [x, y, w, h]: &Area) -> bool {
+    left <= x && top <= y && x + w <= left + width && y + h <= top + height
+}
+
+/// Each sighting with the index of its track: the best overlaps first, then whoever took a step.
 fn pairs(tracks: &[Track], found: &[Sighting], taken: &mut [bool]) -> Vec<(Option<usize>, Sighting)> {
-    let mut overlaps: Vec<(f32, usize, usize)> = Vec::new();
+    let mut likeness: Vec<(f32, usize, usize)> = Vec::new();
     for (f, sighting) in found.iter().enumerate() {
         for (t, track) in tracks.iter().enumerate() {
-            let overlap = iou(&track.face.bbox, &sighting.face.bbox);
-            if overlap >= SAME_FACE_IOU {
-                overlaps.push((overlap, t, f));
-            }
+            likeness.extend(track.likeness(&sighting.face).map(|like| (like, t, f)));
         }
     }
-    overlaps.sort_by(|a, b| b.0.total_cmp(&a.0));
+    likeness.sort_by(|a, b| b.0.total_cmp(&a.0));
     let mut matched = vec![None; found.len()];
-    for (_, t, f) in overlaps {
+    for (_, t, f) in likeness {
         if let (Some(taken @ false), Some(slot @ None)) = (taken.get_mut(t), matched.get_mut(f)) {
             (*taken, *slot) = (true, Some(t));
         }
@@ -380,6 +443,48 @@ mod tests {
         // Not low enough for somebody else, but not good enough after a jump.
         assert_eq!(frame(&mut tracker, 500, &[face(25.0)], 0.4), 1);
         assert_eq!(tracker.in_view(500)[0].who, Who::Undecided);
+    }
+
+    #[test]
+    fn who_walks_by_is_one_person_and_never_becomes_the_operator() {
+        let mut tracker = Tracker::default();
+        for i in 0..8_u16 {
+            update(&mut tracker, u64::from(i) * 100, &[face(f32::from(i) * 45.0)]);
+        }
+        assert_eq!(tracker.in_view(700).iter().map(|t| (t.id, t.sure)).collect::<Vec<_>>(), [(0, true)]);
+        let mut tracker = Tracker::default();
+        (0..5).for_each(|i| _ = frame(&mut tracker, i * 100, &[face(0.0)], 0.8));
+        update(&mut tracker, 500, &[face(45.0)]);
+        assert_eq!(tracker.in_view(500)[0].id, 1, "the operator went out, and somebody else came in");
+    }
+
+    #[test]
+    fn who_appears_on_a_screen_and_stays_there_is_a_picture_and_who_steps_before_it_is_not() {
+        const TELEVISION: Area = [200.0, 0.0, 200.0, 120.0];
+        let in_front = |from: u16| {
+            let mut tracker = Tracker::default();
+            tracker.set_screens([TELEVISION].into_iter());
+            for i in 0..20_u16 {
+                update(&mut tracker, u64::from(i) * 100, &[face(f32::from((from + i * 12).min(260)))]);
+            }
+            tracker.in_view(1_900)[0].still
+        };
+        assert!(in_front(240) && !in_front(150));
+    }
+
+    #[test]
+    fn a_poster_that_somebody_walks_past_is_a_poster_again() {
+        let mut tracker = Tracker::default();
+        let poster = face(300.0);
+        let still = |tracker: &mut Tracker, t_ms: u64, x: f32| {
+            update(tracker, t_ms, &[face(x)]);
+            tracker.in_view(t_ms)[0].still
+        };
+        assert!((0..100).any(|i| still(&mut tracker, i * 100, 300.0)));
+        let past = (100..160).filter(|i| still(&mut tracker, i * 100, 300.0 + (*i as f32 - 100.0) / 2.0));
+        assert!(past.count() < 30, "it was taken for the person");
+        let again = (160..300).find(|i| still(&mut tracker, i * 100, poster.bbox[0]));
+        assert!(again.is_some_and(|i| i < 260), "{again:?}");
     }
 
     #[test]

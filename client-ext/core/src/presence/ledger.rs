@@ -5,6 +5,7 @@
 //!  not compared yet, the operator not in view ─► pending  += time x weight (added once it is somebody else)
 //!  averted, far, gone ─────────────────────────► both drain at half the speed
 //!  hidden (vanished where nobody leaves) ──────► both stay for HIDDEN_MS
+//!  back within BRIDGE_MS ──────────────────────► as if they had never been missed
 //! ```
 //! Each person's own exposure counts, and the worst decides: two people who each glance for half a second have not
 //! read for a second. Who comes back under a new number takes over what the most exposed one who is gone left.
@@ -16,6 +17,8 @@ use super::{FaceSeen, Who};
 const DRAIN: f64 = 0.5;
 /// Somebody who vanished where nobody leaves is believed to be there for so long.
 pub(super) const HIDDEN_MS: u64 = 3_000;
+/// Detectors miss faces now and then: who is back so soon was there all the time.
+const BRIDGE_MS: u64 = 500;
 /// At most this much of the time before a face was known to be one counts.
 const PENDING_MAX_MS: f64 = 2_000.0;
 /// Nobody's exposure grows beyond this: what covers is a fraction of it.
@@ -46,6 +49,16 @@ struct Person {
     standing: Standing,
     exposure_ms: f64,
     pending_ms: f64,
+    /// What they had when they were first missed, while they are.
+    missed: Option<Missed>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Missed {
+    at_ms: u64,
+    standing: Standing,
+    exposure_ms: f64,
+    pending_ms: f64,
 }
 
 /// Everybody but the operator, in view or a moment ago.
@@ -58,19 +71,7 @@ impl Ledger {
     /// Charges the time that passed to everybody as they stood then.
     pub(super) fn charge(&mut self, passed_ms: f64) {
         for person in &mut self.people {
-            match person.standing {
-                Standing::Exposed(weight) => {
-                    person.exposure_ms = (person.exposure_ms + passed_ms * weight).min(EXPOSURE_MAX_MS);
-                }
-                Standing::Pending(weight) => {
-                    person.pending_ms = (person.pending_ms + passed_ms * weight).min(PENDING_MAX_MS);
-                }
-                Standing::Hidden { .. } => {}
-                Standing::Averted | Standing::Gone => {
-                    person.exposure_ms = (person.exposure_ms - passed_ms * DRAIN).max(0.0);
-                    person.pending_ms = (person.pending_ms - passed_ms * DRAIN).max(0.0);
-                }
-            }
+            person.charge(person.standing, passed_ms);
         }
     }
 
@@ -89,10 +90,11 @@ impl Ledger {
             let at = self.people.iter().position(|person| person.track == face.track);
             let at = at.unwrap_or_else(|| self.add(face.track));
             let is_new = self.people.get(at).is_some_and(|person| person.is_new);
-            let left_ms =
-                if is_new && matches!(standing, Standing::Exposed(_)) { self.take_left() } else { 0.0 };
+            let takes_over = is_new && matches!(standing, Standing::Exposed(_));
+            let left_ms = if takes_over { self.take_left(now_ms) } else { 0.0 };
             if let Some(person) = self.people.get_mut(at) {
                 person.exposure_ms += left_ms;
+                person.back(now_ms);
                 person.stand(standing);
             }
         }
@@ -112,14 +114,17 @@ impl Ledger {
 
     /// The desktop is shown again: what came before is settled.
     pub(super) fn settle(&mut self) {
-        self.people.iter_mut().for_each(|person| (person.exposure_ms, person.pending_ms) = (0.0, 0.0));
+        for person in &mut self.people {
+            (person.exposure_ms, person.pending_ms, person.missed) = (0.0, 0.0, None);
+        }
     }
 
     /// What the most exposed of those who are gone left: whoever comes now may be that person.
-    fn take_left(&mut self) -> f64 {
+    fn take_left(&mut self, now_ms: u64) -> f64 {
         let gone = |p: &&mut Person| matches!(p.standing, Standing::Gone | Standing::Hidden { .. });
         let left = self.people.iter_mut().filter(gone).max_by(|a, b| a.exposure_ms.total_cmp(&b.exposure_ms));
         left.map_or(0.0, |person| {
+            person.back(now_ms);
             person.standing = Standing::Gone;
             std::mem::take(&mut person.exposure_ms)
         })
@@ -132,7 +137,8 @@ impl Ledger {
             self.people.truncate(PEOPLE_MAX - 1);
         }
         let standing = Standing::Averted;
-        self.people.push(Person { track, is_new: true, standing, exposure_ms: 0.0, pending_ms: 0.0 });
+        let missed = None;
+        self.people.push(Person { track, is_new: true, standing, exposure_ms: 0.0, pending_ms: 0.0, missed });
         self.people.len() - 1
     }
 }
@@ -147,7 +153,40 @@ impl Person {
         }
     }
 
+    /// In view again: a short gap is charged as if nothing had been missed.
+    fn back(&mut self, now_ms: u64) {
+        let Some(missed) = self.missed.take() else { return };
+        let gap_ms = now_ms.saturating_sub(missed.at_ms);
+        if gap_ms >= BRIDGE_MS {
+            return;
+        }
+        (self.exposure_ms, self.pending_ms) = (missed.exposure_ms, missed.pending_ms);
+        #[allow(clippy::cast_precision_loss, reason = "at most half a second")]
+        self.charge(missed.standing, gap_ms as f64);
+    }
+
+    /// Time in which they stood so.
+    fn charge(&mut self, standing: Standing, passed_ms: f64) {
+        match standing {
+            Standing::Exposed(weight) => {
+                self.exposure_ms = (self.exposure_ms + passed_ms * weight).min(EXPOSURE_MAX_MS);
+            }
+            Standing::Pending(weight) => {
+                self.pending_ms = (self.pending_ms + passed_ms * weight).min(PENDING_MAX_MS);
+            }
+            Standing::Hidden { .. } => {}
+            Standing::Averted | Standing::Gone => {
+                self.exposure_ms = (self.exposure_ms - passed_ms * DRAIN).max(0.0);
+                self.pending_ms = (self.pending_ms - passed_ms * DRAIN).max(0.0);
+            }
+        }
+    }
+
     fn leave(&mut self, now_ms: u64, hidden: bool) {
+        if matches!(self.standing, Standing::Exposed(_) | Standing::Pending(_)) {
+            let Person { standing, exposure_ms, pending_ms, .. } = *self;
+            self.missed = Some(Missed { at_ms: now_ms, standing, exposure_ms, pending_ms });
+        }
         self.standing = match self.standing {
             Standing::Hidden { since_ms } if now_ms.saturating_sub(since_ms) < HIDDEN_MS => return,
             Standing::Exposed(_) | Standing::Pending(_) if hidden => Standing::Hidden { since_ms: now_ms },
@@ -224,6 +263,29 @@ mod tests {
             after(&mut ledger, from_ms + 500, 500, &[OPERATOR], &[]);
         }
         assert_eq!(ledger.worst_ms(), 1_000.0, "500 in, 250 out, four times");
+    }
+
+    #[test]
+    fn a_face_that_the_detector_sees_in_every_second_picture_reads_all_the_time() {
+        for kind in [Who::Stranger, Who::Undecided] {
+            let mut ledger = Ledger::default();
+            for i in 0..10 {
+                let blink = i % 2 == 1;
+                let seen = [OPERATOR, FaceSeen::near(1, kind)];
+                let faces = if blink { &seen[..1] } else { &seen[..] };
+                ledger.look(i * 100, faces, &[]);
+                ledger.charge(100.0);
+            }
+            ledger.look(1_000, &[OPERATOR, FaceSeen::near(1, kind)], &[]);
+            assert_eq!(ledger.worst_ms(), 1_000.0);
+        }
+        // Under a new number as well; and after a longer gap it is another visit.
+        let mut ledger = Ledger::default();
+        after(&mut ledger, 0, 400, &[OPERATOR, stranger(1)], &[]);
+        after(&mut ledger, 400, 100, &[OPERATOR], &[]);
+        assert_eq!(after(&mut ledger, 500, 100, &[OPERATOR, stranger(2)], &[]), 600.0);
+        after(&mut ledger, 600, 600, &[OPERATOR], &[]);
+        assert_eq!(after(&mut ledger, 1_200, 100, &[OPERATOR, stranger(2)], &[]), 400.0);
     }
 
     #[test]

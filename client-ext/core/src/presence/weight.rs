@@ -7,9 +7,12 @@ use super::FaceSeen;
 
 /// Full within this yaw, nothing from the second one on.
 const FACING_DEG: [f64; 2] = [30.0, 60.0];
-/// Face width over picture width. A webcam of 70 degrees shows a face at 0.108 / metres: nothing beyond 3.9 m, full
-/// from 2.7 m on.
-const DISTANCE_SHARE: [f64; 2] = [0.028, 0.040];
+/// Face width over picture width. A webcam of 70 degrees shows a face at 0.108 / metres: nothing beyond 3.4 m, where text
+/// on a screen is smaller than good eyes can read, and full from 2.9 m on.
+const DISTANCE_SHARE: [f64; 2] = [0.0315, 0.0375];
+
+/// Less than this is nothing: at the end of a ramp the detector's own noise would come and go.
+const WEIGHT_MIN: f64 = 0.15;
 
 /// Facing x distance of one face. NaN counts as the worst case, 1.
 #[must_use]
@@ -19,7 +22,8 @@ pub fn weight_of(face: &FaceSeen) -> f64 {
     }
     let [towards, away] = FACING_DEG;
     let facing = 1.0 - ramp(f64::from(face.yaw_deg.abs()), towards, away);
-    facing_or_worst(facing, face.yaw_deg) * distance_of(face)
+    let weight = facing_or_worst(facing, face.yaw_deg) * distance_of(face);
+    if weight < WEIGHT_MIN { 0.0 } else { weight }
 }
 
 /// The part of it that distance alone decides.
@@ -51,8 +55,8 @@ mod tests {
     fn near_and_facing_counts_in_full_far_or_averted_not_at_all() {
         assert_eq!(weight(0.2, 0.0), 1.0);
         assert_eq!(weight(0.054, -30.0), 1.0, "2 m");
-        assert!((0.6..0.7).contains(&weight(0.036, 0.0)), "3 m");
-        assert_eq!((weight(0.02, 0.0), weight(0.2, 65.0), weight(0.2, -80.0)), (0.0, 0.0, 0.0));
+        assert!((0.7..0.8).contains(&weight(0.036, 0.0)), "3 m");
+        assert_eq!((weight(0.031, 0.0), weight(0.2, 65.0), weight(0.2, -80.0)), (0.0, 0.0, 0.0));
         assert!((weight(0.2, 45.0) - 0.5).abs() < 1e-6);
     }
 

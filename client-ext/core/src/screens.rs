@@ -1,0 +1,273 @@
+//! Televisions and monitors in the room: rectangles whose whole picture changes at once, again and again. Pure.
+//!
+//! ```text
+//!  blocks that changed ─► a filled rectangle, still around it? ─► the same one again: a screen
+//! ```
+//! People, curtains and shadows move through a rectangle; only a screen changes all of it from one picture to the next,
+//! up to its edge and no farther. A talking head without a cut stays unknown, and its face counts as a person's: the
+//! eyes err on that side. Only faces that appeared within a screen and never left it are pictures
+//! ([`crate::face::track`]): whoever steps in front of one came over its edge.
+
+use crate::evidence::Area;
+use crate::motion::{BLOCKS, Changes};
+
+/// A block changed with a cut if it differs by this much, of 255, and by this many times the usual difference.
+const CUT_MIN: f32 = 6.0;
+const CUT_TIMES: f32 = 6.0;
+/// Sides of a screen, in blocks.
+const SIDE_MIN: [usize; 2] = [5, 3];
+/// More of the picture than this is the light or the camera.
+const SHARE_MAX: f32 = 0.4;
+/// So much of the rectangle must have changed, and at most so much of the ring around it.
+const FILL_MIN: f32 = 0.7;
+const RING_MAX: f32 = 0.15;
+/// Width over height, also of a monitor that is turned or seen from the side.
+const ASPECT: [f32; 2] = [0.5, 2.8];
+/// Rectangles that overlap this much are the same.
+const SAME_IOU: f32 = 0.7;
+/// So many cuts make a screen, at least so far apart: one flash is one.
+const CUTS: u32 = 2;
+const APART_MS: u64 = 400;
+/// A rectangle that did not change again for so long is forgotten; a screen that is known, later.
+const FORGET_MS: u64 = 120_000;
+const FORGET_KNOWN_MS: u64 = 1_800_000;
+const RECTANGLES_MAX: usize = 8;
+
+/// A rectangle that changed as a whole.
+#[derive(Debug, Clone, Copy)]
+struct Rectangle {
+    area: Area,
+    cuts: u32,
+    cut_ms: u64,
+}
+
+/// All that were seen.
+#[derive(Debug, Default)]
+pub struct Screens {
+    rectangles: Vec<Rectangle>,
+    /// Blocks that changed, which `piece` takes one piece after the other out of; and all of them.
+    cut: Vec<bool>,
+    before_pieces: Vec<bool>,
+    open: Vec<(usize, usize)>,
+}
+
+impl Screens {
+    /// Takes what changed with a picture of this width and height.
+    pub fn update(&mut self, t_ms: u64, changes: &Changes<'_>, size: [f32; 2]) {
+        let forgets_ms = |r: &Rectangle| if r.cuts >= CUTS { FORGET_KNOWN_MS } else { FORGET_MS };
+        self.rectangles.retain(|r| t_ms.saturating_sub(r.cut_ms) <= forgets_ms(r));
+        let threshold = CUT_MIN.max(changes.usual * CUT_TIMES);
+        self.cut.clear();
+        self.cut.extend(changes.differences.iter().map(|by| *by > threshold));
+        let count = self.cut.iter().filter(|cut| **cut).count();
+        if count < SIDE_MIN[0] * SIDE_MIN[1] / 2 || precise(count) > precise(self.cut.len()) * SHARE_MAX {
+            return;
+        }
+        self.before_pieces.clone_from(&self.cut);
+        // Somebody may move elsewhere in the same picture.
+        for start in 0..self.cut.len() {
+            if let Some(blocks) = self.piece(start).filter(|piece| is_screen(&self.before_pieces, piece)) {
+                self.note(t_ms, in_pixels(blocks, size));
+            }
+        }
+    }
+
+    /// The rectangle around what hangs together with this block, which is taken out; `None` if there is nothing left.
+    fn piece(&mut self, start: usize) -> Option<Blocks> {
+        let [columns, rows] = BLOCKS;
+        let taken = self.cut.get_mut(start).map(std::mem::take)?;
+        if !taken {
+            return None;
+        }
+        let at = (start % columns, start / columns);
+        let (mut from, mut to) = (at, at);
+        self.open.clear();
+        self.open.push(at);
+        while let Some((x, y)) = self.open.pop() {
+            (from, to) = ((from.0.min(x), from.1.min(y)), (to.0.max(x), to.1.max(y)));
+            let beside = [
+                (x.checked_sub(1), Some(y)),
+                (Some(x + 1).filter(|x| *x < columns), Some(y)),
+                (Some(x), y.checked_sub(1)),
+                (Some(x), Some(y + 1).filter(|y| *y < rows)),
+            ];
+            for (x, y) in beside.into_iter().filter_map(|(x, y)| x.zip(y)) {
+                if self.cut.get_mut(y * columns + x).is_some_and(std::mem::take) {
+                    self.open.push((x, y));
+                }
+            }
+        }
+        Some([from.0, from.1, to.0 - from.0 + 1, to.1 - from.1 + 1])
+    }
+
+    /// Where the screens are.
+    pub fn known(&self) -> impl Iterator<Item = Area> {
+        self.rectangles.iter().filter(|r| r.cuts >= CUTS).map(|r| r.area)
+    }
+
+    fn note(&mut self, t_ms: u64, area: Area) {
+        if let Some(known) = self.rectangles.iter_mut().find(|r| overlap(&r.area, &area) >= SAME_IOU) {
+            if t_ms.saturating_sub(known.cut_ms) >= APART_MS {
+                known.cuts = known.cuts.saturating_add(1);
+                known.cut_ms = t_ms;
+                // Dark edges of a film make some cuts smaller than the screen.
+                known.area = around(&known.area, &area);
+            }
+            return;
+        }
+        if self.rectangles.len() >= RECTANGLES_MAX {
+            // The least known makes room.
+            let least = self.rectangles.iter().enumerate().min_by_key(|(_, r)| (r.cuts, r.cut_ms));
+            if let Some(at) = least.map(|(at, _)| at) {
+                self.rectangles.swap_remove(at);
+            }
+        }
+        self.rectangles.push(Rectangle { area, cuts: 1, cut_ms: t_ms });
+    }
+}
+
+/// Left, top, width, height in blocks.
+type Blocks = [usize; 4];
+
+/// Whether the blocks that changed fill a rectangle as a screen does, and little changed around it.
+fn is_screen(cut: &[bool], &[left, top, width, height]: &Blocks) -> bool {
+    let [columns, rows] = BLOCKS;
+    let at = |x: usize, y: usize| cut.get(y * columns + x).copied().unwrap_or(false);
+    // A body goes on beyond the lower edge of the picture; what hangs or stands behind the seat does not.
+    if width < SIDE_MIN[0] || height < SIDE_MIN[1] || top + height >= rows {
+        return false;
+    }
+    let aspect = precise(width) / precise(height);
+    let inside = (top..top + height).flat_map(|y| (left..left + width).map(move |x| (x, y)));
+    let fill = precise(inside.filter(|(x, y)| at(*x, *y)).count()) / precise(width * height);
+    (ASPECT[0]..=ASPECT[1]).contains(&aspect)
+        && fill >= FILL_MIN
+        && is_quiet_around(&at, [left, top, width, height])
+}
+
+/// Whether the ring around it, a block away, is still. The block next to it may be half of the screen.
+fn is_quiet_around(at: &dyn Fn(usize, usize) -> bool, [left, top, width, height]: Blocks) -> bool {
+    let [columns, rows] = BLOCKS;
+    let (from_x, to_x) = (left.checked_sub(2), Some(left + width + 1).filter(|x| *x < columns));
+    let (from_y, to_y) = (top.checked_sub(2), Some(top + height + 1).filter(|y| *y < rows));
+    let beside = (top..top + height).flat_map(|y| [from_x, to_x].into_iter().flatten().map(move |x| (x, y)));
+    let above = (left..left + width).flat_map(|x| [from_y, to_y].into_iter().flatten().map(move |y| (x, y)));
+    let (mut ring, mut changed) = (0, 0);
+    for (x, y) in beside.chain(above) {
+        ring += 1;
+        changed += usize::from(at(x, y));
+    }
+    precise(changed) <= precise(ring) * RING_MAX
+}
+
+fn in_pixels([left, top, width, height]: Blocks, size: [f32; 2]) -> Area {
+    let (block_w, block_h) = (size[0] / precise(BLOCKS[0]), size[1] / precise(BLOCKS[1]));
+    // The block beside it may be half of the screen.
+    let (x, y) = ((precise(left) - 1.0).max(0.0) * block_w, (precise(top) - 1.0).max(0.0) * block_h);
+    let right = ((precise(left + width) + 1.0) * block_w).min(size[0]);
+    let bottom = ((precise(top + height) + 1.0) * block_h).min(size[1]);
+    [x, y, right - x, bottom - y]
+}
+
+fn overlap(a: &Area, b: &Area) -> f32 {
+    crate::face::iou(a, b)
+}
+
+/// The smallest area that holds both.
+fn around([ax, ay, aw, ah]: &Area, [bx, by, bw, bh]: &Area) -> Area {
+    let (left, top) = (ax.min(*bx), ay.min(*by));
+    [left, top, (ax + aw).max(bx + bw) - left, (ay + ah).max(by + bh) - top]
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a number of blocks")]
+fn precise(blocks: usize) -> f32 {
+    blocks as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: [f32; 2] = [640.0, 480.0];
+
+    /// Blocks that change by 30 where `changes` says so, and by 1 elsewhere.
+    fn grid(changes: impl Fn(usize, usize) -> bool) -> Vec<f32> {
+        let [columns, rows] = BLOCKS;
+        let blocks = (0..rows).flat_map(|y| (0..columns).map(move |x| (x, y)));
+        blocks.map(|(x, y)| if changes(x, y) { 30.0 } else { 1.0 }).collect()
+    }
+
+    fn see(screens: &mut Screens, t_ms: u64, differences: &[f32]) -> usize {
+        screens.update(t_ms, &Changes { differences, usual: 1.0 }, SIZE);
+        screens.known().count()
+    }
+
+    const fn in_television(x: usize, y: usize) -> bool {
+        x >= 3 && x < 14 && y >= 7 && y < 14
+    }
+
+    #[test]
+    fn the_second_cut_makes_a_screen_and_pauses_are_no_cuts() {
+        let (mut screens, cut, quiet) =
+            (Screens::default(), grid(in_television), grid(|x, y| x == 6 && y == 9));
+        let mut known = Vec::new();
+        for i in 0..100 {
+            known.push(see(&mut screens, i * 100, if i % 30 == 10 { &cut } else { &quiet }));
+        }
+        assert_eq!(known.iter().position(|n| *n == 1), Some(40));
+        let [x, y, w, h] = screens.known().next().unwrap();
+        assert!(x <= 48.0 && y <= 112.0 && x + w >= 224.0 && y + h >= 224.0, "{x} {y} {w} {h}");
+        assert!(w <= 224.0 && h <= 160.0);
+    }
+
+    #[test]
+    fn whoever_moves_in_the_seat_meanwhile_is_no_trouble() {
+        let mut screens = Screens::default();
+        let head = |x: usize, y: usize| (18..24).contains(&x) && (10..20).contains(&y) && (x + y) % 3 != 0;
+        let cut = grid(|x, y| in_television(x, y) || head(x, y));
+        let known: Vec<usize> = (0..4).map(|i| see(&mut screens, i * 1_000, &cut)).collect();
+        assert_eq!(known, [0, 1, 1, 1]);
+    }
+
+    #[test]
+    fn one_long_flash_is_one_cut() {
+        let (mut screens, cut) = (Screens::default(), grid(in_television));
+        assert!((0..8).all(|i| see(&mut screens, i * 40, &cut) == 0));
+    }
+
+    #[test]
+    fn people_and_light_are_no_screens() {
+        // Somebody walks through: a column at a time. A head and shoulders. The light. The camera moves.
+        type Shape = fn(usize, usize, usize) -> bool;
+        let shapes: [Shape; 4] = [
+            |i, x, y| x >= i && x < i + 4 && y >= 7 && y < 30,
+            |_, x, y| (x >= 10 && x < 14 && y >= 8 && y < 14) || (x >= 6 && x < 18 && y >= 14),
+            |_, _, _| true,
+            |i, x, y| (x * 7 + y * 3 + i) % 3 == 0,
+        ];
+        for (n, shape) in shapes.iter().enumerate() {
+            let mut screens = Screens::default();
+            for i in 0..30 {
+                let moved = grid(|x, y| shape(i, x, y));
+                assert_eq!(see(&mut screens, i as u64 * 500, &moved), 0, "{n}, {i}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_screen_that_is_off_is_forgotten_and_there_are_never_many() {
+        let mut screens = Screens::default();
+        let cut = grid(in_television);
+        (0..3).for_each(|i| _ = see(&mut screens, i * 1_000, &cut));
+        let quiet = grid(|_, _| false);
+        assert_eq!(see(&mut screens, FORGET_KNOWN_MS, &quiet), 1);
+        assert_eq!(see(&mut screens, FORGET_KNOWN_MS + 2_001, &quiet), 0);
+        for i in 0..200_usize {
+            let at = (i * 7) % 30;
+            see(&mut screens, 2_000_000 + i as u64 * 500, &grid(|x, y| x >= at && x < at + 8 && y < 6));
+            assert!(screens.rectangles.len() <= RECTANGLES_MAX);
+        }
+        // Another grid, or none, is no trouble.
+        screens.update(9_000_000, &Changes { differences: &[], usual: f32::NAN }, SIZE);
+    }
+}
