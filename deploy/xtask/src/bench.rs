@@ -13,7 +13,7 @@ use crate::steps::Steps;
 const BUILD: &str = "build";
 
 /// `only` names one part, which `sudare-bench` knows.
-pub(crate) fn command(project: &Project, only: Option<&str>) -> Result<ExitCode> {
+pub(crate) fn command(project: &Project, only: Option<&str>, long: bool) -> Result<ExitCode> {
     let purpose = if only == Some(BUILD) { Purpose::Demo } else { Purpose::Bench };
     let mut steps = Steps::default();
     let ready = setup::run(project, purpose, &mut steps)?;
@@ -31,6 +31,9 @@ pub(crate) fn command(project: &Project, only: Option<&str>) -> Result<ExitCode>
     }
     if let Some(part) = only {
         job = job.args(["--only", part]);
+    }
+    if long {
+        job = job.args(["--long"]);
     }
     job.run()?;
     Ok(ExitCode::SUCCESS)

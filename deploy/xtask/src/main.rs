@@ -71,6 +71,9 @@ enum Task {
         /// One part alone: seat, evidence, servers or build
         #[arg(long)]
         only: Option<String>,
+        /// Ten times as many pictures to see whether memory grows
+        #[arg(long)]
+        long: bool,
     },
     /// Measure how far the eyes can be trusted, on clips of people that you give
     Accuracy {
@@ -102,7 +105,7 @@ fn start(project: &Project, task: &Task) -> Result<ExitCode> {
         Task::Demo { xrdp: true, .. } => demo::xrdp(project),
         Task::Demo { camera, .. } => demo::command(project, *camera),
         Task::Test { long } => test::command(project, *long),
-        Task::Bench { only } => bench::command(project, only.as_deref()),
+        Task::Bench { only, long } => bench::command(project, only.as_deref(), *long),
         Task::Accuracy { people, quick, only } => {
             let wanted = accuracy::Wanted { people: people.as_deref(), quick: *quick, only: only.as_deref() };
             accuracy::command(project, &wanted)

@@ -3,8 +3,11 @@
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+use super::costume::Cover;
+use super::lens_cover::LensCover;
 use super::painter::Light;
-use super::scene::{Class, Other, Scene};
+use super::scene::{Class, Habit, Other, Scene, Seat};
+use super::sprite::Medium;
 
 /// How much is played.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,6 +27,8 @@ pub(super) const QUICK: Extent = Extent { onlookers: 12, onlookers_else: 8, metr
 /// An onlooker walks in within this time, and looks for so long from then on.
 const WALK_IN_S: f64 = 0.6;
 const LOOKS_S: f64 = 2.5;
+/// A lens is covered for so long.
+const LENS_S: f64 = 3.0;
 /// A stranger in the seat tries for so long.
 const STRANGER_TRIES_S: f64 = 20.0;
 const WIDTH: f64 = 640.0;
@@ -45,6 +50,8 @@ fn for_operator(class: Class, operator: usize, people: usize, extent: &Extent) -
         light,
         seconds,
         others,
+        seat: Seat::default(),
+        lens: None,
         seed: dice.random(),
     };
     // Nobody is their own onlooker.
@@ -76,8 +83,31 @@ fn for_operator(class: Class, operator: usize, people: usize, extent: &Extent) -
         }
         Class::Poster => {
             // It hangs there all day: the eyes need some seconds to tell that it never moves.
-            let poster = poster(somebody(dice), seconds * 2.0, dice);
-            vec![scene(Light::Normal, seconds * 2.0, vec![poster], dice)]
+            let poster = poster(somebody(dice), seconds * 3.0, dice);
+            vec![scene(Light::Normal, seconds * 3.0, vec![poster], dice)]
+        }
+        Class::Tv => {
+            let television = television(&somebody, seconds * 3.0, dice);
+            vec![scene(Light::Normal, seconds * 3.0, television, dice)]
+        }
+        Class::Habits => lights
+            .map(|light| {
+                let habits = habits(seconds * 2.0, dice);
+                Scene {
+                    seat: Seat { habits, ..Seat::default() },
+                    ..scene(light, seconds * 2.0, Vec::new(), dice)
+                }
+            })
+            .to_vec(),
+        Class::Lens => LensCover::ALL
+            .map(|cover| Scene { lens: Some(cover), ..scene(Light::Normal, LENS_S, Vec::new(), dice) })
+            .to_vec(),
+        Class::Print | Class::Film => {
+            let medium = if class == Class::Print { Medium::Print } else { Medium::Phone };
+            let seat = Seat { medium, ..Seat::default() };
+            lights
+                .map(|light| Scene { seat: seat.clone(), ..scene(light, seconds, Vec::new(), dice) })
+                .to_vec()
         }
         Class::Stranger => {
             let light = if operator.is_multiple_of(2) { Light::Normal } else { Light::Dim };
@@ -92,8 +122,8 @@ fn onlooker(who: usize, metres: f32, masked: bool, from_left: bool, dice: &mut C
     let stop = dice.random_range(half.max(20.0) + 30.0..150.0);
     let path = [[0.0, -half], [WALK_IN_S, stop], [WALK_IN_S + LOOKS_S, stop + dice.random_range(-6.0..6.0)]];
     let walk = path.map(|[t, x]| [t, if from_left { x } else { WIDTH - x }]).to_vec();
-    let mask = masked.then(|| dice.random_range(0..3));
-    Other { who, metres, above: 0.35, walk, turns: Vec::new(), mask, poster: false }
+    let cover = masked.then(|| Cover::Mask(dice.random_range(0..3)));
+    Other { who, metres, above: 0.35, walk, turns: Vec::new(), cover, medium: Medium::Person }
 }
 
 /// People pass 3.5 to 6 m behind, looking where they go or a little towards the screen.
@@ -109,8 +139,8 @@ fn street(seconds: f64, dice: &mut ChaCha8Rng, somebody: &dyn Fn(&mut ChaCha8Rng
             above: 0.35,
             walk: vec![[from, enter], [from + 3.0, leave]],
             turns: vec![(0.0, round_to_five(yaw))],
-            mask: None,
-            poster: false,
+            cover: None,
+            medium: Medium::Person,
         });
         from += dice.random_range(2.0..6.0);
     }
@@ -127,7 +157,8 @@ fn seated(who: usize, side: f64, seconds: f64, dice: &mut ChaCha8Rng) -> Other {
         at += dice.random_range(8.0..14.0);
     }
     let metres = dice.random_range(3.5_f32..4.0);
-    Other { who, metres, above: 0.0, walk: vec![[0.0, x], [seconds, x]], turns, mask: None, poster: false }
+    let walk = vec![[0.0, x], [seconds, x]];
+    Other { who, metres, above: 0.0, walk, turns, cover: None, medium: Medium::Person }
 }
 
 /// A portrait on the wall.
@@ -135,7 +166,55 @@ fn poster(who: usize, seconds: f64, dice: &mut ChaCha8Rng) -> Other {
     let x = dice.random_range(80.0..150.0);
     let x = if dice.random_bool(0.5) { x } else { WIDTH - x };
     let walk = vec![[0.0, x], [seconds, x]];
-    Other { who, metres: 2.5, above: 0.4, walk, turns: Vec::new(), mask: None, poster: true }
+    Other { who, metres: 2.5, above: 0.4, walk, turns: Vec::new(), cover: None, medium: Medium::Poster }
+}
+
+/// Hangs on the wall at 3 m and is on all the time; each 2 to 6 s the film cuts to somebody else.
+fn television(
+    somebody: &dyn Fn(&mut ChaCha8Rng) -> usize,
+    seconds: f64,
+    dice: &mut ChaCha8Rng,
+) -> Vec<Other> {
+    let x = dice.random_range(95.0..125.0);
+    let x = if dice.random_bool(0.5) { x } else { WIDTH - x };
+    let (mut cuts, mut from) = (Vec::new(), 0.0);
+    while from < seconds {
+        let to = from + dice.random_range(2.0..6.0);
+        // The next cut begins with the next picture.
+        let walk = vec![[from, x], [to - 1e-3, x]];
+        let (who, turns) = (somebody(dice), Vec::new());
+        cuts.push(Other {
+            who,
+            metres: 3.0,
+            above: 0.5,
+            walk,
+            turns,
+            cover: None,
+            medium: Medium::Television,
+        });
+        from = to;
+    }
+    cuts
+}
+
+/// Turns to somebody or to papers, thinks with a hand before the mouth, drinks, puts a mask on for a while.
+fn habits(seconds: f64, dice: &mut ChaCha8Rng) -> Vec<(f64, f64, Habit)> {
+    let (mut all, mut from) = (Vec::new(), 4.0);
+    while from < seconds {
+        let (habit, least_s, most_s) = match dice.random_range(0..4) {
+            0 => {
+                let side = if dice.random_bool(0.5) { 1 } else { -1 };
+                (Habit::Turns(round_to_five(dice.random_range(30..=65)) * side), 1.0, 4.0)
+            }
+            1 => (Habit::Covers(Cover::Hand), 1.0, 3.0),
+            2 => (Habit::Covers(Cover::Mug), 1.0, 2.5),
+            _ => (Habit::Covers(Cover::Mask(dice.random_range(0..3))), 2.0, 4.0),
+        };
+        let to = from + dice.random_range(least_s..most_s);
+        all.push((from, to, habit));
+        from = to + dice.random_range(1.0..5.0);
+    }
+    all
 }
 
 /// So that the same heads are turned seldom.

@@ -1,4 +1,4 @@
-//! What the rig does to a face: a mask over its lower half, and a turn of the head.
+//! What the rig does to a face: a mask, a hand or a mug over its lower half, and a turn of the head.
 //!
 //! The turn takes the head for a cylinder with a nose: right for small faces, and no portrait. What was behind shows as
 //! hair.
@@ -12,12 +12,57 @@
 
 use image::{Rgb, RgbImage};
 
+/// What is before the lower half of a face.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Cover {
+    /// In one of the colours.
+    Mask(u8),
+    /// Before the mouth, as when somebody thinks or coughs.
+    Hand,
+    /// Raised to the mouth.
+    Mug,
+}
+
+impl Cover {
+    /// Top, bottom and half the width at this distance from the middle, in distances between the eyes and to the mouth.
+    fn shape(self, u: f32, v: f32) -> [f32; 3] {
+        match self {
+            Cover::Mask(_) => [0.30 + 0.30 * u * u, 1.62 - 0.35 * u * u, 1.12 - 0.22 * (v - 0.4).max(0.0)],
+            Cover::Hand => [0.72 + 0.25 * u * u, 1.75, 0.95],
+            Cover::Mug => [0.78, 1.70, 0.62],
+        }
+    }
+
+    /// `skin` is the colour of the face.
+    fn colour(self, skin: [u8; 3]) -> [u8; 3] {
+        match self {
+            Cover::Mask(colour) => MASKS.get(usize::from(colour) % MASKS.len()).copied().unwrap_or_default(),
+            Cover::Hand => skin,
+            Cover::Mug => [196, 60, 52],
+        }
+    }
+
+    /// Lines across, as folds or fingers make: how many to the distance from the eyes to the mouth.
+    const fn folds(self) -> f32 {
+        match self {
+            Cover::Mask(_) => 9.0,
+            Cover::Hand => 4.0,
+            Cover::Mug => 0.0,
+        }
+    }
+}
+
 /// Surgical blue, white, black.
 const MASKS: [[u8; 3]; 3] = [[150, 188, 212], [226, 228, 226], [42, 42, 46]];
 
-/// The colour of a mask at this pixel, and how much it hides.
+/// The colour of what covers the face at this pixel, and how much it hides.
 #[must_use]
-pub(super) fn mask_at(landmarks: &[[f32; 2]; 5], [x, y]: [f32; 2], colour: u8) -> Option<([u8; 3], f32)> {
+pub(super) fn cover_at(
+    landmarks: &[[f32; 2]; 5],
+    [x, y]: [f32; 2],
+    cover: Cover,
+    skin: [u8; 3],
+) -> Option<([u8; 3], f32)> {
     let [one, other, nose, corner, far_corner] = *landmarks;
     let across = [other[0] - one[0], other[1] - one[1]];
     let eyes_px = (across[0] * across[0] + across[1] * across[1]).sqrt().max(1.0);
@@ -33,14 +78,15 @@ pub(super) fn mask_at(landmarks: &[[f32; 2]; 5], [x, y]: [f32; 2], colour: u8) -
     let lean = ((mouth[0] - between[0]) * along[0] + (mouth[1] - between[1]) * along[1]) * v;
     let shift = ((nose[0] - between[0]) * along[0] + (nose[1] - between[1]) * along[1]) * 0.3;
     let u = ((dx * along[0] + dy * along[1]) - lean - shift) / eyes_px;
-    let (top, bottom, side) = (0.30 + 0.30 * u * u, 1.62 - 0.35 * u * u, 1.12 - 0.22 * (v - 0.4).max(0.0));
+    let [top, bottom, side] = cover.shape(u, v);
     let inside = (v - top).min(bottom - v).min((side - u.abs()) * eyes_px / down_px) * down_px + 0.5;
     if inside <= 0.0 {
         return None;
     }
-    let fold = if ((v - top) * 9.0).fract() < 0.22 { 0.90 } else { 1.0 };
+    let folds = cover.folds();
+    let fold = if folds > 0.0 && ((v - top) * folds).fract() < 0.22 { 0.90 } else { 1.0 };
     let shade = (1.0 - 0.18 * u * u) * fold;
-    let paint = MASKS[usize::from(colour) % MASKS.len()].map(|c| (f32::from(c) * shade) as u8);
+    let paint = cover.colour(skin).map(|c| (f32::from(c) * shade) as u8);
     Some((paint, inside.min(1.0)))
 }
 
@@ -113,9 +159,12 @@ mod tests {
 
     #[test]
     fn a_mask_hides_nose_mouth_and_chin_and_leaves_the_eyes() {
-        let masked = |x: f32, y: f32| mask_at(&FACE, [x, y], 0).is_some();
+        let covered = |x: f32, y: f32, by| cover_at(&FACE, [x, y], by, [200, 150, 120]).is_some();
+        let masked = |x, y| covered(x, y, Cover::Mask(0));
         assert!(masked(50.0, 62.0) && masked(34.0, 82.0) && masked(66.0, 82.0) && masked(50.0, 100.0));
         assert!(!masked(30.0, 40.0) && !masked(70.0, 40.0) && !masked(50.0, 20.0) && !masked(50.0, 125.0));
+        let mug = |x, y| covered(x, y, Cover::Mug);
+        assert!(mug(50.0, 82.0) && !mug(50.0, 62.0) && !mug(20.0, 82.0), "the nose shows above a mug");
     }
 
     #[test]

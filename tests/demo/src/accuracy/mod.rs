@@ -14,7 +14,7 @@
 //! | `unpack`, `people`, `enrolment` | pictures of each person, where the face is, a template of each |
 //! | `record`, `replay`, `curve` | everybody at everybody's desk, from looks recorded once |
 //! | `scene`, `classes` | what happens before the camera |
-//! | `sprite`, `costume`, `painter` | pictures of it: cut-out people, masks and turns, a room, light, noise |
+//! | `sprite`, `costume`, `painter`, `lens_cover` | pictures of it: cut-out people, masks and turns, a room, noise |
 //! | `play`, `moment` | scenes to the real eyes, and a picture of what went wrong |
 //! | `outcome`, `figures` | shares and rates with their intervals |
 //! | `report`, `page`, `plots`, `worst` | what is told |
@@ -26,6 +26,7 @@ mod crew;
 mod curve;
 mod enrolment;
 mod figures;
+mod lens_cover;
 mod moment;
 mod outcome;
 mod page;

@@ -106,7 +106,7 @@ impl<'a> Outcome<'a> {
     /// Operators alone who were called strangers.
     #[must_use]
     pub(super) fn called_stranger(&self, mut tally: Tally) -> Tally {
-        for played in self.of(Class::Alone) {
+        for played in [Class::Alone, Class::Habits].into_iter().flat_map(|class| self.of(class)) {
             tally.add(f64::from(u8::from(played.stranger)), self.kind(played));
         }
         tally
@@ -128,6 +128,38 @@ impl<'a> Outcome<'a> {
         let own = || self.played.iter().filter(|played| played.scene.seated == played.scene.operator);
         let opened: Vec<f64> = own().filter_map(|played| played.opened_ms).map(ms).collect();
         json!({ "scenes": own().count(), "opened": opened.len(), "ms": delay(&opened) })
+    }
+
+    /// Covered lenses that covered the desktop for that reason within a second.
+    #[must_use]
+    pub(super) fn lens(&self) -> Value {
+        let mut tally = Tally::default();
+        let mut by_cover: BTreeMap<String, [u32; 2]> = BTreeMap::new();
+        let mut delays = Vec::new();
+        for played in self.of(Class::Lens).filter(|played| played.opened_ms.is_some()) {
+            let in_time = played.lens_ms.is_some_and(|delay_ms| delay_ms <= 1_000);
+            tally.add(f64::from(u8::from(in_time)), self.kind(played));
+            delays.extend(played.lens_ms.map(ms));
+            let name = played.scene.lens.map(|cover| format!("{cover:?}").to_lowercase()).unwrap_or_default();
+            let [hits, tries] = by_cover.entry(name).or_default();
+            *hits += u32::from(in_time);
+            *tries += 1;
+        }
+        with(with(tally.figure(), "by_cover", json!(by_cover)), "delay_ms", delay(&delays))
+    }
+
+    /// For how many seconds of its tries a print or a film of the operator showed the desktop, at most.
+    #[must_use]
+    pub(super) fn visible(&self, class: Class) -> Value {
+        let all: Vec<f64> = self.of(class).map(|played| ms(played.visible_ms) / 1e3).collect();
+        let kind = self.of(class).map(|played| self.kind(played)).min().unwrap_or(Kind::Synthetic);
+        let opened = self.of(class).filter(|played| played.opened_ms.is_some()).count();
+        let Some(most) = all.iter().copied().reduce(f64::max) else { return Value::Null };
+        json!({
+            "value": most, "n": all.len(), "opened": opened, "kind": kind.as_str(),
+            "of_seconds": self.of(class).map(|played| played.scene.seconds).reduce(f64::max),
+            "p50": percentile(&all, 0.5), "liveness": "passive",
+        })
     }
 
     /// The weaker word of everybody in it.
@@ -167,6 +199,8 @@ mod tests {
             counted_ms: 10_000,
             locked_ms: BTreeMap::new(),
             covers: 0,
+            visible_ms: 0,
+            lens_ms: None,
             stranger: false,
             plain: [50, 0, 0],
             moment: None,
@@ -186,6 +220,19 @@ mod tests {
         assert_eq!((&figure["desktop_not_open"], &figure["delay_ms"]["p95"]), (&json!(1), &json!(1_100.0)));
         assert_eq!(figure["by_metres"]["3"]["n"], json!(2));
         assert_eq!(Outcome { people: &[], played: &[] }.recall(Class::Onlooker3m), Value::Null);
+    }
+
+    #[test]
+    fn a_lens_counts_within_a_second_and_a_picture_by_the_longest_time() {
+        let lens = |lens_ms| Played { lens_ms, ..played(Class::Lens) };
+        let all = [lens(Some(600)), lens(Some(1_100)), lens(None), Played { opened_ms: None, ..lens(None) }];
+        let figure = Outcome { people: &[], played: &all }.lens();
+        assert_eq!((&figure["n"], &figure["delay_ms"]["max"]), (&json!(3), &json!(1_100.0)));
+        assert!((figure["value"].as_f64().unwrap() - 1.0 / 3.0).abs() < 1e-9);
+        let print = |visible_ms| Played { visible_ms, ..played(Class::Print) };
+        let all = [print(0), print(5_700)];
+        let figure = Outcome { people: &[], played: &all }.visible(Class::Print);
+        assert_eq!((&figure["value"], &figure["n"]), (&json!(5.7), &json!(2)));
     }
 
     #[test]

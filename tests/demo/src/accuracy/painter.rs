@@ -102,15 +102,12 @@ impl Painter {
     /// Picture number `n` of a scene, before the camera encodes it.
     #[must_use]
     pub(super) fn paint(&self, room: &RgbImage, placed: &[Placed], light: Light, n: u64) -> RgbImage {
-        let mut picture = room.clone();
-        let mut from_far: Vec<&Placed> = placed.iter().collect();
-        from_far.sort_by(|a, b| b.metres.total_cmp(&a.metres));
-        for person in from_far {
-            if let Some(clothes) = person.clothes {
-                dress(&mut picture, person, clothes);
-            }
-            paste(&mut picture, person);
-        }
+        self.expose(compose(room, placed), light, n)
+    }
+
+    /// Light and noise.
+    #[must_use]
+    pub(super) fn expose(&self, mut picture: RgbImage, light: Light, n: u64) -> RgbImage {
         let (factor, spread) = light.numbers();
         let lit: Vec<i32> = (0..256).map(|v| (v as f32 * factor * 100.0) as i32).collect();
         let spread = spread as i32;
@@ -121,6 +118,21 @@ impl Painter {
         }
         picture
     }
+}
+
+/// Everybody before a room, from far to near.
+#[must_use]
+pub(super) fn compose(room: &RgbImage, placed: &[Placed]) -> RgbImage {
+    let mut picture = room.clone();
+    let mut from_far: Vec<&Placed> = placed.iter().collect();
+    from_far.sort_by(|a, b| b.metres.total_cmp(&a.metres));
+    for person in from_far {
+        if let Some(clothes) = person.clothes {
+            dress(&mut picture, person, clothes);
+        }
+        paste(&mut picture, person);
+    }
+    picture
 }
 
 /// The same picture as the client gets it.
@@ -163,7 +175,7 @@ fn dress(picture: &mut RgbImage, person: &Placed, clothes: [u8; 3]) {
     }
 }
 
-/// The room behind somebody: the outer strips of their own clip, mirrored outwards and out of focus.
+/// The room behind somebody: the outer strips of their own clip, mirrored outwards and a little out of focus.
 #[must_use]
 pub(super) fn room_of(clip: &RgbImage) -> RgbImage {
     let strip = (clip.width() / 9).max(2);
@@ -181,7 +193,7 @@ pub(super) fn room_of(clip: &RgbImage) -> RgbImage {
         let over = ((x as f32 - 200.0) / 240.0).clamp(0.0, 1.0);
         mixed(mirrored(&left, x, y), mirrored(&right, x, y).0, over)
     });
-    imageops::fast_blur(&room, 6.0)
+    imageops::fast_blur(&room, 1.5)
 }
 
 /// A plain wall, darker below.

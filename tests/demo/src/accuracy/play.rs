@@ -7,6 +7,7 @@ use std::rc::Rc;
 use image::RgbImage;
 use sudare_client_core::face::iou;
 use sudare_client_core::presence::{Decision, Presence, Who};
+use sudare_protocol::reason::Reason;
 use sudare_protocol::timings::Timings;
 use sudare_vision::engine::Engine;
 use sudare_vision::faces::Detector;
@@ -14,12 +15,14 @@ use sudare_vision::{Mode, Seen, Vision};
 
 use super::enrolment::Enrolled;
 use super::moment::{self, Moment};
-use super::painter::{Painter, Placed, filmed, room_of};
+use super::painter::{Painter, Placed, compose, filmed, room_of};
 use super::people::{Person, WHOLE_PICTURE};
-use super::scene::{Class, SEAT, SEAT_METRES, Scene, clothes};
-use super::sprite::{Look, Wardrobe};
+use super::scene::{Class, SEAT_METRES, Scene, clothes};
+use super::sprite::{Look, Medium, Wardrobe};
 
 const STEP_MS: u64 = 100;
+/// The desktop shows for so long before a lens is covered: the eyes need a while to learn the room.
+const LEARN_MS: u64 = 6_000;
 /// The desktop must have opened by then; lock-out counts from here on.
 pub(super) const OPENS_BY_MS: u64 = 3_000;
 /// Nobody comes to a desktop that is still covered then.
@@ -30,6 +33,8 @@ const BETWEEN_MS: u64 = 120_000;
 /// more than half of what it does nearer by.
 const LATE_MS: u64 = 1_200;
 const LATE_FAR_MS: u64 = 2_300;
+/// And a covered lens.
+const LENS_MS: u64 = 1_000;
 /// Of scenes without an onlooker, the plain rule sees every second picture.
 const PLAIN_EVERY: u64 = 2;
 
@@ -58,6 +63,10 @@ pub(super) struct Played {
     pub(super) locked_ms: BTreeMap<&'static str, u64>,
     /// How often a desktop that showed was covered.
     pub(super) covers: u32,
+    /// How long the desktop showed during the scene.
+    pub(super) visible_ms: u64,
+    /// From when the lens was covered until the desktop was, for that reason.
+    pub(super) lens_ms: Option<u64>,
     /// Whoever sits there was called a stranger.
     pub(super) stranger: bool,
     /// Pictures that the plain rule saw and would have covered, and how often it began to.
@@ -121,7 +130,11 @@ impl<'a> Stage<'a> {
                 break;
             }
             let placed = self.placed(scene, t_ms, act_s)?;
-            let painted = self.painter.paint(&self.room.1, &placed, scene.light, n ^ scene.seed);
+            let mut composed = compose(&self.room.1, &placed);
+            if let Some(cover) = scene.lens.filter(|_| act_s.is_some()) {
+                cover.put_over(&mut composed, n);
+            }
+            let painted = self.painter.expose(composed, scene.light, n ^ scene.seed);
             let frame = filmed(&painted, start_ms + t_ms, n)?;
             let noticed = run.played.noticed.is_some_and(|noticed| noticed.delay_ms.is_some());
             if !noticed {
@@ -131,7 +144,7 @@ impl<'a> Stage<'a> {
                 run.note(t_ms, act_s.is_some(), &placed, &seen, &decision);
                 run.keep_moment(t_ms, &painted, &placed, &seen, &decision);
             }
-            if act_s.is_some() && (scene.class.has_onlooker() || n % PLAIN_EVERY == 0) {
+            if act_s.is_some() && scene.class.has_plain() && (scene.class.waits() || n % PLAIN_EVERY == 0) {
                 let score_min = self.plain.score_min();
                 let found = self.plain.watch(&frame, &WHOLE_PICTURE)?;
                 run.note_plain(t_ms, found.iter().filter(|face| face.score >= score_min).count());
@@ -166,17 +179,21 @@ impl<'a> Stage<'a> {
     /// Who is where; the seat comes first.
     fn placed(&mut self, scene: &Scene, t_ms: u64, act_s: Option<f64>) -> anyhow::Result<Vec<Placed>> {
         let seconds = seconds(t_ms);
-        let later = |who: usize, seconds: f64| self.people.get(who).map_or(0, |person| person.later(seconds));
-        let mut wanted =
-            vec![(scene.seated, later(scene.seated, seconds), Look::at(SEAT_METRES), SEAT, SEAT_METRES)];
+        let later = |who: usize, look: &Look| {
+            let seconds = if look.medium.moves() { seconds } else { 0.0 };
+            self.people.get(who).map_or(0, |person| person.later(seconds))
+        };
+        let look = scene.seat.look(act_s.unwrap_or(0.0));
+        let seated = later(scene.seated, &look);
+        let mut wanted = vec![(scene.seated, seated, look, scene.seat.at(seconds), SEAT_METRES)];
         for other in act_s.iter().flat_map(|_| &scene.others) {
             let Some(stand) = act_s.and_then(|seconds| other.stand(seconds)) else { continue };
-            let picture = later(other.who, if other.poster { 0.0 } else { seconds });
+            let picture = later(other.who, &stand.look);
             wanted.push((other.who, picture, stand.look, stand.at, other.metres));
         }
         let placed = wanted.into_iter().map(|(who, picture, look, at, metres)| {
             let sprite = self.wardrobe.sprite(self.people, who, picture, look)?;
-            let clothes = (!look.poster).then(|| clothes(who));
+            let clothes = (look.medium == Medium::Person).then(|| clothes(who));
             Ok(Placed { sprite: Rc::clone(&sprite), at, metres, clothes, yaw_deg: sprite.yaw_deg })
         });
         placed.collect()
@@ -192,6 +209,8 @@ impl Run {
             counted_ms: 0,
             locked_ms: BTreeMap::new(),
             covers: 0,
+            visible_ms: 0,
+            lens_ms: None,
             stranger: false,
             plain: [0; 3],
             moment: None,
@@ -199,7 +218,7 @@ impl Run {
         Run {
             presence: Presence::new(&Timings::default()),
             played,
-            act_ms: (!scene.class.has_onlooker()).then_some(0),
+            act_ms: (!scene.class.waits()).then_some(0),
             inside_ms: None,
             shows: false,
             plain_covers: false,
@@ -220,16 +239,26 @@ impl Run {
         self.shows = !decision.cover;
         if self.shows && played.opened_ms.is_none() {
             played.opened_ms = Some(t_ms);
-            if has_onlooker {
+            if played.scene.class.waits() {
                 // Not always at the same point of the eyes' own rhythm.
-                self.act_ms = Some(t_ms + 300 + played.scene.seed % 5 * 100);
-                played.noticed = Some(Noticed::default());
+                let wait_ms = if has_onlooker { 300 } else { LEARN_MS };
+                self.act_ms = Some(t_ms + wait_ms + played.scene.seed % 5 * 100);
+                played.noticed = has_onlooker.then(Noticed::default);
             }
         }
         let at_seat = |area: &[f32; 4]| placed.first().is_some_and(|seat| iou(area, &seat.head()) > 0.3);
         let marks = seen.marks.as_deref().unwrap_or_default();
         played.stranger |= marks.iter().any(|mark| mark.who == Who::Stranger && at_seat(&mark.area));
-        if !has_onlooker && t_ms >= OPENS_BY_MS {
+        let acts = self.act_ms.is_some_and(|from_ms| t_ms >= from_ms);
+        if acts && self.shows {
+            played.visible_ms += STEP_MS;
+        }
+        if let (Class::Lens, Some(from_ms), true) = (played.scene.class, self.act_ms, acts && decision.cover)
+            && decision.reason == Reason::CameraBlocked
+        {
+            played.lens_ms.get_or_insert(t_ms - from_ms);
+        }
+        if !played.scene.class.waits() && t_ms >= OPENS_BY_MS {
             played.counted_ms += STEP_MS;
             if decision.cover {
                 *played.locked_ms.entry(decision.reason.as_str()).or_default() += STEP_MS;
@@ -274,7 +303,10 @@ impl Run {
         let late = self.inside_ms.is_some_and(|inside_ms| t_ms >= inside_ms + late_ms) && !decision.cover;
         let wrong = match played.scene.class {
             class if class.has_onlooker() => late || (played.opened_ms.is_none() && t_ms == GIVE_UP_MS),
-            Class::Stranger => played.opened_ms.is_some(),
+            Class::Stranger | Class::Print | Class::Film => played.opened_ms.is_some(),
+            Class::Lens => {
+                self.act_ms.is_some_and(|from_ms| t_ms > from_ms + LENS_MS) && played.lens_ms.is_none()
+            }
             _ => played.covers > 0 || played.stranger || (played.opened_ms.is_none() && t_ms >= OPENS_BY_MS),
         };
         if wrong && played.moment.is_none() {
@@ -285,7 +317,9 @@ impl Run {
     /// Both have noticed the onlooker, or a stranger has opened.
     fn is_over(&self) -> bool {
         let noticed = self.played.noticed.is_some_and(|n| n.delay_ms.is_some() && n.plain_delay_ms.is_some());
-        noticed || (self.played.scene.class == Class::Stranger && self.played.opened_ms.is_some())
+        noticed
+            || self.played.lens_ms.is_some()
+            || (self.played.scene.class == Class::Stranger && self.played.opened_ms.is_some())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::bench::Needed;
 pub(super) type Row = (&'static str, &'static str, Needed);
 
 /// In the order of the table.
-pub(super) const ROWS: [Row; 34] = [
+pub(super) const ROWS: [Row; 37] = [
     ("onlooker_recall_2m", "onlookers within 2 m noticed", Needed::AtLeast(0.98)),
     ("onlooker_recall_2m.delay_ms_yaw_below_30.p50", "  delay, p50, ms", Needed::Nothing),
     ("onlooker_recall_2m.delay_ms_yaw_below_30.p95", "  delay, p95, ms", Needed::AtMost(1_200.0)),
@@ -32,6 +32,8 @@ pub(super) const ROWS: [Row; 34] = [
     ("operator_called_stranger", "operators called strangers", Needed::AtMost(0.0)),
     ("spoof_visible_s_max.print", "a print keeps it open, s", Needed::AtMost(3.0)),
     ("spoof_visible_s_max.replay", "a film keeps it open, s", Needed::AtMost(3.0)),
+    ("spoof_visible_s_max.print_without_light", "  without light", Needed::Nothing),
+    ("spoof_visible_s_max.replay_without_light", "  a film without light, s", Needed::Nothing),
     ("active_light.bpcer", "light: real people refused", Needed::AtMost(0.05)),
     ("active_light.apcer_print", "light: prints let in", Needed::AtMost(0.05)),
     ("active_light.apcer_replay", "light: films let in", Needed::AtMost(0.05)),
@@ -43,18 +45,16 @@ pub(super) const ROWS: [Row; 34] = [
     ("lockout_share.street.plain", "plain rule: a street behind", Needed::Nothing),
     ("lockout_share.seated_behind.plain", "plain rule: people seated behind", Needed::Nothing),
     ("lockout_share.poster.plain", "plain rule: a poster", Needed::Nothing),
+    ("lockout_share.tv.plain", "plain rule: a television", Needed::Nothing),
 ];
 
 /// What this version cannot measure, and why.
-const NOT_YET: [(&str, &str); 10] = [
-    ("lockout_share.habits", "nobody in the clips drinks, turns away or puts a mask on"),
-    ("lockout_share.tv", "the rig has no television yet"),
-    ("spoof_visible_s_max.print", "the rig plays no prints yet"),
-    ("spoof_visible_s_max.replay", "the rig plays no films yet"),
+const NOT_YET: [(&str, &str); 7] = [
     ("active_light.bpcer", "the cover does not light anybody yet"),
     ("active_light.apcer_print", "the cover does not light anybody yet"),
     ("active_light.apcer_replay", "the cover does not light anybody yet"),
-    ("lens_detected_1s", "the rig covers no lens yet"),
+    ("spoof_visible_s_max.print", "the rig's faces are not lit by the cover yet"),
+    ("spoof_visible_s_max.replay", "the rig's faces are not lit by the cover yet"),
     ("phone_recall_2s", "nothing looks for phones yet"),
     ("phone_hidden_face_reopens", "nothing looks for phones yet"),
 ];

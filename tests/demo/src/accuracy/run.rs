@@ -249,11 +249,16 @@ fn tell_scenes(report: &mut Report, outcome: &Outcome<'_>, sweep: Option<&Sweep>
     ] {
         report.keep(key, outcome.recall(class));
     }
-    for class in [Class::Alone, Class::Street, Class::SeatedBehind, Class::Poster] {
+    let kept_out =
+        [Class::Alone, Class::Habits, Class::Street, Class::SeatedBehind, Class::Poster, Class::Tv];
+    for class in kept_out {
         report.keep(&format!("lockout_share.{}", class.as_str()), outcome.lockout(class));
     }
-    report.keep("false_covers_per_hour.home", outcome.false_covers(&[Class::Alone]));
+    report.keep("false_covers_per_hour.home", outcome.false_covers(&[Class::Alone, Class::Habits]));
     report.keep("false_covers_per_hour.cafe", outcome.false_covers(&[Class::Street, Class::SeatedBehind]));
+    report.keep("lens_detected_1s", outcome.lens());
+    report.keep("spoof_visible_s_max.print_without_light", outcome.visible(Class::Print));
+    report.keep("spoof_visible_s_max.replay_without_light", outcome.visible(Class::Film));
     let own = sweep.map_or_else(Tally::default, |sweep| sweep.called_stranger(outcome.people));
     report.keep("operator_called_stranger", outcome.called_stranger(own).figure());
     report.keep(

@@ -1,7 +1,9 @@
 //! What happens before the camera, as numbers: who sits there, who else is where and when. Pure, and the same each run.
 
+use super::costume::Cover;
+use super::lens_cover::LensCover;
 use super::painter::Light;
-use super::sprite::Look;
+use super::sprite::{Look, Medium};
 
 /// Where the seat is in the picture, and how far.
 pub(super) const SEAT: [f32; 2] = [320.0, 235.0];
@@ -19,11 +21,16 @@ pub enum Class {
     Street,
     SeatedBehind,
     Poster,
+    Tv,
+    Habits,
     Stranger,
+    Lens,
+    Print,
+    Film,
 }
 
 impl Class {
-    pub const ALL: [Class; 8] = [
+    pub const ALL: [Class; 13] = [
         Class::Alone,
         Class::Onlooker2m,
         Class::OnlookerMasked2m,
@@ -31,7 +38,12 @@ impl Class {
         Class::Street,
         Class::SeatedBehind,
         Class::Poster,
+        Class::Tv,
+        Class::Habits,
         Class::Stranger,
+        Class::Lens,
+        Class::Print,
+        Class::Film,
     ];
 
     #[must_use]
@@ -44,7 +56,12 @@ impl Class {
             Class::Street => "street",
             Class::SeatedBehind => "seated_behind",
             Class::Poster => "poster",
+            Class::Tv => "tv",
+            Class::Habits => "habits",
             Class::Stranger => "stranger",
+            Class::Lens => "lens",
+            Class::Print => "print",
+            Class::Film => "replay",
         }
     }
 
@@ -52,6 +69,20 @@ impl Class {
     #[must_use]
     pub const fn has_onlooker(self) -> bool {
         matches!(self, Class::Onlooker2m | Class::OnlookerMasked2m | Class::Onlooker3m)
+    }
+}
+
+impl Class {
+    /// The scene begins once the desktop shows.
+    #[must_use]
+    pub(super) const fn waits(self) -> bool {
+        self.has_onlooker() || matches!(self, Class::Lens)
+    }
+
+    /// The plain rule has something to say about it: it counts faces.
+    #[must_use]
+    pub(super) const fn has_plain(self) -> bool {
+        !matches!(self, Class::Stranger | Class::Lens | Class::Print | Class::Film)
     }
 }
 
@@ -67,11 +98,56 @@ pub(super) struct Scene {
     /// How long it lasts; of one with an onlooker, from when the onlooker comes.
     pub(super) seconds: f64,
     pub(super) others: Vec<Other>,
+    pub(super) seat: Seat,
+    /// What lies over the lens from the beginning of the scene on.
+    pub(super) lens: Option<LensCover>,
     /// Makes noise and delays differ.
     pub(super) seed: u64,
 }
 
-/// Somebody else, or a poster.
+/// What the seated one does, or what is held up there instead.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Seat {
+    /// From, until, in seconds.
+    pub(super) habits: Vec<(f64, f64, Habit)>,
+    pub(super) medium: Medium,
+}
+
+/// Something that people do before a screen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Habit {
+    /// By so many degrees.
+    Turns(i32),
+    Covers(Cover),
+}
+
+impl Seat {
+    /// How the one in the seat shows at this time of the scene.
+    #[must_use]
+    pub(super) fn look(&self, seconds: f64) -> Look {
+        let mut look = Look { medium: self.medium, ..Look::at(SEAT_METRES) };
+        for (_, _, habit) in self.habits.iter().filter(|(from, to, _)| (*from..*to).contains(&seconds)) {
+            match habit {
+                Habit::Turns(degrees) => look.yaw_deg = *degrees,
+                Habit::Covers(cover) => look.cover = Some(*cover),
+            }
+        }
+        look
+    }
+
+    /// Where: hands that hold something up are never still.
+    #[must_use]
+    pub(super) fn at(&self, seconds: f64) -> [f32; 2] {
+        if self.medium == Medium::Person {
+            return SEAT;
+        }
+        #[allow(clippy::cast_possible_truncation, reason = "pixels")]
+        let sways = |per_s: f64, px: f64| ((seconds * per_s).sin() * px) as f32;
+        [SEAT[0] + sways(1.9, 5.0) + sways(5.3, 1.5), SEAT[1] + sways(1.3, 4.0) + sways(4.7, 1.0)]
+    }
+}
+
+/// Somebody else, or a poster, or a television.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Other {
     pub(super) who: usize,
@@ -82,8 +158,8 @@ pub(super) struct Other {
     pub(super) walk: Vec<[f64; 2]>,
     /// From these seconds on, the head is turned by so many degrees.
     pub(super) turns: Vec<(f64, i32)>,
-    pub(super) mask: Option<u8>,
-    pub(super) poster: bool,
+    pub(super) cover: Option<Cover>,
+    pub(super) medium: Medium,
 }
 
 /// Where somebody is at a moment.
@@ -105,7 +181,7 @@ impl Other {
         })?;
         let turned = self.turns.iter().take_while(|(from, _)| *from <= seconds).last();
         let yaw_deg = turned.map_or(0, |(_, degrees)| *degrees);
-        let look = Look { yaw_deg, mask: self.mask, poster: self.poster, ..Look::at(self.metres) };
+        let look = Look { yaw_deg, cover: self.cover, medium: self.medium, ..Look::at(self.metres) };
         #[allow(clippy::cast_possible_truncation, reason = "pixels")]
         let at = [across as f32, SEAT[1] - PX_PER_METRE * self.above / self.metres];
         Some(Stand { at, look })
@@ -125,10 +201,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_seated_one_does_one_thing_after_the_other() {
+        let habits = vec![(1.0, 2.0, Habit::Turns(45)), (1.5, 3.0, Habit::Covers(Cover::Mug))];
+        let seat = Seat { habits, ..Seat::default() };
+        let shows = |seconds| (seat.look(seconds).yaw_deg, seat.look(seconds).cover);
+        assert_eq!(
+            [0.5, 1.2, 1.7, 2.5].map(shows),
+            [(0, None), (45, None), (45, Some(Cover::Mug)), (0, Some(Cover::Mug))]
+        );
+        assert_eq!(seat.at(3.0), SEAT);
+        let held = Seat { medium: Medium::Print, ..Seat::default() };
+        assert_ne!(held.at(1.0), held.at(1.5));
+    }
+
+    #[test]
     fn people_walk_evenly_and_are_there_only_while_they_walk() {
         let walk = vec![[1.0, -40.0], [1.5, 110.0], [4.0, 110.0]];
         let turns = vec![(0.0, 45), (2.0, 0)];
-        let other = Other { who: 1, metres: 2.0, above: 0.35, walk, turns, mask: None, poster: false };
+        let other =
+            Other { who: 1, metres: 2.0, above: 0.35, walk, turns, cover: None, medium: Medium::Person };
         assert_eq!((other.stand(0.9), other.stand(4.1)), (None, None));
         let at = |seconds: f64| other.stand(seconds).unwrap();
         assert_eq!((at(1.25).at[0], at(3.0).at[0]), (35.0, 110.0));

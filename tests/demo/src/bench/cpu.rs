@@ -5,11 +5,12 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
-use sudare_test_kit::scene::{self, ALONE, Scene, Seat};
+use sudare_test_kit::scene;
 use sudare_test_kit::stage::Stage;
 
-/// Length of the clip, and how often both are measured, in turn.
-const FRAMES: u64 = 200;
+use super::clips::{self, Clip};
+
+/// How often both are measured, in turn.
 const ROUNDS: usize = 3;
 
 /// CPU milliseconds per watched second, medians.
@@ -17,6 +18,12 @@ const ROUNDS: usize = 3;
 pub struct Cpu {
     pub sudare: f64,
     pub opencv: f64,
+}
+
+impl Cpu {
+    pub fn ratio(&self) -> f64 {
+        self.sudare / self.opencv
+    }
 }
 
 /// The peer: detector and recogniser on every frame, on one thread.
@@ -38,33 +45,18 @@ faces = sum(look(name) for name in files)
 print((time.process_time() - start) * 1000, len(files), faces, cv2.__version__)
 ";
 
-/// Measures both in turn. The clip: the operator alone, and for a quarter of it somebody beside.
-pub fn measure(stage: &Stage, photographs: &Path, python: &Path, models: &Path) -> anyhow::Result<Cpu> {
-    let clip = write_clip(stage, photographs)?;
-    let short = stage.dir.join("clip-short");
-    std::fs::create_dir_all(&short)?;
-    std::fs::copy(clip.join("00000.jpg"), short.join("00000.jpg"))?;
+/// Measures both in turn on a clip.
+pub fn measure(stage: &Stage, clip: &Clip, python: &Path, models: &Path) -> anyhow::Result<Cpu> {
+    let short = clips::first_picture(clip)?;
     let (mut ours, mut peers) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         // The start-up (loading models) is not watching; the peer's is left out too.
         let start_up = watch_cpu_ms(stage, &short, 1)?;
-        ours.push(watch_cpu_ms(stage, &clip, FRAMES)? - start_up);
-        peers.push(opencv_cpu_ms(python, models, &clip)?);
+        ours.push(watch_cpu_ms(stage, &clip.folder, clip.frames)? - start_up);
+        peers.push(opencv_cpu_ms(python, models, clip)?);
     }
-    let seconds = f64::from(u32::try_from(FRAMES)?) / f64::from(u32::try_from(scene::FPS)?);
+    let seconds = f64::from(u32::try_from(clip.frames)?) / f64::from(u32::try_from(scene::FPS)?);
     Ok(Cpu { sudare: median(ours) / seconds, opencv: median(peers) / seconds })
-}
-
-fn write_clip(stage: &Stage, photographs: &Path) -> anyhow::Result<PathBuf> {
-    let dir = stage.dir.join("clip");
-    std::fs::create_dir_all(&dir)?;
-    let seat = Seat::load(photographs)?;
-    for n in 0..FRAMES {
-        let beside = (FRAMES / 2..FRAMES * 3 / 4).contains(&n);
-        let scene = if beside { Scene { stranger: 1.0, ..ALONE } } else { ALONE };
-        std::fs::write(dir.join(format!("{n:05}.jpg")), scene::jpeg(&seat.frame(&scene, n))?)?;
-    }
-    Ok(dir)
 }
 
 fn watch_cpu_ms(stage: &Stage, clip: &Path, frames: u64) -> anyhow::Result<f64> {
@@ -82,12 +74,12 @@ fn watch_cpu_ms(stage: &Stage, clip: &Path, frames: u64) -> anyhow::Result<f64> 
     end["cpu_ms"].as_f64().context("no cpu_ms")
 }
 
-fn opencv_cpu_ms(python: &Path, models: &Path, clip: &Path) -> anyhow::Result<f64> {
+fn opencv_cpu_ms(python: &Path, models: &Path, clip: &Clip) -> anyhow::Result<f64> {
     let output = Command::new(python)
         .args(["-c", OPENCV])
         .arg(model(models, "face-detector-")?)
         .arg(model(models, "face-embedder-")?)
-        .arg(clip)
+        .arg(&clip.folder)
         .output()?;
     let said = String::from_utf8_lossy(&output.stdout);
     let problem = String::from_utf8_lossy(&output.stderr);
@@ -95,9 +87,9 @@ fn opencv_cpu_ms(python: &Path, models: &Path, clip: &Path) -> anyhow::Result<f6
     let [cpu_ms, frames, faces, _version] = fields.as_slice() else {
         anyhow::bail!("OpenCV could not be measured: {problem}");
     };
-    ensure!(*frames == FRAMES.to_string(), "OpenCV saw {frames} frames");
+    ensure!(*frames == clip.frames.to_string(), "OpenCV saw {frames} frames");
     // Otherwise it would be compared with less work than ours.
-    ensure!(faces.parse::<u64>()? >= FRAMES, "OpenCV found only {faces} faces in {FRAMES} frames");
+    ensure!(faces.parse::<u64>()? >= clip.faces, "OpenCV found only {faces} faces of {}", clip.faces);
     Ok(cpu_ms.parse()?)
 }
 

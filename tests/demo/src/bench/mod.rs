@@ -5,6 +5,8 @@
 
 mod big_log;
 pub mod build;
+mod capture;
+pub mod clips;
 mod cpu;
 mod crypto;
 pub mod evidence;
@@ -17,8 +19,9 @@ pub mod stack;
 mod table;
 pub mod x11;
 
+pub use capture::capture_ms;
 pub use cpu::{Cpu, measure as cpu};
 pub use crypto::attest_sign_verify_us;
 pub use latency::{Latency, measure as latency};
-pub use memory::client_peak_mb;
+pub use memory::{client_peak_mb, growth_mb};
 pub use table::{Needed, Table, summary};
