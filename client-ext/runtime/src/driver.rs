@@ -234,6 +234,10 @@ impl Driver {
 
     fn carry_out(&mut self, out: Vec<Output>, tell: Tell<'_>) {
         let mut more = Vec::new();
+        // Before anybody hears of an incident: whoever ends the program at once waits for its pictures.
+        if out.iter().any(|output| matches!(output, Output::Incident(_))) {
+            self.unsaved = Some(self.inbox.unsaved());
+        }
         for output in out {
             match output {
                 Output::Send(id, bytes) => self.send(id, bytes),
@@ -243,10 +247,7 @@ impl Driver {
                     }
                 }
                 Output::Watch(operators) => self.watch_for(operators, &mut more, tell),
-                Output::Incident(incident) => {
-                    self.unsaved = Some(self.inbox.unsaved());
-                    self.ring.begin(incident);
-                }
+                Output::Incident(incident) => self.ring.begin(incident),
                 Output::Ended { host_id, unacknowledged } => self.ended(host_id, unacknowledged, tell),
                 Output::Tell(event) => self.happened(event, tell),
             }
