@@ -203,7 +203,7 @@ mod tests {
     }
 
     const fn in_television(x: usize, y: usize) -> bool {
-        x >= 3 && x < 14 && y >= 7 && y < 14
+        matches!((x, y), (3..14, 7..14))
     }
 
     #[test]
@@ -223,7 +223,8 @@ mod tests {
     #[test]
     fn whoever_moves_in_the_seat_meanwhile_is_no_trouble() {
         let mut screens = Screens::default();
-        let head = |x: usize, y: usize| (18..24).contains(&x) && (10..20).contains(&y) && (x + y) % 3 != 0;
+        let head =
+            |x: usize, y: usize| (18..24).contains(&x) && (10..20).contains(&y) && !(x + y).is_multiple_of(3);
         let cut = grid(|x, y| in_television(x, y) || head(x, y));
         let known: Vec<usize> = (0..4).map(|i| see(&mut screens, i * 1_000, &cut)).collect();
         assert_eq!(known, [0, 1, 1, 1]);
@@ -240,10 +241,10 @@ mod tests {
         // Somebody walks through: a column at a time. A head and shoulders. The light. The camera moves.
         type Shape = fn(usize, usize, usize) -> bool;
         let shapes: [Shape; 4] = [
-            |i, x, y| x >= i && x < i + 4 && y >= 7 && y < 30,
-            |_, x, y| (x >= 10 && x < 14 && y >= 8 && y < 14) || (x >= 6 && x < 18 && y >= 14),
+            |i, x, y| (i..i + 4).contains(&x) && (7..30).contains(&y),
+            |_, x, y| ((10..14).contains(&x) && (8..14).contains(&y)) || ((6..18).contains(&x) && y >= 14),
             |_, _, _| true,
-            |i, x, y| (x * 7 + y * 3 + i) % 3 == 0,
+            |i, x, y| (x * 7 + y * 3 + i).is_multiple_of(3),
         ];
         for (n, shape) in shapes.iter().enumerate() {
             let mut screens = Screens::default();
@@ -264,7 +265,7 @@ mod tests {
         assert_eq!(see(&mut screens, FORGET_KNOWN_MS + 2_001, &quiet), 0);
         for i in 0..200_usize {
             let at = (i * 7) % 30;
-            see(&mut screens, 2_000_000 + i as u64 * 500, &grid(|x, y| x >= at && x < at + 8 && y < 6));
+            see(&mut screens, 2_000_000 + i as u64 * 500, &grid(|x, y| (at..at + 8).contains(&x) && y < 6));
             assert!(screens.rectangles.len() <= RECTANGLES_MAX);
         }
         // Another grid, or none, is no trouble.

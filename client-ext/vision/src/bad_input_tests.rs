@@ -1,6 +1,11 @@
 //! What no camera should send, to the real models: bounded time, a clear state, no panic, and nobody recognised.
 
-#![allow(clippy::cast_possible_truncation, reason = "small pictures")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "small pictures"
+)]
 
 use std::time::{Duration, Instant};
 

@@ -90,30 +90,35 @@ fn for_operator(class: Class, operator: usize, people: usize, extent: &Extent) -
             let television = television(&somebody, seconds * 3.0, dice);
             vec![scene(Light::Normal, seconds * 3.0, television, dice)]
         }
-        Class::Habits => lights
-            .map(|light| {
-                let habits = habits(seconds * 2.0, dice);
-                Scene {
-                    seat: Seat { habits, ..Seat::default() },
-                    ..scene(light, seconds * 2.0, Vec::new(), dice)
-                }
-            })
-            .to_vec(),
+        Class::Habits => {
+            let busy = |light| (seated_busy(seconds * 2.0, dice), light);
+            let all = lights.map(busy);
+            all.map(|(seat, light)| Scene { seat, ..scene(light, seconds * 2.0, Vec::new(), dice) }).to_vec()
+        }
         Class::Lens => LensCover::ALL
             .map(|cover| Scene { lens: Some(cover), ..scene(Light::Normal, LENS_S, Vec::new(), dice) })
             .to_vec(),
-        Class::Print | Class::Film => {
-            let medium = if class == Class::Print { Medium::Print } else { Medium::Phone };
-            let seat = Seat { medium, ..Seat::default() };
-            lights
-                .map(|light| Scene { seat: seat.clone(), ..scene(light, seconds, Vec::new(), dice) })
-                .to_vec()
+        Class::Print => {
+            lights.map(|light| held(Medium::Print, scene(light, seconds, Vec::new(), dice))).to_vec()
+        }
+        Class::Film => {
+            lights.map(|light| held(Medium::Phone, scene(light, seconds, Vec::new(), dice))).to_vec()
         }
         Class::Stranger => {
             let light = if operator.is_multiple_of(2) { Light::Normal } else { Light::Dim };
             vec![Scene { seated: somebody(dice), ..scene(light, STRANGER_TRIES_S, Vec::new(), dice) }]
         }
     }
+}
+
+/// Somebody who never only looks at the screen.
+fn seated_busy(seconds: f64, dice: &mut ChaCha8Rng) -> Seat {
+    Seat { habits: habits(seconds, dice), ..Seat::default() }
+}
+
+/// A picture of the operator is held up instead.
+fn held(medium: Medium, scene: Scene) -> Scene {
+    Scene { seat: Seat { medium, ..Seat::default() }, ..scene }
 }
 
 /// Walks in from a side and looks at the screen.
