@@ -19,8 +19,9 @@ impl Frame {
     /// Whether the pixel buffer really has the size that width and height claim.
     #[must_use]
     pub fn is_consistent(&self) -> bool {
-        let bytes = u64::from(self.width) * u64::from(self.height) * 3;
-        self.width > 0 && self.height > 0 && u64::try_from(self.rgb.len()) == Ok(bytes)
+        let pixels = u64::from(self.width) * u64::from(self.height);
+        let bytes = pixels.checked_mul(3);
+        pixels > 0 && bytes.is_some() && u64::try_from(self.rgb.len()).ok() == bytes
     }
 }
 
@@ -40,6 +41,8 @@ mod tests {
         let shown = format!("{frame:?}");
         assert_eq!(shown, "Frame(1x1, seq 9)");
         assert!(frame.is_consistent());
+        assert!(!Frame { width: u32::MAX, height: u32::MAX, ..frame.clone() }.is_consistent());
+        assert!(!Frame { width: 0, height: 0, rgb: Vec::new(), ..frame.clone() }.is_consistent());
         assert!(!Frame { width: 2, ..frame }.is_consistent());
     }
 }

@@ -24,6 +24,8 @@ pub struct Changes<'a> {
     pub differences: &'a [f32],
     /// The median of them.
     pub usual: f32,
+    /// The mean brightness of each block now.
+    pub now: &'a [f32],
 }
 
 /// The brightness of the newest picture.
@@ -40,7 +42,7 @@ impl Motion {
     /// Of the newest picture.
     #[must_use]
     pub fn changes(&self) -> Changes<'_> {
-        Changes { differences: &self.differences, usual: self.usual }
+        Changes { differences: &self.differences, usual: self.usual, now: &self.now }
     }
 
     /// The part of this picture that changed, in its pixels, outside of `known`. The whole picture for the first one.

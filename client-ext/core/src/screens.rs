@@ -1,10 +1,10 @@
 //! Televisions and monitors in the room: rectangles whose whole picture changes at once, again and again. Pure.
 //!
 //! ```text
-//!  blocks that changed ─► a filled rectangle, still around it? ─► the same one again: a screen
+//!  blocks that changed ─► a filled rectangle, still around it? ─► the same one again, never as before ─► a screen
 //! ```
 //! People, curtains and shadows move through a rectangle; only a screen changes all of it from one picture to the next,
-//! up to its edge and no farther. A talking head without a cut stays unknown, and its face counts as a person's: the
+//! up to its edge and no farther. Whoever comes and goes there leaves the wall behind as it was, which no film does. A talking head without a cut stays unknown, and its face counts as a person's: the
 //! eyes err on that side. Only faces that appeared within a screen and never left it are pictures
 //! ([`crate::face::track`]): whoever steps in front of one came over its edge.
 
@@ -25,8 +25,11 @@ const RING_MAX: f32 = 0.15;
 const ASPECT: [f32; 2] = [0.5, 2.8];
 /// Rectangles that overlap this much are the same.
 const SAME_IOU: f32 = 0.7;
-/// So many cuts make a screen, at least so far apart: one flash is one.
-const CUTS: u32 = 2;
+/// So many cuts make a screen, at least so far apart: one flash is one. Who came, left, came and left has made as many,
+/// but the wall was the same twice.
+const CUTS: u32 = 4;
+/// A picture that differs from an earlier one by less, of 255, is the same again.
+const SAME_MAX: f32 = 4.0;
 const APART_MS: u64 = 400;
 /// A rectangle that did not change again for so long is forgotten; a screen that is known, later.
 const FORGET_MS: u64 = 120_000;
@@ -34,11 +37,14 @@ const FORGET_KNOWN_MS: u64 = 1_800_000;
 const RECTANGLES_MAX: usize = 8;
 
 /// A rectangle that changed as a whole.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Rectangle {
     area: Area,
     cuts: u32,
     cut_ms: u64,
+    /// As first seen, and the brightness of those blocks after each cut, at most [`CUTS`] of them.
+    blocks: Blocks,
+    seen: Vec<Vec<f32>>,
 }
 
 /// All that were seen.
@@ -67,7 +73,7 @@ impl Screens {
         // Somebody may move elsewhere in the same picture.
         for start in 0..self.cut.len() {
             if let Some(blocks) = self.piece(start).filter(|piece| is_screen(&self.before_pieces, piece)) {
-                self.note(t_ms, in_pixels(blocks, size));
+                self.note(t_ms, blocks, in_pixels(blocks, size), changes.now);
             }
         }
     }
@@ -105,13 +111,12 @@ impl Screens {
         self.rectangles.iter().filter(|r| r.cuts >= CUTS).map(|r| r.area)
     }
 
-    fn note(&mut self, t_ms: u64, area: Area) {
-        if let Some(known) = self.rectangles.iter_mut().find(|r| overlap(&r.area, &area) >= SAME_IOU) {
-            if t_ms.saturating_sub(known.cut_ms) >= APART_MS {
-                known.cuts = known.cuts.saturating_add(1);
-                known.cut_ms = t_ms;
-                // Dark edges of a film make some cuts smaller than the screen.
-                known.area = around(&known.area, &area);
+    fn note(&mut self, t_ms: u64, blocks: Blocks, area: Area, now: &[f32]) {
+        let known = self.rectangles.iter().position(|r| overlap(&r.area, &area) >= SAME_IOU);
+        if let Some(at) = known {
+            let is_over = self.rectangles.get_mut(at).is_some_and(|known| !known.cut(t_ms, &area, now));
+            if is_over {
+                self.rectangles.swap_remove(at);
             }
             return;
         }
@@ -122,8 +127,41 @@ impl Screens {
                 self.rectangles.swap_remove(at);
             }
         }
-        self.rectangles.push(Rectangle { area, cuts: 1, cut_ms: t_ms });
+        let seen = vec![picture(now, &blocks)];
+        self.rectangles.push(Rectangle { area, cuts: 1, cut_ms: t_ms, blocks, seen });
     }
+}
+
+impl Rectangle {
+    /// It changed again; false if it came to show what it had shown before.
+    fn cut(&mut self, t_ms: u64, area: &Area, now: &[f32]) -> bool {
+        if t_ms.saturating_sub(self.cut_ms) < APART_MS {
+            return true;
+        }
+        self.cut_ms = t_ms;
+        if self.cuts >= CUTS {
+            return true;
+        }
+        let new = picture(now, &self.blocks);
+        if self.seen.iter().any(|old| difference(old, &new) < SAME_MAX) {
+            return false;
+        }
+        self.seen.push(new);
+        self.cuts += 1;
+        // Dark edges of a film make some cuts smaller than the screen.
+        self.area = around(&self.area, area);
+        true
+    }
+}
+
+/// The brightness of the blocks of a rectangle.
+fn picture(now: &[f32], &[left, top, width, height]: &Blocks) -> Vec<f32> {
+    let blocks = (top..top + height).flat_map(|y| (left..left + width).map(move |x| y * BLOCKS[0] + x));
+    blocks.map(|at| now.get(at).copied().unwrap_or(0.0)).collect()
+}
+
+fn difference(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f32>() / precise(a.len().max(1))
 }
 
 /// Left, top, width, height in blocks.
@@ -197,8 +235,14 @@ mod tests {
         blocks.map(|(x, y)| if changes(x, y) { 30.0 } else { 1.0 }).collect()
     }
 
+    /// With a picture that was never there before.
     fn see(screens: &mut Screens, t_ms: u64, differences: &[f32]) -> usize {
-        screens.update(t_ms, &Changes { differences, usual: 1.0 }, SIZE);
+        see_picture(screens, t_ms, differences, (t_ms / 100) as f32 * 7.0)
+    }
+
+    fn see_picture(screens: &mut Screens, t_ms: u64, differences: &[f32], brightness: f32) -> usize {
+        let now = vec![brightness; differences.len()];
+        screens.update(t_ms, &Changes { differences, usual: 1.0, now: &now }, SIZE);
         screens.known().count()
     }
 
@@ -207,14 +251,14 @@ mod tests {
     }
 
     #[test]
-    fn the_second_cut_makes_a_screen_and_pauses_are_no_cuts() {
+    fn the_fourth_cut_makes_a_screen_and_pauses_are_no_cuts() {
         let (mut screens, cut, quiet) =
             (Screens::default(), grid(in_television), grid(|x, y| x == 6 && y == 9));
         let mut known = Vec::new();
-        for i in 0..100 {
+        for i in 0..130 {
             known.push(see(&mut screens, i * 100, if i % 30 == 10 { &cut } else { &quiet }));
         }
-        assert_eq!(known.iter().position(|n| *n == 1), Some(40));
+        assert_eq!(known.iter().position(|n| *n == 1), Some(100));
         let [x, y, w, h] = screens.known().next().unwrap();
         assert!(x <= 48.0 && y <= 112.0 && x + w >= 224.0 && y + h >= 224.0, "{x} {y} {w} {h}");
         assert!(w <= 224.0 && h <= 160.0);
@@ -226,8 +270,18 @@ mod tests {
         let head =
             |x: usize, y: usize| (18..24).contains(&x) && (10..20).contains(&y) && !(x + y).is_multiple_of(3);
         let cut = grid(|x, y| in_television(x, y) || head(x, y));
-        let known: Vec<usize> = (0..4).map(|i| see(&mut screens, i * 1_000, &cut)).collect();
-        assert_eq!(known, [0, 1, 1, 1]);
+        let known: Vec<usize> = (0..5).map(|i| see(&mut screens, i * 1_000, &cut)).collect();
+        assert_eq!(known, [0, 0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn whoever_comes_and_goes_again_and_again_is_no_film() {
+        let (mut screens, cut) = (Screens::default(), grid(in_television));
+        // Each time somebody else, and the wall between.
+        for i in 0..40_u64 {
+            let brightness = if i % 2 == 1 { 150.0 } else { 30.0 + (i % 5) as f32 * 9.0 };
+            assert_eq!(see_picture(&mut screens, i * 1_500, &cut, brightness), 0, "{i}");
+        }
     }
 
     #[test]
@@ -259,16 +313,16 @@ mod tests {
     fn a_screen_that_is_off_is_forgotten_and_there_are_never_many() {
         let mut screens = Screens::default();
         let cut = grid(in_television);
-        (0..3).for_each(|i| _ = see(&mut screens, i * 1_000, &cut));
+        (0..4).for_each(|i| _ = see(&mut screens, i * 1_000, &cut));
         let quiet = grid(|_, _| false);
         assert_eq!(see(&mut screens, FORGET_KNOWN_MS, &quiet), 1);
-        assert_eq!(see(&mut screens, FORGET_KNOWN_MS + 2_001, &quiet), 0);
+        assert_eq!(see(&mut screens, FORGET_KNOWN_MS + 3_001, &quiet), 0);
         for i in 0..200_usize {
             let at = (i * 7) % 30;
             see(&mut screens, 2_000_000 + i as u64 * 500, &grid(|x, y| (at..at + 8).contains(&x) && y < 6));
             assert!(screens.rectangles.len() <= RECTANGLES_MAX);
         }
         // Another grid, or none, is no trouble.
-        screens.update(9_000_000, &Changes { differences: &[], usual: f32::NAN }, SIZE);
+        screens.update(9_000_000, &Changes { differences: &[], usual: f32::NAN, now: &[] }, SIZE);
     }
 }

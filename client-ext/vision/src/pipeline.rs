@@ -112,6 +112,10 @@ impl Vision {
     /// Looks at one frame. Time stamps must not go backwards.
     pub fn process(&mut self, frame: &Frame) -> Seen {
         let nothing = |camera| Seen { faces: Vec::new(), camera, hidden: Vec::new(), marks: None };
+        if !frame.is_consistent() {
+            tracing::error!("a frame does not have the size it claims");
+            return nothing(CameraView::Lost);
+        }
         match self.look(frame) {
             Ok(faces) => {
                 // A face lit by the screen alone makes a very dark picture, although nothing blocks the camera.
