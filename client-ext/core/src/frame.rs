@@ -42,7 +42,7 @@ mod tests {
         assert_eq!(shown, "Frame(1x1, seq 9)");
         assert!(frame.is_consistent());
         assert!(!Frame { width: u32::MAX, height: u32::MAX, ..frame.clone() }.is_consistent());
-        assert!(!Frame { width: 0, height: 0, rgb: Vec::new(), ..frame.clone() }.is_consistent());
+        assert!(!Frame { width: 0, height: 0, rgb: Vec::new(), ..frame }.is_consistent());
         assert!(!Frame { width: 2, ..frame }.is_consistent());
     }
 }
