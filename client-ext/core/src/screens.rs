@@ -4,11 +4,13 @@
 //!  blocks that changed ─► a filled rectangle, still around it? ─► the same one again, never as before ─► a screen
 //! ```
 //! People, curtains and shadows move through a rectangle; only a screen changes all of it from one picture to the next,
-//! up to its edge and no farther. Whoever comes and goes there leaves the wall behind as it was, which no film does. A talking head without a cut stays unknown, and its face counts as a person's: the
-//! eyes err on that side. Only faces that appeared within a screen and never left it are pictures
-//! ([`crate::face::track`]): whoever steps in front of one came over its edge.
+//! up to its edge and no farther. Whoever comes and goes there leaves the wall behind as it was, which no film does. A
+//! talking head without a cut stays unknown, and its face counts as a person's: the eyes err on that side. Only faces
+//! that appeared within a screen and never left it are pictures ([`crate::face::track`]): whoever steps in front of one
+//! came over its edge.
 
 use crate::evidence::Area;
+use crate::face::{around, iou};
 use crate::motion::{BLOCKS, Changes};
 
 /// A block changed with a cut if it differs by this much, of 255, and by this many times the usual difference.
@@ -28,9 +30,9 @@ const SAME_IOU: f32 = 0.7;
 /// So many cuts make a screen, at least so far apart: one flash is one. Who came, left, came and left has made as many,
 /// but the wall was the same twice.
 const CUTS: u32 = 4;
+const APART_MS: u64 = 400;
 /// A picture that differs from an earlier one by less, of 255, is the same again.
 const SAME_MAX: f32 = 4.0;
-const APART_MS: u64 = 400;
 /// A rectangle that did not change again for so long is forgotten; a screen that is known, later.
 const FORGET_MS: u64 = 120_000;
 const FORGET_KNOWN_MS: u64 = 1_800_000;
@@ -112,7 +114,7 @@ impl Screens {
     }
 
     fn note(&mut self, t_ms: u64, blocks: Blocks, area: Area, now: &[f32]) {
-        let known = self.rectangles.iter().position(|r| overlap(&r.area, &area) >= SAME_IOU);
+        let known = self.rectangles.iter().position(|r| iou(&r.area, &area) >= SAME_IOU);
         if let Some(at) = known {
             let is_over = self.rectangles.get_mut(at).is_some_and(|known| !known.cut(t_ms, &area, now));
             if is_over {
@@ -205,16 +207,6 @@ fn in_pixels([left, top, width, height]: Blocks, size: [f32; 2]) -> Area {
     let right = ((precise(left + width) + 1.0) * block_w).min(size[0]);
     let bottom = ((precise(top + height) + 1.0) * block_h).min(size[1]);
     [x, y, right - x, bottom - y]
-}
-
-fn overlap(a: &Area, b: &Area) -> f32 {
-    crate::face::iou(a, b)
-}
-
-/// The smallest area that holds both.
-fn around([ax, ay, aw, ah]: &Area, [bx, by, bw, bh]: &Area) -> Area {
-    let (left, top) = (ax.min(*bx), ay.min(*by));
-    [left, top, (ax + aw).max(bx + bw) - left, (ay + ah).max(by + bh) - top]
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a number of blocks")]

@@ -143,7 +143,6 @@ impl Vision {
             known.iter().filter(|t| t.seen).map(|t| body(&t.face.bbox, size[1])).collect();
         let moved = self.motion.update(frame, &bodies);
         self.screens.update(frame.t_ms, &self.motion.changes(), size);
-        tracing::trace!(t_ms = frame.t_ms, screens = self.screens.known().count(), "what is in the room");
         let unsettled = known.iter().any(|t| !t.seen || (t.who == Who::Undecided && t.sure));
         let is_far = |t: &&Tracked| t.seen && t.who != Who::Operator && t.face.bbox[2] < FAR_SHARE * size[0];
         let far: Vec<Area> = known.iter().filter(is_far).map(|t| t.face.bbox).collect();

@@ -7,7 +7,7 @@
 //! A box that lies almost wholly within another face is a part of that face, seen by the wrong scale; and a face that a
 //! part of the picture cuts through is left to the passes that see all of it.
 
-use super::{Face, Sighting, iou};
+use super::{Face, Sighting, iou, shared};
 use crate::attention::{PART, Pass};
 use crate::evidence::Area;
 
@@ -85,7 +85,7 @@ fn is_same(a: &Face, b: &Face) -> bool {
         return true;
     }
     let smaller = area(a).min(area(b));
-    smaller > 0.0 && both(&a.bbox, &b.bbox) >= WITHIN * smaller
+    smaller > 0.0 && shared(&a.bbox, &b.bbox) >= WITHIN * smaller
 }
 
 /// Whether a part ends within a face, and the picture does not.
@@ -100,12 +100,6 @@ fn is_cut([x, y, w, h]: &Area, [left, top, width, height]: &Area, size: [f32; 2]
 
 fn area(face: &Face) -> f32 {
     face.bbox[2] * face.bbox[3]
-}
-
-/// The area that two boxes share.
-fn both(a: &Area, b: &Area) -> f32 {
-    let shared = |a0: f32, a_len: f32, b0: f32, b_len: f32| (a0 + a_len).min(b0 + b_len) - a0.max(b0);
-    shared(a[0], a[2], b[0], b[2]).max(0.0) * shared(a[1], a[3], b[1], b[3]).max(0.0)
 }
 
 #[cfg(test)]

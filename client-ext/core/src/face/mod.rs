@@ -78,9 +78,22 @@ impl Sighting {
 /// Intersection over union of two boxes.
 #[must_use]
 pub fn iou(a: &[f32; 4], b: &[f32; 4]) -> f32 {
-    let overlap =
-        |a0: f32, a_len: f32, b0: f32, b_len: f32| ((a0 + a_len).min(b0 + b_len) - a0.max(b0)).max(0.0);
-    let both = overlap(a[0], a[2], b[0], b[2]) * overlap(a[1], a[3], b[1], b[3]);
+    let both = shared(a, b);
     let either = a[2] * a[3] + b[2] * b[3] - both;
     if either > 0.0 { both / either } else { 0.0 }
+}
+
+/// The area that two boxes share.
+#[must_use]
+pub fn shared(a: &[f32; 4], b: &[f32; 4]) -> f32 {
+    let overlap =
+        |a0: f32, a_len: f32, b0: f32, b_len: f32| ((a0 + a_len).min(b0 + b_len) - a0.max(b0)).max(0.0);
+    overlap(a[0], a[2], b[0], b[2]) * overlap(a[1], a[3], b[1], b[3])
+}
+
+/// The smallest box that holds both.
+#[must_use]
+pub fn around([ax, ay, aw, ah]: &[f32; 4], [bx, by, bw, bh]: &[f32; 4]) -> [f32; 4] {
+    let (left, top) = (ax.min(*bx), ay.min(*by));
+    [left, top, (ax + aw).max(bx + bw) - left, (ay + ah).max(by + bh) - top]
 }

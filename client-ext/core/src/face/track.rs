@@ -7,7 +7,7 @@ use super::gone::{self, Gone};
 use super::identity::{Identity, Thresholds};
 use super::quality::Quality;
 use super::still::{Places, Stillness};
-use super::{Face, Sighting, iou};
+use super::{Face, Sighting, around, iou};
 use crate::evidence::Area;
 use crate::presence::Who;
 
@@ -308,12 +308,6 @@ impl Track {
 
 fn area(face: &Face) -> f32 {
     face.bbox[2] * face.bbox[3]
-}
-
-/// The smallest area that holds both.
-fn around([ax, ay, aw, ah]: &Area, [bx, by, bw, bh]: &Area) -> Area {
-    let (left, top) = (ax.min(*bx), ay.min(*by));
-    [left, top, (ax + aw).max(bx + bw) - left, (ay + ah).max(by + bh) - top]
 }
 
 /// Whether all of the second area lies in the first one.
