@@ -9,6 +9,8 @@ pub enum Facts {
     Detector(DetectorFacts),
     /// Of the face embedder.
     Embedder(EmbedderFacts),
+    /// Of the face mesh.
+    Mesh(MeshFacts),
 }
 
 /// The input tensor: f32, NCHW (picture, colour, row, column).
@@ -70,6 +72,23 @@ pub struct EmbedderFacts {
     pub operator_min: f32,
     /// Below this cosine it is somebody else; between the two it is undecided.
     pub stranger_max: f32,
+}
+
+/// The face mesh of MediaPipe (Kartynnik et al., "Real-time Facial Surface Geometry from Monocular Video on Mobile
+/// GPUs", 2019).
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeshFacts {
+    /// The face with level eyes, in a square.
+    pub input: InputFacts,
+    /// Name of the output with the points: column, row and depth of each, in pixels of the square.
+    pub points: String,
+    /// How many points there are.
+    pub point_count: usize,
+    /// Name of the output that says whether there is a face; one number, from 0 on there is one.
+    pub presence: String,
+    /// The side of the square is the longer side of the face's box, this many times.
+    pub square: f32,
 }
 
 /// ONNX Runtime.

@@ -16,8 +16,8 @@
 //!   model can check the runtime on its machine.
 //!
 //! A file is used only if its SHA-256 is in the manifest, which is part of the program. Models
-//! whose constants are stored as int8 blocks are folded to fp32 once; the result has a pinned
-//! SHA-256 too. Errors ([`ModelError`]) say what happened, who is at fault and what to type.
+//! whose constants are stored as int8 blocks are folded to fp32 once, the face mesh becomes ONNX, and
+//! PRelu is written as faster operators; the result has a pinned SHA-256 too. Errors ([`ModelError`]) say what happened, who is at fault and what to type.
 //!
 //! **Deliberately absent:** running a model (the client does that with the bytes it gets here), a network client
 //! of our own, settings that add a model or replace a hash, and camera pictures.
@@ -27,7 +27,7 @@
 //! | `manifest`, `role` | `manifest.toml`: hashes, sources, tensor facts, thresholds; which model is for what |
 //! | `fetch` | gets files: cache, mirror folder, pip, upstream |
 //! | `archive`, `bounded`, `digest` | files out of wheels, read with bounds and hashed |
-//! | `onnx` | folds int8 constants, frees the picture size |
+//! | `onnx` | folds int8 constants, frees the picture size, splits PRelu, reads TensorFlow Lite |
 //! | `store` | loads files; the bytes that it returns are those that were hashed |
 //! | `facts`, `vectors` | what a model must look like, and outputs that it must give |
 //! | `durable`, `scratch` | files that are whole or not there; temporary folders |
@@ -49,8 +49,10 @@ mod vectors;
 
 pub use digest::Digest;
 pub use error::{Attempt, ModelError, Place};
-pub use facts::{ColourOrder, DetectorFacts, EmbedderFacts, Facts, InputFacts, RuntimeFacts};
-pub use fetch::{FetchOptions, Fetched, Progress, fetch, fetch_test_photographs};
+pub use facts::{ColourOrder, DetectorFacts, EmbedderFacts, Facts, InputFacts, MeshFacts, RuntimeFacts};
+pub use fetch::{
+    FetchOptions, Fetched, Lacking, Progress, fetch, fetch_original_embedder, fetch_test_photographs,
+};
 pub use manifest::{Artifact, Manifest};
 pub use role::Role;
 pub use store::{Store, VerifiedModel};

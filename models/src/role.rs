@@ -2,20 +2,34 @@
 
 use std::fmt;
 
-/// The three kinds of files that the client cannot work without.
+/// The kinds of files behind the client's eyes. It cannot work without the first three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Finds faces and their five landmarks in a picture.
     FaceDetector,
     /// Turns an aligned face into a vector that is compared by its cosine.
     FaceEmbedder,
-    /// The library that runs the two models.
+    /// The library that runs the models.
     OnnxRuntime,
+    /// Finds the shape of a face, 468 points in depth. Optional.
+    FaceMesh,
 }
 
 impl Role {
-    /// Every role, in the order in which they are fetched: small files first.
+    /// Every role that must be filled, in the order in which they are fetched: small files first.
     pub const ALL: [Self; 3] = [Self::FaceDetector, Self::FaceEmbedder, Self::OnnxRuntime];
+
+    /// Roles without which the client works and sees less.
+    pub const OPTIONAL: [Self; 1] = [Self::FaceMesh];
+
+    /// What an optional role costs where its file is missing, as a clause; `None` for the others.
+    #[must_use]
+    pub const fn without(self) -> Option<&'static str> {
+        match self {
+            Self::FaceDetector | Self::FaceEmbedder | Self::OnnxRuntime => None,
+            Self::FaceMesh => Some("where small faces look is told from five points, which is often wrong"),
+        }
+    }
 
     /// The name used in the manifest, in file names and in messages.
     #[must_use]
@@ -24,6 +38,7 @@ impl Role {
             Self::FaceDetector => "face-detector",
             Self::FaceEmbedder => "face-embedder",
             Self::OnnxRuntime => "onnx-runtime",
+            Self::FaceMesh => "face-mesh",
         }
     }
 }

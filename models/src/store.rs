@@ -24,6 +24,9 @@ pub struct VerifiedModel {
     pub role: Role,
     /// SHA-256 of `bytes`.
     pub sha256: Digest,
+    /// Of an embedder: names the space of its vectors, as operator files do. Files that compute the same vectors
+    /// have the same name here.
+    pub vectors_of: Digest,
     /// The ONNX model.
     pub bytes: Vec<u8>,
     /// How to feed it and how to read its answer.
@@ -69,10 +72,12 @@ impl Store {
         let facts = match role {
             Role::FaceDetector => Facts::Detector(manifest.face_detector.facts.clone()),
             Role::FaceEmbedder => Facts::Embedder(manifest.face_embedder.facts.clone()),
+            Role::FaceMesh => Facts::Mesh(manifest.face_mesh.facts.clone()),
             Role::OnnxRuntime => return Err(ModelError::NotAModel { role }),
         };
         let found = self.verified(manifest, role)?.ok_or_else(|| self.missing(role))?;
-        Ok(VerifiedModel { role, sha256: found.source.cached_sha256(), bytes: found.bytes, facts })
+        let (sha256, vectors_of) = (found.source.cached_sha256(), found.source.vectors_of());
+        Ok(VerifiedModel { role, sha256, vectors_of, bytes: found.bytes, facts })
     }
 
     /// The ONNX Runtime library, checked just now. The system's loader reads the file once more,
@@ -103,7 +108,7 @@ impl Store {
     ) -> Result<Option<Verified<'a>>, ModelError> {
         let mut damaged = None;
         for source in self.sources(manifest, role)? {
-            let path = self.path(role, source);
+            let path = self.path(role, source.cached_sha256());
             match bounded::read_file(&path, source.cached_bytes()) {
                 Ok(bytes) if Digest::of(&bytes) == source.cached_sha256() => {
                     return Ok(Some(Verified { source, path, bytes }));
@@ -121,14 +126,21 @@ impl Store {
 
     /// Keeps `bytes`, which the caller has checked against the hash of `source`.
     pub(crate) fn put(&self, role: Role, source: &Source, bytes: &[u8]) -> Result<PathBuf, ModelError> {
-        let path = self.path(role, source);
+        self.put_as(role, source.cached_sha256(), bytes)
+    }
+
+    /// Keeps `bytes`, which the caller has checked against this hash.
+    pub(crate) fn put_as(&self, role: Role, sha256: Digest, bytes: &[u8]) -> Result<PathBuf, ModelError> {
+        let path = self.path(role, sha256);
         durable::write(&path, bytes).map_err(ModelError::io("write", &path))?;
         Ok(path)
     }
 
-    fn path(&self, role: Role, source: &Source) -> PathBuf {
+    /// Where the file of `role` with this hash lies, or would lie.
+    #[must_use]
+    pub fn path(&self, role: Role, sha256: Digest) -> PathBuf {
         let extension = if role == Role::OnnxRuntime { env::consts::DLL_EXTENSION } else { "onnx" };
-        self.directory.join(format!("{role}-{}.{extension}", source.cached_sha256()))
+        self.directory.join(format!("{role}-{sha256}.{extension}"))
     }
 
     fn missing(&self, role: Role) -> ModelError {

@@ -34,6 +34,13 @@ pub enum Checked {
 struct Input {
     name: String,
     shape: [usize; 4],
+    /// What stands for 255.
+    #[serde(default = "byte_max")]
+    value_max: f32,
+}
+
+fn byte_max() -> f32 {
+    255.0
 }
 
 /// `published` and `made_with` are for people who read the file.
@@ -57,6 +64,7 @@ pub fn vectors(role: Role) -> Option<OutputVector> {
     let text = match role {
         Role::FaceDetector => include_str!("../vectors/face-detector.json"),
         Role::FaceEmbedder => include_str!("../vectors/face-embedder.json"),
+        Role::FaceMesh => include_str!("../vectors/face-mesh.json"),
         Role::OnnxRuntime => return None,
     };
     // Part of the program; a test reads it.
@@ -76,10 +84,11 @@ impl OutputVector {
         self.input.shape
     }
 
-    /// Its values: number i is (37 i) mod 256.
+    /// Its values: number i is (37 i) mod 256, divided by 255 where pixels run from 0 to 1.
     #[must_use]
     pub fn input(&self) -> Vec<f32> {
-        let values = (0..=255_u8).cycle().step_by(37).map(f32::from);
+        let unit = 255.0 / self.input.value_max;
+        let values = (0..=255_u8).cycle().step_by(37).map(|value| f32::from(value) / unit);
         values.take(self.input.shape.iter().product()).collect()
     }
 
@@ -139,7 +148,7 @@ mod tests {
     #[test]
     fn the_best_source_of_each_model_has_stored_outputs() {
         let manifest = Manifest::embedded().unwrap();
-        for role in [Role::FaceDetector, Role::FaceEmbedder] {
+        for role in [Role::FaceDetector, Role::FaceEmbedder].into_iter().chain(Role::OPTIONAL) {
             let vector = vectors(role).unwrap();
             let best = manifest.sources(role, "any").next().unwrap().cached_sha256();
             assert!(vector.models.iter().any(|model| model.sha256 == best), "{role}: run vectors/make.py");
@@ -154,6 +163,8 @@ mod tests {
         assert_eq!(input.len(), 3 * 64 * 96);
         assert_eq!(vector.input_shape(), [1, 3, 64, 96]);
         assert!(input.iter().enumerate().all(|(i, &value)| f64::from(value) == (i * 37 % 256) as f64));
+        let mesh = vectors(Role::FaceMesh).unwrap().input();
+        assert_eq!((mesh.len(), mesh[1]), (3 * 192 * 192, 37.0 / 255.0));
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         organisation,
         device_key: device::device_key(&home)?,
         boot_id: device::boot_id()?,
-        models: engine.models().to_vec(),
+        models: engine.models(),
     };
     let spools = Arc::new(Spools::at(&home));
     let watcher = CameraWatcher::new(spec, home).with_source(source).with_engine(engine);

@@ -3,7 +3,7 @@
 use clap::Args;
 use sudare_client_runtime::spool::{self, Waiting};
 use sudare_client_runtime::{clock, operator};
-use sudare_models::{Role, Store};
+use sudare_models::{ModelError, Role, Store};
 use sudare_vision::camera::native;
 use sudare_vision::engine::Engine;
 use thiserror::Error;
@@ -53,11 +53,32 @@ fn model_checks(store: &Store) -> Vec<(&'static str, Check)> {
     }
     let library = store.runtime_library().map(|path| path.display().to_string());
     checks.push((Role::OnnxRuntime.name(), library.map_err(|e| e.to_string())));
+    checks.extend(Role::OPTIONAL.map(|role| (role.name(), optional_check(store, role))));
     if checks.iter().all(|(_, check)| check.is_ok()) {
-        let trial = Engine::load(store).map(|_| "both models compute correctly".to_owned());
-        checks.push(("trial run", trial.map_err(|e| e.to_string())));
+        checks.push(("trial run", trial(store)));
     }
     checks
+}
+
+/// What is not there is no problem, but it is said.
+fn optional_check(store: &Store, role: Role) -> Check {
+    match store.load(role) {
+        Ok(model) => Ok(format!("SHA-256 {}", model.sha256)),
+        Err(ModelError::Missing { .. }) => {
+            let cost = role.without().unwrap_or_default();
+            Ok(format!("not there, so {cost}; sudare models fetch brings it"))
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn trial(store: &Store) -> Check {
+    let engine = Engine::load(store).map_err(|e| e.to_string())?;
+    match (store.load(Role::FaceMesh), engine.mesh) {
+        (Ok(_), None) => Err("the face mesh is there and does not work. Report this line".to_owned()),
+        (_, Some(_)) => Ok("both models compute correctly, and so does the face mesh".to_owned()),
+        (Err(_), None) => Ok("both models compute correctly".to_owned()),
+    }
 }
 
 fn device_check() -> Check {

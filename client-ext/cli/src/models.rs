@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let spinner = output::spinner(false);
     spinner.enable_steady_tick(std::time::Duration::from_millis(120));
     let mut progress = |step: Progress| match step {
-        Progress::Failed(_) => spinner.suspend(|| output::note(&format!("{step}"))),
+        Progress::Failed(_) | Progress::Lacking(_) => spinner.suspend(|| output::note(&format!("{step}"))),
         step => spinner.set_message(step.to_string()),
     };
     if let Some(folder) = &fetch.test_photographs {

@@ -13,6 +13,8 @@
 
 use sudare_client_core::frame::Frame;
 
+pub(super) use crate::sampling::sample;
+
 /// Side of the aligned square.
 pub const ALIGNED_SIDE_PX: usize = 112;
 
@@ -119,34 +121,6 @@ impl Similarity {
     fn apply(&self, [x, y]: [f32; 2]) -> [f32; 2] {
         [self.a * x - self.b * y + self.tx, self.b * x + self.a * y + self.ty]
     }
-}
-
-/// The colour at a point between pixels.
-pub(super) fn sample(frame: &Frame, [x, y]: [f32; 2]) -> [f32; 3] {
-    let (left, top) = (x.floor(), y.floor());
-    let (part_x, part_y) = (x - left, y - top);
-    let mut colour = [0.0; 3];
-    let corners = [
-        (0, 0, (1.0 - part_x) * (1.0 - part_y)),
-        (1, 0, part_x * (1.0 - part_y)),
-        (0, 1, (1.0 - part_x) * part_y),
-        (1, 1, part_x * part_y),
-    ];
-    for (dx, dy, weight) in corners {
-        // The cast saturates, so a point far outside stays outside.
-        if let Some(pixel) = pixel(frame, left as i64 + dx, top as i64 + dy) {
-            for (sum, value) in colour.iter_mut().zip(pixel) {
-                *sum += weight * f32::from(*value);
-            }
-        }
-    }
-    colour
-}
-
-fn pixel(frame: &Frame, x: i64, y: i64) -> Option<&[u8]> {
-    let inside = (0..i64::from(frame.width)).contains(&x) && (0..i64::from(frame.height)).contains(&y);
-    let at = inside.then(|| (y as usize * frame.width as usize + x as usize) * 3)?;
-    frame.rgb.get(at..at + 3)
 }
 
 impl std::fmt::Debug for AlignedFace {

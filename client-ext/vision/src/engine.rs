@@ -1,4 +1,4 @@
-//! The two neural networks, ready to run: ONNX Runtime sessions built from verified bytes.
+//! The neural networks, ready to run: ONNX Runtime sessions built from verified bytes.
 //!
 //! One thread per network, no spinning, no telemetry: the client shares the employee's PC with a remote desktop.
 
@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::faces::Detector;
 use crate::identity::Embedder;
+use crate::mesh::FaceMesh;
 
 /// Why the networks cannot run.
 #[derive(Debug, Error)]
@@ -31,14 +32,20 @@ pub enum EngineError {
     Model { role: Role, detail: String },
 }
 
-/// Both networks and the identity of the embedder.
+/// The networks and the identity of the embedder.
 pub struct Engine {
     pub detector: Detector,
     pub embedder: Embedder,
+    /// Where it is installed; without it, directions are told from five landmarks.
+    pub mesh: Option<FaceMesh>,
     /// Of the detector's file, for the record.
     pub detector_sha256: Digest,
-    /// Operator files name it: vectors of different models cannot be compared.
+    /// Operator files name it: vectors of different models cannot be compared. It names the space of the vectors and
+    /// outlives a rewriting of the file that changes none of them.
     pub embedder_sha256: Digest,
+    /// Of the embedder's file and of the mesh's, for the record.
+    embedder_file_sha256: Digest,
+    mesh_sha256: Option<Digest>,
 }
 
 impl Engine {
@@ -60,7 +67,7 @@ impl Engine {
         let session = session(&environment, &model)?;
         match model.facts {
             Facts::Detector(facts) => Ok(Detector::new(session, facts)),
-            Facts::Embedder(_) => Err(swapped()),
+            _ => Err(swapped()),
         }
     }
 
@@ -79,25 +86,56 @@ impl Engine {
         else {
             return Err(swapped());
         };
+        let (mesh, mesh_sha256) = optional_mesh(&environment, store).unzip();
         Ok(Self {
             detector: Detector::new(detector_session, detector_facts),
             embedder: Embedder::new(embedder_session, embedder_facts),
+            mesh,
             detector_sha256: detector.sha256,
-            embedder_sha256: embedder.sha256,
+            embedder_sha256: embedder.vectors_of,
+            embedder_file_sha256: embedder.sha256,
+            mesh_sha256,
         })
     }
 }
 
 impl Engine {
-    /// Both files, as the protocol names them: the detector, then the embedder.
+    /// The files, as the protocol names them: the detector, the embedder, then what is optional.
     #[must_use]
-    pub fn models(&self) -> [[u8; 32]; 2] {
-        [*self.detector_sha256.as_bytes(), *self.embedder_sha256.as_bytes()]
+    pub fn models(&self) -> Vec<[u8; 32]> {
+        let files = [Some(self.detector_sha256), Some(self.embedder_file_sha256), self.mesh_sha256];
+        files.iter().flatten().map(|sha256| *sha256.as_bytes()).collect()
+    }
+}
+
+/// The face mesh, if it is there and works. Everything works without it, only less well, so its faults are told and
+/// end nothing.
+fn optional_mesh(environment: &Environment, store: &Store) -> Option<(FaceMesh, Digest)> {
+    let role = Role::FaceMesh;
+    match mesh(environment, store) {
+        Ok(mesh) => Some(mesh),
+        Err(EngineError::Models(ModelError::Missing { .. })) => {
+            tracing::info!(%role, "not there, so {}", role.without().unwrap_or_default());
+            None
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the face mesh cannot be used");
+            None
+        }
+    }
+}
+
+fn mesh(environment: &Environment, store: &Store) -> Result<(FaceMesh, Digest), EngineError> {
+    let model = store.load(Role::FaceMesh)?;
+    let session = session(environment, &model)?;
+    match model.facts {
+        Facts::Mesh(facts) => Ok((FaceMesh::new(session, facts), model.sha256)),
+        _ => Err(swapped()),
     }
 }
 
 fn swapped() -> EngineError {
-    let detail = "the manifest swaps detector and embedder".to_owned();
+    let detail = "the manifest swaps models".to_owned();
     EngineError::Model { role: Role::FaceDetector, detail }
 }
 

@@ -3,7 +3,8 @@
 //! ```text
 //!  camera/ ─► frame ─► pipeline: motion ─ attention ─ prepare ─ faces (YuNet) ─ tracks ─► what the seat shows
 //!                                                   └─ worker: align, identity (SFace)
-//!  engine    both networks, from verified bytes
+//!                                                   └─ mesh (where it looks, where it is installed)
+//!  engine    the networks, from verified bytes
 //!  enroll    an operator's template from pictures · finder: faces in a single picture again
 //!  watch     a source, the pipeline and the decision, without a session (`sudare watch`)
 //! ```
@@ -12,8 +13,9 @@
 //! | module | what |
 //! |---|---|
 //! | `camera` | webcam, JPEG folder, MJPEG AVI, y4m, live MJPEG; a live source watches itself |
-//! | `engine`, `prepare`, `align` | runs the models; pictures as tensors; faces turned upright |
+//! | `engine`, `prepare`, `align`, `sampling` | runs the models; pictures as tensors; faces turned upright; colours between pixels |
 //! | `faces`, `finder` | the detector, and where faces are in a picture that is kept |
+//! | `mesh` | the shape of a face, 468 points |
 //! | `identity`, `worker` | embeds and compares; the thread that does it, so that no frame waits |
 //! | `pipeline` | a frame in, a look out |
 //! | `enroll`, `turned`, `watch` | what `sudare enroll` and `sudare watch` do; which way up a face is |
@@ -29,12 +31,14 @@ pub mod enroll;
 pub mod faces;
 pub mod finder;
 pub mod identity;
+pub mod mesh;
 #[cfg(test)]
 mod photograph_tests;
 pub mod pipeline;
 #[cfg(test)]
 mod pixelate_tests;
 pub mod prepare;
+mod sampling;
 #[cfg(test)]
 mod testing;
 mod turned;

@@ -12,6 +12,7 @@
 
 use sudare_client_core::attention::{Attention, Situation};
 use sudare_client_core::evidence::{Area, Mark};
+use sudare_client_core::face::facing::Facing;
 use sudare_client_core::face::gathered::Gathered;
 use sudare_client_core::face::identity::Thresholds;
 use sudare_client_core::face::quality::Quality;
@@ -29,6 +30,7 @@ use sudare_models::EmbedderFacts;
 use crate::align::{self, AlignedFace};
 use crate::engine::{Engine, EngineError};
 use crate::faces::Detector;
+use crate::mesh::FaceMesh;
 use crate::worker::{Job, Look, Worker, WorkerGone};
 
 /// When the result of a comparison counts.
@@ -68,6 +70,9 @@ const LEARN_MS: u64 = 500;
 #[derive(Debug)]
 pub struct Vision {
     detector: Detector,
+    /// Until it fails.
+    mesh: Option<FaceMesh>,
+    facing: Facing,
     embedder_facts: EmbedderFacts,
     thresholds: Thresholds,
     tracker: Tracker,
@@ -95,6 +100,8 @@ impl Vision {
         })?;
         Ok(Self {
             detector: engine.detector,
+            mesh: engine.mesh,
+            facing: Facing::default(),
             thresholds: thresholds(&embedder_facts),
             embedder_facts,
             tracker: Tracker::default(),
@@ -165,8 +172,24 @@ impl Vision {
         self.tracker.set_screens(self.screens.known());
         self.tracker.update(frame.t_ms, &found, size);
         self.looked_ms = frame.t_ms;
+        self.ask_mesh(frame);
         self.learn(frame);
         Ok(Some(found.len()))
+    }
+
+    /// Asks the mesh about one face whose direction matters.
+    fn ask_mesh(&mut self, frame: &Frame) {
+        let Some(mesh) = &mut self.mesh else { return };
+        let known = self.tracker.known(frame.t_ms);
+        self.facing.keep(&known);
+        let Some(tracked) = self.facing.due(frame.t_ms, &known, precise(frame.width)) else { return };
+        match mesh.look(frame, &tracked.face) {
+            Ok(mesh) => self.facing.answered(frame.t_ms, &tracked, mesh.as_ref()),
+            Err(error) => {
+                tracing::error!(%error, "directions are told from five landmarks from now on");
+                self.mesh = None;
+            }
+        }
     }
 
     /// Learns what the camera sees behind people, now and then while somebody is recognised.
@@ -187,7 +210,8 @@ impl Vision {
         for tracked in self.tracker.known(self.looked_ms) {
             let Tracked { id: track, who, cosine, seen, sure, still, .. } = tracked;
             let width_share = tracked.width / width;
-            let yaw_deg = pose::yaw_deg(&tracked.face.landmarks);
+            let yaw_deg = self.facing.yaw_deg(self.looked_ms, &tracked);
+            let still = still || self.facing.is_still(&tracked);
             let face = FaceSeen { track, who, width_share, yaw_deg, sure, still };
             faces.extend(seen.then_some(face));
             hidden.extend(tracked.hidden.then_some(track));

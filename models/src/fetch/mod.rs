@@ -6,10 +6,12 @@
 //!                  │      hash ─► (member ─► hash) ─► prepare ─► hash ─► cache
 //!                  └─► nothing to do
 //! ```
+//! A role without which the client works is left out if no source delivers, and that is said ([`Lacking`]).
 //! A source that fails is noted and the next one is tried; if none delivers, the error lists
 //! them all. A second run finds everything in the cache and does not touch the network.
 
 mod carrier;
+mod original;
 mod photographs;
 mod progress;
 mod tools;
@@ -17,8 +19,9 @@ mod tools;
 use std::env;
 use std::path::PathBuf;
 
+pub use original::fetch_original_embedder;
 pub use photographs::fetch_test_photographs;
-pub use progress::Progress;
+pub use progress::{Lacking, Progress};
 
 use crate::manifest::Source;
 use crate::scratch::Scratch;
@@ -66,7 +69,8 @@ pub struct Fetched {
     pub path: PathBuf,
 }
 
-/// Brings every role into the cache. `progress` hears about each step.
+/// Brings every role into the cache, and the optional ones that some source delivers. `progress` hears about each
+/// step, and about what is lacking.
 pub fn fetch(
     store: &Store,
     options: &FetchOptions,
@@ -87,7 +91,18 @@ fn fetch_with(
         Scratch::take(directory, || progress(Progress::Waiting { directory: directory.to_owned() }))?;
     let carriers = Carriers::new(manifest, options, tools, scratch.folder(), progress);
     let mut run = Run { store, manifest, carriers };
-    Role::ALL.into_iter().map(|role| run.obtain(role)).collect()
+    let needed = Role::ALL.into_iter().map(|role| run.obtain(role));
+    let mut fetched = needed.collect::<Result<Vec<_>, _>>()?;
+    for role in Role::OPTIONAL {
+        match run.obtain(role) {
+            Ok(file) => fetched.push(file),
+            Err(ModelError::Unobtainable { files, .. }) => {
+                run.carriers.tell(Progress::Lacking(Lacking { role, files }));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(fetched)
 }
 
 /// One call of [`fetch`].

@@ -27,13 +27,40 @@ pub enum Progress {
     },
     /// A source did not deliver.
     Failed(Attempt),
-    /// A model is being folded.
+    /// A model is being folded or rewritten.
     Preparing {
         /// The model.
         role: Role,
     },
     /// A file is in the cache.
     Ready(Fetched),
+    /// An optional file is not, and will not be.
+    Lacking(Lacking),
+}
+
+/// An optional role that no source fills. Printed with `{}`, it says what that costs and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lacking {
+    /// What it would be for.
+    pub role: Role,
+    /// Each file that would do, for a mirror folder.
+    pub files: Vec<String>,
+}
+
+impl fmt::Display for Lacking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cost = self.role.without().unwrap_or("nothing can be seen");
+        let why = match self.role {
+            Role::FaceMesh => "No source delivered it",
+            _ => "No registry has it",
+        };
+        write!(
+            f,
+            "{}: not there, so {cost}. {why}: copy {} to a folder and run `sudare models fetch --from FOLDER`",
+            self.role,
+            self.files.join(" or ")
+        )
+    }
 }
 
 impl fmt::Display for Progress {
@@ -46,10 +73,11 @@ impl fmt::Display for Progress {
                 write!(f, "{what}: asking the {place} for {file} ({} KiB)", bytes.div_ceil(1024))
             }
             Self::Failed(attempt) => write!(f, "{attempt}"),
-            Self::Preparing { role } => write!(f, "{role}: folding constants"),
+            Self::Preparing { role } => write!(f, "{role}: preparing the model"),
             Self::Ready(fetched) => {
                 write!(f, "{}: ready, {} from the {}", fetched.role, fetched.file, fetched.place)
             }
+            Self::Lacking(lacking) => write!(f, "{lacking}"),
         }
     }
 }

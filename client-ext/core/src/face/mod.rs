@@ -4,15 +4,19 @@
 //!  scales (one still, several sizes) ───► Face ─► pose (which way)
 //!  gathered (one frame, several passes) ─┤
 //!                                          └────► track ─ cosine, quality ─► identity (whose)
+//!  mesh (468 points) ─► facing (which way, from look to look) · rigid (a picture of a face?)
 //!  embedding ─ rotate (this device's secret) ─► cosine
 //! ```
 
 pub mod embedding;
+pub mod facing;
 pub mod gathered;
 pub mod gone;
 pub mod identity;
+pub mod mesh;
 pub mod pose;
 pub mod quality;
+pub mod rigid;
 pub mod rotate;
 pub mod scales;
 pub mod still;

@@ -86,7 +86,7 @@ fn driver(settings: &Settings, inbox: Inbox, inputs: Inputs) -> Result<Driver, S
     // seen and the operator why.
     match Engine::from_cache() {
         Ok(engine) => {
-            identity.models = engine.models().to_vec();
+            identity.models = engine.models();
             watcher = watcher.with_engine(engine);
         }
         Err(error) => tracing::error!("{error}"),

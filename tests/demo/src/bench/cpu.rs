@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
+use sudare_models::{FetchOptions, Role, Store};
 use sudare_test_kit::scene;
 use sudare_test_kit::stage::Stage;
 
@@ -75,12 +76,8 @@ fn watch_cpu_ms(stage: &Stage, clip: &Path, frames: u64) -> anyhow::Result<f64> 
 }
 
 fn opencv_cpu_ms(python: &Path, models: &Path, clip: &Clip) -> anyhow::Result<f64> {
-    let output = Command::new(python)
-        .args(["-c", OPENCV])
-        .arg(model(models, "face-detector-")?)
-        .arg(model(models, "face-embedder-")?)
-        .arg(&clip.folder)
-        .output()?;
+    let output =
+        Command::new(python).args(["-c", OPENCV]).args(peers_models(models)?).arg(&clip.folder).output()?;
     let said = String::from_utf8_lossy(&output.stdout);
     let problem = String::from_utf8_lossy(&output.stderr);
     let fields: Vec<&str> = said.split_whitespace().collect();
@@ -93,16 +90,13 @@ fn opencv_cpu_ms(python: &Path, models: &Path, clip: &Clip) -> anyhow::Result<f6
     Ok(cpu_ms.parse()?)
 }
 
-/// The folded model in the cache, whose name begins with its role.
-fn model(dir: &Path, role: &str) -> anyhow::Result<PathBuf> {
-    let mut files = std::fs::read_dir(dir)?.flatten().map(|e| e.path());
-    files
-        .find(|p| {
-            p.file_name()
-                .and_then(|n| n.to_str())
-                .is_some_and(|n| n.starts_with(role) && n.ends_with(".onnx"))
-        })
-        .with_context(|| format!("no {role} model in {}. Run `cargo xtask setup`", dir.display()))
+/// The same detector as ours, and the embedder as it was before its PRelu was rewritten for us: both by their hashes,
+/// since a cache may hold several files of a role.
+fn peers_models(models: &Path) -> anyhow::Result<[PathBuf; 2]> {
+    let store = Store::open(models)?;
+    let detector = store.load(Role::FaceDetector).context("run `cargo xtask setup`")?;
+    let embedder = sudare_models::fetch_original_embedder(&store, &FetchOptions::default(), &mut |_| {})?;
+    Ok([store.path(Role::FaceDetector, detector.sha256), embedder])
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
