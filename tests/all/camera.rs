@@ -1,4 +1,4 @@
-//! The webcam path of the client as it is, nokhwa included, over the emulated camera of `tests/v4l2-shim`.
+//! The webcam path of the client as it is, the binding of Video4Linux included, over the emulated camera of `tests/v4l2-shim`.
 //!
 //! A library cannot be put before the functions of a program that runs already, so the tests start programs of
 //! their own: `sudare-camera-probe`, which only reads the camera, and `sudare` itself.
@@ -184,17 +184,101 @@ fn errors_of_the_wire_are_told_and_passed_over() {
 }
 
 #[test]
-fn a_format_that_cannot_be_read_is_final_and_one_that_was_left_behind_is_not() {
-    for only in ["nv12-only", "h264-only", "odd-rate-only"] {
+fn a_camera_whose_formats_cannot_be_read_is_given_up() {
+    for (only, code) in [("nv12-only", "NV12"), ("h264-only", "H264")] {
         let lines = seen(only);
         let [line] = lines else { panic!("{only}: {lines:?}") };
         assert_eq!((&line["fault"], &line["final"]), (&"unsupported".into(), &true.into()), "{only}");
-        assert!(line["text"].as_str().unwrap().contains("Use a webcam that sends MJPEG or YUYV"));
+        let text = line["text"].as_str().unwrap();
+        assert!(text.contains(code) && text.contains("Use a webcam that sends MJPEG or YUYV"), "{text}");
     }
-    for left in ["left-in-h264", "left-at-odd-rate"] {
-        let lines = seen(left);
-        assert_eq!((&lines[0]["fault"], &lines[0]["final"]), (&"driver".into(), &false.into()), "{left}");
-        assert!(lines[0]["text"].as_str().unwrap().contains("Unplug the camera and plug it in again"));
+}
+
+#[test]
+fn whatever_a_camera_was_left_in_and_however_it_lists_its_formats_it_is_used() {
+    for (kind, size) in [
+        ("left-in-h264", (640, 480)),
+        ("left-at-odd-rate", (640, 480)),
+        ("odd-rate-only", (640, 480)),
+        ("rate-of-256ths", (160, 120)),
+        ("ranges", (640, 480)),
+        ("padded-rows", (162, 122)),
+        ("uyvy", (160, 120)),
+        ("padded-uyvy", (162, 122)),
+    ] {
+        let lines = seen(kind);
+        assert!(faults(lines).count() == 0 && pictures(lines).count() >= 5, "{kind}: {lines:?}");
+        assert_right_pixels(lines, size);
+    }
+}
+
+#[test]
+fn readable_pictures_of_odd_cameras_are_read() {
+    for kind in ["stray-bytes", "no-end-marker", "two-start-markers"] {
+        let folder = bars_as_jpegs(160, 120);
+        spoil(folder.path(), kind);
+        let pictures_of = folder.path().to_str().unwrap();
+        let lines = probe(&[("SHIM_FORMATS", "MJPG:160x120@30"), ("SHIM_PICTURES", pictures_of)], 2);
+        assert!(faults(&lines).count() == 0 && pictures(&lines).count() >= 5, "{kind}: {lines:?}");
+        assert_right_pixels(&lines, (160, 120));
+    }
+}
+
+#[test]
+fn pictures_that_cannot_be_read_are_named_and_another_format_is_used_if_there_is_one() {
+    let folder = bars_as_jpegs(160, 120);
+    spoil(folder.path(), "arithmetic");
+    let jpegs = ("SHIM_PICTURES", folder.path().to_str().unwrap());
+    let lines = probe(&[("SHIM_FORMATS", "MJPG:160x120@30"), jpegs], 4);
+    assert_eq!(faults(&lines).next(), Some("unreadable"), "{lines:?}");
+    let text = lines[0]["text"].as_str().unwrap();
+    assert!(
+        text.contains("sends pictures, but they cannot be read: it is compressed by arithmetic"),
+        "{text}"
+    );
+    let lines = probe(&[("SHIM_FORMATS", "MJPG:160x120@30,YUYV:160x120@30"), jpegs], 4);
+    assert!(faults(&lines).count() == 0 && pictures(&lines).count() >= 5, "{lines:?}");
+    assert_right_pixels(&lines, (160, 120));
+}
+
+#[test]
+fn a_recording_that_is_played_as_a_camera_is_told() {
+    let lines = seen("looped");
+    assert_eq!(faults(lines).next(), Some("looped"), "{lines:?}");
+    assert!(pictures(lines).count() >= 20);
+}
+
+#[test]
+fn a_camera_that_comes_back_under_another_number_is_used() {
+    let lines = seen("renumbered");
+    assert!(faults(lines).all(|fault| fault == "unplugged") && faults(lines).count() > 0, "{lines:?}");
+    assert!(back_ms(lines) > 0);
+    assert_right_pixels(lines, (160, 120));
+}
+
+#[test]
+fn a_camera_is_found_by_its_name() {
+    for source in ["camera:Emulated camera", "camera:emulated", "camera:/dev/video77"] {
+        let lines = emulated::probe_source(source, &[("SHIM_FORMATS", "YUYV:160x120@30")], 1);
+        assert!(faults(&lines).count() == 0 && pictures(&lines).count() > 0, "{source}: {lines:?}");
+    }
+}
+
+/// Makes the JPEGs of a folder odd, as some cameras' are.
+fn spoil(folder: &std::path::Path, how: &str) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let tables = bytes.windows(2).position(|two| two == [0xFF, 0xDB]).unwrap();
+        let frame = bytes.windows(2).position(|two| two == [0xFF, 0xC0]).unwrap();
+        match how {
+            "stray-bytes" => drop(bytes.splice(tables..tables, [0x00, 0x3F])),
+            "no-end-marker" => bytes.truncate(bytes.len() - 2),
+            "two-start-markers" => drop(bytes.splice(0..0, [0xFF, 0xD8])),
+            "arithmetic" => bytes[frame + 1] = 0xC9,
+            other => panic!("{other}"),
+        }
+        std::fs::write(path, bytes).unwrap();
     }
 }
 

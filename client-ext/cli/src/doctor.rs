@@ -4,7 +4,8 @@ use clap::Args;
 use sudare_client_runtime::spool::{self, Waiting};
 use sudare_client_runtime::{clock, operator};
 use sudare_models::{ModelError, Role, Store};
-use sudare_vision::camera::native;
+use sudare_vision::camera::CameraFault;
+use sudare_vision::camera::trial::{self, Found, Trial};
 use sudare_vision::engine::Engine;
 use thiserror::Error;
 
@@ -33,7 +34,7 @@ pub(crate) fn run(_: &Arguments) -> anyhow::Result<()> {
     }
     checks.push(("device seed", device_check()));
     checks.push(("evidence", evidence_check()));
-    checks.push(("camera", camera_check()));
+    checks.extend(camera_checks(&trial::all(clock::boottime_ms)).into_iter().map(|check| ("camera", check)));
     for (name, check) in &checks {
         let (mark, text) = match check {
             Ok(text) => ("ok     ", text),
@@ -110,11 +111,76 @@ fn evidence_check() -> Check {
     ))
 }
 
-fn camera_check() -> Check {
-    let cameras = native::list();
-    if cameras.is_empty() {
-        return Err("no camera found. Plug one in, or watch a file or a stream instead".to_owned());
+/// A line for each camera. One of a kind that is not read, as for infra-red light, is a problem only if there is no
+/// other.
+fn camera_checks(trials: &[Trial]) -> Vec<Check> {
+    if trials.is_empty() {
+        return vec![Err("no camera found. Plug one in, or watch a file or a stream instead".to_owned())];
     }
-    let names: Vec<_> = cameras.iter().map(|c| format!("camera:{} ({})", c.index, c.name)).collect();
-    Ok(names.join(", "))
+    let one_works = trials.iter().any(|trial| trial.found.is_ok());
+    let check = |trial: &Trial| {
+        let name = format!("camera:{} ({})", trial.camera.index, trial.camera.name);
+        match &trial.found {
+            Ok(found) => Ok(format!("{name}: {}", told(found))),
+            Err(fault @ CameraFault::Unsupported { .. }) if one_works => {
+                Ok(format!("{name} is not used: {fault}"))
+            }
+            Err(fault) => Err(format!("{name}: {fault}")),
+        }
+    };
+    trials.iter().map(check).collect()
+}
+
+fn told(found: &Found) -> String {
+    let Found { width, height, is_blocked, program } = found;
+    let mut text = format!("a picture of {width}x{height}");
+    if *is_blocked {
+        text.push_str(", dark or uniform: is its lens covered?");
+    }
+    if let Some(why) = program {
+        text.push_str(&format!("; it seems to be a program, since {why}, and the record will say so"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sudare_vision::camera::native::CameraInfo;
+
+    const WORKS: Found = Found { width: 640, height: 480, is_blocked: false, program: None };
+
+    fn trial(index: u32, found: Result<Found, CameraFault>) -> Trial {
+        Trial { camera: CameraInfo { index, name: "C920".to_owned() }, found }
+    }
+
+    fn grey() -> CameraFault {
+        CameraFault::Unsupported { what: "camera:2".to_owned(), detail: String::new(), advice: String::new() }
+    }
+
+    #[test]
+    fn a_camera_that_gives_no_picture_is_a_problem() {
+        let busy = CameraFault::Busy { what: "camera:0".to_owned() };
+        let denied = CameraFault::Denied { what: "camera:0".to_owned() };
+        for fault in [busy, denied, grey()] {
+            let said = camera_checks(&[trial(0, Err(fault.clone()))]);
+            assert!(matches!(&said[..], [Err(text)] if text.contains(&fault.to_string())), "{said:?}");
+        }
+        assert!(matches!(&camera_checks(&[])[..], [Err(_)]));
+    }
+
+    #[test]
+    fn a_second_camera_that_is_not_read_is_none_and_a_busy_one_is() {
+        let busy = CameraFault::Busy { what: "camera:1".to_owned() };
+        let said = camera_checks(&[trial(0, Ok(WORKS)), trial(1, Err(busy)), trial(2, Err(grey()))]);
+        assert!(matches!(&said[..], [Ok(_), Err(_), Ok(_)]), "{said:?}");
+    }
+
+    #[test]
+    fn a_program_and_a_covered_lens_are_told() {
+        let found = Found { is_blocked: true, program: Some("it is plugged into nothing"), ..WORKS };
+        let said = told(&found);
+        assert!(said.contains("lens covered") && said.contains("it is plugged into nothing"), "{said}");
+        assert_eq!(told(&WORKS), "a picture of 640x480");
+    }
 }

@@ -23,6 +23,7 @@ use crate::output;
 #[command(after_help = "\
 Sources:
   camera:0       a webcam (sudare doctor lists them)
+  camera:NAME    the same by what it calls itself, or by its name in /dev/v4l/by-id
   FOLDER         JPEG pictures in the order of their names
   FILE.avi       Motion JPEG
   FILE.y4m       uncompressed video
@@ -63,7 +64,7 @@ struct End {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let spec: SourceSpec = arguments.source.parse()?;
-    let live = matches!(spec, SourceSpec::Camera(_) | SourceSpec::Mjpeg(_));
+    let live = spec.is_live();
     let timings = timings(arguments)?;
     let mut source = camera::open(&spec, SourceOptions { fps: arguments.fps }, clock::boottime_ms)?;
     let engine = Engine::from_cache()?;

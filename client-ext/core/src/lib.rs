@@ -21,9 +21,11 @@
 //! | `attention`, `motion` | where the detector looks, and how closely |
 //! | `screens` | televisions and monitors in the room |
 //! | `frame`, `light`, `lens` | a picture as pixels; whether it is dark or uniform; whether the view is lost |
+//! | `camera` | whether a camera is frozen, plays a recording over and over, or is a program |
 //! | `spool` | evidence that no host acknowledged yet, as a trait |
 
 pub mod attention;
+pub mod camera;
 pub mod event;
 pub mod evidence;
 pub mod face;

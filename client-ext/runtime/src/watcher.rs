@@ -187,7 +187,7 @@ impl Watch {
             .context("no operator can be recognised")?;
         let mut vision = Vision::new(engine, known, Mode::Live)?;
         let kind = self.spec.kind();
-        let paces_itself = matches!(self.spec, SourceSpec::Camera(_) | SourceSpec::Mjpeg(_));
+        let paces_itself = self.spec.is_live();
         let mut opened_ms = clock::boottime_ms();
         loop {
             let wanted = match self.wish.load(Ordering::Acquire) {

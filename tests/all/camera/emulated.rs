@@ -9,7 +9,7 @@ use sudare_test_kit::program;
 
 /// What the programs call the emulated camera.
 pub(crate) const SOURCE: &str = "camera:77";
-/// The pictures repeat after as many: too long to be taken for a frozen camera.
+/// Afterwards the emulated camera changes them a little.
 const JPEGS: u64 = 44;
 
 /// A line that the probe prints.
@@ -24,16 +24,21 @@ pub(crate) fn with_shim(program: impl AsRef<std::ffi::OsStr>, settings: &[(&str,
 
 /// What the client's camera code gives within this time, from its start.
 pub(crate) fn probe(settings: &[(&str, &str)], seconds: u32) -> Vec<Line> {
+    probe_source(SOURCE, settings, seconds)
+}
+
+/// The same for a camera that is named otherwise.
+pub(crate) fn probe_source(source: &str, settings: &[(&str, &str)], seconds: u32) -> Vec<Line> {
     let mut command = with_shim(program("sudare-camera-probe").unwrap(), settings);
     super::pace();
-    let output = command.args([SOURCE, &seconds.to_string()]).output().unwrap();
+    let output = command.args([source, &seconds.to_string()]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "the probe ended with {}: {said}", output.status);
     lines(&output.stdout)
 }
 
 /// Cameras that something is wrong with: a name, the settings, and for how many seconds they are read.
-const CAMERAS: [(&str, Settings, u32); 16] = [
+const CAMERAS: [(&str, Settings, u32); 23] = [
     ("unplug", &[SMALL, (OUTAGE, "unplug"), (AFTER, "30"), (MS, "1500")], 5),
     ("stall", &[SMALL, (OUTAGE, "stall"), (AFTER, "30"), (MS, "3500")], 6),
     ("stall-replug", &[SMALL, (OUTAGE, "stall-replug"), (AFTER, "15"), (MS, "2500")], 5),
@@ -45,9 +50,16 @@ const CAMERAS: [(&str, Settings, u32); 16] = [
     ("io", &[SMALL, (OUTAGE, "io"), (AFTER, "15"), (MS, "500")], 3),
     ("nv12-only", &[(FORMATS, "NV12:640x480@30")], 1),
     ("h264-only", &[(FORMATS, "H264:640x480@30")], 1),
-    ("odd-rate-only", &[(FORMATS, "YUYV:640x480@15/2")], 1),
-    ("left-in-h264", &[(FORMATS, "H264:1920x1080@30,YUYV:640x480@30")], 1),
-    ("left-at-odd-rate", &[(FORMATS, "YUYV:640x480@15/2,YUYV:640x480@30")], 1),
+    ("odd-rate-only", &[(FORMATS, "YUYV:640x480@15/2")], 3),
+    ("left-in-h264", &[(FORMATS, "H264:1920x1080@30,YUYV:640x480@30")], 2),
+    ("left-at-odd-rate", &[(FORMATS, "YUYV:640x480@15/2,YUYV:640x480@30")], 2),
+    ("rate-of-256ths", &[(FORMATS, "YUYV:160x120@900/30")], 2),
+    ("ranges", &[(FORMATS, "YUYV:32x32@30"), ("SHIM_RANGES", "1")], 2),
+    ("padded-rows", &[(FORMATS, "YUYV:162x122@30"), ("SHIM_ROW_PADDING", "60")], 2),
+    ("uyvy", &[(FORMATS, "UYVY:160x120@30")], 2),
+    ("padded-uyvy", &[(FORMATS, "UYVY:162x122@30"), ("SHIM_ROW_PADDING", "2")], 2),
+    ("looped", &[SMALL, ("SHIM_LOOP", "45")], 8),
+    ("renumbered", &[SMALL, (OUTAGE, "unplug"), (AFTER, "30"), (MS, "700"), ("SHIM_RENUMBER", "1")], 5),
     ("odd-size", &[(FORMATS, "YUYV:162x122@30")], 2),
     ("slow", &[(FORMATS, "YUYV:160x120@5")], 2),
 ];

@@ -14,7 +14,7 @@ use sudare_test_kit::{PATIENCE, program};
 use super::emulated::{SOURCE, with_shim};
 use super::late_ms;
 
-/// The scene's noise repeats after as many pictures.
+/// Pictures of the scene; afterwards the emulated camera changes them a little.
 const PICTURES: u64 = 60;
 
 /// `sudare watch` under way; it ends with the test.
@@ -169,7 +169,18 @@ fn doctor_names_the_camera() {
     let home = tempfile::tempdir().unwrap();
     let output = run(sudare(home.path(), &[], &["doctor"]));
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("ok       camera:") && said.contains("camera:77 (Emulated camera)"), "{said}");
+    assert!(said.contains("ok       camera: camera:77 (Emulated camera): a picture of 640x480"), "{said}");
+    // Nothing in /sys says that it is plugged in.
+    assert!(said.contains("it seems to be a program"), "{said}");
+    for (outage, word) in
+        [("busy", "in use by another program"), ("denied", "group `video`"), ("stall", "no picture")]
+    {
+        let output = run(sudare(home.path(), &[("SHIM_OUTAGE", outage)], &["doctor"]));
+        let said = String::from_utf8_lossy(&output.stdout);
+        let problem =
+            said.lines().any(|line| line.starts_with("PROBLEM  camera: camera:77") && line.contains(word));
+        assert!(problem && output.status.code() == Some(2), "{outage}: {said}");
+    }
     let unplugged = run(sudare(home.path(), &[("SHIM_OUTAGE", "unplug")], &["doctor"]));
     let said = String::from_utf8_lossy(&unplugged.stdout);
     assert!(!said.contains("camera:77"), "{said}");

@@ -71,6 +71,12 @@ pub mod listing {
     pub const INTERVAL_DENOMINATOR: usize = 24;
     /// One value, not a range.
     pub const DISCRETE: u32 = 1;
+    /// Any value from the least to the most, in steps.
+    pub const STEPWISE: u32 = 3;
+    /// Least, most and step of the width, then of the height.
+    pub const SIZE_RANGES: usize = 12;
+    /// Shortest, longest and step, each a numerator and a denominator.
+    pub const INTERVAL_RANGE: usize = 20;
 }
 
 /// `struct v4l2_format` with a `v4l2_pix_format` in it.

@@ -17,6 +17,11 @@ const PAGE_BYTES: u64 = 4096;
 pub struct Camera {
     formats: Formats,
     pictures: Pictures,
+    row_padding: u32,
+    loop_after: Option<u64>,
+    renumbers: bool,
+    /// It was plugged in again.
+    is_back: bool,
     outages: Outages,
     /// What was wrong when it was last looked at.
     was: Option<Trouble>,
@@ -62,8 +67,12 @@ impl Camera {
     #[must_use]
     pub fn new(plan: &Plan, pictures: Pictures) -> Option<Self> {
         Some(Self {
-            formats: Formats::new(&plan.formats)?,
+            formats: Formats::new(plan)?,
             pictures,
+            row_padding: plan.row_padding,
+            loop_after: plan.loop_after,
+            renumbers: plan.renumbers,
+            is_back: false,
             outages: Outages::new(plan.outage.clone()),
             was: None,
             handles: Vec::new(),
@@ -83,6 +92,12 @@ impl Camera {
     /// Whether there is a device node.
     pub fn is_there(&mut self, now_ms: u64) -> bool {
         self.trouble(now_ms) != Some(Trouble::Unplug)
+    }
+
+    /// Whether it has another number than at first.
+    pub fn is_renumbered(&mut self, now_ms: u64) -> bool {
+        self.trouble(now_ms);
+        self.renumbers && self.is_back
     }
 
     /// Opens the node as this descriptor.
@@ -150,6 +165,7 @@ impl Camera {
             self.handles.clear();
             self.stop();
         }
+        self.is_back |= self.was == Some(Trouble::Unplug) && trouble.is_none();
         self.was = trouble;
         trouble
     }
@@ -197,7 +213,8 @@ impl Camera {
         if trouble != Some(Trouble::Freeze) {
             self.shown = self.sent;
         }
-        let mut picture = self.pictures.picture(&self.formats.current, self.shown);
+        let number = self.loop_after.map_or(self.shown, |pictures| self.shown % pictures);
+        let mut picture = self.pictures.picture(&self.formats.current, self.row_padding, number);
         picture.truncate(usize::try_from(self.formats.picture_bytes()).unwrap_or(0));
         put_u32(argument, buffer::BYTESUSED, u32::try_from(picture.len()).unwrap_or(0));
         put_u32(argument, buffer::FLAGS, buffer::DONE);
@@ -273,7 +290,8 @@ mod tests {
     fn camera(outage: Option<Outage>) -> Camera {
         let yuyv = Format { fourcc: *b"YUYV", width: 16, height: 8, interval: (1, 25) };
         let formats = vec![yuyv];
-        let mut camera = Camera::new(&Plan { formats, pictures: None, outage }, Pictures::default()).unwrap();
+        let plan = Plan { formats, outage, renumbers: true, loop_after: Some(3), ..Plan::default() };
+        let mut camera = Camera::new(&plan, Pictures::default()).unwrap();
         camera.open(FD, 0).unwrap();
         camera
     }
@@ -327,9 +345,9 @@ mod tests {
         stream(&mut camera, 0);
         ask(&mut camera, abi::DQBUF, 0, 0).0.unwrap();
         assert_eq!(ask(&mut camera, abi::DQBUF, 0, 40).0, Err(abi::ENODEV));
-        assert!(!camera.is_there(400));
+        assert!(!camera.is_there(400) && !camera.is_renumbered(400));
         assert_eq!(camera.open(9, 400), Err(abi::ENOENT));
-        assert!(camera.is_there(540));
+        assert!(camera.is_there(540) && camera.is_renumbered(540));
         assert_eq!(ask(&mut camera, abi::STREAMOFF, 0, 540).0, Err(abi::ENODEV));
         assert_eq!(camera.open(9, 540), Ok(()));
     }
@@ -375,6 +393,14 @@ mod tests {
         assert!(ask(&mut camera, abi::G_FMT, 1, 50).0.is_ok());
         assert_eq!(ask(&mut camera, abi::REQBUFS, 4, 50).0, Err(abi::EBUSY));
         assert!(ask(&mut camera, abi::REQBUFS, 4, 100).0.is_ok());
+    }
+
+    #[test]
+    fn a_recording_starts_over() {
+        let mut camera = camera(None);
+        stream(&mut camera, 0);
+        let sent: Vec<_> = (0..7).map(|n| take(&mut camera, n * 40).unwrap().fill.unwrap().1).collect();
+        assert!(sent[0] != sent[1] && sent[0] == sent[3] && sent[1] == sent[4] && sent[0] == sent[6]);
     }
 
     #[test]

@@ -18,8 +18,13 @@
 //! | `SHIM_OUTAGE_AFTER` | pictures sent before it begins (0) |
 //! | `SHIM_OUTAGE_MS` | how long it lasts (for ever) |
 //! | `SHIM_OUTAGE_FILE` | instead of these two: it lasts as long as this file exists (not for stalls) |
+//! | `SHIM_ROW_PADDING` | bytes behind each row of packed pixels (0) |
+//! | `SHIM_RANGES` | if set, sizes and rates are listed as ranges, and any of them can be set |
+//! | `SHIM_LOOP` | after so many pictures, the very same ones come again (never) |
+//! | `SHIM_RENUMBER` | if set, it is `/dev/video78` once it was unplugged and is back |
 //!
-//! YUYV sends colour bars over a strip that changes with each picture.
+//! YUYV and UYVY send colour bars over a strip that changes with each picture. No two pictures have the same pixels,
+//! even when the folder starts over (for 32 rounds).
 //!
 //! Sources: Linux's Documentation/userspace-api/media/v4l and `linux/videodev2.h`, 64-bit little-endian layout.
 //!

@@ -58,12 +58,20 @@ pub enum When {
 }
 
 /// All of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
     /// Never empty; the camera starts in the first.
     pub formats: Vec<Format>,
     pub pictures: Option<PathBuf>,
     pub outage: Option<Outage>,
+    /// Bytes behind each row of packed pixels.
+    pub row_padding: u32,
+    /// Sizes and rates are listed as ranges, and any of them can be set.
+    pub has_ranges: bool,
+    /// After so many pictures the very same ones come again.
+    pub loop_after: Option<u64>,
+    /// When it is plugged in again, it has another number.
+    pub renumbers: bool,
 }
 
 /// A test that asks for 8K pictures is mistaken, and would take all memory.
@@ -108,7 +116,17 @@ impl Plan {
         if pictures.is_none() && formats.iter().any(|f| &f.fourcc == b"MJPG") {
             return Err("MJPG needs SHIM_PICTURES, a folder of JPEG files".to_owned());
         }
-        Ok(Self { formats, pictures, outage })
+        Ok(Self {
+            formats,
+            pictures,
+            outage,
+            row_padding: u32::try_from(number("SHIM_ROW_PADDING")?.unwrap_or(0))
+                .unwrap_or(0)
+                .min(MAX_SIDE_PX),
+            has_ranges: variable("SHIM_RANGES").is_some(),
+            loop_after: number("SHIM_LOOP")?.filter(|pictures| *pictures > 0),
+            renumbers: variable("SHIM_RENUMBER").is_some(),
+        })
     }
 }
 
@@ -158,8 +176,15 @@ mod tests {
             ("SHIM_OUTAGE", "unplug"),
             ("SHIM_OUTAGE_AFTER", "40"),
             ("SHIM_OUTAGE_MS", "1500"),
+            ("SHIM_ROW_PADDING", "64"),
+            ("SHIM_LOOP", "20"),
+            ("SHIM_RANGES", "1"),
         ])
         .unwrap();
+        assert_eq!(
+            (plan.row_padding, plan.loop_after, plan.has_ranges, plan.renumbers),
+            (64, Some(20), true, false)
+        );
         assert_eq!(plan.formats[1], Format { fourcc: *b"YUYV", width: 320, height: 240, interval: (2, 15) });
         assert_eq!(
             plan.outage,

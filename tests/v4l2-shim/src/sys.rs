@@ -22,10 +22,12 @@ use crate::camera::{Camera, Effects, Moment, Timer};
 use crate::pictures::Pictures;
 use crate::plan::{Outage, Plan, When};
 
-const NODE: &CStr = c"/dev/video77";
-const NODE_NAME: &[u8] = b"video77";
+/// Its node, the node's name and the file with the camera's name, at first and when it has another number.
+const NODES: [(&CStr, &[u8], &CStr); 2] = [
+    (c"/dev/video77", b"video77", c"/sys/class/video4linux/video77/name"),
+    (c"/dev/video78", b"video78", c"/sys/class/video4linux/video78/name"),
+];
 const DEV: &CStr = c"/dev";
-const NAME_FILE: &CStr = c"/sys/class/video4linux/video77/name";
 const NAME: &[u8] = b"Emulated camera\n";
 
 /// The camera and the memory of its buffers.
@@ -176,8 +178,9 @@ unsafe extern "C" fn opendir(path: *const c_char) -> *mut libc::DIR {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn readdir64(dir: *mut libc::DIR) -> *mut libc::dirent64 {
     if dir == LISTING.load(Ordering::SeqCst) && !IS_LISTED.swap(true, Ordering::SeqCst) {
-        static ENTRY: OnceLock<Entry> = OnceLock::new();
-        return std::ptr::from_ref(&ENTRY.get_or_init(Entry::new).0).cast_mut();
+        static ENTRIES: [OnceLock<Entry>; 2] = [const { OnceLock::new() }; 2];
+        let number = usize::from(device().camera.is_renumbered(now_ms()));
+        return std::ptr::from_ref(&ENTRIES[number].get_or_init(|| Entry::new(NODES[number].1)).0).cast_mut();
     }
     // SAFETY: handed on as it came.
     unsafe { next!(c"readdir64" as ReadDir)(dir) }
@@ -187,13 +190,13 @@ unsafe extern "C" fn readdir64(dir: *mut libc::DIR) -> *mut libc::dirent64 {
 struct Entry(libc::dirent64);
 
 impl Entry {
-    fn new() -> Self {
+    fn new(name: &[u8]) -> Self {
         // SAFETY: all zeroes are a valid entry without a name.
         let mut entry: libc::dirent64 = unsafe { std::mem::zeroed() };
         entry.d_ino = 77;
         entry.d_type = libc::DT_CHR;
         entry.d_reclen = u16::try_from(size_of::<libc::dirent64>()).unwrap_or(0);
-        for (place, byte) in entry.d_name.iter_mut().zip(NODE_NAME) {
+        for (place, byte) in entry.d_name.iter_mut().zip(name) {
             *place = byte.cast_signed();
         }
         Self(entry)
@@ -205,11 +208,13 @@ impl Entry {
 unsafe fn open_emulated(path: *const c_char) -> Option<c_int> {
     // SAFETY: promised by the caller.
     let path = if path.is_null() { return None } else { unsafe { CStr::from_ptr(path) } };
-    if path == NAME_FILE {
-        return device().camera.is_there(now_ms()).then(|| file_of(NAME)).flatten();
+    let number = NODES.iter().position(|(node, _, name_file)| path == *node || path == *name_file)?;
+    let is_now = device().camera.is_renumbered(now_ms()) == (number == 1);
+    if path == NODES[number].2 {
+        return (is_now && device().camera.is_there(now_ms())).then(|| file_of(NAME)).flatten();
     }
-    if path != NODE {
-        return None;
+    if !is_now {
+        return Some(fail(abi::ENOENT));
     }
     // SAFETY: no pointers are handed over.
     let descriptor =

@@ -2,19 +2,23 @@
 //!
 //! Sources: Microsoft's "AVI RIFF File Reference" and the OpenDML extension (several `RIFF AVIX` parts). Lists are
 //! walked through flat, in file order; the index is not used, so a file whose end is missing still plays up to
-//! there.
+//! there. What lies behind the last part is not the film's.
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::Path;
 
+use super::jpeg::{self, JpegError};
 use super::replay::{FilmReader, Pixels};
-use super::{CameraFault, MAX_FRAME_SIDE_PX, jpeg};
+use super::{CameraFault, MAX_FRAME_PIXELS, MAX_FRAME_SIDE_PX};
 
 /// A larger compressed frame or header is rejected.
 const MAX_CHUNK_BYTES: u32 = 16 * 1024 * 1024;
 /// `strl` lists read before the first frame.
 const MAX_STREAMS: u8 = 16;
+/// What a film plays at that does not know its rate.
+const UNKNOWN_RATE: (u32, u32) = (25, 1);
+const CONVERT: &str = "Convert it: ffmpeg -i IN -c:v mjpeg -q:v 3 OUT.avi";
 
 /// See the module text.
 #[derive(Debug)]
@@ -24,8 +28,10 @@ pub struct Avi<R = BufReader<File>> {
     /// Frames per second, numerator and denominator.
     rate: (u32, u32),
     size: (u32, u32),
-    /// The chunk name of video frames, such as `00dc`.
-    video_id: [u8; 4],
+    /// How the names of its chunks begin, such as `00` of `00dc`.
+    stream: [u8; 2],
+    /// The index came, which only a film that was written to its end has.
+    has_index: bool,
     /// Where the current RIFF part says it ends; `None` if its writer never filled that in.
     riff_end: Option<u64>,
 }
@@ -48,7 +54,7 @@ impl<R: Read> Avi<R> {
         let unsupported = |detail: &str| CameraFault::Unsupported {
             what: what.clone(),
             detail: detail.to_owned(),
-            advice: "Convert it: ffmpeg -i IN -c:v mjpeg -q:v 3 OUT.avi".to_owned(),
+            advice: CONVERT.to_owned(),
         };
         let head = input.read_array::<12>().map_err(|_| unsupported("it is not an AVI file"))?;
         let (b"RIFF", b"AVI ") = (&head[..4], &head[8..]) else {
@@ -60,8 +66,8 @@ impl<R: Read> Avi<R> {
         let Some((index, rate)) = headers.video else {
             return Err(unsupported("it holds no Motion JPEG video"));
         };
-        let video_id = [b'0' + index / 10, b'0' + index % 10, b'd', b'c'];
-        Ok(Self { input, what, rate, size: headers.size, video_id, riff_end })
+        let stream = [b'0' + index / 10, b'0' + index % 10];
+        Ok(Self { input, what, rate, size: headers.size, stream, has_index: false, riff_end })
     }
 
     fn damaged(&self, frame: u64, detail: impl Into<String>) -> CameraFault {
@@ -71,23 +77,45 @@ impl<R: Read> Avi<R> {
     /// The payload of the next video chunk, or `None` at a proper end of the file.
     fn next_video_chunk(&mut self, frame: u64) -> Result<Option<Vec<u8>>, CameraFault> {
         loop {
-            let Some(chunk) = self.input.chunk().map_err(|e| self.damaged(frame, e.to_string()))? else {
-                let cut = self.riff_end.is_some_and(|end| self.input.at < end);
-                return if cut { Err(self.damaged(frame, "the file is cut off")) } else { Ok(None) };
+            let is_behind = self.riff_end.is_some_and(|end| self.input.at >= end);
+            let chunk = match self.input.chunk() {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => {
+                    let cut = self.riff_end.is_some_and(|end| self.input.at < end) && !self.has_index;
+                    return if cut { Err(self.damaged(frame, "the file is cut off")) } else { Ok(None) };
+                }
+                Err(_) if is_behind => return Ok(None),
+                Err(error) => return Err(self.cut(frame, &error)),
             };
+            // Sizes that a writer got wrong are no reason to lose pictures, and padding is none to look for some.
+            if is_behind && !is_chunk_name(&chunk.id) {
+                return Ok(None);
+            }
             let step = match &chunk.id {
                 b"RIFF" => {
                     self.riff_end = part_end(self.input.at, chunk.size);
                     self.input.read_array::<4>().map(drop)
                 }
                 b"LIST" => self.input.read_array::<4>().map(drop),
-                id if *id == self.video_id => {
+                id if self.is_picture(id) => {
                     return self.input.payload(chunk.size).map(Some).map_err(|e| self.cut(frame, &e));
                 }
-                _ => self.input.skip(chunk.size),
+                id => {
+                    let skipped = self.input.skip(chunk.size);
+                    self.has_index |= id == b"idx1" && skipped.is_ok();
+                    skipped
+                }
             };
-            step.map_err(|e| self.cut(frame, &e))?;
+            match step {
+                Err(_) if is_behind => return Ok(None),
+                step => step.map_err(|e| self.cut(frame, &e))?,
+            }
         }
+    }
+
+    /// Writers call pictures `dc` (compressed) or `db` (not), whatever they are.
+    fn is_picture(&self, id: &[u8; 4]) -> bool {
+        id.starts_with(&self.stream) && matches!(id.get(2..), Some(b"dc" | b"db"))
     }
 
     fn cut(&self, frame: u64, error: &std::io::Error) -> CameraFault {
@@ -116,11 +144,20 @@ impl<R: Read + Send> FilmReader for Avi<R> {
         if skip || bytes.is_empty() {
             return Ok(None);
         }
-        let max_pixels = u64::from(MAX_FRAME_SIDE_PX) * u64::from(MAX_FRAME_SIDE_PX);
-        let picture =
-            jpeg::decode(&bytes, MAX_FRAME_SIDE_PX, max_pixels).map_err(|e| self.damaged(seq, e))?;
+        let picture = jpeg::decode(&bytes, MAX_FRAME_SIDE_PX, MAX_FRAME_PIXELS).map_err(|e| match e {
+            JpegError::Damaged(detail) => self.damaged(seq, detail),
+            JpegError::Unsupported(detail) | JpegError::TooLarge(detail) => CameraFault::Unsupported {
+                what: self.what.clone(),
+                detail: format!("a picture of it: {detail}"),
+                advice: CONVERT.to_owned(),
+            },
+        })?;
         Ok(Some((picture.width, picture.height, picture.rgb)))
     }
+}
+
+fn is_chunk_name(id: &[u8; 4]) -> bool {
+    id.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b' ')
 }
 
 /// Where a RIFF part ends. A writer that could not go back leaves 0 or all ones.
@@ -134,6 +171,8 @@ struct Headers {
     size: (u32, u32),
     video: Option<(u8, (u32, u32))>,
     streams: u8,
+    /// Rate of the whole film, for streams that do not know theirs.
+    main_rate: Option<(u32, u32)>,
     /// Rate of the video stream whose `strh` was read and whose `strf` was not yet.
     pending_rate: Option<(u32, u32)>,
 }
@@ -150,6 +189,10 @@ impl Headers {
                     b"strl" => return Err(ErrorKind::InvalidData.into()),
                     _ => {}
                 },
+                b"avih" => {
+                    let us = u32_at(&input.payload(chunk.size)?, 0).filter(|us| *us > 0);
+                    self.main_rate = us.map(|us| (1_000_000, us));
+                }
                 b"strh" => self.stream_header(&input.payload(chunk.size)?),
                 b"strf" => self.stream_format(&input.payload(chunk.size)?),
                 _ => input.skip(chunk.size)?,
@@ -158,16 +201,17 @@ impl Headers {
     }
 
     fn stream_header(&mut self, bytes: &[u8]) {
-        self.pending_rate = match (bytes.get(..4), u32_at(bytes, 20), u32_at(bytes, 24)) {
-            (Some(b"vids"), Some(scale @ 1..), Some(rate @ 1..)) => Some((rate, scale)),
-            _ => None,
+        let rate = match (u32_at(bytes, 24), u32_at(bytes, 20)) {
+            (Some(rate @ 1..), Some(scale @ 1..)) => (rate, scale),
+            _ => self.main_rate.unwrap_or(UNKNOWN_RATE),
         };
+        self.pending_rate = bytes.starts_with(b"vids").then_some(rate);
     }
 
     fn stream_format(&mut self, bytes: &[u8]) {
         let codec = bytes.get(16..20).map(<[u8]>::to_ascii_uppercase);
         let Some(rate) = self.pending_rate.take() else { return };
-        if codec.as_deref() == Some(b"MJPG") && self.video.is_none() {
+        if matches!(codec.as_deref(), Some(b"MJPG" | b"JPEG")) && self.video.is_none() {
             self.size = (u32_at(bytes, 4).unwrap_or(0), u32_at(bytes, 8).unwrap_or(0));
             self.video = Some((self.streams.saturating_sub(1), rate));
         }
@@ -269,19 +313,22 @@ mod tests {
     }
 
     fn film(codec: &[u8; 4], frames: u16) -> Vec<u8> {
+        film_of(codec, b"01dc", 30_000, &(0..frames).map(|i| gradient(32 + i, 16)).collect::<Vec<_>>())
+    }
+
+    fn film_of(codec: &[u8; 4], name: &[u8; 4], rate: u32, pictures: &[Vec<u8>]) -> Vec<u8> {
         let mut strh = b"vidsMJPG".to_vec();
         strh.resize(20, 0);
         strh.extend_from_slice(&1001_u32.to_le_bytes());
-        strh.extend_from_slice(&30_000_u32.to_le_bytes());
+        strh.extend_from_slice(&rate.to_le_bytes());
         let mut strf = 40_u32.to_le_bytes().to_vec();
         strf.extend_from_slice(&[32, 0, 0, 0, 16, 0, 0, 0, 1, 0, 24, 0]);
         strf.extend_from_slice(codec);
         let audio = list(b"strl", &[chunk(b"strh", b"auds"), chunk(b"strf", &[0; 16])]);
         let video = list(b"strl", &[chunk(b"strh", &strh), chunk(b"strf", &strf)]);
         let header = list(b"hdrl", &[chunk(b"avih", &[0; 56]), audio, video]);
-        let frames: Vec<_> = (0..frames)
-            .flat_map(|i| [chunk(b"00wb", b"sound"), chunk(b"01dc", &gradient(32 + i, 16))])
-            .collect();
+        let frames: Vec<_> =
+            pictures.iter().flat_map(|jpeg| [chunk(b"00wb", b"sound"), chunk(name, jpeg)]).collect();
         let body = [b"AVI ".to_vec(), header, list(b"movi", &frames), chunk(b"idx1", &[0; 16])].concat();
         chunk(b"RIFF", &body)
     }
@@ -304,7 +351,57 @@ mod tests {
         let bytes = film(b"MJPG", 5);
         assert!(matches!(play(&bytes), (5, CameraFault::Ended { .. })));
         let avi = Avi::from_reader(&bytes[..], "x".to_owned()).unwrap();
-        assert_eq!((avi.rate(), avi.size, &avi.video_id), ((30_000, 1001), (32, 16), b"01dc"));
+        assert_eq!((avi.rate(), avi.size, &avi.stream), ((30_000, 1001), (32, 16), b"01"));
+    }
+
+    #[test]
+    fn pictures_are_known_by_both_of_their_names() {
+        let pictures = [gradient(32, 16), gradient(33, 16)];
+        for name in [b"01dc", b"01db"] {
+            let (frames, fault) = play(&film_of(b"MJPG", name, 30_000, &pictures));
+            assert!(matches!((frames, &fault), (2, CameraFault::Ended { .. })), "{frames} {fault}");
+        }
+    }
+
+    #[test]
+    fn what_lies_behind_a_film_does_not_damage_it() {
+        let whole = film(b"MJPG", 3);
+        for tail in
+            [&[0_u8; 3][..], &[0; 7], &[0; 8], &[0; 4096], b"abc", b"\xffGARBAGE and more", b"JUNK\xff\0\0\0"]
+        {
+            let (frames, fault) = play(&[&whole[..], tail].concat());
+            let ended = matches!(fault, CameraFault::Ended { .. });
+            assert!(frames == 3 && ended, "{} bytes behind it: {frames} {fault}", tail.len());
+        }
+    }
+
+    #[test]
+    fn a_wrong_size_of_the_whole_loses_no_picture_and_damages_nothing() {
+        let whole = film(b"MJPG", 3);
+        for size in [0, 100, u32::try_from(whole.len()).unwrap() + 50, u32::MAX] {
+            let mut bytes = whole.clone();
+            bytes[4..8].copy_from_slice(&size.to_le_bytes());
+            let (frames, fault) = play(&bytes);
+            assert!(frames == 3 && matches!(fault, CameraFault::Ended { .. }), "{size}: {frames} {fault}");
+        }
+    }
+
+    #[test]
+    fn a_stream_that_does_not_know_its_rate_plays_all_the_same() {
+        let mut bytes = film_of(b"MJPG", b"01dc", 0, &[gradient(32, 16)]);
+        assert_eq!(Avi::from_reader(&bytes[..], "x".to_owned()).unwrap().rate(), UNKNOWN_RATE);
+        let avih = bytes.windows(4).position(|w| w == b"avih").unwrap() + 8;
+        bytes[avih..avih + 4].copy_from_slice(&100_000_u32.to_le_bytes());
+        assert_eq!(Avi::from_reader(&bytes[..], "x".to_owned()).unwrap().rate(), (1_000_000, 100_000));
+    }
+
+    #[test]
+    fn a_picture_of_a_kind_that_is_not_read_is_not_called_damaged() {
+        let mut jpeg = gradient(32, 16);
+        let frame = jpeg.windows(2).position(|two| two == [0xFF, 0xC0]).unwrap();
+        jpeg[frame + 4] = 12;
+        let fault = play(&film_of(b"MJPG", b"01dc", 30_000, &[jpeg])).1;
+        assert!(matches!(fault, CameraFault::Unsupported { .. }) && fault.to_string().contains("12 bits"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use thiserror::Error;
 pub enum CameraFault {
     /// The text given as `--source` is not a source.
     #[error(
-        "{text:?} is not a source. Use camera:N, mjpeg:PATH, a folder of JPEG pictures, an .avi (MJPEG) or a .y4m file"
+        "{text:?} is not a source. Use camera:N, camera:NAME, mjpeg:PATH, a folder of JPEG pictures, an .avi (MJPEG) or a .y4m file"
     )]
     NotASource { text: String },
     /// The camera or file does not exist.
@@ -36,6 +36,16 @@ pub enum CameraFault {
         "{what} has sent the very same picture for {same_ms} ms. Restart the camera, and end programs that replace its picture; a live camera never repeats itself"
     )]
     Frozen { what: String, same_ms: u64 },
+    /// A recording is played over and over in a camera's place.
+    #[error(
+        "{what} has shown the same {period_ms} ms of pictures again and again. End the program that plays a recording as a camera, or choose another camera; a live camera never repeats itself"
+    )]
+    Looped { what: String, period_ms: u64 },
+    /// Pictures come, and cannot be read.
+    #[error(
+        "{what} sends pictures, but they cannot be read: {detail}. Unplug the camera and plug it in again, or use another port or cable; if that does not help, try another camera"
+    )]
+    Unreadable { what: String, detail: String },
     /// The data is malformed.
     #[error(
         "{what} is damaged at frame {frame}: {detail}. Create or copy the file again; the {frame} frames before that one are good"

@@ -30,7 +30,7 @@ impl Folder {
         let mut pictures = Vec::new();
         for entry in entries {
             let file = entry.map_err(|e| CameraFault::from_io(&what, &e))?.path();
-            if is_jpeg(&file) {
+            if is_jpeg(&file) && file.is_file() {
                 pictures.push(file);
             }
         }
@@ -65,7 +65,11 @@ impl FrameSource for Folder {
     }
 }
 
+/// By its name. Hidden files are not the user's: macOS, for one, leaves a `._1.jpg` beside each `1.jpg`.
 fn is_jpeg(path: &Path) -> bool {
+    if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
+        return false;
+    }
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
     extension.eq_ignore_ascii_case("jpg") || extension.eq_ignore_ascii_case("jpeg")
 }
@@ -81,6 +85,9 @@ mod tests {
         for (name, width) in [("02.jpg", 20), ("01.jpg", 10), ("03.JPEG", 30), ("notes.txt", 1)] {
             std::fs::write(dir.path().join(name), gradient(width, 8)).unwrap();
         }
+        // What other systems leave behind.
+        std::fs::write(dir.path().join("._01.jpg"), b"\0\x05\x16\x07").unwrap();
+        std::fs::create_dir(dir.path().join("00.jpg")).unwrap();
         let mut folder = Folder::open(dir.path(), SourceOptions { fps: Some(5) }).unwrap();
         let seen: Vec<_> =
             std::iter::from_fn(|| folder.next_frame().ok()).map(|f| (f.width, f.t_ms, f.seq)).collect();

@@ -5,23 +5,32 @@
 //! ```
 //! The mailbox holds only the newest frame, so a slow reader sees the present. The reader decodes frames, so skipped
 //! ones cost nothing. There is never more than one capture thread: while it hangs in the driver, the reader gets
-//! [`CameraFault::Stalled`]; once it has ended with a fault, a later call restarts it.
+//! [`CameraFault::Stalled`]; once it has ended with a fault, a later call restarts it. When nothing that comes can be
+//! read, the device is asked for another format.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use sudare_client_core::camera::repetition::{Repeats, Repetition, fingerprint};
 use sudare_client_core::frame::Frame;
 use sudare_client_core::light;
 
-use super::frozen::{FROZEN_MS, FreezeWatch};
-use super::{CameraFault, Clock, FrameSource, MAX_FRAME_SIDE_PX, jpeg, yuv};
+use super::{CameraFault, Clock, FrameSource};
+
+pub use super::encoded::Encoded;
 
 /// No new frame for this long is a stall.
 pub const STALL_MS: u64 = 2_000;
 /// A stall that lasts is reported this often.
 const STALL_REPEAT_MS: u64 = 250;
+/// Webcams damage a picture now and then. Nothing readable for so long asks for another format …
+const OTHER_FORMAT_MS: u64 = 800;
+/// … and again after so long …
+const OTHER_FORMAT_AGAIN_MS: u64 = 5_000;
+/// … and for so long is a fault.
+const UNREADABLE_MS: u64 = 2_000;
 /// Time between two attempts to open the device.
 const REOPEN_MS: u64 = 1_000;
 /// Live frames are thinned to ten a second, which is all that the face models need.
@@ -29,10 +38,13 @@ const FRAME_GAP_MS: u64 = 100;
 /// A frame that comes a little early counts as on time.
 const EARLY_MS: u64 = 15;
 
-/// A frame as the device sent it.
-pub enum Encoded {
-    Jpeg(Vec<u8>),
-    Yuyv { width: u32, height: u32, data: Vec<u8> },
+/// What the reader wants next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    More,
+    /// It can read nothing of this. A device with only one format goes on with it.
+    OtherFormat,
+    Stop,
 }
 
 /// One kind of live device.
@@ -54,6 +66,7 @@ pub struct Mailbox {
 struct Slot {
     frame: Option<(Encoded, u64)>,
     fault: Option<CameraFault>,
+    wants_other_format: bool,
     reader_gone: bool,
 }
 
@@ -70,12 +83,16 @@ impl Mailbox {
         Self { clock, slot: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// Replaces the frame in the box. `false` asks the capture thread to stop.
-    pub fn put(&self, encoded: Encoded) -> bool {
+    /// Replaces the frame in the box.
+    pub fn put(&self, encoded: Encoded) -> Wish {
         let mut slot = self.lock();
         slot.frame = Some((encoded, (self.clock)()));
         self.changed.notify_all();
-        !slot.reader_gone
+        match (slot.reader_gone, std::mem::take(&mut slot.wants_other_format)) {
+            (true, _) => Wish::Stop,
+            (false, true) => Wish::OtherFormat,
+            (false, false) => Wish::More,
+        }
     }
 
     fn fail(&self, fault: CameraFault) {
@@ -109,7 +126,8 @@ pub struct Live<D: Device> {
     /// When the last frame came, or the device was opened.
     quiet_since_ms: u64,
     due_ms: u64,
-    freeze: FreezeWatch,
+    repetition: Repetition,
+    unreadable: Unreadable,
     seq: u64,
     size: Option<(u32, u32)>,
 }
@@ -125,7 +143,8 @@ impl<D: Device> Live<D> {
             reopen_at_ms: 0,
             quiet_since_ms: 0,
             due_ms: 0,
-            freeze: FreezeWatch::default(),
+            repetition: Repetition::default(),
+            unreadable: Unreadable::default(),
             seq: 0,
             size: None,
         }
@@ -139,6 +158,8 @@ impl<D: Device> Live<D> {
         std::thread::sleep(Duration::from_millis(wait_ms));
         self.quiet_since_ms = (self.clock)();
         self.mailbox = Arc::new(Mailbox::new(self.clock));
+        // What came before says nothing about what comes now: a file that is fed again is no loop.
+        (self.repetition, self.unreadable) = (Repetition::default(), Unreadable::default());
         let (device, mailbox) = (Arc::clone(&self.device), Arc::clone(&self.mailbox));
         let body = move || {
             // Without this, a panic in the driver binding would look like a stall.
@@ -194,25 +215,66 @@ impl<D: Device> FrameSource for Live<D> {
 
     fn next_frame(&mut self) -> Result<Frame, CameraFault> {
         self.ensure_thread()?;
-        let give_up_ms = (self.clock)() + STALL_MS;
         loop {
             let (encoded, t_ms) = self.next_encoded()?;
-            let same_ms = self.freeze.same_for_ms(encoded.bytes(), t_ms);
-            let Some((width, height, rgb)) = encoded.decode() else {
-                // Webcams damage a frame now and then; a camera that sends only such frames counts as silent.
-                if (self.clock)() > give_up_ms {
-                    return Err(CameraFault::Stalled { what: self.device.name(), silent_ms: STALL_MS });
+            match encoded.decode() {
+                Ok((width, height, rgb)) => {
+                    self.unreadable = Unreadable::default();
+                    self.size = Some((width, height));
+                    return self.judge(Frame { width, height, rgb, t_ms, seq: self.seq - 1 });
                 }
-                continue;
-            };
-            self.size = Some((width, height));
-            let frame = Frame { width, height, rgb, t_ms, seq: self.seq - 1 };
-            // A closed shutter may repeat the same black picture for ever; that has its own reason.
-            if same_ms > FROZEN_MS && !light::is_blocked(&frame) {
-                return Err(CameraFault::Frozen { what: self.device.name(), same_ms });
+                Err(detail) => {
+                    if self.unreadable.asks_for_other_format(t_ms) {
+                        self.mailbox.lock().wants_other_format = true;
+                    }
+                    if self.unreadable.for_ms(t_ms) >= UNREADABLE_MS {
+                        return Err(CameraFault::Unreadable { what: self.device.name(), detail });
+                    }
+                }
             }
+        }
+    }
+}
+
+impl<D: Device> Live<D> {
+    /// Whether a picture is one of a live camera.
+    fn judge(&mut self, frame: Frame) -> Result<Frame, CameraFault> {
+        // A closed shutter may repeat the same black picture for ever; that has its own reason.
+        if light::is_blocked(&frame) {
             return Ok(frame);
         }
+        let what = || self.device.name();
+        match self.repetition.note(fingerprint(&frame), frame.t_ms) {
+            Repeats::No => Ok(frame),
+            Repeats::Frozen { same_ms } => Err(CameraFault::Frozen { what: what(), same_ms }),
+            Repeats::Looped { period_ms } => Err(CameraFault::Looped { what: what(), period_ms }),
+        }
+    }
+}
+
+/// Since when nothing that came could be read.
+#[derive(Debug, Default)]
+struct Unreadable {
+    since_ms: Option<u64>,
+    asked_ms: Option<u64>,
+}
+
+impl Unreadable {
+    fn for_ms(&self, t_ms: u64) -> u64 {
+        self.since_ms.map_or(0, |since_ms| t_ms.saturating_sub(since_ms))
+    }
+
+    /// Notes a picture that could not be read.
+    fn asks_for_other_format(&mut self, t_ms: u64) -> bool {
+        self.since_ms.get_or_insert(t_ms);
+        let is_due = match self.asked_ms {
+            None => self.for_ms(t_ms) >= OTHER_FORMAT_MS,
+            Some(asked_ms) => t_ms.saturating_sub(asked_ms) >= OTHER_FORMAT_AGAIN_MS,
+        };
+        if is_due {
+            self.asked_ms = Some(t_ms);
+        }
+        is_due
     }
 }
 
@@ -220,27 +282,6 @@ impl<D: Device> Drop for Live<D> {
     fn drop(&mut self) {
         // The thread is not joined: it may hang in the driver.
         self.mailbox.lock().reader_gone = true;
-    }
-}
-
-impl Encoded {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Jpeg(data) | Self::Yuyv { data, .. } => data,
-        }
-    }
-
-    fn decode(&self) -> Option<(u32, u32, Vec<u8>)> {
-        match self {
-            Self::Jpeg(data) => {
-                let max_pixels = u64::from(MAX_FRAME_SIDE_PX) * u64::from(MAX_FRAME_SIDE_PX);
-                let picture = jpeg::decode(data, MAX_FRAME_SIDE_PX, max_pixels).ok()?;
-                Some((picture.width, picture.height, picture.rgb))
-            }
-            Self::Yuyv { width, height, data } => {
-                Some((*width, *height, yuv::yuyv_to_rgb(*width, *height, data)?))
-            }
-        }
     }
 }
 
@@ -256,16 +297,11 @@ impl std::fmt::Debug for Mailbox {
     }
 }
 
-impl std::fmt::Debug for Encoded {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Encoded({} bytes)", self.bytes().len())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::camera::jpeg::tests::gradient;
+    use crate::camera::yuv::{Order, Packed};
     use crate::testing::boottime_ms;
 
     /// A device that runs a script once per opening.
@@ -333,31 +369,126 @@ mod tests {
         assert!(started.elapsed() < Duration::from_secs(60));
     }
 
+    /// Packed pixels of 64x48.
+    fn packed(data: Vec<u8>) -> Encoded {
+        let picture = Packed { width: 64, height: 48, stride: 128, order: Order::Yuyv };
+        Encoded::Packed { picture, data }
+    }
+
+    /// A picture whose pixels depend on a number.
+    fn pattern(number: u32) -> Encoded {
+        packed((0..64 * 48 * 2_u32).map(|i| (i * (7 + number)).to_le_bytes()[0]).collect())
+    }
+
+    /// The first fault within a time.
+    fn fault_within(ms: u64, script: fn(&Mailbox, &str) -> CameraFault) -> Option<CameraFault> {
+        let mut live = Live::new(Script(script), boottime_ms);
+        let until_ms = boottime_ms() + ms;
+        while boottime_ms() < until_ms {
+            if let Err(fault) = live.next_frame() {
+                return Some(fault);
+            }
+        }
+        None
+    }
+
     #[test]
     fn a_repeated_picture_is_frozen_but_a_repeated_black_one_is_not() {
-        fn repeat(mailbox: &Mailbox, data: &[u8]) -> CameraFault {
-            while mailbox.put(Encoded::Yuyv { width: 64, height: 48, data: data.to_vec() }) {
+        let fault = fault_within(10_000, |mailbox, what| {
+            while mailbox.put(pattern(0)) != Wish::Stop {
                 sleep(50);
             }
-            gone("camera")
-        }
-        let watch_for_ms = |script| {
-            let mut live = Live::new(Script(script), boottime_ms);
-            let started = std::time::Instant::now();
-            while started.elapsed() < Duration::from_millis(3_000) {
-                live.next_frame()?;
+            gone(what)
+        });
+        assert!(matches!(fault, Some(CameraFault::Frozen { .. })), "{fault:?}");
+        let fault = fault_within(3_000, |mailbox, what| {
+            while mailbox.put(packed([16, 128].repeat(64 * 48))) != Wish::Stop {
+                sleep(50);
             }
-            Ok(())
-        };
-        let picture: fn(&Mailbox, &str) -> CameraFault = |mailbox, _| {
-            let data: Vec<u8> = (0..64 * 48 * 2_u32).map(|i| (i * 7).to_le_bytes()[0]).collect();
-            repeat(mailbox, &data)
-        };
-        let fault = watch_for_ms(picture).unwrap_err();
-        assert!(matches!(fault, CameraFault::Frozen { .. }), "{fault}");
-        let black: fn(&Mailbox, &str) -> CameraFault =
-            |mailbox, _| repeat(mailbox, &[16, 128].repeat(64 * 48));
-        assert_eq!(watch_for_ms(black), Ok(()));
+            gone(what)
+        });
+        assert_eq!(fault, None);
+    }
+
+    #[test]
+    fn a_frozen_picture_is_told_although_its_bytes_change_with_a_comment_or_its_compression() {
+        let fault = fault_within(10_000, |mailbox, what| {
+            for number in 0_u64.. {
+                // A time stamp in a comment, as cameras write it.
+                let mut bytes = gradient(64, 48);
+                let comment = [&[0xFF, 0xFE, 0, 10][..], &number.to_be_bytes()].concat();
+                bytes.splice(2..2, comment);
+                if mailbox.put(Encoded::Jpeg(bytes)) == Wish::Stop {
+                    break;
+                }
+                sleep(50);
+            }
+            gone(what)
+        });
+        assert!(matches!(fault, Some(CameraFault::Frozen { .. })), "{fault:?}");
+    }
+
+    #[test]
+    fn a_recording_in_a_cameras_place_is_told() {
+        let fault = fault_within(30_000, |mailbox, what| {
+            for number in (0..12).cycle() {
+                if mailbox.put(pattern(number)) == Wish::Stop {
+                    break;
+                }
+                sleep(100);
+            }
+            gone(what)
+        });
+        assert!(matches!(fault, Some(CameraFault::Looped { .. })), "{fault:?}");
+        assert!(fault.is_some_and(|fault| !fault.is_final()));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_after_another_format_was_asked_for() {
+        let fault = fault_within(30_000, |mailbox, what| {
+            while mailbox.put(Encoded::Jpeg(b"no picture at all".to_vec())) != Wish::Stop {
+                sleep(50);
+            }
+            gone(what)
+        });
+        let said = fault.map(|fault| fault.to_string()).unwrap_or_default();
+        assert!(
+            said.contains("camera sends pictures, but they cannot be read: it has no JPEG start"),
+            "{said}"
+        );
+        // This device has another one.
+        let fault = fault_within(4_000, |mailbox, what| {
+            while mailbox.put(Encoded::Jpeg(vec![0; 40])) == Wish::More {
+                sleep(50);
+            }
+            for number in 0.. {
+                if mailbox.put(pattern(number)) == Wish::Stop {
+                    break;
+                }
+                sleep(50);
+            }
+            gone(what)
+        });
+        assert_eq!(fault, None);
+    }
+
+    #[test]
+    fn a_size_that_changes_under_way_is_taken_as_it_comes() {
+        let mut live = Live::new(
+            Script(|mailbox, what| {
+                for number in 0.. {
+                    let picture = if number % 2 == 0 { gradient(64, 48) } else { gradient(32, 20) };
+                    if mailbox.put(Encoded::Jpeg(picture)) == Wish::Stop {
+                        break;
+                    }
+                    sleep(110);
+                }
+                gone(what)
+            }),
+            boottime_ms,
+        );
+        let sizes: Vec<_> = (0..6).map(|_| live.next_frame().map(|f| (f.width, f.height)).unwrap()).collect();
+        assert!(sizes.contains(&(64, 48)) && sizes.contains(&(32, 20)), "{sizes:?}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::live::{Device, Encoded, Live, Mailbox};
+use super::live::{Device, Encoded, Live, Mailbox, Wish};
 use super::spec::DEFAULT_FPS;
 use super::{CameraFault, Clock, jpeg};
 
@@ -59,7 +59,7 @@ impl Stream {
             }
             splitter.push(chunk.get(..count).unwrap_or_default());
             while let Some(picture) = splitter.next_picture() {
-                if !mailbox.put(Encoded::Jpeg(picture)) {
+                if mailbox.put(Encoded::Jpeg(picture)) == Wish::Stop {
                     return Ok(());
                 }
                 if let Some(gap) = gap {

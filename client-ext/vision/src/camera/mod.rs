@@ -5,22 +5,30 @@
 //! * **File sources** ([`folder`], [`avi`], [`y4m`]) use media time, run as fast as the reader asks, and end with
 //!   [`CameraFault::Ended`].
 //! * **Live sources** ([`native`], [`mjpeg`]) use CLOCK_BOOTTIME, skip frames the reader is too slow for, and monitor
-//!   themselves: no new frame in [`live::STALL_MS`] is [`CameraFault::Stalled`], the same picture for
-//!   [`frozen::FROZEN_MS`] is [`CameraFault::Frozen`]. After a fault the reader simply asks again; the
-//!   source reopens its device when it can.
+//!   themselves: no new frame in [`live::STALL_MS`] is [`CameraFault::Stalled`]; pictures that cannot be read, stand
+//!   still or come again are faults of their own. After a fault the reader simply asks again; the source reopens its
+//!   device when it can.
 
 pub mod avi;
+mod encoded;
 pub mod exif;
 pub mod fault;
 pub mod folder;
-pub mod frozen;
+mod formats;
 pub mod jpeg;
 pub mod live;
 pub mod mjpeg;
 pub mod native;
+mod origin;
 pub mod picture;
 pub mod replay;
 pub mod spec;
+pub mod trial;
+#[cfg(target_os = "linux")]
+mod webcam;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_webcam.rs"]
+mod webcam;
 pub mod y4m;
 pub mod yuv;
 
@@ -31,6 +39,8 @@ pub use spec::{SourceOptions, SourceSpec};
 
 /// The largest side of a frame from a live source or a film. Larger claims of a driver are rejected.
 pub const MAX_FRAME_SIDE_PX: u32 = 4096;
+/// The most pixels of such a frame.
+pub const MAX_FRAME_PIXELS: u64 = MAX_FRAME_SIDE_PX as u64 * MAX_FRAME_SIDE_PX as u64;
 
 /// Something that yields frames.
 pub trait FrameSource: Send {
@@ -58,7 +68,8 @@ pub fn open(
     clock: Clock,
 ) -> Result<Box<dyn FrameSource>, CameraFault> {
     Ok(match spec {
-        SourceSpec::Camera(index) => Box::new(native::open(*index, clock)?),
+        SourceSpec::Camera(index) => Box::new(native::open(native::Wanted::Number(*index), clock)?),
+        SourceSpec::NamedCamera(name) => Box::new(native::open(native::Wanted::Name(name.clone()), clock)?),
         SourceSpec::Mjpeg(path) => Box::new(mjpeg::open(path, clock)?),
         SourceSpec::Folder(path) => Box::new(folder::Folder::open(path, options)?),
         SourceSpec::Avi(path) => Box::new(replay::Film::new(avi::Avi::open(path)?, options)),

@@ -28,12 +28,13 @@ pub struct Film<R> {
     fps: Option<u32>,
     next_slot: u64,
     seq: u64,
+    has_shown: bool,
 }
 
 impl<R: FilmReader> Film<R> {
     /// Starts at the first frame.
     pub fn new(reader: R, options: SourceOptions) -> Self {
-        Self { reader, fps: options.fps, next_slot: 0, seq: 0 }
+        Self { reader, fps: options.fps, next_slot: 0, seq: 0, has_shown: false }
     }
 }
 
@@ -51,11 +52,19 @@ impl<R: FilmReader> FrameSource for Film<R> {
             let t_ms = times(1000);
             let slot = self.fps.map_or(self.seq, |fps| times(u64::from(fps)));
             let skip = slot < self.next_slot;
-            let pixels = self.reader.read(self.seq, skip)?;
+            let pixels = match self.reader.read(self.seq, skip) {
+                // Whoever watches nothing at all must not be told that all is well.
+                Err(CameraFault::Ended { what }) if !self.has_shown => {
+                    let detail = "it holds no picture".to_owned();
+                    return Err(CameraFault::Damaged { what, frame: 0, detail });
+                }
+                read => read?,
+            };
             let seq = self.seq;
             self.seq += 1;
             if let Some((width, height, rgb)) = pixels {
                 self.next_slot = slot + 1;
+                self.has_shown = true;
                 return Ok(Frame { width, height, rgb, t_ms, seq });
             }
         }
@@ -81,6 +90,16 @@ mod tests {
             }
             Ok((!skip).then(|| (1, 1, vec![0; 3])))
         }
+    }
+
+    #[test]
+    fn a_film_without_pictures_is_damaged_and_has_not_just_ended() {
+        let mut film = Film::new(Counter(0), SourceOptions::default());
+        let fault = film.next_frame().unwrap_err();
+        assert!(matches!(&fault, CameraFault::Damaged { frame: 0, .. }), "{fault}");
+        let mut film = Film::new(Counter(1), SourceOptions::default());
+        assert!(film.next_frame().is_ok());
+        assert!(matches!(film.next_frame(), Err(CameraFault::Ended { .. })));
     }
 
     fn shown(fps: Option<u32>) -> usize {

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use sudare_protocol::message::CameraKind;
 
-use super::{CameraFault, native};
+use super::CameraFault;
+use super::native::{self, Wanted};
 
 /// Pictures a second at which a folder plays by default, and to which live sources are thinned.
 pub const DEFAULT_FPS: u32 = 10;
@@ -15,6 +16,8 @@ pub const DEFAULT_FPS: u32 = 10;
 pub enum SourceSpec {
     /// `camera:N`: the N-th video device.
     Camera(u32),
+    /// `camera:NAME`: what a camera calls itself, its name below /dev/v4l/by-id, or its path.
+    NamedCamera(String),
     /// `mjpeg:PATH`: JPEGs one after the other, live, usually from a FIFO that `ffmpeg -f mjpeg` writes.
     Mjpeg(PathBuf),
     /// A folder of JPEG pictures, played in the order of their names.
@@ -30,12 +33,22 @@ impl SourceSpec {
     #[must_use]
     pub fn kind(&self) -> CameraKind {
         match self {
-            Self::Camera(index) if native::is_virtual(*index) => CameraKind::Virtual,
-            Self::Camera(_) => CameraKind::Hardware,
+            Self::Camera(index) => kind_of(&Wanted::Number(*index)),
+            Self::NamedCamera(name) => kind_of(&Wanted::Name(name.clone())),
             Self::Mjpeg(_) => CameraKind::Stream,
             Self::Folder(_) | Self::Avi(_) | Self::Y4m(_) => CameraKind::Film,
         }
     }
+
+    /// Whether its pictures come by the clock, and not as fast as they are asked for.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        matches!(self, Self::Camera(_) | Self::NamedCamera(_) | Self::Mjpeg(_))
+    }
+}
+
+fn kind_of(wanted: &Wanted) -> CameraKind {
+    if native::is_virtual(wanted) { CameraKind::Virtual } else { CameraKind::Hardware }
 }
 
 /// How a source is played.
@@ -51,8 +64,14 @@ impl FromStr for SourceSpec {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let unknown = || CameraFault::NotASource { text: text.to_owned() };
-        if let Some(number) = text.strip_prefix("camera:") {
-            return number.parse().map(Self::Camera).map_err(|_| unknown());
+        if let Some(camera) = text.strip_prefix("camera:") {
+            let is_number = camera.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit());
+            return match camera.parse() {
+                Ok(number) => Ok(Self::Camera(number)),
+                // A negative number, one that is too large, or nothing at all is no name.
+                Err(_) if is_number => Err(unknown()),
+                Err(_) => Ok(Self::NamedCamera(camera.to_owned())),
+            };
         }
         if let Some(path) = text.strip_prefix("mjpeg:") {
             return if path.is_empty() { Err(unknown()) } else { Ok(Self::Mjpeg(path.into())) };
@@ -82,6 +101,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder_text = folder.path().to_str().unwrap();
         assert_eq!("camera:3".parse(), Ok(SourceSpec::Camera(3)));
+        for name in
+            ["HD Pro Webcam C920", "/dev/v4l/by-id/usb-046d-video-index0", "usb-046d-video-index0", "x"]
+        {
+            let spec = format!("camera:{name}").parse();
+            assert_eq!(spec, Ok(SourceSpec::NamedCamera(name.to_owned())));
+            assert!(spec.is_ok_and(|spec| spec.is_live()));
+        }
         assert_eq!("mjpeg:/run/feed".parse(), Ok(SourceSpec::Mjpeg("/run/feed".into())));
         assert_eq!(folder_text.parse(), Ok(SourceSpec::Folder(folder.path().into())));
         assert_eq!("a/b.AVI".parse(), Ok(SourceSpec::Avi("a/b.AVI".into())));
@@ -90,7 +116,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_with_the_list_of_sources() {
-        for text in ["", "camera:", "camera:-1", "camera:x", "mjpeg:", "film.mp4"] {
+        for text in ["", "camera:", "camera:-1", "camera:99999999999", "mjpeg:", "film.mp4"] {
             let fault = text.parse::<SourceSpec>().unwrap_err();
             assert!(fault.to_string().contains("camera:N"), "{text:?} gave {fault}");
         }

@@ -10,6 +10,8 @@ use std::path::Path;
 use super::replay::{FilmReader, Pixels};
 use super::{CameraFault, MAX_FRAME_SIDE_PX, yuv};
 
+/// What a film plays at that does not know its rate (`F0:0`), as everywhere else.
+const UNKNOWN_RATE: (u32, u32) = (25, 1);
 /// The longest header line that is read.
 const MAX_LINE_BYTES: u64 = 1024;
 
@@ -130,7 +132,7 @@ fn parse(line: &str) -> Option<Format> {
         return None;
     }
     let mut format =
-        Format { width: 0, height: 0, rate: (25, 1), chroma: Some((2, 2)), range: yuv::Range::Limited };
+        Format { width: 0, height: 0, rate: UNKNOWN_RATE, chroma: Some((2, 2)), range: yuv::Range::Limited };
     for word in words.filter(|w| !w.is_empty()) {
         let mut letters = word.chars();
         let (letter, value) = (letters.next()?, letters.as_str());
@@ -139,12 +141,16 @@ fn parse(line: &str) -> Option<Format> {
             'H' => format.height = value.parse().ok()?,
             'F' => {
                 let (num, den) = value.split_once(':')?;
-                format.rate = (num.parse().ok()?, den.parse().ok()?);
+                format.rate = match (num.parse().ok()?, den.parse().ok()?) {
+                    (0, _) | (_, 0) => UNKNOWN_RATE,
+                    rate => rate,
+                };
             }
             'C' => {
                 format.chroma = match value {
                     "420" | "420jpeg" | "420mpeg2" | "420paldv" => Some((2, 2)),
                     "422" => Some((2, 1)),
+                    "411" => Some((4, 1)),
                     "444" => Some((1, 1)),
                     "mono" => None,
                     _ => return None,
@@ -155,8 +161,7 @@ fn parse(line: &str) -> Option<Format> {
         }
     }
     let side_ok = |side: u32| (1..=MAX_FRAME_SIDE_PX).contains(&side);
-    let rate_ok = format.rate.0 > 0 && format.rate.1 > 0;
-    (side_ok(format.width) && side_ok(format.height) && rate_ok).then_some(format)
+    (side_ok(format.width) && side_ok(format.height)).then_some(format)
 }
 
 #[cfg(test)]
@@ -174,7 +179,7 @@ mod tests {
 
     #[test]
     fn every_layout_is_read() {
-        for (colour, bytes) in [("420jpeg", 15 + 2 * 6), ("422", 15 + 2 * 9), ("444", 45), ("mono", 15)] {
+        for (colour, bytes) in [("420jpeg", 27), ("422", 33), ("411", 27), ("444", 45), ("mono", 15)] {
             let bytes = film(&format!("W5 H3 F30:1 Ip A1:1 C{colour}"), bytes, 2);
             let mut y4m = Y4m::from_reader(&bytes[..], "film".to_owned()).unwrap();
             let (w, h, rgb) = y4m.read(0, false).unwrap().unwrap();
@@ -195,9 +200,19 @@ mod tests {
     }
 
     #[test]
+    fn a_film_that_does_not_know_its_rate_plays_at_25_a_second() {
+        for rate in ["", " F0:0", " F0:1", " F30:0"] {
+            let bytes = film(&format!("W4 H4{rate}"), 24, 1);
+            let mut y4m = Y4m::from_reader(&bytes[..], "film".to_owned()).unwrap();
+            assert_eq!(y4m.rate(), (25, 1), "{rate}");
+            assert!(matches!(y4m.read(0, false), Ok(Some(_))));
+        }
+    }
+
+    #[test]
     fn odd_headers_are_refused() {
         let headers =
-            ["W0 H4", "W99999999999 H4", "W5000 H5000", "W4", "W4 H4 F0:1", "W4 H4 C420p10", "W4 H4 F30"];
+            ["W0 H4", "W99999999999 H4", "W5000 H5000", "W4", "W4 H4 C420p10", "W4 H4 F30", "W4 H4 F-1:1"];
         for header in headers {
             assert!(Y4m::from_reader(&film(header, 1, 0)[..], "film".to_owned()).is_err(), "{header}");
         }

@@ -87,6 +87,8 @@ fn name(fault: &CameraFault) -> &'static str {
         CameraFault::Unplugged { .. } => "unplugged",
         CameraFault::Stalled { .. } => "stalled",
         CameraFault::Frozen { .. } => "frozen",
+        CameraFault::Looped { .. } => "looped",
+        CameraFault::Unreadable { .. } => "unreadable",
         CameraFault::Damaged { .. } => "damaged",
         CameraFault::Ended { .. } => "ended",
         CameraFault::Unsupported { .. } => "unsupported",
