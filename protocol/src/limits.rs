@@ -38,6 +38,9 @@ pub const VECTORS_MAX: usize = 6;
 pub const VECTOR_DIM: usize = 128;
 /// Bytes of one operator template before sealing, at most.
 pub const TEMPLATE_MAX_BYTES: usize = VECTORS_MAX * (VECTOR_DIM * 4 + 8) + 256;
+/// Regions of the camera's picture that one operator marks as "not a person", and what part of it they may take in all.
+pub const REGIONS_MAX: usize = 4;
+pub const REGIONS_AREA_MAX_PERMILLE: u32 = 250;
 
 /// Auditors a policy may name, and the fewest it must.
 pub const AUDITORS_MAX: usize = 16;
@@ -77,6 +80,8 @@ const _: () = assert!(CHUNK_BYTES + 64 <= MESSAGE_MAX_BYTES);
 const _: () = assert!(PIECE_MAX_BYTES * PIECES_MAX >= INCIDENT_MAX_BYTES);
 const _: () = assert!(INCIDENT_MAX_BYTES <= SPOOL_MAX_BYTES);
 const _: () = assert!(OPERATORS_MAX * (TEMPLATE_MAX_BYTES + 64) + ENVELOPE_MAX_BYTES <= MESSAGE_MAX_BYTES);
+// Version, ids, digests and the optional keys fit beside the vectors.
+const _: () = assert!(VECTORS_MAX * (VECTOR_DIM * 4 + 3) + 96 + REGIONS_MAX * 16 <= TEMPLATE_MAX_BYTES);
 const _: () = assert!(2 * RECORD_MAX_BYTES + 1024 + ENVELOPE_MAX_BYTES <= MESSAGE_MAX_BYTES);
 // What a working client sends fits the limit of its message.
 const _: () = assert!(TEXT_MAX_BYTES + MODELS_MAX * 36 + 512 + ENVELOPE_MAX_BYTES <= OPEN_MAX_BYTES);

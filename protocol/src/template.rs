@@ -19,7 +19,9 @@ use sha2::Sha256;
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::limits::{OPERATORS_MAX, TEMPLATE_MAX_BYTES, VECTOR_DIM, VECTORS_MAX};
+use crate::limits::{
+    OPERATORS_MAX, REGIONS_AREA_MAX_PERMILLE, REGIONS_MAX, TEMPLATE_MAX_BYTES, VECTOR_DIM, VECTORS_MAX,
+};
 
 /// Templates of one person, made by one device for one model. It carries no name.
 #[derive(Clone, PartialEq, Zeroize, ZeroizeOnDrop)]
@@ -30,6 +32,39 @@ pub struct OperatorTemplate {
     /// Which device matrix rotated the vectors.
     pub rotation_id: [u8; 16],
     pub vectors: Vec<Vec<f32>>,
+    /// Where the operator said at enrolment that nobody ever is: posters, televisions.
+    #[zeroize(skip)]
+    pub regions: Vec<Region>,
+    /// How alike the vectors are, in thousandths: the mean of each one's cosine with the nearest other.
+    pub self_cosine: Option<u16>,
+}
+
+/// A rectangle of the camera's picture, in thousandths of its width and height.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Region {
+    #[n(0)]
+    pub left: u16,
+    #[n(1)]
+    pub top: u16,
+    #[n(2)]
+    pub width: u16,
+    #[n(3)]
+    pub height: u16,
+}
+
+/// A picture's side, and the largest cosine.
+const WHOLE: u16 = 1000;
+
+impl Region {
+    /// Whether so many of such a size may be marked.
+    #[must_use]
+    pub fn are_acceptable(regions: &[Region]) -> bool {
+        let inside = |from: u16, length: u16| length > 0 && u32::from(from) + u32::from(length) <= 1000;
+        let area: u32 = regions.iter().map(|r| u32::from(r.width) * u32::from(r.height)).sum();
+        regions.len() <= REGIONS_MAX
+            && regions.iter().all(|r| inside(r.left, r.width) && inside(r.top, r.height))
+            && area <= REGIONS_AREA_MAX_PERMILLE * u32::from(WHOLE)
+    }
 }
 
 /// Nobody's face is printed by habit.
@@ -51,6 +86,10 @@ pub enum TemplateError {
         "a vector of the operator template does not have {VECTOR_DIM} numbers and unit length. Enrol again"
     )]
     NotUnit,
+    #[error(
+        "the operator template marks more than {REGIONS_MAX} regions, more than a quarter of the picture or something outside of it. Enrol again with fewer or smaller ones"
+    )]
+    Regions,
     #[error(
         "the sealed operator template cannot be opened with this connection's key. The host is at fault, or the message belongs to another session"
     )]
@@ -75,6 +114,10 @@ struct Wire {
     /// Little-endian f32, one byte string a vector.
     #[n(4)]
     vectors: Vec<minicbor::bytes::ByteVec>,
+    #[n(5)]
+    regions: Option<Vec<Region>>,
+    #[n(6)]
+    self_cosine: Option<u16>,
 }
 
 impl OperatorTemplate {
@@ -91,6 +134,8 @@ impl OperatorTemplate {
                 .iter()
                 .map(|v| v.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>().into())
                 .collect(),
+            regions: (!self.regions.is_empty()).then(|| self.regions.clone()),
+            self_cosine: self.self_cosine,
         };
         minicbor::to_vec(&wire).map(Zeroizing::new).map_err(|_| TemplateError::Malformed)
     }
@@ -108,6 +153,10 @@ impl OperatorTemplate {
         if wire.vectors.iter().any(|v| v.len() != VECTOR_DIM * size_of::<f32>()) {
             return Err(TemplateError::NotUnit);
         }
+        // The same as no key: one template must not have two encodings.
+        if wire.regions.as_ref().is_some_and(Vec::is_empty) {
+            return Err(TemplateError::Malformed);
+        }
         let vectors = wire
             .vectors
             .iter()
@@ -118,6 +167,8 @@ impl OperatorTemplate {
             model_sha256: wire.model_sha256,
             rotation_id: wire.rotation_id,
             vectors,
+            regions: wire.regions.unwrap_or_default(),
+            self_cosine: wire.self_cosine,
         };
         template.check()?;
         Ok(template)
@@ -134,7 +185,11 @@ impl OperatorTemplate {
                 return Err(TemplateError::NotUnit);
             }
         }
-        Ok(())
+        if !Region::are_acceptable(&self.regions) {
+            return Err(TemplateError::Regions);
+        }
+        let is_cosine = self.self_cosine.is_none_or(|cosine| cosine <= WHOLE);
+        if is_cosine { Ok(()) } else { Err(TemplateError::Malformed) }
     }
 }
 
@@ -198,6 +253,8 @@ fn derive(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn template() -> OperatorTemplate {
@@ -208,6 +265,101 @@ mod tests {
             model_sha256: [2; 32],
             rotation_id: [3; 16],
             vectors: vec![vector],
+            regions: Vec::new(),
+            self_cosine: None,
+        }
+    }
+
+    fn marked(regions: &[[u16; 4]]) -> OperatorTemplate {
+        let region = |&[left, top, width, height]: &[u16; 4]| Region { left, top, width, height };
+        let mut marked = template();
+        marked.regions = regions.iter().map(region).collect();
+        marked.self_cosine = Some(731);
+        marked
+    }
+
+    #[test]
+    fn marks_and_likeness_are_optional_and_change_nothing_for_older_readers() {
+        let plain = template().to_bytes().unwrap();
+        assert_eq!(plain[0], 0xa5, "five keys, as before there were more");
+        let cases: [&[[u16; 4]]; 3] = [&[], &[[700, 50, 200, 250]], &[[0, 0, 500, 125]; REGIONS_MAX]];
+        for regions in cases {
+            let mut marked = marked(regions);
+            marked.vectors = vec![template().vectors[0].clone(); VECTORS_MAX];
+            let bytes = marked.to_bytes().unwrap();
+            assert_eq!(OperatorTemplate::from_bytes(&bytes).unwrap(), marked);
+        }
+        // As it will be with keys that this version does not know.
+        let mut later = plain.to_vec();
+        later[0] += 1;
+        later.extend([0x17, 0x82, 0x01, 0x02]);
+        assert_eq!(OperatorTemplate::from_bytes(&later).unwrap(), template());
+    }
+
+    #[test]
+    fn marks_are_bounded() {
+        let cases: [(&[[u16; 4]], bool); 9] = [
+            (&[[0, 0, 500, 500]], true),
+            (&[[0, 0, 501, 500]], false),
+            (&[[0, 0, 250, 500], [0, 0, 250, 500]], true),
+            (&[[0, 0, 250, 500], [0, 0, 250, 501]], false),
+            (&[[990, 0, 10, 10]], true),
+            (&[[991, 0, 10, 10]], false),
+            (&[[0, 65_535, 10, 65_535]], false),
+            (&[[0, 0, 0, 10]], false),
+            (&[[0, 0, 10, 10]; REGIONS_MAX + 1], false),
+        ];
+        for (regions, accepted) in cases {
+            let result = marked(regions).to_bytes();
+            assert_eq!(result.as_ref().err(), (!accepted).then_some(&TemplateError::Regions), "{regions:?}");
+        }
+        let mut impossible = template();
+        impossible.self_cosine = Some(1001);
+        assert_eq!(impossible.to_bytes().err(), Some(TemplateError::Malformed));
+    }
+
+    #[test]
+    fn marks_of_a_liar_are_refused() {
+        let bytes = marked(&[[700, 50, 200, 250]]).to_bytes().unwrap();
+        for (regions, error) in [
+            (Vec::new(), TemplateError::Malformed),
+            (vec![Region { left: 0, top: 0, width: 1000, height: 1000 }], TemplateError::Regions),
+            (vec![Region { left: 0, top: 0, width: 1, height: 1 }; 5], TemplateError::Regions),
+        ] {
+            let mut wire: Wire = minicbor::decode(&bytes).unwrap();
+            wire.regions = Some(regions);
+            let forged = minicbor::to_vec(&wire).unwrap();
+            assert_eq!(OperatorTemplate::from_bytes(&forged).err(), Some(error));
+        }
+        for cut in 0..bytes.len() {
+            assert!(OperatorTemplate::from_bytes(&bytes[..cut]).is_err());
+        }
+    }
+
+    proptest! {
+        /// As the fuzz target: what is read can be written, and is the same again.
+        #[test]
+        fn what_is_read_can_be_written(
+            regions in prop::collection::vec(any::<[u16; 4]>(), 0..6),
+            self_cosine in any::<Option<u16>>(),
+            noise in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        ) {
+            let small = |[left, top, width, height]: [u16; 4]| {
+                [left % 1100, top % 1100, width % 400, height % 400]
+            };
+            let regions: Vec<_> = regions.into_iter().map(small).collect();
+            let mut template = marked(&regions);
+            template.self_cosine = self_cosine;
+            let Ok(bytes) = template.to_bytes() else { return Ok(()) };
+            prop_assert_eq!(&OperatorTemplate::from_bytes(&bytes).unwrap(), &template);
+            let mut bent = bytes.to_vec();
+            for (at, value) in noise {
+                let at = at.index(bent.len());
+                bent[at] = value;
+            }
+            if let Ok(read) = OperatorTemplate::from_bytes(&bent) {
+                prop_assert_eq!(OperatorTemplate::from_bytes(&read.to_bytes().unwrap()).unwrap(), read);
+            }
         }
     }
 

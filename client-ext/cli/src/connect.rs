@@ -164,6 +164,10 @@ impl Teller {
             }
             Event::Dropped(why) => ("dropped", json!({ "text": why }), format!("channel closed: {why}")),
             Event::Trouble(text) => ("trouble", json!({ "text": text }), text),
+            Event::EnrolAgain => {
+                let text = "the looks at the operator fit the template less and less: enrol again".to_owned();
+                ("enrol-again", json!({}), text)
+            }
             Event::Over { waiting } => {
                 let text = format!("the host's channel is gone; {waiting} incidents are waiting for it");
                 ("over", json!({ "waiting": waiting }), text)

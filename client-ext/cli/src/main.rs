@@ -44,7 +44,7 @@ use tracing_subscriber::EnvFilter;
 Start with:
   sudare models fetch
   sudare doctor
-  sudare enroll --image me.jpg --out me.operator
+  sudare enroll --clip camera:0 --out me.operator
   sudare watch --source camera:0 --operator me.operator
 
 Settings: SUDARE_HOME (this device's files), SUDARE_CACHE (models), SUDARE_LOG (such as info or debug)."

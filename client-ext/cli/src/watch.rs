@@ -16,6 +16,7 @@ use sudare_vision::engine::Engine;
 use sudare_vision::watch::{Change, watch};
 use sudare_vision::{Mode, Vision};
 
+use crate::enroll::shares;
 use crate::output;
 
 /// Watch a source and report when the desktop would be covered, and why
@@ -70,6 +71,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let engine = Engine::from_cache()?;
     let rotation = operator::device_rotation(&operator::device_dir()?)?;
     let operators = operator::load(&arguments.operator, rotation, *engine.embedder_sha256.as_bytes())?;
+    for region in operators.marked.regions() {
+        output::note(&format!("not a person: {}", shares(region)));
+    }
     let mode = if live { Mode::Live } else { Mode::Lockstep };
     let mut vision = Vision::new(engine, operators, mode)?;
     let spinner = output::spinner(arguments.json);

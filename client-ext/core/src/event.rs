@@ -34,6 +34,8 @@ pub enum Event {
     Dropped(&'static str),
     /// Nothing can be seen, and why.
     Trouble(String),
+    /// The operator is recognised less and less well, and should enrol again.
+    EnrolAgain,
     /// The host's channel is gone; this many incidents wait for it to come back.
     Over { waiting: usize },
 }

@@ -120,6 +120,8 @@ impl Devices for AnyDevice {
             model_sha256: [8; 32],
             rotation_id: [9; 16],
             vectors: vec![vector],
+            regions: Vec::new(),
+            self_cosine: None,
         };
         Ok(Some(Device { record, record_sha256: [0xdd; 32], revoked: false, templates: vec![template] }))
     }

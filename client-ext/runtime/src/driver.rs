@@ -155,7 +155,8 @@ impl Driver {
             Input::Trouble(watch, text) if watch == self.watch => {
                 self.happened(Event::Trouble(text), tell);
             }
-            Input::Look(..) | Input::Trouble(..) => {}
+            Input::EnrolAgain(watch) if watch == self.watch => self.happened(Event::EnrolAgain, tell),
+            Input::Look(..) | Input::Trouble(..) | Input::EnrolAgain(_) => {}
             Input::Sealed(host, evidence) => self.sealed(&host, *evidence, out),
             Input::Flag => self.forget_closed(out),
         }
@@ -265,6 +266,7 @@ impl Driver {
             Event::Refused { refusal, live } => tracing::warn!(%refusal, live, "a channel was refused"),
             Event::Dropped(why) => tracing::warn!("a channel was closed: {why}"),
             Event::Trouble(text) => tracing::error!("{text}"),
+            Event::EnrolAgain => tracing::warn!("the looks at the operator fit the template less and less"),
             Event::Ready { .. } | Event::Decided(_) | Event::Status(_) | Event::Over { .. } => {}
         }
         tell(event, self.selector.covers_own());

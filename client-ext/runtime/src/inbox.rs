@@ -67,6 +67,8 @@ pub(crate) enum Input {
     Look(u64, Look),
     /// Why the watch with this number cannot look.
     Trouble(u64, String),
+    /// The watch with this number sees that the template does not fit well any more.
+    EnrolAgain(u64),
     Sealed(HostKey, Box<Evidence>),
     /// A flag was raised: check the flags.
     Flag,
@@ -275,6 +277,11 @@ impl LookSender {
     /// Waits while the driver is busy. Returns false if the watch is over.
     pub fn send(&self, look: Look) -> bool {
         self.inbox.put(Input::Look(self.watch, look))
+    }
+
+    /// Says that the operator should enrol again. Returns false if the watch is over.
+    pub fn enrol_again(&self) -> bool {
+        self.inbox.put(Input::EnrolAgain(self.watch))
     }
 
     /// Says why there will be no look. Returns false if the watch is over.

@@ -19,6 +19,7 @@
 //! | `evidence`, `sealer` | what the core chose is encoded, sealed and stored, on a thread of its own |
 //! | `spool`, `receipts` | evidence that no host acknowledged, per host; what hosts confirmed |
 //! | `device`, `operator` | keys, seed and operator files; private, made at first use |
+//! | `drift` | the two numbers about how well the template still fits |
 //! | `durable` | the one way in which files are written here: whole or not at all |
 //! | `clock`, `random` | the only places that read clocks and randomness |
 //! | `platform` | what differs between systems: modes, folders, notifications |
@@ -28,6 +29,7 @@
 
 pub mod clock;
 pub mod device;
+pub mod drift;
 pub mod driver;
 mod durable;
 pub mod evidence;

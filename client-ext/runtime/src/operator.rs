@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use sudare_client_core::face::marked::Marked;
 use sudare_client_core::face::rotate::{Known, Rotated, Rotation};
 use sudare_protocol::limits::{OPERATORS_MAX, TEMPLATE_MAX_BYTES};
 use sudare_protocol::message::Digest;
@@ -148,7 +149,13 @@ fn known(
         }
         vectors.extend(template.vectors.iter().filter_map(|v| Rotated::from_template(v)));
     }
-    Ok(Known { rotation, vectors })
+    let marked = Marked::of(templates.iter().flat_map(|(_, template)| template.regions.iter().copied()));
+    // Of several operators nobody knows whose looks these are.
+    let self_cosine = match templates {
+        [(_, only)] => only.self_cosine,
+        _ => None,
+    };
+    Ok(Known { rotation, vectors, marked, self_cosine })
 }
 
 fn read_seed(file: File, path: &Path) -> Result<Rotation, OperatorError> {
@@ -184,6 +191,8 @@ mod tests {
             model_sha256: model,
             rotation_id: rotation.id(),
             vectors: vec![vector],
+            regions: Vec::new(),
+            self_cosine: None,
         }
     }
 

@@ -24,6 +24,7 @@ use sudare_vision::finder::Finder;
 use sudare_vision::watch::view_of;
 use sudare_vision::{Mode, Vision};
 
+use crate::drift::DriftWatch;
 use crate::inbox::LookSender;
 use crate::{clock, operator};
 
@@ -185,6 +186,7 @@ impl Watch {
         let rotation = operator::device_rotation(&self.home)?;
         let known = operator::from_templates(operators, rotation, *engine.embedder_sha256.as_bytes())
             .context("no operator can be recognised")?;
+        let mut drift = DriftWatch::new(&self.home, known.self_cosine);
         let mut vision = Vision::new(engine, known, Mode::Live)?;
         let kind = self.spec.kind();
         let paces_itself = self.spec.is_live();
@@ -215,6 +217,9 @@ impl Watch {
             };
             // If a pause or stop was requested during the look, its picture is dropped.
             if self.wish.load(Ordering::Acquire) == LOOK && !self.looks.send(wanted) {
+                return Ok(());
+            }
+            if drift.take(&mut vision) && !self.looks.enrol_again() {
                 return Ok(());
             }
         }

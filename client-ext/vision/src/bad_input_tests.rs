@@ -10,6 +10,7 @@
 use std::time::{Duration, Instant};
 
 use image::{RgbImage, imageops};
+use sudare_client_core::face::marked::Marked;
 use sudare_client_core::face::rotate::{Known, Rotation};
 use sudare_client_core::face::track::MAX_TRACKS;
 use sudare_client_core::frame::Frame;
@@ -26,7 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(240);
 
 fn vision() -> Option<Vision> {
     let (engine, _) = models_and_photographs()?;
-    let nobody = Known { rotation: Rotation::from_seed(&[3; 32]), vectors: Vec::new() };
+    let (rotation, marked) = (Rotation::from_seed(&[3; 32]), Marked::default());
+    let nobody = Known { rotation, vectors: Vec::new(), marked, self_cosine: None };
     Some(Vision::new(engine, nobody, Mode::Lockstep).unwrap())
 }
 

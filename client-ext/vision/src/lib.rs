@@ -5,7 +5,7 @@
 //!                                                   └─ worker: align, identity (SFace)
 //!                                                   └─ mesh (where it looks, where it is installed)
 //!  engine    the networks, from verified bytes
-//!  enroll    an operator's template from pictures · finder: faces in a single picture again
+//!  enroll    an operator's template from pictures or a clip · finder: faces in a single picture again
 //!  watch     a source, the pipeline and the decision, without a session (`sudare watch`)
 //! ```
 //! Deliberately absent: any decision about what is shown (`sudare-client-core` makes it), and any picture on disk.
@@ -18,7 +18,7 @@
 //! | `mesh` | the shape of a face, 468 points |
 //! | `identity`, `worker` | embeds and compares; the thread that does it, so that no frame waits |
 //! | `pipeline` | a frame in, a look out |
-//! | `enroll`, `turned`, `watch` | what `sudare enroll` and `sudare watch` do; which way up a face is |
+//! | `enroll`, `turned`, `covered`, `watch` | what `sudare enroll` and `sudare watch` do; which way up a face is, and whether it is covered |
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests measure by the real clock"))]
 
@@ -26,8 +26,11 @@ pub mod align;
 #[cfg(test)]
 mod bad_input_tests;
 pub mod camera;
+mod covered;
 pub mod engine;
 pub mod enroll;
+#[cfg(test)]
+mod enrolment_tests;
 pub mod faces;
 pub mod finder;
 pub mod identity;

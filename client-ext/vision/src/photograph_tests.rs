@@ -9,6 +9,7 @@
 use std::path::{Path, PathBuf};
 
 use image::{RgbImage, imageops};
+use sudare_client_core::face::marked::Marked;
 use sudare_client_core::face::rotate::{Known, Rotated, Rotation};
 use sudare_client_core::frame::Frame;
 use sudare_client_core::light;
@@ -18,12 +19,12 @@ use sudare_protocol::timings::Timings;
 use crate::camera::folder::Folder;
 use crate::camera::{SourceOptions, picture};
 use crate::engine::Engine;
-use crate::enroll::{EnrollError, enroll};
+use crate::enroll::{EnrollError, Fault, enroll};
 use crate::testing::{boottime_ms, models_and_photographs};
 use crate::watch::{Change, watch};
 use crate::{Mode, Seen, Vision, align};
 
-fn rotation() -> Rotation {
+pub(crate) fn rotation() -> Rotation {
     Rotation::from_seed(&[3; 32])
 }
 
@@ -31,11 +32,11 @@ fn rotation() -> Rotation {
 fn operators(engine: &mut Engine, folder: &Path) -> Known {
     let template = enroll(engine, &[folder.join("obama.jpg")], &rotation(), [1; 16]).unwrap();
     let vectors = template.vectors.iter().map(|v| Rotated::from_template(v).unwrap()).collect();
-    Known { rotation: rotation(), vectors }
+    Known { rotation: rotation(), vectors, marked: Marked::default(), self_cosine: None }
 }
 
 /// The head of the only person in a photograph, with the face about 110 pixels wide.
-fn head(engine: &mut Engine, path: &Path) -> RgbImage {
+pub(crate) fn head(engine: &mut Engine, path: &Path) -> RgbImage {
     let frame = picture::load(path).unwrap();
     let [x, y, w, h] = engine.detector.still(&frame).unwrap()[0].bbox;
     let whole = RgbImage::from_raw(frame.width, frame.height, frame.rgb).unwrap();
@@ -115,9 +116,13 @@ fn enrolment_takes_one_person_and_refuses_everything_else() {
     assert_eq!(template.vectors.len(), 3);
     assert!(template.to_bytes().is_ok());
     assert!(matches!(enrol(&[photo("obama.jpg"), photo("biden.jpg")]), Err(EnrollError::Mismatch { .. })));
-    assert!(matches!(enrol(&[both]), Err(EnrollError::SeveralFaces { count: 2, .. })));
-    assert!(matches!(enrol(&[empty]), Err(EnrollError::NoFace { .. })));
-    assert!(matches!(enrol(&[far]), Err(EnrollError::TooSmall { .. })));
+    let fault = |refused: Result<_, EnrollError>| match refused {
+        Err(EnrollError::Unfit { fault, .. }) => fault,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(fault(enrol(&[both])), Fault::SeveralFaces { count: 2 });
+    assert_eq!(fault(enrol(&[empty])), Fault::NoFace);
+    assert!(matches!(fault(enrol(&[far])), Fault::TooSmall { .. }));
     assert!(matches!(enrol(&[]), Err(EnrollError::PictureCount { count: 0 })));
 }
 

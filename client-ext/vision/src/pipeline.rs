@@ -15,7 +15,8 @@ use sudare_client_core::evidence::{Area, Mark};
 use sudare_client_core::face::facing::Facing;
 use sudare_client_core::face::gathered::Gathered;
 use sudare_client_core::face::identity::Thresholds;
-use sudare_client_core::face::quality::Quality;
+use sudare_client_core::face::marked::Marked;
+use sudare_client_core::face::quality::{Grade, Quality};
 use sudare_client_core::face::rotate::Known;
 use sudare_client_core::face::track::{Tracked, Tracker};
 use sudare_client_core::face::{Face, pose};
@@ -65,6 +66,8 @@ impl Seen {
 const FAR_SHARE: f32 = 0.054;
 /// What the camera sees behind people is learnt this often.
 const LEARN_MS: u64 = 500;
+/// Good looks at the operator that wait to be asked for.
+const OWN_LOOKS_MAX: usize = 16;
 
 /// Watches frame after frame.
 #[derive(Debug)]
@@ -86,6 +89,10 @@ pub struct Vision {
     looked_ms: u64,
     worker: Worker,
     mode: Mode,
+    /// Where operators said at enrolment that nobody ever is.
+    marked: Marked,
+    /// Cosines of good looks at the operator.
+    own_looks: Vec<f32>,
 }
 
 impl Vision {
@@ -95,6 +102,7 @@ impl Vision {
     /// The operating system refused a thread.
     pub fn new(engine: Engine, operators: Known, mode: Mode) -> Result<Self, EngineError> {
         let embedder_facts = engine.embedder.facts().clone();
+        let marked = operators.marked.clone();
         let worker = Worker::start(engine.embedder, operators).map_err(|e| EngineError::Runtime {
             detail: format!("cannot start a thread for the embedder: {e}"),
         })?;
@@ -113,6 +121,8 @@ impl Vision {
             looked_ms: 0,
             worker,
             mode,
+            marked,
+            own_looks: Vec::new(),
         })
     }
 
@@ -139,7 +149,7 @@ impl Vision {
             tracing::error!("the thread that compares faces has ended");
             return nothing(CameraView::Lost);
         }
-        self.seen(precise(frame.width))
+        self.seen([precise(frame.width), precise(frame.height)])
     }
 
     /// Has the detector look, as closely as is worth it; how many faces it found, or `None` if it need not look.
@@ -205,11 +215,12 @@ impl Vision {
     }
 
     /// What the newest look and all comparisons so far say.
-    fn seen(&self, width: f32) -> Seen {
+    fn seen(&self, size: [f32; 2]) -> Seen {
         let (mut faces, mut marks, mut hidden) = (Vec::new(), Vec::new(), Vec::new());
-        for tracked in self.tracker.known(self.looked_ms) {
+        for mut tracked in self.tracker.known(self.looked_ms) {
+            self.set_aside(&mut tracked, size);
             let Tracked { id: track, who, cosine, seen, sure, still, .. } = tracked;
-            let width_share = tracked.width / width;
+            let width_share = tracked.width / size[0];
             let yaw_deg = self.facing.yaw_deg(self.looked_ms, &tracked);
             let still = still || self.facing.is_still(&tracked);
             let face = FaceSeen { track, who, width_share, yaw_deg, sure, still };
@@ -218,6 +229,18 @@ impl Vision {
             marks.push(Mark { track, area: tracked.face.bbox, who, weight: weight_of(&face), cosine, seen });
         }
         Seen { faces, camera: CameraView::Clear, hidden, marks: Some(marks) }
+    }
+
+    /// A face in a region that the operator marked is part of the room, and nobody's.
+    fn set_aside(&self, tracked: &mut Tracked, size: [f32; 2]) {
+        if self.marked.hides(&tracked.face.bbox, size) {
+            (tracked.who, tracked.still, tracked.hidden) = (Who::Undecided, true, false);
+        }
+    }
+
+    /// Cosines of good looks at the operator since the last call, for [`sudare_client_core::face::drift`].
+    pub fn take_own_looks(&mut self) -> Vec<f32> {
+        std::mem::take(&mut self.own_looks)
     }
 
     /// For the record.
@@ -243,10 +266,20 @@ impl Vision {
         if self.mode == Mode::Lockstep { self.note(true) } else { Ok(()) }
     }
 
+    fn keep_own(&mut self, look: &Look) {
+        let Some((cosine, quality)) = look.result else { return };
+        let known = self.tracker.known(self.looked_ms);
+        let is_own = known.iter().any(|tracked| tracked.id == look.track && tracked.who == Who::Operator);
+        if is_own && quality.grade() == Grade::Good && self.own_looks.len() < OWN_LOOKS_MAX {
+            self.own_looks.push(cosine);
+        }
+    }
+
     fn note(&mut self, all: bool) -> Result<(), WorkerGone> {
         let looks = if all { self.worker.all()? } else { self.worker.done()? };
         for look in looks {
             self.tracker.looked(look.track, look.t_ms, look.result, &self.thresholds);
+            self.keep_own(&look);
         }
         Ok(())
     }

@@ -224,8 +224,14 @@ mod tests {
     fn template(operator: u8) -> OperatorTemplate {
         let mut vector = vec![0.0; VECTOR_DIM];
         vector[0] = 1.0;
-        let operator_id = [operator; 16];
-        OperatorTemplate { operator_id, model_sha256: [2; 32], rotation_id: [3; 16], vectors: vec![vector] }
+        OperatorTemplate {
+            operator_id: [operator; 16],
+            model_sha256: [2; 32],
+            rotation_id: [3; 16],
+            vectors: vec![vector],
+            regions: Vec::new(),
+            self_cosine: None,
+        }
     }
 
     #[test]

@@ -37,8 +37,14 @@ impl Host {
         };
         fs::write(host.path("device.record"), Signed::sign(&organisation, &record).unwrap()).unwrap();
         let vectors = vec![(0..128).map(|i| if i == 0 { 1.0 } else { 0.0 }).collect()];
-        let template =
-            OperatorTemplate { operator_id: [1; 16], model_sha256: [2; 32], rotation_id: [3; 16], vectors };
+        let template = OperatorTemplate {
+            operator_id: [1; 16],
+            model_sha256: [2; 32],
+            rotation_id: [3; 16],
+            vectors,
+            regions: Vec::new(),
+            self_cosine: None,
+        };
         fs::write(host.path("me.operator"), template.to_bytes().unwrap()).unwrap();
         fs::write(host.path("bad.operator"), "no operator file").unwrap();
         host

@@ -51,6 +51,8 @@ pub fn template() -> OperatorTemplate {
         model_sha256: [8; 32],
         rotation_id: [9; 16],
         vectors: vec![vector],
+        regions: Vec::new(),
+        self_cosine: None,
     }
 }
 

@@ -6,19 +6,27 @@
 //!                                          └────► track ─ cosine, quality ─► identity (whose)
 //!  mesh (468 points) ─► facing (which way, from look to look) · rigid (a picture of a face?)
 //!  embedding ─ rotate (this device's secret) ─► cosine
+//!  enrolment: guide (what to do) ─► embeddings ─► enrol (which make a template) ─► separation (from others)
 //! ```
+//! `marked` is what the operator said is no person, `drift` whether the template still fits.
 
+pub mod drift;
 pub mod embedding;
+pub mod enrol;
 pub mod facing;
 pub mod gathered;
 pub mod gone;
+pub mod guide;
 pub mod identity;
+pub mod marked;
 pub mod mesh;
+mod others;
 pub mod pose;
 pub mod quality;
 pub mod rigid;
 pub mod rotate;
 pub mod scales;
+pub mod separation;
 pub mod still;
 pub mod track;
 

@@ -21,6 +21,7 @@ use sudare_protocol::limits::VECTOR_DIM;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::embedding::Embedding;
+use super::marked::Marked;
 
 /// The matrix of one device, derived from its seed; wiped when dropped.
 pub struct Rotation {
@@ -36,6 +37,10 @@ pub struct Rotated(Embedding);
 pub struct Known {
     pub rotation: Rotation,
     pub vectors: Vec<Rotated>,
+    /// Where they said that nobody ever is.
+    pub marked: Marked,
+    /// Of the template, if there is one operator only; see [`super::drift`].
+    pub self_cosine: Option<u16>,
 }
 
 impl Rotation {

@@ -75,7 +75,11 @@ fn log(event: &Event) {
         Event::Receipt(ack) => tracing::info!(entry = ack.leaf_index, "the host keeps an incident"),
         Event::Over { waiting } => tracing::info!(waiting, "the host's channel is gone"),
         // Logged by the session and the driver.
-        Event::Decided(_) | Event::Refused { .. } | Event::Dropped(_) | Event::Trouble(_) => {}
+        Event::Decided(_)
+        | Event::Refused { .. }
+        | Event::Dropped(_)
+        | Event::Trouble(_)
+        | Event::EnrolAgain => {}
     }
 }
 

@@ -59,6 +59,7 @@ impl Notices {
             Event::Trouble(text) => {
                 Some(notice("カメラで確認できません / Sudare cannot watch the seat", text))
             }
+            Event::EnrolAgain => Some(enrol_again()),
             // While the host is connected, only a liar beside it is ever refused.
             Event::Refused { live: false, .. } if self.live => None,
             Event::Refused { refusal, .. } => {
@@ -102,6 +103,14 @@ fn kept(waiting: usize) -> Notice {
     )
 }
 
+/// Told at most once a session, when two sessions in a row were less alike than the template allows.
+fn enrol_again() -> Notice {
+    notice(
+        "顔を登録し直してください / Enrol your face again",
+        "登録したときより似なくなっています。sudare enroll で登録し直し、新しいファイルを VDI 管理者に送ってください。\nYou look less like your enrolment than you did. Run sudare enroll again, and send the new file to the VDI admin.",
+    )
+}
+
 fn notice(title: &str, body: &str) -> Notice {
     Notice { title: title.to_owned(), body: body.to_owned() }
 }
@@ -133,6 +142,18 @@ mod tests {
         let shown =
             Reason::ALL.iter().filter_map(|reason| notices.event(&covered(*reason), start_ms)).count();
         assert_eq!(shown, SHOWN_MAX);
+    }
+
+    #[test]
+    fn a_template_that_fits_badly_is_told_in_both_languages() {
+        let (mut notices, start_ms) = (Notices::default(), 5_000);
+        let said = notices.event(&Event::EnrolAgain, start_ms).unwrap();
+        assert!(
+            said.title.contains("登録し直して") && said.title.contains("Enrol your face again"),
+            "{said:?}"
+        );
+        assert_eq!(said.body.lines().count(), 2);
+        assert_eq!(notices.event(&Event::EnrolAgain, start_ms + 1), None);
     }
 
     #[test]

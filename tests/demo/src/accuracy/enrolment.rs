@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use sudare_client_core::face::marked::Marked;
 use sudare_client_core::face::rotate::{Known, Rotated, Rotation};
 use sudare_vision::align;
 use sudare_vision::camera::picture;
@@ -74,7 +75,8 @@ impl Enrolled {
     /// For the eyes of this operator's client.
     #[must_use]
     pub(super) fn known(&self) -> Known {
-        Known { rotation: rotation(), vectors: self.rotated() }
+        let marked = Marked::default();
+        Known { rotation: rotation(), vectors: self.rotated(), marked, self_cosine: None }
     }
 }
 
