@@ -11,6 +11,10 @@ pub enum Facts {
     Embedder(EmbedderFacts),
     /// Of the face mesh.
     Mesh(MeshFacts),
+    /// Of the model that says whether a face looks alive.
+    AntiSpoof(AntiSpoofFacts),
+    /// Of the phone detector.
+    Phones(PhoneFacts),
 }
 
 /// The input tensor: f32, NCHW (picture, colour, row, column).
@@ -89,6 +93,48 @@ pub struct MeshFacts {
     pub presence: String,
     /// The side of the square is the longer side of the face's box, this many times.
     pub square: f32,
+}
+
+/// MiniFASNetV2 (minivision, "Silent-Face-Anti-Spoofing", 2020).
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AntiSpoofFacts {
+    /// The face in its surroundings.
+    pub input: InputFacts,
+    /// Name of the output tensor: one number for each class, of which the softmax is taken.
+    pub output: String,
+    /// How many classes there are.
+    pub classes: usize,
+    /// The class of living faces.
+    pub live_class: usize,
+    /// What is cut out is the face's box, this many times as wide and high.
+    pub context: f32,
+    /// A narrower face says nothing.
+    pub face_min_px: f32,
+    /// A mean of several looks below this denies that a face is alive. No value confirms it.
+    pub denied_below: f32,
+}
+
+/// YOLOX-nano (Ge et al., "YOLOX: Exceeding YOLO Series in 2021").
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PhoneFacts {
+    /// The whole picture, in the top left corner.
+    pub input: InputFacts,
+    /// Name of the output tensor: for each cell of each stride a box, an objectness and the classes.
+    pub output: String,
+    /// The cells, in this order.
+    pub strides: Vec<usize>,
+    /// How many classes there are.
+    pub classes: usize,
+    /// The class of phones.
+    pub phone_class: usize,
+    /// What surrounds the picture.
+    pub padding: f32,
+    /// A phone counts from this score on.
+    pub score_min: f32,
+    /// Of two boxes that overlap by more than this (intersection over union), the better stays.
+    pub nms_iou_max: f32,
 }
 
 /// ONNX Runtime.

@@ -49,7 +49,10 @@ mod vectors;
 
 pub use digest::Digest;
 pub use error::{Attempt, ModelError, Place};
-pub use facts::{ColourOrder, DetectorFacts, EmbedderFacts, Facts, InputFacts, MeshFacts, RuntimeFacts};
+pub use facts::{
+    AntiSpoofFacts, ColourOrder, DetectorFacts, EmbedderFacts, Facts, InputFacts, MeshFacts, PhoneFacts,
+    RuntimeFacts,
+};
 pub use fetch::{
     FetchOptions, Fetched, Lacking, Progress, fetch, fetch_original_embedder, fetch_test_photographs,
 };

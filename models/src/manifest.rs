@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use crate::facts::{DetectorFacts, EmbedderFacts, MeshFacts, RuntimeFacts};
+use crate::facts::{AntiSpoofFacts, DetectorFacts, EmbedderFacts, MeshFacts, PhoneFacts, RuntimeFacts};
 use crate::{Digest, ModelError, Role};
 
 /// No file, member or folded model is larger: what reads one can stop here.
@@ -26,6 +26,10 @@ pub struct Manifest {
     pub onnx_runtime: Artifact<RuntimeFacts>,
     /// Finds the shape of a face.
     pub face_mesh: Artifact<MeshFacts>,
+    /// Denies that a face is alive.
+    pub anti_spoof: Artifact<AntiSpoofFacts>,
+    /// Finds phones.
+    pub phone_detector: Artifact<PhoneFacts>,
     pub(crate) test_photographs: Photographs,
     package: BTreeMap<String, Package>,
 }
@@ -142,6 +146,11 @@ impl Manifest {
         self.all_sources(role).iter().filter(move |s| s.platform.as_deref().is_none_or(|p| p == platform))
     }
 
+    /// The names under which a mirror folder may hold the file of `role`, archives left out.
+    pub(crate) fn files(&self, role: Role) -> Vec<String> {
+        self.all_sources(role).iter().map(|source| source.file.clone()).collect()
+    }
+
     pub(crate) fn package(&self, name: &str) -> Option<&Package> {
         self.package.get(name)
     }
@@ -152,6 +161,8 @@ impl Manifest {
             Role::FaceEmbedder => &self.face_embedder.source,
             Role::OnnxRuntime => &self.onnx_runtime.source,
             Role::FaceMesh => &self.face_mesh.source,
+            Role::AntiSpoof => &self.anti_spoof.source,
+            Role::PhoneDetector => &self.phone_detector.source,
         }
     }
 }
@@ -245,6 +256,25 @@ mod tests {
             }
         }
         assert_eq!(manifest.sources(Role::OnnxRuntime, "plan9-vax").count(), 0);
+    }
+
+    #[test]
+    fn optional_files_come_from_where_they_may_and_say_what_they_cost() {
+        let manifest = Manifest::embedded().unwrap();
+        for role in Role::OPTIONAL {
+            let sources: Vec<_> = manifest.sources(role, "any").collect();
+            let from_mirror_only = sources.iter().all(|s| s.package.is_none() && s.upstream.is_none());
+            // A wheel carries the mesh.
+            assert_eq!(from_mirror_only, role != Role::FaceMesh, "{role}");
+            assert!(role.without().is_some(), "{role}");
+        }
+        assert!(Role::ALL.iter().all(|role| role.without().is_none()));
+        let facts = &manifest.phone_detector.facts;
+        let side = facts.input.shape[2];
+        let cells: usize = facts.strides.iter().map(|stride| (side / stride) * (side / stride)).sum();
+        assert_eq!((cells, facts.phone_class < facts.classes), (3549, true));
+        let facts = &manifest.anti_spoof.facts;
+        assert!(facts.live_class < facts.classes && facts.denied_below < 0.5);
     }
 
     #[test]

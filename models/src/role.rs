@@ -13,6 +13,10 @@ pub enum Role {
     OnnxRuntime,
     /// Finds the shape of a face, 468 points in depth. Optional.
     FaceMesh,
+    /// Says of a face in its surroundings whether it looks alive. Optional.
+    AntiSpoof,
+    /// Finds phones in a picture. Optional.
+    PhoneDetector,
 }
 
 impl Role {
@@ -20,7 +24,7 @@ impl Role {
     pub const ALL: [Self; 3] = [Self::FaceDetector, Self::FaceEmbedder, Self::OnnxRuntime];
 
     /// Roles without which the client works and sees less.
-    pub const OPTIONAL: [Self; 1] = [Self::FaceMesh];
+    pub const OPTIONAL: [Self; 3] = [Self::FaceMesh, Self::AntiSpoof, Self::PhoneDetector];
 
     /// What an optional role costs where its file is missing, as a clause; `None` for the others.
     #[must_use]
@@ -28,6 +32,8 @@ impl Role {
         match self {
             Self::FaceDetector | Self::FaceEmbedder | Self::OnnxRuntime => None,
             Self::FaceMesh => Some("where small faces look is told from five points, which is often wrong"),
+            Self::AntiSpoof => Some("a photograph or a film of the operator is not told from the operator"),
+            Self::PhoneDetector => Some("phones are not noticed"),
         }
     }
 
@@ -39,6 +45,8 @@ impl Role {
             Self::FaceEmbedder => "face-embedder",
             Self::OnnxRuntime => "onnx-runtime",
             Self::FaceMesh => "face-mesh",
+            Self::AntiSpoof => "anti-spoof",
+            Self::PhoneDetector => "phone-detector",
         }
     }
 }

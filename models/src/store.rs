@@ -73,6 +73,8 @@ impl Store {
             Role::FaceDetector => Facts::Detector(manifest.face_detector.facts.clone()),
             Role::FaceEmbedder => Facts::Embedder(manifest.face_embedder.facts.clone()),
             Role::FaceMesh => Facts::Mesh(manifest.face_mesh.facts.clone()),
+            Role::AntiSpoof => Facts::AntiSpoof(manifest.anti_spoof.facts.clone()),
+            Role::PhoneDetector => Facts::Phones(manifest.phone_detector.facts.clone()),
             Role::OnnxRuntime => return Err(ModelError::NotAModel { role }),
         };
         let found = self.verified(manifest, role)?.ok_or_else(|| self.missing(role))?;

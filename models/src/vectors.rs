@@ -65,6 +65,8 @@ pub fn vectors(role: Role) -> Option<OutputVector> {
         Role::FaceDetector => include_str!("../vectors/face-detector.json"),
         Role::FaceEmbedder => include_str!("../vectors/face-embedder.json"),
         Role::FaceMesh => include_str!("../vectors/face-mesh.json"),
+        Role::AntiSpoof => include_str!("../vectors/anti-spoof.json"),
+        Role::PhoneDetector => include_str!("../vectors/phone-detector.json"),
         Role::OnnxRuntime => return None,
     };
     // Part of the program; a test reads it.

@@ -95,3 +95,6 @@ if __name__ == "__main__":
     make(published, "face-embedder", "data", [1, 3, 112, 112], 1e-3)
     # In pixels of the square, of which there are 192.
     make(published, "face-mesh", "input_1", [1, 3, 192, 192], 5e-3, 1)
+    make(published, "anti-spoof", "input", [1, 3, 80, 80], 1e-3)
+    # Its outputs reach into the hundreds of thousands of numbers, some of them large.
+    make(published, "phone-detector", "images", [1, 3, 416, 416], 1e-2)

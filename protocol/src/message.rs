@@ -166,15 +166,18 @@ pub struct Attest {
     /// Client's CLOCK_BOOTTIME.
     #[n(9)]
     pub boot_ms: u64,
-    /// Reserved: written as absent, skipped by readers that do not know them.
+    /// Reserved, as the next two: written as absent, skipped by readers that do not know them.
     #[n(10)]
     pub dwell_ms: Option<u64>,
     #[n(11)]
     pub distance_band: Option<u8>,
     #[n(12)]
     pub facing: Option<u8>,
+    /// Whether a phone is in view; absent: nobody looks for phones.
     #[n(13)]
     pub phone: Option<bool>,
+    /// What looked whether the operator's face is a living one: 0 nothing, 1 passive cues. Whoever is denied is in
+    /// state spoof.
     #[n(14)]
     pub assurance: Option<u8>,
     #[n(15)]
@@ -344,6 +347,11 @@ pub struct Basis {
     pub key_kept: Option<u8>,
     #[n(11)]
     pub certificate: CertificateCheck,
+    /// As in the attestation at that moment; absent: nobody looked for phones.
+    #[n(12)]
+    pub phone: Option<bool>,
+    #[n(13)]
+    pub assurance: Option<u8>,
 }
 
 /// Where pictures came from, as far as the client can tell: a program with the device's rights can lie here.

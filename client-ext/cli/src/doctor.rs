@@ -3,7 +3,7 @@
 use clap::Args;
 use sudare_client_runtime::spool::{self, Waiting};
 use sudare_client_runtime::{clock, operator};
-use sudare_models::{ModelError, Role, Store};
+use sudare_models::{Lacking, ModelError, Role, Store};
 use sudare_vision::camera::CameraFault;
 use sudare_vision::camera::trial::{self, Found, Trial};
 use sudare_vision::engine::Engine;
@@ -28,8 +28,9 @@ type Check = Result<String, String>;
 
 pub(crate) fn run(_: &Arguments) -> anyhow::Result<()> {
     let mut checks = vec![("version", Ok(format!("sudare {}", env!("CARGO_PKG_VERSION"))))];
+    let mut lacking = Vec::new();
     match Store::default_dir().and_then(Store::open) {
-        Ok(store) => checks.extend(model_checks(&store)),
+        Ok(store) => checks.extend(model_checks(&store, &mut lacking)),
         Err(error) => checks.push(("models", Err(error.to_string()))),
     }
     checks.push(("device seed", device_check()));
@@ -42,11 +43,15 @@ pub(crate) fn run(_: &Arguments) -> anyhow::Result<()> {
         };
         output::line(&format!("{mark}  {name}: {text}"));
     }
+    // Nothing is wrong with the set-up, but it sees less.
+    for lacking in &lacking {
+        output::line(&format!("missing  {}: {lacking}", lacking.role));
+    }
     let problems = checks.iter().filter(|(_, check)| check.is_err()).count();
     if problems == 0 { Ok(()) } else { Err(Problems(problems).into()) }
 }
 
-fn model_checks(store: &Store) -> Vec<(&'static str, Check)> {
+fn model_checks(store: &Store, lacking: &mut Vec<Lacking>) -> Vec<(&'static str, Check)> {
     let mut checks = vec![("model cache", Ok(store.directory().display().to_string()))];
     for role in [Role::FaceDetector, Role::FaceEmbedder] {
         let check = store.load(role).map(|model| format!("SHA-256 {}", model.sha256));
@@ -54,31 +59,32 @@ fn model_checks(store: &Store) -> Vec<(&'static str, Check)> {
     }
     let library = store.runtime_library().map(|path| path.display().to_string());
     checks.push((Role::OnnxRuntime.name(), library.map_err(|e| e.to_string())));
-    checks.extend(Role::OPTIONAL.map(|role| (role.name(), optional_check(store, role))));
-    if checks.iter().all(|(_, check)| check.is_ok()) {
+    let is_complete = checks.iter().all(|(_, check)| check.is_ok());
+    for role in Role::OPTIONAL {
+        let check = match store.load(role) {
+            Ok(model) => Ok(format!("SHA-256 {}", model.sha256)),
+            Err(ModelError::Missing { .. }) => match Lacking::of(role) {
+                Ok(what) => {
+                    lacking.push(what);
+                    continue;
+                }
+                Err(error) => Err(error.to_string()),
+            },
+            Err(error) => Err(error.to_string()),
+        };
+        checks.push((role.name(), check));
+    }
+    if is_complete {
         checks.push(("trial run", trial(store)));
     }
     checks
 }
 
-/// What is not there is no problem, but it is said.
-fn optional_check(store: &Store, role: Role) -> Check {
-    match store.load(role) {
-        Ok(model) => Ok(format!("SHA-256 {}", model.sha256)),
-        Err(ModelError::Missing { .. }) => {
-            let cost = role.without().unwrap_or_default();
-            Ok(format!("not there, so {cost}; sudare models fetch brings it"))
-        }
-        Err(error) => Err(error.to_string()),
-    }
-}
-
 fn trial(store: &Store) -> Check {
     let engine = Engine::load(store).map_err(|e| e.to_string())?;
-    match (store.load(Role::FaceMesh), engine.mesh) {
-        (Ok(_), None) => Err("the face mesh is there and does not work. Report this line".to_owned()),
-        (_, Some(_)) => Ok("both models compute correctly, and so does the face mesh".to_owned()),
-        (Err(_), None) => Ok("both models compute correctly".to_owned()),
+    match engine.lacking.iter().find(|lacking| !lacking.is_missing) {
+        Some(lacking) => Err(lacking.why.clone()),
+        None => Ok("the models compute correctly".to_owned()),
     }
 }
 
@@ -182,5 +188,30 @@ mod tests {
         let said = told(&found);
         assert!(said.contains("lens covered") && said.contains("it is plugged into nothing"), "{said}");
         assert_eq!(told(&WORKS), "a picture of 640x480");
+    }
+
+    #[test]
+    fn an_optional_model_that_is_not_there_is_said_with_its_cost_and_is_no_problem() {
+        let folder = std::env::temp_dir().join(format!("sudare-doctor-{}", std::process::id()));
+        let store = Store::open(&folder).unwrap();
+        let mut lacking = Vec::new();
+        let checks = model_checks(&store, &mut lacking);
+        assert_eq!(lacking.iter().map(|what| what.role).collect::<Vec<_>>(), Role::OPTIONAL);
+        let text = lacking[2].to_string();
+        assert!(text.contains("so phones are not noticed") && text.contains("yolox_nano.onnx"), "{text}");
+        assert!(text.contains("models fetch --from"), "{text}");
+        assert!(lacking[1].to_string().contains("2.7_80x80_MiniFASNetV2.onnx"));
+        let of = |checks: &[(&'static str, Check)], role: Role| {
+            checks.iter().find(|(name, _)| *name == role.name()).map(|(_, check)| check.clone())
+        };
+        assert_eq!(of(&checks, Role::PhoneDetector), None);
+        assert!(of(&checks, Role::FaceDetector).unwrap().is_err(), "without this one nothing works");
+
+        let sha256 = "695e750a5d5754bb5a8d5325643b59282191a7e7a564e435a415fd3c578eab14";
+        std::fs::write(folder.join(format!("phone-detector-{sha256}.onnx")), b"damaged").unwrap();
+        let checks = model_checks(&store, &mut lacking);
+        let damaged = of(&checks, Role::PhoneDetector).unwrap();
+        assert!(damaged.unwrap_err().contains("damaged or changed"));
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

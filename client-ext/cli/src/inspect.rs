@@ -6,20 +6,22 @@ use clap::Args;
 use serde::{Serialize, Serializer};
 use sudare_client_core::face::embedding::Embedding;
 use sudare_client_core::face::pose;
+use sudare_client_core::phone::Phone;
 use sudare_vision::align;
 use sudare_vision::camera::picture;
 use sudare_vision::engine::Engine;
 
 use crate::output;
 
-/// Show the faces in pictures and how similar they are
+/// Show the faces and phones in pictures, and how similar the faces are
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   sudare inspect team.jpg
   sudare inspect --json a.jpg b.jpg
 
-`cosine` compares all faces in the order listed; from about 0.36 up it is the same person.")]
+`cosine` compares all faces in the order listed; from about 0.36 up it is the same person. `missing` names the
+models that are not installed: without phone-detector no phones are found, without anti-spoof `live` is not known.")]
 pub(crate) struct Arguments {
     /// JPEG or PNG pictures
     #[arg(value_name = "FILE", required = true)]
@@ -34,6 +36,8 @@ pub(crate) struct Arguments {
 struct Report {
     files: Vec<FileReport>,
     cosine: Vec<Vec<Rounded>>,
+    /// Optional models that are not there: what they would see was not looked for.
+    missing: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -85,7 +89,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     bar.finish_and_clear();
     let row = |a: &Embedding| embeddings.iter().map(|b| Rounded(a.cosine(b))).collect();
-    let report = Report { files, cosine: embeddings.iter().map(row).collect() };
+    let cosine = embeddings.iter().map(row).collect();
+    let missing = engine.lacking.iter().map(|lacking| lacking.role.name()).collect();
+    let report = Report { files, cosine, missing };
     if arguments.json {
         return output::json(&report);
     }
@@ -101,16 +107,22 @@ fn examine(engine: &mut Engine, path: &Path, embeddings: &mut Vec<Embedding>) ->
         // A face whose landmarks coincide cannot be compared, so it does not count.
         let Some(aligned) = align::align(&frame, &face.landmarks, &targets) else { continue };
         embeddings.push(engine.embedder.embed(&aligned)?);
+        let live = match &mut engine.anti_spoof {
+            Some(network) if network.is_large(&face.bbox) => network.live(&frame, &face.bbox)?,
+            _ => None,
+        };
         faces.push(FaceReport {
             bbox: face.bbox.map(Rounded),
             landmarks: face.landmarks.map(|point| point.map(Rounded)),
             score: Rounded(face.score),
             yaw_deg: Rounded(pose::yaw_deg(&face.landmarks)),
-            live: None,
+            live: live.map(Rounded),
         });
     }
-    let path = path.display().to_string();
-    Ok(FileReport { path, width: frame.width, height: frame.height, faces, phones: Vec::new() })
+    let found = engine.phones.as_mut().map_or(Ok(Vec::new()), |phones| phones.still(&frame))?;
+    let phone = |phone: &Phone| PhoneReport { bbox: phone.area.map(Rounded), score: Rounded(phone.score) };
+    let (path, phones) = (path.display().to_string(), found.iter().map(phone).collect());
+    Ok(FileReport { path, width: frame.width, height: frame.height, faces, phones })
 }
 
 impl Report {
@@ -128,10 +140,18 @@ impl Report {
                 number += 1;
                 let [x, y, w, h] = face.bbox.map(|v| v.0.round());
                 let (score, yaw) = (face.score.0, face.yaw_deg.0);
+                let live = face.live.map_or_else(String::new, |live| format!("  looks alive {:.2}", live.0));
                 output::line(&format!(
-                    "  face {number}: {w}x{h} at {x},{y}  score {score:.2}  yaw {yaw:+.0} degrees"
+                    "  face {number}: {w}x{h} at {x},{y}  score {score:.2}  yaw {yaw:+.0} degrees{live}"
                 ));
             }
+            for phone in &file.phones {
+                let [x, y, w, h] = phone.bbox.map(|v| v.0.round());
+                output::line(&format!("  phone: {w}x{h} at {x},{y}  score {:.2}", phone.score.0));
+            }
+        }
+        for name in &self.missing {
+            output::line(&format!("{name} is not installed: sudare doctor says what that costs"));
         }
         if number > 1 {
             output::line("cosine of every pair of faces (the same person from about 0.36 up):");
@@ -154,18 +174,23 @@ mod tests {
             landmarks: [[5.123_46, 6.0].map(Rounded); 5],
             score: Rounded(0.9),
             yaw_deg: Rounded(-3.0),
-            live: None,
+            live: Some(Rounded(0.987)),
         };
         let phone = PhoneReport { bbox: [Rounded(1.0); 4], score: Rounded(0.5) };
         let (faces, phones) = (vec![face], vec![phone]);
         let file = FileReport { path: "a.jpg".to_owned(), width: 10, height: 20, faces, phones };
-        let report = Report { files: vec![file], cosine: vec![vec![Rounded(1.0)]] };
+        let (files, cosine) = (vec![file], vec![vec![Rounded(1.0)]]);
+        let mut report = Report { files, cosine, missing: vec!["phone-detector"] };
         let points = ["[5.1235,6.0]"; 5].join(",");
         assert_eq!(
             serde_json::to_string(&report).unwrap(),
             format!(
-                r#"{{"files":[{{"path":"a.jpg","width":10,"height":20,"faces":[{{"box":[1.0,2.0,3.0,4.0],"landmarks":[{points}],"score":0.9,"yaw_deg":-3.0,"live":null}}],"phones":[{{"box":[1.0,1.0,1.0,1.0],"score":0.5}}]}}],"cosine":[[1.0]]}}"#
+                r#"{{"files":[{{"path":"a.jpg","width":10,"height":20,"faces":[{{"box":[1.0,2.0,3.0,4.0],"landmarks":[{points}],"score":0.9,"yaw_deg":-3.0,"live":0.987}}],"phones":[{{"box":[1.0,1.0,1.0,1.0],"score":0.5}}]}}],"cosine":[[1.0]],"missing":["phone-detector"]}}"#
             )
         );
+        // What was not looked at is null, and what was not looked for is an empty list beside its name in `missing`.
+        (report.files[0].faces[0].live, report.files[0].phones) = (None, Vec::new());
+        let json = serde_json::to_string(&report).unwrap();
+        assert!(json.contains(r#""live":null}],"phones":[]}],"#), "{json}");
     }
 }

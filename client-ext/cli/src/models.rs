@@ -44,8 +44,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let Models::Fetch(fetch) = &arguments.command;
     let spinner = output::spinner(false);
     spinner.enable_steady_tick(std::time::Duration::from_millis(120));
+    let mut lacking = Vec::new();
     let mut progress = |step: Progress| match step {
-        Progress::Failed(_) | Progress::Lacking(_) => spinner.suspend(|| output::note(&format!("{step}"))),
+        Progress::Lacking(role) => lacking.push(role),
+        Progress::Failed(_) => spinner.suspend(|| output::note(&format!("{step}"))),
         step => spinner.set_message(step.to_string()),
     };
     if let Some(folder) = &fetch.test_photographs {
@@ -61,6 +63,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     spinner.finish_and_clear();
     for file in fetched {
         output::line(&format!("{}: {} (from the {})", file.role, file.path.display(), file.place));
+    }
+    for lacking in lacking {
+        output::line(&format!("{}: {lacking}", lacking.role));
     }
     Ok(())
 }

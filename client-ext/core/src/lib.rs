@@ -20,6 +20,7 @@
 //! | `face` | faces followed from frame to frame, compared and rotated |
 //! | `attention`, `motion` | where the detector looks, and how closely |
 //! | `screens` | televisions and monitors in the room |
+//! | `phone`, `live` | when to look for phones, and when there is one; what denies that a face is alive |
 //! | `frame`, `light`, `lens` | a picture as pixels; whether it is dark or uniform; whether the view is lost |
 //! | `camera` | whether a camera is frozen, plays a recording over and over, or is a program |
 //! | `spool` | evidence that no host acknowledged yet, as a trait |
@@ -32,7 +33,9 @@ pub mod face;
 pub mod frame;
 pub mod lens;
 pub mod light;
+pub mod live;
 pub mod motion;
+pub mod phone;
 pub mod presence;
 pub mod report;
 pub mod screens;

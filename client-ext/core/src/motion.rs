@@ -36,6 +36,8 @@ pub struct Motion {
     counts: Vec<u32>,
     differences: Vec<f32>,
     usual: f32,
+    /// From which difference on a block of the newest picture changed.
+    threshold: f32,
 }
 
 impl Motion {
@@ -57,6 +59,7 @@ impl Motion {
         self.differences.extend(self.before.iter().zip(&self.now).map(|(a, b)| (a - b).abs()));
         self.usual = median(&mut self.before, &self.differences);
         let threshold = CHANGE_MIN.max(self.usual * CHANGE_TIMES);
+        self.threshold = threshold;
         let block = [width / precise_len(BLOCKS[0]), height / precise_len(BLOCKS[1])];
         let mut changed: Option<[f32; 4]> = None;
         let mut count = 0;
@@ -72,6 +75,23 @@ impl Motion {
         }
         let [left, top, right, bottom] = changed.filter(|_| count >= BLOCKS_MIN)?;
         Some([left, top, right - left, bottom - top])
+    }
+
+    /// The share of a part of the newest picture (of this width and height) that changed, whoever is known to be
+    /// there; 0 where it has no blocks.
+    #[must_use]
+    pub fn share_in(&self, part: &Area, [width, height]: [f32; 2]) -> f32 {
+        let block = [width / precise_len(BLOCKS[0]), height / precise_len(BLOCKS[1])];
+        let (mut blocks, mut changed) = (0_u16, 0_u16);
+        for (i, by) in self.differences.iter().enumerate() {
+            let x = (precise_len(i % BLOCKS[0]) + 0.5) * block[0];
+            let y = (precise_len(i / BLOCKS[0]) + 0.5) * block[1];
+            if contains(part, [x, y]) {
+                blocks += 1;
+                changed += u16::from(*by > self.threshold);
+            }
+        }
+        f32::from(changed) / f32::from(blocks.max(1))
     }
 
     /// Mean luma of each block.
@@ -160,6 +180,18 @@ mod tests {
         let mut motion = Motion::default();
         motion.update(&frame(0, Some(300), 5), &[]);
         assert_eq!(motion.update(&frame(1, Some(310), 5), &[[200.0, 100.0, 200.0, 380.0]]), None);
+    }
+
+    #[test]
+    fn how_much_of_a_part_changed_is_told_although_somebody_is_known_to_be_there() {
+        let mut motion = Motion::default();
+        let (size, head, wall) = ([640.0, 480.0], [330.0, 160.0, 60.0, 80.0], [0.0, 0.0, 200.0, 400.0]);
+        motion.update(&frame(0, None, 5), &[]);
+        assert_eq!(motion.share_in(&head, size), 0.0, "of the first picture nothing is known");
+        motion.update(&frame(1, Some(360), 5), &[[200.0, 100.0, 300.0, 380.0]]);
+        let nowhere = [f32::NAN, 0.0, 10.0, 10.0];
+        let shares = [head, wall, nowhere].map(|part| motion.share_in(&part, size));
+        assert!(shares[0] > 0.9 && shares[1] == 0.0 && shares[2] == 0.0, "{shares:?}");
     }
 
     #[test]

@@ -9,6 +9,8 @@
 //!                  ▼              └─────────────────┴──────────┴──► cover ◄───────┘
 //!            unbroken for `release` ─► uncover
 //! ```
+//! A phone in view, and an operator's face that is a picture (`spoof`), cover at once as well.
+//!
 //! Not a face count: exposure is dwell x facing x distance of each person (`ledger`, `weight`), in milliseconds that a
 //! near face looking straight at the screen would have needed. Whoever reads nothing, because of distance or
 //! direction, is not there for the decision.
@@ -19,6 +21,9 @@ mod weight;
 use sudare_protocol::limits::FRAME_STALE_MS;
 use sudare_protocol::reason::{Reason, State};
 use sudare_protocol::timings::Timings;
+
+use crate::live::Liveness;
+use crate::phone::PhoneView;
 
 use self::ledger::Ledger;
 use self::weight::distance_of;
@@ -75,13 +80,17 @@ pub struct Observation {
     pub faces: Vec<FaceSeen>,
     /// Tracks that vanished where nobody leaves the picture: behind something, or too near for it.
     pub hidden: Vec<u64>,
+    pub phone: PhoneView,
+    /// Of the operator's face.
+    pub liveness: Liveness,
 }
 
 impl Observation {
-    /// A look after which nobody is missed.
+    /// A look after which nobody is missed, without eyes for phones and pictures of faces.
     #[must_use]
     pub const fn new(t_ms: u64, camera: CameraView, faces: Vec<FaceSeen>) -> Self {
-        Observation { t_ms, camera, faces, hidden: Vec::new() }
+        let (phone, liveness) = (PhoneView::Unknown, Liveness::None);
+        Observation { t_ms, camera, faces, hidden: Vec::new(), phone, liveness }
     }
 }
 
@@ -91,8 +100,12 @@ pub struct Decision {
     pub state: State,
     pub cover: bool,
     pub reason: Reason,
-    /// A face that is not the operator's is in view: worth a screenshot in memory.
+    /// A face that is not the operator's, or perhaps a phone, is in view: worth a screenshot in memory.
     pub suspect: bool,
+    /// Whether a phone is in view; `None` if nobody looks for phones.
+    pub phone: Option<bool>,
+    /// What looked whether the operator's face is alive, in the newest look.
+    pub liveness: Liveness,
     /// `u64::MAX` = never.
     pub operator_confirmed_age_ms: u64,
     pub not_alone_ms: u64,
@@ -113,6 +126,8 @@ impl Decision {
             cover: true,
             reason: Reason::Starting,
             suspect: false,
+            phone: None,
+            liveness: Liveness::None,
             operator_confirmed_age_ms: u64::MAX,
             not_alone_ms: 0,
             undecided_ms: 0,
@@ -136,6 +151,8 @@ pub struct Presence {
     /// Until the first look the camera is still opening, so it does not count as lost.
     looked: bool,
     view: View,
+    phone: PhoneView,
+    liveness: Liveness,
     operator_at_ms: Option<u64>,
     clear_since_ms: Option<u64>,
     /// When faces were last seen, to bridge flicker.
@@ -169,6 +186,8 @@ impl Presence {
             last_look_ms: 0,
             looked: false,
             view: View::of_camera(State::Absent, Reason::Starting),
+            phone: PhoneView::Unknown,
+            liveness: Liveness::None,
             operator_at_ms: None,
             clear_since_ms: None,
             face_at_ms: 0,
@@ -183,6 +202,7 @@ impl Presence {
     pub fn observe(&mut self, seen: &Observation) -> Decision {
         self.advance(seen.t_ms);
         (self.last_look_ms, self.looked) = (self.last_ms, true);
+        (self.phone, self.liveness) = (seen.phone, seen.liveness);
         if !seen.faces.is_empty() {
             self.face_at_ms = self.last_ms;
         }
@@ -197,7 +217,7 @@ impl Presence {
             && bad_picture;
         if flicker {
             view = self.view;
-        } else if seen.faces.iter().any(|f| f.who == Who::Operator) && seen.camera == CameraView::Clear {
+        } else if confirms_operator(seen) {
             self.operator_at_ms = Some(self.last_ms);
         }
         self.enter(view);
@@ -209,6 +229,7 @@ impl Presence {
         self.advance(now_ms);
         if self.last_ms.saturating_sub(self.last_look_ms) > FRAME_STALE_MS && self.looked {
             self.enter(View::of_camera(State::CameraLost, Reason::CameraLost));
+            (self.phone, self.liveness) = (PhoneView::Unknown, Liveness::None);
         }
         self.decide()
     }
@@ -269,6 +290,8 @@ impl Presence {
             cover: self.cover,
             reason: self.reason,
             suspect: view.suspect,
+            phone: self.phone.attested(),
+            liveness: self.liveness,
             operator_confirmed_age_ms: operator_age_ms,
             not_alone_ms: if view.state == State::Clear { 0 } else { not_alone_ms },
             undecided_ms: self.undecided_ms,
@@ -276,6 +299,12 @@ impl Presence {
             frame_age_ms: self.last_ms.saturating_sub(self.last_look_ms),
         }
     }
+}
+
+/// A picture of the operator confirms nobody.
+fn confirms_operator(seen: &Observation) -> bool {
+    let operator = seen.faces.iter().any(|face| face.who == Who::Operator);
+    operator && seen.camera == CameraView::Clear && seen.liveness != Liveness::Denied
 }
 
 /// `hiding`: somebody who had seen enough to cover is believed to be there, although no face shows.
@@ -290,7 +319,11 @@ fn view_of(seen: &Observation, hiding: bool) -> View {
     let others = || seen.faces.iter().filter(|face| face.who != Who::Operator);
     let reading = |who| others().any(|face| face.who == who && face.sure && weight_of(face) > 0.0);
     let (stranger, undecided) = (reading(Who::Stranger), reading(Who::Undecided));
+    let suspect = stranger || undecided || matches!(seen.phone, PhoneView::Maybe | PhoneView::InView);
     let state = match (operator, stranger || undecided || hiding) {
+        // A picture of the operator is nobody, whoever else is there; and a phone sees more than any face.
+        (true, _) if seen.liveness == Liveness::Denied => State::Spoof,
+        _ if seen.phone == PhoneView::InView => State::Phone,
         (true, true) => State::Onlooker,
         (true, false) => State::Clear,
         (false, _) if stranger => State::Stranger,
@@ -302,7 +335,7 @@ fn view_of(seen: &Observation, hiding: bool) -> View {
         }
         (false, _) => State::Absent,
     };
-    View { state, reason: Reason::from_state(state), suspect: stranger || undecided }
+    View { state, reason: Reason::from_state(state), suspect }
 }
 
 /// As exposure is counted.

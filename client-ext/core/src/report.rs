@@ -92,8 +92,8 @@ fn attestation(decision: &Decision, now_ms: u64) -> Attest {
         dwell_ms: None,
         distance_band: None,
         facing: None,
-        phone: None,
-        assurance: None,
+        phone: decision.phone,
+        assurance: Some(decision.liveness.number()),
         suspect: Some(decision.suspect),
     }
 }

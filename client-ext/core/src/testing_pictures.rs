@@ -15,7 +15,8 @@ pub(crate) const THRESHOLDS: Thresholds =
 /// A small grey picture without faces.
 pub(crate) fn picture(t_ms: u64) -> Picture {
     let frame = Frame { width: 16, height: 16, rgb: vec![100; 16 * 16 * 3], t_ms, seq: t_ms };
-    Picture { frame: Arc::new(frame), marks: Some(Vec::new()), camera: None, thresholds: THRESHOLDS }
+    let (frame, marks) = (Arc::new(frame), Some(Vec::new()));
+    Picture { frame, marks, phones: Vec::new(), camera: None, thresholds: THRESHOLDS }
 }
 
 pub(crate) fn incident(decided_ms: u64) -> Incident {

@@ -67,7 +67,8 @@ pub fn build(
     let recipients = Recipients::parse(&terms.auditors)?;
     let custodian = terms.custodian.as_deref().map(Custodian::parse).transpose()?;
     let decided_on = shots.at().and_then(|at| at.marks.as_deref()).unwrap_or_default();
-    let intruders = intruders(shots.incident.reason, decided_on);
+    let phones = shots.at().map(|at| at.phones.as_slice()).unwrap_or_default();
+    let intruders = intruders(shots.incident.reason, decided_on, phones);
     let (mut described, mut pieces) = (Vec::new(), Vec::new());
     for (moment, picture) in &shots.shots {
         let found: Option<Vec<Area>> = match &mut finder {
@@ -141,6 +142,8 @@ fn basis(shots: &Shots, terms: &Terms) -> Option<Basis> {
         camera: picture.camera.map(|kind| kind.number()),
         key_kept: Some(KeyKept::File.number()),
         certificate: terms.certificate,
+        phone: decision.phone,
+        assurance: Some(decision.liveness.number()),
     })
 }
 
@@ -294,6 +297,7 @@ mod tests {
         assert_eq!((basis.camera, basis.key_kept), (Some(0), Some(0)));
         assert_eq!((basis.hold_ms, basis.certificate), (1_000, CertificateCheck::Same));
         assert_eq!(basis.models[0].as_slice(), &[2; 32]);
+        assert_eq!((basis.phone, basis.assurance), (None, Some(0)), "nobody looked for phones, nor for life");
     }
 
     #[test]

@@ -243,7 +243,8 @@ fn look(
             let seen = vision.process(&frame);
             let observation = seen.observed(frame.t_ms);
             let (frame, thresholds) = (Arc::new(frame), vision.thresholds());
-            let picture = Picture { frame, marks: seen.marks, camera: Some(kind), thresholds };
+            let (marks, phones) = (seen.marks, seen.phones);
+            let picture = Picture { frame, marks, phones, camera: Some(kind), thresholds };
             Look { observation, frame: Some(picture) }
         }
         // A film that ended gives nothing more: repeat the fault, slowly.

@@ -12,9 +12,12 @@ use ort::value::TensorRef;
 use sudare_models::{Checked, Digest, Facts, ModelError, OutputVector, Role, Store, VerifiedModel};
 use thiserror::Error;
 
+use crate::antispoof::AntiSpoof;
 use crate::faces::Detector;
 use crate::identity::Embedder;
 use crate::mesh::FaceMesh;
+use crate::optional::{Lacking, Optional};
+use crate::phones::PhoneDetector;
 
 /// Why the networks cannot run.
 #[derive(Debug, Error)]
@@ -43,9 +46,14 @@ pub struct Engine {
     /// Operator files name it: vectors of different models cannot be compared. It names the space of the vectors and
     /// outlives a rewriting of the file that changes none of them.
     pub embedder_sha256: Digest,
-    /// Of the embedder's file and of the mesh's, for the record.
-    embedder_file_sha256: Digest,
-    mesh_sha256: Option<Digest>,
+    /// Of the embedder's file, for the record.
+    pub embedder_file_sha256: Digest,
+    /// Where its file is installed.
+    pub anti_spoof: Option<AntiSpoof>,
+    /// Where its file is installed.
+    pub phones: Option<PhoneDetector>,
+    /// Which of these do not run, and why.
+    pub lacking: Vec<Lacking>,
 }
 
 impl Engine {
@@ -71,7 +79,8 @@ impl Engine {
         }
     }
 
-    /// Reads, verifies and builds both networks, and runs each on a stored example.
+    /// Reads, verifies and builds the networks, and runs each on a stored example. Optional ones that do not run are
+    /// left out.
     ///
     /// # Errors
     /// The set-up is at fault, not the pictures.
@@ -86,7 +95,7 @@ impl Engine {
         else {
             return Err(swapped());
         };
-        let (mesh, mesh_sha256) = optional_mesh(&environment, store).unzip();
+        let Optional { mesh, anti_spoof, phones, lacking } = Optional::load(store, &environment);
         Ok(Self {
             detector: Detector::new(detector_session, detector_facts),
             embedder: Embedder::new(embedder_session, embedder_facts),
@@ -94,43 +103,24 @@ impl Engine {
             detector_sha256: detector.sha256,
             embedder_sha256: embedder.vectors_of,
             embedder_file_sha256: embedder.sha256,
-            mesh_sha256,
+            anti_spoof,
+            phones,
+            lacking,
         })
     }
 }
 
 impl Engine {
-    /// The files, as the protocol names them: the detector, the embedder, then what is optional.
+    /// Every file in use, as the protocol names them: the detector, the embedder, then the optional ones.
     #[must_use]
     pub fn models(&self) -> Vec<[u8; 32]> {
-        let files = [Some(self.detector_sha256), Some(self.embedder_file_sha256), self.mesh_sha256];
-        files.iter().flatten().map(|sha256| *sha256.as_bytes()).collect()
-    }
-}
-
-/// The face mesh, if it is there and works. Everything works without it, only less well, so its faults are told and
-/// end nothing.
-fn optional_mesh(environment: &Environment, store: &Store) -> Option<(FaceMesh, Digest)> {
-    let role = Role::FaceMesh;
-    match mesh(environment, store) {
-        Ok(mesh) => Some(mesh),
-        Err(EngineError::Models(ModelError::Missing { .. })) => {
-            tracing::info!(%role, "not there, so {}", role.without().unwrap_or_default());
-            None
-        }
-        Err(error) => {
-            tracing::warn!(%error, "the face mesh cannot be used");
-            None
-        }
-    }
-}
-
-fn mesh(environment: &Environment, store: &Store) -> Result<(FaceMesh, Digest), EngineError> {
-    let model = store.load(Role::FaceMesh)?;
-    let session = session(environment, &model)?;
-    match model.facts {
-        Facts::Mesh(facts) => Ok((FaceMesh::new(session, facts), model.sha256)),
-        _ => Err(swapped()),
+        let needed = [self.detector_sha256, self.embedder_file_sha256];
+        let optional = [
+            self.mesh.as_ref().map(|net| net.sha256),
+            self.anti_spoof.as_ref().map(|net| net.sha256),
+            self.phones.as_ref().map(|net| net.sha256),
+        ];
+        needed.into_iter().chain(optional.into_iter().flatten()).map(|sha256| *sha256.as_bytes()).collect()
     }
 }
 
@@ -142,7 +132,7 @@ fn swapped() -> EngineError {
 /// ONNX Runtime is loaded once per process and kept: it cannot be loaded a second time.
 static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
 
-fn environment(store: &Store) -> Result<Environment, EngineError> {
+pub(crate) fn environment(store: &Store) -> Result<Environment, EngineError> {
     let mut loaded = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(environment) = loaded.as_ref() {
         return Ok(environment.clone());
@@ -157,7 +147,7 @@ fn environment(store: &Store) -> Result<Environment, EngineError> {
 }
 
 /// A session that computed a stored example correctly on this machine.
-fn session(environment: &Environment, model: &VerifiedModel) -> Result<Session, EngineError> {
+pub(crate) fn session(environment: &Environment, model: &VerifiedModel) -> Result<Session, EngineError> {
     let failed = |e: ort::Error| EngineError::Model { role: model.role, detail: e.to_string() };
     let mut session = build(environment, &model.bytes).map_err(failed)?;
     if let Some(example) = sudare_models::vectors(model.role) {

@@ -10,7 +10,7 @@ use ort::value::TensorRef;
 use sudare_client_core::face::Face;
 use sudare_client_core::face::mesh::{Mesh, Square};
 use sudare_client_core::frame::Frame;
-use sudare_models::{MeshFacts, Role};
+use sudare_models::{Digest, MeshFacts, Role};
 
 use crate::engine::EngineError;
 use crate::sampling::sample;
@@ -19,13 +19,15 @@ use crate::sampling::sample;
 pub struct FaceMesh {
     session: Session,
     facts: MeshFacts,
+    /// Of its file, for the record.
+    pub sha256: Digest,
     /// Red, green and blue planes of the square; reused from face to face.
     input: Vec<f32>,
 }
 
 impl FaceMesh {
-    pub(super) fn new(session: Session, facts: MeshFacts) -> Self {
-        Self { session, facts, input: Vec::new() }
+    pub(super) fn new(session: Session, facts: MeshFacts, sha256: Digest) -> Self {
+        Self { session, facts, sha256, input: Vec::new() }
     }
 
     /// The mesh of a face in a frame; `None` if the network sees no face there, or no usable numbers come out.

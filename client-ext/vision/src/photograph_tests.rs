@@ -13,6 +13,8 @@ use sudare_client_core::face::marked::Marked;
 use sudare_client_core::face::rotate::{Known, Rotated, Rotation};
 use sudare_client_core::frame::Frame;
 use sudare_client_core::light;
+use sudare_client_core::live::Liveness;
+use sudare_client_core::phone::PhoneView;
 use sudare_client_core::presence::{CameraView, Presence, Who};
 use sudare_protocol::timings::Timings;
 
@@ -257,4 +259,41 @@ fn photographs_are_not_taken_for_a_covered_camera_even_in_dim_light() {
         frame.rgb.iter_mut().for_each(|v| *v /= 12);
         assert!(light::is_blocked(&frame), "{name}, dark");
     }
+}
+
+#[test]
+fn phones_are_looked_for_where_their_model_is_and_none_are_seen_where_none_are() {
+    let Some((mut engine, folder)) = models_and_photographs() else { return };
+    let operator = head(&mut engine, &folder.join("obama3.jpg"));
+    let known = operators(&mut engine, &folder);
+    let looks_for_phones = engine.phones.is_some();
+    if let Some(phones) = &mut engine.phones {
+        for name in ["obama.jpg", "obama2.jpg", "biden.jpg"] {
+            assert_eq!(phones.still(&picture::load(&folder.join(name)).unwrap()).unwrap(), [], "{name}");
+        }
+    } else {
+        println!("SKIPPED: the phone-detector is not installed");
+    }
+    let mut vision = Vision::new(engine, known, Mode::Lockstep).unwrap();
+    let seen: Vec<_> = (0..30).map(|i| vision.process(&scene(i * 100, &[(&operator, 60)]))).collect();
+    let expected = if looks_for_phones { PhoneView::Clear } else { PhoneView::Unknown };
+    assert!(seen.iter().all(|seen| seen.phone == expected && seen.phones.is_empty()));
+    assert!(seen.iter().all(|seen| seen.liveness == Liveness::None), "its network was left out");
+}
+
+#[test]
+fn whether_a_photograph_looks_alive_is_a_share_where_the_model_is() {
+    let Some((_, folder)) = models_and_photographs() else { return };
+    let mut engine = Engine::from_cache().unwrap();
+    let Some(network) = &mut engine.anti_spoof else {
+        println!("SKIPPED: anti-spoof is not installed");
+        return;
+    };
+    for name in ["obama.jpg", "obama2.jpg", "biden.jpg"] {
+        let frame = picture::load(&folder.join(name)).unwrap();
+        let face = engine.detector.still(&frame).unwrap()[0];
+        let live = network.live(&frame, &face.bbox).unwrap().unwrap();
+        assert!((0.0..=1.0).contains(&live) && network.is_large(&face.bbox), "{name}: {live}");
+    }
+    assert_eq!(engine.models().len(), 5 - engine.lacking.len());
 }

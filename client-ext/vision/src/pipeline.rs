@@ -6,6 +6,7 @@
 //!                                    aligned, quality │  │ cosines
 //!                                                     ▼  │
 //!                                   worker thread: embedder (SFace), rotate, compare
+//!                  beside it: cues (phones, pictures of faces)
 //! ```
 //! Any failure here shows as a lost camera or an undecided face, and both cover. A picture in which nothing can have
 //! changed is not looked at: the look before it still holds.
@@ -23,12 +24,15 @@ use sudare_client_core::face::{Face, pose};
 use sudare_client_core::frame::Frame;
 use sudare_client_core::lens::Lens;
 use sudare_client_core::light;
+use sudare_client_core::live::Liveness;
 use sudare_client_core::motion::Motion;
+use sudare_client_core::phone::PhoneView;
 use sudare_client_core::presence::{CameraView, FaceSeen, Observation, Who, weight_of};
 use sudare_client_core::screens::Screens;
 use sudare_models::EmbedderFacts;
 
 use crate::align::{self, AlignedFace};
+use crate::cues::Cues;
 use crate::engine::{Engine, EngineError};
 use crate::faces::Detector;
 use crate::mesh::FaceMesh;
@@ -52,13 +56,27 @@ pub struct Seen {
     pub hidden: Vec<u64>,
     /// The same faces and those just missed, with their places in the frame; `None` if it could not be examined.
     pub marks: Option<Vec<Mark>>,
+    pub phone: PhoneView,
+    /// Where phones were last seen, while any may be in view.
+    pub phones: Vec<Area>,
+    /// Of the operator's face.
+    pub liveness: Liveness,
 }
 
 impl Seen {
     /// For the decision.
     #[must_use]
     pub fn observed(&self, t_ms: u64) -> Observation {
-        Observation { hidden: self.hidden.clone(), ..Observation::new(t_ms, self.camera, self.faces.clone()) }
+        let Seen { camera, phone, liveness, .. } = *self;
+        let (faces, hidden) = (self.faces.clone(), self.hidden.clone());
+        Observation { t_ms, camera, faces, hidden, phone, liveness }
+    }
+
+    /// Nothing could be examined.
+    fn nothing(camera: CameraView) -> Self {
+        let (phone, liveness) = (PhoneView::Unknown, Liveness::None);
+        let (faces, hidden, phones) = (Vec::new(), Vec::new(), Vec::new());
+        Seen { faces, camera, hidden, marks: None, phone, phones, liveness }
     }
 }
 
@@ -88,6 +106,7 @@ pub struct Vision {
     /// When the detector last looked.
     looked_ms: u64,
     worker: Worker,
+    cues: Cues,
     mode: Mode,
     /// Where operators said at enrolment that nobody ever is.
     marked: Marked,
@@ -106,6 +125,9 @@ impl Vision {
         let worker = Worker::start(engine.embedder, operators).map_err(|e| EngineError::Runtime {
             detail: format!("cannot start a thread for the embedder: {e}"),
         })?;
+        let cues = Cues::start(engine.anti_spoof, engine.phones).map_err(|e| EngineError::Runtime {
+            detail: format!("cannot start a thread that looks for phones: {e}"),
+        })?;
         Ok(Self {
             detector: engine.detector,
             mesh: engine.mesh,
@@ -120,6 +142,7 @@ impl Vision {
             learnt_ms: None,
             looked_ms: 0,
             worker,
+            cues,
             mode,
             marked,
             own_looks: Vec::new(),
@@ -128,27 +151,28 @@ impl Vision {
 
     /// Looks at one frame. Time stamps must not go backwards.
     pub fn process(&mut self, frame: &Frame) -> Seen {
-        let nothing = |camera| Seen { faces: Vec::new(), camera, hidden: Vec::new(), marks: None };
         if !frame.is_consistent() {
             tracing::error!("a frame does not have the size it claims");
-            return nothing(CameraView::Lost);
+            return Seen::nothing(CameraView::Lost);
         }
         match self.look(frame) {
             Ok(faces) => {
                 // A face lit by the screen alone makes a very dark picture, although nothing blocks the camera.
                 if faces == Some(0) && (light::is_blocked(frame) || self.lens.has_lost_view(frame)) {
-                    return nothing(CameraView::Blocked);
+                    return Seen::nothing(CameraView::Blocked);
                 }
             }
             Err(error) => {
                 tracing::error!(%error, "a frame could not be examined");
-                return nothing(CameraView::Lost);
+                return Seen::nothing(CameraView::Lost);
             }
         }
         if let Err(WorkerGone) = self.identify(frame) {
             tracing::error!("the thread that compares faces has ended");
-            return nothing(CameraView::Lost);
+            return Seen::nothing(CameraView::Lost);
         }
+        let known = self.tracker.known(self.looked_ms);
+        self.cues.look(frame, &self.motion, &known, self.mode == Mode::Lockstep);
         self.seen([precise(frame.width), precise(frame.height)])
     }
 
@@ -228,7 +252,8 @@ impl Vision {
             hidden.extend(tracked.hidden.then_some(track));
             marks.push(Mark { track, area: tracked.face.bbox, who, weight: weight_of(&face), cosine, seen });
         }
-        Seen { faces, camera: CameraView::Clear, hidden, marks: Some(marks) }
+        let (phone, phones, liveness) = (self.cues.phone(), self.cues.phones(), self.cues.liveness());
+        Seen { faces, camera: CameraView::Clear, hidden, marks: Some(marks), phone, phones, liveness }
     }
 
     /// A face in a region that the operator marked is part of the room, and nobody's.

@@ -124,9 +124,14 @@ fn operator_and_intruder_stay_and_the_bystander_goes() {
     };
     // The third was missed while watching, and is found by the second search.
     let marks: Vec<Mark> = (0..).zip(faces.iter().zip([Who::Operator, Who::Stranger])).map(mark).collect();
-    let intruders = intruders(Reason::Onlooker, &marks);
-    let taken =
-        Picture { frame: Arc::new(frame.clone()), marks: Some(marks), camera: None, thresholds: THRESHOLDS };
+    let intruders = intruders(Reason::Onlooker, &marks, &[]);
+    let taken = Picture {
+        frame: Arc::new(frame.clone()),
+        marks: Some(marks),
+        phones: Vec::new(),
+        camera: None,
+        thresholds: THRESHOLDS,
+    };
     let found = Finder::from_cache().find(&frame).unwrap();
     for (intruders, clear_faces) in [(intruders.as_slice(), vec![0, 1]), (&[], vec![0])] {
         let hidden = pixelate(&frame, &taken.areas(intruders, Some(&found)));

@@ -27,7 +27,8 @@ pub(crate) fn models_and_photographs() -> Option<(Engine, PathBuf)> {
     let required = std::env::var("SUDARE_REQUIRE_TOOLS").unwrap_or_default();
     let required = |tool| required.split(',').any(|name| name == tool);
     match (engine, folder) {
-        (Ok(engine), Some(folder)) => Some((engine, folder)),
+        // Photographs stand for people here, so nothing may deny that they are alive.
+        (Ok(engine), Some(folder)) => Some((Engine { anti_spoof: None, ..engine }, folder)),
         (Err(error), _) => skip("the models", required("models"), &error),
         (_, None) => skip("the photographs", required("photographs"), "SUDARE_TEST_PICTURES names none"),
     }

@@ -25,6 +25,10 @@ pub struct Change {
     pub reason: &'static str,
     /// Faces in view.
     pub faces: usize,
+    /// What looked whether the operator's face is alive: `none` or `passive`.
+    pub liveness: &'static str,
+    /// Whether a phone is in view; `None` if nothing looks for phones.
+    pub phones: Option<bool>,
 }
 
 /// The result.
@@ -78,6 +82,8 @@ pub fn watch(
                 cover: decision.cover,
                 reason: decision.reason.as_str(),
                 faces: observation.faces.len(),
+                liveness: decision.liveness.as_str(),
+                phones: decision.phone,
             });
         }
     }
@@ -129,12 +135,27 @@ mod tests {
 
     #[test]
     fn the_line_of_json_keeps_its_shape() {
-        let change =
-            Change { t_ms: 1, wall_ms: 2, frame: 3, state: "clear", cover: false, reason: "none", faces: 1 };
+        let mut change = Change {
+            t_ms: 1,
+            wall_ms: 2,
+            frame: 3,
+            state: "clear",
+            cover: false,
+            reason: "none",
+            faces: 1,
+            liveness: "passive",
+            phones: Some(false),
+        };
         assert_eq!(
             serde_json::to_string(&change).unwrap(),
-            r#"{"t_ms":1,"wall_ms":2,"frame":3,"state":"clear","cover":false,"reason":"none","faces":1}"#
+            concat!(
+                r#"{"t_ms":1,"wall_ms":2,"frame":3,"state":"clear","cover":false,"reason":"none","faces":1,"#,
+                r#""liveness":"passive","phones":false}"#
+            )
         );
+        // Without a model nobody looks for phones.
+        change.phones = None;
+        assert!(serde_json::to_string(&change).unwrap().ends_with(r#""phones":null}"#));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::Fetched;
-use crate::{Attempt, Place, Role};
+use crate::{Attempt, Manifest, ModelError, Place, Role};
 
 /// One step. Printed with `{}`, it is a line for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,18 +47,24 @@ pub struct Lacking {
     pub files: Vec<String>,
 }
 
+impl Lacking {
+    /// What to say where the file of `role` is not there.
+    pub fn of(role: Role) -> Result<Self, ModelError> {
+        Ok(Self { role, files: Manifest::embedded()?.files(role) })
+    }
+}
+
 impl fmt::Display for Lacking {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cost = self.role.without().unwrap_or("nothing can be seen");
+        let files = self.files.join(" or ");
         let why = match self.role {
             Role::FaceMesh => "No source delivered it",
             _ => "No registry has it",
         };
         write!(
             f,
-            "{}: not there, so {cost}. {why}: copy {} to a folder and run `sudare models fetch --from FOLDER`",
-            self.role,
-            self.files.join(" or ")
+            "not there, so {cost}. {why}: copy {files} to a folder and run `sudare models fetch --from FOLDER`"
         )
     }
 }
@@ -77,7 +83,7 @@ impl fmt::Display for Progress {
             Self::Ready(fetched) => {
                 write!(f, "{}: ready, {} from the {}", fetched.role, fetched.file, fetched.place)
             }
-            Self::Lacking(lacking) => write!(f, "{lacking}"),
+            Self::Lacking(lacking) => write!(f, "{}: {lacking}", lacking.role),
         }
     }
 }

@@ -295,25 +295,54 @@ fn photographs_are_unpacked_once_and_mended() {
     assert!(error.starts_with("the test photographs could not be obtained"), "{error}");
 }
 
+/// A manifest in which the phone detector is a tiny file.
+fn with_phone_detector(published: &[u8]) -> Manifest {
+    let mut manifest = manifest();
+    let source = toml::from_str(&file("phones.onnx", published)).unwrap();
+    manifest.phone_detector.source = vec![source];
+    manifest
+}
+
 #[test]
-fn without_an_optional_file_the_rest_is_fetched_all_the_same() {
-    for (held, places) in [(Some(MESH), 4), (None, 3), (Some(&MESH[1..]), 3)] {
-        let world = World::with(&[("mirror/models.whl", &models_wheel()), ("mirror/library.so", RUNTIME)]);
-        if let Some(held) = held {
-            world.put("mirror/mesh.onnx", held);
+fn without_optional_files_the_rest_is_fetched_all_the_same() {
+    use Role::{AntiSpoof, FaceMesh, PhoneDetector};
+    let (published, another): (&[u8], &[u8]) = (b"finds phones", b"finds phonez");
+    for (mesh, phones, lacking) in [
+        (Some(MESH), Some(published), vec![AntiSpoof]),
+        (Some(MESH), None, vec![AntiSpoof, PhoneDetector]),
+        (None, Some(published), vec![FaceMesh, AntiSpoof]),
+        // Another file under its name is refused, and the set-up goes on.
+        (Some(&MESH[1..]), Some(another), vec![FaceMesh, AntiSpoof, PhoneDetector]),
+    ] {
+        let mut world =
+            World::with(&[("mirror/models.whl", &models_wheel()), ("mirror/library.so", RUNTIME)]);
+        world.manifest = with_phone_detector(published);
+        for (name, held) in [("mirror/mesh.onnx", mesh), ("mirror/phones.onnx", phones)] {
+            if let Some(held) = held {
+                world.put(name, held);
+            }
         }
-        let mut lacking = Vec::new();
+        let (mut lacks, mut said) = (Vec::new(), String::new());
         let mut listen = |progress: Progress| {
-            if let Progress::Lacking(lacks) = progress {
-                lacking.push(lacks.to_string());
+            said.push_str(&format!("{progress}\n"));
+            if let Progress::Lacking(lacking) = progress {
+                lacks.push(lacking.role);
             }
         };
         let fetched =
             fetch_with(&world.store, &world.manifest, &world.options, &world.tools, &mut listen).unwrap();
-        assert_eq!((fetched.len(), lacking.len()), (places, 4 - places));
-        let asks = "copy mesh.onnx to a folder and run `sudare models fetch --from FOLDER`";
-        assert!(lacking.iter().all(|said| said.starts_with("face-mesh: not there") && said.ends_with(asks)));
-        assert_eq!(world.calls(), 0);
+        assert_eq!(
+            fetched.iter().map(|file| file.place).collect::<Vec<_>>(),
+            vec![Place::Mirror; 6 - lacking.len()]
+        );
+        assert_eq!(lacks, lacking);
+        let asks = "so phones are not noticed. No registry has it: copy phones.onnx to a folder";
+        assert_eq!(said.contains(asks), lacking.contains(&PhoneDetector), "{said}");
+        let asks =
+            "No source delivered it: copy mesh.onnx to a folder and run `sudare models fetch --from FOLDER`";
+        assert_eq!(said.contains(asks), lacking.contains(&FaceMesh), "{said}");
+        assert_eq!(said.contains("its SHA-256 is"), phones == Some(another), "{said}");
+        assert_eq!(world.calls(), 0, "no registry is asked for them");
     }
 }
 
@@ -355,4 +384,17 @@ fn the_original_embedder_is_made_when_it_is_asked_for() {
     assert_eq!(world.places(), [Place::Cache; 3]);
     fs::remove_file(&path).unwrap();
     assert!(ask(&world).unwrap_err().to_string().starts_with("the original face-embedder could not"));
+}
+
+#[test]
+fn a_damaged_optional_file_in_the_cache_is_put_aside_and_is_then_lacking() {
+    let mut world = World::with(&[("mirror/models.whl", &models_wheel()), ("mirror/library.so", RUNTIME)]);
+    world.manifest = with_phone_detector(b"finds phones");
+    world.put("mirror/phones.onnx", b"finds phones");
+    let path = world.fetch().unwrap()[3].path.clone();
+    fs::remove_file(world.home.path().join("mirror/phones.onnx")).unwrap();
+    assert_eq!(world.places(), [Place::Cache; 4]);
+    fs::write(&path, b"finds phonez").unwrap();
+    assert_eq!(world.places(), [Place::Cache; 3]);
+    assert!(!path.exists());
 }

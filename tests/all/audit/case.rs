@@ -373,6 +373,8 @@ fn basis() -> Basis {
         camera: Some(0),
         key_kept: Some(0),
         certificate: CertificateCheck::Same,
+        phone: None,
+        assurance: Some(1),
     }
 }
 

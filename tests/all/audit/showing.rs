@@ -39,6 +39,8 @@ fn an_incident_is_told_with_its_facts_its_times_and_where_its_pictures_are() {
     assert_eq!(fact(&json, "Incident"), incident.hex());
     assert_eq!(fact(&json, "From the host's decision to the cover"), "38 ms");
     assert_eq!(fact(&json, "Assurance: camera"), "hardware");
+    assert_eq!(fact(&json, "Assurance: phones"), "not looked for");
+    assert_eq!(fact(&json, "Assurance: a living face"), "passive cues, which can only deny it");
     assert_eq!(
         fact(&json, "Decision: similarity to the operator"),
         "0.081 (operator ≥ 0.363, stranger < 0.250)"

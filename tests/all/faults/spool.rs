@@ -196,7 +196,10 @@ fn look(faces: &[Who]) -> Look {
     let face = |who: &Who| FaceSeen::near(u64::from(*who != Who::Operator), *who);
     let faces = faces.iter().map(face).collect();
     let observation = Observation::new(t_ms, CameraView::Clear, faces);
-    Look { observation, frame: Some(Picture { frame, marks: Some(vec![]), camera: None, thresholds }) }
+    Look {
+        observation,
+        frame: Some(Picture { frame, marks: Some(vec![]), phones: vec![], camera: None, thresholds }),
+    }
 }
 
 /// When a connection ends.

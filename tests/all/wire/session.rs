@@ -165,6 +165,8 @@ fn full_evidence(plain: &client::Evidence) -> client::Evidence {
         camera: Some(CameraKind::Virtual.number()),
         key_kept: Some(KeyKept::File.number()),
         certificate: CertificateCheck::Same,
+        phone: Some(true),
+        assurance: Some(1),
     });
     client::Evidence { manifest, pieces: vec![plain.pieces[0].clone(), plain.pieces[0].clone()] }
 }

@@ -20,6 +20,8 @@ use crate::presence::Who;
 /// Left, top, width, height, in pixels.
 pub type Area = [f32; 4];
 
+/// Whoever holds a phone has their face within this many face widths of it.
+const HOLDER_WIDTHS: f32 = 3.0;
 /// Boxes that overlap this much belong to the same face.
 const SAME_FACE_IOU: f32 = 0.3;
 /// A stranger whose exposure grows at least at this share of the most exposed one's is an intruder too.
@@ -45,6 +47,8 @@ pub struct Picture {
     pub frame: Arc<Frame>,
     /// `None`: it could not be examined.
     pub marks: Option<Vec<Mark>>,
+    /// Where phones were seen, in this picture or a moment ago.
+    pub phones: Vec<Area>,
     /// `None`: not known.
     pub camera: Option<CameraKind>,
     pub thresholds: Thresholds,
@@ -58,13 +62,29 @@ pub struct Areas {
 }
 
 /// The faces that caused an incident, by their tracks; none if the reason is not about a face.
-pub fn intruders(reason: Reason, decided_on: &[Mark]) -> Vec<u64> {
+pub fn intruders(reason: Reason, decided_on: &[Mark], phones: &[Area]) -> Vec<u64> {
+    if reason == Reason::Phone {
+        return phones.iter().filter_map(|phone| holder(phone, decided_on)).collect();
+    }
     if !matches!(reason, Reason::Stranger | Reason::Onlooker) {
         return Vec::new();
     }
     let strangers: Vec<&Mark> = decided_on.iter().filter(|m| m.seen && m.who == Who::Stranger).collect();
     let most = strangers.iter().map(|m| m.weight).fold(0.0, f64::max);
     strangers.iter().filter(|m| m.weight >= most * INTRUDER_SHARE).map(|m| m.track).collect()
+}
+
+/// Whose face is nearest to a phone, seen or hidden behind it, unless that is the operator.
+fn holder(phone: &Area, marks: &[Mark]) -> Option<u64> {
+    let middle = |[x, y, w, h]: &Area| [x + w / 2.0, y + h / 2.0];
+    let [px, py] = middle(phone);
+    let distance = |mark: &Mark| {
+        let [x, y] = middle(&mark.area);
+        (x - px).hypot(y - py) / mark.area[2].max(1.0)
+    };
+    let near = marks.iter().map(|mark| (distance(mark), mark)).filter(|(widths, _)| *widths <= HOLDER_WIDTHS);
+    let (_, mark) = near.min_by(|a, b| a.0.total_cmp(&b.0))?;
+    (mark.who != Who::Operator).then_some(mark.track)
 }
 
 impl Picture {
@@ -100,7 +120,7 @@ mod tests {
     fn picture(marks: Option<Vec<Mark>>) -> Picture {
         let frame = Frame { width: 640, height: 480, rgb: vec![0; 640 * 480 * 3], t_ms: 0, seq: 0 };
         let thresholds = Thresholds { operator_min: 0.54, same_person_min: 0.42, stranger_max: 0.30 };
-        Picture { frame: Arc::new(frame), marks, camera: None, thresholds }
+        Picture { frame: Arc::new(frame), marks, phones: Vec::new(), camera: None, thresholds }
     }
 
     #[test]
@@ -113,9 +133,27 @@ mod tests {
             mark(4, Who::Undecided, 1.0),
             Mark { seen: false, ..mark(5, Who::Stranger, 1.0) },
         ];
-        assert_eq!(intruders(Reason::Onlooker, &marks), [1, 2]);
-        assert_eq!(intruders(Reason::CameraLost, &marks), [0; 0]);
-        assert_eq!(intruders(Reason::Stranger, &[]), [0; 0]);
+        assert_eq!(intruders(Reason::Onlooker, &marks, &[]), [1, 2]);
+        assert_eq!(intruders(Reason::CameraLost, &marks, &[]), [0; 0]);
+        assert_eq!(intruders(Reason::Stranger, &[], &[]), [0; 0]);
+    }
+
+    #[test]
+    fn whoever_holds_a_phone_is_the_intruder_also_behind_it_and_the_phone_stays_to_be_seen() {
+        let operator = mark(0, Who::Operator, 1.0);
+        let behind = Mark { seen: false, ..mark(4, Who::Undecided, 1.0) };
+        let marks = [operator, behind];
+        let (theirs, nobodys) = ([405.0, 5.0, 30.0, 55.0], [300.0, 400.0, 30.0, 55.0]);
+        assert_eq!(intruders(Reason::Phone, &marks, &[theirs]), [4]);
+        assert_eq!(
+            intruders(Reason::Phone, &marks, &[[10.0, 5.0, 30.0, 55.0]]),
+            [0; 0],
+            "the operator's own"
+        );
+        assert_eq!(intruders(Reason::Phone, &marks, &[nobodys]), [0; 0]);
+        assert_eq!(intruders(Reason::Phone, &marks, &[[f32::NAN; 4]]), [0; 0]);
+        let shown = picture(Some(marks.to_vec())).areas(&[4], Some(&[operator.area]));
+        assert_eq!((shown.keep, shown.hide), (vec![operator.area], vec![]));
     }
 
     #[test]

@@ -35,7 +35,10 @@ struct Needed {
 
 const USABLE: Needed =
     Needed { size_px: 24.0, score: 0.6, yaw_deg: 50.0, sharp: 0.006, light: [10.0, 250.0] };
-const GOOD: Needed = Needed { size_px: 48.0, score: 0.9, yaw_deg: 25.0, sharp: 0.03, light: [40.0, 230.0] };
+const GOOD: Needed = Needed { size_px: 48.0, score: 0.9, yaw_deg: 25.0, sharp: 0.03, light: GOOD_LIGHT };
+
+/// The mean brightness of a well-lit face, 0 to 255.
+pub const GOOD_LIGHT: [f32; 2] = [40.0, 230.0];
 
 impl Quality {
     #[must_use]

@@ -176,3 +176,62 @@ fn undecided_time_comes_back_only_after_unbroken_clear_view() {
     }
     assert!(covered);
 }
+
+/// Shows the operator's face, or nobody's, from `from_ms` to `to_ms` with this phone; gives the last decision.
+fn with_phone(p: &mut Presence, from_ms: u64, to_ms: u64, faces: &[FaceSeen], phone: PhoneView) -> Decision {
+    let mut last = p.tick(from_ms);
+    for t_ms in (from_ms..=to_ms).step_by(100) {
+        last = p.observe(&Observation { phone, ..Observation::new(t_ms, CameraView::Clear, faces.to_vec()) });
+    }
+    last
+}
+
+#[test]
+fn a_phone_covers_at_once_and_a_doubtful_one_is_a_suspicion() {
+    let mut p = at_work();
+    let maybe = with_phone(&mut p, 5_100, 5_200, &[face(Who::Operator)], PhoneView::Maybe);
+    assert_eq!(
+        (maybe.state, maybe.cover, maybe.suspect, maybe.phone),
+        (State::Clear, false, true, Some(false))
+    );
+    let seen = with_phone(&mut p, 5_300, 5_300, &[face(Who::Operator)], PhoneView::InView);
+    assert_eq!((seen.state, seen.cover, seen.reason), (State::Phone, true, Reason::Phone));
+    assert_eq!((seen.suspect, seen.phone), (true, Some(true)));
+    let gone = with_phone(&mut p, 5_400, 7_300, &[face(Who::Operator)], PhoneView::Clear);
+    assert_eq!((gone.state, gone.cover, gone.phone), (State::Clear, true, Some(false)));
+    assert!(!with_phone(&mut p, 7_400, 7_400, &[face(Who::Operator)], PhoneView::Clear).cover);
+    assert_eq!(at_work().tick(5_100).phone, None, "nobody looks");
+}
+
+#[test]
+fn a_face_that_vanishes_behind_a_phone_does_not_open_the_desktop() {
+    // Somebody beside the operator raises a phone before their own face; only the operator's is left.
+    let mut p = at_work();
+    show(&mut p, 5_100, 7_000, &[face(Who::Operator), face(Who::Stranger)]);
+    let hidden = with_phone(&mut p, 7_100, 60_000, &[face(Who::Operator)], PhoneView::InView);
+    assert_eq!((hidden.state, hidden.cover, hidden.clear_ms), (State::Phone, true, 0));
+    // The operator does: nobody is in view.
+    let mut p = at_work();
+    let hidden = with_phone(&mut p, 5_100, 60_000, &[], PhoneView::InView);
+    assert_eq!((hidden.state, hidden.cover, hidden.reason), (State::Phone, true, Reason::Phone));
+}
+
+#[test]
+fn a_picture_of_the_operator_covers_at_once_and_confirms_nobody() {
+    let denied = |t_ms: u64, faces: &[FaceSeen]| Observation {
+        liveness: Liveness::Denied,
+        ..Observation::new(t_ms, CameraView::Clear, faces.to_vec())
+    };
+    let mut p = at_work();
+    let confirmed_ms = 5_000;
+    for t_ms in (5_100..8_000).step_by(100) {
+        let d = p.observe(&denied(t_ms, &[face(Who::Operator)]));
+        assert_eq!((d.state, d.cover, d.reason), (State::Spoof, true, Reason::Spoof));
+        assert_eq!((d.operator_confirmed_age_ms, d.clear_ms), (t_ms - confirmed_ms, 0));
+    }
+    let (last, uncovered) = show(&mut p, 8_000, 12_000, &[face(Who::Operator)]);
+    assert_eq!((last.state, uncovered), (State::Clear, Some(10_000)));
+    // It says nothing about anybody else.
+    let d = at_work().observe(&denied(5_100, &[face(Who::Stranger)]));
+    assert_eq!(d.state, State::Stranger);
+}

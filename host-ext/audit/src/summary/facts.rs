@@ -132,6 +132,18 @@ fn assurance(incident: &Incident, sessions: &Sessions, facts: &mut Facts) {
 }
 
 fn decision(basis: &message::Basis, cosine_milli: Option<i32>, facts: &mut Facts) {
+    let phone = match basis.phone {
+        Some(true) => Text::new("検知あり", "looked for; one was in view"),
+        Some(false) => Text::new("検知なし（監視中）", "looked for; none was in view"),
+        None => Text::new("監視していない", "not looked for"),
+    };
+    facts.add("保証区分：スマートフォン", "Assurance: phones", phone);
+    let living = match basis.assurance {
+        Some(0) => Text::new("確認していない", "not looked at"),
+        Some(1) => Text::new("受動的な手掛かり（否定のみ可能）", "passive cues, which can only deny it"),
+        _ => not_known(),
+    };
+    facts.add("保証区分：生きている顔か", "Assurance: a living face", living);
     let milli = |value: i32| {
         let sign = if value < 0 { "-" } else { "" };
         format!("{sign}{}.{:03}", value.unsigned_abs() / 1000, value.unsigned_abs() % 1000)

@@ -55,8 +55,8 @@ const NOT_YET: [(&str, &str); 7] = [
     ("active_light.apcer_replay", "the cover does not light anybody yet"),
     ("spoof_visible_s_max.print", "the rig's faces are not lit by the cover yet"),
     ("spoof_visible_s_max.replay", "the rig's faces are not lit by the cover yet"),
-    ("phone_recall_2s", "nothing looks for phones yet"),
-    ("phone_hidden_face_reopens", "nothing looks for phones yet"),
+    ("phone_recall_2s", "the rig raises no phones yet"),
+    ("phone_hidden_face_reopens", "the rig raises no phones yet"),
 ];
 
 /// Everything that was measured.
