@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::cose;
 use crate::error::{Code, Fault, Refusal, Refused};
 use crate::frame::{Chunk, frame};
+use crate::light::{self, Light, Lit};
 use crate::limits::SPOOL_MAX_BYTES;
 use crate::message::{
     self, Ack, Attest, CertificateCheck, Digest, Hello, Id, KeyKept, Manifest, Open, Status, kind,
@@ -120,6 +121,7 @@ impl AwaitHello {
             models: setup.models.iter().map(|m| m.to_vec().into()).collect(),
             wall_ms: setup.wall_ms,
             key_assurance: Some(KeyKept::File.number()),
+            measures: Some(light::MEASURES_LIGHT | light::MEASURES_TURN),
         };
         let signed = cose::sign1(&setup.device_key, OPEN_CONTEXT, &message::encode(kind::OPEN, 0, &open));
         let sealer = Sealer::new(setup.device_key, host_key, transcript(hello, &signed));
@@ -195,6 +197,8 @@ pub enum HostNews {
     Acknowledged(Ack),
     /// Evidence may flow again.
     Credited,
+    /// The host's cover is about to check that somebody alive is there: measure.
+    Light(Light),
 }
 
 /// Evidence of one incident, ready to be sent.
@@ -297,6 +301,7 @@ impl Live {
                 self.credits = self.credits.saturating_add(more).min(crate::limits::CREDITS);
                 HostNews::Credited
             }
+            kind::LIGHT => HostNews::Light(message::body(body)?),
             kind::ERROR => return Err(peer_error(&message::body(body)?)),
             unknown if unknown >= message::TYPE_OPTIONAL => return Ok(None),
             _ => return Err(Refusal::peer(Code::Unexpected)),
@@ -319,6 +324,11 @@ impl Live {
 
     pub fn unlock(&mut self, unlock: message::Unlock) -> Result<Vec<u8>, Refusal> {
         self.sealer.seal(kind::UNLOCK, &unlock)
+    }
+
+    /// What was measured since a LIGHT.
+    pub fn lit(&mut self, lit: &Lit) -> Result<Vec<u8>, Refusal> {
+        self.sealer.seal(kind::LIT, lit)
     }
 
     pub fn bye(&mut self, bye: message::Bye) -> Result<Vec<u8>, Refusal> {

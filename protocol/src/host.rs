@@ -17,9 +17,10 @@ use crate::cose;
 use crate::error::{Code, Fault, Refusal, Refused};
 use crate::frame::{Chunk, frame, is_signed};
 use crate::intake::{Complete, Intake};
+use crate::light::{Light, Lit};
 use crate::limits::{
-    CHALLENGES_KEPT, CHUNKS_PER_SECOND_MAX, CREDITS, HANDSHAKE_MAX_MS, LOCK_MAX_BYTES, MANIFEST_MAX_BYTES,
-    MESSAGE_MAX_BYTES, MESSAGES_PER_SECOND_MAX, OPEN_MAX_BYTES, OPERATORS_MAX,
+    CHALLENGES_KEPT, CHUNKS_PER_SECOND_MAX, CREDITS, HANDSHAKE_MAX_MS, LIT_MAX_BYTES, LOCK_MAX_BYTES,
+    MANIFEST_MAX_BYTES, MESSAGE_MAX_BYTES, MESSAGES_PER_SECOND_MAX, OPEN_MAX_BYTES, OPERATORS_MAX,
 };
 use crate::message::{
     self, Ack, Attest, CertificateCheck, Challenge, Credit, Digest, Hello, Id, Lock, Open, Ready, Status,
@@ -93,6 +94,8 @@ pub struct Opened {
     pub device_key: [u8; 32],
     pub device_record_sha256: Digest,
     pub certificate: CertificateCheck,
+    /// Which checks of liveness the client can measure.
+    pub measures: u8,
     /// Both signed handshake messages: the log keeps them, so that every later signature can be checked.
     pub hello: Vec<u8>,
     pub open: Vec<u8>,
@@ -191,6 +194,7 @@ impl AwaitOpen {
             device_key: device.record.device_key,
             device_record_sha256: device.record_sha256,
             certificate: claimed.certificate,
+            measures: claimed.measures.unwrap_or(0),
             hello: self.hello,
             open: open.to_vec(),
         };
@@ -259,6 +263,8 @@ pub enum ClientNews {
     Unlock {
         message: Vec<u8>,
     },
+    /// What the client measured since a LIGHT.
+    Lit(Lit),
     /// Pictures of an incident are announced.
     Announced {
         incident_id: Id,
@@ -344,6 +350,11 @@ impl Live {
         self.sealer.seal(kind::STATUS, &status)
     }
 
+    /// Asks the client to measure what the cover is about to show.
+    pub fn light(&mut self, light: &Light) -> Result<Vec<u8>, Refusal> {
+        self.sealer.seal(kind::LIGHT, light)
+    }
+
     /// Tells the client that an incident is in durable storage. Call it only when it is.
     pub fn acknowledge(&mut self, ack: &Ack) -> Result<Vec<u8>, Refusal> {
         self.intake.forget(&ack.incident_id);
@@ -388,6 +399,7 @@ impl Live {
                 let incident_id = self.intake.announce(message::body(body)?, message)?;
                 ClientNews::Announced { incident_id }
             }
+            kind::LIT => ClientNews::Lit(message::body(body)?),
             kind::BYE => {
                 message::body::<message::Bye>(body)?;
                 ClientNews::Bye
@@ -430,6 +442,7 @@ fn most_bytes(kind: u8) -> usize {
     match kind {
         kind::LOCK | kind::UNLOCK => LOCK_MAX_BYTES,
         kind::MANIFEST => MANIFEST_MAX_BYTES,
+        kind::LIT => LIT_MAX_BYTES,
         _ => MESSAGE_MAX_BYTES,
     }
 }

@@ -6,6 +6,7 @@
 //!            prefix    signed
 //!
 //!  records   what the organisation signs: hosts, devices, policy · timings, rules  what a policy sets
+//!  eyes, light  whether somebody alive is there: what a policy asks, the check by light, its judgement
 //!  template  the operator's face template, sealed to one connection
 //!  reason    why a session is covered, in words for people · error  why a message was refused
 //!  evidence  what the log holds · seal  pictures that only auditors can open · approval  of an erasure
@@ -26,6 +27,7 @@
 //! | `session` | transcript and sequence numbers: a message of one session means nothing in another |
 //! | `client`, `host` | the two ends as state machines, one type per state; `Live` comes only from a verified handshake |
 //! | `intake` | announced pictures, chunk by chunk, and nothing that the signed manifest does not list |
+//! | `eyes`, `light` | what a policy asks of liveness; the check that the cover draws and how its answer is judged |
 //! | `records`, `timings`, `rules` | what the organisation signs; a record is used only as `Signed<R>`, which only `verify` makes |
 //! | `approval` | an approver's wish to erase: names log and incident, and expires |
 //! | `template` | the operator's face vectors, sealed to one connection |
@@ -42,11 +44,13 @@ pub mod client;
 pub mod cose;
 pub mod error;
 pub mod evidence;
+pub mod eyes;
 pub mod frame;
 pub mod hex;
 pub mod host;
 pub mod intake;
 pub mod keyfile;
+pub mod light;
 pub mod limits;
 pub mod message;
 pub mod reason;

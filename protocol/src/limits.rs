@@ -12,6 +12,8 @@ pub const MESSAGE_MAX_BYTES: usize = 64 * 1024;
 pub const OPEN_MAX_BYTES: usize = 4 * 1024;
 /// LOCK or UNLOCK; a valid one takes about 170 bytes.
 pub const LOCK_MAX_BYTES: usize = 1024;
+/// LIT: the longest lists `LIGHT_SAMPLES_MAX` samples.
+pub const LIT_MAX_BYTES: usize = 4 * 1024;
 /// MANIFEST: the longest lists the chunks of `INCIDENT_MAX_BYTES`.
 pub const MANIFEST_MAX_BYTES: usize = 32 * 1024;
 /// Payload of one evidence chunk; small enough that a lock waits behind at most one of them.
@@ -34,6 +36,8 @@ pub const DEVICE_DAY_MAX_BYTES: u64 = 200 * 1024 * 1024;
 /// Operators of one seat, and reference vectors of one operator.
 pub const OPERATORS_MAX: usize = 8;
 pub const VECTORS_MAX: usize = 6;
+/// Looks that one LIT reports.
+pub const LIGHT_SAMPLES_MAX: usize = 40;
 /// Length of a face embedding.
 pub const VECTOR_DIM: usize = 128;
 /// Bytes of one operator template before sealing, at most.
@@ -86,6 +90,9 @@ const _: () = assert!(2 * RECORD_MAX_BYTES + 1024 + ENVELOPE_MAX_BYTES <= MESSAG
 // What a working client sends fits the limit of its message.
 const _: () = assert!(TEXT_MAX_BYTES + MODELS_MAX * 36 + 512 + ENVELOPE_MAX_BYTES <= OPEN_MAX_BYTES);
 const _: () = assert!(64 + ENVELOPE_MAX_BYTES <= LOCK_MAX_BYTES);
+const _: () = assert!(
+    LIGHT_SAMPLES_MAX * (crate::light::PLACES * 3 * 3 + 12) + 64 + ENVELOPE_MAX_BYTES <= LIT_MAX_BYTES
+);
 // A manifest lists one SHA-256 per chunk, and the last chunk of a picture may be short.
 const _: () = assert!(
     INCIDENT_MAX_BYTES / CHUNK_BYTES * 36 + PIECES_MAX * 256 + MODELS_MAX * 36 + 512 + ENVELOPE_MAX_BYTES

@@ -44,6 +44,8 @@ types! {
     MANIFEST = 0x16 "client";
     BYE = 0x17 "client";
     ERROR = 0x21 "both";
+    LIGHT = 0x81 "host";
+    LIT = 0x91 "client";
 }
 
 /// Host's first message: who it is, by which policy, and a nonce.
@@ -115,6 +117,9 @@ pub struct Open {
     /// How the device key is kept: a number of [`KeyKept`].
     #[n(11)]
     pub key_assurance: Option<u8>,
+    /// Which checks of liveness it can measure: bits of `light`.
+    #[n(12)]
+    pub measures: Option<u8>,
 }
 
 /// The handshake is complete: operators of this seat, sealed to the connection.

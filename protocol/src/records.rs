@@ -11,6 +11,7 @@ use minicbor::{Decode, Encode};
 use sha2::{Digest as _, Sha256};
 
 use crate::cose::{self, CoseError};
+use crate::eyes::{EyesError, EyesRules};
 use crate::limits::{AUDITORS_MAX, AUDITORS_MIN, RECORD_MAX_BYTES, TEXT_MAX_BYTES};
 use crate::rules::{EvidenceRules, RulesError};
 use crate::timings::{TimingError, Timings};
@@ -81,6 +82,9 @@ pub struct Policy {
     /// What is kept, for how long, and who can open it; the defaults if absent.
     #[n(7)]
     pub rules: Option<EvidenceRules>,
+    /// What must show that somebody alive is there; the defaults if absent.
+    #[n(8)]
+    pub eyes: Option<EyesRules>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -109,6 +113,8 @@ pub enum RecordError {
     Timing(#[from] TimingError),
     #[error("the policy cannot be used: {0}")]
     Rules(#[from] RulesError),
+    #[error("the policy cannot be used: {0}")]
+    Eyes(#[from] EyesError),
     #[error(
         "a text in the {kind} is empty or longer than {TEXT_MAX_BYTES} bytes. The security team must correct it"
     )]
@@ -244,6 +250,7 @@ impl Record for Policy {
             text(auditor, Self::KIND)?;
         }
         self.rules().check()?;
+        self.eyes().check()?;
         self.effective().map(|_| ())
     }
 }
@@ -252,6 +259,11 @@ impl Policy {
     /// The rules in force about evidence.
     pub fn rules(&self) -> EvidenceRules {
         self.rules.clone().unwrap_or_default()
+    }
+
+    /// The rules in force about liveness.
+    pub fn eyes(&self) -> EyesRules {
+        self.eyes.unwrap_or_default()
     }
 
     /// The timings in force: the defaults with this policy's changes.
@@ -294,6 +306,7 @@ mod tests {
             evidence: EvidenceDuty::Required,
             timings: BTreeMap::from([("hold_ms".to_owned(), 500)]),
             rules: None,
+            eyes: None,
         }
     }
 
@@ -325,5 +338,8 @@ mod tests {
         assert_eq!(Signed::sign(&organisation(), &twice), Err(RecordError::Auditors(1)));
         let wild = Policy { timings: BTreeMap::from([("hold_ms".to_owned(), 60_000)]), ..policy() };
         assert!(matches!(Signed::sign(&organisation(), &wild), Err(RecordError::Timing(_))));
+        let sunny = EyesRules { liveness: crate::eyes::Liveness::LightRequired, ..EyesRules::default() };
+        let sunny = Policy { eyes: Some(sunny), ..policy() };
+        assert!(matches!(Signed::sign(&organisation(), &sunny), Err(RecordError::Eyes(_))));
     }
 }

@@ -88,6 +88,37 @@ fn covers_shows_and_covers_again() {
 }
 
 #[test]
+fn light_is_around_the_words_and_ends_with_the_cover_and_with_the_guard() {
+    let Some(server) = xvfb(1024, 768, 24) else { return };
+    let desktop = Desktop::show(&server.access).unwrap();
+    let mut screen = Screen::open(&server.access).unwrap();
+    let mut blanker = ready(&server.access).unwrap();
+    blanker.paint(PANEL, 0x00_40_c0).unwrap();
+    let (rgb, colour) = ([255, 186, 107], 0xff_ba_6b);
+    let around = [(0, 0), (1023, 767), (PANEL.x - 1, PANEL.y + 5), (PANEL.x + 5, PANEL.y - 1)];
+    for lit in [[156, 158, 156], [123, 186, 255], rgb] {
+        blanker.ask(&Request::Light { rgb: lit }).unwrap();
+        blanker.cover().expect("what was asked for is what is read back");
+    }
+    for (x, y) in around {
+        assert_eq!(screen.pixel(x, y).unwrap(), colour, "{x} {y}");
+    }
+    assert_eq!(screen.pixel(PANEL.x + 5, PANEL.y + 5).unwrap(), 0x00_40_c0, "the words stay");
+    blanker.uncover().unwrap();
+    assert_eq!(screen.pixel(0, 0).unwrap(), BACKGROUND, "no light on the desktop");
+    blanker.ask(&Request::Light { rgb }).unwrap();
+    blanker.cover().unwrap();
+    assert_eq!(screen.strangers(PANEL).unwrap(), 0, "every cover begins black");
+    blanker.ask(&Request::Light { rgb }).unwrap();
+    blanker.cover().unwrap();
+    assert_eq!(screen.pixel(0, 0).unwrap(), colour);
+    assert!(blanker.health.iter().all(|(_, pixels, _)| *pixels), "{:?}", blanker.health);
+    blanker.end_guard().unwrap();
+    wait_until("the light to end with the guard", || screen.is_covered(PANEL)).unwrap();
+    drop(desktop);
+}
+
+#[test]
 fn starts_covered_before_anybody_else_and_checks_who_serves_the_display() {
     let Some(server) = xvfb(640, 480, 24) else { return };
     let access = &server.access;

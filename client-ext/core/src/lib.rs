@@ -16,6 +16,7 @@
 //! | `session` | the client's side of one session: handshake, presence, evidence |
 //! | `selector` | which of several channels is the host's; only a proven host learns anything |
 //! | `event` | what happens, and what to do about it: one vocabulary for session, selector and driver |
+//! | `live` | how light on a face follows, measured for the host's check that somebody alive is there |
 //! | `evidence` | pictures of an incident: which frames, which faces are pixelated |
 //! | `face` | faces followed from frame to frame, compared and rotated |
 //! | `attention`, `motion` | where the detector looks, and how closely |

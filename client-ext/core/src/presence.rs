@@ -28,6 +28,7 @@ use crate::phone::PhoneView;
 use self::ledger::Ledger;
 use self::weight::distance_of;
 pub use self::weight::weight_of;
+use crate::live::patches::Patches;
 
 /// Whose face it is, as far as known. A face not yet compared is `Undecided`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +84,8 @@ pub struct Observation {
     pub phone: PhoneView,
     /// Of the operator's face.
     pub liveness: Liveness,
+    /// How bright the operator's face and what is beside it are; nothing is decided by it here.
+    pub light: Option<Patches>,
 }
 
 impl Observation {
@@ -90,7 +93,7 @@ impl Observation {
     #[must_use]
     pub const fn new(t_ms: u64, camera: CameraView, faces: Vec<FaceSeen>) -> Self {
         let (phone, liveness) = (PhoneView::Unknown, Liveness::None);
-        Observation { t_ms, camera, faces, hidden: Vec::new(), phone, liveness }
+        Observation { t_ms, camera, faces, hidden: Vec::new(), phone, liveness, light: None }
     }
 }
 

@@ -15,6 +15,7 @@ use sudare_protocol::template::OperatorTemplate;
 use sudare_protocol::timings::Timings;
 
 use crate::event::{ChannelId, Event, Output};
+use crate::live::lit::Measuring;
 use crate::presence::{Decision, Observation, Presence};
 use crate::report::Reporter;
 use crate::spool::Spool;
@@ -33,6 +34,8 @@ struct LiveState {
     last: Option<Decision>,
     /// The operator turned the camera off; observations are ignored.
     on_break: bool,
+    /// The host checks that somebody alive is there.
+    measuring: Option<Measuring>,
 }
 
 /// One device's session with one host on one channel, which may be opened anew.
@@ -88,6 +91,9 @@ impl ClientSession {
         if let State::Live(state) = &mut self.state
             && !state.on_break
         {
+            if let Some(measuring) = &mut state.measuring {
+                measuring.observe(seen, now_ms);
+            }
             let decision = state.presence.observe(seen);
             self.tell(decision, now_ms, fresh, out);
         }
@@ -98,7 +104,19 @@ impl ClientSession {
         if let State::Live(state) = &mut self.state {
             let decision = if state.on_break { Decision::on_break() } else { state.presence.tick(now_ms) };
             self.tell(decision, now_ms, fresh, out);
+            self.answer_check(now_ms, out);
             self.send_evidence(out);
+        }
+    }
+
+    /// Sends what was measured once the time is over.
+    fn answer_check(&mut self, now_ms: u64, out: &mut Vec<Output>) {
+        let State::Live(state) = &mut self.state else { return };
+        let Some(lit) = state.measuring.as_mut().and_then(|measuring| measuring.tick(now_ms)) else { return };
+        state.measuring = None;
+        match state.live.lit(&lit) {
+            Ok(message) => out.push(Output::Send(self.id, message)),
+            Err(refusal) => self.refuse(refusal, out),
         }
     }
 
@@ -204,8 +222,14 @@ impl ClientSession {
         out.extend([Output::Tell(Event::Ready { host_id, certificate }), Output::Watch(operators)]);
         let presence = Presence::new(&live.timings());
         let reporter = Reporter::default();
-        self.state =
-            State::Live(Box::new(LiveState { live, presence, reporter, last: None, on_break: false }));
+        self.state = State::Live(Box::new(LiveState {
+            live,
+            presence,
+            reporter,
+            last: None,
+            on_break: false,
+            measuring: None,
+        }));
     }
 
     fn news(&mut self, news: Option<HostNews>, out: &mut Vec<Output>) {
@@ -219,6 +243,11 @@ impl ClientSession {
                 out.push(Output::Tell(Event::Receipt(ack)));
             }
             Some(HostNews::Credited) => self.send_evidence(out),
+            Some(HostNews::Light(light)) => {
+                if let State::Live(state) = &mut self.state {
+                    state.measuring = Measuring::new(&light);
+                }
+            }
             Some(HostNews::Challenged) | None => {}
         }
     }

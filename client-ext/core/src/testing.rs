@@ -97,6 +97,7 @@ fn policy(signer: &SigningKey) -> Signed<Policy> {
         evidence: EvidenceDuty::Required,
         timings: BTreeMap::new(),
         rules: None,
+        eyes: None,
     };
     let signed = Signed::sign(signer, &policy).unwrap();
     Signed::verify(&signer.verifying_key(), &signed, WALL_MS).unwrap()

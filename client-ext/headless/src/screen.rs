@@ -2,7 +2,8 @@
 //!
 //! The screen is divided into tiles of 64x64. For each, the pixels that are not exactly black
 //! are counted, all of them and those outside the *panel* (the centred rectangle, 70 % by 50 % of
-//! the screen, in which a cover writes its text). Only tiles that an update touched are counted
+//! the screen, in which a cover writes its text). Outside it, the exact colours of a lit cover count as
+//! black. Only tiles that an update touched are counted
 //! again, so the answer is cheap and ready with the update that completed the cover.
 
 use std::time::Instant;
@@ -18,7 +19,7 @@ pub enum ScreenKind {
     Nothing,
     /// Every pixel is black.
     Black,
-    /// Black outside the panel, text inside.
+    /// Black or lit outside the panel, text inside.
     Covered,
     /// No tile is wholly black.
     Desktop,
@@ -59,7 +60,7 @@ pub(crate) struct ScreenTracker {
     updates: u64,
 }
 
-/// Pixels that are not black: all, and those outside the panel.
+/// Pixels that are not black: all, and those outside the panel that no cover shows.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     all: usize,
@@ -126,18 +127,26 @@ impl ScreenTracker {
         let (x0, x1) = (column * TILE, ((column + 1) * TILE).min(self.width));
         let mut counts = Counts::default();
         for y in row * TILE..((row + 1) * TILE).min(self.height) {
-            let lit = |from: usize, to: usize| {
+            let pixels = |from: usize, to: usize| {
                 let start = y * self.width * 4;
-                let pixels = rgba.get(start + from * 4..start + to.max(from) * 4).unwrap_or_default();
-                pixels.chunks_exact(4).filter(|pixel| !matches!(pixel, [0, 0, 0, _])).count()
+                rgba.get(start + from * 4..start + to.max(from) * 4).unwrap_or_default().chunks_exact(4)
             };
-            let all = lit(x0, x1);
-            let inside = if (top..bottom).contains(&y) { lit(x0.max(left), x1.min(right)) } else { 0 };
-            counts.all += all;
-            counts.outside += all - inside;
+            let foreign = |from, to| pixels(from, to).filter(|pixel| is_foreign(pixel)).count();
+            let inside = if (top..bottom).contains(&y) { foreign(x0.max(left), x1.min(right)) } else { 0 };
+            counts.all += pixels(x0, x1).filter(|pixel| !matches!(pixel, [0, 0, 0, _])).count();
+            counts.outside += foreign(x0, x1) - inside;
         }
         counts
     }
+}
+
+/// Whether no cover shows this outside its panel: neither black nor a light of `sudare_protocol::light`. They are spelled
+/// out because this runs for each pixel.
+fn is_foreign(pixel: &[u8]) -> bool {
+    !matches!(
+        pixel,
+        [0, 0, 0, _] | [156, 158, 156, _] | [247, 251, 247, _] | [255, 186, 107, _] | [123, 186, 255, _]
+    )
 }
 
 #[cfg(test)]
@@ -189,6 +198,22 @@ mod tests {
         let state = screen.tracker.state(Instant::now());
         let black = 71.0 * 71.0 / (200.0 * 150.0);
         assert!((state.black_share - black).abs() < 1e-4, "{state:?}");
+    }
+
+    #[test]
+    fn a_lit_cover_is_a_cover_and_nothing_like_it_is() {
+        for shade in sudare_protocol::light::Shade::ALL {
+            let [r, g, b] = shade.rgb();
+            assert!(!is_foreign(&[r, g, b, 255]), "{shade:?}");
+            assert!(is_foreign(&[r ^ 1, g, b, 255]), "{shade:?}");
+        }
+        let mut screen = Screen::new();
+        screen.rgba.chunks_exact_mut(4).for_each(|pixel| pixel.copy_from_slice(&[255, 186, 107, 255]));
+        let [left, top, right, bottom] = panel(SIZE.0, SIZE.1);
+        screen.fill([left, top, right - 1, bottom - 1], 9);
+        screen.tracker.update(&screen.rgba, [0, 0, SIZE.0 - 1, SIZE.1 - 1]);
+        assert_eq!(screen.tracker.state(Instant::now()).kind, ScreenKind::Covered);
+        assert_eq!(screen.fill([0, 0, 0, 0], 255), ScreenKind::Desktop, "one pixel that no cover shows");
     }
 
     #[test]

@@ -151,7 +151,7 @@ impl Driver {
         match input {
             Input::Opened(id, transport, state) => self.open(id, Channel { transport, state }, out),
             Input::Bytes(id, waiting) => self.selector.bytes(id, &waiting.bytes, out),
-            Input::Look(watch, look) if watch == self.watch => self.look(look, out),
+            Input::Look(watch, look) if watch == self.watch => self.look(*look, out),
             Input::Trouble(watch, text) if watch == self.watch => {
                 self.happened(Event::Trouble(text), tell);
             }

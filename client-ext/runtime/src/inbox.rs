@@ -64,7 +64,7 @@ pub(crate) enum Input {
     Opened(ChannelId, Box<dyn Transport>, Arc<ChannelState>),
     Bytes(ChannelId, Waiting),
     /// A look from the watch with this number.
-    Look(u64, Look),
+    Look(u64, Box<Look>),
     /// Why the watch with this number cannot look.
     Trouble(u64, String),
     /// The watch with this number sees that the template does not fit well any more.
@@ -276,7 +276,7 @@ impl LookSender {
 
     /// Waits while the driver is busy. Returns false if the watch is over.
     pub fn send(&self, look: Look) -> bool {
-        self.inbox.put(Input::Look(self.watch, look))
+        self.inbox.put(Input::Look(self.watch, Box::new(look)))
     }
 
     /// Says that the operator should enrol again. Returns false if the watch is over.

@@ -25,6 +25,7 @@ use sudare_client_core::frame::Frame;
 use sudare_client_core::lens::Lens;
 use sudare_client_core::light;
 use sudare_client_core::live::Liveness;
+use sudare_client_core::live::patches::{self, Patches};
 use sudare_client_core::motion::Motion;
 use sudare_client_core::phone::PhoneView;
 use sudare_client_core::presence::{CameraView, FaceSeen, Observation, Who, weight_of};
@@ -54,6 +55,8 @@ pub struct Seen {
     pub camera: CameraView,
     /// Tracks that vanished where nobody leaves the picture.
     pub hidden: Vec<u64>,
+    /// How bright the operator's face is, for the host's check by light.
+    pub light: Option<Patches>,
     /// The same faces and those just missed, with their places in the frame; `None` if it could not be examined.
     pub marks: Option<Vec<Mark>>,
     pub phone: PhoneView,
@@ -67,16 +70,16 @@ impl Seen {
     /// For the decision.
     #[must_use]
     pub fn observed(&self, t_ms: u64) -> Observation {
-        let Seen { camera, phone, liveness, .. } = *self;
+        let Seen { camera, phone, liveness, light, .. } = *self;
         let (faces, hidden) = (self.faces.clone(), self.hidden.clone());
-        Observation { t_ms, camera, faces, hidden, phone, liveness }
+        Observation { t_ms, camera, faces, hidden, phone, liveness, light }
     }
 
     /// Nothing could be examined.
     fn nothing(camera: CameraView) -> Self {
         let (phone, liveness) = (PhoneView::Unknown, Liveness::None);
         let (faces, hidden, phones) = (Vec::new(), Vec::new(), Vec::new());
-        Seen { faces, camera, hidden, marks: None, phone, phones, liveness }
+        Seen { faces, camera, hidden, light: None, marks: None, phone, phones, liveness }
     }
 }
 
@@ -173,7 +176,7 @@ impl Vision {
         }
         let known = self.tracker.known(self.looked_ms);
         self.cues.look(frame, &self.motion, &known, self.mode == Mode::Lockstep);
-        self.seen([precise(frame.width), precise(frame.height)])
+        self.seen(frame)
     }
 
     /// Has the detector look, as closely as is worth it; how many faces it found, or `None` if it need not look.
@@ -239,9 +242,14 @@ impl Vision {
     }
 
     /// What the newest look and all comparisons so far say.
-    fn seen(&self, size: [f32; 2]) -> Seen {
+    fn seen(&self, frame: &Frame) -> Seen {
+        let size = [precise(frame.width), precise(frame.height)];
+        let known = self.tracker.known(self.looked_ms);
+        let operator = known.iter().find(|t| t.seen && t.who == Who::Operator).map(|t| t.face);
+        let boxes: Vec<Area> = known.iter().map(|t| t.face.bbox).collect();
+        let light = operator.map(|face| patches::measure(frame, &face, &boxes));
         let (mut faces, mut marks, mut hidden) = (Vec::new(), Vec::new(), Vec::new());
-        for mut tracked in self.tracker.known(self.looked_ms) {
+        for mut tracked in known {
             self.set_aside(&mut tracked, size);
             let Tracked { id: track, who, cosine, seen, sure, still, .. } = tracked;
             let width_share = tracked.width / size[0];
@@ -253,7 +261,7 @@ impl Vision {
             marks.push(Mark { track, area: tracked.face.bbox, who, weight: weight_of(&face), cosine, seen });
         }
         let (phone, phones, liveness) = (self.cues.phone(), self.cues.phones(), self.cues.liveness());
-        Seen { faces, camera: CameraView::Clear, hidden, marks: Some(marks), phone, phones, liveness }
+        Seen { faces, camera: CameraView::Clear, hidden, light, marks: Some(marks), phone, phones, liveness }
     }
 
     /// A face in a region that the operator marked is part of the room, and nobody's.

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::Deserialize;
 use sudare_base::files;
+use sudare_protocol::eyes::{EyesRules, FirstCheck, Liveness, NotMeasurable};
 use sudare_protocol::keyfile;
 use sudare_protocol::records::{EvidenceDuty, Policy};
 use sudare_protocol::rules::{
@@ -26,6 +27,7 @@ struct PolicyFile {
     #[serde(default)]
     timings: BTreeMap<String, u64>,
     rules: Option<RulesFile>,
+    eyes: Option<EyesFile>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -75,6 +77,54 @@ enum DurableRule {
     Remote,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct EyesFile {
+    liveness: LivenessRule,
+    /// What suits `liveness` if it is not written.
+    not_measurable: Option<NotMeasurableRule>,
+    first_check: FirstCheckRule,
+    holds_minutes: u32,
+    away_minutes: u32,
+}
+
+impl Default for EyesFile {
+    fn default() -> Self {
+        let EyesRules { holds_minutes, away_minutes, .. } = EyesRules::default();
+        EyesFile {
+            liveness: LivenessRule::Passive,
+            not_measurable: None,
+            first_check: FirstCheckRule::Light,
+            holds_minutes,
+            away_minutes,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum LivenessRule {
+    Off,
+    Passive,
+    LightPreferred,
+    LightRequired,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum NotMeasurableRule {
+    GoOn,
+    Turn,
+    Cover,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum FirstCheckRule {
+    Light,
+    Turn,
+}
+
 /// Reads the file; `validity` is the first and the last moment in Unix milliseconds.
 pub(crate) fn read(path: &Path, validity: (u64, u64)) -> anyhow::Result<Policy> {
     let bytes = files::read_bounded(path, POLICY_MAX_BYTES)?.with_context(|| {
@@ -99,7 +149,31 @@ fn parse(text: &str, (not_before_ms, not_after_ms): (u64, u64)) -> anyhow::Resul
         },
         timings: file.timings,
         rules: file.rules.map(RulesFile::into_rules).transpose()?,
+        eyes: file.eyes.map(EyesFile::into_rules),
     })
+}
+
+impl EyesFile {
+    fn into_rules(self) -> EyesRules {
+        let liveness = match self.liveness {
+            LivenessRule::Off => Liveness::Off,
+            LivenessRule::Passive => Liveness::Passive,
+            LivenessRule::LightPreferred => Liveness::LightPreferred,
+            LivenessRule::LightRequired => Liveness::LightRequired,
+        };
+        let not_measurable = match self.not_measurable {
+            None if liveness == Liveness::LightRequired => NotMeasurable::Turn,
+            None | Some(NotMeasurableRule::GoOn) => NotMeasurable::GoOn,
+            Some(NotMeasurableRule::Turn) => NotMeasurable::Turn,
+            Some(NotMeasurableRule::Cover) => NotMeasurable::Cover,
+        };
+        let first_check = match self.first_check {
+            FirstCheckRule::Light => FirstCheck::Light,
+            FirstCheckRule::Turn => FirstCheck::Turn,
+        };
+        let EyesFile { holds_minutes, away_minutes, .. } = self;
+        EyesRules { liveness, not_measurable, first_check, holds_minutes, away_minutes }
+    }
 }
 
 impl RulesFile {
@@ -170,6 +244,23 @@ mod tests {
     }
 
     #[test]
+    fn liveness_can_be_asked_for_and_what_suits_it_need_not_be_written() {
+        assert_eq!(policy("").unwrap().eyes, None);
+        let eyes = |more: &str| policy(&format!("[eyes]\n{more}")).unwrap().eyes();
+        assert_eq!(eyes(""), EyesRules::default());
+        let preferred = eyes("liveness = \"light-preferred\"");
+        assert_eq!(
+            (preferred.liveness, preferred.not_measurable),
+            (Liveness::LightPreferred, NotMeasurable::GoOn)
+        );
+        let required = eyes("liveness = \"light-required\"\nfirst_check = \"turn\"\nholds_minutes = 0");
+        assert_eq!((required.not_measurable, required.first_check), (NotMeasurable::Turn, FirstCheck::Turn));
+        assert_eq!((required.holds_minutes, required.check()), (0, Ok(())));
+        let cover = eyes("liveness = \"light-required\"\nnot_measurable = \"cover\"\naway_minutes = 9");
+        assert_eq!((cover.not_measurable, cover.away_minutes), (NotMeasurable::Cover, 9));
+    }
+
+    #[test]
     fn misspelt_names_and_values_are_refused_by_name() {
         for (more, word) in [
             ("[rules]\nscreenshots = \"full\"", "screenshots"),
@@ -177,6 +268,8 @@ mod tests {
             ("[rules]\ncustodian = \"ssh-ed25519 x\"", "custodian"),
             ("[rules]\napprovers = [\"x\"]", "approver"),
             ("evidence = \"maybe\"", "maybe"),
+            ("[eyes]\nliveness = \"light\"", "light"),
+            ("[eyes]\nblinking = true", "blinking"),
         ] {
             let error = format!("{:#}", policy(more).unwrap_err());
             assert!(error.contains(word), "{error}");

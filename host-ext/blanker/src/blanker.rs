@@ -111,6 +111,8 @@ impl Blanker {
     /// Shows the desktop.
     pub(crate) fn uncover(&mut self) -> Result<(), BlankerError> {
         let Some(windows) = self.windows.take() else { return Ok(()) };
+        // The next cover begins black.
+        self.surface.light(&self.display, [0; 3])?;
         // First, so that no key is lost that the desktop is about to get.
         stand_down(&self.keeper)?;
         self.keeper.x.sync()?;
@@ -147,6 +149,15 @@ impl Blanker {
         if layout != self.layout.number || !self.surface.paint(&self.display, place, bgra)? {
             return Ok(());
         }
+        match &self.windows {
+            Some(windows) => windows.dress(&self.display, self.surface.pixmap),
+            None => Ok(()),
+        }
+    }
+
+    /// Lights everything but the words.
+    pub(crate) fn light(&mut self, rgb: [u8; 3]) -> Result<(), BlankerError> {
+        self.surface.light(&self.display, rgb)?;
         match &self.windows {
             Some(windows) => windows.dress(&self.display, self.surface.pixmap),
             None => Ok(()),

@@ -18,6 +18,8 @@ pub(crate) enum Step {
     Picture { ticket: u64 },
     /// Put words on the cover.
     Paint { layout: u32, place: Rect, bgra: Vec<u8> },
+    /// Light the cover, or put it back to black.
+    Light { rgb: [u8; 3] },
     /// Tell.
     Say(Reply),
 }
@@ -26,13 +28,15 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct Cover {
     covered: bool,
+    /// The colour that it is lit with.
+    light: [u8; 3],
     /// Asked for, but not yet seen on the screen.
     waiting: Vec<u64>,
 }
 
 impl Cover {
     pub(crate) fn at_start() -> Self {
-        Self { covered: true, waiting: Vec::new() }
+        Self { covered: true, light: [0; 3], waiting: Vec::new() }
     }
 
     pub(crate) fn is_covered(&self) -> bool {
@@ -60,6 +64,7 @@ impl Cover {
             }
             Request::Uncover { ticket } => {
                 self.waiting.clear();
+                self.light = [0; 3];
                 if self.covered {
                     self.covered = false;
                     return Some(Step::Uncover { ticket });
@@ -70,6 +75,12 @@ impl Cover {
             Request::Picture { .. } if self.covered => None,
             Request::Picture { ticket } => Some(Step::Picture { ticket }),
             Request::Paint { layout, place, bgra } => Some(Step::Paint { layout, place, bgra }),
+            // A light that came late must not wait for the next cover.
+            Request::Light { rgb } if self.covered && rgb != self.light => {
+                self.light = rgb;
+                Some(Step::Light { rgb })
+            }
+            Request::Light { .. } => None,
         }
     }
 
@@ -77,7 +88,9 @@ impl Cover {
     pub(crate) fn on_guard_gone(&mut self) -> Option<Step> {
         self.waiting.clear();
         if self.covered {
-            return None;
+            // Nobody is left to put it out.
+            let is_lit = std::mem::take(&mut self.light) != [0; 3];
+            return is_lit.then_some(Step::Light { rgb: [0; 3] });
         }
         self.covered = true;
         Some(Step::Cover { picture: None })
@@ -138,6 +151,21 @@ mod tests {
         cover.on_request(Request::Uncover { ticket: 1 });
         assert_eq!(cover.on_guard_gone(), Some(Step::Cover { picture: None }));
         assert!(cover.is_covered());
+    }
+
+    #[test]
+    fn light_is_shown_only_on_a_cover_and_ends_with_it() {
+        let mut cover = Cover::at_start();
+        let rgb = [255, 186, 107];
+        assert_eq!(cover.on_request(Request::Light { rgb }), Some(Step::Light { rgb }));
+        assert_eq!(cover.on_request(Request::Light { rgb }), None, "it is shown already");
+        assert_eq!(cover.on_guard_gone(), Some(Step::Light { rgb: [0; 3] }));
+        assert_eq!(cover.on_guard_gone(), None);
+        cover.on_request(Request::Light { rgb });
+        cover.on_request(Request::Uncover { ticket: 1 });
+        assert_eq!(cover.on_request(Request::Light { rgb }), None, "the desktop is shown");
+        cover.on_request(Request::Cover { ticket: 2, picture: false });
+        assert_eq!(cover.on_request(Request::Light { rgb }), Some(Step::Light { rgb }), "it began black");
     }
 
     #[test]

@@ -190,6 +190,7 @@ impl Running {
                 }
             }
             Step::Paint { layout, place, bgra } => self.blanker.paint(layout, place, &bgra)?,
+            Step::Light { rgb } => self.blanker.light(rgb)?,
             Step::Say(reply) => self.link.send(&reply),
         }
         Ok(())

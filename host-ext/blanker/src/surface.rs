@@ -4,11 +4,13 @@
 //! Pixels are BGRX, four bytes, top row first; the fourth byte means nothing.
 
 use x11rb::connection::Connection as _;
-use x11rb::protocol::xproto::{ConnectionExt as _, CreateGCAux, Gcontext, ImageFormat, Pixmap, Rectangle};
+use x11rb::protocol::xproto::{
+    ChangeGCAux, ConnectionExt as _, CreateGCAux, Gcontext, ImageFormat, Pixmap, Rectangle,
+};
 
 use crate::display::Display;
 use crate::error::BlankerError;
-use sudare_blanker::wire::Rect;
+use sudare_blanker::wire::{MONITORS_MAX, Rect};
 
 /// Well below the smallest limit of any server with big requests (4 MiB).
 const UPLOAD_MAX_BYTES: usize = 1 << 20;
@@ -20,6 +22,9 @@ pub(crate) struct Surface {
     pub(crate) width: u16,
     pub(crate) height: u16,
     expected: Vec<u8>,
+    /// Where words are.
+    places: Vec<Rect>,
+    light: [u8; 3],
 }
 
 impl Surface {
@@ -31,7 +36,7 @@ impl Surface {
         x.create_gc(gc, pixmap, &CreateGCAux::new().foreground(0).graphics_exposures(0))?;
         x.poly_fill_rectangle(pixmap, gc, &[Rectangle { x: 0, y: 0, width, height }])?;
         let expected = vec![0; usize::from(width) * usize::from(height) * 4];
-        Ok(Self { pixmap, gc, width, height, expected })
+        Ok(Self { pixmap, gc, width, height, expected, places: Vec::new(), light: [0; 3] })
     }
 
     /// Puts words somewhere; false if the place is not on the screen.
@@ -70,7 +75,39 @@ impl Surface {
             y = y.saturating_add_unsigned(rows);
         }
         self.expect(place, bgra, row_bytes);
+        if !self.places.contains(&place) && self.places.len() < MONITORS_MAX {
+            self.places.push(place);
+        }
         Ok(true)
+    }
+
+    /// Fills everything but the places of words with one colour. What is expected on the screen is exactly that colour
+    /// from then on, or black.
+    pub(crate) fn light(&mut self, display: &Display, rgb: [u8; 3]) -> Result<(), BlankerError> {
+        if rgb == self.light {
+            return Ok(());
+        }
+        self.light = rgb;
+        let [r, g, b] = rgb;
+        let parts = outside(self.width, self.height, &self.places);
+        let foreground = u32::from_be_bytes([0, r, g, b]);
+        display.x.change_gc(self.gc, &ChangeGCAux::new().foreground(foreground))?;
+        let signed = |value: u16| i16::try_from(value).unwrap_or(i16::MAX);
+        let rectangles: Vec<Rectangle> = parts
+            .iter()
+            .map(|part| Rectangle {
+                x: signed(part.x),
+                y: signed(part.y),
+                width: part.width,
+                height: part.height,
+            })
+            .collect();
+        display.x.poly_fill_rectangle(self.pixmap, self.gc, &rectangles)?;
+        for part in parts {
+            let row_bytes = usize::from(part.width) * 4;
+            self.expect(part, &[b, g, r, 0].repeat(part.bytes() / 4), row_bytes);
+        }
+        Ok(())
     }
 
     /// Whether these rows of the screen, from `y` on, show nothing but the cover. Black is always
@@ -99,6 +136,61 @@ impl Surface {
     }
 }
 
+/// Everything that is in none of these places, in rectangles.
+fn outside(width: u16, height: u16, places: &[Rect]) -> Vec<Rect> {
+    let right = |place: &Rect| place.x.saturating_add(place.width);
+    let bottom = |place: &Rect| place.y.saturating_add(place.height);
+    let mut edges: Vec<u16> = places.iter().flat_map(|place| [place.y, bottom(place)]).collect();
+    edges.extend([0, height]);
+    edges.sort_unstable();
+    edges.dedup();
+    let mut found = Vec::new();
+    for strip in edges.windows(2) {
+        let [top, end] = *strip else { continue };
+        let mut inside: Vec<&Rect> =
+            places.iter().filter(|place| place.y < end && bottom(place) > top).collect();
+        inside.sort_unstable_by_key(|place| place.x);
+        let mut x = 0;
+        for place in inside {
+            if place.x > x {
+                found.push(Rect { x, y: top, width: place.x - x, height: end - top });
+            }
+            x = x.max(right(place));
+        }
+        if x < width {
+            found.push(Rect { x, y: top, width: width - x, height: end - top });
+        }
+    }
+    found
+}
+
 fn ours((seen, expected): (&[u8], &[u8])) -> bool {
     seen.get(..3) == expected.get(..3) || seen.get(..3) == Some(&[0, 0, 0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outside_is_every_pixel_that_is_in_no_place_once() {
+        let place = |x, y, width, height| Rect { x, y, width, height };
+        for places in [
+            vec![],
+            vec![place(3, 4, 8, 5)],
+            vec![place(0, 0, 20, 12)],
+            vec![place(2, 2, 5, 5), place(11, 4, 6, 6)],
+            vec![place(2, 2, 10, 5), place(6, 4, 10, 6)],
+        ] {
+            let inside = |all: &[Rect], x: u16, y: u16| {
+                let hit = |r: &&Rect| x >= r.x && x < r.x + r.width && y >= r.y && y < r.y + r.height;
+                all.iter().filter(hit).count()
+            };
+            let found = outside(20, 12, &places);
+            for (x, y) in (0..20).flat_map(|x| (0..12).map(move |y| (x, y))) {
+                let expected = usize::from(inside(&places, x, y) == 0);
+                assert_eq!(inside(&found, x, y), expected, "{x} {y} of {places:?}");
+            }
+        }
+    }
 }

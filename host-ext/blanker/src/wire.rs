@@ -44,6 +44,9 @@ pub enum Request {
     /// Words for the cover: BGRA pixels for this part of it, everything else stays black. Kept for
     /// the next cover if there is none now. Ignored when made for another layout than the present.
     Paint { layout: u32, place: Rect, bgra: Vec<u8> },
+    /// Light everything but the words with this colour, or put it back to black. Only while covered; ended by whatever
+    /// ends the cover, and by the end of the guard.
+    Light { rgb: [u8; 3] },
 }
 
 /// What the blanker tells.
@@ -105,6 +108,7 @@ impl std::fmt::Debug for Request {
             Self::Uncover { ticket } => write!(f, "Uncover({ticket})"),
             Self::Picture { ticket } => write!(f, "Picture({ticket})"),
             Self::Paint { layout, place, .. } => write!(f, "Paint(layout {layout}, {place:?})"),
+            Self::Light { rgb } => write!(f, "Light({rgb:?})"),
         }
     }
 }
@@ -154,6 +158,9 @@ impl Request {
             Self::Paint { layout, place, bgra } => {
                 out.kind(5).u32(*layout).rect(*place).rest(bgra);
             }
+            Self::Light { rgb } => {
+                out.kind(6).rest(rgb);
+            }
         }
         out.finish()
     }
@@ -174,6 +181,7 @@ impl Request {
                 let (layout, place) = (reader.u32()?, reader.rect()?);
                 Self::Paint { layout, place, bgra: reader.pixels(place.bytes())? }
             }
+            6 => Self::Light { rgb: reader.take()? },
             _ => return Err(WireError::Malformed("unknown request")),
         };
         reader.end()?;
@@ -412,6 +420,7 @@ mod tests {
             Request::Uncover { ticket: 2 },
             Request::Picture { ticket: 3 },
             Request::Paint { layout: 4, place, bgra: vec![9; 12] },
+            Request::Light { rgb: [1, 2, 255] },
         ] {
             assert_eq!(Request::from_body(&body(&request.to_bytes())).unwrap(), request);
         }

@@ -19,6 +19,8 @@ pub(super) const TILE: u16 = 64;
 const MAX_TILE_BYTES: usize = 16 * 1024;
 /// The `MEGA_MEGA_BG_RUN` order; in the first row, the background is black.
 const BACKGROUND_RUN: u8 = 0xF0;
+/// The `MEGA_MEGA_COLOR_RUN` order: this many pixels of one colour.
+const COLOR_RUN: u8 = 0xF3;
 /// The field `uncompressed_size` of a bitmap has 16 bits.
 const MAX_BITMAP_BYTES: u16 = u16::MAX;
 
@@ -61,6 +63,24 @@ impl Tile {
         while let Some(run) = u16::try_from(left.min(u32::from(u16::MAX))).ok().filter(|run| *run > 0) {
             data.push(BACKGROUND_RUN);
             data.extend_from_slice(&run.to_le_bytes());
+            left -= u32::from(run);
+        }
+        Self { rect, bits_per_pixel: 16, data }
+    }
+
+    /// Exact for the colours of `sudare_protocol::light`, which have no more bits than this.
+    fn flat(rect: Rect, rgb: [u8; 3]) -> Self {
+        if rgb == [0; 3] {
+            return Self::black(rect);
+        }
+        let [r, g, b] = rgb.map(u16::from);
+        let pixel = ((r >> 3) << 11) | ((g >> 2) << 5) | (b >> 3);
+        let mut data = Vec::new();
+        let mut left = u32::from(rect.width) * u32::from(rect.height);
+        while let Some(run) = u16::try_from(left.min(u32::from(u16::MAX))).ok().filter(|run| *run > 0) {
+            data.push(COLOR_RUN);
+            data.extend_from_slice(&run.to_le_bytes());
+            data.extend_from_slice(&pixel.to_le_bytes());
             left -= u32::from(run);
         }
         Self { rect, bits_per_pixel: 16, data }
@@ -113,12 +133,26 @@ pub(super) fn update(tiles: &[Tile]) -> Result<Vec<u8>, EncodeError> {
 
 /// One PDU that blackens the whole screen.
 pub(super) fn black_frame(width: u16, height: u16) -> Result<Vec<u8>, EncodeError> {
-    // Whole rows, as many as the 16-bit size field of a bitmap allows.
-    let rows = (MAX_BITMAP_BYTES / 2 / width.max(1)).max(1);
-    let bands = (0..height)
-        .step_by(rows.into())
-        .map(|y| Tile::black(Rect { x: 0, y, width, height: rows.min(height - y) }));
-    update(&bands.collect::<Vec<_>>())
+    let bands: Vec<Tile> = bands(Rect { x: 0, y: 0, width, height }).map(Tile::black).collect();
+    update(&bands)
+}
+
+/// One PDU that fills these parts of the screen with one colour.
+pub(super) fn light_frame(parts: &[Rect], rgb: [u8; 3]) -> Result<Vec<u8>, EncodeError> {
+    let bands: Vec<Tile> =
+        parts.iter().flat_map(|part| bands(*part)).map(|rect| Tile::flat(rect, rgb)).collect();
+    update(&bands)
+}
+
+/// Whole rows, as many at once as the 16-bit size field of a bitmap allows.
+fn bands(part: Rect) -> impl Iterator<Item = Rect> {
+    let rows = (MAX_BITMAP_BYTES / 2 / part.width.max(1)).max(1);
+    let height = if part.width == 0 { 0 } else { part.height };
+    (0..height).step_by(rows.into()).map(move |y| Rect {
+        y: part.y + y,
+        height: rows.min(height - y),
+        ..part
+    })
 }
 
 #[cfg(test)]
@@ -165,6 +199,26 @@ mod tests {
         rle::decompress(&tile.data, &mut pixels, 400, 200, 16).unwrap();
         assert_eq!(pixels.len(), 400 * 200 * 2);
         assert!(pixels.iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn every_light_is_exact_and_small() {
+        for shade in sudare_protocol::light::Shade::ALL {
+            let rect = Rect { x: 0, y: 0, width: 100, height: 30 };
+            let tile = Tile::flat(rect, shade.rgb());
+            let mut pixels = Vec::new();
+            rle::decompress(&tile.data, &mut pixels, 100, 30, 16).unwrap();
+            assert_eq!(pixels.len(), 100 * 30 * 2);
+            for pixel in pixels.chunks_exact(2) {
+                let code = u16::from_le_bytes([pixel[0], pixel[1]]);
+                let wide = |code: u16, bits: u32| (code << (8 - bits)) | (code >> (2 * bits - 8));
+                let rgb = [wide(code >> 11, 5), wide((code >> 5) & 63, 6), wide(code & 31, 5)];
+                assert_eq!(rgb, shade.rgb().map(u16::from), "{shade:?}");
+            }
+        }
+        let parts =
+            [Rect { x: 0, y: 0, width: 3840, height: 540 }, Rect { x: 0, y: 540, width: 9, height: 0 }];
+        assert!(light_frame(&parts, [255, 186, 107]).unwrap().len() < 4 * 1024);
     }
 
     #[test]

@@ -8,6 +8,8 @@
 //!      └────────── Visible ◄───────┘ ──next()… (desktop tiles)
 //! ```
 //!
+//! While covered, all that is outside the panel may be lit with one colour; whatever ends the cover ends the light.
+//!
 //! The gate returns one block (one PDU) at a time, and only when the writer is idle. So a cover waits for at most one
 //! block of the desktop, and on a slow network changes of the desktop are merged rather than queued. Only the state
 //! `Visible` ever reads the desktop's pixels.
@@ -22,7 +24,7 @@ use sudare_guard::cover::fonts::Fonts;
 use sudare_guard::screen::{CoverText, Screenshot};
 use sudare_protocol::message::Shown;
 
-use crate::encode::{EncodeError, TILE, Tile, black_frame, update};
+use crate::encode::{EncodeError, TILE, Tile, black_frame, light_frame, update};
 
 /// Tiles are added to a PDU until it has this many bytes.
 const BLOCK_BYTES: usize = 8 * 1024;
@@ -50,9 +52,16 @@ enum State {
     /// The black frame must be sent next.
     BlackDue { text: CoverText },
     /// The client's screen is black; the text is drawn and sent tile by tile.
-    Covered { text: Option<CoverText>, shown: Screenshot, dirty: Tiles },
+    Covered { text: Option<CoverText>, light: Light, shown: Screenshot, dirty: Tiles },
     /// The client may see the desktop; `announced` is set once all of it was sent.
     Visible { dirty: Tiles, announced: bool },
+}
+
+/// What is outside the panel: what was sent last, and what is wanted.
+#[derive(Clone, Copy, Default)]
+struct Light {
+    sent: [u8; 3],
+    wanted: [u8; 3],
 }
 
 impl Gate {
@@ -70,6 +79,13 @@ impl Gate {
             State::BlackDue { text } => *text = new,
             State::Covered { text, .. } => *text = Some(new),
             State::Visible { .. } => self.state = State::BlackDue { text: new },
+        }
+    }
+
+    /// Lights a cover that the client shows already, or puts it back to black.
+    pub(super) fn light(&mut self, rgb: Option<[u8; 3]>) {
+        if let State::Covered { light, .. } = &mut self.state {
+            light.wanted = rgb.unwrap_or_default();
         }
     }
 
@@ -109,7 +125,7 @@ impl Gate {
         let text = Some(std::mem::take(text));
         let shown = self.black_picture.clone();
         let dirty = Tiles::none(self.width, self.height);
-        self.state = State::Covered { text, shown, dirty };
+        self.state = State::Covered { text, light: Light::default(), shown, dirty };
         Some(Block { bytes: self.black.clone(), then: Some(Shown::Covered) })
     }
 
@@ -117,9 +133,19 @@ impl Gate {
     pub(super) fn next(&mut self, desktop: &Screenshot) -> Result<Option<Block>, EncodeError> {
         match &mut self.state {
             State::BlackDue { .. } => Ok(self.next_black()),
-            State::Covered { text, shown, dirty } => {
+            State::Covered { light, shown, .. } if light.sent != light.wanted => {
+                light.sent = light.wanted;
+                let border = border(self.width, self.height);
+                fill(shown, &border, light.sent);
+                // One PDU for all of it: nobody sees a cover that is lit in part.
+                Ok(Some(Block { bytes: light_frame(&border, light.sent)?, then: None }))
+            }
+            State::Covered { text, light, shown, dirty } => {
                 if let Some(text) = text.take() {
-                    let new = cover::draw(&self.fonts, &text, self.width, self.height);
+                    let mut new = cover::draw(&self.fonts, &text, self.width, self.height);
+                    if light.sent != [0; 3] {
+                        fill(&mut new, &border(self.width, self.height), light.sent);
+                    }
                     dirty.mark_differing(shown, &new);
                     *shown = new;
                 }
@@ -141,6 +167,31 @@ impl Gate {
             }
         }
     }
+}
+
+/// Everything outside the panel.
+fn border(width: u16, height: u16) -> [Rect; 4] {
+    let panel = cover::panel(width, height);
+    let (right, bottom) = (panel.x + panel.width, panel.y + panel.height);
+    [
+        Rect { x: 0, y: 0, width, height: panel.y },
+        Rect { x: 0, y: panel.y, width: panel.x, height: panel.height },
+        Rect { x: right, y: panel.y, width: width - right, height: panel.height },
+        Rect { x: 0, y: bottom, width, height: height - bottom },
+    ]
+}
+
+/// Puts one colour into parts of a picture.
+fn fill(picture: &mut Screenshot, parts: &[Rect], [r, g, b]: [u8; 3]) {
+    let mut bgra = picture.bgra.to_vec();
+    for part in parts {
+        for y in part.y..part.y + part.height {
+            let start = (usize::from(y) * usize::from(picture.width) + usize::from(part.x)) * 4;
+            let row = bgra.get_mut(start..start + usize::from(part.width) * 4).unwrap_or_default();
+            row.chunks_exact_mut(4).for_each(|pixel| pixel.copy_from_slice(&[b, g, r, 255]));
+        }
+    }
+    picture.bgra = Arc::from(bgra);
 }
 
 /// The tiles of a screen that are waiting to be sent.
@@ -318,6 +369,47 @@ mod tests {
         });
         assert!(outputs[0].len() > gate().0.black.len(), "black and text");
         assert_eq!(outputs[0], outputs[1]);
+    }
+
+    #[test]
+    fn light_fills_what_is_outside_the_panel_and_ends_with_the_cover() {
+        let (mut gate, desktop) = gate();
+        gate.light(Some([255, 186, 107]));
+        gate.cover(CoverText { lines: vec!["covered".to_owned()] });
+        drain(&mut gate, &desktop);
+        let shown = |gate: &Gate| {
+            let State::Covered { shown, .. } = &gate.state else { panic!("covered") };
+            shown.bgra.clone()
+        };
+        let dark = shown(&gate);
+        let pixel = |bgra: &[u8], x: u16, y: u16| {
+            let at = (usize::from(y) * usize::from(SIZE.0) + usize::from(x)) * 4;
+            [bgra[at + 2], bgra[at + 1], bgra[at]]
+        };
+        assert_eq!(pixel(&dark, 0, 0), [0; 3], "no light before the cover is shown");
+        gate.light(Some([255, 186, 107]));
+        let block = gate.next(&desktop).unwrap().unwrap();
+        assert!(block.then.is_none() && block.bytes.len() < 1024);
+        let lit = shown(&gate);
+        let panel = cover::panel(SIZE.0, SIZE.1);
+        for y in 0..SIZE.1 {
+            for x in 0..SIZE.0 {
+                let expected = if panel.contains(x, y) { pixel(&dark, x, y) } else { [255, 186, 107] };
+                assert_eq!(pixel(&lit, x, y), expected, "{x} {y}");
+            }
+        }
+        // New words do not put it out, and it is sent again with everything else.
+        gate.cover(CoverText { lines: vec!["others".to_owned()] });
+        drain(&mut gate, &desktop);
+        assert_eq!(pixel(&shown(&gate), 0, 0), [255, 186, 107]);
+        gate.light(None);
+        assert_eq!(drain(&mut gate, &desktop).len(), 1);
+        assert_eq!(pixel(&shown(&gate), 0, 0), [0; 3]);
+        gate.light(Some([255, 186, 107]));
+        gate.uncover();
+        gate.cover(CoverText::default());
+        drain(&mut gate, &desktop);
+        assert_eq!(shown(&gate), cover::black_picture(SIZE.0, SIZE.1).bgra);
     }
 
     #[test]

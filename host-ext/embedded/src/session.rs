@@ -159,6 +159,10 @@ impl Cover for Screen {
         }
     }
 
+    fn light(&mut self, rgb: Option<[u8; 3]>) {
+        self.gate.light(rgb);
+    }
+
     fn uncover(&mut self) {
         self.gate.uncover();
         self.cover_since_ms = None;

@@ -3,7 +3,7 @@
 //! An alarm holds ids, numbers and hashes that are in the log. It never holds a picture, a name, or text that a client or
 //! a user chose: every word comes from the tables here and in `sudare_protocol::reason`.
 
-use sudare_protocol::evidence::event::{Cover, Erasure, Gap, Note, RecorderStart, Tombstone};
+use sudare_protocol::evidence::event::{Cover, Erasure, Gap, Liveness, Note, RecorderStart, Tombstone};
 use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::evidence::{BlobRef, Entry, Event, Id};
 use sudare_protocol::hex::hex;
@@ -168,6 +168,7 @@ fn words(event: &Event, reason: Option<Reason>) -> Option<Words> {
         Event::Cover(cover) => cover_words(cover, reason),
         Event::Gap(gap) => Some(gap_words(gap)),
         Event::Note(note) => Some(note_words(*note)),
+        Event::Liveness(check) => liveness_words(check),
         Event::RecorderStart(start) => recorder_words(start),
         Event::HostKeyChange(_) => {
             Some(Words::new("host-key-change", Severity::Medium, "The host has another key from here on"))
@@ -218,6 +219,15 @@ fn note_words(note: Note) -> Words {
         None => Words::new("note", Severity::Low, "Something was noted that this program has no words for"),
     };
     words.number("code", note.code.into()).number("value", note.value)
+}
+
+/// A check that was passed is everyday; one that failed may be a picture held to the camera.
+fn liveness_words(check: &Liveness) -> Option<Words> {
+    if check.opened {
+        return None;
+    }
+    let title = "A check whether somebody alive is in front of the camera failed";
+    Some(Words::new("liveness", Severity::Medium, title).number("result", check.result.into()))
 }
 
 /// Retention erases pictures routinely; people erasing some deserves attention.
@@ -315,6 +325,9 @@ pub(crate) mod tests {
         assert_eq!(kind_of(note(3), Reason::None), Some("quota"));
         assert_eq!(kind_of(note(4), Reason::None), Some("refused"));
         assert_eq!(kind_of(note(999), Reason::None), Some("note"));
+        let check = |opened| Event::Liveness(Liveness { boot_ms: 1, result: 4, opened });
+        assert_eq!(kind_of(check(true), Reason::None), None);
+        assert_eq!(kind_of(check(false), Reason::None), Some("liveness"));
     }
 
     #[test]

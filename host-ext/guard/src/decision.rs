@@ -13,11 +13,19 @@
 
 #![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
 
+mod liveness;
+
+use sudare_protocol::evidence::event::LivenessResult;
+use sudare_protocol::eyes::EyesRules;
 use sudare_protocol::host::Attested;
+use sudare_protocol::light::{Light, Lit};
 use sudare_protocol::limits::{CLOCK_JUMP_MS, FRAME_STALE_MS};
 use sudare_protocol::message::{Attest, Id, Lock, Shown, Status, Suspect};
 use sudare_protocol::reason::{Reason, State};
 use sudare_protocol::timings::Timings;
+
+use self::liveness::Liveness;
+pub use self::liveness::Prompt;
 
 /// A cover that stays unconfirmed for longer cannot be relied on: the session is disconnected.
 pub const COVER_CONFIRM_MAX_MS: u64 = 2_000;
@@ -35,6 +43,13 @@ pub enum Event {
     LinkDown {
         reason: Reason,
     },
+    /// What must show that somebody alive is there, and what this client can measure of it. Before `LinkUp`.
+    Eyes {
+        rules: EyesRules,
+        measures: u8,
+    },
+    /// The client measured what the cover showed.
+    Lit(Lit),
     Attested(Attested),
     Suspect(Suspect),
     Lock(Lock),
@@ -57,6 +72,18 @@ pub enum Action {
     DropSuspect,
     Cover(Reason),
     Uncover,
+    /// Ask the client to measure the light that follows.
+    Measure(Light),
+    /// Light the cover with this colour, or put it back to black.
+    Light(Option<[u8; 3]>),
+    /// Say this on the cover.
+    Prompt(Prompt),
+    /// A check of liveness is over; worth an entry in the log.
+    Checked {
+        result: LivenessResult,
+        /// The desktop opens because of it.
+        opened: bool,
+    },
     /// Tell the client what is shown now.
     Status(Status),
     /// An incident began; its screenshots were requested by an earlier action.
@@ -117,6 +144,7 @@ pub struct Decider {
     /// A cover or uncover that was requested and is not confirmed yet.
     pending: Option<(Shown, u64)>,
     silence: Option<Silence>,
+    liveness: Liveness,
     suspect: bool,
     evidence_kept: bool,
     jumped: bool,
@@ -137,6 +165,7 @@ impl Decider {
             incident_id: None,
             pending: Some((Shown::Covered, now_ms)),
             silence: None,
+            liveness: Liveness::off(),
             suspect: false,
             evidence_kept: true,
             jumped: false,
@@ -175,7 +204,16 @@ impl Decider {
         match event {
             Event::Tick => {}
             Event::LinkUp { timings } => self.link = Some(Link::new(timings)),
-            Event::LinkDown { reason } => (self.link, self.no_link) = (None, reason),
+            Event::LinkDown { reason } => {
+                (self.link, self.no_link) = (None, reason);
+                self.liveness.abandon(&mut actions);
+                self.liveness = Liveness::off();
+            }
+            Event::Eyes { rules, measures } => {
+                self.liveness.abandon(&mut actions);
+                self.liveness = Liveness::new(rules, measures);
+            }
+            Event::Lit(lit) => self.lit(&lit, now_ms, &mut actions),
             Event::Attested(attested) => {
                 self.jumped = false;
                 if let Some(link) = &mut self.link {
@@ -199,8 +237,9 @@ impl Decider {
             Event::Painted(shown) => self.painted(shown, now_ms, &mut actions),
             Event::EvidenceKept(kept) => self.evidence_kept = kept,
         }
+        self.liveness.advance(now_ms, &mut actions);
         self.settle_silence(now_ms, &mut actions);
-        self.decide(now_ms, wanted_id.unwrap_or(fresh), &mut actions);
+        self.decide(now_ms, fresh, wanted_id, &mut actions);
         // A client that has just connected knows nothing yet, even if its coming changes nothing.
         let told = actions.iter().any(|action| matches!(action, Action::Status(_)));
         if greets && !told && self.pending.is_none() {
@@ -237,6 +276,14 @@ impl Decider {
         } else if !active && self.shown == Shown::Visible {
             actions.push(Action::DropSuspect);
         }
+    }
+
+    /// An answer counts only if the view was clear from before the check until now.
+    fn lit(&mut self, lit: &Lit, now_ms: u64, actions: &mut Vec<Action>) {
+        let clear_since_ms = self.link.as_ref().and_then(|link| link.clear_since_ms);
+        let unbroken =
+            clear_since_ms.zip(self.liveness.begun_ms()).is_some_and(|(clear, begun)| clear <= begun);
+        self.liveness.answered(lit, unbroken, now_ms, actions);
     }
 
     /// During a break the camera is off, so what was attested before it no longer holds after it.
@@ -282,19 +329,28 @@ impl Decider {
             (self.silence, self.incident_id) = (None, None);
         } else if latest.is_some() || lasted_ms > limit_ms || self.link.is_none() {
             self.incident_id = Some(silence.incident_id);
+            self.liveness.doubt();
             actions.push(Action::OpenIncident { incident_id: silence.incident_id, reason: Reason::LinkLost });
             self.silence = None;
         }
     }
 
-    fn decide(&mut self, now_ms: u64, incident_id: Id, actions: &mut Vec<Action>) {
+    /// `fresh` is the host's own randomness; `wanted_id` is the client's name for an incident that begins.
+    fn decide(&mut self, now_ms: u64, fresh: Id, wanted_id: Option<Id>, actions: &mut Vec<Action>) {
+        let incident_id = wanted_id.unwrap_or(fresh);
         match self.why_cover(now_ms) {
-            Some(reason) => self.cover(reason, now_ms, incident_id, actions),
+            Some(reason) => {
+                self.liveness.abandon(actions);
+                self.cover(reason, now_ms, incident_id, actions);
+            }
             None if self.shown == Shown::Covered && self.released(now_ms) => {
-                (self.shown, self.reason, self.incident_id) = (Shown::Visible, Reason::None, None);
-                self.was_visible = true;
-                self.pending = Some((Shown::Visible, now_ms));
-                actions.push(Action::Uncover);
+                // A check begins on a cover that is confirmed, and not without randomness, or it could be known.
+                let fresh = Some(fresh).filter(|fresh| self.pending.is_none() && *fresh != [0; 16]);
+                if self.liveness.prove(now_ms, fresh, actions) {
+                    self.uncover(now_ms, actions);
+                } else if let Some(reason) = self.liveness.denies() {
+                    self.cover(reason, now_ms, incident_id, actions);
+                }
             }
             None => {}
         }
@@ -304,6 +360,13 @@ impl Decider {
             self.pending = None;
             actions.push(Action::Disconnect);
         }
+    }
+
+    fn uncover(&mut self, now_ms: u64, actions: &mut Vec<Action>) {
+        (self.shown, self.reason, self.incident_id) = (Shown::Visible, Reason::None, None);
+        self.was_visible = true;
+        self.pending = Some((Shown::Visible, now_ms));
+        actions.push(Action::Uncover);
     }
 
     fn cover(&mut self, reason: Reason, now_ms: u64, incident_id: Id, actions: &mut Vec<Action>) {
@@ -316,6 +379,7 @@ impl Decider {
             self.pending = Some((Shown::Covered, now_ms));
         }
         (self.shown, self.reason) = (Shown::Covered, reason);
+        self.liveness.covered(reason, from_visible, now_ms);
         actions.push(Action::Cover(reason));
         if !from_visible && self.pending.is_none() {
             // Only the words change; the cover itself is confirmed already.

@@ -38,6 +38,9 @@ pub trait Cover {
     /// Covers: black at once, overtaking desktop pixels that wait, then this text. While covered only
     /// the text changes. `screenshot` is the ticket of a screenshot of what was visible until now.
     fn cover(&mut self, text: CoverText, screenshot: Option<u64>, now_ms: u64);
+    /// Lights the cover with one colour outside its panel, or puts it back to black with `None`. Only while covered;
+    /// whatever ends the cover ends the light.
+    fn light(&mut self, rgb: Option<[u8; 3]>);
     /// Shows the desktop.
     fn uncover(&mut self);
     /// Takes a screenshot of the desktop without changing what is shown. Never delays a cover.
@@ -57,6 +60,7 @@ pub fn carry_out(actions: Vec<Action>, now_ms: u64, transport: &mut impl Transpo
                 }
             }
             Action::Cover(text) => cover.cover(text, wanted.take(), now_ms),
+            Action::Light(rgb) => cover.light(rgb),
             Action::Uncover => cover.uncover(),
             Action::Disconnect { advice } => transport.disconnect(advice),
         }
@@ -134,6 +138,8 @@ pub enum Action {
     /// Sends one message over the channel.
     Send(Vec<u8>),
     Cover(CoverText),
+    /// Lights the cover, or puts it back to black.
+    Light(Option<[u8; 3]>),
     Uncover,
     /// Takes a screenshot, answered by [`CoverEvent::Screenshot`] with this ticket.
     Screenshot(u64),
@@ -148,6 +154,7 @@ impl fmt::Debug for Action {
         match self {
             Self::Send(bytes) => write!(f, "Send({} B)", bytes.len()),
             Self::Cover(text) => write!(f, "Cover({} lines)", text.lines.len()),
+            Self::Light(rgb) => write!(f, "Light({rgb:?})"),
             Self::Uncover => f.write_str("Uncover"),
             Self::Screenshot(ticket) => write!(f, "Screenshot({ticket})"),
             Self::Disconnect { advice } => write!(f, "Disconnect({advice})"),
@@ -206,6 +213,10 @@ mod tests {
             self.0.push(format!("cover {:?} {screenshot:?} at {now_ms}", text.lines));
         }
 
+        fn light(&mut self, rgb: Option<[u8; 3]>) {
+            self.0.push(format!("light {rgb:?}"));
+        }
+
         fn uncover(&mut self) {
             self.0.push("uncover".into());
         }
@@ -225,11 +236,15 @@ mod tests {
             Action::Send(vec![7]),
             Action::Cover(text),
             Action::Screenshot(3),
+            Action::Light(Some([1, 2, 3])),
             Action::Uncover,
             Action::Disconnect { advice: "why".into() },
         ];
         carry_out(actions, 5, &mut transport, &mut cover);
         assert_eq!(transport.0, ["send [7]", "disconnect why"]);
-        assert_eq!(cover.0, ["screenshot 1", r#"cover ["away"] Some(2) at 5"#, "uncover", "screenshot 3"]);
+        let cover_with_screenshot = r#"cover ["away"] Some(2) at 5"#;
+        let done =
+            ["screenshot 1", cover_with_screenshot, "light Some([1, 2, 3])", "uncover", "screenshot 3"];
+        assert_eq!(cover.0, done);
     }
 }

@@ -3,6 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use sudare_protocol::light;
 use sudare_protocol::message::{self, Bounded, encode, kind, split};
 
 fuzz_target!(|data: &[u8]| {
@@ -21,6 +22,8 @@ fuzz_target!(|data: &[u8]| {
         kind::UNLOCK => check::<message::Unlock>(kind, sequence, body),
         kind::MANIFEST => check::<message::Manifest>(kind, sequence, body),
         kind::BYE => check::<message::Bye>(kind, sequence, body),
+        kind::LIGHT => check::<light::Light>(kind, sequence, body),
+        kind::LIT => check::<light::Lit>(kind, sequence, body),
         kind::ERROR => check::<message::ErrorBody>(kind, sequence, body),
         _ => {}
     }

@@ -79,6 +79,7 @@ fn live() -> (host::Live, [u8; 32]) {
         evidence: EvidenceDuty::Required,
         timings: Default::default(),
         rules: None,
+        eyes: None,
     };
     let policy = Signed::sign(&key(1), &policy).expect("a policy");
     let setup = host::Setup {

@@ -68,6 +68,7 @@ events! {
     12 PresenceInterval "presence-interval" "What the client attested over a time, rolled up.";
     13 Gap "gap" "A period without enforcement or without a record.";
     14 Note "note" "Anything else, as a number.";
+    15 Liveness "liveness" "A check whether somebody alive is there, or what let the desktop open without one.";
     40 Tombstone "tombstone" "Pictures were erased, so their files may be missing.";
     41 Approval "approval" "Somebody signed an approval of an erasure, which needs two.";
     42 View "view" "A picture was shown to somebody.";
@@ -250,6 +251,59 @@ pub struct Note {
     pub value: u64,
 }
 
+/// Body of kind 15; written only where the policy asks for a check by light.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Liveness {
+    /// When it was over, or the desktop was opened because of it, host's CLOCK_BOOTTIME.
+    #[n(0)]
+    pub boot_ms: u64,
+    /// Number of a [`LivenessResult`].
+    #[n(1)]
+    pub result: u8,
+    /// Whether the desktop was opened because of it; the entry after it says when.
+    #[n(2)]
+    pub opened: bool,
+}
+
+numbered! {
+    /// What a check of liveness showed.
+    LivenessResult {
+        Lit = 0, "lit";
+        Turned = 1, "turned";
+        NotMeasurable = 2, "not-measurable";
+        Unable = 3, "unable";
+        Flat = 4, "flat";
+        DoesNotFollow = 5, "does-not-follow";
+        DidNotTurn = 6, "did-not-turn";
+        Late = 7, "late";
+    }
+}
+
+impl LivenessResult {
+    /// What it means, in Japanese and English.
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Lit => {
+                ("顔が画面の光に追従", "the face followed the light of the screen as a living one does")
+            }
+            Self::Turned => ("指示どおりに顔を回転", "the head was turned as the cover asked"),
+            Self::NotMeasurable => ("画面の光を測定できず", "the light of the screen could not be measured"),
+            Self::Unable => {
+                ("端末が確認に非対応、または応答なし", "the client cannot take part in the check")
+            }
+            Self::Flat => {
+                ("平面のように追従（写真の疑い）", "what followed the light is flat, as a picture is")
+            }
+            Self::DoesNotFollow => {
+                ("顔が画面の光に追従せず", "the face did not follow the light of the screen")
+            }
+            Self::DidNotTurn => ("指示どおりに顔を回転せず", "the head was not turned as the cover asked"),
+            Self::Late => ("応答が時間内になし", "the answer came too late or not at all"),
+        }
+    }
+}
+
 /// Pictures that one tombstone may name; more of them take more tombstones.
 pub const TOMBSTONE_BLOBS_MAX: usize = 1024;
 
@@ -334,6 +388,7 @@ mod tests {
             Event::PicturesStored(PicturesStored {}),
             Event::Cover(Cover { asked_boot_ms: 1, effective_boot_ms: 2, confirmed: true, cause_seq: None }),
             Event::Note(Note { code: 1, value: u64::MAX }),
+            Event::Liveness(Liveness { boot_ms: 9, result: LivenessResult::Lit.number(), opened: true }),
             Event::Tombstone(Tombstone {
                 blobs: vec![BlobId([1; 16]), BlobId([2; 16])],
                 cause: Erasure::Approved.number(),

@@ -180,6 +180,7 @@ mod tests {
             models: vec![],
             wall_ms: 0,
             key_assurance: None,
+            measures: None,
         }
     }
 

@@ -187,6 +187,7 @@ impl Case {
             models: vec![],
             wall_ms: self.now_ms - ago_ms + 3,
             key_assurance: Some(0),
+            measures: None,
         };
         let hello = cose::sign1(&pair::host_key(), HELLO_CONTEXT, &message::encode(kind::HELLO, 0, &hello));
         let open = cose::sign1(&device, OPEN_CONTEXT, &message::encode(kind::OPEN, 0, &open));

@@ -487,6 +487,7 @@ impl Seat {
                     return Some(CoverEvent::Painted(message::Shown::Covered));
                 }
             }
+            Action::Light(_) => {}
             Action::Uncover => {
                 (self.shown, self.was_visible) = (Shown::Desktop, true);
                 return Some(CoverEvent::Painted(message::Shown::Visible));

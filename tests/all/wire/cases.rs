@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use sudare_protocol::evidence::event::{BlobId, Cover, Erasure, Tombstone};
 use sudare_protocol::evidence::{BlobRef, ENTRY_CONTEXT, Entry, Event, Label, Media};
+use sudare_protocol::eyes::{EyesRules, FirstCheck, Liveness, NotMeasurable};
 use sudare_protocol::frame::frame;
 use sudare_protocol::records::{DeviceRecord, EvidenceDuty, HostRecord, Policy, Record, Signed};
 use sudare_protocol::tlog::{Checkpoint, VerifierKey};
@@ -97,12 +98,21 @@ fn records() -> Vec<Said> {
         not_after_ms: pair::WALL_MS,
     };
     let timings = [("absence_ms".to_owned(), 5_000), ("hold_ms".to_owned(), 300)].into();
+    let eyes = EyesRules {
+        liveness: Liveness::LightRequired,
+        not_measurable: NotMeasurable::Turn,
+        first_check: FirstCheck::Light,
+        holds_minutes: 0,
+        away_minutes: 5,
+    };
+    let checked = Policy { eyes: Some(eyes), serial: 3, ..pair::policy() };
     let strict = Policy { timings, evidence: EvidenceDuty::BestEffort, serial: 2, ..pair::policy() };
     vec![
         record("host record", &host_record),
         record("device record", &device_record),
         record("policy with the default numbers", &pair::policy()),
         record("policy with numbers of its own", &strict),
+        record("policy with a check by light", &checked),
     ]
 }
 

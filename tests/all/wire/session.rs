@@ -5,6 +5,7 @@ use sudare_protocol::client::{self, AwaitHello};
 use sudare_protocol::error::{Code, Fault, Refusal};
 use sudare_protocol::frame::Chunk;
 use sudare_protocol::host::{self, AwaitOpen};
+use sudare_protocol::light::{ABSENT, Check, Light, Lit, MEASURE_MS, PLACES, Sample};
 use sudare_protocol::message::{
     Ack, Attest, Basis, Bye, CameraKind, CertificateCheck, KeyKept, Lock, Manifest, Moment, Piece, Shown,
     Status, Suspect, Unlock,
@@ -67,6 +68,14 @@ fn live(mut client: client::Live, mut host: host::Live, context: &[u8], said: &m
     client.queue(&full_evidence(&evidence)).unwrap();
     let manifest = client.next_evidence_frame().unwrap().unwrap();
     device("manifest with a custodian and what was decided on", manifest);
+    let places = i16::try_from(PLACES).unwrap();
+    let values: Vec<i16> = (0..places * 3).map(|n| if n == 15 { ABSENT } else { n * 7 - 20 }).collect();
+    let samples = [0, 78].map(|t_ms| Sample { t_ms, values: values.clone() }).to_vec();
+    let lit = Lit { id: 1, check: Check::Light.number(), clipped_permille: 4, far_permille: 120, samples };
+    device("lit", client.lit(&lit).unwrap());
+    let samples = vec![Sample { t_ms: 3_000, values: vec![-231] }];
+    let turned = Lit { id: 2, check: Check::Turn.number(), clipped_permille: 0, far_permille: 0, samples };
+    device("lit after turns of the head", client.lit(&turned).unwrap());
     device("unlock", client.unlock(Unlock { boot_ms: 9_000 }).unwrap());
     device("error of the client", client.refuse(&Refusal::peer(Code::Sequence)).unwrap());
     device("bye", client.bye(Bye { reason: Reason::ClientGone }).unwrap());
@@ -82,6 +91,8 @@ fn live(mut client: client::Live, mut host: host::Live, context: &[u8], said: &m
     host_says("status covered", host.status(covered).unwrap());
     let visible = Status { shown: Shown::Visible, reason: Reason::None, boot_ms: 8, incident_id: None };
     host_says("status visible", host.status(visible).unwrap());
+    let light = Light { id: 1, check: Check::Light.number(), duration_ms: MEASURE_MS };
+    host_says("light", host.light(&light).unwrap());
     host_says("credit", host.credit().unwrap().unwrap());
     let checkpoint = "the signed note of a checkpoint\n".into();
     let ack = Ack { incident_id: [0x1d; 16], leaf_index: 70_000, checkpoint };

@@ -10,7 +10,7 @@ use sudare_protocol::message::{self, Bounded, KINDS, kind};
 use sudare_protocol::records::{DeviceRecord, HostRecord, Policy, Record, Signed};
 use sudare_protocol::session::transcript;
 use sudare_protocol::tlog::{SignedCheckpoint, VerifierKey};
-use sudare_protocol::{VerifyingKey, cose, keyfile, template};
+use sudare_protocol::{VerifyingKey, cose, keyfile, light, template};
 use sudare_test_kit::pair;
 
 use super::{cases, folder, hex, unhex};
@@ -65,6 +65,8 @@ fn messages_are_read_and_written_again_the_same() {
             kind::UNLOCK => again::<message::Unlock>(number, sequence, body),
             kind::MANIFEST => again::<message::Manifest>(number, sequence, body),
             kind::BYE => again::<message::Bye>(number, sequence, body),
+            kind::LIGHT => again::<light::Light>(number, sequence, body),
+            kind::LIT => again::<light::Lit>(number, sequence, body),
             kind::ERROR => again::<message::ErrorBody>(number, sequence, body),
             other => panic!("a vector of the unknown type {other:#x}"),
         };
@@ -106,7 +108,7 @@ fn records_are_read_and_written_again_the_same() {
         read_count += usize::from(same_record::<DeviceRecord>(&context, &bytes));
         read_count += usize::from(same_record::<Policy>(&context, &bytes));
     }
-    assert_eq!(read_count, 4, "each is read as exactly one kind");
+    assert_eq!(read_count, 5, "each is read as exactly one kind");
 }
 
 fn same_record<R: Record>(context: &[u8], bytes: &[u8]) -> bool {

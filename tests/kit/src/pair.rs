@@ -40,6 +40,7 @@ pub fn policy() -> Policy {
         evidence: EvidenceDuty::Required,
         timings: BTreeMap::new(),
         rules: None,
+        eyes: None,
     }
 }
 

@@ -182,6 +182,8 @@ impl Cover for Screen {
         }
     }
 
+    fn light(&mut self, _rgb: Option<[u8; 3]>) {}
+
     fn uncover(&mut self) {
         self.draw(Shown::Visible);
     }

@@ -1,5 +1,6 @@
 use sudare_protocol::error::Code;
 use sudare_protocol::host::ClientNews;
+use sudare_protocol::light::{Check, Light, MEASURE_MS};
 use sudare_protocol::reason::{Reason, State};
 use sudare_protocol::{SigningKey, keyfile};
 
@@ -161,6 +162,35 @@ fn a_host_that_breaks_the_protocol_in_the_same_bytes_as_it_proves_itself_is_clos
     client.bytes(1, &[ready.as_slice(), b"\0\0\0\x04lies"].concat());
     assert_eq!((client.live_id(), client.closed()), (None, vec![1]));
     assert!(matches!(client.out.last(), Some(Output::Ended { .. })), "{:?}", client.out);
+}
+
+#[test]
+fn a_check_is_answered_when_its_time_is_over_and_changes_no_decision() {
+    let mut client = Client::default();
+    let mut host = client.connect(1, "vdi-1");
+    client.sent(1);
+    let light = Light { id: 5, check: Check::Light.number(), duration_ms: MEASURE_MS };
+    let asked = host.live.as_mut().unwrap().light(&light).unwrap();
+    client.bytes(1, &asked);
+    let later = Light { id: 6, check: 77, ..light };
+    for t_ms in (NOW_MS..NOW_MS + u64::from(MEASURE_MS)).step_by(100) {
+        client.selector.tick(t_ms, [0; 16], &mut client.out);
+        client.look(t_ms);
+    }
+    host.take(&client.sent(1));
+    let is_lit = |news: &ClientNews| matches!(news, ClientNews::Lit(lit) if lit.id == 5);
+    assert!(!host.news.iter().any(is_lit), "not before");
+    client.selector.tick(NOW_MS + u64::from(MEASURE_MS), [0; 16], &mut client.out);
+    host.take(&client.sent(1));
+    assert_eq!(host.news.iter().filter(|news| is_lit(news)).count(), 1);
+    assert!(!client.selector.covers_own(), "an operator who is alone is shown all the same");
+    // A check of a later version is passed over in silence.
+    let asked = host.live.as_mut().unwrap().light(&later).unwrap();
+    client.bytes(1, &asked);
+    client.selector.tick(NOW_MS + 60_000, [0; 16], &mut client.out);
+    host.news.clear();
+    host.take(&client.sent(1));
+    assert!(!host.news.iter().any(|news| matches!(news, ClientNews::Lit(_))));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use sudare_protocol::cose;
-use sudare_protocol::evidence::event::{Erasure, View};
+use sudare_protocol::evidence::event::{Erasure, Liveness, LivenessResult, View};
 use sudare_protocol::evidence::{Entry, Event, Label};
 use sudare_protocol::hex::hex;
 use sudare_protocol::message::{self, kind};
@@ -107,6 +107,7 @@ pub fn of_entry(entry: &Entry) -> Text {
             )
         }
         Event::Note(note) => Text::new(note.japanese(), note.english()),
+        Event::Liveness(check) => liveness(check),
         Event::Tombstone(tombstone) => erasure(tombstone.blobs.len(), tombstone.cause),
         Event::Approval(_) => Text::new("消去の承認（署名付き）", "A signed approval to erase pictures"),
         Event::View(view) => opening(&view),
@@ -129,6 +130,25 @@ fn presence(state: u8, attestations: u32) -> Text {
         format!("端末の証明 {attestations} 件：{state}"),
         format!("{attestations} attestations by the device: {state}"),
     )
+}
+
+/// How it was checked that somebody alive is there.
+fn liveness(check: Liveness) -> Text {
+    let (ja, en) = match LivenessResult::from_number(check.result) {
+        Some(result) => result.words(),
+        None => ("この版では不明な結果", "a result that this version does not know"),
+    };
+    if check.opened {
+        Text::new(
+            format!("生体確認（再表示の根拠）：{ja}"),
+            format!("Check of liveness, on which the desktop is shown: {en}"),
+        )
+    } else {
+        Text::new(
+            format!("生体確認（遮蔽を継続）：{ja}"),
+            format!("Check of liveness, after which it stays covered: {en}"),
+        )
+    }
 }
 
 fn erasure(count: usize, cause: u8) -> Text {

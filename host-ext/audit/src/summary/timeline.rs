@@ -46,6 +46,7 @@ fn happened_ms(entry: &Entry) -> Option<u64> {
         Event::Cover(cover) => cover.effective_boot_ms,
         Event::Uncover(uncover) => uncover.boot_ms,
         Event::IncidentOpen(open) => open.boot_ms,
+        Event::Liveness(check) => check.boot_ms,
         Event::SessionEnd(end) => end.boot_ms,
         _ => entry.boot_ms,
     })

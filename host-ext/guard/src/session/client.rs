@@ -21,6 +21,7 @@ impl Session {
                 self.keep_rollup(ended);
                 Event::Attested(attested)
             }
+            ClientNews::Lit(lit) => Event::Lit(lit),
             // Not logged: a suspicion that comes to nothing is nobody's business.
             ClientNews::Suspect(suspect) => Event::Suspect(suspect),
             ClientNews::Lock { lock, message } => return self.locked(lock, message, actions),

@@ -19,7 +19,7 @@ use super::link::End;
 use super::messages::{self, Asked};
 use super::rate_limit::RateLimit;
 use super::shots::{Due, Shots};
-use crate::decision::{Action as Decided, Decider, Event};
+use crate::decision::{Action as Decided, Decider, Event, Prompt};
 use crate::transport::{Action, CoverEvent, CoverKey, LinkEvent, SessionDriver, SessionEvent, SessionInfo};
 
 pub(super) struct Session {
@@ -38,6 +38,7 @@ pub(super) struct Session {
     /// Since when it is covered, for people to read.
     covered_since: String,
     asked: Asked,
+    prompt: Prompt,
     on_break: bool,
     /// Notices that this session has noted, each once.
     pub(super) noticed: BTreeSet<u16>,
@@ -71,6 +72,7 @@ impl Session {
             covering_since_ms: None,
             covered_since,
             asked: Asked::Nothing,
+            prompt: Prompt::Nothing,
             on_break: false,
             noticed: BTreeSet::new(),
             is_refusal_noted: false,
@@ -108,6 +110,20 @@ impl Session {
                 self.covered_since.clear();
                 actions.push(Action::Uncover);
             }
+            Decided::Measure(light) => {
+                if let End::Live(live) = &mut self.end {
+                    let sealed = live.light(&light);
+                    self.send(sealed.map(Some), actions);
+                }
+            }
+            Decided::Light(rgb) => actions.push(Action::Light(rgb)),
+            Decided::Prompt(prompt) => {
+                self.prompt = prompt;
+                if self.decider.shown() == Shown::Covered {
+                    self.tell_cover(self.decider.reason(), actions);
+                }
+            }
+            Decided::Checked { result, opened } => self.keep_check(result, opened),
             Decided::Status(status) => {
                 if let End::Live(live) = &mut self.end {
                     let sealed = live.status(status);
@@ -134,7 +150,8 @@ impl Session {
         if self.covered_since.is_empty() {
             self.covered_since = (self.shared.local_time)(self.now.wall_ms);
         }
-        actions.push(Action::Cover(messages::cover(reason, &self.covered_since, &self.info, self.asked)));
+        let text = messages::cover(reason, &self.covered_since, &self.info, self.asked);
+        actions.push(Action::Cover(messages::with_prompt(self.prompt, text)));
     }
 
     pub(super) fn send(&mut self, message: Result<Option<Vec<u8>>, Refusal>, actions: &mut Vec<Action>) {

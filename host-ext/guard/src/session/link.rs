@@ -152,6 +152,8 @@ impl Session {
         );
         // Notices from before there was a session to record them in.
         self.noticed.iter().for_each(|code| self.keep_notice(*code));
+        let rules = self.shared.policy.record().eyes();
+        self.decide(Event::Eyes { rules, measures: opened.measures }, actions);
         self.decide(Event::LinkUp { timings }, actions);
         Ok(())
     }

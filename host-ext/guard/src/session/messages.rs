@@ -1,7 +1,9 @@
 //! The words on a cover: what happened, since when, what to do, and which keys work.
 
+use sudare_protocol::light::turn::{Pose, Side};
 use sudare_protocol::reason::Reason;
 
+use crate::decision::Prompt;
 use crate::screen::CoverText;
 use crate::transport::SessionInfo;
 
@@ -47,6 +49,38 @@ pub(super) fn cover(reason: Reason, since: &str, info: &SessionInfo, asked: Aske
     CoverText { lines }
 }
 
+/// Puts what a check of liveness asks for before everything else.
+pub(super) fn with_prompt(prompt: Prompt, mut text: CoverText) -> CoverText {
+    let lines: [&str; 2] = match prompt {
+        Prompt::Nothing => return text,
+        Prompt::Light => [
+            "そのまま画面をご覧ください。画面の光で確認しています（約3秒）。",
+            "Please keep looking at the screen. Its light shows that you are there (about 3 seconds).",
+        ],
+        Prompt::Turn(Pose::Front) => ["画面を正面から見てください。", "Please face the screen."],
+        Prompt::Turn(Pose::Turned(Side::Left)) => {
+            ["← 顔を左へ向けてください。", "← Please turn your head to your left."]
+        }
+        Prompt::Turn(Pose::Turned(Side::Right)) => {
+            ["顔を右へ向けてください。→", "Please turn your head to your right. →"]
+        }
+        Prompt::Again => [
+            "確認できませんでした。動かずに画面をご覧ください。まもなく再試行します。",
+            "That did not work. Please hold still and look at the screen; it is tried again in a moment.",
+        ],
+        Prompt::TooBright => [
+            "明るすぎて画面の光を確認できません。カーテンを閉めるか、照明を弱めてください。",
+            "The room is too bright for the light of the screen. Please close a curtain or dim the light.",
+        ],
+        Prompt::Unable => [
+            "この端末の Sudare は生体確認に対応していません。更新するか、管理者にご連絡ください。",
+            "This client cannot take part in the check that the policy requires. Update it, or contact your VDI administrator.",
+        ],
+    };
+    text.lines.splice(0..0, lines.map(str::to_owned));
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,5 +98,14 @@ mod tests {
         assert!(no_keys.iter().all(|line| !line.contains("[F")), "keys that do nothing are not offered");
         assert!(cover(Reason::Break, "", &keys, Asked::Nothing).lines[6].contains("resume"));
         assert!(cover(Reason::Stranger, "", &keys, Asked::Reported).lines[5].contains("recorded"));
+    }
+
+    #[test]
+    fn a_check_says_first_what_to_do_and_goes_without_a_trace() {
+        let text = || cover(Reason::Starting, "09:30", &SessionInfo::default(), Asked::Nothing);
+        assert_eq!(with_prompt(Prompt::Nothing, text()).lines, text().lines);
+        let turn = with_prompt(Prompt::Turn(Pose::Turned(Side::Right)), text()).lines;
+        assert!(turn[0].contains('右') && turn[1].contains("right"));
+        assert_eq!(turn[2..], text().lines[..]);
     }
 }

@@ -1,7 +1,7 @@
 //! What a session tells the log.
 
 use sudare_protocol::evidence::Label;
-use sudare_protocol::evidence::event::{Cover, Gap, Note, PresenceInterval};
+use sudare_protocol::evidence::event::{Cover, Gap, Liveness, LivenessResult, Note, PresenceInterval};
 use sudare_protocol::message::{Id, Shown, Status};
 use sudare_protocol::reason::Reason;
 
@@ -28,6 +28,11 @@ impl Session {
 
     pub(super) fn keep_notice(&self, code: u16) {
         self.keep(self.decider.incident_id(), What::Note(Note { code, value: 0 }));
+    }
+
+    pub(super) fn keep_check(&self, result: LivenessResult, opened: bool) {
+        let check = Liveness { boot_ms: self.now.boot_ms, result: result.number(), opened };
+        self.keep(None, What::Liveness(check));
     }
 
     pub(super) fn keep_gap(&self, reason: Reason, from_boot_ms: u64) {

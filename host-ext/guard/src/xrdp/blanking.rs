@@ -290,6 +290,12 @@ impl Cover for Blanking {
         }
     }
 
+    fn light(&mut self, rgb: Option<[u8; 3]>) {
+        if self.wanted == Shown::Covered {
+            self.effects.push(Effect::Blanker(Request::Light { rgb: rgb.unwrap_or_default() }));
+        }
+    }
+
     fn uncover(&mut self) {
         self.wanted = Shown::Visible;
         self.show_if_wanted();

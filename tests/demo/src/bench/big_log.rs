@@ -265,6 +265,7 @@ impl Maker {
             models: vec![],
             wall_ms: pair::WALL_MS,
             key_assurance: None,
+            measures: None,
         };
         let (host, device) = (pair::host_key(), pair::device_key());
         SessionStart {

@@ -104,6 +104,7 @@ impl FakeDisplay {
                     self.send(&bytes);
                     continue;
                 }
+                Action::Light(_) => continue,
                 // Only the text changes.
                 Action::Cover(_) if self.is_covered => continue,
                 Action::Cover(_) => {

@@ -27,6 +27,7 @@ pub(super) fn of(job: &Job, blobs: Vec<BlobRef>, known: Known) -> Vec<NewEntry> 
         What::Uncover { boot_ms } => plain(Reason::None, Event::Uncover(Uncover { boot_ms: *boot_ms })),
         What::Note(note) => vec![entry(job, None, vec![], &Event::Note(*note))],
         What::Gap { reason, gap } => plain(*reason, Event::Gap(*gap)),
+        What::Liveness(check) => vec![entry(job, None, vec![], &Event::Liveness(*check))],
         What::Presence(interval) => vec![entry(job, None, vec![], &Event::PresenceInterval(*interval))],
         What::Incident { reason, boot_ms, .. } => {
             let opened = Event::IncidentOpen(IncidentOpen { boot_ms: *boot_ms });

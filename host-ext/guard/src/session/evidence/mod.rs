@@ -30,7 +30,7 @@ use sudare_base::clock::{self, SystemRandom};
 use sudare_evidence::report::EvidenceSink;
 use sudare_evidence::store::StoreError;
 use sudare_protocol::evidence::Label;
-use sudare_protocol::evidence::event::{Cover, Gap, Note, PresenceInterval, SessionStart};
+use sudare_protocol::evidence::event::{Cover, Gap, Liveness, Note, PresenceInterval, SessionStart};
 use sudare_protocol::intake::Complete;
 use sudare_protocol::message::{Ack, Id};
 use sudare_protocol::reason::Reason;
@@ -80,6 +80,7 @@ pub enum What {
         gap: Gap,
     },
     Presence(PresenceInterval),
+    Liveness(Liveness),
     Incident {
         reason: Reason,
         boot_ms: u64,
