@@ -84,7 +84,7 @@ fn trial(store: &Store) -> Check {
     let engine = Engine::load(store).map_err(|e| e.to_string())?;
     match engine.lacking.iter().find(|lacking| !lacking.is_missing) {
         Some(lacking) => Err(lacking.why.clone()),
-        None => Ok("the models compute correctly".to_owned()),
+        None => Ok("both models compute correctly".to_owned()),
     }
 }
 

@@ -15,6 +15,7 @@ use super::crew::each;
 use super::curve;
 use super::enrolment::Enrolled;
 use super::figures::Tally;
+use super::light_loop::{self, Checked};
 use super::outcome::Outcome;
 use super::page::page;
 use super::people::Person;
@@ -26,28 +27,32 @@ use super::scene::{Class, Scene};
 use super::unpack::{sources, unpack};
 use super::worst;
 
-/// Of a quick run: people, half of them from either end of the list, and conditions.
+/// Of a quick run: people, half of them from either end of the list, conditions, and rooms.
 const QUICK_PEOPLE: usize = 4;
 const QUICK_CONDITIONS: usize = 2;
+const QUICK_ROOMS: usize = 5;
 
 /// What to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// Who opens whose desktop.
     Identity,
+    /// The check by light.
+    Light,
     Scenes(Class),
 }
 
 impl Part {
     #[must_use]
     pub fn all() -> Vec<Part> {
-        std::iter::once(Part::Identity).chain(Class::ALL.map(Part::Scenes)).collect()
+        [Part::Identity, Part::Light].into_iter().chain(Class::ALL.map(Part::Scenes)).collect()
     }
 
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Part::Identity => "identity",
+            Part::Light => "light",
             Part::Scenes(class) => class.as_str(),
         }
     }
@@ -99,6 +104,8 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<String>> {
         if wanted(Part::Identity) { record(&cast, options.quick)? } else { Default::default() };
     let sweep = thresholds.map(|thresholds| sweep(&recordings, cast.people.len(), &thresholds));
     watch.note("looks");
+    let checked = if wanted(Part::Light) { check_by_light(&cast, options.quick)? } else { Vec::new() };
+    watch.note("light");
     let played = play(&cast, options)?;
     watch.note("scenes");
     let outcome = Outcome { people: &cast.people, played: &played };
@@ -106,6 +113,9 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<String>> {
     tell_people(&mut report, &cast);
     if let Some(sweep) = &sweep {
         tell_identity(&mut report, sweep, &recordings, &cast.people);
+    }
+    for (key, figure) in light_loop::figures(&checked, &cast.people) {
+        report.keep(&format!("active_light.{key}"), figure);
     }
     tell_scenes(&mut report, &outcome, sweep.as_ref());
     report.keep("run", json!(run_name(options)));
@@ -189,6 +199,24 @@ fn record(cast: &Cast, quick: bool) -> anyhow::Result<(Vec<Recording>, Option<Th
     bar.finish_and_clear();
     let thresholds = recordings.first().map(|(_, thresholds)| *thresholds);
     Ok((recordings.into_iter().map(|(recording, _)| recording).collect(), thresholds))
+}
+
+/// Everybody, and pictures of everybody, in each room.
+fn check_by_light(cast: &Cast, quick: bool) -> anyhow::Result<Vec<Checked>> {
+    let rooms = if quick { QUICK_ROOMS } else { light_loop::ROOMS.len() };
+    let people: Vec<usize> = (0..cast.people.len()).collect();
+    let bar = bar("light", people.len());
+    let checked = each(
+        &people,
+        || Ok(()),
+        |(), _, person| {
+            let checked = light_loop::check(&cast.people, *person, rooms);
+            bar.inc(1);
+            checked
+        },
+    )?;
+    bar.finish_and_clear();
+    Ok(checked.into_iter().flatten().collect())
 }
 
 /// All scenes that are wanted, by operator: each has eyes of their own.
