@@ -134,11 +134,32 @@ impl Projection<'_> {
     }
 }
 
+impl Projection<'_> {
+    /// How much of the change a sequence explains, whichever way it goes.
+    pub(super) fn power(&self, lights: &Lights) -> f64 {
+        let power = |(light, dots): (&[f64; STEPS], &[f64; STEPS])| {
+            let xy = product(light, dots);
+            let xx: f64 = self.gram.iter().zip(light).map(|(row, a)| a * product(row, light)).sum();
+            if xx > NOTHING { xy * xy / xx } else { 0.0 }
+        };
+        lights.0.iter().zip(&self.dots).map(power).sum()
+    }
+}
+
 /// The three colours of one place.
 #[derive(Debug, Clone)]
 pub(super) struct Colors(pub(super) [Signal; 3]);
 
 impl Colors {
+    /// What is left when the other's change is taken away.
+    pub(super) fn minus(&self, other: &Self) -> Self {
+        let minus = |color: usize| match (self.0.get(color), other.0.get(color)) {
+            (Some(a), Some(b)) => Signal(a.0.iter().zip(&b.0).map(|(a, b)| a - b).collect()),
+            _ => Signal(Vec::new()),
+        };
+        Colors([minus(0), minus(1), minus(2)])
+    }
+
     /// The mean change of the three.
     pub(super) fn rms(&self) -> f64 {
         self.0.iter().map(Signal::rms).sum::<f64>() / 3.0

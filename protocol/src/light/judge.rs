@@ -10,7 +10,7 @@
 //! the same ratio everywhere, whatever is printed on it: every point of it gets the same light from the room and from
 //! the screen. A head does not: a forehead gets more from the ceiling, a chin less, a cheek sees the screen aslant.
 
-use super::fit::{Basis, Colors, Explained, Lights, Signal, count};
+use super::fit::{Basis, Colors, Explained, Lights, Projection, Signal, count};
 use super::{ABSENT, BESIDE, FACE_PLACES, FAR, Lit, PLACES, QUIET_MS, Sequence, Timeline};
 
 /// The way from the host's decision to the camera's picture: screen, RDP, camera.
@@ -206,7 +206,7 @@ pub fn judge(sequence: &Sequence, timeline: &Timeline, lit: &Lit) -> Outcome {
     }
     let basis = Basis::new(&rows.times, timeline, f64::from(best.delay_ms));
     let lights = Lights::of(sequence);
-    match (beside(&lights, &basis, &rows, way, best.explained.gain()), relief(&lights, &basis, &rows, way)) {
+    match (beside(&lights, &basis, &rows, way, best.explained.gain()), relief(sequence, &basis, &rows, way)) {
         (Some(false), _) | (_, Some(false)) => Outcome::Flat,
         (Some(true), Some(true)) => Outcome::Lit,
         _ => Outcome::NotMeasurable,
@@ -255,24 +255,40 @@ fn beside(lights: &Lights, basis: &Basis, rows: &Rows, way: &Way, gain: f64) -> 
 }
 
 /// Whether the places of the face follow differently, as those of a solid do. `None` if noise hides it.
-fn relief(lights: &Lights, basis: &Basis, rows: &Rows, way: &Way) -> Option<bool> {
-    let places: Vec<Explained> =
-        (0..FACE_PLACES).map(|place| basis.project(&rows.colors(Some(place), way)).explain(lights)).collect();
-    let mean = places.iter().map(Explained::gain).sum::<f64>() / count(places.len()).max(1.0);
+///
+/// A sheet in a moving hand, and a film, change from place to place as well, and slowly, so that no error of a fit tells
+/// how much of it is chance. What they do not know is the sequence: the differences between the places must be explained
+/// better by it than by nearly all others that could have been shown.
+fn relief(sequence: &Sequence, basis: &Basis, rows: &Rows, way: &Way) -> Option<bool> {
+    let lights = Lights::of(sequence);
+    let places: Vec<Colors> = (0..FACE_PLACES).map(|place| rows.colors(Some(place), way)).collect();
+    let each: Vec<Explained> = places.iter().map(|place| basis.project(place).explain(&lights)).collect();
+    let mean = each.iter().map(Explained::gain).sum::<f64>() / count(each.len()).max(1.0);
     if mean <= 0.0 {
         return None;
     }
     let square = |value: f64| value * value;
-    let spread =
-        places.iter().map(|place| square(place.gain() - mean)).sum::<f64>() / count(places.len() - 1);
+    let spread = each.iter().map(|place| square(place.gain() - mean)).sum::<f64>() / count(each.len() - 1);
     let error = |place: &Explained| square(place.gain_error(rows.times.len()));
-    let noise = places.iter().map(error).sum::<f64>() / count(places.len());
+    let noise = each.iter().map(error).sum::<f64>() / count(each.len());
     let relief = (spread - noise).max(0.0).sqrt() / mean;
     let (spread, noise) = (spread.sqrt() / mean, noise.sqrt() / mean);
     if relief >= RELIEF_MIN && spread >= RELIEF_RATIO_MIN * noise {
-        return Some(true);
+        return Some(better_for_relief(sequence, basis, rows, way, &places) <= BETTER_MAX);
     }
     if noise > RELIEF_MIN { None } else { Some(false) }
+}
+
+/// The share of other sequences that explain better how the places differ from the whole face.
+fn better_for_relief(sequence: &Sequence, basis: &Basis, rows: &Rows, way: &Way, places: &[Colors]) -> f64 {
+    let face = rows.colors(None, way);
+    let differences: Vec<Colors> = places.iter().map(|place| place.minus(&face)).collect();
+    let seen: Vec<Projection<'_>> = differences.iter().map(|colors| basis.project(colors)).collect();
+    let explained = |lights: &Lights| seen.iter().map(|place| place.power(lights)).sum::<f64>();
+    let right = explained(&Lights::of(sequence));
+    let others: Vec<Sequence> = Sequence::all().into_iter().filter(|other| other != sequence).collect();
+    let better = others.iter().filter(|other| explained(&Lights::of(other)) > right).count();
+    count(better) / count(others.len()).max(1.0)
 }
 
 #[cfg(test)]

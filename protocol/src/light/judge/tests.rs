@@ -19,6 +19,8 @@ struct Scene {
     interval_ms: u32,
     /// The change of its own that a film shows.
     film: f64,
+    /// How far each place wanders by itself, slowly: what is printed there moves with the hand.
+    wander: f64,
 }
 
 /// A head at a desk in the evening: the forehead under the ceiling lamp, the cheeks aslant, the chin in its own shade.
@@ -29,6 +31,7 @@ const HEAD: Scene = Scene {
     exposure: 0.0,
     interval_ms: 100,
     film: 0.0,
+    wander: 0.0,
 };
 
 /// A print of a face on a sheet that is held up.
@@ -58,13 +61,15 @@ fn shown(sequence: &Sequence, timeline: &Timeline, at_ms: f64) -> [f64; 3] {
 fn play(scene: Scene, sequence: &Sequence, seed: u64) -> Lit {
     let timeline = Timeline::planned();
     let (mut dice, mut exposure, mut samples) = (Dice(seed), 0.0, Vec::new());
+    let mut wandered = [0.0; PLACES];
     for t_ms in (0..crate::light::MEASURE_MS).step_by(scene.interval_ms as usize).take(LIGHT_SAMPLES_MAX) {
         let light = shown(sequence, &timeline, f64::from(t_ms) - scene.delay_ms);
         let film = scene.film * (f64::from(t_ms) / 170.0 + dice.roll() * 0.4).sin();
         let mut values = Vec::new();
-        for add in scene.adds {
+        for (add, wandered) in scene.adds.iter().zip(&mut wandered) {
+            *wandered = *wandered * 0.85 + scene.wander * dice.roll();
             for color in light {
-                let seen = 1.0 + add * color + film + scene.noise * dice.roll();
+                let seen = 1.0 + add * color + film + *wandered + scene.noise * dice.roll();
                 values.push((1_000.0 * (seen.max(0.01).ln() - exposure)).round() as i16);
             }
         }
@@ -121,6 +126,18 @@ fn a_sheet_is_flat_however_it_is_lit() {
             Scene { adds: [0.2, 0.24, 0.18, 0.26, 0.23, 0.2, 0.21, 0.01].map(|add| add * scale), ..print };
         assert_eq!(share(bent, Outcome::Lit), 0.0, "{scale}: {:?}", outcomes(bent));
     }
+}
+
+#[test]
+fn a_sheet_that_moves_in_a_hand_has_no_relief_either() {
+    let adds = [0.2, 0.2, 0.2, 0.2, 0.2, 0.01, 0.01, 0.01];
+    for wander in [0.004, 0.008, 0.016] {
+        let lit = share(Scene { adds, wander, ..PRINT }, Outcome::Lit);
+        assert!(lit <= 0.1, "{wander}: {lit}");
+    }
+    // And one who moves as much is still a head.
+    let head = share(Scene { wander: 0.004, ..HEAD }, Outcome::Lit);
+    assert!(head >= 0.85, "{head}");
 }
 
 #[test]
