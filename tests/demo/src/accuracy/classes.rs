@@ -6,6 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use super::costume::Cover;
 use super::lens_cover::LensCover;
 use super::painter::Light;
+use super::raise::{Hold, IN_TIME_MS, Raise};
 use super::scene::{Class, Habit, Other, Scene, Seat};
 use super::sprite::Medium;
 
@@ -16,13 +17,16 @@ pub(super) struct Extent {
     onlookers: usize,
     onlookers_else: usize,
     metres: &'static [f32],
+    /// Phones at least; before a face half as many.
+    phones: usize,
     /// Seconds of each scene without one.
     seconds: u32,
 }
 
 pub(super) const WHOLE: Extent =
-    Extent { onlookers: 200, onlookers_else: 120, metres: &[1.0, 1.5, 2.0], seconds: 20 };
-pub(super) const QUICK: Extent = Extent { onlookers: 12, onlookers_else: 8, metres: &[2.0], seconds: 8 };
+    Extent { onlookers: 200, onlookers_else: 120, metres: &[1.0, 1.5, 2.0], phones: 120, seconds: 20 };
+pub(super) const QUICK: Extent =
+    Extent { onlookers: 12, onlookers_else: 8, metres: &[2.0], phones: 8, seconds: 8 };
 
 /// An onlooker walks in within this time, and looks for so long from then on.
 const WALK_IN_S: f64 = 0.6;
@@ -31,6 +35,10 @@ const LOOKS_S: f64 = 2.5;
 const LENS_S: f64 = 3.0;
 /// A stranger in the seat tries for so long.
 const STRANGER_TRIES_S: f64 = 20.0;
+/// A phone hides a face for so long.
+const BEFORE_FACE_S: f64 = 8.0;
+/// Whoever comes with a phone stays until the end of the scene.
+const STAYS_S: f64 = 60.0;
 const WIDTH: f64 = 640.0;
 
 /// All scenes of a class for `people` people, each of them the operator in turn.
@@ -40,8 +48,7 @@ pub(super) fn scenes(class: Class, people: usize, extent: &Extent) -> Vec<Scene>
 }
 
 fn for_operator(class: Class, operator: usize, people: usize, extent: &Extent) -> Vec<Scene> {
-    let mut dice = ChaCha8Rng::seed_from_u64((class as u64) << 32 | operator as u64);
-    let dice = &mut dice;
+    let dice = &mut ChaCha8Rng::seed_from_u64((class as u64) << 32 | operator as u64);
     let seconds = f64::from(extent.seconds);
     let scene = |light, seconds, others, dice: &mut ChaCha8Rng| Scene {
         class,
@@ -52,6 +59,7 @@ fn for_operator(class: Class, operator: usize, people: usize, extent: &Extent) -
         others,
         seat: Seat::default(),
         lens: None,
+        raise: None,
         seed: dice.random(),
     };
     // Nobody is their own onlooker.
@@ -98,6 +106,9 @@ fn for_operator(class: Class, operator: usize, people: usize, extent: &Extent) -
         Class::Lens => LensCover::ALL
             .map(|cover| Scene { lens: Some(cover), ..scene(Light::Normal, LENS_S, Vec::new(), dice) })
             .to_vec(),
+        Class::Phone | Class::PhoneBeforeFace => {
+            phones(&scene(Light::Normal, 0.0, Vec::new(), dice), people, extent.phones, dice)
+        }
         Class::Print => {
             lights.map(|light| held(Medium::Print, scene(light, seconds, Vec::new(), dice))).to_vec()
         }
@@ -119,6 +130,54 @@ fn seated_busy(seconds: f64, dice: &mut ChaCha8Rng) -> Seat {
 /// A picture of the operator is held up instead.
 fn held(medium: Medium, scene: Scene) -> Scene {
     Scene { seat: Seat { medium, ..Seat::default() }, ..scene }
+}
+
+/// Somebody raises a phone, in each light; each second time a second person who has just come, and every third time on
+/// its side.
+fn phones(like: &Scene, people: usize, wanted: usize, dice: &mut ChaCha8Rng) -> Vec<Scene> {
+    let hides = like.class == Class::PhoneBeforeFace;
+    let each = if hides { wanted.div_ceil(2) } else { wanted }.div_ceil(people.max(1));
+    let made = (0..each).map(|i| {
+        // Over all operators, so that a few of each are still all kinds.
+        let number = like.operator * each + i;
+        let light = if (number / 2).is_multiple_of(2) { Light::Normal } else { Light::Dim };
+        let (by_other, across) = (!hides && number % 2 == 1, number % 3 == 2);
+        let (side, coin) = (if dice.random_bool(0.5) { 1.0 } else { -1.0 }, dice.random_bool(0.5));
+        let (hold, metres, from_s) = if hides {
+            // Farther from the camera, eyes or mouth would show at its sides.
+            let metres = if across { 0.26..0.30 } else { 0.28..0.34 };
+            (Hold::BeforeFace, dice.random_range(metres), 0.0)
+        } else if by_other {
+            let hold = if across || coin { Hold::Below } else { Hold::Beside(side) };
+            (hold, dice.random_range(0.95..1.15), WALK_IN_S)
+        } else {
+            // Upright before the chest, it would not be in the picture.
+            let hold = if across && coin { Hold::Below } else { Hold::Beside(side) };
+            (hold, dice.random_range(0.4..0.5), 0.0)
+        };
+        let raise = Raise::chosen(hold, [across, by_other], metres, from_s, dice);
+        let seconds = raise.held_s + if hides { BEFORE_FACE_S } else { f64::from(IN_TIME_MS) / 1e3 };
+        let who = (like.operator + dice.random_range(1..people.max(2))) % people.max(1);
+        let other = comes_with_phone(who, &raise, side > 0.0, dice.random_range(100.0..130.0));
+        let others = by_other.then_some(other).into_iter().collect();
+        Scene { light, seconds, others, raise: Some(raise), seed: dice.random(), ..like.clone() }
+    });
+    made.collect()
+}
+
+/// Walks in from a side, to where a phone fits between them and the edge of the picture, and stays.
+fn comes_with_phone(who: usize, raise: &Raise, from_right: bool, stop: f64) -> Other {
+    let walk = [[0.0, -40.0], [WALK_IN_S, stop], [WALK_IN_S + STAYS_S, stop]];
+    Other {
+        who,
+        // An arm that is bent.
+        metres: raise.metres + 0.12,
+        above: 0.35,
+        walk: walk.map(|[t, x]| [t, if from_right { WIDTH - x } else { x }]).to_vec(),
+        turns: Vec::new(),
+        cover: None,
+        medium: Medium::Person,
+    }
 }
 
 /// Walks in from a side and looks at the screen.
@@ -271,6 +330,30 @@ mod tests {
                 assert!((stand.at[0] - 320.0).abs() > 130.0, "not behind the operator: {other:?}");
             }
         }
+    }
+
+    #[test]
+    fn phones_are_raised_by_both_in_each_light_and_hide_only_the_face_that_they_are_to_hide() {
+        for (people, extent) in [(4, &QUICK), (20, &WHOLE)] {
+            let made = scenes(Class::Phone, people, extent);
+            assert!(made.len() >= extent.phones);
+            for (by_other, light) in [false, true].map(|by| [(by, Light::Normal), (by, Light::Dim)]).concat()
+            {
+                let like = |scene: &&Scene| scene.light == light && scene.raise.unwrap().by_other == by_other;
+                assert!(made.iter().filter(like).count() * 5 >= made.len(), "{people} {by_other} {light:?}");
+            }
+            for scene in &made {
+                let raise = scene.raise.unwrap();
+                assert_eq!(raise.holder(), scene.others.len());
+                assert!(raise.hold != Hold::BeforeFace && raise.metres < 1.2);
+                assert!(scene.others.iter().all(|other| other.stand(scene.seconds).is_some()));
+                assert!((scene.seconds - raise.held_s - 2.0).abs() < 1e-9);
+            }
+        }
+        for scene in scenes(Class::PhoneBeforeFace, 4, &QUICK) {
+            assert!(scene.others.is_empty() && scene.raise.unwrap().hold == Hold::BeforeFace);
+        }
+        assert!(scenes(Class::Alone, 4, &QUICK).iter().all(|scene| scene.raise.is_none()));
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! | `record`, `replay`, `curve` | everybody at everybody's desk, from looks recorded once |
 //! | `scene`, `classes` | what happens before the camera |
 //! | `sprite`, `costume`, `painter`, `lens_cover` | pictures of it: cut-out people, masks and turns, a room, noise |
+//! | `raise`, `phone_prop` | a phone that somebody raises: when, where, what became of it; and how it is drawn |
 //! | `light_loop`, `lighting` | the check by light, and what the light of a screen does to a picture |
 //! | `play`, `moment` | scenes to the real eyes, and a picture of what went wrong |
 //! | `outcome`, `figures` | shares and rates with their intervals |
@@ -35,8 +36,10 @@ mod outcome;
 mod page;
 mod painter;
 mod people;
+mod phone_prop;
 mod play;
 mod plots;
+mod raise;
 mod record;
 mod replay;
 mod report;

@@ -1,4 +1,4 @@
-//! A picture of what went wrong, with boxes: what is there in white, what the eyes saw in the colour of whom they saw.
+//! A picture of what went wrong, with boxes: who or what else is there in white, what the eyes saw in the colour of whom they saw.
 
 #![allow(
     clippy::cast_possible_truncation,

@@ -10,6 +10,9 @@ use super::play::Played;
 use super::replay::with;
 use super::scene::Class;
 
+/// Which scenes a figure is about.
+type Wanted<'w> = &'w dyn Fn(&Played) -> bool;
+
 /// All scenes of a run.
 #[derive(Debug)]
 pub(super) struct Outcome<'a> {
@@ -26,22 +29,30 @@ impl<'a> Outcome<'a> {
     #[must_use]
     pub(super) fn recall(&self, class: Class) -> Value {
         let told = self.recall_where(class, |_| true);
-        let strata = |key: &dyn Fn(&Played) -> String| {
-            let mut names: Vec<String> = self.of(class).map(key).collect();
-            names.sort();
-            names.dedup();
-            let each = names.into_iter().map(|name| {
-                let figure = self.recall_where(class, |played| key(played) == name);
-                (name, figure)
-            });
-            each.collect::<serde_json::Map<String, Value>>()
-        };
         if told.is_null() {
             return Value::Null;
         }
-        let by_light = strata(&|played| played.scene.light.as_str().to_owned());
-        let by_distance = strata(&metres);
-        with(with(told, "by_light", json!(by_light)), "by_metres", json!(by_distance))
+        let by = |key: &dyn Fn(&Played) -> String| {
+            self.strata(class, key, &|wanted| self.recall_where(class, wanted))
+        };
+        with(with(told, "by_light", by(&light)), "by_metres", by(&metres))
+    }
+
+    /// A figure of each part of the scenes of a class, by what the parts are called.
+    fn strata(
+        &self,
+        class: Class,
+        key: &dyn Fn(&Played) -> String,
+        figure: &dyn Fn(Wanted<'_>) -> Value,
+    ) -> Value {
+        let mut names: Vec<String> = self.of(class).map(key).collect();
+        names.sort();
+        names.dedup();
+        let each = names.into_iter().map(|name| {
+            let told = figure(&|played| key(played) == name);
+            (name, told)
+        });
+        Value::Object(each.collect())
     }
 
     fn recall_where(&self, class: Class, wanted: impl Fn(&Played) -> bool) -> Value {
@@ -148,6 +159,75 @@ impl<'a> Outcome<'a> {
         with(with(tally.figure(), "by_cover", json!(by_cover)), "delay_ms", delay(&delays))
     }
 
+    /// Phones that were the reason of a cover within 2 s of being held up.
+    #[must_use]
+    pub(super) fn phones(&self) -> Value {
+        let told = self.phones_where(|_| true);
+        if told.is_null() {
+            return Value::Null;
+        }
+        let by = |key: &dyn Fn(&Played) -> String| {
+            self.strata(Class::Phone, key, &|wanted| self.phones_where(wanted))
+        };
+        with(with(told, "by_light", by(&light)), "by_holder", by(&holder))
+    }
+
+    fn phones_where(&self, wanted: impl Fn(&Played) -> bool) -> Value {
+        let (mut tally, mut delays) = (Tally::default(), Vec::new());
+        let [mut otherwise, mut covered, mut not_open] = [0_u32; 3];
+        for played in self.of(Class::Phone).filter(|played| wanted(played)) {
+            let Some(raised) = played.raised else {
+                not_open += 1;
+                continue;
+            };
+            tally.add(f64::from(u8::from(raised.is_in_time())), self.kind(played));
+            delays.extend(raised.noticed_ms.map(ms));
+            otherwise += u32::from(raised.otherwise);
+            covered += u32::from(raised.is_covered_in_time());
+        }
+        let mut figure = tally.figure();
+        for (key, value) in [
+            ("delay_ms", delay(&delays)),
+            ("covered_otherwise", json!(otherwise)),
+            ("covered_for_any_reason", json!(covered)),
+            ("desktop_not_open", json!(not_open)),
+        ] {
+            figure = with(figure, key, value);
+        }
+        figure
+    }
+
+    /// Operators behind a phone whose desktop showed when it should have been gone: it came back, or never went.
+    #[must_use]
+    pub(super) fn reopened(&self) -> Value {
+        let mut tally = Tally::default();
+        let [mut late, mut never, mut face_seen, mut not_open] = [0_u32; 4];
+        let mut longest_ms = 0;
+        for played in self.of(Class::PhoneBeforeFace) {
+            let Some(raised) = played.raised else {
+                not_open += 1;
+                continue;
+            };
+            tally.add(f64::from(u8::from(raised.visible_ms > 0)), self.kind(played));
+            never += u32::from(raised.covered_ms.is_none());
+            late += u32::from(raised.covered_ms.is_some() && !raised.is_covered_in_time());
+            face_seen += u32::from(raised.face_ms > 0);
+            longest_ms = raised.visible_ms.max(longest_ms);
+        }
+        let mut figure = tally.figure();
+        for (key, value) in [
+            ("covered_late", json!(late)),
+            ("never_covered", json!(never)),
+            ("visible_s_max", json!(ms(longest_ms) / 1e3)),
+            // The phone did not hide all of it.
+            ("face_seen", json!(face_seen)),
+            ("desktop_not_open", json!(not_open)),
+        ] {
+            figure = with(figure, key, value);
+        }
+        figure
+    }
+
     /// For how many seconds of its tries a print or a film of the operator showed the desktop, at most.
     #[must_use]
     pub(super) fn visible(&self, class: Class) -> Value {
@@ -176,6 +256,16 @@ pub(super) fn metres(played: &Played) -> String {
     played.scene.others.first().map(|other| other.metres.to_string()).unwrap_or_default()
 }
 
+fn light(played: &Played) -> String {
+    played.scene.light.as_str().to_owned()
+}
+
+/// Who raises the phone.
+fn holder(played: &Played) -> String {
+    let by_other = played.scene.raise.is_some_and(|raise| raise.by_other);
+    if by_other { "second_person" } else { "operator" }.to_owned()
+}
+
 fn delay(values: &[f64]) -> Value {
     let most = values.iter().copied().reduce(f64::max);
     json!({ "p50": percentile(values, 0.5), "p95": percentile(values, 0.95), "max": most, "n": values.len() })
@@ -190,6 +280,7 @@ mod tests {
     use super::*;
     use crate::accuracy::classes::{QUICK, scenes};
     use crate::accuracy::play::Noticed;
+    use crate::accuracy::raise::Raised;
 
     fn played(class: Class) -> Played {
         Played {
@@ -201,6 +292,7 @@ mod tests {
             covers: 0,
             visible_ms: 0,
             lens_ms: None,
+            raised: None,
             stranger: false,
             plain: [50, 0, 0],
             moment: None,
@@ -233,6 +325,30 @@ mod tests {
         let all = [print(0), print(5_700)];
         let figure = Outcome { people: &[], played: &all }.visible(Class::Print);
         assert_eq!((&figure["value"], &figure["n"]), (&json!(5.7), &json!(2)));
+    }
+
+    #[test]
+    fn a_phone_counts_by_its_own_reason_and_a_desktop_behind_one_by_any_sight_of_it() {
+        let of = |class, raised| Played { raised, ..played(class) };
+        let noticed = Raised { noticed_ms: Some(400), covered_ms: Some(400), ..Raised::default() };
+        let otherwise = Raised { covered_ms: Some(300), otherwise: true, ..Raised::default() };
+        let raised = [Some(noticed), Some(otherwise), Some(Raised::default()), None];
+        let all = raised.map(|raised| of(Class::Phone, raised));
+        let figure = Outcome { people: &[], played: &all }.phones();
+        assert_eq!((&figure["n"], &figure["delay_ms"]["max"]), (&json!(3), &json!(400.0)));
+        assert!((figure["value"].as_f64().unwrap() - 1.0 / 3.0).abs() < 1e-9);
+        assert_eq!(
+            ["covered_otherwise", "covered_for_any_reason", "desktop_not_open"].map(|key| &figure[key]),
+            [&json!(1), &json!(2), &json!(1)]
+        );
+        assert_eq!(figure["by_holder"]["operator"]["n"], json!(3));
+        let never = Raised { visible_ms: 6_000, face_ms: 200, ..Raised::default() };
+        let all = [of(Class::PhoneBeforeFace, Some(noticed)), of(Class::PhoneBeforeFace, Some(never))];
+        let figure = Outcome { people: &[], played: &all }.reopened();
+        assert_eq!((&figure["value"], &figure["visible_s_max"]), (&json!(0.5), &json!(6.0)));
+        assert_eq!((&figure["never_covered"], &figure["face_seen"]), (&json!(1), &json!(1)));
+        let nothing = Outcome { people: &[], played: &[] };
+        assert!(nothing.phones().is_null() && nothing.reopened().is_null());
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(super) fn page(report: &Report, outcome: &Outcome<'_>, wrong: &[Wrong]) -> S
         let drawing = drawing.unwrap_or_else(|| "<p>Not measured in this run.</p>".to_owned());
         html += &format!("<h2>{heading}</h2>{drawing}");
     }
-    html += "<h2>The worst errors</h2><p>White: somebody else. Green, red, orange: whom the eyes took for the \
+    html += "<h2>The worst errors</h2><p>White: somebody else, or a phone. Green, red, orange: whom the eyes took for the \
              operator, a stranger, undecided.</p><img src=\"errors.png\" alt=\"the worst errors\"><ol>";
     for error in wrong {
         html += &format!("<li>{}</li>", escaped(&error.captions.join(". ")));

@@ -17,6 +17,7 @@ use super::enrolment::Enrolled;
 use super::moment::{self, Moment};
 use super::painter::{Painter, Placed, compose, filmed, room_of};
 use super::people::{Person, WHOLE_PICTURE};
+use super::raise::Raised;
 use super::scene::{Class, SEAT_METRES, Scene, clothes};
 use super::sprite::{Look, Medium, Wardrobe};
 
@@ -35,6 +36,8 @@ const LATE_MS: u64 = 1_200;
 const LATE_FAR_MS: u64 = 2_300;
 /// And a covered lens.
 const LENS_MS: u64 = 1_000;
+/// A phone comes at any point of the rhythm in which the eyes look for phones, which is up to 3 s long.
+const PHONE_STEPS: u64 = 30;
 /// Of scenes without an onlooker, the plain rule sees every second picture.
 const PLAIN_EVERY: u64 = 2;
 
@@ -67,6 +70,8 @@ pub(super) struct Played {
     pub(super) visible_ms: u64,
     /// From when the lens was covered until the desktop was, for that reason.
     pub(super) lens_ms: Option<u64>,
+    /// Of a phone that was raised before a desktop that showed.
+    pub(super) raised: Option<Raised>,
     /// Whoever sits there was called a stranger.
     pub(super) stranger: bool,
     /// Pictures that the plain rule saw and would have covered, and how often it began to.
@@ -99,6 +104,8 @@ struct Run {
     /// When the onlooker comes, or the scene begins.
     act_ms: Option<u64>,
     inside_ms: Option<u64>,
+    /// A phone has begun to come up.
+    rises: bool,
     shows: bool,
     plain_covers: bool,
 }
@@ -142,6 +149,7 @@ impl<'a> Stage<'a> {
                 let decision = run.presence.observe(&seen.observed(start_ms + t_ms));
                 tracing::debug!(class = scene.class.as_str(), t_ms, ?act_s, "{decision:?} {seen:?}");
                 run.note(t_ms, act_s.is_some(), &placed, &seen, &decision);
+                run.note_phone(act_s, &placed, &seen, &decision);
                 run.keep_moment(t_ms, &painted, &placed, &seen, &decision);
             }
             if act_s.is_some() && scene.class.has_plain() && (scene.class.waits() || n % PLAIN_EVERY == 0) {
@@ -196,7 +204,13 @@ impl<'a> Stage<'a> {
             let clothes = (look.medium == Medium::Person).then(|| clothes(who));
             Ok(Placed { sprite: Rc::clone(&sprite), at, metres, clothes, yaw_deg: sprite.yaw_deg })
         });
-        placed.collect()
+        let mut placed = placed.collect::<anyhow::Result<Vec<Placed>>>()?;
+        let phone = scene
+            .raise
+            .zip(act_s)
+            .and_then(|(raise, act_s)| raise.placed(act_s, placed.get(raise.holder())?));
+        placed.extend(phone);
+        Ok(placed)
     }
 }
 
@@ -211,6 +225,7 @@ impl Run {
             covers: 0,
             visible_ms: 0,
             lens_ms: None,
+            raised: None,
             stranger: false,
             plain: [0; 3],
             moment: None,
@@ -220,6 +235,7 @@ impl Run {
             played,
             act_ms: (!scene.class.waits()).then_some(0),
             inside_ms: None,
+            rises: false,
             shows: false,
             plain_covers: false,
         }
@@ -241,8 +257,12 @@ impl Run {
             played.opened_ms = Some(t_ms);
             if played.scene.class.waits() {
                 // Not always at the same point of the eyes' own rhythm.
-                let wait_ms = if has_onlooker { 300 } else { LEARN_MS };
-                self.act_ms = Some(t_ms + wait_ms + played.scene.seed % 5 * 100);
+                let (wait_ms, steps) = match played.scene.class {
+                    Class::Lens => (LEARN_MS, 5),
+                    class if class.raises_phone() => (300, PHONE_STEPS),
+                    _ => (300, 5),
+                };
+                self.act_ms = Some(t_ms + wait_ms + played.scene.seed % steps * STEP_MS);
                 played.noticed = has_onlooker.then(Noticed::default);
             }
         }
@@ -276,6 +296,24 @@ impl Run {
         }
     }
 
+    /// What becomes of a phone, from when it begins to come up.
+    fn note_phone(&mut self, act_s: Option<f64>, placed: &[Placed], seen: &Seen, decision: &Decision) {
+        let Some((raise, act_s)) = self.played.scene.raise.zip(act_s) else { return };
+        if act_s < raise.from_s {
+            return;
+        }
+        // A desktop that is covered already says nothing about it.
+        if !std::mem::replace(&mut self.rises, true) {
+            self.played.raised = (!decision.cover).then(Raised::default);
+        }
+        let at_seat = |area: &[f32; 4]| placed.first().is_some_and(|seat| iou(area, &seat.head()) > 0.3);
+        let sees_face = seen.marks.iter().flatten().any(|mark| mark.seen && at_seat(&mark.area));
+        let cover = decision.cover.then_some(decision.reason);
+        if let Some(raised) = &mut self.played.raised {
+            raised.note(raise.held_ms(act_s), cover, sees_face, STEP_MS);
+        }
+    }
+
     fn note_plain(&mut self, t_ms: u64, faces: usize) {
         let covers = faces > 1;
         let [pictures, covered, begun] = &mut self.played.plain;
@@ -298,12 +336,18 @@ impl Run {
         seen: &Seen,
         decision: &Decision,
     ) {
+        let last_s = self.act_s(t_ms + STEP_MS);
         let played = &mut self.played;
+        let ends = last_s.is_some_and(|seconds| seconds > played.scene.seconds);
+        let never_opened = played.opened_ms.is_none() && t_ms == GIVE_UP_MS;
         let late_ms = if played.scene.class == Class::Onlooker3m { LATE_FAR_MS } else { LATE_MS };
         let late = self.inside_ms.is_some_and(|inside_ms| t_ms >= inside_ms + late_ms) && !decision.cover;
         let wrong = match played.scene.class {
-            class if class.has_onlooker() => late || (played.opened_ms.is_none() && t_ms == GIVE_UP_MS),
+            class if class.has_onlooker() => late || never_opened,
             Class::Stranger | Class::Print | Class::Film => played.opened_ms.is_some(),
+            class if class.raises_phone() => {
+                never_opened || (ends && played.raised.is_some_and(|raised| raised.is_wrong(class)))
+            }
             Class::Lens => {
                 self.act_ms.is_some_and(|from_ms| t_ms > from_ms + LENS_MS) && played.lens_ms.is_none()
             }
@@ -319,6 +363,8 @@ impl Run {
         let noticed = self.played.noticed.is_some_and(|n| n.delay_ms.is_some() && n.plain_delay_ms.is_some());
         noticed
             || self.played.lens_ms.is_some()
+            || (self.played.scene.class == Class::Phone
+                && self.played.raised.is_some_and(|raised| raised.noticed_ms.is_some()))
             || (self.played.scene.class == Class::Stranger && self.played.opened_ms.is_some())
     }
 }

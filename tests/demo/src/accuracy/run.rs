@@ -8,6 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 use sudare_client_core::face::identity::Thresholds;
 use sudare_client_core::face::rotate::Rotated;
+use sudare_models::Role;
+use sudare_vision::Lacking;
 use sudare_vision::engine::Engine;
 
 use super::classes::{Extent, QUICK, WHOLE, scenes};
@@ -106,7 +108,8 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<String>> {
     watch.note("looks");
     let checked = if wanted(Part::Light) { check_by_light(&cast, options.quick)? } else { Vec::new() };
     watch.note("light");
-    let played = play(&cast, options)?;
+    let no_phones = why_no_phones(options)?;
+    let played = play(&cast, options, no_phones.is_none())?;
     watch.note("scenes");
     let outcome = Outcome { people: &cast.people, played: &played };
     let mut report = Report::default();
@@ -118,6 +121,9 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<String>> {
         report.keep(&format!("active_light.{key}"), figure);
     }
     tell_scenes(&mut report, &outcome, sweep.as_ref());
+    for key in ["phone_recall_2s", "phone_hidden_face_reopens"] {
+        no_phones.iter().for_each(|why| report.lacks(key, why));
+    }
     report.keep("run", json!(run_name(options)));
     report.keep("took_s", Value::Object(watch.took_s));
     report.complete("left out of this run by --only");
@@ -219,10 +225,32 @@ fn check_by_light(cast: &Cast, quick: bool) -> anyhow::Result<Vec<Checked>> {
     Ok(checked.into_iter().flatten().collect())
 }
 
+/// Why scenes with phones say nothing here: without its model, which is optional, nothing looks for phones.
+fn why_no_phones(options: &Options) -> anyhow::Result<Option<String>> {
+    if !Class::ALL.iter().any(|class| class.raises_phone() && wants(options, *class)) {
+        return Ok(None);
+    }
+    let engine = Engine::from_cache()?;
+    let lacking = engine.lacking.iter().find(|lacking| lacking.role == Role::PhoneDetector);
+    Ok(lacking.map(without))
+}
+
+fn without(Lacking { role, is_missing, why }: &Lacking) -> String {
+    if *is_missing {
+        format!("{role} is not installed: nothing looks for phones")
+    } else {
+        format!("{role} does not run, so that nothing looks for phones: {why}")
+    }
+}
+
+fn wants(options: &Options, class: Class) -> bool {
+    options.only.is_none_or(|only| only == Part::Scenes(class))
+}
+
 /// All scenes that are wanted, by operator: each has eyes of their own.
-fn play(cast: &Cast, options: &Options) -> anyhow::Result<Vec<Played>> {
+fn play(cast: &Cast, options: &Options, with_phones: bool) -> anyhow::Result<Vec<Played>> {
     let extent: &Extent = if options.quick { &QUICK } else { &WHOLE };
-    let wanted = |class: &Class| options.only.is_none_or(|only| only == Part::Scenes(*class));
+    let wanted = |class: &Class| wants(options, *class) && (with_phones || !class.raises_phone());
     let classes = Class::ALL.into_iter().filter(wanted);
     let all: Vec<Scene> = classes.flat_map(|class| scenes(class, cast.people.len(), extent)).collect();
     if all.is_empty() {
@@ -285,6 +313,8 @@ fn tell_scenes(report: &mut Report, outcome: &Outcome<'_>, sweep: Option<&Sweep>
     report.keep("false_covers_per_hour.home", outcome.false_covers(&[Class::Alone, Class::Habits]));
     report.keep("false_covers_per_hour.cafe", outcome.false_covers(&[Class::Street, Class::SeatedBehind]));
     report.keep("lens_detected_1s", outcome.lens());
+    report.keep("phone_recall_2s", outcome.phones());
+    report.keep("phone_hidden_face_reopens", outcome.reopened());
     report.keep("spoof_visible_s_max.print_without_light", outcome.visible(Class::Print));
     report.keep("spoof_visible_s_max.replay_without_light", outcome.visible(Class::Film));
     let own = sweep.map_or_else(Tally::default, |sweep| sweep.called_stranger(outcome.people));
@@ -309,4 +339,17 @@ fn bar(what: &str, len: usize) -> ProgressBar {
 #[must_use]
 pub fn files(out: &Path) -> [PathBuf; 3] {
     ["accuracy.json", "index.html", "errors.png"].map(|name| out.join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_that_is_not_there_and_one_that_is_damaged_are_told_apart() {
+        let role = Role::PhoneDetector;
+        let said = |is_missing| without(&Lacking { role, is_missing, why: "the file is damaged".to_owned() });
+        assert_eq!(said(true), "phone-detector is not installed: nothing looks for phones");
+        assert!(said(false).ends_with("the file is damaged") && !said(false).contains("not installed"));
+    }
 }

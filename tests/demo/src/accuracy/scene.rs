@@ -3,13 +3,14 @@
 use super::costume::Cover;
 use super::lens_cover::LensCover;
 use super::painter::Light;
+use super::raise::Raise;
 use super::sprite::{Look, Medium};
 
 /// Where the seat is in the picture, and how far.
 pub(super) const SEAT: [f32; 2] = [320.0, 235.0];
 pub(super) const SEAT_METRES: f32 = 0.6;
 /// Pixels of a metre at one metre's distance: a face of 15 cm is 69.1 wide there.
-const PX_PER_METRE: f32 = 460.0;
+pub(super) const PX_PER_METRE: f32 = 460.0;
 
 /// Kinds of scenes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,10 +28,12 @@ pub enum Class {
     Lens,
     Print,
     Film,
+    Phone,
+    PhoneBeforeFace,
 }
 
 impl Class {
-    pub const ALL: [Class; 13] = [
+    pub const ALL: [Class; 15] = [
         Class::Alone,
         Class::Onlooker2m,
         Class::OnlookerMasked2m,
@@ -44,6 +47,8 @@ impl Class {
         Class::Lens,
         Class::Print,
         Class::Film,
+        Class::Phone,
+        Class::PhoneBeforeFace,
     ];
 
     #[must_use]
@@ -62,6 +67,8 @@ impl Class {
             Class::Lens => "lens",
             Class::Print => "print",
             Class::Film => "replay",
+            Class::Phone => "phone",
+            Class::PhoneBeforeFace => "phone_before_face",
         }
     }
 
@@ -76,13 +83,19 @@ impl Class {
     /// The scene begins once the desktop shows.
     #[must_use]
     pub(super) const fn waits(self) -> bool {
-        self.has_onlooker() || matches!(self, Class::Lens)
+        self.has_onlooker() || self.raises_phone() || matches!(self, Class::Lens)
+    }
+
+    /// Somebody raises a phone once the desktop shows: played only where something looks for phones.
+    #[must_use]
+    pub(super) const fn raises_phone(self) -> bool {
+        matches!(self, Class::Phone | Class::PhoneBeforeFace)
     }
 
     /// The plain rule has something to say about it: it counts faces.
     #[must_use]
     pub(super) const fn has_plain(self) -> bool {
-        !matches!(self, Class::Stranger | Class::Lens | Class::Print | Class::Film)
+        !(self.raises_phone() || matches!(self, Class::Stranger | Class::Lens | Class::Print | Class::Film))
     }
 }
 
@@ -101,6 +114,8 @@ pub(super) struct Scene {
     pub(super) seat: Seat,
     /// What lies over the lens from the beginning of the scene on.
     pub(super) lens: Option<LensCover>,
+    /// The phone that somebody raises.
+    pub(super) raise: Option<Raise>,
     /// Makes noise and delays differ.
     pub(super) seed: u64,
 }

@@ -65,6 +65,13 @@ fn of_scene(people: &[Person], played: &Played) -> Option<Wrong> {
             Some(ms) => ("noticed late", 10.0 + f64::from(u32::try_from(ms).unwrap_or(u32::MAX)) / 1e3),
         },
         (_, _) if played.opened_ms.is_none() => ("never opened", 40.0),
+        (class, _) if class.raises_phone() => match played.raised {
+            Some(raised) if class == Class::PhoneBeforeFace => {
+                let came_back = raised.is_covered_in_time();
+                (if came_back { "shown again behind a phone" } else { "shown on behind a phone" }, 45.0)
+            }
+            _ => ("a phone not noticed", 35.0),
+        },
         (_, _) if played.stranger => ("operator called stranger", 60.0),
         (_, _) if played.covers == 0 => ("opened late", 15.0),
         (_, _) => ("covered in vain", 20.0 + f64::from(played.covers)),
