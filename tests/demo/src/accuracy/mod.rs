@@ -12,7 +12,7 @@
 //! | module | what |
 //! |---|---|
 //! | `unpack`, `people`, `enrolment` | pictures of each person, where the face is, a template of each |
-//! | `record`, `replay`, `curve` | everybody at everybody's desk, from looks recorded once |
+//! | `record`, `replay`, `curve`, `points` | everybody at everybody's desk, from looks recorded once, by threshold and by operating point |
 //! | `scene`, `classes` | what happens before the camera |
 //! | `sprite`, `costume`, `painter`, `lens_cover` | pictures of it: cut-out people, masks and turns, a room, noise |
 //! | `light_loop`, `lighting` | the check by light, and what the light of a screen does to a picture |
@@ -37,6 +37,7 @@ mod painter;
 mod people;
 mod play;
 mod plots;
+mod points;
 mod record;
 mod replay;
 mod report;
