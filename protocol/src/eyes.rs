@@ -1,5 +1,5 @@
 //! A policy's rules about the eyes: how sure the host must be that a living person is in front of the camera, and
-//! not a picture of one.
+//! not a picture of one; and how sure the client must be that this person is the operator.
 
 use minicbor::{Decode, Encode};
 
@@ -63,6 +63,36 @@ pub enum FirstCheck {
     Turn,
 }
 
+/// How alike a face must be to open: the operating point of recognition. What each comes to in cosines is the
+/// client's, because it depends on the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Recognition {
+    #[n(0)]
+    #[default]
+    Normal,
+    /// Fewer strangers open, and more operators have to find better light.
+    #[n(1)]
+    Strict,
+    /// Operators open in worse light, and so do more strangers.
+    #[n(2)]
+    Lenient,
+}
+
+impl Recognition {
+    /// From the fewest strangers to the most.
+    pub const ALL: [Recognition; 3] = [Recognition::Strict, Recognition::Normal, Recognition::Lenient];
+
+    /// As policies and command lines name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Recognition::Normal => "normal",
+            Recognition::Strict => "strict",
+            Recognition::Lenient => "lenient",
+        }
+    }
+}
+
 /// Part of a policy; a policy without it has the defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -79,6 +109,10 @@ pub struct EyesRules {
     /// After a longer absence the check is made again.
     #[n(4)]
     pub away_minutes: u32,
+    /// Absent in policies of before it: normal. Not an `Option`, of which minicbor would make `None` where the number
+    /// is unknown: a policy that asks for more than this reader knows must be refused.
+    #[cbor(n(5), default)]
+    pub recognition: Recognition,
 }
 
 impl Default for EyesRules {
@@ -89,6 +123,7 @@ impl Default for EyesRules {
             first_check: FirstCheck::default(),
             holds_minutes: 60,
             away_minutes: 5,
+            recognition: Recognition::default(),
         }
     }
 }
@@ -149,8 +184,24 @@ mod tests {
             first_check: FirstCheck::Turn,
             holds_minutes: 0,
             away_minutes: 1,
+            recognition: Recognition::Strict,
         };
-        let bytes = minicbor::to_vec(rules).unwrap();
-        assert_eq!(minicbor::decode::<EyesRules>(&bytes).unwrap(), rules);
+        for recognition in Recognition::ALL {
+            let rules = EyesRules { recognition, ..rules };
+            let bytes = minicbor::to_vec(rules).unwrap();
+            assert_eq!(minicbor::decode::<EyesRules>(&bytes).unwrap(), rules);
+        }
+    }
+
+    #[test]
+    fn rules_of_before_recognition_mean_normal_and_an_unknown_number_means_nothing() {
+        let mut bytes = minicbor::to_vec(EyesRules::default()).unwrap();
+        assert_eq!(bytes[bytes.len() - 2..], [5, 0], "the key of recognition, and normal");
+        // The same map of five keys, as it was before.
+        let mut old = bytes[..bytes.len() - 2].to_vec();
+        old[0] -= 1;
+        assert_eq!(minicbor::decode::<EyesRules>(&old).unwrap(), EyesRules::default());
+        *bytes.last_mut().unwrap() = 3;
+        assert!(minicbor::decode::<EyesRules>(&bytes).is_err());
     }
 }

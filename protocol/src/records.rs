@@ -82,7 +82,7 @@ pub struct Policy {
     /// What is kept, for how long, and who can open it; the defaults if absent.
     #[n(7)]
     pub rules: Option<EvidenceRules>,
-    /// What must show that somebody alive is there; the defaults if absent.
+    /// What must show that the operator is there, and alive; the defaults if absent.
     #[n(8)]
     pub eyes: Option<EyesRules>,
 }
@@ -261,7 +261,7 @@ impl Policy {
         self.rules.clone().unwrap_or_default()
     }
 
-    /// The rules in force about liveness.
+    /// The rules in force about the eyes.
     pub fn eyes(&self) -> EyesRules {
         self.eyes.unwrap_or_default()
     }
@@ -341,5 +341,20 @@ mod tests {
         let sunny = EyesRules { liveness: crate::eyes::Liveness::LightRequired, ..EyesRules::default() };
         let sunny = Policy { eyes: Some(sunny), ..policy() };
         assert!(matches!(Signed::sign(&organisation(), &sunny), Err(RecordError::Eyes(_))));
+    }
+
+    #[test]
+    fn a_policy_that_asks_for_more_than_this_reader_knows_is_refused_as_a_whole() {
+        let eyes = Some(EyesRules { recognition: crate::eyes::Recognition::Strict, ..EyesRules::default() });
+        let mut payload = minicbor::to_vec(Policy { eyes, ..policy() }).unwrap();
+        let read = |payload: &[u8]| {
+            let bytes = cose::sign1(&organisation(), Policy::CONTEXT, payload);
+            Signed::<Policy>::verify(&organisation().verifying_key(), &bytes, 1_500)
+        };
+        assert_eq!(read(&payload).unwrap().record().eyes, eyes);
+        assert_eq!(payload[payload.len() - 2..], [5, 1], "the key of recognition, and strict");
+        // What must not happen is that the rules are left out, and everything has its default.
+        *payload.last_mut().unwrap() = 9;
+        assert_eq!(read(&payload), Err(RecordError::Malformed { kind: Policy::KIND }));
     }
 }

@@ -4,10 +4,11 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 use sudare_client_core::presence::Presence;
 use sudare_client_runtime::{clock, device, operator};
+use sudare_protocol::eyes::Recognition;
 use sudare_protocol::limits::RECORD_MAX_BYTES;
 use sudare_protocol::records::{Policy, Signed};
 use sudare_protocol::timings::Timings;
@@ -40,18 +41,41 @@ pub(crate) struct Arguments {
     /// Operator files created by `sudare enroll` on this device
     #[arg(long, value_name = "OPERATOR", required = true, num_args = 1..)]
     operator: Vec<PathBuf>,
-    /// A signed policy whose timings replace the defaults
+    /// A signed policy whose timings and recognition replace the defaults
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// The organisation's public key that signed it; by default organisation.pub in SUDARE_HOME
     #[arg(long, value_name = "FILE", requires = "policy")]
     org_key: Option<PathBuf>,
+    /// How alike a face must be; by default as the policy says, otherwise normal
+    #[arg(long, value_name = "POINT")]
+    recognition: Option<Point>,
     /// Pictures a second: the speed of a folder (default 10), or the limit for a film (default: all)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=120))]
     fps: Option<u32>,
     /// Print one JSON object per change instead of text
     #[arg(long)]
     json: bool,
+}
+
+/// [`Recognition`] as it is typed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Point {
+    /// Fewer strangers open
+    Strict,
+    Normal,
+    /// Operators open in worse light
+    Lenient,
+}
+
+impl Point {
+    const fn chosen(self) -> Recognition {
+        match self {
+            Point::Strict => Recognition::Strict,
+            Point::Normal => Recognition::Normal,
+            Point::Lenient => Recognition::Lenient,
+        }
+    }
 }
 
 /// The last line.
@@ -66,7 +90,7 @@ struct End {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let spec: SourceSpec = arguments.source.parse()?;
     let live = spec.is_live();
-    let timings = timings(arguments)?;
+    let (timings, recognition) = rules(arguments)?;
     let mut source = camera::open(&spec, SourceOptions { fps: arguments.fps }, clock::boottime_ms)?;
     let engine = Engine::from_cache()?;
     let rotation = operator::device_rotation(&operator::device_dir()?)?;
@@ -75,7 +99,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         output::note(&format!("not a person: {}", shares(region)));
     }
     let mode = if live { Mode::Live } else { Mode::Lockstep };
-    let mut vision = Vision::new(engine, operators, mode)?;
+    let mut vision = Vision::new(engine, operators, recognition, mode)?;
     let spinner = output::spinner(arguments.json);
     spinner.set_message(source.describe());
     let mut failed = None;
@@ -107,13 +131,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
 }
 
-fn timings(arguments: &Arguments) -> anyhow::Result<Timings> {
-    let Some(policy) = &arguments.policy else { return Ok(Timings::default()) };
+fn rules(arguments: &Arguments) -> anyhow::Result<(Timings, Recognition)> {
+    let given = arguments.recognition.map(Point::chosen);
+    let Some(policy) = &arguments.policy else { return Ok((Timings::default(), given.unwrap_or_default())) };
     let key = device::organisation(&operator::device_dir()?, arguments.org_key.as_deref())?;
     let bytes = read_small(policy)?;
     let signed = Signed::<Policy>::verify(&key, &bytes, clock::wall_ms())
         .with_context(|| policy.display().to_string())?;
-    signed.record().effective().with_context(|| policy.display().to_string())
+    let timings = signed.record().effective().with_context(|| policy.display().to_string())?;
+    Ok((timings, given.unwrap_or(signed.record().eyes().recognition)))
 }
 
 fn read_small(path: &Path) -> anyhow::Result<Vec<u8>> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sudare_protocol::SigningKey;
+use sudare_protocol::eyes::EyesRules;
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::host::{AwaitOpen, ClientNews, Device, Devices, Fresh, Live, Setup};
 use sudare_protocol::limits::{OPERATORS_MAX, VECTOR_DIM};
@@ -40,6 +41,16 @@ impl Host {
 
     /// A host whose record somebody else signed.
     pub(crate) fn signed_by(signer: &SigningKey, host_id: &str, nonce: u8) -> (Self, Vec<u8>) {
+        Self::with_eyes(signer, host_id, nonce, None)
+    }
+
+    /// A host whose policy says this about the eyes.
+    pub(crate) fn with_eyes(
+        signer: &SigningKey,
+        host_id: &str,
+        nonce: u8,
+        eyes: Option<EyesRules>,
+    ) -> (Self, Vec<u8>) {
         let host_key = SigningKey::from_bytes(&[2; 32]);
         let record = HostRecord {
             host_id: host_id.into(),
@@ -50,7 +61,7 @@ impl Host {
         let setup = Setup {
             host_key,
             host_record: Signed::sign(signer, &record).unwrap(),
-            policy: policy(signer),
+            policy: policy(signer, eyes),
             session_id: [0x5e; 16],
             boot_id: [0xb0; 16],
             tls_cert_sha256: [0xce; 32],
@@ -87,7 +98,7 @@ impl Host {
     }
 }
 
-fn policy(signer: &SigningKey) -> Signed<Policy> {
+fn policy(signer: &SigningKey, eyes: Option<EyesRules>) -> Signed<Policy> {
     let policy = Policy {
         organisation: "Example".into(),
         serial: 1,
@@ -97,7 +108,7 @@ fn policy(signer: &SigningKey) -> Signed<Policy> {
         evidence: EvidenceDuty::Required,
         timings: BTreeMap::new(),
         rules: None,
-        eyes: None,
+        eyes,
     };
     let signed = Signed::sign(signer, &policy).unwrap();
     Signed::verify(&signer.verifying_key(), &signed, WALL_MS).unwrap()

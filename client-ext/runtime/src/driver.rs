@@ -277,6 +277,7 @@ impl Driver {
         let Some(live) = self.selector.live() else { return };
         let host = self.host_key(live.host_id().to_owned());
         let policy = live.policy();
+        let recognition = policy.record().eyes().recognition;
         let terms = Terms {
             auditors: policy.record().auditors.clone(),
             custodian: policy.record().rules.as_ref().and_then(|rules| rules.custodian.clone()),
@@ -290,7 +291,8 @@ impl Driver {
         self.next_adopt = clock::instant();
         self.selector.keep(self.spools.take(&host), out);
         self.watch += 1;
-        if let Err(error) = self.watcher.start(operators, LookSender::new(self.inbox.clone(), self.watch)) {
+        let looks = LookSender::new(self.inbox.clone(), self.watch);
+        if let Err(error) = self.watcher.start(operators, recognition, looks) {
             self.happened(Event::Trouble(format!("{error:#}")), tell);
         }
     }

@@ -178,6 +178,7 @@ mod tests {
     use super::*;
     use crate::testing_pictures::{incident, picture};
     use sudare_client_core::presence::Who;
+    use sudare_protocol::eyes::Recognition;
     use sudare_protocol::message::{self, CameraKind, kind};
 
     fn identities() -> [seal::Identity; 3] {
@@ -298,6 +299,22 @@ mod tests {
         assert_eq!((basis.hold_ms, basis.certificate), (1_000, CertificateCheck::Same));
         assert_eq!(basis.models[0].as_slice(), &[2; 32]);
         assert_eq!((basis.phone, basis.assurance), (None, Some(0)), "nobody looked for phones, nor for life");
+    }
+
+    #[test]
+    fn the_manifest_tells_the_operating_point_that_was_in_use() {
+        let [a, b, _] = identities();
+        let terms = terms(&[a, b], None);
+        for (recognition, operator_min) in
+            [(Recognition::Strict, 600), (Recognition::Normal, 540), (Recognition::Lenient, 500)]
+        {
+            let mut shots = shots();
+            for (_, picture) in &mut shots.shots {
+                picture.thresholds = picture.thresholds.at(recognition);
+            }
+            let basis = build(&shots, &terms, None, 7).unwrap().manifest.basis.unwrap();
+            assert_eq!((basis.operator_min_milli, basis.same_person_min_milli), (operator_min, 420));
+        }
     }
 
     #[test]

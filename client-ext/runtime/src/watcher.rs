@@ -16,6 +16,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use sudare_client_core::evidence::Picture;
 use sudare_client_core::presence::{CameraView, Observation};
+use sudare_protocol::eyes::Recognition;
 use sudare_protocol::message::CameraKind;
 use sudare_protocol::template::OperatorTemplate;
 use sudare_vision::camera::{self, CameraFault, FrameSource, SourceOptions, SourceSpec};
@@ -45,11 +46,16 @@ pub struct Look {
 
 /// Anything that can look at the seat. The benchmark has one without a camera.
 pub trait Watcher: Send {
-    /// Starts looking for these operators, instead of those before. Must not wait.
+    /// Starts looking for these operators, as surely as the policy asks, instead of those before. Must not wait.
     ///
     /// # Errors
     /// It cannot start.
-    fn start(&mut self, operators: Vec<OperatorTemplate>, looks: LookSender) -> anyhow::Result<()>;
+    fn start(
+        &mut self,
+        operators: Vec<OperatorTemplate>,
+        recognition: Recognition,
+        looks: LookSender,
+    ) -> anyhow::Result<()>;
 
     /// Turns the camera off for a while, or on again.
     fn pause(&mut self, on: bool);
@@ -117,13 +123,18 @@ impl CameraWatcher {
 }
 
 impl Watcher for CameraWatcher {
-    fn start(&mut self, operators: Vec<OperatorTemplate>, looks: LookSender) -> anyhow::Result<()> {
+    fn start(
+        &mut self,
+        operators: Vec<OperatorTemplate>,
+        recognition: Recognition,
+        looks: LookSender,
+    ) -> anyhow::Result<()> {
         self.stop();
         let wish = Arc::new(AtomicU8::new(LOOK));
         let before = self.running.take().map(|running| running.thread);
         let (source, engine) = (self.source.take(), self.engine.take());
-        let watch =
-            Watch { spec: self.spec.clone(), home: self.home.clone(), wish: Arc::clone(&wish), looks };
+        let (spec, home) = (self.spec.clone(), self.home.clone());
+        let watch = Watch { spec, home, recognition, wish: Arc::clone(&wish), looks };
         let body = move || {
             wait_for(before);
             if let Err(error) = watch.run(source, engine, operators) {
@@ -171,6 +182,8 @@ fn wait_for(before: Option<JoinHandle<()>>) {
 struct Watch {
     spec: SourceSpec,
     home: PathBuf,
+    /// Of the policy of the host that is live.
+    recognition: Recognition,
     wish: Arc<AtomicU8>,
     looks: LookSender,
 }
@@ -187,7 +200,7 @@ impl Watch {
         let known = operator::from_templates(operators, rotation, *engine.embedder_sha256.as_bytes())
             .context("no operator can be recognised")?;
         let mut drift = DriftWatch::new(&self.home, known.self_cosine);
-        let mut vision = Vision::new(engine, known, Mode::Live)?;
+        let mut vision = Vision::new(engine, known, self.recognition, Mode::Live)?;
         let kind = self.spec.kind();
         let paces_itself = self.spec.is_live();
         let mut opened_ms = clock::boottime_ms();

@@ -15,6 +15,7 @@ use sudare_client_core::face::rotate::{Known, Rotation};
 use sudare_client_core::face::track::MAX_TRACKS;
 use sudare_client_core::frame::Frame;
 use sudare_client_core::presence::{CameraView, Presence, Who};
+use sudare_protocol::eyes::Recognition;
 use sudare_protocol::reason::State;
 use sudare_protocol::timings::Timings;
 
@@ -29,7 +30,7 @@ fn vision() -> Option<Vision> {
     let (engine, _) = models_and_photographs()?;
     let (rotation, marked) = (Rotation::from_seed(&[3; 32]), Marked::default());
     let nobody = Known { rotation, vectors: Vec::new(), marked, self_cosine: None };
-    Some(Vision::new(engine, nobody, Mode::Lockstep).unwrap())
+    Some(Vision::new(engine, nobody, Recognition::Normal, Mode::Lockstep).unwrap())
 }
 
 fn frame(picture: &RgbImage, n: u64) -> Frame {

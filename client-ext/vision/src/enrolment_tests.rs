@@ -9,6 +9,7 @@ use sudare_client_core::face::marked::{MarkError, Marked, region};
 use sudare_client_core::face::rotate::{Known, Rotated};
 use sudare_client_core::frame::Frame;
 use sudare_client_core::presence::Who;
+use sudare_protocol::eyes::Recognition;
 use sudare_protocol::limits::VECTORS_MAX;
 use sudare_protocol::template::Region;
 
@@ -285,7 +286,7 @@ fn a_face_inside_a_marked_region_is_nobody_and_one_beside_it_is_somebody() {
     let vectors = template.vectors.iter().map(|v| Rotated::from_template(v).unwrap()).collect();
     let marked = Marked::of([region([0.6, 0.0, 0.4, 0.6]).unwrap()]);
     let known = Known { rotation, vectors, marked, self_cosine: None };
-    let mut vision = Vision::new(engine, known, Mode::Lockstep).unwrap();
+    let mut vision = Vision::new(engine, known, Recognition::Normal, Mode::Lockstep).unwrap();
     let mut after = |from_ms: u64, heads: &[(&RgbImage, i64, i64)]| {
         let mut seen = Vec::new();
         for i in 0..8 {

@@ -49,6 +49,8 @@ pub mod pipeline;
 #[cfg(test)]
 mod pixelate_tests;
 pub mod prepare;
+#[cfg(test)]
+mod recognition_tests;
 mod sampling;
 #[cfg(test)]
 mod testing;

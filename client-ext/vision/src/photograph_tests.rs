@@ -16,6 +16,7 @@ use sudare_client_core::light;
 use sudare_client_core::live::Liveness;
 use sudare_client_core::phone::PhoneView;
 use sudare_client_core::presence::{CameraView, Presence, Who};
+use sudare_protocol::eyes::Recognition;
 use sudare_protocol::timings::Timings;
 
 use crate::camera::folder::Folder;
@@ -50,7 +51,7 @@ pub(crate) fn head(engine: &mut Engine, path: &Path) -> RgbImage {
 }
 
 /// A frame of a webcam in a room, with heads at these places.
-fn scene(t_ms: u64, heads: &[(&RgbImage, i64)]) -> Frame {
+pub(crate) fn scene(t_ms: u64, heads: &[(&RgbImage, i64)]) -> Frame {
     let mut room = RgbImage::from_fn(640, 480, |x, y| {
         let shade = (60 + x / 8 + y / 16) as u8;
         image::Rgb([shade, shade, shade.saturating_add(10)])
@@ -170,7 +171,7 @@ fn operator_and_stranger_are_recognised_among_the_frames() {
     let operator = head(&mut engine, &folder.join("obama3.jpg"));
     let stranger = head(&mut engine, &folder.join("biden.jpg"));
     let known = operators(&mut engine, &folder);
-    let mut vision = Vision::new(engine, known, Mode::Lockstep).unwrap();
+    let mut vision = Vision::new(engine, known, Recognition::Normal, Mode::Lockstep).unwrap();
     let mut look = |from_ms: u64, heads: &[(&RgbImage, i64)]| {
         let seen: Vec<_> = (0..6).map(|i| vision.process(&scene(from_ms + i * 100, heads))).collect();
         seen.into_iter().next_back().unwrap()
@@ -200,7 +201,7 @@ fn a_live_watch_comes_to_the_same_verdict_without_waiting() {
     let Some((mut engine, folder)) = models_and_photographs() else { return };
     let operator = head(&mut engine, &folder.join("obama3.jpg"));
     let known = operators(&mut engine, &folder);
-    let mut vision = Vision::new(engine, known, Mode::Live).unwrap();
+    let mut vision = Vision::new(engine, known, Recognition::Normal, Mode::Live).unwrap();
     let first = vision.process(&scene(0, &[(&operator, 60)]));
     assert_eq!(first.faces[0].who, Who::Undecided, "the first frame must not wait for the embedder");
     for i in 1..40 {
@@ -232,7 +233,7 @@ fn a_scene_is_covered_and_released_in_time() {
         std::fs::write(path, jpeg).unwrap();
     }
     let mut source = Folder::open(dir.path(), SourceOptions::default()).unwrap();
-    let mut vision = Vision::new(engine, known, Mode::Lockstep).unwrap();
+    let mut vision = Vision::new(engine, known, Recognition::Normal, Mode::Lockstep).unwrap();
     let mut changes: Vec<Change> = Vec::new();
     let presence = Presence::new(&Timings::default());
     let summary = watch(&mut source, &mut vision, presence, false, boottime_ms, &mut |change| {
@@ -274,7 +275,7 @@ fn phones_are_looked_for_where_their_model_is_and_none_are_seen_where_none_are()
     } else {
         println!("SKIPPED: the phone-detector is not installed");
     }
-    let mut vision = Vision::new(engine, known, Mode::Lockstep).unwrap();
+    let mut vision = Vision::new(engine, known, Recognition::Normal, Mode::Lockstep).unwrap();
     let seen: Vec<_> = (0..30).map(|i| vision.process(&scene(i * 100, &[(&operator, 60)]))).collect();
     let expected = if looks_for_phones { PhoneView::Clear } else { PhoneView::Unknown };
     assert!(seen.iter().all(|seen| seen.phone == expected && seen.phones.is_empty()));

@@ -31,6 +31,7 @@ use sudare_client_core::phone::PhoneView;
 use sudare_client_core::presence::{CameraView, FaceSeen, Observation, Who, weight_of};
 use sudare_client_core::screens::Screens;
 use sudare_models::EmbedderFacts;
+use sudare_protocol::eyes::Recognition;
 
 use crate::align::{self, AlignedFace};
 use crate::cues::Cues;
@@ -118,11 +119,17 @@ pub struct Vision {
 }
 
 impl Vision {
-    /// Starts watching for these operators. Without any, every face is a stranger's.
+    /// Starts watching for these operators. Without any, every face is a stranger's. `recognition` says how alike a
+    /// face must be, and is the policy's.
     ///
     /// # Errors
     /// The operating system refused a thread.
-    pub fn new(engine: Engine, operators: Known, mode: Mode) -> Result<Self, EngineError> {
+    pub fn new(
+        engine: Engine,
+        operators: Known,
+        recognition: Recognition,
+        mode: Mode,
+    ) -> Result<Self, EngineError> {
         let embedder_facts = engine.embedder.facts().clone();
         let marked = operators.marked.clone();
         let worker = Worker::start(engine.embedder, operators).map_err(|e| EngineError::Runtime {
@@ -135,7 +142,7 @@ impl Vision {
             detector: engine.detector,
             mesh: engine.mesh,
             facing: Facing::default(),
-            thresholds: thresholds(&embedder_facts),
+            thresholds: thresholds(&embedder_facts).at(recognition),
             embedder_facts,
             tracker: Tracker::default(),
             motion: Motion::default(),
@@ -276,7 +283,7 @@ impl Vision {
         std::mem::take(&mut self.own_looks)
     }
 
-    /// For the record.
+    /// Those in use, for the record.
     pub fn thresholds(&self) -> Thresholds {
         self.thresholds
     }
@@ -334,7 +341,9 @@ fn quality(face: &Face, aligned: &AlignedFace) -> Quality {
     }
 }
 
-fn thresholds(facts: &EmbedderFacts) -> Thresholds {
+/// Those of a model, which are the normal ones.
+#[must_use]
+pub fn thresholds(facts: &EmbedderFacts) -> Thresholds {
     Thresholds {
         operator_min: facts.operator_min,
         same_person_min: facts.same_person_min,

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::Deserialize;
 use sudare_base::files;
-use sudare_protocol::eyes::{EyesRules, FirstCheck, Liveness, NotMeasurable};
+use sudare_protocol::eyes::{EyesRules, FirstCheck, Liveness, NotMeasurable, Recognition};
 use sudare_protocol::keyfile;
 use sudare_protocol::records::{EvidenceDuty, Policy};
 use sudare_protocol::rules::{
@@ -86,6 +86,8 @@ struct EyesFile {
     first_check: FirstCheckRule,
     holds_minutes: u32,
     away_minutes: u32,
+    /// How alike a face must be to open; what that comes to is in docs/decisions/0029-operating-points.md.
+    recognition: RecognitionRule,
 }
 
 impl Default for EyesFile {
@@ -97,6 +99,7 @@ impl Default for EyesFile {
             first_check: FirstCheckRule::Light,
             holds_minutes,
             away_minutes,
+            recognition: RecognitionRule::Normal,
         }
     }
 }
@@ -123,6 +126,14 @@ enum NotMeasurableRule {
 enum FirstCheckRule {
     Light,
     Turn,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum RecognitionRule {
+    Strict,
+    Normal,
+    Lenient,
 }
 
 /// Reads the file; `validity` is the first and the last moment in Unix milliseconds.
@@ -171,8 +182,13 @@ impl EyesFile {
             FirstCheckRule::Light => FirstCheck::Light,
             FirstCheckRule::Turn => FirstCheck::Turn,
         };
+        let recognition = match self.recognition {
+            RecognitionRule::Strict => Recognition::Strict,
+            RecognitionRule::Normal => Recognition::Normal,
+            RecognitionRule::Lenient => Recognition::Lenient,
+        };
         let EyesFile { holds_minutes, away_minutes, .. } = self;
-        EyesRules { liveness, not_measurable, first_check, holds_minutes, away_minutes }
+        EyesRules { liveness, not_measurable, first_check, holds_minutes, away_minutes, recognition }
     }
 }
 
@@ -261,6 +277,18 @@ mod tests {
     }
 
     #[test]
+    fn recognition_can_be_chosen_without_a_check_of_liveness() {
+        let recognition = |more: &str| policy(more).unwrap().eyes().recognition;
+        assert_eq!(recognition(""), Recognition::Normal);
+        assert_eq!(recognition("[eyes]\nliveness = \"light-preferred\""), Recognition::Normal);
+        for wanted in Recognition::ALL {
+            let more = format!("[eyes]\nrecognition = \"{}\"", wanted.as_str());
+            assert_eq!(recognition(&more), wanted);
+            assert_eq!(policy(&more).unwrap().eyes().liveness, Liveness::Passive);
+        }
+    }
+
+    #[test]
     fn misspelt_names_and_values_are_refused_by_name() {
         for (more, word) in [
             ("[rules]\nscreenshots = \"full\"", "screenshots"),
@@ -270,6 +298,7 @@ mod tests {
             ("evidence = \"maybe\"", "maybe"),
             ("[eyes]\nliveness = \"light\"", "light"),
             ("[eyes]\nblinking = true", "blinking"),
+            ("[eyes]\nrecognition = \"stricter\"", "stricter"),
         ] {
             let error = format!("{:#}", policy(more).unwrap_err());
             assert!(error.contains(word), "{error}");

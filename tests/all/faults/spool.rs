@@ -27,6 +27,7 @@ use sudare_demo::faults::{self, Place, Running};
 use sudare_evidence::reader::Store;
 use sudare_protocol::evidence::event::IncidentComplete;
 use sudare_protocol::evidence::{Event as LogEvent, Label};
+use sudare_protocol::eyes::Recognition;
 use sudare_protocol::hex::hex;
 use sudare_protocol::message::{Digest, Shown};
 use sudare_protocol::template::OperatorTemplate;
@@ -173,7 +174,7 @@ struct Scripted {
 }
 
 impl Watcher for Scripted {
-    fn start(&mut self, _: Vec<OperatorTemplate>, looks: LookSender) -> anyhow::Result<()> {
+    fn start(&mut self, _: Vec<OperatorTemplate>, _: Recognition, looks: LookSender) -> anyhow::Result<()> {
         let seen = Arc::clone(&self.seen);
         thread::spawn(move || {
             while looks.send(look(*seen.lock().unwrap())) {

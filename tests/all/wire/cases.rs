@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sudare_protocol::evidence::event::{BlobId, Cover, Erasure, Tombstone};
 use sudare_protocol::evidence::{BlobRef, ENTRY_CONTEXT, Entry, Event, Label, Media};
-use sudare_protocol::eyes::{EyesRules, FirstCheck, Liveness, NotMeasurable};
+use sudare_protocol::eyes::{EyesRules, FirstCheck, Liveness, NotMeasurable, Recognition};
 use sudare_protocol::frame::frame;
 use sudare_protocol::records::{DeviceRecord, EvidenceDuty, HostRecord, Policy, Record, Signed};
 use sudare_protocol::tlog::{Checkpoint, VerifierKey};
@@ -104,6 +104,7 @@ fn records() -> Vec<Said> {
         first_check: FirstCheck::Light,
         holds_minutes: 0,
         away_minutes: 5,
+        recognition: Recognition::Strict,
     };
     let checked = Policy { eyes: Some(eyes), serial: 3, ..pair::policy() };
     let strict = Policy { timings, evidence: EvidenceDuty::BestEffort, serial: 2, ..pair::policy() };
@@ -112,7 +113,7 @@ fn records() -> Vec<Said> {
         record("device record", &device_record),
         record("policy with the default numbers", &pair::policy()),
         record("policy with numbers of its own", &strict),
-        record("policy with a check by light", &checked),
+        record("policy with a check by light and strict recognition", &checked),
     ]
 }
 

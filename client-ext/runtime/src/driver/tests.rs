@@ -2,6 +2,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 
 use sudare_client_core::presence::{CameraView, FaceSeen, Observation, Who};
+use sudare_protocol::eyes::{EyesRules, Recognition};
 use sudare_protocol::host::ClientNews;
 use sudare_protocol::reason::{Reason, State};
 
@@ -19,8 +20,13 @@ struct Recorder {
 }
 
 impl Watcher for Recorder {
-    fn start(&mut self, operators: Vec<OperatorTemplate>, looks: LookSender) -> anyhow::Result<()> {
-        self.asked.lock().unwrap().push(format!("start {}", operators.len()));
+    fn start(
+        &mut self,
+        operators: Vec<OperatorTemplate>,
+        recognition: Recognition,
+        looks: LookSender,
+    ) -> anyhow::Result<()> {
+        self.asked.lock().unwrap().push(format!("start {} {}", operators.len(), recognition.as_str()));
         self.looks.send(looks)?;
         Ok(())
     }
@@ -85,11 +91,14 @@ impl Client {
     }
 
     fn connect(&self, nonce: u8) -> Peer {
+        self.connect_to(Host::new("vdi-1", nonce))
+    }
+
+    fn connect_to(&self, (mut host, hello): (Host, Vec<u8>)) -> Peer {
         let (sent_in, sent) = channel();
         let closed = Arc::new(Mutex::new(0));
         let wire = Wire { sent: sent_in, closed: Arc::clone(&closed) };
         let handle = self.inbox.opened(Box::new(wire)).unwrap();
-        let (mut host, hello) = Host::new("vdi-1", nonce);
         handle.bytes(&hello).unwrap();
         let ready = host.take(&sent.recv_timeout(PATIENCE).unwrap()).unwrap();
         handle.bytes(&ready).unwrap();
@@ -166,7 +175,22 @@ fn the_camera_follows_the_session_and_a_break() {
     drop(second.handle);
     client.wait("the end", |e| !matches!(e, Event::Trouble(_)));
     let asked = client.asked.lock().unwrap().clone();
-    assert_eq!(asked, ["start 1", "pause true", "pause false", "stop", "start 1", "stop"]);
+    assert_eq!(asked, ["start 1 normal", "pause true", "pause false", "stop", "start 1 normal", "stop"]);
+    client.end();
+}
+
+#[test]
+fn the_watch_is_as_sure_as_the_policy_of_the_host_that_is_live_asks() {
+    let client = Client::start(&Arc::default());
+    for (nonce, recognition) in (1..).zip(Recognition::ALL) {
+        let eyes = EyesRules { recognition, ..EyesRules::default() };
+        let peer = client.connect_to(Host::with_eyes(&organisation_key(), "vdi-1", nonce, Some(eyes)));
+        client.looks.recv_timeout(PATIENCE).unwrap();
+        drop(peer.handle);
+        client.wait("the end", |e| matches!(e, Event::Over { .. }));
+    }
+    let asked = client.asked.lock().unwrap().clone();
+    assert_eq!(asked, ["start 1 strict", "stop", "start 1 normal", "stop", "start 1 lenient", "stop"]);
     client.end();
 }
 

@@ -12,7 +12,7 @@
 //! | module | what |
 //! |---|---|
 //! | `unpack`, `people`, `enrolment` | pictures of each person, where the face is, a template of each |
-//! | `record`, `replay`, `curve` | everybody at everybody's desk, from looks recorded once |
+//! | `record`, `replay`, `curve`, `points` | everybody at everybody's desk, from looks recorded once, by threshold and by operating point |
 //! | `scene`, `classes` | what happens before the camera |
 //! | `sprite`, `costume`, `painter`, `lens_cover` | pictures of it: cut-out people, masks and turns, a room, noise |
 //! | `raise`, `phone_prop` | a phone that somebody raises: when, where, what became of it; and how it is drawn |
@@ -39,6 +39,7 @@ mod people;
 mod phone_prop;
 mod play;
 mod plots;
+mod points;
 mod raise;
 mod record;
 mod replay;

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use image::RgbImage;
 use sudare_client_core::face::iou;
 use sudare_client_core::presence::{Decision, Presence, Who};
+use sudare_protocol::eyes::Recognition;
 use sudare_protocol::reason::Reason;
 use sudare_protocol::timings::Timings;
 use sudare_vision::engine::Engine;
@@ -171,7 +172,10 @@ impl<'a> Stage<'a> {
     fn eyes(&mut self, scene: &Scene) -> anyhow::Result<Vision> {
         match self.vision.take().filter(|_| scene.class.has_onlooker()) {
             Some(vision) => Ok(vision),
-            None => Ok(Vision::new(Engine::from_cache()?, self.operator.known(), Mode::Lockstep)?),
+            None => {
+                let (engine, known) = (Engine::from_cache()?, self.operator.known());
+                Ok(Vision::new(engine, known, Recognition::Normal, Mode::Lockstep)?)
+            }
         }
     }
 

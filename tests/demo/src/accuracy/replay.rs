@@ -201,21 +201,22 @@ pub(super) fn with(mut figure: Value, key: &str, value: Value) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use sudare_client_core::face::Face;
     use sudare_client_core::face::quality::Quality;
 
-    const LIMITS: Thresholds = Thresholds { operator_min: 0.54, same_person_min: 0.42, stranger_max: 0.30 };
+    pub(in crate::accuracy) const LIMITS: Thresholds =
+        Thresholds { operator_min: 0.54, same_person_min: 0.42, stranger_max: 0.30 };
 
-    fn look(cosines: [f32; 2]) -> Option<Look> {
+    pub(in crate::accuracy) fn look(cosines: [f32; 2]) -> Option<Look> {
         let landmarks = [[30.0, 40.0], [70.0, 40.0], [50.0, 62.0], [34.0, 82.0], [66.0, 82.0]];
         let face = Face { bbox: [260.0, 170.0, 120.0, 150.0], landmarks, score: 0.93 };
         let quality = Quality { size_px: 120.0, score: 0.93, yaw_deg: 0.0, sharp: 0.09, light: 120.0 };
         Some(Look { face, quality, cosines: cosines.to_vec() })
     }
 
-    fn recording(person: usize, looks: Vec<Option<Look>>) -> Recording {
+    pub(in crate::accuracy) fn recording(person: usize, looks: Vec<Option<Look>>) -> Recording {
         Recording { person, condition: 0, looks }
     }
 

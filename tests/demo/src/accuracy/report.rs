@@ -8,7 +8,7 @@ use crate::bench::Needed;
 pub(super) type Row = (&'static str, &'static str, Needed);
 
 /// In the order of the table.
-pub(super) const ROWS: [Row; 38] = [
+pub(super) const ROWS: [Row; 42] = [
     ("onlooker_recall_2m", "onlookers within 2 m noticed", Needed::AtLeast(0.98)),
     ("onlooker_recall_2m.delay_ms_yaw_below_30.p50", "  delay, p50, ms", Needed::Nothing),
     ("onlooker_recall_2m.delay_ms_yaw_below_30.p95", "  delay, p95, ms", Needed::AtMost(1_200.0)),
@@ -30,6 +30,10 @@ pub(super) const ROWS: [Row; 38] = [
     ("fnmr_at_open.opening_ms_p50", "  opening, p50, ms", Needed::Nothing),
     ("fnmr_at_open.opening_ms_p95", "  opening, p95, ms", Needed::AtMost(3_000.0)),
     ("operator_called_stranger", "operators called strangers", Needed::AtMost(0.0)),
+    ("identity.by_point.strict.fmr", "strict: strangers who open", Needed::Nothing),
+    ("identity.by_point.strict.fnmr", "strict: operators not let in", Needed::Nothing),
+    ("identity.by_point.lenient.fmr", "lenient: strangers who open", Needed::Nothing),
+    ("identity.by_point.lenient.fnmr", "lenient: operators not let in", Needed::Nothing),
     ("spoof_visible_s_max.print", "a print keeps it open, s", Needed::AtMost(3.0)),
     ("spoof_visible_s_max.replay", "a film keeps it open, s", Needed::AtMost(3.0)),
     ("spoof_visible_s_max.print_without_light", "  without light", Needed::Nothing),
@@ -165,7 +169,7 @@ pub(super) fn verdict(figure: &Value, value: f64, needed: Needed) -> Option<(Str
 
 /// Not a part of one.
 fn is_figure(key: &str) -> bool {
-    !["delay", "plain", "opening"].iter().any(|part| key.contains(part))
+    !["delay", "plain", "opening", "by_point"].iter().any(|part| key.contains(part))
 }
 
 #[cfg(test)]

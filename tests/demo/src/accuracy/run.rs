@@ -11,6 +11,7 @@ use sudare_client_core::face::rotate::Rotated;
 use sudare_models::Role;
 use sudare_vision::Lacking;
 use sudare_vision::engine::Engine;
+use sudare_vision::pipeline::thresholds;
 
 use super::classes::{Extent, QUICK, WHOLE, scenes};
 use super::crew::each;
@@ -22,8 +23,9 @@ use super::outcome::Outcome;
 use super::page::page;
 use super::people::Person;
 use super::play::{Played, Stage};
+use super::points::{self, AtPoint};
 use super::record::{CONDITIONS, Recorder, Recording};
-use super::replay::{Sweep, sweep};
+use super::replay::Sweep;
 use super::report::Report;
 use super::scene::{Class, Scene};
 use super::unpack::{sources, unpack};
@@ -104,7 +106,9 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<String>> {
     let wanted = |part: Part| options.only.is_none_or(|only| only == part);
     let (recordings, thresholds) =
         if wanted(Part::Identity) { record(&cast, options.quick)? } else { Default::default() };
-    let sweep = thresholds.map(|thresholds| sweep(&recordings, cast.people.len(), &thresholds));
+    let points = thresholds.map(|thresholds| points::sweeps(&recordings, cast.people.len(), thresholds));
+    let points = points.unwrap_or_default();
+    let sweep = points::normal(&points);
     watch.note("looks");
     let checked = if wanted(Part::Light) { check_by_light(&cast, options.quick)? } else { Vec::new() };
     watch.note("light");
@@ -114,20 +118,20 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<String>> {
     let outcome = Outcome { people: &cast.people, played: &played };
     let mut report = Report::default();
     tell_people(&mut report, &cast);
-    if let Some(sweep) = &sweep {
-        tell_identity(&mut report, sweep, &recordings, &cast.people);
+    if let Some(sweep) = sweep {
+        tell_identity(&mut report, sweep, &points, &recordings, &cast.people);
     }
     for (key, figure) in light_loop::figures(&checked, &cast.people) {
         report.keep(&format!("active_light.{key}"), figure);
     }
-    tell_scenes(&mut report, &outcome, sweep.as_ref());
+    tell_scenes(&mut report, &outcome, sweep);
     for key in ["phone_recall_2s", "phone_hidden_face_reopens"] {
         no_phones.iter().for_each(|why| report.lacks(key, why));
     }
     report.keep("run", json!(run_name(options)));
     report.keep("took_s", Value::Object(watch.took_s));
     report.complete("left out of this run by --only");
-    let wrong = worst::choose(&cast.people, &played, sweep.as_ref())?;
+    let wrong = worst::choose(&cast.people, &played, sweep)?;
     worst::draw(&wrong, &options.out.join("errors.png"))?;
     std::fs::write(options.out.join("index.html"), page(&report, &outcome, &wrong))?;
     std::fs::write(options.out.join("accuracy.json"), serde_json::to_vec_pretty(report.figures())?)?;
@@ -194,13 +198,7 @@ fn record(cast: &Cast, quick: bool) -> anyhow::Result<(Vec<Recording>, Option<Th
     let recordings = each(&jobs, Recorder::new, |recorder, _, (person, condition)| {
         let recording = recorder.record(&cast.people, *person, *condition, &templates);
         bar.inc(1);
-        let facts = recorder.engine.embedder.facts();
-        let thresholds = Thresholds {
-            operator_min: facts.operator_min,
-            same_person_min: facts.same_person_min,
-            stranger_max: facts.stranger_max,
-        };
-        Ok((recording?, thresholds))
+        Ok((recording?, thresholds(recorder.engine.embedder.facts())))
     })?;
     bar.finish_and_clear();
     let thresholds = recordings.first().map(|(_, thresholds)| *thresholds);
@@ -286,13 +284,20 @@ fn tell_people(report: &mut Report, cast: &Cast) {
     report.keep("people", Value::Array(told.collect()));
 }
 
-fn tell_identity(report: &mut Report, sweep: &Sweep, recordings: &[Recording], people: &[Person]) {
+fn tell_identity(
+    report: &mut Report,
+    sweep: &Sweep,
+    points: &[AtPoint],
+    recordings: &[Recording],
+    people: &[Person],
+) {
     for (key, figure) in sweep.figures(people) {
         report.keep(&key, figure);
     }
     let mut told = curve::told(recordings, people.len());
     if let Some(told) = told.as_object_mut() {
         told.insert("by_condition".to_owned(), Value::Object(sweep.by_condition(people)));
+        told.insert("by_point".to_owned(), points::figures(points, people));
     }
     report.keep("identity", told);
 }

@@ -18,6 +18,7 @@ use sudare_client_runtime::inbox::{Inbox, LookSender};
 use sudare_client_runtime::watcher::{Look, Watcher};
 use sudare_headless::RdpOptions;
 use sudare_headless::app::{self, AppEvent};
+use sudare_protocol::eyes::Recognition;
 use sudare_protocol::template::OperatorTemplate;
 use sudare_test_kit::stage::{Stage, USER};
 use sudare_test_kit::wait::{PATIENCE, in_vain};
@@ -39,7 +40,7 @@ struct Scripted {
 }
 
 impl Watcher for Scripted {
-    fn start(&mut self, _: Vec<OperatorTemplate>, looks: LookSender) -> anyhow::Result<()> {
+    fn start(&mut self, _: Vec<OperatorTemplate>, _: Recognition, looks: LookSender) -> anyhow::Result<()> {
         let script = self.blocked.take().context("one session is played")?;
         std::thread::spawn(move || {
             let mut blocked = false;
