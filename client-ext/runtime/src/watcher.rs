@@ -24,6 +24,7 @@ use sudare_vision::finder::Finder;
 use sudare_vision::watch::view_of;
 use sudare_vision::{Mode, Vision};
 
+use crate::battery::{Battery, Sparing};
 use crate::drift::DriftWatch;
 use crate::inbox::LookSender;
 use crate::{clock, operator};
@@ -69,6 +70,7 @@ pub struct CameraWatcher {
     spec: SourceSpec,
     /// Folder of the device's seed.
     home: PathBuf,
+    sparing: Sparing,
     /// Opened in advance by a program that wants errors at once.
     source: Option<Box<dyn FrameSource>>,
     engine: Option<Engine>,
@@ -92,13 +94,21 @@ const STOP: u8 = 2;
 
 impl CameraWatcher {
     pub fn new(spec: SourceSpec, home: PathBuf) -> Self {
-        CameraWatcher { spec, home, source: None, engine: None, running: None }
+        let sparing = Sparing::default();
+        CameraWatcher { spec, home, sparing, source: None, engine: None, running: None }
     }
 
     /// Uses this source for the first watch.
     #[must_use]
     pub fn with_source(mut self, source: Box<dyn FrameSource>) -> Self {
         self.source = Some(source);
+        self
+    }
+
+    /// Spares the battery in this way, and not only while the PC runs on it.
+    #[must_use]
+    pub fn with_sparing(mut self, sparing: Sparing) -> Self {
+        self.sparing = sparing;
         self
     }
 
@@ -122,8 +132,13 @@ impl Watcher for CameraWatcher {
         let wish = Arc::new(AtomicU8::new(LOOK));
         let before = self.running.take().map(|running| running.thread);
         let (source, engine) = (self.source.take(), self.engine.take());
-        let watch =
-            Watch { spec: self.spec.clone(), home: self.home.clone(), wish: Arc::clone(&wish), looks };
+        let watch = Watch {
+            spec: self.spec.clone(),
+            home: self.home.clone(),
+            sparing: self.sparing,
+            wish: Arc::clone(&wish),
+            looks,
+        };
         let body = move || {
             wait_for(before);
             if let Err(error) = watch.run(source, engine, operators) {
@@ -171,6 +186,7 @@ fn wait_for(before: Option<JoinHandle<()>>) {
 struct Watch {
     spec: SourceSpec,
     home: PathBuf,
+    sparing: Sparing,
     wish: Arc<AtomicU8>,
     looks: LookSender,
 }
@@ -188,6 +204,7 @@ impl Watch {
             .context("no operator can be recognised")?;
         let mut drift = DriftWatch::new(&self.home, known.self_cosine);
         let mut vision = Vision::new(engine, known, Mode::Live)?;
+        let mut battery = Battery::new(self.sparing);
         let kind = self.spec.kind();
         let paces_itself = self.spec.is_live();
         let mut opened_ms = clock::boottime_ms();
@@ -201,6 +218,7 @@ impl Watch {
                 }
                 _ => match &mut source {
                     Some(source) => {
+                        vision.set_thrift(battery.is_spared(clock::boottime_ms()));
                         look(source.as_mut(), kind, (!paces_itself).then_some(opened_ms), &mut vision)
                     }
                     None => {
