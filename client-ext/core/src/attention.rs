@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn a_quiet_seat_is_looked_at_five_times_a_second_and_closer_every_two_seconds() {
         let mut attention = Attention::default();
-        let situation = |i| Situation { t_ms: i * 100, ..QUIET };
+        let situation = |i: u64| Situation { t_ms: i * 100, ..QUIET };
         let looks: Vec<_> =
             (0..41).flat_map(|i| plan(&mut attention, &situation(i))).map(|pass| pass.long_side).collect();
         assert_eq!(looks.len(), 21);
