@@ -14,6 +14,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::{Value, json};
 use sudare_client_core::presence::Decision;
+use sudare_client_runtime::battery::Sparing;
 use sudare_client_runtime::driver::{Driver, Identity};
 use sudare_client_runtime::inbox::Inbox;
 use sudare_client_runtime::spool::Spools;
@@ -52,6 +53,9 @@ pub(crate) struct Arguments {
     /// The organisation's public key; by default organisation.pub in this device's folder
     #[arg(long, value_name = "FILE")]
     organisation: Option<PathBuf>,
+    /// Look less often to spare a battery: while this PC runs on it (auto), always (on) or never (off)
+    #[arg(long, value_name = "auto|on|off", default_value = "auto")]
+    battery: Sparing,
     /// Print one JSON object per event
     #[arg(long)]
     json: bool,
@@ -71,7 +75,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         models: engine.models(),
     };
     let spools = Arc::new(Spools::at(&home));
-    let watcher = CameraWatcher::new(spec, home).with_source(source).with_engine(engine);
+    let watcher = CameraWatcher::new(spec, home).with_sparing(arguments.battery);
+    let watcher = watcher.with_source(source).with_engine(engine);
     let driver = Driver::new(identity, Box::new(watcher), spools)?;
     let (events_in, events) = mpsc::channel(EVENTS_MAX);
     let rdp = Arc::new(sudare_headless::connect(options(arguments)?, events_in)?);

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use sudare_client_core::presence::Presence;
+use sudare_client_runtime::battery::{Battery, Sparing};
 use sudare_client_runtime::{clock, device, operator};
 use sudare_protocol::eyes::Recognition;
 use sudare_protocol::limits::RECORD_MAX_BYTES;
@@ -53,6 +54,9 @@ pub(crate) struct Arguments {
     /// Pictures a second: the speed of a folder (default 10), or the limit for a film (default: all)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=120))]
     fps: Option<u32>,
+    /// Look less often to spare a battery: while this PC runs on it (auto), always (on) or never (off)
+    #[arg(long, value_name = "auto|on|off", default_value = "off")]
+    battery: Sparing,
     /// Print one JSON object per change instead of text
     #[arg(long)]
     json: bool,
@@ -111,7 +115,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
     };
     let presence = Presence::new(&timings);
-    let summary = watch(source.as_mut(), &mut vision, presence, live, clock::boottime_ms, &mut tell);
+    let mut battery = Battery::new(arguments.battery);
+    let mut thrift = |now_ms| battery.is_spared(now_ms);
+    let clock = clock::boottime_ms;
+    let summary = watch(source.as_mut(), &mut vision, presence, live, clock, &mut thrift, &mut tell);
     spinner.finish_and_clear();
     if let Some(error) = failed {
         return Err(error);

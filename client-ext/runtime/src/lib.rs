@@ -20,6 +20,7 @@
 //! | `spool`, `receipts` | evidence that no host acknowledged, per host; what hosts confirmed |
 //! | `device`, `operator` | keys, seed and operator files; private, made at first use |
 //! | `drift` | the two numbers about how well the template still fits |
+//! | `battery` | whether this PC runs on its battery, so that the eyes may spare it |
 //! | `durable` | the one way in which files are written here: whole or not at all |
 //! | `clock`, `random` | the only places that read clocks and randomness |
 //! | `platform` | what differs between systems: modes, folders, notifications |
@@ -27,6 +28,7 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests measure by the real clock"))]
 
+pub mod battery;
 pub mod clock;
 pub mod device;
 pub mod drift;

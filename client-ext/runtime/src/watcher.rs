@@ -25,6 +25,7 @@ use sudare_vision::finder::Finder;
 use sudare_vision::watch::view_of;
 use sudare_vision::{Mode, Vision};
 
+use crate::battery::{Battery, Sparing};
 use crate::drift::DriftWatch;
 use crate::inbox::LookSender;
 use crate::{clock, operator};
@@ -75,6 +76,7 @@ pub struct CameraWatcher {
     spec: SourceSpec,
     /// Folder of the device's seed.
     home: PathBuf,
+    sparing: Sparing,
     /// Opened in advance by a program that wants errors at once.
     source: Option<Box<dyn FrameSource>>,
     engine: Option<Engine>,
@@ -98,13 +100,21 @@ const STOP: u8 = 2;
 
 impl CameraWatcher {
     pub fn new(spec: SourceSpec, home: PathBuf) -> Self {
-        CameraWatcher { spec, home, source: None, engine: None, running: None }
+        let sparing = Sparing::default();
+        CameraWatcher { spec, home, sparing, source: None, engine: None, running: None }
     }
 
     /// Uses this source for the first watch.
     #[must_use]
     pub fn with_source(mut self, source: Box<dyn FrameSource>) -> Self {
         self.source = Some(source);
+        self
+    }
+
+    /// Spares the battery in this way, and not only while the PC runs on it.
+    #[must_use]
+    pub fn with_sparing(mut self, sparing: Sparing) -> Self {
+        self.sparing = sparing;
         self
     }
 
@@ -133,8 +143,8 @@ impl Watcher for CameraWatcher {
         let wish = Arc::new(AtomicU8::new(LOOK));
         let before = self.running.take().map(|running| running.thread);
         let (source, engine) = (self.source.take(), self.engine.take());
-        let (spec, home) = (self.spec.clone(), self.home.clone());
-        let watch = Watch { spec, home, recognition, wish: Arc::clone(&wish), looks };
+        let (spec, home, sparing) = (self.spec.clone(), self.home.clone(), self.sparing);
+        let watch = Watch { spec, home, sparing, recognition, wish: Arc::clone(&wish), looks };
         let body = move || {
             wait_for(before);
             if let Err(error) = watch.run(source, engine, operators) {
@@ -184,6 +194,7 @@ struct Watch {
     home: PathBuf,
     /// Of the policy of the host that is live.
     recognition: Recognition,
+    sparing: Sparing,
     wish: Arc<AtomicU8>,
     looks: LookSender,
 }
@@ -201,6 +212,7 @@ impl Watch {
             .context("no operator can be recognised")?;
         let mut drift = DriftWatch::new(&self.home, known.self_cosine);
         let mut vision = Vision::new(engine, known, self.recognition, Mode::Live)?;
+        let mut battery = Battery::new(self.sparing);
         let kind = self.spec.kind();
         let paces_itself = self.spec.is_live();
         let mut opened_ms = clock::boottime_ms();
@@ -214,6 +226,7 @@ impl Watch {
                 }
                 _ => match &mut source {
                     Some(source) => {
+                        vision.set_thrift(battery.is_spared(clock::boottime_ms()));
                         look(source.as_mut(), kind, (!paces_itself).then_some(opened_ms), &mut vision)
                     }
                     None => {

@@ -23,6 +23,9 @@ use crate::phones::PhoneDetector;
 pub(crate) struct Cues {
     phones: Option<PhoneWorker>,
     watch: PhoneWatch,
+    /// Faces in view and those just missed; reused from picture to picture.
+    seen: Vec<Area>,
+    missed: Vec<Area>,
     anti_spoof: Option<(AntiSpoof, Passive)>,
     liveness: Liveness,
     /// It was said that the network does not work.
@@ -43,6 +46,8 @@ impl Cues {
         Ok(Self {
             phones: phones.map(PhoneWorker::start).transpose()?,
             watch: PhoneWatch::default(),
+            seen: Vec::new(),
+            missed: Vec::new(),
             anti_spoof: anti_spoof.map(passive),
             liveness: Liveness::None,
             told: false,
@@ -73,14 +78,14 @@ impl Cues {
     fn look_for_phones(&mut self, frame: &Frame, motion: &Motion, known: &[Tracked], wait: bool) {
         let Some(phones) = &mut self.phones else { return };
         let size = [frame.width, frame.height].map(precise);
-        let places = |seen: bool| -> Vec<Area> {
-            known.iter().filter(|t| t.seen == seen && !t.still).map(|t| t.face.bbox).collect()
-        };
-        let (seen, missed) = (places(true), places(false));
+        for (places, are_seen) in [(&mut self.seen, true), (&mut self.missed, false)] {
+            places.clear();
+            places.extend(known.iter().filter(|t| t.seen == are_seen && !t.still).map(|t| t.face.bbox));
+        }
         let changed = |part: &Area| motion.share_in(part, size);
         let seat = seat(known).map(|tracked| tracked.face.bbox);
-        let now =
-            Surroundings { t_ms: frame.t_ms, size, seat, seen: &seen, missed: &missed, changed: &changed };
+        let (seen, missed) = (&self.seen, &self.missed);
+        let now = Surroundings { t_ms: frame.t_ms, size, seat, seen, missed, changed: &changed };
         let note = |watch: &mut PhoneWatch, answer: Option<Answer>| match answer {
             Some(Answer::Found(found)) => watch.looked(&now, &found),
             Some(Answer::Failed) => watch.failed(),

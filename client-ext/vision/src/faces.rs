@@ -34,13 +34,15 @@ pub struct Detector {
     /// Names of the outputs for each stride: class, objectness, box, landmarks.
     outputs: Vec<(usize, [String; 4])>,
     input: Planar,
+    /// Of the newest pass.
+    found: Vec<Face>,
 }
 
 impl Detector {
     pub(super) fn new(session: Session, facts: DetectorFacts) -> Self {
         let names = |stride: usize| ["cls", "obj", "bbox", "kps"].map(|part| format!("{part}_{stride}"));
         let outputs = facts.strides.iter().map(|&stride| (stride, names(stride))).collect();
-        Self { session, facts, outputs, input: Planar::default() }
+        Self { session, facts, outputs, input: Planar::default(), found: Vec::new() }
     }
 
     /// The score from which a box is a face.
@@ -53,7 +55,7 @@ impl Detector {
     ///
     /// # Errors
     /// The network failed.
-    pub fn watch(&mut self, frame: &Frame, pass: &Pass) -> Result<Vec<Face>, EngineError> {
+    pub fn watch(&mut self, frame: &Frame, pass: &Pass) -> Result<&[Face], EngineError> {
         let region = pass.part.map_or_else(|| Region::whole(frame), |part| Region::within(frame, part));
         let (width, height) = match pass.part {
             None => shrunk_size(frame.width, frame.height, pass.long_side),
@@ -74,7 +76,7 @@ impl Detector {
         loop {
             let size = shrunk_size(frame.width, frame.height, side);
             let faces = self.at_scale(frame, &Region::whole(frame), size, self.facts.score_min)?;
-            levels.push(Level { scale: side as f32 / longest as f32, faces });
+            levels.push(Level { scale: side as f32 / longest as f32, faces: faces.to_vec() });
             if side <= least {
                 return Ok(scales::merge(&levels, self.facts.nms_iou_max));
             }
@@ -88,7 +90,7 @@ impl Detector {
         region: &Region,
         (width, height): (usize, usize),
         score_min: f32,
-    ) -> Result<Vec<Face>, EngineError> {
+    ) -> Result<&[Face], EngineError> {
         if !frame.is_consistent() {
             return Err(failed("the frame does not have the size it claims"));
         }
@@ -97,7 +99,7 @@ impl Detector {
         let tensor = TensorRef::from_array_view((shape, self.input.data.as_slice())).map_err(failed)?;
         let name = self.facts.input.name.as_str();
         let outputs = self.session.run(ort::inputs![name => tensor]).map_err(failed)?;
-        let mut faces = Vec::new();
+        self.found.clear();
         for (stride, names) in &self.outputs {
             let values = |name: &str| -> Result<&[f32], EngineError> {
                 let value = outputs.get(name).ok_or_else(|| failed("an output is missing"))?;
@@ -112,12 +114,13 @@ impl Detector {
                 boxes: values(bbox)?,
                 landmarks: values(kps)?,
             };
-            grid.decode(score_min, &mut faces);
+            grid.decode(score_min, &mut self.found);
         }
         let (by_x, by_y) = (region.width as f32 / width as f32, region.height as f32 / height as f32);
         let (left, top) = (region.left as f32, region.top as f32);
-        let kept = suppress(faces, self.facts.nms_iou_max);
-        Ok(kept.iter().map(|face| face.scaled(by_x, by_y).moved(left, top)).collect())
+        suppress(&mut self.found, self.facts.nms_iou_max);
+        self.found.iter_mut().for_each(|face| *face = face.scaled(by_x, by_y).moved(left, top));
+        Ok(&self.found)
     }
 }
 
@@ -169,16 +172,22 @@ impl Grid<'_> {
 }
 
 /// Non-maximum suppression: of faces that overlap by more than `iou_max`, the best stays. Best first.
-fn suppress(mut faces: Vec<Face>, iou_max: f32) -> Vec<Face> {
+fn suppress(faces: &mut Vec<Face>, iou_max: f32) {
     faces.sort_by(|a, b| b.score.total_cmp(&a.score));
     faces.truncate(MAX_CANDIDATES);
-    let mut kept: Vec<Face> = Vec::new();
-    for face in faces {
-        if kept.iter().all(|better| iou(&better.bbox, &face.bbox) <= iou_max) {
-            kept.push(face);
+    // Those that stay move to the front.
+    let mut kept = 0;
+    for at in 0..faces.len() {
+        let (better, rest) = faces.split_at_mut(kept);
+        let Some(face) = rest.get(at - kept).copied() else { break };
+        if better.iter().all(|better| iou(&better.bbox, &face.bbox) <= iou_max) {
+            if let Some(place) = rest.first_mut() {
+                *place = face;
+            }
+            kept += 1;
         }
     }
-    kept
+    faces.truncate(kept);
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "called by `map_err`")]
@@ -196,8 +205,10 @@ mod tests {
 
     #[test]
     fn of_overlapping_faces_the_best_stays() {
-        let kept = suppress(vec![face(0.0, 0.7), face(2.0, 0.9), face(30.0, 0.8)], 0.3);
-        assert_eq!(kept, [face(2.0, 0.9), face(30.0, 0.8)]);
+        let mut faces =
+            vec![face(0.0, 0.7), face(2.0, 0.9), face(1.0, 0.65), face(30.0, 0.8), face(60.0, 0.6)];
+        suppress(&mut faces, 0.3);
+        assert_eq!(faces, [face(2.0, 0.9), face(30.0, 0.8), face(60.0, 0.6)]);
         assert!((iou(&[0.0, 0.0, 10.0, 10.0], &[5.0, 0.0, 10.0, 10.0]) - 1.0 / 3.0).abs() < 1e-6);
         assert_eq!(iou(&[0.0; 4], &[0.0; 4]), 0.0);
     }

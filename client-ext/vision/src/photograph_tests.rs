@@ -236,9 +236,9 @@ fn a_scene_is_covered_and_released_in_time() {
     let mut vision = Vision::new(engine, known, Recognition::Normal, Mode::Lockstep).unwrap();
     let mut changes: Vec<Change> = Vec::new();
     let presence = Presence::new(&Timings::default());
-    let summary = watch(&mut source, &mut vision, presence, false, boottime_ms, &mut |change| {
-        changes.push(change.clone());
-    });
+    let mut thrift = |_| false;
+    let mut changed = |change: &Change| changes.push(change.clone());
+    let summary = watch(&mut source, &mut vision, presence, false, boottime_ms, &mut thrift, &mut changed);
     assert_eq!((summary.frames, summary.covers), (140, 1));
     let turns: Vec<_> = changes.windows(2).filter(|w| w[0].cover != w[1].cover).map(|w| w[1].t_ms).collect();
     let [shown, covered, shown_again] = turns[..] else { panic!("{changes:?}") };

@@ -109,6 +109,13 @@ pub struct Vision {
     learnt_ms: Option<u64>,
     /// When the detector last looked.
     looked_ms: u64,
+    /// A battery is to be spared.
+    thrift: bool,
+    /// Reused from picture to picture.
+    gathered: Gathered,
+    bodies: Vec<Area>,
+    far: Vec<Area>,
+    boxes: Vec<Area>,
     worker: Worker,
     cues: Cues,
     mode: Mode,
@@ -151,12 +158,22 @@ impl Vision {
             screens: Screens::default(),
             learnt_ms: None,
             looked_ms: 0,
+            thrift: false,
+            gathered: Gathered::default(),
+            bodies: Vec::new(),
+            far: Vec::new(),
+            boxes: Vec::new(),
             worker,
             cues,
             mode,
             marked,
             own_looks: Vec::new(),
         })
+    }
+
+    /// Spares a battery from now on, or no longer: an operator alone is looked at less often.
+    pub fn set_thrift(&mut self, on: bool) {
+        self.thrift = on;
     }
 
     /// Looks at one frame. Time stamps must not go backwards.
@@ -182,7 +199,7 @@ impl Vision {
             return Seen::nothing(CameraView::Lost);
         }
         let known = self.tracker.known(self.looked_ms);
-        self.cues.look(frame, &self.motion, &known, self.mode == Mode::Lockstep);
+        self.cues.look(frame, &self.motion, known, self.mode == Mode::Lockstep);
         self.seen(frame)
     }
 
@@ -190,43 +207,46 @@ impl Vision {
     fn look(&mut self, frame: &Frame) -> Result<Option<usize>, EngineError> {
         let size = [precise(frame.width), precise(frame.height)];
         let known = self.tracker.known(self.looked_ms);
-        let bodies: Vec<Area> =
-            known.iter().filter(|t| t.seen).map(|t| body(&t.face.bbox, size[1])).collect();
-        let moved = self.motion.update(frame, &bodies);
+        note_bodies(&mut self.bodies, known, size[1]);
+        let moved = self.motion.update(frame, &self.bodies);
         self.screens.update(frame.t_ms, &self.motion.changes(), size);
         let unsettled = known.iter().any(|t| !t.seen || (t.who == Who::Undecided && t.sure));
         let is_far = |t: &&Tracked| t.seen && t.who != Who::Operator && t.face.bbox[2] < FAR_SHARE * size[0];
-        let far: Vec<Area> = known.iter().filter(is_far).map(|t| t.face.bbox).collect();
-        let situation = Situation { t_ms: frame.t_ms, size, moved, unsettled, far: &far };
+        self.far.clear();
+        self.far.extend(known.iter().filter(is_far).map(|t| t.face.bbox));
+        // Nobody else, not even a poster: who sat as still as one may lean forward.
+        let alone = !known.is_empty() && known.iter().all(|t| t.seen && t.who == Who::Operator);
+        let thrift = self.thrift && alone;
+        let situation = Situation { t_ms: frame.t_ms, size, moved, unsettled, far: &self.far, thrift };
         let passes = self.attention.plan(&situation);
-        if passes.is_empty() {
-            return Ok(None);
-        }
-        let mut gathered = Gathered::default();
-        for pass in &passes {
+        self.gathered.clear();
+        let score_min = self.detector.score_min();
+        for pass in passes.iter().flatten() {
             let found = self.detector.watch(frame, pass)?;
-            let score_min = self.detector.score_min();
-            found.into_iter().for_each(|face| gathered.add(pass, face, score_min, size));
+            found.iter().for_each(|face| self.gathered.add(pass, *face, score_min, size));
         }
-        if passes.iter().all(|pass| pass.part.is_some()) {
-            gathered.keep(known.iter().filter(|t| t.seen).map(|t| t.face));
+        match passes {
+            [None, None] => return Ok(None),
+            [None, Some(_)] => self.gathered.keep(known.iter().filter(|t| t.seen).map(|t| t.face)),
+            [Some(_), _] => {}
         }
-        let (found, questions) = gathered.settle();
-        questions.into_iter().for_each(|place| self.attention.ask(place));
+        let (found, questions) = self.gathered.settle();
+        questions.iter().for_each(|place| self.attention.ask(*place));
         self.tracker.set_screens(self.screens.known());
-        self.tracker.update(frame.t_ms, &found, size);
+        self.tracker.update(frame.t_ms, found, size);
+        let count = found.len();
         self.looked_ms = frame.t_ms;
         self.ask_mesh(frame);
         self.learn(frame);
-        Ok(Some(found.len()))
+        Ok(Some(count))
     }
 
     /// Asks the mesh about one face whose direction matters.
     fn ask_mesh(&mut self, frame: &Frame) {
         let Some(mesh) = &mut self.mesh else { return };
         let known = self.tracker.known(frame.t_ms);
-        self.facing.keep(&known);
-        let Some(tracked) = self.facing.due(frame.t_ms, &known, precise(frame.width)) else { return };
+        self.facing.keep(known);
+        let Some(tracked) = self.facing.due(frame.t_ms, known, precise(frame.width)) else { return };
         match mesh.look(frame, &tracked.face) {
             Ok(mesh) => self.facing.answered(frame.t_ms, &tracked, mesh.as_ref()),
             Err(error) => {
@@ -238,26 +258,28 @@ impl Vision {
 
     /// Learns what the camera sees behind people, now and then while somebody is recognised.
     fn learn(&mut self, frame: &Frame) {
-        let known = self.tracker.in_view(frame.t_ms);
+        let known = self.tracker.known(frame.t_ms);
         let is_due = self.learnt_ms.is_none_or(|at| frame.t_ms.saturating_sub(at) >= LEARN_MS);
-        if is_due && known.iter().any(|tracked| tracked.who == Who::Operator) {
+        if is_due && known.iter().any(|tracked| tracked.seen && tracked.who == Who::Operator) {
             self.learnt_ms = Some(frame.t_ms);
-            let height = precise(frame.height);
-            let bodies: Vec<Area> = known.iter().map(|t| body(&t.face.bbox, height)).collect();
-            self.lens.learn(frame, &bodies);
+            note_bodies(&mut self.bodies, known, precise(frame.height));
+            self.lens.learn(frame, &self.bodies);
         }
     }
 
     /// What the newest look and all comparisons so far say.
-    fn seen(&self, frame: &Frame) -> Seen {
+    fn seen(&mut self, frame: &Frame) -> Seen {
         let size = [precise(frame.width), precise(frame.height)];
         let known = self.tracker.known(self.looked_ms);
         let operator = known.iter().find(|t| t.seen && t.who == Who::Operator).map(|t| t.face);
-        let boxes: Vec<Area> = known.iter().map(|t| t.face.bbox).collect();
-        let light = operator.map(|face| patches::measure(frame, &face, &boxes));
-        let (mut faces, mut marks, mut hidden) = (Vec::new(), Vec::new(), Vec::new());
-        for mut tracked in known {
-            self.set_aside(&mut tracked, size);
+        self.boxes.clear();
+        self.boxes.extend(known.iter().map(|t| t.face.bbox));
+        let light = operator.map(|face| patches::measure(frame, &face, &self.boxes));
+        // Given away, to the decision and to the record on other threads: not reused.
+        let (mut faces, mut marks) = (Vec::with_capacity(known.len()), Vec::with_capacity(known.len()));
+        let mut hidden = Vec::new();
+        for tracked in known {
+            let tracked = set_aside(*tracked, &self.marked, size);
             let Tracked { id: track, who, cosine, seen, sure, still, .. } = tracked;
             let width_share = tracked.width / size[0];
             let yaw_deg = self.facing.yaw_deg(self.looked_ms, &tracked);
@@ -269,13 +291,6 @@ impl Vision {
         }
         let (phone, phones, liveness) = (self.cues.phone(), self.cues.phones(), self.cues.liveness());
         Seen { faces, camera: CameraView::Clear, hidden, light, marks: Some(marks), phone, phones, liveness }
-    }
-
-    /// A face in a region that the operator marked is part of the room, and nobody's.
-    fn set_aside(&self, tracked: &mut Tracked, size: [f32; 2]) {
-        if self.marked.hides(&tracked.face.bbox, size) {
-            (tracked.who, tracked.still, tracked.hidden) = (Who::Undecided, true, false);
-        }
     }
 
     /// Cosines of good looks at the operator since the last call, for [`sudare_client_core::face::drift`].
@@ -323,6 +338,20 @@ impl Vision {
         }
         Ok(())
     }
+}
+
+/// A face in a region that the operator marked is part of the room, and nobody's.
+fn set_aside(tracked: Tracked, marked: &Marked, size: [f32; 2]) -> Tracked {
+    if marked.hides(&tracked.face.bbox, size) {
+        return Tracked { who: Who::Undecided, still: true, hidden: false, ..tracked };
+    }
+    tracked
+}
+
+/// Where those whom the newest look showed may move.
+fn note_bodies(bodies: &mut Vec<Area>, known: &[Tracked], height: f32) {
+    bodies.clear();
+    bodies.extend(known.iter().filter(|t| t.seen).map(|t| body(&t.face.bbox, height)));
 }
 
 /// Where somebody with this face may move without being somebody else: head, shoulders, and what is below them.

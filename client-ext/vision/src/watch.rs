@@ -43,13 +43,15 @@ pub struct Summary {
 }
 
 /// Watches until the source ends for good. After a fault, a `live` source is tried again; before its first frame only
-/// while it is silent, because any other fault then means that the wrong source was given.
+/// while it is silent, because any other fault then means that the wrong source was given. `thrift` tells at each time
+/// of the clock whether a battery is to be spared.
 pub fn watch(
     source: &mut dyn FrameSource,
     vision: &mut Vision,
     mut presence: Presence,
     live: bool,
     clock: Clock,
+    thrift: &mut dyn FnMut(u64) -> bool,
     changed: &mut dyn FnMut(&Change),
 ) -> Summary {
     let mut timeline = Timeline::default();
@@ -59,6 +61,7 @@ pub fn watch(
         let started_ms = clock();
         let (observation, seq) = match frame {
             Ok(frame) => {
+                vision.set_thrift(thrift(started_ms));
                 let seen = vision.process(&frame);
                 timeline.frames += 1;
                 timeline.fault = None;

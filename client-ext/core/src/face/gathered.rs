@@ -18,14 +18,22 @@ const WITHIN: f32 = 0.6;
 /// So near to the edge of a part, in shares of its side, a face is cut.
 const CUT_SHARE: f32 = 0.01;
 
-/// The faces of one picture so far.
+/// The faces of one picture so far. Reused from picture to picture.
 #[derive(Debug, Default)]
 pub struct Gathered {
     faces: Vec<Sighting>,
     doubtful: Vec<Sighting>,
+    questions: Vec<Area>,
 }
 
 impl Gathered {
+    /// Begins another picture.
+    pub fn clear(&mut self) {
+        self.faces.clear();
+        self.doubtful.clear();
+        self.questions.clear();
+    }
+
     /// Takes one box of a pass over a picture of this width and height.
     pub fn add(&mut self, pass: &Pass, face: Face, score_min: f32, size: [f32; 2]) {
         if pass.part.is_some_and(|part| is_cut(&face.bbox, &part, size)) {
@@ -46,17 +54,16 @@ impl Gathered {
 
     /// The faces, and the places that deserve a closer look.
     #[must_use]
-    pub fn settle(mut self) -> (Vec<Sighting>, Vec<Area>) {
-        let mut questions = Vec::new();
-        for doubt in self.doubtful {
+    pub fn settle(&mut self) -> (&[Sighting], &[Area]) {
+        for doubt in self.doubtful.drain(..) {
             match self.faces.iter_mut().find(|sighting| is_same(&sighting.face, &doubt.face)) {
                 // Another pass is sure: this one has seen it as well.
                 Some(sighting) => sighting.passes |= doubt.passes,
-                None if doubt.passes & (1 << PART) == 0 => questions.push(doubt.face.bbox),
+                None if doubt.passes & (1 << PART) == 0 => self.questions.push(doubt.face.bbox),
                 None => {}
             }
         }
-        (self.faces, questions)
+        (&self.faces, &self.questions)
     }
 }
 
@@ -118,7 +125,8 @@ mod tests {
     fn gathered(found: &[(Pass, Face)]) -> (Vec<Sighting>, Vec<Area>) {
         let mut gathered = Gathered::default();
         found.iter().for_each(|(pass, face)| gathered.add(pass, *face, SCORE_MIN, SIZE));
-        gathered.settle()
+        let (faces, questions) = gathered.settle();
+        (faces.to_vec(), questions.to_vec())
     }
 
     #[test]

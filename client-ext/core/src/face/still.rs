@@ -122,10 +122,9 @@ impl Course {
             return None;
         }
         let middle = medians(&self.0);
-        let mut far: Vec<f32> = self.0.iter().map(|spot| distance(&spot.at, &middle)).collect();
-        far.sort_by(f32::total_cmp);
+        let most_px = percentile(&self.0, MOST, |spot| distance(&spot.at, &middle));
         let newest = medians(self.0.get(self.0.len() - NEWEST..).unwrap_or_default());
-        Some(Wander { most_px: percentile(&far, MOST), newest_px: distance(&newest, &middle) })
+        Some(Wander { most_px, newest_px: distance(&newest, &middle) })
     }
 }
 
@@ -135,24 +134,24 @@ fn distance(a: &[f32; 3], b: &[f32; 3]) -> f32 {
 }
 
 fn medians(spots: &[Spot]) -> [f32; 3] {
-    let median = |value: fn(&Spot) -> f32| {
-        let mut values: Vec<f32> = spots.iter().map(value).collect();
-        values.sort_by(f32::total_cmp);
-        percentile(&values, 0.5)
-    };
-    [median(|spot| spot.at[0]), median(|spot| spot.at[1]), median(|spot| spot.at[2])]
+    [0, 1, 2].map(|i| percentile(spots, 0.5, |spot| spot.at[i]))
 }
 
-/// Of sorted values.
+/// Of a value that each of at most [`KEPT`] spots has.
 #[allow(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "some dozens of values"
 )]
-fn percentile(sorted: &[f32], share: f32) -> f32 {
-    let last = sorted.len().saturating_sub(1) as f32;
-    sorted.get((last * share).round() as usize).copied().unwrap_or(0.0)
+fn percentile(spots: &[Spot], share: f32, value: impl Fn(&Spot) -> f32) -> f32 {
+    let mut values = [0.0; KEPT];
+    let count = spots.len().min(KEPT);
+    values.iter_mut().zip(spots).for_each(|(place, spot)| *place = value(spot));
+    let values = values.get_mut(..count).unwrap_or_default();
+    values.sort_unstable_by(f32::total_cmp);
+    let last = count.saturating_sub(1) as f32;
+    values.get((last * share).round() as usize).copied().unwrap_or(0.0)
 }
 
 /// Places in which a face was still.

@@ -3,6 +3,9 @@
 //! How long a face may be missed before its verdict no longer holds follows the camera's own rate: one that sends
 //! three pictures a second in dim light shows nobody more often than every 333 ms.
 
+mod matching;
+
+use self::matching::Matching;
 use super::gone::{self, Gone};
 use super::identity::{Identity, Thresholds};
 use super::quality::Quality;
@@ -74,6 +77,9 @@ pub struct Tracker {
     updated_ms: Option<u64>,
     /// The newest times between looks.
     intervals_ms: Vec<u64>,
+    /// Reused from picture to picture, as is the next one.
+    matching: Matching,
+    known: Vec<Tracked>,
 }
 
 /// A face in view and what is known about it.
@@ -104,16 +110,12 @@ impl Tracker {
         self.note_interval(t_ms);
         let lost_ms = trust_gap_ms * LOST_MS / TRUST_GAP_MS;
         self.tracks.retain(|track| t_ms.saturating_sub(track.seen_ms) <= lost_ms);
-        let mut found: Vec<Sighting> = found.to_vec();
-        found.sort_by(|a, b| area(&b.face).total_cmp(&area(&a.face)));
-        found.truncate(MAX_TRACKS);
-        let mut taken = vec![false; self.tracks.len()];
-        for (track, sighting) in pairs(&self.tracks, &found, &mut taken) {
+        for (track, sighting) in self.matching.pairs(&self.tracks, found) {
             match track.and_then(|i| self.tracks.get_mut(i)) {
-                Some(track) => track.see(&sighting, t_ms, trust_gap_ms),
+                Some(track) => track.see(sighting, t_ms, trust_gap_ms),
                 None => {
                     let known = self.still_places.holds(&sighting.face.bbox);
-                    self.tracks.push(Track::new(self.next_id, &sighting, t_ms, known));
+                    self.tracks.push(Track::new(self.next_id, sighting, t_ms, known));
                     self.next_id += 1;
                 }
             }
@@ -160,37 +162,13 @@ impl Tracker {
         }
     }
 
-    /// The faces of the frame of `t_ms`, in the order in which they first appeared.
-    #[must_use]
-    pub fn in_view(&self, t_ms: u64) -> Vec<Tracked> {
-        let mut faces = self.known(t_ms);
-        faces.retain(|tracked| tracked.seen);
-        faces
-    }
-
-    /// The same, and faces lost a moment ago, at their last place.
-    #[must_use]
-    pub fn known(&self, t_ms: u64) -> Vec<Tracked> {
-        let tracked = |t: &Track| Tracked {
-            id: t.id,
-            face: t.face,
-            width: t.width,
-            who: t.identity.who(),
-            cosine: t.cosine,
-            seen: t.seen_ms == t_ms,
-            sure: t.is_sure(),
-            hidden: t.gone == Some(Gone::Hidden) && !self.is_picture(t),
-            still: self.is_picture(t),
-        };
-        let mut faces: Vec<_> = self.tracks.iter().map(tracked).collect();
-        faces.sort_by_key(|tracked| tracked.id);
-        faces
-    }
-
-    /// Part of the room, or of a screen that it never left.
-    fn is_picture(&self, track: &Track) -> bool {
-        let in_screen = || self.screens.iter().any(|screen| holds(screen, &track.extent));
-        track.is_still() || (track.identity.who() != Who::Operator && in_screen())
+    /// The faces of the frame of `t_ms`, and those lost a moment ago at their last place, in the order in which they
+    /// first appeared.
+    pub fn known(&mut self, t_ms: u64) -> &[Tracked] {
+        self.known.clear();
+        self.known.extend(self.tracks.iter().map(|track| track.tracked(t_ms, &self.screens)));
+        self.known.sort_unstable_by_key(|tracked| tracked.id);
+        &self.known
     }
 
     /// Where faces are part of the room, so that they need not prove it again after they were missed.
@@ -218,7 +196,9 @@ impl Tracker {
     }
 
     fn trust_gap_ms(&self) -> u64 {
-        let mut sorted = self.intervals_ms.clone();
+        let mut sorted = [0; INTERVALS];
+        let sorted = sorted.get_mut(..self.intervals_ms.len()).unwrap_or_default();
+        sorted.iter_mut().zip(&self.intervals_ms).for_each(|(place, interval_ms)| *place = *interval_ms);
         sorted.sort_unstable();
         let median_ms = sorted.get(sorted.len() / 2).copied().unwrap_or(0);
         (median_ms * TRUST_GAP_HALVES / 2).clamp(TRUST_GAP_MS, TRUST_GAP_MAX_MS)
@@ -295,6 +275,28 @@ impl Track {
         alike.then(|| (bx - ax).hypot(by - ay) / here.max(there))
     }
 
+    /// As others see it in the frame of `t_ms`.
+    fn tracked(&self, t_ms: u64, screens: &[Area]) -> Tracked {
+        let is_picture = self.is_picture(screens);
+        Tracked {
+            id: self.id,
+            face: self.face,
+            width: self.width,
+            who: self.identity.who(),
+            cosine: self.cosine,
+            seen: self.seen_ms == t_ms,
+            sure: self.is_sure(),
+            hidden: self.gone == Some(Gone::Hidden) && !is_picture,
+            still: is_picture,
+        }
+    }
+
+    /// Part of the room, or of a screen that it never left.
+    fn is_picture(&self, screens: &[Area]) -> bool {
+        let in_screen = || screens.iter().any(|screen| holds(screen, &self.extent));
+        self.is_still() || (self.identity.who() != Who::Operator && in_screen())
+    }
+
     /// The operator is never part of the room by this alone.
     fn is_still(&self) -> bool {
         self.stillness.is_still() && self.identity.who() != Who::Operator
@@ -306,31 +308,9 @@ impl Track {
     }
 }
 
-fn area(face: &Face) -> f32 {
-    face.bbox[2] * face.bbox[3]
-}
-
 /// Whether all of the second area lies in the first one.
 fn holds([left, top, width, height]: &Area, [x, y, w, h]: &Area) -> bool {
     left <= x && top <= y && x + w <= left + width && y + h <= top + height
-}
-
-/// Each sighting with the index of its track: the best overlaps first, then whoever took a step.
-fn pairs(tracks: &[Track], found: &[Sighting], taken: &mut [bool]) -> Vec<(Option<usize>, Sighting)> {
-    let mut likeness: Vec<(f32, usize, usize)> = Vec::new();
-    for (f, sighting) in found.iter().enumerate() {
-        for (t, track) in tracks.iter().enumerate() {
-            likeness.extend(track.likeness(&sighting.face).map(|like| (like, t, f)));
-        }
-    }
-    likeness.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let mut matched = vec![None; found.len()];
-    for (_, t, f) in likeness {
-        if let (Some(taken @ false), Some(slot @ None)) = (taken.get_mut(t), matched.get_mut(f)) {
-            (*taken, *slot) = (true, Some(t));
-        }
-    }
-    matched.into_iter().zip(found.iter().copied()).collect()
 }
 
 #[cfg(test)]
@@ -341,6 +321,12 @@ mod tests {
     const SIZE: [f32; 2] = [640.0, 480.0];
     const PORTRAIT: Quality =
         Quality { size_px: 110.0, score: 0.94, yaw_deg: 3.0, sharp: 0.09, light: 120.0 };
+
+    impl Tracker {
+        fn in_view(&mut self, t_ms: u64) -> Vec<Tracked> {
+            self.known(t_ms).iter().filter(|tracked| tracked.seen).copied().collect()
+        }
+    }
 
     fn face(x: f32) -> Face {
         Face { bbox: [x, 0.0, 50.0, 60.0], landmarks: [[0.0; 2]; 5], score: 0.9 }
@@ -401,6 +387,18 @@ mod tests {
             let t_ms = 4 * interval_ms + 1_600;
             update(&mut tracker, t_ms, &[face(0.0)]);
             assert_eq!(tracker.in_view(t_ms)[0].who, Who::Undecided);
+        }
+    }
+
+    #[test]
+    fn looks_that_become_half_as_many_to_spare_a_battery_keep_the_verdict() {
+        let mut tracker = Tracker::default();
+        // Something moved, then calm, then thrift: as `Attention` plans it.
+        let moving = (0..10).map(|i| i * 100);
+        let times = moving.chain((0..8).map(|i| 1_100 + i * 200)).chain((0..9).map(|i| 2_900 + i * 400));
+        for t_ms in times {
+            frame(&mut tracker, t_ms, &[face(0.0)], 0.8);
+            assert!(t_ms < 300 || tracker.in_view(t_ms)[0].who == Who::Operator, "{t_ms}");
         }
     }
 

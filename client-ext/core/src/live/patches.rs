@@ -103,12 +103,12 @@ fn far(frame: &Frame, face: &Face, people: &[Area]) -> Option<[f32; 3]> {
     let (width, height) = (frame.width as f32, frame.height as f32);
     // From above the head down to the picture's edge.
     let near = |[x, y, w, h]: &Area| [x - w * 1.1, y - h * 0.9, w * 3.2, (height - y + h * 0.9).max(0.0)];
-    let taken: Vec<Area> = people.iter().chain([&face.bbox]).map(near).collect();
+    let taken = || people.iter().chain([&face.bbox]).map(near);
     let mut sum = Sum::default();
     for (column, row) in (0..FAR_GRID).flat_map(|column| (0..FAR_GRID).map(move |row| (column, row))) {
         let at = |step: u32, side: f32| (step as f32 + 0.5) / FAR_GRID as f32 * side;
         let point = [at(column, width), at(row, height), 0.0, 0.0];
-        if !taken.iter().any(|area| overlaps(&point, area)) {
+        if !taken().any(|area| overlaps(&point, &area)) {
             sum.pixel(frame, point[0], point[1]);
         }
     }

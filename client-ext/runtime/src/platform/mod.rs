@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  clock ─────────► boottime_ms, cpu_ms
+//!  battery ───────► power_supplies
 //!  device ────────► boot_id, config_folder
 //!  durable, spool ► private, create_private_folder, sync_folder
 //!  plugin ────────► notify
@@ -15,9 +16,11 @@ mod windows;
 
 #[cfg(unix)]
 pub(crate) use unix::{
-    boot_id, boottime_ms, config_folder, cpu_ms, create_private_folder, notify, private, sync_folder,
+    boot_id, boottime_ms, config_folder, cpu_ms, create_private_folder, notify, power_supplies, private,
+    sync_folder,
 };
 #[cfg(windows)]
 pub(crate) use windows::{
-    boot_id, boottime_ms, config_folder, cpu_ms, create_private_folder, notify, private, sync_folder,
+    boot_id, boottime_ms, config_folder, cpu_ms, create_private_folder, notify, power_supplies, private,
+    sync_folder,
 };

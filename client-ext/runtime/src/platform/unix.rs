@@ -39,6 +39,12 @@ pub(crate) fn config_folder() -> Option<PathBuf> {
     xdg.map(|xdg| xdg.join("sudare")).or_else(|| Some(path("HOME")?.join(".config/sudare")))
 }
 
+/// Folder in which the kernel tells about each supply of power.
+#[allow(clippy::unnecessary_wraps, reason = "not every system has one")]
+pub(crate) fn power_supplies() -> Option<PathBuf> {
+    Some(PathBuf::from("/sys/class/power_supply"))
+}
+
 /// Has these options create files that only their owner can read (0600).
 pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options.mode(0o600)

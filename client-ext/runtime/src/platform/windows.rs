@@ -5,6 +5,7 @@
 //!   reads, keeps counting while the machine sleeps, so intervals are right; the origin is not the boot.
 //! - GetProcessTimes: `cpu_ms` is 0.
 //! - an access list on files: they inherit that of the user's profile, which other users cannot read.
+//! - GetSystemPowerStatus: whether the PC runs on its battery is not known, and counts as no.
 //! - notifications: [`notify`] is an error, which the log tells.
 
 use std::fs::OpenOptions;
@@ -34,6 +35,11 @@ pub(crate) fn boot_id() -> Option<Id> {
 pub(crate) fn config_folder() -> Option<PathBuf> {
     let local = std::env::var_os("LOCALAPPDATA").filter(|value| !value.is_empty())?;
     Some(PathBuf::from(local).join("sudare"))
+}
+
+/// Not told as files; nothing is spared here.
+pub(crate) fn power_supplies() -> Option<PathBuf> {
+    None
 }
 
 pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {

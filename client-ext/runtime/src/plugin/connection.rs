@@ -85,7 +85,8 @@ fn log(event: &Event) {
 
 fn driver(settings: &Settings, inbox: Inbox, inputs: Inputs) -> Result<Driver, StartError> {
     let mut identity = identity(settings, &settings.home)?;
-    let mut watcher = CameraWatcher::new(settings.camera.clone(), settings.home.clone());
+    let mut watcher =
+        CameraWatcher::new(settings.camera.clone(), settings.home.clone()).with_sparing(settings.battery);
     // Without models the session begins all the same: the watch tries again, and tells the host that nothing can be
     // seen and the operator why.
     match Engine::from_cache() {

@@ -7,6 +7,7 @@ use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
 use sudare_vision::camera::{CameraFault, SourceSpec};
 
+use crate::battery::{Sparing, UnknownSparing};
 use crate::operator::{self, OperatorError};
 
 /// (name, default, sentence) of each setting, for the documents and their test.
@@ -18,6 +19,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ),
     ("organisation", "<home>/organisation.pub", "File with the organisation's public key."),
     ("camera", "0", "Number of the camera, or a source as `sudare watch --source` takes it."),
+    (
+        "battery",
+        "auto",
+        "Whether the eyes look less often to spare a battery: auto (while it is in use), on or off.",
+    ),
     ("log_level", "warn", "What is written to standard error: error, warn, info, debug or trace."),
 ];
 
@@ -35,6 +41,8 @@ pub enum SettingsError {
     Level(String),
     #[error(transparent)]
     Camera(#[from] CameraFault),
+    #[error("battery = {0}")]
+    Battery(#[from] UnknownSparing),
     #[error(transparent)]
     Home(#[from] OperatorError),
 }
@@ -45,6 +53,7 @@ pub struct Settings {
     pub home: PathBuf,
     pub organisation: Option<PathBuf>,
     pub camera: SourceSpec,
+    pub battery: Sparing,
     pub log_level: String,
 }
 
@@ -55,12 +64,17 @@ struct Raw {
     organisation: Option<PathBuf>,
     #[serde(default = "default_camera")]
     camera: String,
+    #[serde(default = "default_battery")]
+    battery: String,
     #[serde(default = "default_level")]
     log_level: String,
 }
 
 fn default_camera() -> String {
     "0".to_owned()
+}
+fn default_battery() -> String {
+    "auto".to_owned()
 }
 fn default_level() -> String {
     "warn".to_owned()
@@ -107,6 +121,7 @@ impl Settings {
             home,
             organisation: raw.organisation,
             camera: camera(&raw.camera)?,
+            battery: raw.battery.parse()?,
             log_level: raw.log_level,
         })
     }
@@ -145,7 +160,10 @@ mod tests {
             (settings.home.as_path(), settings.log_level.as_str()),
             (Path::new("/srv/device"), "warn")
         );
-        assert_eq!(load("home = \"/x\"", &[]).unwrap().camera, SourceSpec::Camera(0));
+        let plain = load("home = \"/x\"", &[]).unwrap();
+        assert_eq!((plain.camera, plain.battery), (SourceSpec::Camera(0), Sparing::Auto));
+        let spared = load("home = \"/x\"\nbattery = \"on\"", &[]).unwrap();
+        assert_eq!(spared.battery, Sparing::On);
     }
 
     #[test]
@@ -157,6 +175,7 @@ mod tests {
             ("", &["config:"], "config:"),
             ("", &["log:loud"], "loud"),
             ("", &["camera:film.mp4"], "film.mp4"),
+            ("battery = \"yes\"", &[], "battery = \"yes\""),
         ] {
             let error = load(toml, arguments).unwrap_err().to_string();
             assert!(error.contains(names), "{names}: {error}");

@@ -133,7 +133,7 @@ impl Taken {
     ) -> Result<Option<Fault>, EngineError> {
         self.pictures += 1;
         let pass = Pass { kind: WHOLE, part: None, long_side: LONG_SIDE_PX };
-        let mut faces = engine.detector.watch(frame, &pass)?;
+        let mut faces = engine.detector.watch(frame, &pass)?.to_vec();
         let (size, least) = ([frame.width, frame.height].map(precise), engine.detector.score_min());
         faces.retain(|face| face.score >= least && !self.marked.hides(&face.bbox, size));
         faces.sort_by(|a, b| b.bbox[2].total_cmp(&a.bbox[2]));

@@ -153,7 +153,7 @@ impl<'a> Lab<'a> {
         let score_min = self.detector.score_min();
         let found = self.detector.watch(frame, &PASS)?;
         let here = |face: &Face| face.score >= score_min && iou(&face.bbox, &placed.head()) > 0.3;
-        Ok(found.into_iter().find(here))
+        Ok(found.iter().copied().find(here))
     }
 }
 

@@ -69,10 +69,10 @@ impl Person {
             let frame: Frame = picture::load(&path)?;
             let found = detector.watch(&frame, &WHOLE_PICTURE)?;
             let widest = found
-                .into_iter()
+                .iter()
                 .filter(|face| face.score >= 0.7)
                 .max_by(|a, b| a.bbox[2].total_cmp(&b.bbox[2]));
-            pictures.extend(widest.map(|face| Picture { path, face, head: face.bbox }));
+            pictures.extend(widest.map(|face| Picture { path, face: *face, head: face.bbox }));
         }
         ensure!(
             pictures.len() >= PICTURES_MIN,

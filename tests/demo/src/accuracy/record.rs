@@ -124,7 +124,7 @@ impl Recorder {
         let mut looks = Vec::new();
         for n in 0..pictures_of(people.get(person)) {
             let (frame, head) = self.sitting.picture(people, person, condition, n)?;
-            let found = self.engine.detector.watch(&frame, &REGULAR)?;
+            let found = self.engine.detector.watch(&frame, &REGULAR)?.to_vec();
             let score_min = self.engine.detector.score_min();
             let here = |face: &&Face| face.score >= score_min && iou(&face.bbox, &head) > 0.2;
             let face = found.iter().filter(here).max_by(|a, b| a.score.total_cmp(&b.score));

@@ -62,7 +62,7 @@ fn attempt(looks: &[Option<Look>], operator: usize, thresholds: &Thresholds) -> 
             let result = look.and_then(|look| Some((*look.cosines.get(operator)?, look.quality)));
             tracker.looked(track, t_ms, result, thresholds);
         }
-        let observation = observed(&tracker, t_ms);
+        let observation = observed(&mut tracker, t_ms);
         called_stranger |= observation.faces.iter().any(|face| face.who == Who::Stranger);
         if !presence.observe(&observation).cover {
             return (Some(t_ms), called_stranger);
@@ -72,7 +72,7 @@ fn attempt(looks: &[Option<Look>], operator: usize, thresholds: &Thresholds) -> 
 }
 
 /// As the pipeline tells it to presence.
-fn observed(tracker: &Tracker, t_ms: u64) -> Observation {
+fn observed(tracker: &mut Tracker, t_ms: u64) -> Observation {
     let (mut faces, mut hidden) = (Vec::new(), Vec::new());
     for tracked in tracker.known(t_ms) {
         if tracked.seen {
