@@ -130,7 +130,7 @@ impl Person {
             }
             for (column, spot) in spots.iter().enumerate() {
                 let x = left + column as i64;
-                if (0..width).contains(&x) {
+                if spot.over > 0.0 && (0..width).contains(&x) {
                     let colour = self.colour(spot, pose, [column as f32 - part[0], row as f32 - part[1]]);
                     canvas.put(x as u32, y as u32, colour, spot.received, spot.over);
                 }
