@@ -21,7 +21,7 @@ use sudare_client_runtime::spool::Spools;
 use sudare_client_runtime::watcher::CameraWatcher;
 use sudare_client_runtime::{Event, clock, device, operator};
 use sudare_headless::app::{self, AppEvent};
-use sudare_headless::{ClientPicture, RdpHandle, RdpOptions, ScreenKind};
+use sudare_headless::{ClientPicture, RdpHandle, RdpOptions, ScreenKind, ScreenState};
 use sudare_protocol::message::{CertificateCheck, Shown, Status};
 use sudare_vision::camera::{self, SourceOptions, SourceSpec};
 use sudare_vision::engine::Engine;
@@ -110,7 +110,8 @@ fn options(arguments: &Arguments) -> anyhow::Result<RdpOptions> {
 struct Teller {
     json: bool,
     refused: Option<String>,
-    screen: Option<ScreenKind>,
+    /// What was told of the screen: its kind, and its light.
+    screen: Option<(ScreenKind, Option<[u8; 3]>)>,
     own_covered: Arc<AtomicBool>,
 }
 
@@ -121,13 +122,11 @@ impl Teller {
         let (name, mut fields, text) = match event {
             AppEvent::Driver(event) => self.describe(event),
             AppEvent::Screen(screen) => {
-                if self.screen.replace(screen.kind) == Some(screen.kind) {
+                let shown = (screen.kind, screen.light);
+                if self.screen.replace(shown) == Some(shown) {
                     return;
                 }
-                let age_us = u64::try_from(clock::since(screen.at).as_micros()).unwrap_or(u64::MAX);
-                let kind = format!("{:?}", screen.kind).to_lowercase();
-                let text = format!("screen: {kind}");
-                ("screen", json!({ "kind": kind, "covered": screen.is_covered(), "age_us": age_us }), text)
+                describe_screen(&screen)
             }
             AppEvent::Ended { error } => {
                 ("ended", json!({ "error": error }), error.unwrap_or_else(|| "connection ended".into()))
@@ -179,6 +178,19 @@ impl Teller {
             }
         }
     }
+}
+
+fn describe_screen(screen: &ScreenState) -> (&'static str, Value, String) {
+    let age_us = u64::try_from(clock::since(screen.at).as_micros()).unwrap_or(u64::MAX);
+    let kind = format!("{:?}", screen.kind).to_lowercase();
+    let mut fields = json!({ "kind": kind, "covered": screen.is_covered(), "age_us": age_us });
+    let mut text = format!("screen: {kind}");
+    if let Some([red, green, blue]) = screen.light {
+        let light = format!("#{red:02x}{green:02x}{blue:02x}");
+        text = format!("{text}, lit {light}");
+        fields["light"] = light.into();
+    }
+    ("screen", fields, text)
 }
 
 fn status(s: &Status) -> (&'static str, Value, String) {

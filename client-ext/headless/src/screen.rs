@@ -8,9 +8,12 @@
 
 use std::time::Instant;
 
+use sudare_protocol::light;
 use sudare_protocol::screen::panel;
 
 const TILE: usize = 64;
+/// Points along each side at which the light of a cover is looked for.
+const POINTS: usize = 12;
 
 /// What the screen shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub struct ScreenState {
     pub updates: u64,
     /// Share of exactly black pixels, 0 to 1.
     pub black_share: f32,
+    /// What most of a lit cover shows outside the panel; `None` for a black one, and for anything else.
+    pub light: Option<[u8; 3]>,
 }
 
 impl ScreenState {
@@ -57,6 +62,7 @@ pub(crate) struct ScreenTracker {
     tiles: Vec<Counts>,
     total: Counts,
     black_tiles: usize,
+    light: Option<[u8; 3]>,
     updates: u64,
 }
 
@@ -80,6 +86,7 @@ impl ScreenTracker {
             tiles: vec![Counts::default(); columns * rows],
             total: Counts::default(),
             black_tiles: columns * rows,
+            light: None,
             updates: 0,
         }
     }
@@ -94,6 +101,7 @@ impl ScreenTracker {
                 self.recount(rgba, column, row);
             }
         }
+        self.light = self.most_frequent_light(rgba);
     }
 
     pub(crate) fn state(&self, at: Instant) -> ScreenState {
@@ -110,7 +118,31 @@ impl ScreenTracker {
             ScreenKind::Mixed
         };
         let black_share = 1.0 - self.total.all as f32 / pixels as f32;
-        ScreenState { kind, at, updates: self.updates, black_share }
+        let light = self.light.filter(|_| kind == ScreenKind::Covered);
+        ScreenState { kind, at, updates: self.updates, black_share, light }
+    }
+
+    /// The colour that most points outside the panel have, if a lit cover shows it. A change of light arrives in parts,
+    /// and lights a face by its larger one.
+    fn most_frequent_light(&self, rgba: &[u8]) -> Option<[u8; 3]> {
+        let [left, top, right, bottom] = self.panel;
+        let mut counts: Vec<([u8; 3], usize)> = Vec::new();
+        for (row, column) in (0..POINTS).flat_map(|row| (0..POINTS).map(move |column| (row, column))) {
+            let along = |step: usize, side: usize| (2 * step + 1) * side / (2 * POINTS);
+            let (x, y) = (along(column, self.width), along(row, self.height));
+            if (left..right).contains(&x) && (top..bottom).contains(&y) {
+                continue;
+            }
+            let at = (y * self.width + x) * 4;
+            let Some([r, g, b]) = rgba.get(at..at + 3) else { continue };
+            let colour = [*r, *g, *b];
+            match counts.iter_mut().find(|(known, _)| *known == colour) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((colour, 1)),
+            }
+        }
+        let (colour, _) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+        light::is_light(colour).then_some(colour)
     }
 
     fn recount(&mut self, rgba: &[u8], column: usize, row: usize) {
@@ -202,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_lit_cover_is_a_cover_and_nothing_like_it_is() {
-        for shade in sudare_protocol::light::Shade::ALL {
+        for shade in light::Shade::ALL {
             let [r, g, b] = shade.rgb();
             assert!(!is_foreign(&[r, g, b, 255]), "{shade:?}");
             assert!(is_foreign(&[r ^ 1, g, b, 255]), "{shade:?}");
@@ -214,6 +246,33 @@ mod tests {
         screen.tracker.update(&screen.rgba, [0, 0, SIZE.0 - 1, SIZE.1 - 1]);
         assert_eq!(screen.tracker.state(Instant::now()).kind, ScreenKind::Covered);
         assert_eq!(screen.fill([0, 0, 0, 0], 255), ScreenKind::Desktop, "one pixel that no cover shows");
+        assert_eq!(screen.tracker.state(Instant::now()).light, None);
+    }
+
+    #[test]
+    fn the_light_of_a_cover_is_told_and_that_of_a_desktop_is_not() {
+        let mut screen = Screen::new();
+        let (everything, warm) = ([0, 0, SIZE.0 - 1, SIZE.1 - 1], [255, 186, 107]);
+        let paint = |screen: &mut Screen, rows: std::ops::Range<usize>| {
+            let stride = usize::from(SIZE.0) * 4;
+            for pixel in screen.rgba[rows.start * stride..rows.end * stride].chunks_exact_mut(4) {
+                pixel.copy_from_slice(&[warm[0], warm[1], warm[2], 255]);
+            }
+            screen.tracker.update(&screen.rgba, everything);
+            screen.tracker.state(Instant::now())
+        };
+        screen.fill(everything, 0);
+        assert_eq!(screen.tracker.state(Instant::now()).light, None, "black");
+        assert_eq!(paint(&mut screen, 0..40).light, None, "most of it is black still");
+        let lit = paint(&mut screen, 0..150);
+        assert_eq!((lit.kind, lit.light), (ScreenKind::Covered, Some(warm)));
+        let [left, top, right, bottom] = panel(SIZE.0, SIZE.1);
+        screen.fill([left, top, right - 1, bottom - 1], 0);
+        assert_eq!(screen.tracker.state(Instant::now()).light, Some(warm), "the panel stays dark");
+        screen.fill(everything, 200);
+        assert_eq!(screen.tracker.state(Instant::now()).light, None, "a desktop");
+        screen.fill(everything, 0);
+        assert_eq!(screen.tracker.state(Instant::now()).light, None, "black again");
     }
 
     #[test]

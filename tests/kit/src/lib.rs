@@ -5,12 +5,13 @@
 //! | module | what |
 //! |---|---|
 //! | `pair` | two real ends in memory |
-//! | `scene` | scenes from photographs |
+//! | `scene`, `lighting` | moving people from photographs before a camera; what the light of a screen does to them |
 //! | `stage` | our programs as people run them: keys, records, host, client |
 //! | `program`, `needs` | where our programs are; what a test needs of the machine |
 //! | `wait`, `pace` | waiting for events, bounded by minutes; how slow this machine is |
 //! | `tsa` | a time-stamp authority played with `openssl ts` |
 
+pub mod lighting;
 pub mod needs;
 mod pace;
 pub mod pair;

@@ -1,28 +1,59 @@
 //! A seat composed from photographs: who is in view, where, and what the camera gives.
 //!
-//! The photographs are cut out around the face (the places are those of the public test
-//! photographs that `models/manifest.toml` pins), and put before a drawn room. Every frame has
-//! a little noise of its own, as a sensor does; otherwise it would count as frozen.
+//! ```text
+//!  Scene, time ─► pose ─► person, held ─► canvas ─ light of the client's window ─► exposure ─► noise ─► JPEG
+//!                                            glow (a client's events) ┘
+//! ```
+//! The photographs are cut out around the face (the places are those of the public test photographs that
+//! `models/manifest.toml` pins), and put before a drawn room. The people in them move, and the light of the window
+//! before which they sit falls on them: whatever checks that somebody alive is there finds what it looks for.
 
-use std::io::Write as _;
+mod camera;
+mod canvas;
+mod glow;
+mod held;
+mod person;
+mod pose;
+
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use image::RgbImage;
-use image::imageops::{self, FilterType};
+
+pub use self::camera::Camera;
+pub use self::glow::Glow;
+pub use self::held::Held;
+
+use self::canvas::Canvas;
+use self::person::{Person, Portrait, ROOM_LIGHT};
+use self::pose::Pose;
+use crate::lighting::{Exposure, Relit};
 
 pub const WIDTH: u32 = 640;
 pub const HEIGHT: u32 = 480;
 pub const FPS: u64 = 10;
 const JPEG_QUALITY: u8 = 85;
-/// Width of a face at the seat, in pixels of the frame.
-const FACE_WIDTH: u32 = 120;
+/// Where the cut-out of the operator begins in the picture; that of the stranger once beside the operator.
+const OPERATOR_AT: [f32; 2] = [40.0, 20.0];
+const STRANGER_AT: [f32; 2] = [340.0, 10.0];
 
-/// A photograph and where its face is: x, y, width, height.
-const OPERATOR: (&str, [u32; 4]) = ("obama2.jpg", [195, 225, 275, 390]);
-const STRANGER: (&str, [u32; 4]) = ("biden.jpg", [435, 187, 277, 382]);
+const OPERATOR: Portrait = Portrait {
+    file: "obama2.jpg",
+    face: [195, 225, 275, 390],
+    head: [[0.20, -0.12], [1.28, 1.25]],
+    nose: [-0.30, 0.13],
+    eyes: [[-0.61, -0.27], [0.22, -0.21]],
+    eye_size: [0.20, 0.07],
+    mouth: [-0.24, 0.58],
+};
+const STRANGER: Portrait = Portrait {
+    file: "biden.jpg",
+    face: [435, 187, 277, 382],
+    head: [[0.0, -0.20], [1.42, 1.30]],
+    nose: [0.20, 0.14],
+    eyes: [[-0.30, -0.29], [0.56, -0.16]],
+    eye_size: [0.22, 0.06],
+    mouth: [-0.03, 0.49],
+};
 /// The operator is enrolled from other photographs than the one in the scene.
 pub const ENROL: [&str; 2] = ["obama.jpg", "obama3.jpg"];
 
@@ -32,17 +63,23 @@ pub struct Scene {
     pub operator: bool,
     /// How far the stranger has come in, 0 = out of view to 1 = beside the operator.
     pub stranger: f32,
+    /// A picture of the operator that is held up.
+    pub held: Option<Held>,
     pub blocked: bool,
     pub plugged: bool,
 }
 
-pub const ALONE: Scene = Scene { operator: true, stranger: 0.0, blocked: false, plugged: true };
+pub const ALONE: Scene = Scene { operator: true, stranger: 0.0, held: None, blocked: false, plugged: true };
+/// Nobody is there.
+pub const AWAY: Scene = Scene { operator: false, ..ALONE };
 
-/// Draws frames.
+/// Draws pictures.
 pub struct Seat {
-    operator: RgbImage,
-    stranger: RgbImage,
+    operator: Person,
+    stranger: Person,
     room: RgbImage,
+    wall: Relit,
+    noise: Noise,
 }
 
 impl std::fmt::Debug for Seat {
@@ -53,34 +90,64 @@ impl std::fmt::Debug for Seat {
 
 impl Seat {
     pub fn load(photographs: &Path) -> anyhow::Result<Self> {
-        Ok(Seat {
-            operator: cut_out(photographs, OPERATOR)?,
-            stranger: cut_out(photographs, STRANGER)?,
-            room: room(),
-        })
+        let [operator, stranger] = [OPERATOR, STRANGER].map(|portrait| Person::load(photographs, &portrait));
+        Ok(Self::of(operator?, stranger?))
     }
 
-    /// The frame number `n` of a scene.
+    fn of(operator: Person, stranger: Person) -> Self {
+        Seat { operator, stranger, room: room(), wall: Relit::wall(WIDTH, HEIGHT), noise: Noise::default() }
+    }
+
+    /// Picture number `n` of a scene, in the light of the room alone.
     pub fn frame(&self, scene: &Scene, n: u64) -> RgbImage {
-        let mut frame = if scene.blocked { RgbImage::new(WIDTH, HEIGHT) } else { self.room.clone() };
+        let mut picture = self.canvas(scene, n).picture;
+        self.noise.add(&mut picture, n);
+        picture
+    }
+
+    /// The same with a screen's light on it, red, green and blue as shares of the room's, and as the camera exposes it.
+    pub(crate) fn lit(&self, scene: &Scene, n: u64, light: [f32; 3], exposure: &mut Exposure) -> RgbImage {
+        let Canvas { mut picture, relit } = self.canvas(scene, n);
+        // A camera that is covered finds nothing to expose for, and waits.
         if !scene.blocked {
-            // People never sit quite still.
-            let sway = [0, 1, 2, 1, 0, -1][usize::try_from(n % 6).unwrap_or(0)];
-            if scene.operator {
-                paste(&mut frame, &self.operator, 40 + sway, 20);
-            }
-            if scene.stranger > 0.0 {
-                #[allow(clippy::cast_possible_truncation, reason = "within the frame's width")]
-                let x = 640 - (300.0 * scene.stranger.min(1.0)) as i64;
-                paste(&mut frame, &self.stranger, x - sway, 10);
-            }
+            relit.light(&mut picture, light);
+            exposure.expose(&mut picture);
         }
-        add_noise(&mut frame, n);
-        frame
+        self.noise.add(&mut picture, n);
+        picture
+    }
+
+    /// Of a camera that has looked at the operator for a while.
+    pub(crate) fn exposure(&self) -> Exposure {
+        Exposure::settled(&self.canvas(&ALONE, 0).picture)
+    }
+
+    fn canvas(&self, scene: &Scene, n: u64) -> Canvas {
+        let mut canvas = Canvas { picture: self.room.clone(), relit: self.wall.clone() };
+        if scene.blocked {
+            canvas.picture = RgbImage::new(WIDTH, HEIGHT);
+            return canvas;
+        }
+        #[allow(clippy::cast_precision_loss, reason = "a scene lasts for minutes")]
+        let seconds = n as f32 / FPS as f32;
+        if scene.operator {
+            self.operator.draw(&mut canvas, OPERATOR_AT, &Pose::at(seconds, 0));
+        }
+        if scene.stranger > 0.0 {
+            let [beside, top] = STRANGER_AT;
+            #[allow(clippy::cast_precision_loss, reason = "the width of a picture")]
+            let outside = WIDTH as f32;
+            let left = outside + (beside - outside) * scene.stranger.min(1.0);
+            self.stranger.draw(&mut canvas, [left, top], &Pose::at(seconds, 1));
+        }
+        if let Some(held) = scene.held {
+            held::draw(&mut canvas, &self.operator, held, OPERATOR_AT, seconds);
+        }
+        canvas
     }
 }
 
-/// Encodes a frame as a camera would.
+/// Encodes a picture as a camera would.
 pub fn jpeg(frame: &RgbImage) -> anyhow::Result<Vec<u8>> {
     let mut out = Vec::new();
     let side = |side: u32| u16::try_from(side).unwrap_or(u16::MAX);
@@ -93,132 +160,107 @@ pub fn jpeg(frame: &RgbImage) -> anyhow::Result<Vec<u8>> {
     Ok(out)
 }
 
-/// The camera of the demo: plays the present scene into a FIFO, 10 frames a second.
-#[derive(Debug, Clone)]
-pub struct Camera {
-    scene: Arc<Mutex<Scene>>,
-}
-
-impl Camera {
-    /// Makes the FIFO and starts to play; a client may come and go.
-    pub fn start(seat: Seat, fifo: &Path) -> anyhow::Result<Self> {
-        make_fifo(fifo)?;
-        let scene = Arc::new(Mutex::new(ALONE));
-        let (shared, fifo) = (scene.clone(), fifo.to_owned());
-        std::thread::Builder::new().name("scene".into()).spawn(move || {
-            loop {
-                if !read(&shared).plugged {
-                    std::thread::sleep(Duration::from_millis(20));
-                    continue;
-                }
-                // Opening waits for a reader; writing to one that went away ends this round.
-                if let Err(error) = play(&seat, &shared, &fifo) {
-                    tracing::debug!("the scene's reader went away: {error:#}");
-                }
-            }
-        })?;
-        Ok(Camera { scene })
-    }
-
-    pub fn show(&self, scene: Scene) {
-        *self.scene.lock().unwrap_or_else(PoisonError::into_inner) = scene;
-    }
-
-    /// The stranger walks in within `time`.
-    pub fn walk_in(&self, time: Duration) {
-        let started = Instant::now();
-        while started.elapsed() < time {
-            let stranger = started.elapsed().as_secs_f32() / time.as_secs_f32();
-            self.show(Scene { stranger, ..ALONE });
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        self.show(Scene { stranger: 1.0, ..ALONE });
-    }
-}
-
-fn read(scene: &Mutex<Scene>) -> Scene {
-    *scene.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn play(seat: &Seat, scene: &Mutex<Scene>, fifo: &Path) -> anyhow::Result<()> {
-    let mut out = std::fs::OpenOptions::new().write(true).open(fifo)?;
-    let mut due = Instant::now();
-    for n in 0.. {
-        let now = read(scene);
-        if !now.plugged {
-            return Ok(());
-        }
-        out.write_all(&jpeg(&seat.frame(&now, n))?)?;
-        due += Duration::from_millis(1000 / FPS);
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
-    }
-    Ok(())
-}
-
-fn make_fifo(path: &Path) -> anyhow::Result<()> {
-    use rustix::fs::{CWD, FileType, Mode, mknodat};
-    mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
-        .with_context(|| format!("cannot make the FIFO {}", path.display()))
-}
-
-/// Head and shoulders of a photograph, scaled so that the face has `FACE_WIDTH`.
-fn cut_out(folder: &Path, (name, [x, y, w, h]): (&str, [u32; 4])) -> anyhow::Result<RgbImage> {
-    let path = folder.join(name);
-    let photograph = image::open(&path)
-        .with_context(|| {
-            format!("{}: cannot be read. `cargo xtask setup` fetches the photographs", path.display())
-        })?
-        .to_rgb8();
-    let left = x.saturating_sub(w * 7 / 10);
-    let top = y.saturating_sub(h * 5 / 10);
-    let width = (w * 24 / 10).min(photograph.width() - left);
-    let height = (h * 25 / 10).min(photograph.height() - top);
-    let part = imageops::crop_imm(&photograph, left, top, width, height).to_image();
-    let scaled = |side: u32| side * FACE_WIDTH / w;
-    Ok(imageops::resize(&part, scaled(width), scaled(height), FilterType::Triangle))
-}
-
 /// A wall, a window and a shelf, so that the picture is neither dark nor flat.
 fn room() -> RgbImage {
     RgbImage::from_fn(WIDTH, HEIGHT, |x, y| {
         let wall = 150 + u8::try_from(y * 50 / HEIGHT).unwrap_or(0);
         let window = (440..600).contains(&x) && (60..260).contains(&y);
         let shelf = (20..200).contains(&x) && (380..392).contains(&y);
-        match (window, shelf) {
-            (true, _) => image::Rgb([170, 200, 225]),
-            (_, true) => image::Rgb([110, 80, 60]),
-            _ => image::Rgb([wall, wall, wall - 15]),
-        }
+        let colour = match (window, shelf) {
+            (true, _) => [170, 200, 225],
+            (_, true) => [110, 80, 60],
+            _ => [wall, wall, wall - 15],
+        };
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "darker than a number")]
+        let lit = |value: u8| (f32::from(value) * ROOM_LIGHT) as u8;
+        image::Rgb(colour.map(lit))
     })
 }
 
-/// Pastes with soft edges; what lies outside the frame is left out.
-fn paste(frame: &mut RgbImage, picture: &RgbImage, left: i64, top: i64) {
-    const SOFT: u32 = 24;
-    let (w, h) = picture.dimensions();
-    for (px, py, pixel) in picture.enumerate_pixels() {
-        let (Ok(x), Ok(y)) = (u32::try_from(left + i64::from(px)), u32::try_from(top + i64::from(py))) else {
-            continue;
+/// Where the noise of a picture may begin.
+const NOISE_STARTS: u64 = 65_536;
+
+/// The noise of a sensor: different in each picture, the same in each run.
+struct Noise(Vec<i8>);
+
+impl Default for Noise {
+    fn default() -> Self {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut draw = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            // The sum of eight bytes is as good as normal: its mean is 1,020, and its spread becomes 1.6.
+            let sum: i32 = state.to_le_bytes().iter().map(|byte| i32::from(*byte)).sum();
+            i8::try_from((sum - 1_020) / 131).unwrap_or(0)
         };
-        if x >= frame.width() || y >= frame.height() {
-            continue;
-        }
-        let edge = px.min(w - 1 - px).min(py).min(h - 1 - py).min(SOFT);
-        let under = *frame.get_pixel(x, y);
-        let mix = |over: u8, under: u8| {
-            u8::try_from((u32::from(over) * edge + u32::from(under) * (SOFT - edge)) / SOFT).unwrap_or(over)
-        };
-        frame.put_pixel(x, y, image::Rgb([0, 1, 2].map(|c: usize| mix(pixel.0[c], under.0[c]))));
+        let pixels = u64::from(WIDTH * HEIGHT * 3);
+        Noise((0..pixels + NOISE_STARTS).map(|_| draw()).collect())
     }
 }
 
-/// Sensor noise: a few levels, different in each frame, the same in each run.
-fn add_noise(frame: &mut RgbImage, n: u64) {
-    let mut state = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    for value in frame.iter_mut() {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        *value = value.saturating_add(u8::try_from(state & 3).unwrap_or(0));
+impl Noise {
+    fn add(&self, picture: &mut RgbImage, n: u64) {
+        let from = usize::try_from((n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % NOISE_STARTS).unwrap_or(0);
+        for (value, noise) in picture.iter_mut().zip(self.0.iter().skip(from)) {
+            *value = value.saturating_add_signed(*noise);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::person::tests::nobody;
+    use super::*;
+
+    fn seat() -> Seat {
+        Seat::of(nobody(), nobody())
+    }
+
+    #[test]
+    fn a_frame_depends_on_its_number_alone_and_no_two_are_the_same() {
+        let (one, other) = (seat(), seat());
+        let mut seen = Vec::new();
+        for n in 0..20 {
+            let frame = one.frame(&ALONE, n);
+            assert!(frame == other.frame(&ALONE, n), "picture {n} is drawn differently");
+            assert!(!seen.contains(&frame), "picture {n} came before");
+            seen.push(frame);
+        }
+        let blocked = Scene { blocked: true, ..ALONE };
+        assert!(one.frame(&blocked, 1) != one.frame(&blocked, 2), "noise at least");
+    }
+
+    #[test]
+    fn everybody_in_a_scene_is_in_its_picture() {
+        let seat = seat();
+        let scenes = [
+            AWAY,
+            ALONE,
+            Scene { stranger: 1.0, ..ALONE },
+            Scene { stranger: 0.5, ..ALONE },
+            Scene { held: Some(Held::Print), ..AWAY },
+            Scene { held: Some(Held::Film), ..AWAY },
+            Scene { blocked: true, ..ALONE },
+        ];
+        let pictures: Vec<RgbImage> = scenes.iter().map(|scene| seat.canvas(scene, 7).picture).collect();
+        for (n, picture) in pictures.iter().enumerate() {
+            assert!(!pictures[n + 1..].contains(picture), "{:?}", scenes[n]);
+        }
+    }
+
+    #[test]
+    fn a_screen_lights_a_face_and_the_camera_takes_some_of_it_back() {
+        let seat = seat();
+        let face = |picture: &RgbImage| -> u32 {
+            (0..900).map(|n| u32::from(picture.get_pixel(160 + n % 30, 130 + n / 30).0[1])).sum()
+        };
+        let mut exposure = seat.exposure();
+        let light = [0.36; 3];
+        let dark = face(&seat.lit(&ALONE, 0, [0.0; 3], &mut exposure));
+        let first = face(&seat.lit(&ALONE, 1, light, &mut exposure));
+        assert!(first * 100 > dark * 105, "{dark} {first}");
+        let later = (2..40).map(|n| face(&seat.lit(&ALONE, n, light, &mut exposure))).last().unwrap();
+        assert!(later < first && later > dark, "{dark} {first} {later}");
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use image::RgbImage;
-use sudare_test_kit::scene::{Camera, Scene, Seat};
+use sudare_test_kit::scene::{ALONE, Camera, Scene, Seat};
 use sudare_test_kit::stage::{Stage, USER};
 use sudare_test_kit::{needs, wait_until};
 
@@ -249,5 +249,5 @@ pub fn settings(stage: &Stage, fifo: &Path, log_level: &str) -> anyhow::Result<P
 }
 
 /// The scenes that the tests need by name.
-pub const STRANGER_BESIDE: Scene = Scene { operator: true, stranger: 1.0, blocked: false, plugged: true };
-pub const UNPLUGGED: Scene = Scene { operator: true, stranger: 0.0, blocked: false, plugged: false };
+pub const STRANGER_BESIDE: Scene = Scene { stranger: 1.0, ..ALONE };
+pub const UNPLUGGED: Scene = Scene { plugged: false, ..ALONE };

@@ -22,11 +22,12 @@ use sudare_client_core::live::patches;
 use sudare_client_core::presence::{CameraView, Observation};
 use sudare_protocol::light::judge::{Outcome, judge};
 use sudare_protocol::light::{Check, Light, MEASURE_MS, Sequence, Timeline};
+use sudare_test_kit::lighting::Exposure;
 use sudare_vision::engine::Engine;
 use sudare_vision::faces::Detector;
 
 use super::figures::{Kind, Tally};
-use super::lighting::{Exposure, Relit};
+use super::lighting::relit;
 use super::painter::{self, Painter, Placed, compose, filmed, room_of};
 use super::people::Person;
 use super::replay::with;
@@ -121,7 +122,7 @@ impl<'a> Lab<'a> {
             let mut picture = compose(&self.room, std::slice::from_ref(&placed));
             let since_ms = t_ms.checked_sub(SETTLE_MS + delay_ms);
             let shown = since_ms.map_or([0.0; 3], |since_ms| shown(&sequence, &timeline, since_ms));
-            Relit::of(&picture, &[(&placed, medium)]).light(&mut picture, shown.map(|c| c * level));
+            relit(&picture, &[(&placed, medium)]).light(&mut picture, shown.map(|c| c * level));
             exposure.get_or_insert_with(|| Exposure::settled(&picture)).expose(&mut picture);
             let painted = self.painter.expose(picture, painter::Light::Normal, n ^ dice.random::<u64>());
             let frame = filmed(&painted, t_ms, n)?;

@@ -16,7 +16,7 @@
 //! | `scene`, `classes` | what happens before the camera |
 //! | `sprite`, `costume`, `painter`, `lens_cover` | pictures of it: cut-out people, masks and turns, a room, noise |
 //! | `raise`, `phone_prop` | a phone that somebody raises: when, where, what became of it; and how it is drawn |
-//! | `light_loop`, `lighting` | the check by light, and what the light of a screen does to a picture |
+//! | `light_loop`, `lighting` | the check by light, and where the light of a screen falls in a picture |
 //! | `play`, `moment` | scenes to the real eyes, and a picture of what went wrong |
 //! | `outcome`, `figures` | shares and rates with their intervals |
 //! | `report`, `page`, `plots`, `worst` | what is told |

@@ -68,10 +68,8 @@ impl Person {
         for path in paths {
             let frame: Frame = picture::load(&path)?;
             let found = detector.watch(&frame, &WHOLE_PICTURE)?;
-            let widest = found
-                .iter()
-                .filter(|face| face.score >= 0.7)
-                .max_by(|a, b| a.bbox[2].total_cmp(&b.bbox[2]));
+            let widest =
+                found.iter().filter(|face| face.score >= 0.7).max_by(|a, b| a.bbox[2].total_cmp(&b.bbox[2]));
             pictures.extend(widest.map(|face| Picture { path, face: *face, head: face.bbox }));
         }
         ensure!(

@@ -62,13 +62,13 @@ fn run(arguments: &Arguments) -> anyhow::Result<String> {
     };
     say("keys, records, enrolment");
     let (pace, started) = (Pace::start(), Instant::now());
-    stage.prepare(&Stage::enrolment_pictures(&photographs))?;
+    stage.prepare_with(&Stage::enrolment_pictures(&photographs), story::POLICY)?;
     say("the host");
     stage.serve()?;
     let camera = Camera::start(Seat::load(&photographs)?, &stage.dir.join("camera.fifo"))?;
     let seat = Seat::load(&photographs)?;
     say("the client");
-    let client = Player::connect(&stage)?;
+    let client = Player::connect(&stage, &camera)?;
     let mut player =
         Player { stage: &stage, camera: &camera, seat: &seat, client, pace, started, reconnects: 0 };
     let mut steps = vec![story::log_on(&mut player.client, &stage, started, &player.pace)?];
@@ -114,7 +114,7 @@ fn tell(bar: &ProgressBar, step: &Played) {
     // Not `bar.println`, which is silent where there is no terminal.
     let slow =
         if step.slowness >= 2.0 { format!("  machine {:.1}x slower", step.slowness) } else { String::new() };
-    bar.suspend(|| println!("{seconds:6.1} s  {:<30} {shown:<36} {latency}{slow}", step.step));
+    bar.suspend(|| println!("{seconds:6.1} s  {:<34} {shown:<36} {latency}{slow}", step.step));
 }
 
 fn last_line(steps: &[Played]) -> anyhow::Result<String> {

@@ -8,7 +8,7 @@ use sudare_test_kit::Pace;
 use sudare_test_kit::stage::{Client, Event, Stage, USER};
 
 use super::Played;
-use super::play::{millis, save_when};
+use super::play::{STORY, millis, save_when};
 
 /// The first picture of a session is the cover: nothing shows until the operator is recognised.
 pub fn log_on(client: &mut Client, stage: &Stage, started: Instant, pace: &Pace) -> anyhow::Result<Played> {
@@ -36,7 +36,7 @@ pub fn after_kill(stage: &Stage, started: Instant, pace: &Pace) -> anyhow::Resul
     let mut client = Client::start(&mut command, &arguments, &stage.dir.join("client.log"))?;
     client.wait("the refusal", |e| e["event"] == "refused" || e["event"] == "status")?;
     let name = "client killed, unknown device";
-    let picture = stage.dir.join("client-11-killed-then-unknown-device.png");
+    let picture = stage.dir.join(format!("client-{:02}-killed-then-unknown-device.png", STORY.len() + 1));
     let played = covered(&mut client, name, "device-refused", (started, pace), &picture)?;
     client.catch_up();
     ensure!(

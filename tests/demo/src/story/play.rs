@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use sudare_test_kit::scene::{ALONE, Camera, Scene, Seat};
+use sudare_test_kit::scene::{ALONE, AWAY, Camera, Held, Scene, Seat};
 use sudare_test_kit::stage::{self, Client, Event, Stage, USER};
 use sudare_test_kit::{Pace, wait_until};
 
@@ -28,6 +28,8 @@ pub struct Step {
 enum Act {
     Show(Scene),
     WalkIn,
+    /// The operator leaves, and somebody holds this up instead.
+    HoldUp(Held),
     /// The client's process stands still for this long.
     Freeze(Duration),
 }
@@ -36,15 +38,17 @@ const fn step(name: &'static str, act: Act, cover: Option<&'static str>) -> Step
     Step { name, act, cover }
 }
 
-const AWAY: Scene = Scene { operator: false, stranger: 0.0, blocked: false, plugged: true };
-
 /// The story after the log-on.
-pub const STORY: [Step; 10] = [
+pub const STORY: [Step; 14] = [
     step("operator alone", Act::Show(ALONE), None),
     step("stranger comes in and stays", Act::WalkIn, Some("onlooker")),
     step("stranger leaves", Act::Show(ALONE), None),
     step("operator leaves", Act::Show(AWAY), Some("absent")),
     step("operator returns", Act::Show(ALONE), None),
+    step("print of the operator held up", Act::HoldUp(Held::Print), Some("absent")),
+    step("operator after the print", Act::Show(ALONE), None),
+    step("film of the operator on a phone", Act::HoldUp(Held::Film), Some("absent")),
+    step("operator after the film", Act::Show(ALONE), None),
     step("camera covered", Act::Show(Scene { blocked: true, ..ALONE }), Some("camera-blocked")),
     step("camera free again", Act::Show(ALONE), None),
     step("camera unplugged", Act::Show(Scene { plugged: false, ..ALONE }), Some("camera-lost")),
@@ -73,11 +77,12 @@ pub struct Player<'a> {
 }
 
 impl Player<'_> {
-    /// Connects the operator's device.
-    pub fn connect(stage: &Stage) -> anyhow::Result<Client> {
+    /// Connects the operator's device, whose window lights whoever is before the camera.
+    pub fn connect(stage: &Stage, camera: &Camera) -> anyhow::Result<Client> {
         let source = format!("mjpeg:{}", stage.dir.join("camera.fifo").display());
         let arguments = [stage.listen.as_str(), "--user", USER, "--source", &source];
-        Client::start(&mut stage.client_command("device"), &arguments, &stage.dir.join("client.log"))
+        let (mut command, log) = (stage.client_command("device"), stage.dir.join("client.log"));
+        Client::start_before(&mut command, &arguments, &log, camera.glow())
     }
 
     /// Plays the story; the client's pictures go to the stage's folder.
@@ -137,12 +142,15 @@ impl Player<'_> {
     fn reconnect(&mut self) -> anyhow::Result<()> {
         self.reconnects += 1;
         self.camera.show(ALONE);
-        self.client = Self::connect(self.stage)?;
+        self.client = Self::connect(self.stage, self.camera)?;
         self.client.wait("the desktop after connecting again", is_desktop)?;
         Ok(())
     }
 
     fn try_step(&mut self, step: &Step, picture: &Path) -> anyhow::Result<Played> {
+        if let Act::HoldUp(held) = step.act {
+            return self.try_held(step, held, picture);
+        }
         self.pace.lap();
         let acted = Instant::now();
         self.client.catch_up();
@@ -197,6 +205,8 @@ impl Player<'_> {
                 self.camera.walk_in(Duration::from_millis(1_500));
                 Some(Scene { stranger: 1.0, ..ALONE })
             }
+            // `try_held` plays it.
+            Act::HoldUp(held) => Some(Scene { held: Some(held), ..AWAY }),
             Act::Freeze(time) => {
                 self.client.signal(rustix::process::Signal::STOP)?;
                 std::thread::sleep(time);
@@ -257,7 +267,7 @@ fn reasons(events: &[Event], step: &Step) -> String {
 }
 
 /// The status may overtake the last decoded tiles; the picture must follow.
-fn settle(client: &mut Client, from: usize) -> anyhow::Result<()> {
+pub(super) fn settle(client: &mut Client, from: usize) -> anyhow::Result<()> {
     let covered = |e: &Event| e["event"] == "screen" && e["covered"] == true;
     let last = client.seen.get(from..).unwrap_or_default().iter().rev().find(|e| e["event"] == "screen");
     if !last.is_some_and(covered) {

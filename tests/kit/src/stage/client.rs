@@ -9,6 +9,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
+use crate::scene::Glow;
 use crate::wait::{PATIENCE, in_vain};
 
 /// One line of `sudare connect --json`.
@@ -26,6 +27,17 @@ pub struct Client {
 
 impl Client {
     pub fn start(command: &mut Command, arguments: &[&str], log: &Path) -> anyhow::Result<Self> {
+        Self::start_before(command, arguments, log, Glow::default())
+    }
+
+    /// The same before people of a scene, on whom the light of its window falls at once: not only when its events are
+    /// taken, for a check by light does not wait for that.
+    pub fn start_before(
+        command: &mut Command,
+        arguments: &[&str],
+        log: &Path,
+        glow: Glow,
+    ) -> anyhow::Result<Self> {
         let mut child = command
             .arg("connect")
             .args(arguments)
@@ -41,10 +53,12 @@ impl Client {
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 let Ok(event) = serde_json::from_str(&line) else { continue };
+                glow.take(&event);
                 if told.send(event).is_err() {
-                    return;
+                    break;
                 }
             }
+            glow.go_out();
         });
         Ok(Client { child, stdin, events, seen: Vec::new(), has_ended: false })
     }

@@ -9,8 +9,6 @@ use crate::xrdp::client::{Client, ClientOptions};
 use crate::xrdp::report::Report;
 use crate::xrdp::stack::Stack;
 
-/// Nobody is before the camera.
-pub(super) const AWAY: Scene = Scene { operator: false, stranger: 0.0, blocked: false, plugged: true };
 /// The operator is away for 4 s before it counts: the default of 10 s would only make this longer.
 pub(super) const POLICY: &str = "[timings]\nabsence_ms = 4000\n";
 const KEYS: usize = 10;

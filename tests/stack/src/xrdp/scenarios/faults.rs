@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use rustix::process::{Pid, Signal, kill_process};
-use sudare_test_kit::scene::ALONE;
+use sudare_test_kit::scene::{ALONE, AWAY};
 use sudare_test_kit::{Pace, wait_until};
 
-use super::acts::{AWAY, Acts, KEYS_TAKE, POLICY};
+use super::acts::{Acts, KEYS_TAKE, POLICY};
 use crate::xrdp::client::Client;
 use crate::xrdp::namespace::PROGRAMS;
 use crate::xrdp::process;

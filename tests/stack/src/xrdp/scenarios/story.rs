@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use sudare_test_kit::scene::{ALONE, Scene};
+use sudare_test_kit::scene::{ALONE, AWAY, Scene};
 use sudare_test_kit::stage::Proof;
 
-use super::acts::{AWAY, Acts, KEYS_TAKE, POLICY};
+use super::acts::{Acts, KEYS_TAKE, POLICY};
 use super::hostile;
 use crate::xrdp::palette::{self, Owner};
 use crate::xrdp::report::Report;
