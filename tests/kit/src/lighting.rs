@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_head_receives_most_in_front_less_at_its_sides_and_the_nose_has_two_sides() {
-        let front = solid([0.0, -0.3]);
+        let front = solid([0.35, 0.3]);
         assert!(front > 0.8 && front > solid([0.85, -0.3]) * 1.3 && front > solid([0.0, -0.95]) * 1.1);
         assert!((solid([0.12, 0.12]) - solid([-0.12, 0.12])).abs() < 1e-6, "lit from the middle");
         assert!(solid([0.2, 0.12]) < solid([0.5, 0.12]), "the side of the nose turns away");
