@@ -6,6 +6,8 @@ use super::{STEPS, Sequence, Shade, Timeline};
 const EXPOSURE_MS: f64 = 60.0;
 /// Parts of the exposure that are looked at one by one.
 const PARTS: u32 = 4;
+/// Neighbours that are more alike than this are not told apart from a drift.
+const ALIKE_MAX: f64 = 0.9;
 /// Below this a sum of squares is nothing.
 const NOTHING: f64 = 1e-12;
 
@@ -36,6 +38,19 @@ impl Signal {
 
     pub(super) fn square(&self) -> f64 {
         self.dot(self)
+    }
+
+    /// What is left without `times` the other.
+    pub(super) fn minus(&self, other: &Self, times: f64) -> Self {
+        Signal(self.0.iter().zip(&other.0).map(|(a, b)| a - b * times).collect())
+    }
+
+    /// The variance of one value, as many times as large as neighbours resemble each other.
+    pub(super) fn slow_variance(&self) -> f64 {
+        let square = self.square();
+        let neighbours: f64 = self.0.iter().zip(self.0.iter().skip(1)).map(|(a, b)| a * b).sum();
+        let alike = if square > NOTHING { (neighbours / square).clamp(0.0, ALIKE_MAX) } else { 0.0 };
+        square / (count(self.0.len()) - 3.0).max(1.0) * (1.0 + alike) / (1.0 - alike)
     }
 
     /// What is left of it.
@@ -75,6 +90,17 @@ impl Basis {
             row.iter_mut().zip(&columns).for_each(|(product, b)| *product = a.dot(b));
         }
         Basis { columns, gram }
+    }
+
+    /// The change of brightness that a sequence is, in units of its light.
+    pub(super) fn brightness(&self, lights: &Lights) -> Signal {
+        let [red, green, blue] = &lights.0;
+        let mut sum = Signal(vec![0.0; self.columns.first().map_or(0, |column| column.0.len())]);
+        let levels = red.iter().zip(green).zip(blue).map(|((red, green), blue)| (red + green + blue) / 3.0);
+        for (column, level) in self.columns.iter().zip(levels) {
+            sum.0.iter_mut().zip(&column.0).for_each(|(sum, value)| *sum += level * value);
+        }
+        sum
     }
 
     /// How each step goes together with three colours, from which every sequence can be tried quickly.
@@ -134,30 +160,16 @@ impl Projection<'_> {
     }
 }
 
-impl Projection<'_> {
-    /// How much of the change a sequence explains, whichever way it goes.
-    pub(super) fn power(&self, lights: &Lights) -> f64 {
-        let power = |(light, dots): (&[f64; STEPS], &[f64; STEPS])| {
-            let xy = product(light, dots);
-            let xx: f64 = self.gram.iter().zip(light).map(|(row, a)| a * product(row, light)).sum();
-            if xx > NOTHING { xy * xy / xx } else { 0.0 }
-        };
-        lights.0.iter().zip(&self.dots).map(power).sum()
-    }
-}
-
 /// The three colours of one place.
 #[derive(Debug, Clone)]
 pub(super) struct Colors(pub(super) [Signal; 3]);
 
 impl Colors {
-    /// What is left when the other's change is taken away.
-    pub(super) fn minus(&self, other: &Self) -> Self {
-        let minus = |color: usize| match (self.0.get(color), other.0.get(color)) {
-            (Some(a), Some(b)) => Signal(a.0.iter().zip(&b.0).map(|(a, b)| a - b).collect()),
-            _ => Signal(Vec::new()),
-        };
-        Colors([minus(0), minus(1), minus(2)])
+    /// Their mean.
+    pub(super) fn brightness(&self) -> Signal {
+        let [red, green, blue] = &self.0;
+        let all = red.0.iter().zip(&green.0).zip(&blue.0);
+        Signal(all.map(|((red, green), blue)| (red + green + blue) / 3.0).collect())
     }
 
     /// The mean change of the three.

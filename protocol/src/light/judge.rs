@@ -10,7 +10,7 @@
 //! the same ratio everywhere, whatever is printed on it: every point of it gets the same light from the room and from
 //! the screen. A head does not: a forehead gets more from the ceiling, a chin less, a cheek sees the screen aslant.
 
-use super::fit::{Basis, Colors, Explained, Lights, Projection, Signal, count};
+use super::fit::{Basis, Colors, Explained, Lights, Signal, count};
 use super::{ABSENT, BESIDE, FACE_PLACES, FAR, Lit, PLACES, QUIET_MS, Sequence, Timeline};
 
 /// The way from the host's decision to the camera's picture: screen, RDP, camera.
@@ -44,7 +44,7 @@ const BESIDE_RATIO_MIN: f64 = 2.0;
 /// How much the places of a face must differ, of their mean.
 const RELIEF_MIN: f64 = 0.08;
 /// The same, of its uncertainty.
-const RELIEF_RATIO_MIN: f64 = 1.5;
+const RELIEF_RATIO_MIN: f64 = 2.0;
 
 /// The result of a check by light.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -256,39 +256,32 @@ fn beside(lights: &Lights, basis: &Basis, rows: &Rows, way: &Way, gain: f64) -> 
 
 /// Whether the places of the face follow differently, as those of a solid do. `None` if noise hides it.
 ///
-/// A sheet in a moving hand, and a film, change from place to place as well, and slowly, so that no error of a fit tells
-/// how much of it is chance. What they do not know is the sequence: the differences between the places must be explained
-/// better by it than by nearly all others that could have been shown.
+/// How much of the face's change a place has is asked by that part of it which the light explains, so that what people
+/// and hands do by themselves does not count. What is left over changes slowly (a sheet moves in a hand, a film goes
+/// on), so that neighbouring looks are not worth two: the uncertainty allows for it.
 fn relief(sequence: &Sequence, basis: &Basis, rows: &Rows, way: &Way) -> Option<bool> {
-    let lights = Lights::of(sequence);
-    let places: Vec<Colors> = (0..FACE_PLACES).map(|place| rows.colors(Some(place), way)).collect();
-    let each: Vec<Explained> = places.iter().map(|place| basis.project(place).explain(&lights)).collect();
-    let mean = each.iter().map(Explained::gain).sum::<f64>() / count(each.len()).max(1.0);
-    if mean <= 0.0 {
+    let light = basis.brightness(&Lights::of(sequence));
+    let face = rows.colors(None, way).brightness();
+    let whole = face.dot(&light);
+    if whole <= 0.0 {
         return None;
     }
+    let share = |place: usize| {
+        let seen = rows.colors(Some(place), way).brightness();
+        let share = seen.dot(&light) / whole;
+        let error = seen.minus(&face, share).slow_variance() * light.square() / (whole * whole);
+        (share, error)
+    };
+    let places: Vec<(f64, f64)> = (0..FACE_PLACES).map(share).collect();
+    let mean = places.iter().map(|(share, _)| share).sum::<f64>() / count(places.len());
     let square = |value: f64| value * value;
-    let spread = each.iter().map(|place| square(place.gain() - mean)).sum::<f64>() / count(each.len() - 1);
-    let error = |place: &Explained| square(place.gain_error(rows.times.len()));
-    let noise = each.iter().map(error).sum::<f64>() / count(each.len());
-    let relief = (spread - noise).max(0.0).sqrt() / mean;
-    let (spread, noise) = (spread.sqrt() / mean, noise.sqrt() / mean);
-    if relief >= RELIEF_MIN && spread >= RELIEF_RATIO_MIN * noise {
-        return Some(better_for_relief(sequence, basis, rows, way, &places) <= BETTER_MAX);
+    let spread = places.iter().map(|(share, _)| square(share - mean)).sum::<f64>() / count(places.len() - 1);
+    let noise = places.iter().map(|(_, error)| error).sum::<f64>() / count(places.len());
+    let relief = (spread - noise).max(0.0).sqrt();
+    if relief >= RELIEF_MIN && spread >= square(RELIEF_RATIO_MIN) * noise {
+        return Some(true);
     }
-    if noise > RELIEF_MIN { None } else { Some(false) }
-}
-
-/// The share of other sequences that explain better how the places differ from the whole face.
-fn better_for_relief(sequence: &Sequence, basis: &Basis, rows: &Rows, way: &Way, places: &[Colors]) -> f64 {
-    let face = rows.colors(None, way);
-    let differences: Vec<Colors> = places.iter().map(|place| place.minus(&face)).collect();
-    let seen: Vec<Projection<'_>> = differences.iter().map(|colors| basis.project(colors)).collect();
-    let explained = |lights: &Lights| seen.iter().map(|place| place.power(lights)).sum::<f64>();
-    let right = explained(&Lights::of(sequence));
-    let others: Vec<Sequence> = Sequence::all().into_iter().filter(|other| other != sequence).collect();
-    let better = others.iter().filter(|other| explained(&Lights::of(other)) > right).count();
-    count(better) / count(others.len()).max(1.0)
+    if noise.sqrt() > RELIEF_MIN { None } else { Some(false) }
 }
 
 #[cfg(test)]
