@@ -8,6 +8,8 @@ const EXPOSURE_MS: f64 = 60.0;
 const PARTS: u32 = 4;
 /// Neighbours that are more alike than this are not told apart from a drift.
 const ALIKE_MAX: f64 = 0.9;
+/// What moves with up to this power of time is slow: a hand, a head, a cloud.
+const SLOW_POWER: i32 = 3;
 /// Below this a sum of squares is nothing.
 const NOTHING: f64 = 1e-12;
 
@@ -51,6 +53,26 @@ impl Signal {
         let neighbours: f64 = self.0.iter().zip(self.0.iter().skip(1)).map(|(a, b)| a * b).sum();
         let alike = if square > NOTHING { (neighbours / square).clamp(0.0, ALIKE_MAX) } else { 0.0 };
         square / (count(self.0.len()) - 3.0).max(1.0) * (1.0 + alike) / (1.0 - alike)
+    }
+
+    /// Without what goes slowly up and down: the third power of time and those below it.
+    pub(super) fn quick(&self, times: &[f64]) -> Self {
+        let (middle, half) = (mean(times), times.last().map_or(1.0, |last| (last - mean(times)).max(1.0)));
+        let mut quick = self.clone();
+        let mut slow: Vec<Signal> = Vec::new();
+        for power in 0..=SLOW_POWER {
+            let mut wave = Signal(times.iter().map(|time| ((time - middle) / half).powi(power)).collect());
+            for before in &slow {
+                wave = wave.minus(before, wave.dot(before));
+            }
+            let length = wave.square().sqrt();
+            if length > NOTHING {
+                wave.0.iter_mut().for_each(|value| *value /= length);
+                quick = quick.minus(&wave, quick.dot(&wave));
+                slow.push(wave);
+            }
+        }
+        quick
     }
 
     /// What is left of it.
@@ -227,6 +249,16 @@ mod tests {
         assert!(line.rms() < 1e-9);
         let wave = Signal::new(&times, times.iter().map(|t| t.sin() + 2.0 * t));
         assert!(wave.rms() > 0.5);
+    }
+
+    #[test]
+    fn a_hand_that_drifts_leaves_nothing_and_steps_stay() {
+        let times: Vec<f64> = (0..30).map(|n| f64::from(n) * 100.0).collect();
+        let drift = |t: &f64| 3.0 - t / 900.0 + (t / 1_000.0).powi(2) - (t / 1_500.0).powi(3);
+        let drifts = Signal::new(&times, times.iter().map(drift));
+        assert!(drifts.rms() > 0.1 && drifts.quick(&times).rms() < 1e-9);
+        let steps = Signal::new(&times, times.iter().map(|t| f64::from(((t / 350.0) as u8) % 2)));
+        assert!(steps.quick(&times).rms() > 0.8 * steps.rms());
     }
 
     #[test]

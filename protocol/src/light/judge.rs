@@ -41,8 +41,9 @@ const NOISE_RATIO_MIN: f64 = 4.0;
 const CHANGE_MIN: f64 = 0.008;
 /// The face must follow this many times as strongly as what is beside it.
 const BESIDE_RATIO_MIN: f64 = 2.0;
-/// How much the places of a face must differ, of their mean.
-const RELIEF_MIN: f64 = 0.08;
+/// How much the places of a face must differ, of their mean. A camera whose tone curve is not the one of sRGB makes
+/// dark places of a sheet differ from bright ones by up to 0.12.
+const RELIEF_MIN: f64 = 0.14;
 /// The same, of its uncertainty.
 const RELIEF_RATIO_MIN: f64 = 2.0;
 
@@ -257,10 +258,11 @@ fn beside(lights: &Lights, basis: &Basis, rows: &Rows, way: &Way, gain: f64) -> 
 /// Whether the places of the face follow differently, as those of a solid do. `None` if noise hides it.
 ///
 /// How much of the face's change a place has is asked by that part of it which the light explains, so that what people
-/// and hands do by themselves does not count. What is left over changes slowly (a sheet moves in a hand, a film goes
+/// and hands do by themselves does not count; nor does what goes slowly up and down, since every sequence begins and ends
+/// in the dark, and so does a hand's sway. What is left over changes slowly (a sheet moves in a hand, a film goes
 /// on), so that neighbouring looks are not worth two: the uncertainty allows for it.
 fn relief(sequence: &Sequence, basis: &Basis, rows: &Rows, way: &Way) -> Option<bool> {
-    let light = basis.brightness(&Lights::of(sequence));
+    let light = basis.brightness(&Lights::of(sequence)).quick(&rows.times);
     let face = rows.colors(None, way).brightness();
     let whole = face.dot(&light);
     if whole <= 0.0 {
@@ -269,7 +271,8 @@ fn relief(sequence: &Sequence, basis: &Basis, rows: &Rows, way: &Way) -> Option<
     let share = |place: usize| {
         let seen = rows.colors(Some(place), way).brightness();
         let share = seen.dot(&light) / whole;
-        let error = seen.minus(&face, share).slow_variance() * light.square() / (whole * whole);
+        let error =
+            seen.minus(&face, share).quick(&rows.times).slow_variance() * light.square() / (whole * whole);
         (share, error)
     };
     let places: Vec<(f64, f64)> = (0..FACE_PLACES).map(share).collect();
