@@ -42,10 +42,14 @@ const CHANGE_MIN: f64 = 0.008;
 /// The face must follow this many times as strongly as what is beside it.
 const BESIDE_RATIO_MIN: f64 = 2.0;
 /// How much the places of a face must differ, of their mean. A camera whose tone curve is not the one of sRGB makes
-/// dark places of a sheet differ from bright ones by up to 0.12.
-const RELIEF_MIN: f64 = 0.14;
+/// dark places of a sheet differ from bright ones by up to 0.1.
+const RELIEF_MIN: f64 = 0.11;
 /// The same, of its uncertainty.
 const RELIEF_RATIO_MIN: f64 = 2.0;
+/// No place is known better than this.
+const ERROR_MIN: f64 = 0.02;
+/// A mean over five places takes one of their differences away.
+const FREEDOM: f64 = 5.0 / 4.0;
 
 /// The result of a check by light.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -276,12 +280,17 @@ fn relief(sequence: &Sequence, basis: &Basis, rows: &Rows, way: &Way) -> Option<
         (share, error)
     };
     let places: Vec<(f64, f64)> = (0..FACE_PLACES).map(share).collect();
-    let mean = places.iter().map(|(share, _)| share).sum::<f64>() / count(places.len());
-    let square = |value: f64| value * value;
-    let spread = places.iter().map(|(share, _)| square(share - mean)).sum::<f64>() / count(places.len() - 1);
-    let noise = places.iter().map(|(_, error)| error).sum::<f64>() / count(places.len());
+    // A place on an edge of hair or shadow wavers more than the others, and counts less.
+    let weight = |error: f64| 1.0 / error.max(ERROR_MIN * ERROR_MIN);
+    let sum = |value: &dyn Fn(f64) -> f64| -> f64 {
+        places.iter().map(|(share, error)| value(*share) * weight(*error)).sum()
+    };
+    let weights = sum(&|_| 1.0);
+    let mean = sum(&|share| share) / weights;
+    let spread = sum(&|share| (share - mean).powi(2)) / weights * FREEDOM;
+    let noise = count(places.len()) / weights;
     let relief = (spread - noise).max(0.0).sqrt();
-    if relief >= RELIEF_MIN && spread >= square(RELIEF_RATIO_MIN) * noise {
+    if relief >= RELIEF_MIN && spread >= RELIEF_RATIO_MIN * RELIEF_RATIO_MIN * noise {
         return Some(true);
     }
     if noise.sqrt() > RELIEF_MIN { None } else { Some(false) }
