@@ -257,7 +257,7 @@ mod tests {
         let drift = |t: &f64| 3.0 - t / 900.0 + (t / 1_000.0).powi(2) - (t / 1_500.0).powi(3);
         let drifts = Signal::new(&times, times.iter().map(drift));
         assert!(drifts.rms() > 0.1 && drifts.quick(&times).rms() < 1e-9);
-        let steps = Signal::new(&times, times.iter().map(|t| f64::from(((t / 350.0) as u8) % 2)));
+        let steps = Signal::new(&times, times.iter().map(|t| if t % 700.0 < 350.0 { 0.0 } else { 1.0 }));
         assert!(steps.quick(&times).rms() > 0.8 * steps.rms());
     }
 
