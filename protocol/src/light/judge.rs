@@ -44,6 +44,8 @@ const BESIDE_RATIO_MIN: f64 = 2.0;
 /// How much the places of a face must differ, of their mean. A camera whose tone curve is not the one of sRGB makes
 /// dark places of a sheet differ from bright ones by up to 0.1.
 const RELIEF_MIN: f64 = 0.11;
+/// The same where places count alike, however well each is known.
+const EVEN_RELIEF_MIN: f64 = 0.14;
 /// The same, of its uncertainty.
 const RELIEF_RATIO_MIN: f64 = 2.0;
 /// No place is known better than this.
@@ -280,20 +282,39 @@ fn relief(sequence: &Sequence, basis: &Basis, rows: &Rows, way: &Way) -> Option<
         (share, error)
     };
     let places: Vec<(f64, f64)> = (0..FACE_PLACES).map(share).collect();
-    // A place on an edge of hair or shadow wavers more than the others, and counts less.
-    let weight = |error: f64| 1.0 / error.max(ERROR_MIN * ERROR_MIN);
-    let sum = |value: &dyn Fn(f64) -> f64| -> f64 {
-        places.iter().map(|(share, error)| value(*share) * weight(*error)).sum()
-    };
-    let weights = sum(&|_| 1.0);
-    let mean = sum(&|share| share) / weights;
-    let spread = sum(&|share| (share - mean).powi(2)) / weights * FREEDOM;
-    let noise = count(places.len()) / weights;
-    let relief = (spread - noise).max(0.0).sqrt();
-    if relief >= RELIEF_MIN && spread >= RELIEF_RATIO_MIN * RELIEF_RATIO_MIN * noise {
+    // A place on an edge of hair or shadow wavers more than the others and hides them, unless it counts less; where it
+    // is the only one that differs, it must count as much.
+    let even = Relief::of(&places, |_| 1.0);
+    let weighed = Relief::of(&places, |error| 1.0 / error.max(ERROR_MIN * ERROR_MIN));
+    if even.is_seen(EVEN_RELIEF_MIN) || weighed.is_seen(RELIEF_MIN) {
         return Some(true);
     }
-    if noise.sqrt() > RELIEF_MIN { None } else { Some(false) }
+    if even.noise.sqrt() > RELIEF_MIN { None } else { Some(false) }
+}
+
+/// How much places differ, and how much of it may be chance, as variances.
+struct Relief {
+    spread: f64,
+    noise: f64,
+}
+
+impl Relief {
+    /// Of shares with their errors, each counting by a weight that follows from its error.
+    fn of(places: &[(f64, f64)], weight: impl Fn(f64) -> f64) -> Relief {
+        let sum = |value: &dyn Fn(f64, f64) -> f64| -> f64 {
+            places.iter().map(|(share, error)| value(*share, *error) * weight(*error)).sum()
+        };
+        let weights = sum(&|_, _| 1.0);
+        let mean = sum(&|share, _| share) / weights;
+        let spread = sum(&|share, _| (share - mean).powi(2)) / weights * FREEDOM;
+        Relief { spread, noise: sum(&|_, error| error) / weights }
+    }
+
+    /// Whether it is at least this, and no chance.
+    fn is_seen(&self, least: f64) -> bool {
+        let beyond_noise = (self.spread - self.noise).max(0.0).sqrt();
+        beyond_noise >= least && self.spread >= RELIEF_RATIO_MIN * RELIEF_RATIO_MIN * self.noise
+    }
 }
 
 #[cfg(test)]
