@@ -8,6 +8,7 @@ use sudare_protocol::message::{Attest, Shown};
 use sudare_protocol::reason::State;
 use sudare_protocol::timings::Timings;
 
+use super::super::tests::attest;
 use super::super::{Decider, Event};
 use super::*;
 
@@ -109,22 +110,10 @@ impl Seat {
 
     fn attest(&mut self) {
         let attest = Attest {
-            nonce: [0; 16],
-            state: self.state,
-            cover: false,
-            reason: Reason::None,
             operator_confirmed_age_ms: if self.state == State::Absent { 60_000 } else { 100 },
             not_alone_ms: if self.state == State::Stranger { 5_000 } else { 0 },
-            undecided_ms: 0,
             clear_ms: self.clear_ms,
-            frame_age_ms: 100,
-            boot_ms: 0,
-            dwell_ms: None,
-            distance_band: None,
-            facing: None,
-            phone: None,
-            assurance: None,
-            suspect: None,
+            ..attest(self.state)
         };
         let (nonce_issued_ms, lease_until_ms) = (self.now_ms, self.now_ms + 3_000);
         self.tell(Event::Attested(Attested { attest, nonce_issued_ms, lease_until_ms }));
