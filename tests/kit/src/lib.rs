@@ -5,7 +5,7 @@
 //! | module | what |
 //! |---|---|
 //! | `pair` | two real ends in memory |
-//! | `scene`, `lighting` | moving people from photographs before a camera; what the light of a screen does to them |
+//! | `scene`, `lighting`, `noise` | moving people from photographs before a camera; what the light of a screen does to them; a sensor's noise |
 //! | `stage` | our programs as people run them: keys, records, host, client |
 //! | `program`, `needs` | where our programs are; what a test needs of the machine |
 //! | `wait`, `pace` | waiting for events, bounded by minutes; how slow this machine is |
@@ -13,6 +13,7 @@
 
 pub mod lighting;
 pub mod needs;
+pub mod noise;
 mod pace;
 pub mod pair;
 mod program;

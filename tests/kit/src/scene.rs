@@ -27,6 +27,7 @@ use self::canvas::Canvas;
 use self::person::{Person, Portrait, ROOM_LIGHT};
 use self::pose::Pose;
 use crate::lighting::{Exposure, Relit};
+use crate::noise::Noise;
 
 pub const WIDTH: u32 = 640;
 pub const HEIGHT: u32 = 480;
@@ -95,13 +96,19 @@ impl Seat {
     }
 
     fn of(operator: Person, stranger: Person) -> Self {
-        Seat { operator, stranger, room: room(), wall: Relit::wall(WIDTH, HEIGHT), noise: Noise::default() }
+        Seat {
+            operator,
+            stranger,
+            room: room(),
+            wall: Relit::wall(WIDTH, HEIGHT),
+            noise: Noise::for_values(WIDTH * HEIGHT * 3),
+        }
     }
 
     /// Picture number `n` of a scene, in the light of the room alone.
     pub fn frame(&self, scene: &Scene, n: u64) -> RgbImage {
         let mut picture = self.canvas(scene, n).picture;
-        self.noise.add(&mut picture, n);
+        add_noise(&mut picture, &self.noise, n);
         picture
     }
 
@@ -113,7 +120,7 @@ impl Seat {
             relit.light(&mut picture, light);
             exposure.expose(&mut picture);
         }
-        self.noise.add(&mut picture, n);
+        add_noise(&mut picture, &self.noise, n);
         picture
     }
 
@@ -177,34 +184,10 @@ fn room() -> RgbImage {
     })
 }
 
-/// Where the noise of a picture may begin.
-const NOISE_STARTS: u64 = 65_536;
-
-/// The noise of a sensor: different in each picture, the same in each run.
-struct Noise(Vec<i8>);
-
-impl Default for Noise {
-    fn default() -> Self {
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut draw = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            // The sum of eight bytes is as good as normal: its mean is 1,020, and its spread becomes 1.6.
-            let sum: i32 = state.to_le_bytes().iter().map(|byte| i32::from(*byte)).sum();
-            i8::try_from((sum - 1_020) / 131).unwrap_or(0)
-        };
-        let pixels = u64::from(WIDTH * HEIGHT * 3);
-        Noise((0..pixels + NOISE_STARTS).map(|_| draw()).collect())
-    }
-}
-
-impl Noise {
-    fn add(&self, picture: &mut RgbImage, n: u64) {
-        let from = usize::try_from((n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % NOISE_STARTS).unwrap_or(0);
-        for (value, noise) in picture.iter_mut().zip(self.0.iter().skip(from)) {
-            *value = value.saturating_add_signed(*noise);
-        }
+/// Adds the noise of a good camera, with a spread of 1.6.
+fn add_noise(picture: &mut RgbImage, noise: &Noise, n: u64) {
+    for (value, noise) in picture.iter_mut().zip(noise.of(n)) {
+        *value = value.saturating_add_signed(i8::try_from(noise * 16 / 1_000).unwrap_or(0));
     }
 }
 

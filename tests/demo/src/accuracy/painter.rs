@@ -13,13 +13,11 @@ use std::rc::Rc;
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 use sudare_client_core::frame::Frame;
+use sudare_test_kit::noise::Noise;
 use sudare_test_kit::scene::{self, HEIGHT, WIDTH};
 use sudare_vision::camera::picture;
 
 use super::sprite::{Sprite, mixed};
-
-/// Values of the table of noise: more than a picture has, so that each picture begins elsewhere in it.
-const NOISE_LEN: usize = (WIDTH * HEIGHT * 3) as usize + 65_536;
 
 /// How bright the room is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,22 +77,12 @@ impl Placed {
 /// Draws pictures.
 #[derive(Debug)]
 pub(super) struct Painter {
-    /// Numbers with the spread 1, in hundredths.
-    noise: Vec<i16>,
+    noise: Noise,
 }
 
 impl Default for Painter {
     fn default() -> Self {
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut draw = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            // The sum of eight bytes is as good as normal: its mean is 1,020 and its spread 209.
-            let sum: u32 = state.to_le_bytes().iter().map(|b| u32::from(*b)).sum();
-            ((sum as f32 - 1020.0) / 209.0 * 100.0) as i16
-        };
-        Painter { noise: (0..NOISE_LEN).map(|_| draw()).collect() }
+        Painter { noise: Noise::for_values(WIDTH * HEIGHT * 3) }
     }
 }
 
@@ -111,9 +99,8 @@ impl Painter {
         let (factor, spread) = light.numbers();
         let lit: Vec<i32> = (0..256).map(|v| (v as f32 * factor * 100.0) as i32).collect();
         let spread = spread as i32;
-        let from = (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize % 65_536;
-        for (value, noise) in picture.iter_mut().zip(self.noise.iter().skip(from)) {
-            let sum = lit.get(usize::from(*value)).copied().unwrap_or(0) + i32::from(*noise) * spread;
+        for (value, noise) in picture.iter_mut().zip(self.noise.of(n)) {
+            let sum = lit.get(usize::from(*value)).copied().unwrap_or(0) + noise * spread;
             *value = ((sum + 50) / 100).clamp(0, 255) as u8;
         }
         picture
@@ -232,15 +219,6 @@ mod tests {
         assert_ne!(picture, painter.paint(&room, &both, Light::Normal, 2));
         let dim = painter.paint(&room, &both, Light::Dim, 1);
         assert!(dim.get_pixel(50, 100).0[0] < 110);
-    }
-
-    #[test]
-    fn noise_has_the_spread_that_it_claims() {
-        let noise = Painter::default().noise;
-        let n = noise.len() as f64;
-        let mean = noise.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
-        let spread = (noise.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n).sqrt();
-        assert!(mean.abs() < 3.0 && (spread - 100.0).abs() < 5.0, "{mean} {spread}");
     }
 
     #[test]
