@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn a_lit_cover_is_a_cover_and_nothing_like_it_is() {
         for shade in light::Shade::ALL {
-            let [r, g, b] = shade.rgb();
+            let [r, g, b] = shade.rgb(light::Strength::Full);
             assert!(!is_foreign(&[r, g, b, 255]), "{shade:?}");
             assert!(is_foreign(&[r ^ 1, g, b, 255]), "{shade:?}");
         }

@@ -161,6 +161,7 @@ mod tests {
 
     use ironrdp_graphics::rdp6::BitmapStreamDecoder;
     use ironrdp_graphics::rle;
+    use sudare_protocol::light::{Shade, Strength};
 
     use super::*;
 
@@ -203,9 +204,10 @@ mod tests {
 
     #[test]
     fn every_light_is_exact_and_small() {
-        for shade in sudare_protocol::light::Shade::ALL {
+        let all = Shade::ALL.into_iter().flat_map(|shade| Strength::ALL.map(|strength| shade.rgb(strength)));
+        for light in all {
             let rect = Rect { x: 0, y: 0, width: 100, height: 30 };
-            let tile = Tile::flat(rect, shade.rgb());
+            let tile = Tile::flat(rect, light);
             let mut pixels = Vec::new();
             rle::decompress(&tile.data, &mut pixels, 100, 30, 16).unwrap();
             assert_eq!(pixels.len(), 100 * 30 * 2);
@@ -213,7 +215,7 @@ mod tests {
                 let code = u16::from_le_bytes([pixel[0], pixel[1]]);
                 let wide = |code: u16, bits: u32| (code << (8 - bits)) | (code >> (2 * bits - 8));
                 let rgb = [wide(code >> 11, 5), wide((code >> 5) & 63, 6), wide(code & 31, 5)];
-                assert_eq!(rgb, shade.rgb().map(u16::from), "{shade:?}");
+                assert_eq!(rgb, light.map(u16::from));
             }
         }
         let parts =

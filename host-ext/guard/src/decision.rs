@@ -207,11 +207,11 @@ impl Decider {
             Event::LinkDown { reason } => {
                 (self.link, self.no_link) = (None, reason);
                 self.liveness.abandon(&mut actions);
-                self.liveness = Liveness::off();
+                self.liveness.end_with_client();
             }
             Event::Eyes { rules, measures } => {
                 self.liveness.abandon(&mut actions);
-                self.liveness = Liveness::new(rules, measures);
+                self.liveness.begin_with(rules, measures);
             }
             Event::Lit(lit) => self.lit(&lit, now_ms, &mut actions),
             Event::Attested(attested) => {

@@ -1,6 +1,6 @@
 //! The arithmetic of the judgement: signals without their slow drift, and how much of them a sequence explains.
 
-use super::{STEPS, Sequence, Shade, Timeline};
+use super::{STEPS, Sequence, Timeline};
 
 /// A camera gathers light for about this long before it gives a picture.
 const EXPOSURE_MS: f64 = 60.0;
@@ -143,7 +143,7 @@ pub(super) struct Lights([[f64; STEPS]; 3]);
 
 impl Lights {
     pub(super) fn of(sequence: &Sequence) -> Self {
-        let steps = sequence.steps().map(Shade::linear);
+        let steps = sequence.lights();
         Lights([0, 1, 2].map(|color: usize| steps.map(|light| light.get(color).copied().unwrap_or(0.0))))
     }
 }
@@ -269,11 +269,11 @@ mod tests {
         let basis = Basis::new(&times, &timeline, 200.0);
         let light = |color: usize| {
             let level = |time: &f64| {
-                let steps = sequence.steps();
+                let steps = sequence.lights();
                 let at = time - 200.0 - 30.0;
                 let step = (timeline.starts_ms.iter()).rposition(|start| f64::from(*start) <= at);
                 let lit = at < f64::from(timeline.end_ms);
-                step.filter(|_| lit).map_or(0.0, |step| 0.1 * steps[step].linear()[color])
+                step.filter(|_| lit).map_or(0.0, |step| 0.1 * steps[step][color])
             };
             Signal::new(&times, times.iter().map(level))
         };

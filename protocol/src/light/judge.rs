@@ -11,7 +11,8 @@
 //! the screen. A head does not: a forehead gets more from the ceiling, a chin less, a cheek sees the screen aslant.
 
 use super::fit::{Basis, Colors, Explained, Lights, Signal, count};
-use super::{ABSENT, BESIDE, FACE_PLACES, FAR, Lit, PLACES, QUIET_MS, Sequence, Timeline};
+use super::relief::{Place, Places, is_solid, pooled};
+use super::{ABSENT, BESIDE, FACE_PLACES, FAR, Lit, PLACES, QUIET_MS, Sequence, Strength, Timeline};
 
 /// The way from the host's decision to the camera's picture: screen, RDP, camera.
 const DELAY_MAX_MS: u32 = 600;
@@ -26,32 +27,27 @@ const GAP_MAX_MS: u32 = 400;
 const CLIPPED_MAX_PERMILLE: u16 = 300;
 /// Darker than this, what is far is mostly the camera's noise.
 const FAR_MIN_PERMILLE: u16 = 8;
-/// The square of this correlation must be explained.
-const CORRELATION_MIN: f64 = 0.8;
-/// Of all sequences that could have been shown, at most this share may explain the series better than the right one.
-/// Whoever guesses is therefore right in 1 of 50 tries.
-const BETTER_MAX: f64 = 0.02;
+/// Of all sequences that could have been shown, at most this share may explain what was seen better than the right one:
+/// after one check, and as a product after two and three (Fisher's method, 1 %). Whoever guesses is right in one of 50
+/// series.
+const BETTER_MAX: [f64; TOGETHER_MAX] = [0.02, 0.001_3, 0.000_22];
+/// Beyond this, one check is enough to see that nothing follows.
+const BETTER_HOPELESS: f64 = 0.3;
+/// No check is worth more than this.
+const BETTER_MIN: f64 = 0.002;
+/// Nor is anything seen to follow where less than this share of the change is explained.
+const EXPLAINED_MIN: f64 = 0.25;
 /// Where nothing far can be seen, how fast an automatic exposure may follow: these are tried.
 const EXPOSURES_MS: [f64; 3] = [150.0, 300.0, 700.0];
 /// Light that adds less than this to the room's cannot be measured.
 const GAIN_MIN: f64 = 0.012;
-/// The gain must be this many times as large as what changes before the first step, and as its own uncertainty.
-const NOISE_RATIO_MIN: f64 = 4.0;
 /// A face that changes less than this does not change.
 const CHANGE_MIN: f64 = 0.008;
-/// The face must follow this many times as strongly as what is beside it.
-const BESIDE_RATIO_MIN: f64 = 2.0;
-/// How much the places of a face must differ, of their mean. A camera whose tone curve is not the one of sRGB makes
-/// dark places of a sheet differ from bright ones by up to 0.1.
-const RELIEF_MIN: f64 = 0.11;
-/// The same where places count alike, however well each is known.
-const EVEN_RELIEF_MIN: f64 = 0.14;
-/// The same, of its uncertainty.
-const RELIEF_RATIO_MIN: f64 = 2.0;
-/// No place is known better than this.
-const ERROR_MIN: f64 = 0.02;
-/// A mean over five places takes one of their differences away.
-const FREEDOM: f64 = 5.0 / 4.0;
+/// What is beside the face must follow less than this share of what the face does, as far as it is known. Half of what is
+/// measured there may lie beyond the edge of a sheet.
+const BESIDE_MAX: f64 = 1.0 / 3.0;
+/// So many checks in a row may be judged together: what movement hides in one, several may show.
+const TOGETHER_MAX: usize = 3;
 
 /// The result of a check by light.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,19 +148,6 @@ impl Rows {
         });
         Way(each.collect())
     }
-
-    /// How much the face changes before anything was shown; 0 if there are too few looks to tell.
-    fn quiet_change(&self, way: &Way) -> f64 {
-        let quiet = self.times.iter().take_while(|time| **time < f64::from(QUIET_MS)).count();
-        if quiet < 3 {
-            return 0.0;
-        }
-        let part = Rows {
-            times: self.times.iter().take(quiet).copied().collect(),
-            values: self.values.iter().take(quiet).copied().collect(),
-        };
-        part.colors(None, way).rms()
-    }
 }
 
 /// What is added to every look, for each colour, so that what all places have in common goes out.
@@ -186,38 +169,151 @@ struct Best {
     explained: Explained,
 }
 
-/// Judges a series against what the cover showed.
+/// Judges one check by itself.
 pub fn judge(sequence: &Sequence, timeline: &Timeline, lit: &Lit) -> Outcome {
+    Series::default().judge(sequence, timeline, lit)
+}
+
+/// Checks of the same face in a row, of which none has told a head from a sheet yet.
+///
+/// ```text
+///  too bright for the camera ─► a weaker screen ─┐
+///  movement hides the relief ─► one more check ──┴─► judged together ─► Lit, Flat, or NotMeasurable at last
+/// ```
+#[derive(Debug, Default)]
+pub struct Series {
+    checks: Vec<Followed>,
+    strength: Strength,
+    wants_more: bool,
+}
+
+impl Series {
+    /// How strong the light of the next check must be.
+    pub fn strength(&self) -> Strength {
+        self.strength
+    }
+
+    /// One more check at once may tell what it is.
+    pub fn wants_more(&self) -> bool {
+        self.wants_more
+    }
+
+    /// Whoever sits there now may be somebody else. The room is the same.
+    pub fn forget(&mut self) {
+        (self.checks, self.wants_more) = (Vec::new(), false);
+    }
+
+    /// Judges one check against what the cover showed, together with those before it.
+    pub fn judge(&mut self, sequence: &Sequence, timeline: &Timeline, lit: &Lit) -> Outcome {
+        self.wants_more = false;
+        let outcome = if lit.clipped_permille > CLIPPED_MAX_PERMILLE {
+            self.dim()
+        } else {
+            match follow(sequence, timeline, lit) {
+                Ok(followed) => self.compare(followed),
+                Err(Outcome::DoesNotFollow) => self.nothing_follows(),
+                Err(outcome) => outcome,
+            }
+        };
+        if !self.wants_more {
+            self.forget();
+            if outcome == Outcome::NotMeasurable {
+                self.strength = Strength::Full;
+            }
+        }
+        outcome
+    }
+
+    fn dim(&mut self) -> Outcome {
+        if let Some(weaker) = self.strength.weaker() {
+            (self.strength, self.wants_more) = (weaker, true);
+        }
+        Outcome::NotMeasurable
+    }
+
+    fn compare(&mut self, followed: Followed) -> Outcome {
+        self.checks.push(followed);
+        let is_last = self.checks.len() >= TOGETHER_MAX;
+        let better: f64 = self.checks.iter().map(|check| check.better.max(BETTER_MIN)).product();
+        let follows = BETTER_MAX.get(self.checks.len() - 1).is_some_and(|most| better <= *most);
+        if !follows && is_last {
+            return self.nothing_follows();
+        }
+        let places: Vec<Places> = self.checks.iter().map(|check| check.places).collect();
+        let verdict = match (self.is_alone(), is_solid(&pooled(&places))) {
+            _ if !follows => None,
+            (Some(false), _) | (_, Some(false)) => Some(Outcome::Flat),
+            (Some(true), Some(true)) => Some(Outcome::Lit),
+            _ => None,
+        };
+        self.wants_more = verdict.is_none() && !is_last;
+        verdict.unwrap_or(Outcome::NotMeasurable)
+    }
+
+    /// Whether the face follows more than what is beside it, on one side at least: a sheet has two sides, and a person
+    /// may have a headrest or a wall on one. `None` if nothing beside the head can be seen, or too little to tell.
+    fn is_alone(&self) -> Option<bool> {
+        let side = |side: usize| {
+            let seen = self.checks.iter().filter_map(|check| check.sides.get(side).copied().flatten());
+            Place::pooled(&seen.collect::<Vec<_>>())
+        };
+        let sides: Vec<Place> = (0..BESIDE.len()).filter_map(side).collect();
+        let follows_less = |side: &Place| side.share.abs() + side.error.sqrt() <= BESIDE_MAX;
+        if sides.iter().any(follows_less) {
+            return Some(true);
+        }
+        let all_follow = sides.iter().all(|side| side.share > 2.0 * side.error.sqrt());
+        (!sides.is_empty() && all_follow).then_some(false)
+    }
+
+    /// Light as weak as the weakest may be lost in what moves.
+    fn nothing_follows(&self) -> Outcome {
+        if self.strength == Strength::Ninth { Outcome::NotMeasurable } else { Outcome::DoesNotFollow }
+    }
+}
+
+/// What one check shows of a face that may have followed in time.
+#[derive(Debug)]
+struct Followed {
+    /// The share of other sequences that explain it better.
+    better: f64,
+    places: Places,
+    /// What is beside it, of what the face does; `None` where that is not in the picture.
+    sides: [Option<Place>; BESIDE.len()],
+}
+
+fn follow(sequence: &Sequence, timeline: &Timeline, lit: &Lit) -> Result<Followed, Outcome> {
     let rows = Rows::of(lit);
-    if !rows.are_enough(timeline) || lit.clipped_permille > CLIPPED_MAX_PERMILLE {
-        return Outcome::NotMeasurable;
+    if !rows.are_enough(timeline) {
+        return Err(Outcome::NotMeasurable);
     }
     let ways = rows.ways(lit.far_permille >= FAR_MIN_PERMILLE && rows.has(FAR));
-    let Some((best, better)) = best_of(sequence, timeline, &rows, &ways) else {
-        return Outcome::NotMeasurable;
-    };
-    let Some(way) = ways.get(best.way) else { return Outcome::NotMeasurable };
-    let (gain, samples) = (best.explained.gain(), rows.times.len());
-    let noise = rows.quiet_change(way).max(best.explained.gain_error(samples));
-    let is_explained = best.explained.share >= CORRELATION_MIN * CORRELATION_MIN;
+    let best = best_of(sequence, timeline, &rows, &ways);
+    let (best, better) = best.ok_or(Outcome::NotMeasurable)?;
+    let way = ways.get(best.way).ok_or(Outcome::NotMeasurable)?;
     let all_colors = best.explained.gains.iter().all(|gain| *gain > 0.0);
-    if !(is_explained && all_colors && better <= BETTER_MAX) {
+    if !all_colors || better > BETTER_HOPELESS || best.explained.share < EXPLAINED_MIN {
         let change = rows.colors(None, way).rms();
-        return if change < CHANGE_MIN { Outcome::NotMeasurable } else { Outcome::DoesNotFollow };
+        return Err(if change < CHANGE_MIN { Outcome::NotMeasurable } else { Outcome::DoesNotFollow });
     }
-    if gain < GAIN_MIN || gain < NOISE_RATIO_MIN * noise {
-        return Outcome::NotMeasurable;
+    let gain = best.explained.gain();
+    let is_sure = BETTER_MAX.first().is_some_and(|most| better <= *most);
+    if is_sure && gain < GAIN_MIN {
+        return Err(Outcome::NotMeasurable);
     }
     if best.delay_ms > DELAY_MAX_MS {
-        return Outcome::Late;
+        return Err(if is_sure { Outcome::Late } else { Outcome::DoesNotFollow });
     }
     let basis = Basis::new(&rows.times, timeline, f64::from(best.delay_ms));
-    let lights = Lights::of(sequence);
-    match (beside(&lights, &basis, &rows, way, best.explained.gain()), relief(sequence, &basis, &rows, way)) {
-        (Some(false), _) | (_, Some(false)) => Outcome::Flat,
-        (Some(true), Some(true)) => Outcome::Lit,
-        _ => Outcome::NotMeasurable,
-    }
+    let places = places(sequence, &basis, &rows, way).ok_or(Outcome::NotMeasurable)?;
+    let side = |place: usize| {
+        rows.has(place).then(|| {
+            let seen = basis.project(&rows.colors(Some(place), way)).explain(&Lights::of(sequence));
+            let error = seen.gain_error(rows.times.len()) / gain;
+            Place { share: seen.gain() / gain, error: error * error }
+        })
+    };
+    Ok(Followed { better, places, sides: BESIDE.map(side) })
 }
 
 /// The best fit, and the share of other sequences that fit better.
@@ -248,73 +344,24 @@ fn best_of(sequence: &Sequence, timeline: &Timeline, rows: &Rows, ways: &[Way]) 
     Some((best, count(better) / count(others.len()).max(1.0)))
 }
 
-/// Whether the face follows more than what is beside it, on one side at least: a sheet has two sides, and a person may
-/// have a headrest or a wall on one. `None` if nothing beside the head can be seen.
-fn beside(lights: &Lights, basis: &Basis, rows: &Rows, way: &Way, gain: f64) -> Option<bool> {
-    let seen = BESIDE.iter().filter(|place| rows.has(**place));
-    let gain_of = |place: &usize| {
-        let explained = basis.project(&rows.colors(Some(*place), way)).explain(lights);
-        // What cannot be told apart from noise may be as large as its uncertainty.
-        explained.gain().abs().max(explained.gain_error(rows.times.len()))
-    };
-    let least = seen.map(gain_of).min_by(f64::total_cmp)?;
-    Some(gain >= BESIDE_RATIO_MIN * least)
-}
-
-/// Whether the places of the face follow differently, as those of a solid do. `None` if noise hides it.
+/// How much of the face's change each place has; `None` if the face does not become brighter.
 ///
-/// How much of the face's change a place has is asked by that part of it which the light explains, so that what people
-/// and hands do by themselves does not count; nor does what goes slowly up and down, since every sequence begins and ends
-/// in the dark, and so does a hand's sway. What is left over changes slowly (a sheet moves in a hand, a film goes
-/// on), so that neighbouring looks are not worth two: the uncertainty allows for it.
-fn relief(sequence: &Sequence, basis: &Basis, rows: &Rows, way: &Way) -> Option<bool> {
+/// It is asked by that part of the change which the light explains, so that what people and hands do by themselves does
+/// not count; nor does what goes slowly up and down, since every sequence begins and ends in the dark, and so does a
+/// hand's sway. What is left over changes slowly (a sheet moves in a hand, a film goes on), so that neighbouring looks
+/// are not worth two: the uncertainty allows for it.
+fn places(sequence: &Sequence, basis: &Basis, rows: &Rows, way: &Way) -> Option<Places> {
     let light = basis.brightness(&Lights::of(sequence)).quick(&rows.times);
     let face = rows.colors(None, way).brightness();
     let whole = face.dot(&light);
-    if whole <= 0.0 {
-        return None;
-    }
-    let share = |place: usize| {
-        let seen = rows.colors(Some(place), way).brightness();
-        let share = seen.dot(&light) / whole;
-        let error =
-            seen.minus(&face, share).quick(&rows.times).slow_variance() * light.square() / (whole * whole);
-        (share, error)
-    };
-    let places: Vec<(f64, f64)> = (0..FACE_PLACES).map(share).collect();
-    // A place on an edge of hair or shadow wavers more than the others and hides them, unless it counts less; where it
-    // is the only one that differs, it must count as much.
-    let even = Relief::of(&places, |_| 1.0);
-    let weighed = Relief::of(&places, |error| 1.0 / error.max(ERROR_MIN * ERROR_MIN));
-    if even.is_seen(EVEN_RELIEF_MIN) || weighed.is_seen(RELIEF_MIN) {
-        return Some(true);
-    }
-    if even.noise.sqrt() > RELIEF_MIN { None } else { Some(false) }
-}
-
-/// How much places differ, and how much of it may be chance, as variances.
-struct Relief {
-    spread: f64,
-    noise: f64,
-}
-
-impl Relief {
-    /// Of shares with their errors, each counting by a weight that follows from its error.
-    fn of(places: &[(f64, f64)], weight: impl Fn(f64) -> f64) -> Relief {
-        let sum = |value: &dyn Fn(f64, f64) -> f64| -> f64 {
-            places.iter().map(|(share, error)| value(*share, *error) * weight(*error)).sum()
-        };
-        let weights = sum(&|_, _| 1.0);
-        let mean = sum(&|share, _| share) / weights;
-        let spread = sum(&|share, _| (share - mean).powi(2)) / weights * FREEDOM;
-        Relief { spread, noise: sum(&|_, error| error) / weights }
-    }
-
-    /// Whether it is at least this, and no chance.
-    fn is_seen(&self, least: f64) -> bool {
-        let beyond_noise = (self.spread - self.noise).max(0.0).sqrt();
-        beyond_noise >= least && self.spread >= RELIEF_RATIO_MIN * RELIEF_RATIO_MIN * self.noise
-    }
+    (whole > 0.0).then(|| {
+        std::array::from_fn(|place| {
+            let seen = rows.colors(Some(place), way).brightness();
+            let share = seen.dot(&light) / whole;
+            let rest = seen.minus(&face, share).quick(&rows.times);
+            Place { share, error: rest.slow_variance() * light.square() / (whole * whole) }
+        })
+    })
 }
 
 #[cfg(test)]

@@ -11,7 +11,11 @@
 
 mod fit;
 pub mod judge;
+mod relief;
+mod shade;
 pub mod turn;
+
+pub use self::shade::{Shade, Strength, is_light, linear};
 
 use minicbor::{Decode, Encode};
 use sha2::{Digest as _, Sha256};
@@ -57,51 +61,12 @@ pub const YAW_MAX: i16 = 900;
 pub const MEASURES_LIGHT: u8 = 1;
 pub const MEASURES_TURN: u8 = 2;
 
-/// What one step of a sequence shows outside the cover's panel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shade {
-    Off,
-    Dim,
-    White,
-    Warm,
-    Cool,
-}
-
-impl Shade {
-    pub const ALL: [Shade; 5] = [Shade::Off, Shade::Dim, Shade::White, Shade::Warm, Shade::Cool];
-
-    /// In sRGB. All are exact in RDP's 16-bit colours, too, so that a lit cover looks the same over every codec, and
-    /// none is a colour that desktops are filled with.
-    pub fn rgb(self) -> [u8; 3] {
-        match self {
-            Shade::Off => [0, 0, 0],
-            Shade::Dim => [156, 158, 156],
-            Shade::White => [247, 251, 247],
-            Shade::Warm => [255, 186, 107],
-            Shade::Cool => [123, 186, 255],
-        }
-    }
-
-    /// How much light of each colour a screen gives, 1 = the most it can: `rgb` without the curve of sRGB.
-    pub fn linear(self) -> [f64; 3] {
-        match self {
-            Shade::Off => [0.0; 3],
-            Shade::Dim => [0.3325, 0.3419, 0.3325],
-            Shade::White => [0.9301, 0.9647, 0.9301],
-            Shade::Warm => [1.0, 0.4910, 0.1470],
-            Shade::Cool => [0.1981, 0.4910, 1.0],
-        }
-    }
-}
-
-/// Whether a colour is one that a lit cover shows.
-pub fn is_light(rgb: [u8; 3]) -> bool {
-    rgb != [0; 3] && Shade::ALL.iter().any(|shade| shade.rgb() == rgb)
-}
-
 /// The steps of one check, chosen by a nonce of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sequence([Shade; STEPS]);
+pub struct Sequence {
+    steps: [Shade; STEPS],
+    strength: Strength,
+}
 
 impl Sequence {
     /// Every sequence that can be chosen. Neighbours differ; the first step lights, and light, dark and a hue are
@@ -121,24 +86,35 @@ impl Sequence {
         let changes = steps.windows(2).all(|pair| pair.first() != pair.last());
         let lights_first = steps.first() != Some(&Shade::Off);
         let strong = has(&[Shade::Off]) && has(&[Shade::White]) && has(&[Shade::Warm, Shade::Cool]);
-        (changes && lights_first && strong).then_some(Sequence(steps))
+        (changes && lights_first && strong).then_some(Sequence { steps, strength: Strength::Full })
     }
 
     /// All sequences are equally likely for a random nonce.
     pub fn from_nonce(nonce: [u8; 32]) -> Sequence {
         let all = Self::all();
         let chosen = index(b"sudare/v1 light", &nonce, all.len());
-        all.get(chosen).copied().unwrap_or(Sequence([
-            Shade::White,
-            Shade::Off,
-            Shade::Warm,
-            Shade::Dim,
-            Shade::Cool,
-        ]))
+        let fallback = [Shade::White, Shade::Off, Shade::Warm, Shade::Dim, Shade::Cool];
+        all.get(chosen).copied().unwrap_or(Sequence { steps: fallback, strength: Strength::Full })
+    }
+
+    /// The same steps, as strong as this.
+    #[must_use]
+    pub fn at(self, strength: Strength) -> Sequence {
+        Sequence { strength, ..self }
     }
 
     pub fn steps(&self) -> [Shade; STEPS] {
-        self.0
+        self.steps
+    }
+
+    /// The colour of each step.
+    pub fn colors(&self) -> [[u8; 3]; STEPS] {
+        self.steps.map(|shade| shade.rgb(self.strength))
+    }
+
+    /// The light of each step, in units of a white screen of this strength.
+    pub fn lights(&self) -> [[f64; 3]; STEPS] {
+        self.steps.map(|shade| shade.light(self.strength))
     }
 }
 

@@ -13,8 +13,7 @@ use sudare_protocol::evidence::event::LivenessResult;
 use sudare_protocol::eyes::{EyesRules, FirstCheck, Liveness as Asked, NotMeasurable};
 use sudare_protocol::light::turn::{self, Pose, TURNS_MS, Turns};
 use sudare_protocol::light::{
-    self, Check, Light, Lit, MEASURE_MS, MEASURES_LIGHT, MEASURES_TURN, STEPS, Sequence, Shade, Timeline,
-    judge,
+    self, Check, Light, Lit, MEASURE_MS, MEASURES_LIGHT, MEASURES_TURN, STEPS, Sequence, Timeline, judge,
 };
 use sudare_protocol::message::Id;
 use sudare_protocol::reason::Reason;
@@ -30,6 +29,9 @@ const REST_MIN_MS: u64 = 2_000;
 const REST_MAX_MS: u64 = 60_000;
 /// After this many failures in a row a picture is suspected.
 const FAILURES_MAX: u32 = 3;
+/// So many good answers in a row are needed after a failure: a picture that is tried again and again would get in at
+/// last by luck.
+const ANSWERS_AFTER_FAILURE: u32 = 2;
 /// So often a client is asked that does not answer.
 const SILENCES_MAX: u32 = 2;
 const MINUTE_MS: u64 = 60_000;
@@ -81,22 +83,36 @@ pub(super) struct Liveness {
     prompt: Prompt,
     next_id: u64,
     failures: u32,
+    /// Good answers that are still needed.
+    answers_needed: u32,
     silences: u32,
     rests_until_ms: u64,
+    /// Checks by light that could not tell yet, and when the first of them began.
+    series: judge::Series,
+    series_begun_ms: u64,
     /// Light was tried, and the policy then asks for turns.
     turns_next: bool,
     covered_ms: u64,
     away_since_ms: Option<u64>,
 }
 
+fn nothing_asked() -> EyesRules {
+    EyesRules { liveness: Asked::Off, ..EyesRules::default() }
+}
+
 impl Liveness {
     /// Asks for nothing; without a client there is nothing to open.
     pub(super) fn off() -> Self {
-        Self::new(EyesRules { liveness: Asked::Off, ..EyesRules::default() }, 0)
+        Self::new(nothing_asked(), 0)
+    }
+
+    /// There is no client any more.
+    pub(super) fn end_with_client(&mut self) {
+        self.begin_with(nothing_asked(), 0);
     }
 
     /// For a client that can measure this.
-    pub(super) fn new(rules: EyesRules, measures: u8) -> Self {
+    fn new(rules: EyesRules, measures: u8) -> Self {
         Liveness {
             rules,
             measures,
@@ -105,12 +121,27 @@ impl Liveness {
             prompt: Prompt::Nothing,
             next_id: 1,
             failures: 0,
+            answers_needed: 1,
             silences: 0,
             rests_until_ms: 0,
+            series: judge::Series::default(),
+            series_begun_ms: 0,
             turns_next: rules.first_check == FirstCheck::Turn,
             covered_ms: 0,
             away_since_ms: None,
         }
+    }
+
+    /// Another client, or the same one anew. What failed before stays in mind: whoever reconnects is no more alive.
+    pub(super) fn begin_with(&mut self, rules: EyesRules, measures: u8) {
+        let rests_until_ms = if self.failures > 0 { self.rests_until_ms } else { 0 };
+        *self = Liveness {
+            failures: self.failures,
+            answers_needed: self.answers_needed,
+            rests_until_ms,
+            next_id: self.next_id,
+            ..Self::new(rules, measures)
+        };
     }
 
     /// Whether the desktop may be shown; if not, does what is needed for it. `fresh` is random, and absent while no
@@ -141,9 +172,9 @@ impl Liveness {
         (self.failures >= FAILURES_MAX).then_some(Reason::Spoof)
     }
 
-    /// When the check in progress began.
+    /// When the check in progress began, or the first of those that are judged together with it.
     pub(super) fn begun_ms(&self) -> Option<u64> {
-        self.running.as_ref().map(|running| running.begun_ms)
+        self.running.as_ref().map(|_| self.series_begun_ms)
     }
 
     fn forget_old_proof(&mut self, now_ms: u64) {
@@ -166,7 +197,7 @@ impl Liveness {
         nonce.iter_mut().zip(fresh).for_each(|(to, from)| *to = from);
         let (plan, duration_ms) = match check {
             Check::Light => {
-                let sequence = Sequence::from_nonce(nonce);
+                let sequence = Sequence::from_nonce(nonce).at(self.series.strength());
                 self.say(Prompt::Light, actions);
                 (Plan::Light { sequence, starts_ms: Vec::new(), end_ms: None }, MEASURE_MS)
             }
@@ -178,6 +209,9 @@ impl Liveness {
         let id = self.next_id;
         self.next_id = self.next_id.saturating_add(1);
         actions.push(Action::Measure(Light { id, check: check.number(), duration_ms }));
+        if !self.series.wants_more() {
+            self.series_begun_ms = now_ms;
+        }
         self.running = Some(Running { id, plan, begun_ms: now_ms });
     }
 
@@ -220,20 +254,30 @@ impl Liveness {
     /// The client has measured; `unbroken` says that nothing but the operator was seen all the while.
     pub(super) fn answered(&mut self, lit: &Lit, unbroken: bool, now_ms: u64, actions: &mut Vec<Action>) {
         let Some(running) = self.running.take_if(|running| running.id == lit.id) else { return };
-        let result = running.judge(lit, now_ms);
+        let result = running.judge(lit, &mut self.series, now_ms);
         self.running = Some(running);
         self.end(actions);
         // Over a line that is too slow nothing can be measured, however often it is tried.
         self.silences = if result == LivenessResult::Late { self.silences.saturating_add(1) } else { 0 };
         if !unbroken {
             // Somebody else may have been measured: that says nothing about either.
+            self.series.forget();
             self.rests_until_ms = now_ms.saturating_add(REST_MIN_MS);
             return self.say(Prompt::Again, actions);
         }
         match result {
-            LivenessResult::Lit | LivenessResult::Turned => self.believe(result, now_ms),
+            LivenessResult::Lit | LivenessResult::Turned => self.good(result, now_ms),
+            // Another check at once may show what it is.
+            LivenessResult::NotMeasurable if self.series.wants_more() => {}
             LivenessResult::NotMeasurable => self.not_measurable(now_ms, actions),
             denied => self.fail(denied, now_ms, actions),
+        }
+    }
+
+    fn good(&mut self, result: LivenessResult, now_ms: u64) {
+        self.answers_needed = self.answers_needed.saturating_sub(1);
+        if self.answers_needed == 0 {
+            self.believe(result, now_ms);
         }
     }
 
@@ -252,7 +296,7 @@ impl Liveness {
 
     fn believe(&mut self, result: LivenessResult, now_ms: u64) {
         self.proof = Some(Proof { result, at_ms: now_ms });
-        (self.failures, self.away_since_ms) = (0, None);
+        (self.failures, self.answers_needed, self.away_since_ms) = (0, 1, None);
         self.turns_next = self.rules.first_check == FirstCheck::Turn;
     }
 
@@ -261,6 +305,7 @@ impl Liveness {
         // A client that says nothing is no picture; `begin` gives it up.
         if result != LivenessResult::Late {
             self.failures = self.failures.saturating_add(1);
+            self.answers_needed = ANSWERS_AFTER_FAILURE;
         }
         self.rest(now_ms);
         self.say(Prompt::Again, actions);
@@ -274,6 +319,7 @@ impl Liveness {
 
     /// It is covered for another reason now: no check, and no words of one.
     pub(super) fn abandon(&mut self, actions: &mut Vec<Action>) {
+        self.series.forget();
         self.end(actions);
         self.say(Prompt::Nothing, actions);
     }
@@ -325,7 +371,7 @@ impl Liveness {
 }
 
 impl Running {
-    fn judge(&self, lit: &Lit, now_ms: u64) -> LivenessResult {
+    fn judge(&self, lit: &Lit, series: &mut judge::Series, now_ms: u64) -> LivenessResult {
         match &self.plan {
             Plan::Light { sequence, starts_ms, end_ms } => {
                 let timeline = <[u32; STEPS]>::try_from(starts_ms.as_slice()).ok().zip(*end_ms);
@@ -334,7 +380,7 @@ impl Running {
                 else {
                     return LivenessResult::DoesNotFollow;
                 };
-                match judge::judge(sequence, &Timeline { starts_ms, end_ms }, lit) {
+                match series.judge(sequence, &Timeline { starts_ms, end_ms }, lit) {
                     judge::Outcome::Lit => LivenessResult::Lit,
                     judge::Outcome::Flat => LivenessResult::Flat,
                     judge::Outcome::DoesNotFollow => LivenessResult::DoesNotFollow,
@@ -373,10 +419,10 @@ fn show_steps(
     if since_ms < due_ms {
         return false;
     }
-    match sequence.steps().get(step) {
-        Some(shade) => {
+    match sequence.colors().get(step) {
+        Some(rgb) => {
             starts_ms.push(since_ms);
-            actions.push(Action::Light(Some(shade.rgb()).filter(|_| *shade != Shade::Off)));
+            actions.push(Action::Light(Some(*rgb).filter(|rgb| *rgb != [0; 3])));
         }
         None => {
             *end_ms = Some(since_ms);

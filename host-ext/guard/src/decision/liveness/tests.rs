@@ -1,9 +1,9 @@
 //! Checks on a clock of their own, with clients that answer well, badly, late or never.
 
-#![allow(clippy::cast_possible_truncation, reason = "small numbers of tests")]
+#![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "small numbers of tests")]
 
 use sudare_protocol::host::Attested;
-use sudare_protocol::light::{FAR, PLACES, Sample};
+use sudare_protocol::light::{FACE_PLACES, FAR, PLACES, Sample, linear};
 use sudare_protocol::message::{Attest, Shown};
 use sudare_protocol::reason::State;
 use sudare_protocol::timings::Timings;
@@ -17,6 +17,8 @@ use super::*;
 enum Client {
     /// A head that follows, seen this late.
     Head,
+    /// A head that moves so much that one check does not show what it is.
+    Restless,
     /// A sheet that follows.
     Sheet,
     /// Something bright that follows nothing, and flickers.
@@ -28,6 +30,9 @@ enum Client {
     Turns,
 }
 
+/// How far each place of a restless face wavers, of its brightness.
+const RESTLESS: f64 = 0.035;
+
 struct Seat {
     decider: Decider,
     client: Client,
@@ -37,6 +42,7 @@ struct Seat {
     /// What the cover shows, since when.
     shown: Vec<(u64, [u8; 3])>,
     asked: Option<(u64, Light)>,
+    checks: u32,
     prompts: Vec<(u64, Prompt)>,
     checked: Vec<(LivenessResult, bool)>,
     covered_for: Option<Reason>,
@@ -58,6 +64,7 @@ impl Seat {
             clear_ms: 0,
             shown: vec![(0, [0; 3])],
             asked: None,
+            checks: 0,
             prompts: vec![(0, Prompt::Nothing)],
             checked: Vec::new(),
             covered_for: None,
@@ -86,7 +93,10 @@ impl Seat {
                     assert_eq!(self.shown.last().unwrap().1, [0; 3], "light on the desktop");
                     self.tell(Event::Painted(Shown::Visible));
                 }
-                Action::Measure(light) => self.asked = Some((self.now_ms, light)),
+                Action::Measure(light) => {
+                    self.asked = Some((self.now_ms, light));
+                    self.checks += 1;
+                }
                 Action::Light(rgb) => self.shown.push((self.now_ms, rgb.unwrap_or_default())),
                 Action::Prompt(prompt) => self.prompts.push((self.now_ms, prompt)),
                 Action::Checked { result, opened } => self.checked.push((result, opened)),
@@ -151,17 +161,22 @@ impl Seat {
         }
         let rgb =
             self.shown.iter().rev().find(|(since_ms, _)| *since_ms <= at_ms).map_or([0; 3], |shown| shown.1);
-        let shade = Shade::ALL.into_iter().find(|shade| shade.rgb() == rgb).unwrap_or(Shade::Off);
+        let shown = linear(rgb);
         let adds: [f64; PLACES] = match self.client {
-            Client::Head => [0.15, 0.25, 0.17, 0.2, 0.33, 0.02, 0.04, 0.01],
+            Client::Head | Client::Restless => [0.15, 0.25, 0.17, 0.2, 0.33, 0.02, 0.04, 0.01],
             Client::Sheet => [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.01],
             _ => [0.0; PLACES],
         };
         let film = if self.client == Client::Film { 0.06 * (f64::from(t_ms) / 230.0).sin() } else { 0.0 };
         let noise = |index: usize| f64::from((t_ms * 7 + u32::try_from(index).unwrap() * 13) % 11) / 5_000.0;
+        let at = f64::from(t_ms) + self.now_ms as f64;
+        let wander = |place: usize| {
+            let is_restless = self.client == Client::Restless && place < FACE_PLACES;
+            if is_restless { RESTLESS * (at / (160.0 + 23.0 * place as f64)).sin() } else { 0.0 }
+        };
         let value = |(index, add): (usize, f64)| {
             let flicker = if index / 3 == FAR { 0.0 } else { film };
-            let light = 1.0 + add * shade.linear()[index % 3] + flicker + noise(index);
+            let light = 1.0 + add * shown[index % 3] + flicker + noise(index) + wander(index / 3);
             (light.ln() * 1_000.0).round() as i16
         };
         (0..PLACES * 3).map(|index| (index, adds[index / 3])).map(value).collect()
@@ -210,6 +225,55 @@ fn a_head_opens_after_its_light_and_a_sheet_never_does() {
             assert!(fake.incidents.is_empty(), "nothing was visible yet");
         }
     }
+}
+
+#[test]
+fn after_a_failure_one_good_answer_may_be_luck_and_a_new_connection_changes_nothing() {
+    for reconnects in [false, true] {
+        let mut seat = Seat::able(Asked::LightRequired, Client::Sheet);
+        while seat.checked.is_empty() {
+            seat.pass(50);
+        }
+        if reconnects {
+            seat.tell(Event::LinkDown { reason: Reason::ClientGone });
+            let rules = rules(Asked::LightRequired);
+            seat.tell(Event::Eyes { rules, measures: MEASURES_LIGHT | MEASURES_TURN });
+            seat.tell(Event::LinkUp { timings: Timings::default() });
+            seat.clear_ms = 0;
+        }
+        seat.client = Client::Head;
+        seat.pass(15_000);
+        assert!(seat.is_open(), "{:?}", seat.checked);
+        assert_eq!(seat.checks, 3, "one failed and two good ones");
+        seat.leave_and_return(6 * 60_000);
+        seat.pass(8_000);
+        assert!(seat.is_open() && seat.checks == 4, "after that one is enough again");
+    }
+}
+
+#[test]
+fn what_one_check_cannot_tell_the_next_ones_tell_together_at_once() {
+    let mut seat = Seat::able(Asked::LightRequired, Client::Restless);
+    seat.pass(2_500 + 3 * 3_400);
+    assert!(seat.is_open(), "{:?} after {}", seat.checked, seat.checks);
+    assert!((2..=3).contains(&seat.checks), "{}", seat.checks);
+    assert_eq!(seat.checked, [(LivenessResult::Lit, true)], "nothing is said of the others");
+    assert!(seat.prompts.iter().all(|(_, prompt)| *prompt != Prompt::TooBright));
+}
+
+#[test]
+fn checks_are_judged_together_only_if_nothing_was_doubtful_between_them() {
+    let mut seat = Seat::able(Asked::LightRequired, Client::Restless);
+    while seat.checks < 2 {
+        seat.pass(50);
+    }
+    // Somebody else for a moment: a sheet may have been raised.
+    seat.state = State::Undecided;
+    seat.pass(500);
+    seat.state = State::Clear;
+    seat.pass(3_000);
+    assert!(!seat.is_open());
+    assert_eq!(seat.prompts.last().unwrap().1, Prompt::Again);
 }
 
 #[test]
