@@ -16,7 +16,8 @@
 //! | `scene`, `classes` | what happens before the camera |
 //! | `sprite`, `costume`, `painter`, `lens_cover` | pictures of it: cut-out people, masks and turns, a room, noise |
 //! | `raise`, `phone_prop` | a phone that somebody raises: when, where, what became of it; and how it is drawn |
-//! | `light_loop`, `lighting` | the check by light, and where the light of a screen falls in a picture |
+//! | `light_lab`, `lighting` | pictures under the light of a screen, and where in them it falls |
+//! | `light_loop`, `light_tries` | single checks by light, and whole tries before the host's decision |
 //! | `play`, `moment` | scenes to the real eyes, and a picture of what went wrong |
 //! | `outcome`, `figures` | shares and rates with their intervals |
 //! | `report`, `page`, `plots`, `worst` | what is told |
@@ -29,7 +30,9 @@ mod curve;
 mod enrolment;
 mod figures;
 mod lens_cover;
+mod light_lab;
 mod light_loop;
+mod light_tries;
 mod lighting;
 mod moment;
 mod outcome;

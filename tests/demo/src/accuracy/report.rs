@@ -1,4 +1,4 @@
-//! `accuracy.json` and the table: stable keys, what each needs, and what this version does not measure.
+//! `accuracy.json` and the table: stable keys, what each needs, and what was not measured.
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +8,7 @@ use crate::bench::Needed;
 pub(super) type Row = (&'static str, &'static str, Needed);
 
 /// In the order of the table.
-pub(super) const ROWS: [Row; 42] = [
+pub(super) const ROWS: [Row; 44] = [
     ("onlooker_recall_2m", "onlookers within 2 m noticed", Needed::AtLeast(0.98)),
     ("onlooker_recall_2m.delay_ms_yaw_below_30.p50", "  delay, p50, ms", Needed::Nothing),
     ("onlooker_recall_2m.delay_ms_yaw_below_30.p95", "  delay, p95, ms", Needed::AtMost(1_200.0)),
@@ -41,6 +41,8 @@ pub(super) const ROWS: [Row; 42] = [
     ("active_light.bpcer", "light: real people refused", Needed::AtMost(0.05)),
     ("active_light.apcer_print", "light: prints let in", Needed::AtMost(0.05)),
     ("active_light.apcer_replay", "light: films let in", Needed::AtMost(0.05)),
+    ("active_light.shut_out", "light: not let in within 30 s", Needed::Nothing),
+    ("active_light.shut_out.opening_s.p95", "  opening, p95, s", Needed::Nothing),
     ("lens_detected_1s", "a covered lens noticed in 1 s", Needed::AtLeast(0.95)),
     ("phone_recall_2s", "a phone noticed in 2 s", Needed::AtLeast(0.8)),
     ("phone_recall_2s.delay_ms.p95", "  delay, p95, ms", Needed::Nothing),
@@ -51,12 +53,6 @@ pub(super) const ROWS: [Row; 42] = [
     ("lockout_share.seated_behind.plain", "plain rule: people seated behind", Needed::Nothing),
     ("lockout_share.poster.plain", "plain rule: a poster", Needed::Nothing),
     ("lockout_share.tv.plain", "plain rule: a television", Needed::Nothing),
-];
-
-/// What this version cannot measure, and why.
-const NOT_YET: [(&str, &str); 2] = [
-    ("spoof_visible_s_max.print", "the rig's faces are not lit by the cover yet"),
-    ("spoof_visible_s_max.replay", "the rig's faces are not lit by the cover yet"),
 ];
 
 /// Everything that was measured.
@@ -91,9 +87,8 @@ impl Report {
         let mut reasons = Map::new();
         for (key, _, _) in ROWS.iter().filter(|(key, ..)| is_figure(key)) {
             if self.find(key).is_none_or(Value::is_null) {
-                let not_yet = NOT_YET.iter().find(|(name, _)| name == key).map(|(_, why)| *why);
                 let lacking = self.lacking.iter().find(|(name, _)| name == key).map(|(_, why)| why.as_str());
-                let reason = not_yet.or(lacking).unwrap_or(left_out);
+                let reason = lacking.unwrap_or(left_out);
                 reasons.insert((*key).to_owned(), json!(reason));
                 self.keep(key, Value::Null);
             }

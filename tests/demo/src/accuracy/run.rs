@@ -18,7 +18,9 @@ use super::crew::each;
 use super::curve;
 use super::enrolment::Enrolled;
 use super::figures::Tally;
+use super::light_lab::ROOMS;
 use super::light_loop::{self, Checked};
+use super::light_tries::{self, Tried};
 use super::outcome::Outcome;
 use super::page::page;
 use super::people::Person;
@@ -35,6 +37,8 @@ use super::worst;
 const QUICK_PEOPLE: usize = 4;
 const QUICK_CONDITIONS: usize = 2;
 const QUICK_ROOMS: usize = 5;
+/// Rooms of whole tries: evening, a lamp and an office, each with a laptop.
+const TRIED_ROOMS: [usize; 3] = [0, 2, 4];
 
 /// What to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +114,8 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<String>> {
     let points = points.unwrap_or_default();
     let sweep = points::normal(&points);
     watch.note("looks");
-    let checked = if wanted(Part::Light) { check_by_light(&cast, options.quick)? } else { Vec::new() };
+    let (checked, tried) =
+        if wanted(Part::Light) { by_light(&cast, options.quick)? } else { Default::default() };
     watch.note("light");
     let no_phones = why_no_phones(options)?;
     let played = play(&cast, options, no_phones.is_none())?;
@@ -121,8 +126,9 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<String>> {
     if let Some(sweep) = sweep {
         tell_identity(&mut report, sweep, &points, &recordings, &cast.people);
     }
-    for (key, figure) in light_loop::figures(&checked, &cast.people) {
-        report.keep(&format!("active_light.{key}"), figure);
+    let single = light_loop::figures(&checked, &cast.people);
+    for (key, figure) in single.into_iter().chain(light_tries::figures(&tried, &cast.people)) {
+        report.keep(key, figure);
     }
     tell_scenes(&mut report, &outcome, sweep);
     for key in ["phone_recall_2s", "phone_hidden_face_reopens"] {
@@ -205,22 +211,25 @@ fn record(cast: &Cast, quick: bool) -> anyhow::Result<(Vec<Recording>, Option<Th
     Ok((recordings.into_iter().map(|(recording, _)| recording).collect(), thresholds))
 }
 
-/// Everybody, and pictures of everybody, in each room.
-fn check_by_light(cast: &Cast, quick: bool) -> anyhow::Result<Vec<Checked>> {
-    let rooms = if quick { QUICK_ROOMS } else { light_loop::ROOMS.len() };
+/// Everybody, and pictures of everybody: single checks in each room, and whole tries in some.
+fn by_light(cast: &Cast, quick: bool) -> anyhow::Result<(Vec<Checked>, Vec<Tried>)> {
+    let rooms = if quick { QUICK_ROOMS } else { ROOMS.len() };
+    let tried_rooms = if quick { TRIED_ROOMS.get(1..2) } else { TRIED_ROOMS.get(..) }.unwrap_or_default();
     let people: Vec<usize> = (0..cast.people.len()).collect();
     let bar = bar("light", people.len());
     let checked = each(
         &people,
         || Ok(()),
         |(), _, person| {
-            let checked = light_loop::check(&cast.people, *person, rooms);
+            let checked = light_loop::check(&cast.people, *person, rooms)?;
+            let tried = light_tries::try_all(&cast.people, *person, tried_rooms)?;
             bar.inc(1);
-            checked
+            Ok((checked, tried))
         },
     )?;
     bar.finish_and_clear();
-    Ok(checked.into_iter().flatten().collect())
+    let (checked, tried): (Vec<_>, Vec<_>) = checked.into_iter().unzip();
+    Ok((checked.concat(), tried.concat()))
 }
 
 /// Why scenes with phones say nothing here: without its model, which is optional, nothing looks for phones.
