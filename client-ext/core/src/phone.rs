@@ -4,12 +4,12 @@
 //! |---|---|
 //! | each 3 s | nothing moves |
 //! | each second | something does |
-//! | at once, then each 250 ms for a second | a face vanished while something moves where it was; something is raised before the seat |
+//! | at once, then each 250 ms for a second | a face vanished while something moves where it was; something is raised before somebody |
 //! | each 250 ms | a look saw one, and the next ones must tell |
 //! | each 500 ms | a phone is in view |
 //!
-//! Looks see the whole picture; where a far face vanished, each second one sees a quarter of it enlarged, because a phone
-//! at 2 m is too small in the whole.
+//! Looks see the whole picture; where a far face is or vanished, each second one sees a quarter of it enlarged, because a
+//! phone at 2 m is too small in the whole.
 //!
 //! Two of three looks make a phone. It stays in view until it was not seen for [`HOLD_MS`], because a hand that turns
 //! hides it for a moment. Whoever raises it hides their own face: while such a face is not back, the phone is believed
@@ -61,8 +61,6 @@ pub struct Surroundings<'a> {
     pub t_ms: u64,
     /// Width and height.
     pub size: [f32; 2],
-    /// The face at the seat.
-    pub seat: Option<Area>,
     /// Faces in view.
     pub seen: &'a [Area],
     /// Faces that were in view a moment ago, at their last places.
@@ -115,7 +113,7 @@ pub struct PhoneWatch {
     moved: bool,
     stirred_ms: Option<u64>,
     alert_until_ms: u64,
-    /// Where a face vanished, and whether the next look is at that part.
+    /// A face that vanished, or before which something is raised, and whether the next look is at that part.
     place: Option<Area>,
     enlarge: bool,
     looks: Vec<(u64, bool)>,
@@ -134,15 +132,15 @@ impl PhoneWatch {
         self.moved |= (now.changed)(&[0.0, 0.0, width, height]) > 0.0;
         let moves = |place: &Area| (now.changed)(place) >= STIRRED_SHARE;
         let vanished = now.missed.iter().find(|face| moves(face)).copied();
-        let stirs = now.seat.is_some_and(|face| moves(&before(&face)));
+        let raised = now.seen.iter().find(|face| moves(&before(face))).copied();
         let was_calm = self.stirred_ms.is_none_or(|at| now.t_ms.saturating_sub(at) >= CALM_MS);
-        if stirs {
+        if raised.is_some() {
             self.stirred_ms = Some(now.t_ms);
         }
-        if vanished.is_some() || (stirs && was_calm) {
+        if vanished.is_some() || (raised.is_some() && was_calm) {
             self.alert_until_ms = now.t_ms.saturating_add(ALERT_MS);
         }
-        self.place = vanished.or(self.place);
+        self.place = vanished.or(raised).or(self.place);
         let unsure = !self.in_view && self.looks.iter().any(|(_, saw)| *saw);
         let each_ms = if unsure || now.t_ms < self.alert_until_ms {
             QUICK_MS
@@ -160,8 +158,9 @@ impl PhoneWatch {
             self.place = None;
         }
         (self.begun_ms, self.moved, self.enlarge) = (Some(now.t_ms), false, !self.enlarge);
-        let far = self.place.filter(|face| self.enlarge && face[2] < FAR_SHARE * width);
-        Some(Look { part: far.map(|face| around(&face, now.size)) })
+        let is_far = |face: &Area| face[2] < FAR_SHARE * width;
+        let place = self.place.filter(is_far).or_else(|| now.seen.iter().copied().find(is_far));
+        Some(Look { part: place.filter(|_| self.enlarge).map(|face| around(&face, now.size)) })
     }
 
     /// What a look found.

@@ -83,9 +83,8 @@ impl Cues {
             places.extend(known.iter().filter(|t| t.seen == are_seen && !t.still).map(|t| t.face.bbox));
         }
         let changed = |part: &Area| motion.share_in(part, size);
-        let seat = seat(known).map(|tracked| tracked.face.bbox);
         let (seen, missed) = (&self.seen, &self.missed);
-        let now = Surroundings { t_ms: frame.t_ms, size, seat, seen, missed, changed: &changed };
+        let now = Surroundings { t_ms: frame.t_ms, size, seen, missed, changed: &changed };
         let note = |watch: &mut PhoneWatch, answer: Option<Answer>| match answer {
             Some(Answer::Found(found)) => watch.looked(&now, &found),
             Some(Answer::Failed) => watch.failed(),

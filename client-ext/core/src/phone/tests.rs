@@ -11,7 +11,7 @@ const RAISED: Phone = Phone { area: [280.0, 130.0, 80.0, 150.0], score: 0.6 };
 struct Moment<'a> {
     seen: &'a [Area],
     missed: &'a [Area],
-    /// The share that changes, of the whole picture, before the seat, and where the face is.
+    /// The share that changes, of the whole picture, before the face at the seat, and everywhere else.
     changed: [f32; 3],
     found: &'a [Phone],
     /// The part of the picture in which alone phones are seen, because they are far.
@@ -33,7 +33,7 @@ fn play(watch: &mut PhoneWatch, from_ms: u64, ms: u64, moment: Moment<'_>) -> (V
             _ => moment.changed[2],
         };
         let Moment { seen, missed, found, .. } = moment;
-        let now = Surroundings { t_ms, size: SIZE, seat: Some(FACE), seen, missed, changed: &changed };
+        let now = Surroundings { t_ms, size: SIZE, seen, missed, changed: &changed };
         if let Some(look) = watch.due(&now) {
             looks.push(t_ms);
             let is_seen = |phone: &&Phone| moment.far.is_none() || look.part.is_some() || phone.score > 0.9;
@@ -138,6 +138,21 @@ fn a_phone_before_a_far_face_is_looked_at_enlarged_in_turn_and_that_is_enough() 
     // A near face's phone is large enough in the whole picture.
     let near = Moment { far: Some([0.0; 4]), found: &[], ..HIDING };
     play(&mut PhoneWatch::default(), 0, 5_000, near);
+}
+
+#[test]
+fn a_phone_that_somebody_far_raises_beside_the_operator_is_looked_at_enlarged() {
+    let (far, phone) = ([500.0, 100.0, 70.0, 95.0], Phone { area: [505.0, 200.0, 28.0, 54.0], score: 0.5 });
+    let quarter = Some([320.0, 27.5, 320.0, 240.0]);
+    let both = Moment { seen: &[FACE, far], far: quarter, ..QUIET };
+    let mut watch = PhoneWatch::default();
+    assert_eq!(play(&mut watch, 0, 3_500, both).1, PhoneView::Clear);
+    let raises = Moment { changed: [0.1, 0.0, 0.3], found: &[phone], ..both };
+    assert_eq!(play(&mut watch, 3_500, 1_000, raises).1, PhoneView::InView);
+    // Held up already when they come into view: seen at the next looks.
+    let held = Moment { changed: [0.05, 0.0, 0.0], found: &[phone], ..both };
+    let mut watch = PhoneWatch::default();
+    assert_eq!(play(&mut watch, 0, 2_500, held).1, PhoneView::InView);
 }
 
 #[test]
