@@ -81,7 +81,7 @@ pub enum Fault {
     #[error("sent more than the gate takes")]
     TooMuch,
     /// What is held during a cover has a bound.
-    #[error("sent more during the cover than the gate holds. It may ignore Suppress Output")]
+    #[error("sent more during the cover than the gate holds")]
     Overflow,
     /// Bulk compression was taken out of the negotiation.
     #[error("compresses, although nobody asked for it. Turn bulk compression off there")]

@@ -15,6 +15,8 @@ pub const WAITING_BYTES: usize = 256 * 1024;
 pub const WAITING_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Pixels, pointers and channels held during one cover.
 pub const HELD_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// What the client says meanwhile on channels that wait: answers to what it was asked before.
+pub const HELD_TO_HOST_MAX_BYTES: usize = 1024 * 1024;
 /// One fast-path update whose fragments are still coming ([MS-RDPBCGR] 2.2.9.1.2.1).
 pub const FRAGMENTS_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// One message of drdynvc: a PDU of [MS-RDPEDYC] has at most 1,600 bytes, some hosts send more.

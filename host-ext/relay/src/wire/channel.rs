@@ -77,6 +77,10 @@ impl Assembly {
             Some(announced) if !chunk.is_first() && announced == total => {}
             _ => return Err(Fault::Mixed),
         }
+        // Pieces without anything in them would never come to an end.
+        if chunk.data.is_empty() && total > 0 {
+            return Err(Fault::Length);
+        }
         self.pieces.extend_from_slice(chunk.data);
         if self.pieces.len() > total {
             return Err(Fault::Length);

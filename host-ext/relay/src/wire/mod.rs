@@ -23,4 +23,4 @@ mod reader;
 pub mod share;
 
 pub use reader::Reader;
-pub(crate) use reader::length_u16;
+pub(crate) use reader::{length_u16, patch};

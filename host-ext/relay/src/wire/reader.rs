@@ -94,6 +94,13 @@ pub(crate) fn length_u16(length: usize) -> Result<u16, Fault> {
     u16::try_from(length).map_err(|_| Fault::TooMuch)
 }
 
+/// Writes over what is at `at`.
+pub(crate) fn patch(bytes: &mut [u8], at: usize, with: &[u8]) -> Result<(), Fault> {
+    let end = at.checked_add(with.len()).ok_or(Fault::Short)?;
+    bytes.get_mut(at..end).ok_or(Fault::Short)?.copy_from_slice(with);
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,5 +116,14 @@ mod tests {
         assert_eq!(reader.u16(), Err(Fault::Short));
         assert_eq!(reader.expect(&[11]), Err(Fault::Unknown));
         assert_eq!(reader.rest(), [0; 0]);
+    }
+
+    #[test]
+    fn a_patch_never_grows_what_it_is_written_over() {
+        let mut bytes = [0; 4];
+        assert_eq!(patch(&mut bytes, 3, &[1, 2]), Err(Fault::Short));
+        assert_eq!(patch(&mut bytes, usize::MAX, &[1]), Err(Fault::Short));
+        assert_eq!(patch(&mut bytes, 1, &[1, 2]), Ok(()));
+        assert_eq!(bytes, [0, 1, 2, 0]);
     }
 }
