@@ -24,10 +24,12 @@
 //! | `wire` | the headers that the gate reads and writes |
 //! | `connect` | how a connection begins, one type per phase |
 //! | `live` | the session, covered or visible |
+//! | `entry` | where a fuzzer begins |
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::as_conversions))]
 
 pub mod connect;
+pub mod entry;
 pub mod error;
 pub mod frames;
 pub mod limits;

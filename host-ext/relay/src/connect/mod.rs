@@ -28,7 +28,7 @@ pub mod negotiate;
 mod response;
 pub(crate) mod sideband;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use initial::Initial;
 pub use join::Join;

@@ -2,6 +2,7 @@
 
 pub(crate) mod ends;
 mod negotiation;
+mod settings;
 
 use ironrdp_pdu::x224::{X224, X224Data};
 

@@ -22,6 +22,7 @@
 //! | `paint` | black, words and light as bitmaps |
 //! | `dynamic` | drdynvc, and `SUDARE` in it |
 //! | `flow` | channels that are closed by a cover |
+//! | `script` | a session driven by bytes, for fuzzing |
 //!
 //! Every connection begins covered. Time is in milliseconds of a clock that counts suspend.
 
@@ -35,6 +36,7 @@ mod keys;
 mod outlet;
 mod paint;
 mod pointer;
+pub(crate) mod script;
 #[cfg(test)]
 mod tests;
 mod unit;
