@@ -13,9 +13,6 @@ use crate::limits::{PAINT_MAX_BYTES, REPAINT_WAIT_MS};
 use crate::wire::share::data;
 use crate::wire::{input, mcs, share};
 
-/// A frame of fast-path input takes 255 events.
-const EVENTS_PER_FRAME: usize = 200;
-
 impl Live {
     /// From now on the client is sent nothing that the host draws or plays.
     ///
@@ -144,7 +141,7 @@ impl Live {
 
     /// Sends events in the way in which the client does, which the host therefore takes.
     fn push_input(&mut self, events: &[input::Event]) -> Result<(), Fault> {
-        for events in events.chunks(EVENTS_PER_FRAME) {
+        for events in events.chunks(input::FAST_EVENTS_MAX) {
             if self.types_slowly {
                 self.push_data(data::INPUT, &input::write_slow(events)?)?;
             } else {

@@ -1,6 +1,6 @@
 //! What the client types and points at, in both ways of writing it ([MS-RDPBCGR] 2.2.8.1.1.3.1, 2.2.8.1.2).
 
-use super::{Reader, fastpath, length_u16};
+use super::{Reader, fastpath};
 use crate::error::Fault;
 use crate::limits::PDUS_PER_FRAME_MAX;
 
@@ -116,10 +116,14 @@ fn slow_event(reader: &mut Reader<'_>) -> Result<Event, Fault> {
     })
 }
 
+/// Events that one frame of [`write_fast`] takes: their number stands in four bits of its header. There is a longer
+/// form, which xrdp 0.9 refuses.
+pub const FAST_EVENTS_MAX: usize = 15;
+
 /// A fast-path frame with these events; [`Event::Time`] is left out.
 ///
 /// # Errors
-/// If they do not fit: a frame has at most 255.
+/// If there are more than [`FAST_EVENTS_MAX`], or none.
 pub fn write_fast(events: &[Event]) -> Result<Vec<u8>, Fault> {
     let mut body = Vec::new();
     let mut count = 0_u8;
@@ -137,17 +141,13 @@ pub fn write_fast(events: &[Event]) -> Result<Vec<u8>, Fault> {
             Event::Synchronize(toggles) => body.push((3 << 5) | (toggles & 0x1F)),
             Event::Time => continue,
         }
-        count = count.checked_add(1).ok_or(Fault::TooMuch)?;
+        count = count.saturating_add(1);
     }
-    let total = length_u16(body.len().saturating_add(4))?;
-    if total & 0x8000 != 0 {
+    if count == 0 || usize::from(count) > FAST_EVENTS_MAX {
         return Err(Fault::TooMuch);
     }
-    let mut frame = vec![0];
-    frame.extend((total | 0x8000).to_be_bytes());
-    frame.push(count);
-    frame.extend(body);
-    Ok(frame)
+    let length = u8::try_from(body.len().saturating_add(2)).map_err(|_| Fault::TooMuch)?;
+    Ok([&[count << 2, length][..], &body].concat())
 }
 
 fn mouse(body: &mut Vec<u8>, code: u8, fields: [u16; 3]) {
@@ -202,7 +202,12 @@ mod tests {
             Event::Character(0x7C3E, true),
         ];
         assert_eq!(fast(&frame).unwrap(), events);
-        assert_eq!(fast(&write_fast(&events).unwrap()).unwrap(), events);
+        let written = write_fast(&events).unwrap();
+        assert_eq!(fast(&written).unwrap(), events);
+        // The number of events is in the header, where every host looks for it.
+        assert_eq!(written[..2], [3 << 2, 2 + 2 + 2 + 3]);
+        assert_eq!(write_fast(&[events[0]; 16]), Err(Fault::TooMuch));
+        assert_eq!(write_fast(&[]), Err(Fault::TooMuch));
     }
 
     fn event() -> impl Strategy<Value = Event> {
@@ -229,7 +234,9 @@ mod tests {
 
         #[test]
         fn both_ways_read_back(events in prop::collection::vec(event(), 0..40)) {
-            prop_assert_eq!(&fast(&write_fast(&events).unwrap()).unwrap(), &events);
+            for events in events.chunks(FAST_EVENTS_MAX) {
+                prop_assert_eq!(&fast(&write_fast(events).unwrap()).unwrap(), events);
+            }
             prop_assert_eq!(&slow(&write_slow(&events).unwrap()).unwrap(), &events);
         }
     }
