@@ -7,8 +7,11 @@ pub enum Rule {
     Closed,
     /// The messages of both sides wait for the uncover.
     Hold,
-    /// Neither side's messages go anywhere.
+    /// Neither side's messages go anywhere. Sessions begin covered, so a channel whose ends greet each other once
+    /// never comes to life by this rule.
     Drop,
+    /// rdpsnd only: both sides go on, and what the host plays is silence.
+    Silence,
     /// It knows nothing of the desktop, so it goes on.
     Pass,
 }
@@ -69,7 +72,11 @@ impl Policy {
     #[must_use]
     pub fn dynamic_rule(&self, name: &str) -> Rule {
         let listed = self.dynamic_channels.iter().find(|(known, _)| known == name);
-        listed.map_or(Rule::Closed, |(_, rule)| *rule)
+        match listed {
+            // Silence is known of the static channel only.
+            None | Some((_, Rule::Silence)) => Rule::Closed,
+            Some((_, rule)) => *rule,
+        }
     }
 }
 

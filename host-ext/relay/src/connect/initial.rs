@@ -23,6 +23,7 @@ const EARLY_CAPABILITIES_AT: usize = 140;
 const SELECTED_PROTOCOL_AT: usize = 208;
 /// RDPGFX, and the joins that [`Join`](super::Join) wants to see.
 const EARLY_CAPABILITIES_CLEARED: u16 = 0x0100 | 0x0800;
+const SOUND: &str = "rdpsnd";
 const NAME_BYTES: usize = 8;
 /// Compression of the channel, and by RDP's own bulk compression.
 const OPTIONS_CLEARED: u32 = 0x0040_0000 | 0x0080_0000;
@@ -100,7 +101,11 @@ fn edit_net(block: &Block<'_>, bytes: &mut [u8], policy: &Policy) -> Result<Vec<
             // A second one of the same name would be a way around the first one's rule.
             _ if again => Rule::Closed,
             DRDYNVC => Rule::Pass,
-            name => policy.static_rule(name),
+            // Only sound is known well enough to be silenced.
+            name => match policy.static_rule(name) {
+                Rule::Silence if !name.eq_ignore_ascii_case(SOUND) => Rule::Closed,
+                rule => rule,
+            },
         };
         if rule == Rule::Closed {
             patch(bytes, at, format!("gate{index:03}\0").as_bytes())?;

@@ -71,7 +71,8 @@ impl Live {
     fn client_chunk(&mut self, frame: &[u8], id: u16, chunk: &channel::Chunk<'_>) -> Result<(), Fault> {
         let known = self.channels.statics.iter().find(|known| known.id == id);
         let rule = known.ok_or(Fault::NotItsChannel)?.rule;
-        let covered = self.shown == Shown::Covered && rule != Rule::Pass;
+        let passes = matches!(rule, Rule::Pass | Rule::Silence);
+        let covered = self.shown == Shown::Covered && !passes;
         if covered && rule == Rule::Hold {
             return self.hold_for_host(frame.to_vec());
         }

@@ -184,7 +184,7 @@ impl Live {
     ) -> Result<Verdict, Fault> {
         let Some(open) = self.dynamic.open.get_mut(&id) else { return Ok(Verdict::Drop) };
         match open.rule {
-            Rule::Closed => Ok(Verdict::Drop),
+            Rule::Closed | Rule::Silence => Ok(Verdict::Drop),
             Rule::Pass => Ok(Verdict::Pass),
             Rule::Hold if covered => {
                 open.held = true;

@@ -22,6 +22,7 @@
 //! | `paint` | black, words and light as bitmaps |
 //! | `dynamic` | drdynvc, and `SUDARE` in it |
 //! | `flow` | channels that are closed by a cover |
+//! | `silence` | sound that goes on unheard |
 //! | `script` | a session driven by bytes, for fuzzing |
 //!
 //! Every connection begins covered. Time is in milliseconds of a clock that counts suspend.
@@ -37,6 +38,7 @@ mod outlet;
 mod paint;
 mod pointer;
 pub(crate) mod script;
+mod silence;
 #[cfg(test)]
 mod tests;
 mod unit;
@@ -58,6 +60,7 @@ use flow::Flow;
 use host::Fragments;
 use keys::Keys;
 use pointer::Pointer;
+use silence::Silence;
 use unit::Queue;
 
 /// What happened, for the guard.
@@ -125,6 +128,7 @@ pub struct Live {
     visible_mark: Option<Mark>,
     repaint_due_ms: Option<u64>,
     flows_from_host: BTreeMap<u16, Flow>,
+    silence: Silence,
     // From the client to the host.
     to_host: VecDeque<Vec<u8>>,
     to_host_bytes: usize,
@@ -163,6 +167,7 @@ impl Live {
             visible_mark: None,
             repaint_due_ms: None,
             flows_from_host: BTreeMap::new(),
+            silence: Silence::default(),
             to_host: VecDeque::new(),
             to_host_bytes: 0,
             held_to_host: Vec::new(),

@@ -146,6 +146,14 @@ impl Live {
             Rule::Closed => Ok(None),
             Rule::Hold if covered => self.hold(item),
             Rule::Hold | Rule::Pass => Ok(Some(item.bytes)),
+            Rule::Silence => {
+                let data_at = |data: &[u8]| item.bytes.len().saturating_sub(data.len());
+                let mcs::Domain::Send(send) = mcs::read(&item.bytes)? else { return Ok(None) };
+                let data = channel::read(send.data)?.data;
+                let header = item.bytes.get(..data_at(data)).unwrap_or_default();
+                let data = self.silence.step(first, data, covered);
+                Ok(Some([header, &data].concat()))
+            }
             Rule::Drop => match self.flows_from_host.entry(id).or_default().step(first, last, covered) {
                 Step::Pass => Ok(Some(item.bytes)),
                 Step::Drop => Ok(None),

@@ -22,6 +22,7 @@ const DRIVES: u16 = 1006;
 const USER: u16 = 1007;
 const MESSAGE: u16 = 1008;
 const CLOSED: u16 = 1009;
+const SOUND: u16 = 1010;
 const SHARE: u32 = 0x0001_03EA;
 const SIZE: Size = Size { width: 801, height: 600 };
 
@@ -31,7 +32,8 @@ fn new(policy: Policy) -> Live {
         channel(DRDYNVC, "drdynvc", Rule::Pass),
         channel(CLIPBOARD, "cliprdr", Rule::Drop),
         channel(DRIVES, "rdpdr", Rule::Hold),
-        channel(CLOSED, "rdpsnd", Rule::Closed),
+        channel(CLOSED, "closed", Rule::Closed),
+        channel(SOUND, "rdpsnd", Rule::Silence),
     ];
     let channels = Channels { io: IO, message: Some(MESSAGE), user: USER, statics };
     let logon = Logon { domain: String::new(), user: "hanako".to_owned(), autologon: true };

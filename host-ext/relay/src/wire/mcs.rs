@@ -226,6 +226,8 @@ mod tests {
             let mut bad = good.clone();
             bad[at] += 1;
             assert_eq!(read(&bad), Err(fault));
+            bad[at] -= 2;
+            assert_eq!(read(&bad), Err(fault));
         }
         assert_eq!(send_data(Side::Host, 1002, 1003, &[0; 0x8000]), Err(Fault::TooMuch));
     }

@@ -85,6 +85,30 @@ fn a_held_channel_waits_on_both_sides() {
 }
 
 #[test]
+fn sound_goes_on_as_silence() {
+    let mut live = visible();
+    let info = [2, 0, 40, 0, 1, 1, 2, 0, 9, 0, 0, 0, 7, 7, 7, 7];
+    let (wave, confirm) = ([7; 30], [5, 0, 4, 0, 1, 1, 9, 0]);
+    let frame =
+        |side, data: &[u8]| chunk(side, SOUND, u32::try_from(data.len()).unwrap(), FIRST | LAST, data);
+    for data in [&info[..], &wave] {
+        let frame = frame(Side::Host, data);
+        assert_eq!(passes(&mut live, Side::Host, &frame), [frame]);
+    }
+    // A cover between both halves of a wave.
+    assert_eq!(passes(&mut live, Side::Host, &frame(Side::Host, &info)).len(), 1);
+    live.cover(0).unwrap();
+    taken(&mut live);
+    to_host(&mut live);
+    assert_eq!(passes(&mut live, Side::Host, &frame(Side::Host, &wave)), [frame(Side::Host, &[0; 30])]);
+    let quiet = [&info[..12], &[0; 4]].concat();
+    assert_eq!(passes(&mut live, Side::Host, &frame(Side::Host, &info)), [frame(Side::Host, &quiet)]);
+    // The client confirms what it played.
+    let confirm = frame(Side::Client, &confirm);
+    assert_eq!(passes(&mut live, Side::Client, &confirm), [confirm]);
+}
+
+#[test]
 fn a_client_that_says_too_much_under_a_cover_ends() {
     let mut live = active();
     let large = chunk(Side::Client, DRIVES, 1_600, FIRST | LAST, &[7; 1_600]);

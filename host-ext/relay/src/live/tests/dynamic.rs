@@ -195,6 +195,15 @@ fn what_policy_does_not_open_has_no_listener() {
 }
 
 #[test]
+fn no_policy_gives_our_channel_to_the_host() {
+    let mut live = open();
+    live.policy.dynamic_channels.push(("SUDARE".to_owned(), Rule::Pass));
+    say(&mut live, Side::Host, &dvc::write_create(9, "SUDARE"));
+    assert!(client_pdus(&mut live).is_empty());
+    assert_eq!(host_pdus(&mut live), [dvc::write_create_response(9, NO_LISTENER)]);
+}
+
+#[test]
 fn our_number_and_numbers_in_use_are_not_the_host_s() {
     let cases = [
         data(OWN, &[1]),
