@@ -40,6 +40,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sudare-forward", &["sudare-base", "sudare-protocol", "sudare-evidence"]),
     ("sudare-witness", &["sudare-base", "sudare-protocol", "sudare-evidence"]),
     ("sudare-audit", &["sudare-base", "sudare-protocol", "sudare-records", "sudare-evidence"]),
+    // Pure: what it knows of ours is the name of the channel.
+    ("sudare-relay", &["sudare-protocol"]),
     // The offline key: no other program of ours makes or reads it.
     ("sudare-authority", &["sudare-base", "sudare-protocol", "sudare-records"]),
     (

@@ -1,0 +1,144 @@
+//! Where a fuzzer begins: any bytes, into everything that reads some.
+//!
+//! | function | what the bytes are |
+//! |---|---|
+//! | `stream` | a stream of one side |
+//! | `wire` | one message, read as each of the kinds that there are |
+//! | `negotiation` | a request, and a confirmation behind it |
+//! | `connection` | a script: which side sends which frame, from the settings on |
+//! | `session` | a script: both sides, covers, uncovers and pulls, in a session |
+//!
+//! None of them may panic. `session` itself panics when something is shown under a cover.
+
+pub use crate::live::script::session;
+
+use crate::connect::negotiate::{Agreed, Negotiate};
+use crate::connect::{Connection, Out, info};
+use crate::error::Side;
+use crate::frames::Frames;
+use crate::limits::READ_MAX_BYTES;
+use crate::policy::{Policy, protocol};
+use crate::wire::channel::{self, Assembly};
+use crate::wire::{Reader, dvc, fastpath, input, mcs, share};
+
+/// Cuts a stream into frames.
+pub fn stream(bytes: &[u8]) {
+    let mut frames = Frames::default();
+    for read in bytes.chunks(READ_MAX_BYTES) {
+        if frames.push(read).is_err() {
+            return;
+        }
+        while let Ok(Some(frame)) = frames.take() {
+            wire(frame);
+        }
+    }
+}
+
+/// Reads one message as each kind.
+pub fn wire(bytes: &[u8]) {
+    mcs::read(bytes).ok();
+    share::split(bytes).ok();
+    fastpath::updates(bytes).ok();
+    input::fast(bytes).ok();
+    input::slow(bytes).ok();
+    dvc::read(bytes).ok();
+    info::edit(bytes).ok();
+    let mut assembly = Assembly::default();
+    if let Ok(chunk) = channel::read(bytes) {
+        assembly.add(&chunk, READ_MAX_BYTES).ok();
+    }
+}
+
+/// A request of the client, and what the host answers.
+pub fn negotiation(bytes: &[u8]) {
+    let Some((request, confirm)) = piece(bytes) else { return };
+    let policy = Policy { host_protocols: protocol::TLS | protocol::HYBRID, ..Policy::default() };
+    if let Ok((asked, _)) = Negotiate::new(policy).request(request) {
+        asked.confirm(confirm).ok();
+    }
+}
+
+/// Frames of both sides: a byte that says whose, a length of two bytes, the frame.
+pub fn connection(bytes: &[u8]) {
+    let policy = Policy::default();
+    let agreed = Agreed { policy, requested: protocol::TLS, client: protocol::TLS, host: protocol::TLS };
+    let mut relay = Connection::new(agreed);
+    let mut rest = bytes;
+    let mut out = Out::default();
+    while let Some((side, behind)) = rest.split_first()
+        && let Some((frame, behind)) = piece(behind)
+    {
+        rest = behind;
+        let side = if side & 1 == 0 { Side::Client } else { Side::Host };
+        let taken = match side {
+            Side::Client => relay.client(0, frame, &mut out),
+            Side::Host => relay.host(0, frame, &mut out),
+        };
+        let Ok(mut next) = taken else { return };
+        if let Connection::Live(live) = &mut next {
+            while let Ok(Some(_)) = live.next_to_client(0) {}
+            while live.next_to_host().is_some() {}
+        }
+        relay = next;
+    }
+}
+
+/// A length of two bytes, so many bytes or all that there are, and the rest.
+pub(crate) fn piece(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut reader = Reader::new(bytes);
+    let length = usize::from(reader.u16().ok()?);
+    let rest = reader.rest();
+    Some(rest.split_at_checked(length).unwrap_or((rest, &[])))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::connect::tests::ends::{Ends, policy};
+
+    fn pieces() -> impl Strategy<Value = Vec<u8>> {
+        let op = (any::<u8>(), prop::collection::vec(any::<u8>(), 0..40)).prop_map(|(op, data)| {
+            let length = u16::try_from(data.len()).unwrap();
+            [&[op][..], &length.to_le_bytes(), &data].concat()
+        });
+        prop::collection::vec(op, 0..30).prop_map(|ops| ops.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_bytes_end_quietly(bytes in prop::collection::vec(any::<u8>(), 0..200), script in pieces()) {
+            for bytes in [&bytes, &script] {
+                stream(bytes);
+                wire(bytes);
+                negotiation(bytes);
+                connection(bytes);
+                session(bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn a_real_connection_is_a_script_that_reaches_the_session() {
+        let mut ends = Ends::new(policy(), true);
+        let relay = ends.run(Connection::new(ends.agreed.clone())).unwrap();
+        assert!(matches!(relay, Connection::Live(_)));
+        let script: Vec<u8> = ends
+            .said
+            .iter()
+            .flat_map(|(side, frame)| {
+                let length = u16::try_from(frame.len()).unwrap();
+                [&[u8::from(*side == Side::Host)][..], &length.to_le_bytes(), frame].concat()
+            })
+            .collect();
+        connection(&script);
+        for at in 0..script.len() {
+            let mut changed = script.clone();
+            changed[at] ^= 0x55;
+            connection(&changed);
+        }
+    }
+}

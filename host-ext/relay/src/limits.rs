@@ -1,0 +1,56 @@
+//! Every bound that a peer of the gate can run into, with the relations between them asserted at compile time.
+//!
+//! One connection is one process of about 12 MiB, so that 200 of them fit on a small machine. What is held
+//! during a cover is the only part that a peer can make large.
+
+use sudare_protocol::screen::CHANNEL_WRITE_MAX_BYTES;
+
+/// The length of a TPKT has 16 bits, that of a fast-path frame 15.
+pub const FRAME_MAX_BYTES: usize = 65_535;
+/// Bytes that may be read from a socket at once, behind a frame that is not complete yet.
+pub const READ_MAX_BYTES: usize = 64 * 1024;
+/// While more than this waits for a writer, its other side should not be read.
+pub const WAITING_BYTES: usize = 256 * 1024;
+/// What waits all the same: one read may hold many frames, and one frame may become several units.
+pub const WAITING_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Pixels, pointers and channels held during one cover.
+pub const HELD_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// What the client says meanwhile on channels that wait: answers to what it was asked before.
+pub const HELD_TO_HOST_MAX_BYTES: usize = 1024 * 1024;
+/// One fast-path update whose fragments are still coming ([MS-RDPBCGR] 2.2.9.1.2.1).
+pub const FRAGMENTS_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// One message of drdynvc: a PDU of [MS-RDPEDYC] has at most 1,600 bytes, some hosts send more.
+pub const DYNAMIC_PDU_MAX_BYTES: usize = 64 * 1024;
+/// Dynamic channels open at once.
+pub const DYNAMIC_CHANNELS_MAX: usize = 256;
+/// A dynamic channel's name ([MS-RDPEDYC] 2.2.2.1 sets no bound; those known have at most 44 characters).
+pub const DYNAMIC_NAME_MAX_BYTES: usize = 256;
+/// Static channels in CS_NET ([MS-RDPBCGR] 2.2.1.3.4).
+pub const STATIC_CHANNELS_MAX: usize = 31;
+/// PDUs in one frame of the share, and updates in one fast-path frame.
+pub const PDUS_PER_FRAME_MAX: usize = 1_024;
+/// Keys and characters that may be down at once; a keyboard has about 110.
+pub const KEYS_DOWN_MAX: usize = 256;
+/// Bandwidth is measured with random bytes ([MS-RDPBCGR] 2.2.14), which need not be more than this at a time.
+pub const AUTODETECT_MAX_BYTES: usize = 16 * 1024;
+/// Data in one chunk of a static channel ([MS-RDPBCGR] 2.2.7.1.10), and one PDU of drdynvc.
+pub const CHUNK_BYTES: usize = 1_600;
+/// One frame with tiles of ours; more is split ([MS-RDPBCGR] 2.2.9.1.2: clients take at least this).
+pub const PAINT_FRAME_MAX_BYTES: usize = 0x3FFF;
+/// Tiles of words and light that wait at once: the panel of a large screen in 16 bits a pixel, uncompressed.
+pub const PAINT_MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// A host that has not begun drdynvc by then gets the gate's own beginning.
+pub const HOST_CAPS_WAIT_MS: u64 = 2_000;
+/// After a client has closed `SUDARE`, and how often it is opened again.
+pub const REOPEN_AFTER_MS: u64 = 1_000;
+pub const REOPEN_MAX: u32 = 100;
+/// A repaint that has been asked for and has not begun by then is told.
+pub const REPAINT_WAIT_MS: u64 = 1_000;
+
+const _: () = assert!(READ_MAX_BYTES >= FRAME_MAX_BYTES, "a whole frame can be read at once");
+const _: () = assert!(WAITING_BYTES >= 2 * FRAME_MAX_BYTES);
+// Fragments become one unit that waits, and what waits may have to be held.
+const _: () = assert!(FRAGMENTS_MAX_BYTES <= WAITING_MAX_BYTES && WAITING_MAX_BYTES <= HELD_MAX_BYTES);
+const _: () = assert!(CHANNEL_WRITE_MAX_BYTES < WAITING_MAX_BYTES);
+const _: () = assert!(DYNAMIC_PDU_MAX_BYTES >= CHUNK_BYTES);
