@@ -236,11 +236,12 @@ fn before([x, y, w, h]: &Area) -> Area {
     [x - w, y + h, w * 3.0, h * 2.0]
 }
 
-/// A quarter of the picture, with this place in the middle as far as possible.
+/// A quarter of the picture, with the chin of this face in the middle as far as possible: a phone is held before the face
+/// or below it.
 fn around([x, y, w, h]: &Area, [width, height]: [f32; 2]) -> Area {
     let (part_w, part_h) = (width / 2.0, height / 2.0);
     let left = (x + w / 2.0 - part_w / 2.0).clamp(0.0, width - part_w);
-    let top = (y + h / 2.0 - part_h / 2.0).clamp(0.0, height - part_h);
+    let top = (y + h - part_h / 2.0).clamp(0.0, height - part_h);
     [left, top, part_w, part_h]
 }
 

@@ -86,13 +86,17 @@ impl Cues {
         let (seen, missed) = (&self.seen, &self.missed);
         let now = Surroundings { t_ms: frame.t_ms, size, seen, missed, changed: &changed };
         let note = |watch: &mut PhoneWatch, answer: Option<Answer>| match answer {
-            Some(Answer::Found(found)) => watch.looked(&now, &found),
+            Some(Answer::Found(found)) => {
+                tracing::trace!(t_ms = now.t_ms, ?found, "looked for phones");
+                watch.looked(&now, &found);
+            }
             Some(Answer::Failed) => watch.failed(),
             None => {}
         };
         note(&mut self.watch, phones.answer(false));
         // A look that is still under way must not use up the next one.
         if let Some(look) = phones.is_idle().then(|| self.watch.due(&now)).flatten() {
+            tracing::trace!(t_ms = now.t_ms, part = ?look.part, seen=?now.seen, "looks for phones");
             phones.look(frame, look.part);
             if wait {
                 note(&mut self.watch, phones.answer(true));

@@ -127,7 +127,7 @@ fn a_face_behind_a_phone_keeps_it_in_view_although_looks_miss_it_until_the_face_
 #[test]
 fn a_phone_before_a_far_face_is_looked_at_enlarged_in_turn_and_that_is_enough() {
     let (face, phone) = ([500.0, 100.0, 40.0, 55.0], Phone { area: [505.0, 105.0, 18.0, 34.0], score: 0.5 });
-    let quarter = Some([320.0, 7.5, 320.0, 240.0]);
+    let quarter = Some([320.0, 35.0, 320.0, 240.0]);
     let hiding = Moment { missed: &[face], changed: [0.1, 0.0, 0.3], found: &[phone], far: quarter, ..QUIET };
     let mut watch = PhoneWatch::default();
     play(&mut watch, 0, 500, QUIET);
@@ -143,7 +143,7 @@ fn a_phone_before_a_far_face_is_looked_at_enlarged_in_turn_and_that_is_enough() 
 #[test]
 fn a_phone_that_somebody_far_raises_beside_the_operator_is_looked_at_enlarged() {
     let (far, phone) = ([500.0, 100.0, 70.0, 95.0], Phone { area: [505.0, 200.0, 28.0, 54.0], score: 0.5 });
-    let quarter = Some([320.0, 27.5, 320.0, 240.0]);
+    let quarter = Some([320.0, 75.0, 320.0, 240.0]);
     let both = Moment { seen: &[FACE, far], far: quarter, ..QUIET };
     let mut watch = PhoneWatch::default();
     assert_eq!(play(&mut watch, 0, 3_500, both).1, PhoneView::Clear);
