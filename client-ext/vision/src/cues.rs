@@ -96,7 +96,7 @@ impl Cues {
         note(&mut self.watch, phones.answer(false));
         // A look that is still under way must not use up the next one.
         if let Some(look) = phones.is_idle().then(|| self.watch.due(&now)).flatten() {
-            tracing::trace!(t_ms = now.t_ms, part = ?look.part, seen=?now.seen, "looks for phones");
+            tracing::trace!(t_ms = now.t_ms, part = ?look.part, "looks for phones");
             phones.look(frame, look.part);
             if wait {
                 note(&mut self.watch, phones.answer(true));

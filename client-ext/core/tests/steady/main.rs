@@ -94,8 +94,8 @@ impl Eyes {
         let asked = self.facing.due(t_ms, known, SIZE[0]);
         let light = patches::measure(frame, &FACE, &[FACE.bbox]);
         let changed = |part: &Area| self.motion.share_in(part, SIZE);
-        let (seat, seen) = (Some(FACE.bbox), &[FACE.bbox]);
-        let now = Surroundings { t_ms, size: SIZE, seat, seen, missed: &[], changed: &changed };
+        let seen = &[FACE.bbox];
+        let now = Surroundings { t_ms, size: SIZE, seen, missed: &[], changed: &changed };
         if self.phones.due(&now).is_some() {
             self.phones.looked(&now, &[]);
         }
