@@ -145,4 +145,9 @@ impl ServerCertVerifier for Pinned {
 }
 
 #[cfg(test)]
+pub(crate) fn any_certificate() -> Result<ClientConfig, Error> {
+    config(None)
+}
+
+#[cfg(test)]
 mod tests;

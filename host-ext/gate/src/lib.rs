@@ -47,6 +47,8 @@ mod negotiate;
 pub mod serve;
 mod session;
 pub mod target;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use error::Ended;
 pub use serve::{Gate, serve};

@@ -196,3 +196,6 @@ where
         client
     }
 }
+
+#[cfg(test)]
+mod tests;
