@@ -36,8 +36,8 @@ pub enum Ended {
     Unreachable { place: Place, source: io::Error },
     /// It is not the host that was meant.
     #[error(
-        "the host at {place} shows the certificate {seen}, but {expected} is pinned, so it was told nothing. If its \
-         certificate was changed on purpose, put the new one into `gate_target`; otherwise somebody is in between",
+        "the host at {place} shows the certificate {seen}, but {expected} is pinned, so no client was led there. If \
+         its certificate was changed on purpose, put the new one into `gate_target`; otherwise somebody is in between",
         seen = hex::hex(seen), expected = hex::hex(expected)
     )]
     WrongPin { place: Place, expected: Pin, seen: Pin },
@@ -53,7 +53,9 @@ pub enum Ended {
     )]
     HostWantsNla(Place),
     /// TLS to the client failed.
-    #[error("TLS to the client failed: {0}. It refused the certificate, or something in between ended it")]
+    #[error(
+        "TLS to the client failed: {0}. It insists on NLA or refused the certificate, or something in between ended it"
+    )]
     ClientTls(#[source] io::Error),
     /// Bytes that cannot belong to anything yet.
     #[error("the {0} sent data before TLS began. It is no RDP {0}, or somebody is trying something")]
