@@ -140,6 +140,21 @@ fn the_main_job_is_done_on_the_real_stack() {
 }
 
 #[test]
+fn before_an_xrdp_that_knows_nothing_of_it_the_gate_shows_the_cover_alone() {
+    let Some(report) = check_with_models("gate-no-plugin") else { return };
+    for name in ["watched-a-refused-channel", "watched-no-channels"] {
+        assert_sampled_often(&report.figures[name]);
+    }
+}
+
+#[test]
+fn the_main_job_is_done_through_the_gate() {
+    let Some(report) = check_with_models("gate-story") else { return };
+    // Log-on, stranger, away, the acceptor killed, unplugged: each with its picture.
+    assert!(report.pictures.len() >= 8, "{:?}", report.pictures);
+}
+
+#[test]
 fn a_second_client_without_the_plugin_sees_only_the_cover_of_a_session_it_takes_over() {
     let Some(report) = check_with_models("takeover") else { return };
     // A race is tried more than once.

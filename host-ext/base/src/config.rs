@@ -45,6 +45,12 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
         "/etc/xrdp/cert.pem",
         "Certificate that xrdp shows, which clients compare with the handshake.",
     ),
+    ("tls_key", "/etc/xrdp/key.pem", "The certificate's key, with which the gate shows it to clients."),
+    (
+        "gate_target",
+        "unix:/run/sudare-xrdp/socket",
+        "The host behind the gate: unix:/path, or tcp:ADDRESS:PORT#PIN with its certificate's SHA-256.",
+    ),
 ];
 
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +96,10 @@ pub struct HostConfig {
     pub blanker: Option<PathBuf>,
     #[serde(default = "default_certificate")]
     pub tls_certificate: PathBuf,
+    #[serde(default = "default_key")]
+    pub tls_key: PathBuf,
+    #[serde(default = "default_target")]
+    pub gate_target: String,
 }
 
 fn default_listen() -> SocketAddr {
@@ -128,6 +138,12 @@ fn default_run() -> PathBuf {
 }
 fn default_certificate() -> PathBuf {
     "/etc/xrdp/cert.pem".into()
+}
+fn default_key() -> PathBuf {
+    "/etc/xrdp/key.pem".into()
+}
+fn default_target() -> String {
+    "unix:/run/sudare-xrdp/socket".into()
 }
 
 impl HostConfig {
@@ -180,6 +196,7 @@ impl HostConfig {
         absolute("recorder_dir", &self.recorder_dir)?;
         absolute("run_dir", &self.run_dir)?;
         absolute("tls_certificate", &self.tls_certificate)?;
+        absolute("tls_key", &self.tls_key)?;
         self.blanker.as_deref().map_or(Ok(()), |path| absolute("blanker", path))?;
         if !(1..=1024).contains(&self.max_sessions) {
             let value = self.max_sessions.to_string();

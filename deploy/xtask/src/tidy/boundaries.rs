@@ -42,6 +42,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sudare-audit", &["sudare-base", "sudare-protocol", "sudare-records", "sudare-evidence"]),
     // Pure: what it knows of ours is the name of the channel.
     ("sudare-relay", &["sudare-protocol"]),
+    // The relay with sockets: what it decides is the guard's.
+    (
+        "sudare-gate",
+        &[
+            "sudare-base",
+            "sudare-protocol",
+            "sudare-records",
+            "sudare-evidence",
+            "sudare-guard",
+            "sudare-relay",
+        ],
+    ),
     // The offline key: no other program of ours makes or reads it.
     ("sudare-authority", &["sudare-base", "sudare-protocol", "sudare-records"]),
     (

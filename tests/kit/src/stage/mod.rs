@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, ensure};
 
 pub use client::{Client, Event};
-pub use proof::{Proof, prove, wait_durable};
+pub use proof::{Proof, prove, prove_camera, wait_durable};
 
 use crate::scene;
 

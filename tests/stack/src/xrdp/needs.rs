@@ -6,7 +6,7 @@ use std::process::Command;
 use sudare_test_kit::needs::find;
 
 /// Our own programs, which must lie in one folder.
-pub const OURS: [&str; 11] = [
+pub const OURS: [&str; 12] = [
     "sudare-stack",
     "sudare-secret-desktop",
     "sudare-hostile",
@@ -14,6 +14,7 @@ pub const OURS: [&str; 11] = [
     "sudare-supervisor",
     "sudare-sign-in",
     "sudare-guard",
+    "sudare-gate",
     "sudare-recorder",
     "sudare-host",
     "sudare-authority",

@@ -9,6 +9,13 @@ use anyhow::{Context as _, ensure};
 use sudare_test_kit::wait_until;
 
 use super::process::{self, Running};
+use super::users;
+
+/// The folder of the socket that leads to the gate, and what xrdp is told of it: it skips the eight characters
+/// `unix://.`.
+const GATE_FOLDER: &str = "/run/sudare-xrdp";
+pub const GATE_SOCKET: &str = "/run/sudare-xrdp/socket";
+const GATE_PORT: &str = "unix://./run/sudare-xrdp/socket";
 
 /// The stock ports; the namespace has a network of its own.
 pub const RDP_PORT: u16 = 3389;
@@ -25,6 +32,15 @@ pub enum Backend {
     Xvnc,
 }
 
+/// Where xrdp listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// At its port, as the package has it.
+    Port,
+    /// At a socket that only the gate can reach.
+    Gate,
+}
+
 /// The two daemons; they end with this value.
 #[derive(Debug)]
 pub struct Servers {
@@ -33,12 +49,19 @@ pub struct Servers {
 }
 
 impl Servers {
-    pub fn start(backend: Backend, logs: &Path) -> anyhow::Result<Self> {
+    pub fn start(backend: Backend, door: Door, logs: &Path) -> anyhow::Result<Self> {
         if !Path::new(KEY).exists() {
             process::output(Command::new("make-ssl-cert").arg("generate-default-snakeoil"))?;
         }
         if backend == Backend::Xvnc {
-            set_autorun("Xvnc")?;
+            change(&[("autorun=", "autorun=Xvnc")])?;
+        }
+        if door == Door::Gate {
+            let port = format!("port={GATE_PORT}");
+            change(&[("port=3389", &port), ("security_layer=negotiate", "security_layer=tls")])?;
+            // The group of the folder becomes that of the socket.
+            let owner = ["-d", "-o", "xrdp", "-g", users::GUARD, "-m", "2750", GATE_FOLDER];
+            process::output(Command::new("install").args(owner))?;
         }
         process::output(Command::new("sh").arg("/usr/share/xrdp/socksetup"))?;
         // The package makes it with this owner; ours is an empty folder.
@@ -55,17 +78,23 @@ impl Servers {
         let mut xrdp = Command::new("setpriv");
         xrdp.args(["--reuid", "xrdp", "--regid", "xrdp", "--init-groups", "xrdp", "-n"]);
         let xrdp = Running::start(&mut xrdp, &logs.join("xrdp.log"))?;
-        wait_for_port("xrdp", RDP_PORT)?;
+        match door {
+            Door::Port => wait_for_port("xrdp", RDP_PORT)?,
+            Door::Gate => wait_until("xrdp's socket", || Ok(Path::new(GATE_SOCKET).exists().then_some(())))?,
+        }
         Ok(Servers { _xrdp: xrdp, _sesman: sesman })
     }
 }
 
-/// Changes the one line that chooses the kind of session for who logs on without a choice.
-fn set_autorun(section: &str) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(SETTINGS).with_context(|| SETTINGS.to_owned())?;
-    let changed = text.replacen("\nautorun=\n", &format!("\nautorun={section}\n"), 1);
-    ensure!(changed != text, "{SETTINGS} has no empty autorun to set");
-    Ok(std::fs::write(SETTINGS, changed)?)
+/// Changes whole lines of xrdp's settings, each once.
+fn change(lines: &[(&str, &str)]) -> anyhow::Result<()> {
+    let mut text = std::fs::read_to_string(SETTINGS).with_context(|| SETTINGS.to_owned())?;
+    for (old, new) in lines {
+        let changed = text.replacen(&format!("\n{old}\n"), &format!("\n{new}\n"), 1);
+        ensure!(changed != text, "{SETTINGS} has no line {old}");
+        text = changed;
+    }
+    Ok(std::fs::write(SETTINGS, text)?)
 }
 
 fn wait_for_port(name: &str, port: u16) -> anyhow::Result<()> {

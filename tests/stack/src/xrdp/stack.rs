@@ -11,7 +11,7 @@ use super::namespace::PROGRAMS;
 use super::report::Report;
 use super::screen::{Count, Screen};
 use super::secret_desktop::{self, Received};
-use super::servers::{Backend, Servers};
+use super::servers::{Backend, Door, Servers};
 use super::session::Session;
 use super::users::{self, User};
 use super::watch::Watch;
@@ -26,6 +26,7 @@ const RECEIVED: &str = "received.jsonl";
 #[derive(Debug, Clone)]
 pub struct StackOptions {
     pub backend: Backend,
+    pub door: Door,
     /// Files of the user besides ~/.xsession: name and text; all may be run.
     pub home_files: Vec<(&'static str, String)>,
     /// Width and height of the private screen and the remote desktop.
@@ -34,7 +35,7 @@ pub struct StackOptions {
 
 impl Default for StackOptions {
     fn default() -> Self {
-        StackOptions { backend: Backend::Xorg, home_files: Vec::new(), size: client::SIZE }
+        StackOptions { backend: Backend::Xorg, door: Door::Port, home_files: Vec::new(), size: client::SIZE }
     }
 }
 
@@ -62,7 +63,7 @@ impl Stack {
             user.write(name, text, 0o755)?;
         }
         std::fs::create_dir_all(out)?;
-        let servers = Servers::start(options.backend, out)?;
+        let servers = Servers::start(options.backend, options.door, out)?;
         let private = PrivateScreen::start(options.size)?;
         let screen = Screen::open(&private.display)?;
         let keyboard = Keyboard::open(&private.display)?;

@@ -11,6 +11,7 @@ use sudare_test_kit::wait_until;
 use super::client::ClientOptions;
 use super::namespace::{PROGRAMS, library_folder};
 use super::process::{self, Running};
+use super::servers::RDP_PORT;
 use super::session::processes;
 use super::users::{GUARD, RECORDER, User};
 
@@ -27,6 +28,7 @@ const PAM: &str = "/etc/pam.d/xrdp-sesman";
 pub struct Sudare {
     pub stage: Stage,
     supervisor: Option<Running>,
+    gate: Option<Running>,
     recorder: Option<Running>,
     logs: PathBuf,
     starts: u32,
@@ -35,6 +37,20 @@ pub struct Sudare {
 impl Sudare {
     /// Makes keys and records, enrols the operator, installs the plugin, starts the supervisor.
     pub fn start(logs: &Path, policy: &str) -> anyhow::Result<Self> {
+        let mut sudare = Self::prepare(logs, policy)?;
+        sudare.ask_before_sign_ins()?;
+        sudare.supervise()?;
+        Ok(sudare)
+    }
+
+    /// The same with the gate in place of supervisor, guards and blankers.
+    pub fn start_gate(logs: &Path, policy: &str) -> anyhow::Result<Self> {
+        let mut sudare = Self::prepare(logs, policy)?;
+        sudare.open_gate()?;
+        Ok(sudare)
+    }
+
+    fn prepare(logs: &Path, policy: &str) -> anyhow::Result<Self> {
         let stage = Stage::new(Path::new(FOLDER), Path::new(PROGRAMS))?;
         let enrolled_from = Stage::enrolment_pictures(&photographs()?);
         stage.prepare_with(&enrolled_from, policy)?;
@@ -49,7 +65,7 @@ impl Sudare {
         );
         std::fs::write(stage.dir.join("host.toml"), settings)?;
         let logs = logs.to_owned();
-        let mut sudare = Sudare { stage, supervisor: None, recorder: None, logs, starts: 0 };
+        let mut sudare = Sudare { stage, supervisor: None, gate: None, recorder: None, logs, starts: 0 };
         process::output(sudare.host_program().arg("init").arg("--recorder"))?;
         for record in ["organisation.pub", "host.record"] {
             std::fs::copy(state.join(record), recorder.join(record))?;
@@ -58,8 +74,6 @@ impl Sudare {
         let owner = format!("{RECORDER}:");
         process::output(Command::new("chown").args(["-R", &owner]).arg(&recorder).arg(&run))?;
         sudare.record()?;
-        sudare.ask_before_sign_ins()?;
-        sudare.supervise()?;
         Ok(sudare)
     }
 
@@ -92,6 +106,33 @@ impl Sudare {
     /// The socket that guards report to, and the folder of the evidence.
     pub fn recorder_paths(&self) -> [PathBuf; 2] {
         [self.stage.dir.join("run-recorder/socket"), self.stage.dir.join("recorder")]
+    }
+
+    /// Starts the gate at the port at which clients look for xrdp, as the guards' user, who may read xrdp's key.
+    fn open_gate(&mut self) -> anyhow::Result<()> {
+        process::output(Command::new("usermod").args(["--append", "--groups", "ssl-cert", GUARD]))?;
+        let log = self.gate_log();
+        let user = User::find(GUARD)?;
+        let mut command = user.command(&Path::new(PROGRAMS).join("sudare-gate").display().to_string());
+        command.arg("--config").arg(self.stage.dir.join("host.toml"));
+        command.args(["--listen", &format!("127.0.0.1:{RDP_PORT}")]).env("RUST_LOG", "info");
+        let mut running = Running::start(&mut command, &log)?;
+        wait_until("the gate", || {
+            let said = std::fs::read_to_string(&log)?;
+            anyhow::ensure!(!running.has_ended()?, "the gate ended: {said}");
+            Ok(said.contains("Listening").then_some(()))
+        })?;
+        self.gate = Some(running);
+        Ok(())
+    }
+
+    pub fn gate_log(&self) -> PathBuf {
+        self.logs.join("gate.log")
+    }
+
+    /// SIGKILL to the process that accepts; what it has accepted goes on.
+    pub fn kill_gate(&mut self) -> anyhow::Result<()> {
+        self.gate.take().context("the gate does not run")?.kill()
     }
 
     fn host_program(&self) -> Command {
@@ -138,6 +179,18 @@ impl Sudare {
     /// Verifies the evidence of a session that ended, and opens the incident in which somebody
     /// looked, as auditors do: from a copy, with the log's public line that the host told once.
     pub fn prove(&mut self) -> anyhow::Result<Proof> {
+        self.end_recording()?;
+        stage::prove(&self.stage)
+    }
+
+    /// The same for a cover that takes no screenshots.
+    pub fn prove_camera(&mut self) -> anyhow::Result<Proof> {
+        self.end_recording()?;
+        stage::prove_camera(&self.stage)
+    }
+
+    fn end_recording(&mut self) -> anyhow::Result<()> {
+        self.gate.take().map_or(Ok(()), Running::end)?;
         let guard = User::find(GUARD)?;
         wait_until("the guard to write its last evidence", || {
             let running = processes()?.into_iter().any(|process| process.uid == guard.uid);
@@ -154,7 +207,7 @@ impl Sudare {
         self.recorder.take().context("the recorder does not run")?.end()?;
         let store = self.stage.dir.join("recorder/evidence");
         process::output(Command::new("cp").arg("-r").arg(store).arg(self.stage.evidence()))?;
-        stage::prove(&self.stage)
+        Ok(())
     }
 
     /// Puts the plugin where xfreerdp looks, writes the device's settings, and gives the options

@@ -5,6 +5,7 @@ mod attacks;
 mod control;
 mod faults;
 mod figures;
+mod gate;
 mod hostile;
 mod no_plugin;
 mod story;
@@ -54,6 +55,12 @@ pub const ALL: &[(&str, &str, Play)] = &[
         "guard and blanker killed, the user's own attempts, an X server that stands still",
         faults::play,
     ),
+    (
+        "gate-no-plugin",
+        "before xrdp, the gate: a client without the plugin sees the cover, wherever it comes from",
+        gate::no_plugin,
+    ),
+    ("gate-story", "the main job through the gate, on an xrdp that knows nothing of it", gate::story),
     ("attacks", "the cover of a session at 1080p, attacked in every way", attacks::all),
     ("attacks-worst", "the same with the worst attacks only", attacks::worst),
     ("figures", "how soon the cover comes after the plugin's lock, and after its silence", figures::play),

@@ -1,0 +1,55 @@
+//! The gate: stands between one RDP client and one host, and covers what the client sees.
+//!
+//! ```text
+//!  listen ──► the same program again, with the client's socket as its standard input
+//!  (or systemd)                      │
+//!                                    ▼
+//!  client ⇄ TLS ⇄ leg ─┐        serve: one connection        ┌─ leg ⇄ TLS ⇄ host (unix socket | TCP, pinned)
+//!                      ├─ negotiate ─► connect ─► session ───┤
+//!                      │  X.224, TLS   phases     pull loop  │
+//!                      └────────── relay::Live ──────────────┘
+//!                                    ▲ │ events
+//!                    cover, words,   │ ▼
+//!                    uncover, send   guard's session ──► evidence thread ──► recorder
+//! ```
+//! Every connection is a process of its own: a fault, a restart or an update of one ends that one at most, and a
+//! process that is gone shows nothing. It begins covered, and only the guard's decision opens it.
+//!
+//! | module | what |
+//! |---|---|
+//! | `listen` | accepts connections where systemd does not |
+//! | `serve` | one connection, from its socket to its last evidence |
+//! | `assemble` | keys, policy and the thread that keeps evidence |
+//! | `target` | where the host is, and its pin |
+//! | `host` | connects to the host, and knows it by its certificate |
+//! | `identity` | the certificate that clients see |
+//! | `negotiate` | X.224 and TLS on both legs |
+//! | `connect` | the phases before the session |
+//! | `session` | the session: pulls, covers, asks the guard |
+//! | `leg` | one side: frames in, one block out |
+//! | `limits` | how long and how much |
+//! | `error` | why a connection ended, and who has to do what |
+//!
+//! **Deliberately absent:** what RDP's bytes mean, which is `sudare-relay`'s; when to cover, which is the guard's;
+//! NLA; screenshots, which a process of their own will decode.
+
+#![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
+
+pub mod assemble;
+mod connect;
+pub mod error;
+mod host;
+pub mod identity;
+mod leg;
+pub mod limits;
+pub mod listen;
+mod negotiate;
+pub mod serve;
+mod session;
+pub mod target;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use error::Ended;
+pub use serve::{Gate, serve};
+pub use target::Target;

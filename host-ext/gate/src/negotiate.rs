@@ -1,0 +1,111 @@
+//! From two sockets to TLS on both legs.
+//!
+//! ```text
+//!  client ── X.224 request ──► gate ── its own request ──► host
+//!                              gate ◄── confirmation ───── host
+//!                              gate ◄─── TLS, the pin ───► host
+//!  client ◄── confirmation ─── gate
+//!  client ◄────── TLS ───────► gate
+//! ```
+//! The client is told to go on only once the host is the right one, so that it never sends a password for another.
+
+use std::io;
+
+use sudare_relay::Policy;
+use sudare_relay::connect::negotiate::{Agreed, Negotiate, failure, failure_code};
+use sudare_relay::error::{Broken, Fault, Side, Stage};
+use sudare_relay::frames::{self, Kind};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use crate::error::Ended;
+use crate::host::{self, Plain, Secured};
+use crate::identity::Identity;
+use crate::leg::Leg;
+use crate::limits::TLS_BUFFER_BYTES;
+use crate::target::Target;
+
+/// The client's leg.
+pub(crate) type Client = TlsStream<TcpStream>;
+const TPKT_HEADER_BYTES: usize = 4;
+
+/// Both legs behind TLS.
+pub(crate) struct Secure {
+    pub(crate) client: Leg<Client>,
+    pub(crate) host: Leg<Secured>,
+    pub(crate) agreed: Agreed,
+}
+
+/// Takes the client's first words, and ends with TLS on both legs.
+pub(crate) async fn negotiate(
+    mut tcp: TcpStream,
+    target: &Target,
+    identity: &Identity,
+    policy: Policy,
+) -> Result<Secure, Ended> {
+    let request = first_frame(&mut tcp, Side::Client).await?;
+    let asked = Negotiate::new(policy).request(&request);
+    let (asked, to_host) = match asked {
+        Ok(asked) => asked,
+        Err(broken) => return Err(refuse(tcp, broken).await),
+    };
+    let mut plain = host::reach(&target.place).await?;
+    plain.write_all(&to_host).await.map_err(Ended::Host)?;
+    let confirm = first_frame(&mut plain, Side::Host).await?;
+    let confirmed = asked.confirm(&confirm);
+    let (agreed, to_client) = confirmed.map_err(|broken| Ended::broken(broken, &target.place))?;
+    let host = host::secure(quiet(plain).await?, target).await?;
+
+    tcp.write_all(&to_client).await.map_err(Ended::Client)?;
+    let mut client = identity.acceptor.accept(tcp).await.map_err(Ended::ClientTls)?;
+    client.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
+    Ok(Secure { client: Leg::new(client), host: Leg::new(host), agreed })
+}
+
+/// Exactly one frame: what follows it is TLS's.
+async fn first_frame(stream: &mut (impl AsyncRead + Unpin), side: Side) -> Result<Vec<u8>, Ended> {
+    let failed = |error: io::Error| match (error.kind(), side) {
+        (io::ErrorKind::UnexpectedEof, Side::Client) => Ended::ClientLeft,
+        (io::ErrorKind::UnexpectedEof, Side::Host) => Ended::HostLeft,
+        (_, Side::Client) => Ended::Client(error),
+        (_, Side::Host) => Ended::Host(error),
+    };
+    let broken = |fault: Fault| Ended::Broken(fault.of(side, Stage::Negotiation));
+    let mut frame = vec![0; TPKT_HEADER_BYTES];
+    stream.read_exact(&mut frame).await.map_err(failed)?;
+    let first = frame.first().copied().unwrap_or_default();
+    if frames::kind(first).map_err(broken)? != Kind::Tpkt {
+        return Err(broken(Fault::OutOfTurn));
+    }
+    let length = frames::length(&frame).map_err(broken)?.unwrap_or_default();
+    frame.resize(length, 0);
+    let rest = frame.get_mut(TPKT_HEADER_BYTES..).unwrap_or_default();
+    stream.read_exact(rest).await.map_err(failed)?;
+    Ok(frame)
+}
+
+/// The host speaks no more before TLS; what it said too early would be taken for its handshake, which fails there
+/// with a reason that misleads.
+async fn quiet(mut plain: Plain) -> Result<Plain, Ended> {
+    let mut early = [0];
+    tokio::select! {
+        biased;
+        read = plain.read(&mut early) => match read {
+            Ok(0) => Err(Ended::HostLeft),
+            Ok(_) => Err(Ended::Early(Side::Host)),
+            Err(error) => Err(Ended::Host(error)),
+        },
+        () = std::future::ready(()) => Ok(plain),
+    }
+}
+
+/// Tells a client without TLS that it needs it; its own message says so then.
+async fn refuse(mut tcp: TcpStream, broken: Broken) -> Ended {
+    if broken.fault == Fault::NoTls {
+        // It is refused either way.
+        tcp.write_all(&failure(failure_code::TLS_REQUIRED)).await.ok();
+        tcp.shutdown().await.ok();
+    }
+    Ended::Broken(broken)
+}

@@ -1,0 +1,95 @@
+//! One connection, from its socket to its end.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sudare_base::clock;
+use sudare_guard::transport::{DriverFactory, SessionInfo};
+use sudare_relay::Policy;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::connect::connect;
+use crate::error::Ended;
+use crate::host::Secured;
+use crate::identity::Identity;
+use crate::leg;
+use crate::limits::{CONNECT_MAX, NEGOTIATE_MAX};
+use crate::negotiate::{Client, Secure, negotiate};
+use crate::session::Session;
+use crate::target::Target;
+
+/// What a connection is served with.
+pub struct Gate {
+    /// What the client sees.
+    pub identity: Identity,
+    /// Where it is led to.
+    pub target: Target,
+    /// What passes.
+    pub policy: Policy,
+    /// Who decides what it may see.
+    pub factory: Arc<dyn DriverFactory>,
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Gate({})", self.target.place)
+    }
+}
+
+/// Serves one client to its end. Logs name it by its port only, because an address may identify a person.
+pub async fn serve(tcp: TcpStream, gate: &Gate, mut stop: watch::Receiver<bool>) -> Ended {
+    let port = tcp.peer_addr().map_or(0, |peer| peer.port());
+    let opened = tokio::select! {
+        opened = open(tcp, gate) => opened,
+        _ = stop.changed() => Err(Ended::Stopped),
+    };
+    let ended = match opened {
+        Ok(session) => {
+            tracing::info!(port, "session started, covered");
+            let (ended, client, done) = session.run(stop).await;
+            close(client, !done);
+            ended
+        }
+        Err(ended) => ended,
+    };
+    match &ended {
+        Ended::ClientLeft | Ended::HostLeft | Ended::Stopped => {
+            tracing::info!(port, reason = %ended, "ended");
+        }
+        _ => tracing::warn!(port, reason = %ended, "ended"),
+    }
+    ended
+}
+
+/// As far as the session, which begins covered.
+pub(crate) async fn open(tcp: TcpStream, gate: &Gate) -> Result<Session<Client, Secured>, Ended> {
+    leg::prepare(&tcp).map_err(Ended::Client)?;
+    let negotiated = negotiate(tcp, &gate.target, &gate.identity, gate.policy.clone());
+    let Secure { mut client, mut host, agreed } =
+        within(NEGOTIATE_MAX, "the negotiation", negotiated).await?;
+    let connected = connect(&mut client, &mut host, agreed, clock::boot_ms);
+    let live = within(CONNECT_MAX, "the beginning of the session", connected).await?;
+    // As the embedded host has it, this is what the client says of itself: it may select a record, never grant.
+    let user = Some(live.logon().user.clone()).filter(|user| !user.is_empty());
+    let driver = gate.factory.session(SessionInfo { user, keys: true }, clock::now());
+    Ok(Session::new(client, host, live, driver))
+}
+
+async fn within<T>(
+    limit: Duration,
+    what: &'static str,
+    doing: impl Future<Output = Result<T, Ended>>,
+) -> Result<T, Ended> {
+    timeout(limit, doing).await.unwrap_or(Err(Ended::Slow { what, limit }))
+}
+
+/// `hard` makes the kernel forget what it has not sent yet, because that may be pixels of the desktop.
+fn close(client: Client, hard: bool) {
+    let (tcp, _) = client.into_inner();
+    if hard && let Err(error) = tcp.set_zero_linger() {
+        tracing::debug!(%error, "the connection could not be reset");
+    }
+}
