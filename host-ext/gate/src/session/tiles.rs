@@ -83,7 +83,7 @@ fn rgb565([red, green, blue]: [u8; 3]) -> u16 {
 #[cfg(test)]
 mod tests {
     use sudare_guard::cover::black_picture;
-    use sudare_protocol::light::Shade;
+    use sudare_protocol::light::{Shade, Strength};
 
     use super::*;
 
@@ -134,11 +134,12 @@ mod tests {
 
     #[test]
     fn every_light_is_exact() {
-        for shade in Shade::ALL {
-            let code = rgb565(shade.rgb());
+        let all = Shade::ALL.into_iter().flat_map(|shade| Strength::ALL.map(|strength| shade.rgb(strength)));
+        for light in all {
+            let code = rgb565(light);
             let wide = |code: u16, bits: u32| (code << (8 - bits)) | (code >> (2 * bits - 8));
             let rgb = [wide(code >> 11, 5), wide((code >> 5) & 63, 6), wide(code & 31, 5)];
-            assert_eq!(rgb, shade.rgb().map(u16::from), "{shade:?}");
+            assert_eq!(rgb, light.map(u16::from));
         }
     }
 }
