@@ -287,7 +287,7 @@ fn write(pdus: &mut Vec<u8>, command: u16, body: &[u8]) -> Result<(), Fault> {
 /// A surface is made.
 ///
 /// # Errors
-/// Never; as all writers here, if it does not fit.
+/// If it does not fit.
 pub fn write_create(
     pdus: &mut Vec<u8>,
     surface: u16,
@@ -381,4 +381,108 @@ pub fn write_bitmap(
     body.extend_from_slice(&length.to_le_bytes());
     body.extend_from_slice(data);
     write(pdus, command::WIRE_TO_SURFACE_1, &body)
+}
+
+#[cfg(test)]
+mod tests {
+    use ironrdp_egfx::pdu;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What another implementation writes, as it is read here.
+    fn host(pdu: pdu::GfxPdu) -> Command {
+        let bytes = ironrdp_core::encode_vec(&pdu).unwrap();
+        let read = read(&bytes).unwrap();
+        assert_eq!(read.bytes, bytes);
+        read.of_host().unwrap()
+    }
+
+    fn client(pdu: pdu::GfxPdu) -> Answer {
+        read(&ironrdp_core::encode_vec(&pdu).unwrap()).unwrap().of_client().unwrap()
+    }
+
+    #[test]
+    fn what_another_implementation_writes_is_read() {
+        let create = pdu::CreateSurfacePdu {
+            surface_id: 7,
+            width: 8,
+            height: 9,
+            pixel_format: pdu::PixelFormat::ARgb,
+        };
+        let made = Command::Create { surface: 7, width: 8, height: 9, format: 0x21 };
+        assert_eq!(host(pdu::GfxPdu::CreateSurface(create)), made);
+        let map = pdu::MapSurfaceToOutputPdu { surface_id: 7, output_origin_x: 1, output_origin_y: 2 };
+        let place = Place::Output { x: 1, y: 2, scaled: None };
+        assert_eq!(host(pdu::GfxPdu::MapSurfaceToOutput(map)), Command::Map { surface: 7, place });
+        let map = pdu::MapSurfaceToScaledOutputPdu {
+            surface_id: 7,
+            output_origin_x: 1,
+            output_origin_y: 2,
+            target_width: 3,
+            target_height: 4,
+        };
+        let place = Place::Output { x: 1, y: 2, scaled: Some((3, 4)) };
+        assert_eq!(host(pdu::GfxPdu::MapSurfaceToScaledOutput(map)), Command::Map { surface: 7, place });
+        let map =
+            pdu::MapSurfaceToWindowPdu { surface_id: 7, window_id: 1, mapped_width: 2, mapped_height: 3 };
+        let window = Command::Map { surface: 7, place: Place::Window };
+        assert_eq!(host(pdu::GfxPdu::MapSurfaceToWindow(map)), window);
+        let end = pdu::GfxPdu::EndFrame(pdu::EndFramePdu { frame_id: 5 });
+        assert_eq!(host(end), Command::End { frame: 5 });
+        let reset =
+            pdu::GfxPdu::ResetGraphics(pdu::ResetGraphicsPdu { width: 5, height: 6, monitors: Vec::new() });
+        assert_eq!(host(reset), Command::Reset { width: 5, height: 6 });
+        let paste = pdu::CacheToSurfacePdu { cache_slot: 3, surface_id: 7, destination_points: Vec::new() };
+        assert_eq!(host(pdu::GfxPdu::CacheToSurface(paste)), Command::Draw { surface: 7 });
+        let acknowledge = pdu::FrameAcknowledgePdu {
+            queue_depth: pdu::QueueDepth::Suspend,
+            frame_id: 5,
+            total_frames_decoded: 6,
+        };
+        let frame = Answer::Frame { frame: 5, total: 6 };
+        assert_eq!(client(pdu::GfxPdu::FrameAcknowledge(acknowledge)), frame);
+        let quality =
+            pdu::QoeFrameAcknowledgePdu { frame_id: 5, timestamp: 1, time_diff_se: 2, time_diff_dr: 3 };
+        assert_eq!(client(pdu::GfxPdu::QoeFrameAcknowledge(quality)), Answer::Quality { frame: 5 });
+    }
+
+    #[test]
+    fn what_is_written_is_read_by_another_implementation() {
+        let part = Rectangle { left: 1, top: 2, right: 3, bottom: 5 };
+        let mut pdus = Vec::new();
+        write_create(&mut pdus, 7, (8, 9), 0x20).unwrap();
+        write_start(&mut pdus, 3, 4).unwrap();
+        write_fill(&mut pdus, 7, [1, 2, 3], part).unwrap();
+        write_copy(&mut pdus, 7, 8, (8, 9)).unwrap();
+        write_bitmap(&mut pdus, 7, codec::PLANAR, part, &[1, 2, 3]).unwrap();
+        write_end(&mut pdus, 4).unwrap();
+        write_delete(&mut pdus, 7).unwrap();
+        let read: Vec<pdu::GfxPdu> =
+            split(&pdus).unwrap().iter().map(|pdu| ironrdp_core::decode(pdu.bytes).unwrap()).collect();
+        let [_, start, fill, copy, bitmap, _, _] = &read[..] else { panic!("{read:?}") };
+        assert!(matches!(start, pdu::GfxPdu::StartFrame(start) if start.frame_id == 4));
+        let pdu::GfxPdu::SolidFill(fill) = fill else { panic!("{fill:?}") };
+        assert_eq!((fill.fill_pixel.b, fill.fill_pixel.r, fill.fill_pixel.xa), (1, 3, 0xFF));
+        assert_eq!((fill.rectangles[0].left, fill.rectangles[0].bottom), (1, 5));
+        let pdu::GfxPdu::SurfaceToSurface(copy) = copy else { panic!("{copy:?}") };
+        assert_eq!((copy.source_surface_id, copy.destination_surface_id), (7, 8));
+        assert_eq!((copy.source_rectangle.right, copy.source_rectangle.bottom), (8, 9));
+        let pdu::GfxPdu::WireToSurface1(bitmap) = bitmap else { panic!("{bitmap:?}") };
+        assert_eq!((&bitmap.bitmap_data[..], bitmap.destination_rectangle.top), (&[1, 2, 3][..], 2));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_pdus_or_an_error(mut bytes in prop::collection::vec(any::<u8>(), 0..60), command in 0..0x1A_u8) {
+            split(&bytes).ok();
+            // With a right header, the part behind it is reached.
+            let length = u8::try_from(bytes.len() + 8).unwrap();
+            bytes.splice(0..0, [command, 0, 0, 0, length, 0, 0, 0]);
+            let pdus = split(&bytes).unwrap();
+            prop_assert_eq!(pdus.len(), 1);
+            pdus[0].of_host().ok();
+            pdus[0].of_client().ok();
+        }
+    }
 }
