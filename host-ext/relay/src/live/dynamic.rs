@@ -152,10 +152,7 @@ impl Live {
             }
             Pdu::Data { id, data } => self.host_data(message, id, None, data.len(), covered),
             Pdu::Close { id } if self.is_graphics(id) => {
-                // Behind everything that was drawn before it.
-                if covered && self.held.has_graphics() {
-                    return Ok(Verdict::Hold);
-                }
+                // Its surfaces go with it, so that what was held for them means nothing any more.
                 self.dynamic.open.remove(&id);
                 self.graphics_ended()?;
                 Ok(Verdict::Pass)

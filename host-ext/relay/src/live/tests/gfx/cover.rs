@@ -75,6 +75,18 @@ fn what_is_drawn_under_a_cover_is_held_in_order() {
 }
 
 #[test]
+fn what_nobody_knows_may_draw_and_waits() {
+    let mut run = Run::drawn();
+    run.cover();
+    run.client.commands.clear();
+    run.host(&unknown(5));
+    run.pull();
+    assert!(run.client.commands.is_empty());
+    run.uncover();
+    assert_eq!(run.client.commands.last(), Some(&0x19));
+}
+
+#[test]
 fn a_surface_that_is_made_or_mapped_under_a_cover_is_black_at_once() {
     let mut run = Run::visible();
     // Drawn before the cover, and mapped under it.
@@ -250,23 +262,26 @@ fn the_channel_s_end_under_a_cover_leaves_black_bitmaps() {
 }
 
 #[test]
-fn what_was_held_comes_before_the_channel_s_end() {
-    let mut run = Run::drawn();
-    run.cover();
-    run.host(&[start(6), fill(1, 9), end(6)].concat());
-    say(&mut run.live, Side::Host, &dvc::write_close(ID));
-    assert!(client_pdus(&mut run.live).is_empty());
-    run.live.uncover(0).unwrap();
-    let got = client_pdus(&mut run.live);
-    assert_eq!(got.last(), Some(&dvc::write_close(ID)));
-    assert!(got.len() >= 5 && run.live.graphics.is_none());
-    // If it is the client that closes, nobody is there to be drawn for.
-    let mut run = Run::drawn();
-    run.cover();
-    run.host(&[start(6), fill(1, 9), end(6)].concat());
-    run.pull();
-    say(&mut run.live, Side::Client, &dvc::write_close(ID));
-    assert_eq!(run.live.held_bytes(), 0);
+fn what_was_held_for_a_channel_ends_with_it() {
+    for side in [Side::Client, Side::Host] {
+        let mut run = Run::drawn();
+        run.cover();
+        run.host(&[start(6), fill(1, 9), end(6)].concat());
+        run.pull();
+        assert!(run.live.held_bytes() > 0);
+        // Also what nobody has taken.
+        run.host(&[start(7), fill(1, 9), end(7)].concat());
+        say(&mut run.live, side, &dvc::write_close(ID));
+        run.pull();
+        assert_eq!(run.live.held_bytes(), 0);
+        assert!(run.live.graphics.is_none());
+        // Its number is free for the next one.
+        run.client = Client::default();
+        say(&mut run.live, Side::Host, &dvc::write_create(ID, GRAPHICS));
+        run.host(&[create(1, 4, 3, XRGB), map(1, 0, 0), start(1), fill(1, 5), end(1)].concat());
+        run.uncover();
+        assert_eq!(run.client.surfaces[&1].pixels[0] & 0xFF, 5);
+    }
 }
 
 #[test]
