@@ -19,7 +19,7 @@ use crate::frames::Frames;
 use crate::limits::READ_MAX_BYTES;
 use crate::policy::{Policy, protocol};
 use crate::wire::channel::{self, Assembly};
-use crate::wire::{Reader, dvc, fastpath, input, mcs, share};
+use crate::wire::{Reader, dvc, fastpath, gfx, input, mcs, share};
 
 /// Cuts a stream into frames.
 pub fn stream(bytes: &[u8]) {
@@ -42,6 +42,10 @@ pub fn wire(bytes: &[u8]) {
     input::fast(bytes).ok();
     input::slow(bytes).ok();
     dvc::read(bytes).ok();
+    for pdu in gfx::split(bytes).unwrap_or_default() {
+        pdu.of_host().ok();
+        pdu.of_client().ok();
+    }
     info::edit(bytes).ok();
     let mut assembly = Assembly::default();
     if let Ok(chunk) = channel::read(bytes) {
@@ -117,6 +121,44 @@ mod tests {
                 negotiation(bytes);
                 connection(bytes);
                 session(bytes);
+            }
+        }
+    }
+
+    /// A surface that is made, shown, drawn on and deleted in a session, with everything changed once.
+    #[test]
+    fn changed_graphics_end_quietly() {
+        const HOST: u8 = 2 | (6 << 3);
+        const CLIENT: u8 = 3 | (6 << 3);
+        const TAKE: u8 = 6 | (31 << 3);
+        let pdu = |command: u8, body: &[u8]| {
+            [&[command, 0, 0, 0, u8::try_from(body.len() + 8).unwrap(), 0, 0, 0], body].concat()
+        };
+        let operation = |operation: u8, message: &[u8]| {
+            [&[operation][..], &u16::try_from(message.len()).unwrap().to_le_bytes(), message].concat()
+        };
+        let made = [pdu(0x09, &[1, 0, 8, 0, 6, 0, 0x20]), pdu(0x0F, &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])];
+        let fill = pdu(0x04, &[1, 0, 7, 7, 7, 7, 1, 0, 0, 0, 0, 0, 8, 0, 6, 0]);
+        let drawn = [pdu(0x0B, &[0, 0, 0, 0, 5, 0, 0, 0]), fill, pdu(0x0C, &[5, 0, 0, 0])];
+        let acknowledged = pdu(0x0D, &[0, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0]);
+        let script = [
+            operation(HOST, &made.concat()),
+            vec![TAKE, 5, TAKE],
+            operation(HOST, &drawn.concat()),
+            vec![TAKE, 4, TAKE],
+            operation(7, &[1]),
+            operation(HOST, &[drawn.concat(), pdu(0x0A, &[1, 0])].concat()),
+            vec![TAKE],
+            operation(CLIENT, &acknowledged),
+            vec![5, TAKE, 4, TAKE],
+        ];
+        let script = script.concat();
+        session(&script);
+        for at in 0..script.len() {
+            for bits in [0x01, 0x08, 0x55, 0xFF] {
+                let mut changed = script.clone();
+                changed[at] ^= bits;
+                session(&changed);
             }
         }
     }

@@ -112,6 +112,9 @@ pub enum Fault {
     /// Moving channels to another transport would lead past the gate.
     #[error("moves a channel to another transport. Turn multitransport off there")]
     OtherTransport,
+    /// ZGFX that does not decompress ([MS-RDPEGFX] 3.1.9.1).
+    #[error("sent graphics that do not decompress")]
+    Zgfx,
     /// A number that is not free.
     #[error("uses a number for a channel that is not its own")]
     NotItsChannel,

@@ -11,9 +11,10 @@
 //!
 //! While it may, bytes pass as they came, and no picture is decoded. While it may not, what the host draws is
 //! held, the client is sent black, and what it types goes nowhere. Whatever is not understood ends the connection.
+//! Hosts draw bitmaps, and by policy also on the surfaces of the graphics pipeline ([MS-RDPEGFX]).
 //!
-//! **Deliberately absent:** clocks, threads, files and sockets, which clippy.toml bans; TLS and CredSSP; codecs; and
-//! the decision to cover, which is the guard's.
+//! **Deliberately absent:** clocks, threads, files and sockets, which clippy.toml bans; TLS and CredSSP; codecs of
+//! what hosts draw; and the decision to cover, which is the guard's.
 //!
 //! | module | what |
 //! |---|---|

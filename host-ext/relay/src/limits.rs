@@ -29,6 +29,18 @@ pub const DYNAMIC_NAME_MAX_BYTES: usize = 256;
 pub const STATIC_CHANNELS_MAX: usize = 31;
 /// PDUs in one frame of the share, and updates in one fast-path frame.
 pub const PDUS_PER_FRAME_MAX: usize = 1_024;
+/// One message of the graphics pipeline, and what it is once decompressed. A key frame of a large screen has a few MB.
+pub const GRAPHICS_MESSAGE_MAX_BYTES: usize = 16 * 1024 * 1024;
+/// The same of the client, whose longest is an offer of 5,462 cached bitmaps ([MS-RDPEGFX] 2.2.2.16).
+pub const GRAPHICS_ANSWER_MAX_BYTES: usize = 128 * 1024;
+/// PDUs of the graphics pipeline in one message.
+pub const GRAPHICS_PDUS_MAX: usize = 16 * 1024;
+/// PDUs that were sent together go on together up to this size, so that black never waits for more than one PDU.
+pub const GRAPHICS_BATCH_BYTES: usize = 16 * 1024;
+/// Surfaces of the host: a monitor has one, a window of a remote program as well.
+pub const GRAPHICS_SURFACES_MAX: usize = 64;
+/// Frames that a client has not acknowledged: some never do, and none lags by seconds.
+pub const GRAPHICS_FRAMES_MAX: usize = 1_024;
 /// Keys and characters that may be down at once; a keyboard has about 110.
 pub const KEYS_DOWN_MAX: usize = 256;
 /// Bandwidth is measured with random bytes ([MS-RDPBCGR] 2.2.14), which need not be more than this at a time.

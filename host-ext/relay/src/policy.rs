@@ -40,10 +40,14 @@ pub struct Policy {
     pub plain_bitmaps: bool,
     /// Whether the host may be told to draw nothing while covered. Some cannot go on afterwards.
     pub suppress: bool,
+    /// Whether the host may draw by the graphics pipeline ([MS-RDPEGFX]). Some can do nothing else.
+    pub graphics: bool,
 }
 
 /// The channel in which a client says that its size has changed ([MS-RDPEDISP] 2.1).
 pub const DISPLAY_CONTROL: &str = "Microsoft::Windows::RDS::DisplayControl";
+/// The channel of the graphics pipeline ([MS-RDPEGFX] 2.1).
+pub const GRAPHICS: &str = "Microsoft::Windows::RDS::Graphics";
 
 impl Default for Policy {
     /// A desktop that may change its size, and nothing besides.
@@ -55,6 +59,7 @@ impl Default for Policy {
             dynamic_channels: vec![(DISPLAY_CONTROL.to_owned(), Rule::Hold)],
             plain_bitmaps: true,
             suppress: true,
+            graphics: false,
         }
     }
 }
@@ -68,9 +73,13 @@ impl Policy {
         listed.map_or(Rule::Closed, |(_, rule)| *rule)
     }
 
-    /// The rule of a dynamic channel.
+    /// The rule of a dynamic channel, the graphics pipeline apart.
     #[must_use]
     pub fn dynamic_rule(&self, name: &str) -> Rule {
+        if name == GRAPHICS {
+            // No list opens it: as any channel, it would draw past the cover.
+            return Rule::Closed;
+        }
         let listed = self.dynamic_channels.iter().find(|(known, _)| known == name);
         match listed {
             // Silence is known of the static channel only.
@@ -91,6 +100,13 @@ mod tests {
         assert_eq!(policy.static_rule("CLIPRDR"), Rule::Drop);
         assert_eq!(policy.static_rule("rdpsnd"), Rule::Closed);
         assert_eq!(policy.dynamic_rule(DISPLAY_CONTROL), Rule::Hold);
-        assert_eq!(policy.dynamic_rule("Microsoft::Windows::RDS::Graphics"), Rule::Closed);
+        assert_eq!(policy.dynamic_rule("anything"), Rule::Closed);
+    }
+
+    #[test]
+    fn no_list_opens_the_graphics_pipeline() {
+        let dynamic_channels = vec![(GRAPHICS.to_owned(), Rule::Pass)];
+        let policy = Policy { dynamic_channels, graphics: true, ..Policy::default() };
+        assert_eq!(policy.dynamic_rule(GRAPHICS), Rule::Closed);
     }
 }

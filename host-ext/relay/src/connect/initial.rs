@@ -2,7 +2,7 @@
 //!
 //! | block | what is changed |
 //! |---|---|
-//! | CS_CORE | the selected protocol is the one of the host's leg, or the host ends; RDPGFX and skipped joins are not offered |
+//! | CS_CORE | the selected protocol is the one of the host's leg, or the host ends; skipped joins are not offered, and RDPGFX only by policy |
 //! | CS_NET | channels that policy closes get a name that no host knows, so that the numbers of the others stay; no compression |
 //! | CS_MULTITRANSPORT | taken out, so that everything stays on this connection |
 //! | all others | nothing |
@@ -21,8 +21,9 @@ const MULTITRANSPORT: u16 = 0xC00A;
 /// Fields of CS_CORE; older clients end before them.
 const EARLY_CAPABILITIES_AT: usize = 140;
 const SELECTED_PROTOCOL_AT: usize = 208;
-/// RDPGFX, and the joins that [`Join`](super::Join) wants to see.
-const EARLY_CAPABILITIES_CLEARED: u16 = 0x0100 | 0x0800;
+const EARLY_GRAPHICS: u16 = 0x0100;
+/// The joins that [`Join`](super::Join) wants to see.
+const EARLY_SKIPS_JOINS: u16 = 0x0800;
 const SOUND: &str = "rdpsnd";
 const NAME_BYTES: usize = 8;
 /// Compression of the channel, and by RDP's own bulk compression.
@@ -50,7 +51,7 @@ impl Phase for Initial {
         for block in gcc::blocks(blocks)? {
             let mut bytes = block.bytes.to_vec();
             match block.kind {
-                CORE => edit_core(&block, &mut bytes, self.agreed.host)?,
+                CORE => edit_core(&block, &mut bytes, &self.agreed)?,
                 NET if names.is_some() => return Err(Fault::Unknown),
                 NET => names = Some(edit_net(&block, &mut bytes, &self.agreed.policy)?),
                 MULTITRANSPORT => continue,
@@ -67,16 +68,17 @@ impl Phase for Initial {
     }
 }
 
-fn edit_core(block: &Block<'_>, bytes: &mut [u8], selected: u32) -> Result<(), Fault> {
+fn edit_core(block: &Block<'_>, bytes: &mut [u8], agreed: &Agreed) -> Result<(), Fault> {
     let mut fields = block.body();
     if fields.take(EARLY_CAPABILITIES_AT).is_ok()
         && let Ok(flags) = fields.u16()
     {
-        let flags = flags & !EARLY_CAPABILITIES_CLEARED;
+        let graphics = if agreed.policy.graphics { 0 } else { EARLY_GRAPHICS };
+        let flags = flags & !(EARLY_SKIPS_JOINS | graphics);
         patch(bytes, in_block(EARLY_CAPABILITIES_AT), &flags.to_le_bytes())?;
     }
     if block.body().left() >= SELECTED_PROTOCOL_AT.saturating_add(4) {
-        patch(bytes, in_block(SELECTED_PROTOCOL_AT), &selected.to_le_bytes())?;
+        patch(bytes, in_block(SELECTED_PROTOCOL_AT), &agreed.host.to_le_bytes())?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `negotiate` | which protocols both legs use, and who asks |
 //! | `gcc` | blocks of settings, edited in place |
-//! | `initial` | the client's settings: channels by name; no other transport, no RDPGFX |
+//! | `initial` | the client's settings: channels by name; no other transport, RDPGFX only by policy |
 //! | `response` | the host's settings: channels by number; no encryption of its own |
 //! | `join` | the user's id and the channels |
 //! | `info` | Client Info: who logs on; no bulk compression |

@@ -21,8 +21,10 @@ const CORRELATION_BYTES: usize = 36;
 /// Restricted Admin and redirected authentication (Remote Credential Guard).
 const FLAGS_WITHOUT_PASSWORD: u8 = 0x01 | 0x02;
 const FLAG_CORRELATION: u8 = 0x08;
-/// The host can do RDPGFX, Restricted Admin, Remote Credential Guard.
-const RESPONSE_FLAGS_CLEARED: u8 = 0x02 | 0x08 | 0x10;
+/// The host can do RDPGFX.
+const RESPONSE_GRAPHICS: u8 = 0x02;
+/// It can do Restricted Admin, Remote Credential Guard.
+const RESPONSE_FLAGS_CLEARED: u8 = 0x08 | 0x10;
 const USER_HINT: &str = "Cookie: mstshash=";
 
 /// Why a client is refused, for [`failure`].
@@ -143,7 +145,9 @@ impl Asked {
         }
         let client = self.policy.client_protocol;
         let mut to_client = frame.to_vec();
-        patch(&mut to_client, HEADER_BYTES.saturating_add(1), &[flags & !RESPONSE_FLAGS_CLEARED])?;
+        let graphics = if self.policy.graphics { 0 } else { RESPONSE_GRAPHICS };
+        let flags = flags & !(RESPONSE_FLAGS_CLEARED | graphics);
+        patch(&mut to_client, HEADER_BYTES.saturating_add(1), &[flags])?;
         patch(&mut to_client, HEADER_BYTES.saturating_add(4), &client.to_le_bytes())?;
         Ok((Agreed { policy: self.policy, requested: self.requested, client, host }, to_client))
     }

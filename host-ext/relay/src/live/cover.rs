@@ -25,6 +25,9 @@ impl Live {
         self.begin(Shown::Covered);
         self.visible_mark = None;
         self.repaint_due_ms = None;
+        if let Some(graphics) = &mut self.graphics {
+            graphics.cover();
+        }
         self.cover_both().map_err(|fault| fault.of(Side::Host, Stage::Session))
     }
 
@@ -32,7 +35,7 @@ impl Live {
         let released = self.keys.release();
         self.push_input(&released)?;
         if self.activation == Activation::Active {
-            self.blacken()?;
+            self.blacken(false)?;
             self.suppress()?;
         }
         Ok(())
@@ -49,6 +52,10 @@ impl Live {
         self.begin(Shown::Visible);
         // Words that nobody has seen yet go. Black stays: the picture that is coming was asked for after it.
         self.painted.clear();
+        self.awaits_black = false;
+        if let Some(graphics) = &mut self.graphics {
+            graphics.uncover();
+        }
         self.visible_mark = Some(Mark { shown: Shown::Visible, turn: self.turn });
         self.dynamic.released();
         self.uncover_host(now_ms).map_err(|fault| fault.of(Side::Host, Stage::Session))
@@ -86,8 +93,14 @@ impl Live {
         if !covered || bytes > PAINT_MAX_BYTES {
             return false;
         }
-        let Ok(frames) = paint::frames(tiles) else { return false };
+        let Ok(mut frames) = paint::frames(tiles) else { return false };
         self.painted.clear();
+        if let Some(graphics) = self.graphics.as_mut().filter(|graphics| graphics.shows()) {
+            graphics.paint(tiles);
+            if self.size.is_some_and(|size| graphics.fills(size)) {
+                frames.clear();
+            }
+        }
         self.painted.extend(frames.into_iter().map(|bytes| Unit { bytes, injected: true, mark: None }));
         true
     }
@@ -99,20 +112,27 @@ impl Live {
         }
     }
 
-    /// Puts black before everything that waits.
-    pub(super) fn blacken(&mut self) -> Result<(), Fault> {
+    /// Puts black before everything that waits: bitmaps, and surfaces behind them. `output`: what the client shows
+    /// beside its surfaces, or in place of them, may be anything.
+    pub(super) fn blacken(&mut self, output: bool) -> Result<(), Fault> {
         let Some(size) = self.size else { return Ok(()) };
         self.first.clear();
         self.painted.clear();
-        let hidden = Pointer::Hidden.write()?;
-        let mut units: Vec<Unit> = std::iter::once(hidden)
-            .chain(paint::black(size)?)
-            .map(|bytes| Unit { bytes, injected: true, mark: None })
-            .collect();
-        if let Some(last) = units.last_mut() {
+        let mut frames = vec![Pointer::Hidden.write()?];
+        let graphics = self.graphics.as_mut().filter(|graphics| graphics.shows());
+        self.awaits_black = graphics.is_some();
+        // A host that draws by surfaces may have drawn bitmaps before, as a screen to log on.
+        if output || !graphics.as_ref().is_some_and(|graphics| graphics.fills(size)) {
+            frames.extend(paint::black(size)?);
+        }
+        if let Some(graphics) = graphics {
+            graphics.cover();
+        }
+        let units = frames.into_iter().map(|bytes| Unit { bytes, injected: true, mark: None });
+        self.first.extend(units);
+        if let Some(last) = self.first.back_mut().filter(|_| !self.awaits_black) {
             last.mark = Some(Mark { shown: Shown::Covered, turn: self.turn });
         }
-        self.first.extend(units);
         Ok(())
     }
 

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use sudare_protocol::screen::{CHANNEL_NAME, CHANNEL_WRITE_MAX_BYTES};
 
 use super::flow::{Counted, Step};
+use super::gfx::Graphics;
 use super::unit::Shown;
 use super::{ChannelEvent, Event, Live};
 use crate::error::{Fault, Side};
 use crate::limits::{DYNAMIC_CHANNELS_MAX, HOST_CAPS_WAIT_MS, REOPEN_AFTER_MS, REOPEN_MAX};
-use crate::policy::{DISPLAY_CONTROL, Rule};
+use crate::policy::{DISPLAY_CONTROL, GRAPHICS, Rule};
 use crate::wire::channel::{self, Assembly};
-use crate::wire::dvc::{self, NO_LISTENER, Pdu, VERSION_MAX};
+use crate::wire::dvc::{self, NO_LISTENER, Pdu, Pieces, VERSION_MAX};
 use crate::wire::patch;
 
 /// The number of our channel: four bytes, which hosts count up to in no session.
@@ -64,8 +65,7 @@ pub(super) struct Dynamic {
     client_version: Option<u16>,
     own: Own,
     reopened: u32,
-    own_total: Option<usize>,
-    own_pieces: Vec<u8>,
+    own_pieces: Pieces,
     /// The newest layout that the client wished for under the cover: hosts refuse one while their output is
     /// suppressed, and forget it.
     pub(super) layout: Option<Vec<u8>>,
@@ -86,8 +86,7 @@ impl Dynamic {
             client_version: None,
             own: Own::Waiting,
             reopened: 0,
-            own_total: None,
-            own_pieces: Vec::new(),
+            own_pieces: Pieces::default(),
             layout: None,
         }
     }
@@ -122,14 +121,19 @@ impl Live {
                 if self.dynamic.open.contains_key(&id) {
                     return Err(Fault::NotItsChannel);
                 }
+                // Two of them would draw over each other, and no cover would know which is on top.
+                let graphics = name == GRAPHICS && self.policy.graphics && self.graphics.is_none();
                 let rule = self.policy.dynamic_rule(&name);
                 let full = self.dynamic.open.len() >= DYNAMIC_CHANNELS_MAX;
                 // A program of the session can open channels as well: ours must not be one of them.
                 let ours = name.eq_ignore_ascii_case(CHANNEL_NAME) || id == OWN_ID;
-                if ours || full || rule == Rule::Closed {
+                if ours || full || (rule == Rule::Closed && !graphics) {
                     self.push_dynamic_to_host(&dvc::write_create_response(id, NO_LISTENER))?;
                     self.events.push(Event::ChannelRefused(name));
                     return Ok(Verdict::Drop);
+                }
+                if graphics {
+                    self.graphics = Some(Graphics::new(id));
                 }
                 let (host, client) = (Counted::default(), Counted::default());
                 let layout = name == DISPLAY_CONTROL;
@@ -139,10 +143,20 @@ impl Live {
             Pdu::Data { id: OWN_ID, .. } | Pdu::DataFirst { id: OWN_ID, .. } | Pdu::Close { id: OWN_ID } => {
                 Err(Fault::NotItsChannel)
             }
+            Pdu::DataFirst { id, total, data } if self.is_graphics(id) => {
+                self.host_graphics(Some(total), data)
+            }
+            Pdu::Data { id, data } if self.is_graphics(id) => self.host_graphics(None, data),
             Pdu::DataFirst { id, total, data } => {
                 self.host_data(message, id, Some(total), data.len(), covered)
             }
             Pdu::Data { id, data } => self.host_data(message, id, None, data.len(), covered),
+            Pdu::Close { id } if self.is_graphics(id) => {
+                // Its surfaces go with it, so that what was held for them means nothing any more.
+                self.dynamic.open.remove(&id);
+                self.graphics_ended()?;
+                Ok(Verdict::Pass)
+            }
             Pdu::Close { id } => {
                 // Late, when the client has closed it at the same time.
                 let Some(open) = self.dynamic.open.get(&id) else { return Ok(Verdict::Drop) };
@@ -220,14 +234,26 @@ impl Live {
                 let failed = dvc::status(body)? & STATUS_FAILED != 0;
                 let known = self.dynamic.open.contains_key(&id);
                 if failed {
-                    self.dynamic.open.remove(&id);
+                    self.client_closes(id)?;
                 }
                 Ok(pass(known))
             }
+            Pdu::DataFirst { id, total, data } if self.is_graphics(id) => {
+                self.client_graphics(Some(total), data)
+            }
+            Pdu::Data { id, data } if self.is_graphics(id) => self.client_graphics(None, data),
             Pdu::DataFirst { id, total, data } => self.client_data(message, id, Some(total), data.len()),
             Pdu::Data { id, data } => self.client_data(message, id, None, data.len()),
-            Pdu::Close { id } => Ok(pass(self.dynamic.open.remove(&id).is_some())),
+            Pdu::Close { id } => self.client_closes(id).map(pass),
         }
+    }
+
+    /// Whether there was such a channel.
+    fn client_closes(&mut self, id: u32) -> Result<bool, Fault> {
+        if self.is_graphics(id) {
+            self.graphics_ended()?;
+        }
+        Ok(self.dynamic.open.remove(&id).is_some())
     }
 
     fn client_data(
@@ -269,25 +295,7 @@ impl Live {
             // Late, behind its own Close.
             return Ok(Verdict::Drop);
         }
-        match (total, self.dynamic.own_total) {
-            (Some(_), Some(_)) => return Err(Fault::Mixed),
-            (Some(total), None) => {
-                self.dynamic.own_total = Some(usize::try_from(total).map_err(|_| Fault::TooMuch)?);
-            }
-            (None, None) => self.dynamic.own_total = Some(data.len()),
-            (None, Some(_)) => {}
-        }
-        let total = self.dynamic.own_total.unwrap_or_default();
-        if total > CHANNEL_WRITE_MAX_BYTES {
-            return Err(Fault::TooMuch);
-        }
-        self.dynamic.own_pieces.extend_from_slice(data);
-        if self.dynamic.own_pieces.len() > total {
-            return Err(Fault::Length);
-        }
-        if self.dynamic.own_pieces.len() == total {
-            self.dynamic.own_total = None;
-            let message = std::mem::take(&mut self.dynamic.own_pieces);
+        if let Some(message) = self.dynamic.own_pieces.add(total, data, CHANNEL_WRITE_MAX_BYTES)? {
             self.events.push(Event::Channel(ChannelEvent::Bytes(message)));
         }
         Ok(Verdict::Drop)
@@ -297,7 +305,6 @@ impl Live {
         if self.dynamic.own != Own::Open {
             return Verdict::Drop;
         }
-        self.dynamic.own_total = None;
         self.dynamic.own_pieces.clear();
         self.own_messages.clear();
         self.own_bytes = 0;

@@ -21,6 +21,7 @@
 //! | `pointer` | pointers are pictures |
 //! | `paint` | black, words and light as bitmaps |
 //! | `dynamic` | drdynvc, and `SUDARE` in it |
+//! | `gfx` | the graphics pipeline: surfaces, frames, and what is held of it |
 //! | `flow` | channels that are closed by a cover |
 //! | `silence` | sound that goes on unheard |
 //! | `script` | a session driven by bytes, for fuzzing |
@@ -32,6 +33,7 @@ mod client;
 mod cover;
 mod dynamic;
 mod flow;
+mod gfx;
 mod host;
 mod keys;
 mod outlet;
@@ -57,6 +59,7 @@ use crate::policy::Policy;
 use activation::Activation;
 use dynamic::Dynamic;
 use flow::Flow;
+use gfx::Graphics;
 use host::Fragments;
 use keys::Keys;
 use pointer::Pointer;
@@ -68,7 +71,7 @@ use unit::Queue;
 pub enum Event {
     /// Something about `SUDARE`.
     Channel(ChannelEvent),
-    /// All bytes of a cover or of an uncover have left.
+    /// All bytes of a cover or of an uncover have left; of a cover of surfaces, the client has shown it.
     Painted(Shown),
     /// A key of the cover.
     Key(CoverKey),
@@ -116,6 +119,8 @@ pub struct Live {
     // From the host to the client.
     fragments: Fragments,
     waiting: Queue,
+    /// The graphics pipeline's part of what waits, which is before all of `waiting`.
+    expanded: Queue,
     held: Queue,
     /// The gate's own pictures and pointers, which go first.
     first: VecDeque<Unit>,
@@ -139,6 +144,10 @@ pub struct Live {
     types_slowly: bool,
     flows_from_client: BTreeMap<u16, Flow>,
     dynamic: Dynamic,
+    /// The channel of the graphics pipeline, if the host has opened it.
+    graphics: Option<Graphics>,
+    /// The cover is there when the client has acknowledged the frame that made its surfaces black.
+    awaits_black: bool,
     events: Vec<Event>,
 }
 
@@ -158,6 +167,7 @@ impl Live {
             client_looks: true,
             fragments: Fragments::default(),
             waiting: Queue::default(),
+            expanded: Queue::default(),
             held: Queue::default(),
             first: VecDeque::new(),
             painted: VecDeque::new(),
@@ -176,6 +186,8 @@ impl Live {
             types_slowly: false,
             flows_from_client: BTreeMap::new(),
             dynamic,
+            graphics: None,
+            awaits_black: false,
             events: Vec::new(),
         }
     }
@@ -218,7 +230,8 @@ impl Live {
     /// Whether the host should be read: otherwise enough waits for the client.
     #[must_use]
     pub fn reads_host(&self) -> bool {
-        self.waiting.bytes() <= WAITING_BYTES && self.to_host_bytes <= 2 * WAITING_BYTES
+        let waiting = self.waiting.bytes().saturating_add(self.expanded.bytes());
+        waiting <= WAITING_BYTES && self.to_host_bytes <= 2 * WAITING_BYTES
     }
 
     /// Whether the client should be read: otherwise enough waits for the host.

@@ -25,11 +25,17 @@ impl Live {
         if let Some(unit) = self.first.pop_front() {
             return Ok(Some(unit));
         }
+        if let Some(unit) = self.next_graphics()? {
+            return Ok(Some(unit));
+        }
         if let Some(bytes) = self.own_messages.pop_front() {
             self.own_bytes = self.own_bytes.saturating_sub(bytes.len());
             return Ok(Some(Unit { bytes, injected: true, mark: None }));
         }
         if let Some(unit) = self.painted.pop_front() {
+            return Ok(Some(unit));
+        }
+        if let Some(unit) = self.next_words()? {
             return Ok(Some(unit));
         }
         if self.shown == Shown::Visible {
@@ -50,7 +56,7 @@ impl Live {
                 return Ok(Some(Unit { bytes, injected: true, mark: Some(mark) }));
             }
         }
-        while let Some(item) = self.waiting.pop() {
+        while let Some(item) = self.expanded.pop().or_else(|| self.waiting.pop()) {
             if let Some(bytes) = self.judge(now_ms, item)? {
                 return Ok(Some(Unit { bytes, injected: false, mark: None }));
             }
@@ -105,6 +111,7 @@ impl Live {
                 let item = Item { class, bytes };
                 return self.judge_chunk(item, channel, rule, [first, last]);
             }
+            Class::Graphics => return self.judge_graphics(Item { class, bytes }),
             Class::Dynamic(message) => {
                 return match self.host_dynamic(&message)? {
                     Verdict::Drop => Ok(None),
@@ -125,7 +132,7 @@ impl Live {
         self.dynamic_begins(now_ms);
         self.events.extend(self.size.map(Event::Layout));
         if self.shown == Shown::Covered {
-            self.blacken()?;
+            self.blacken(true)?;
             self.suppress()?;
         } else if self.suppressed && self.client_looks {
             // The uncover came between two activations, when nothing could be asked.
@@ -166,7 +173,7 @@ impl Live {
         }
     }
 
-    fn hold(&mut self, item: Item) -> Result<Option<Vec<u8>>, Fault> {
+    pub(super) fn hold(&mut self, item: Item) -> Result<Option<Vec<u8>>, Fault> {
         if self.held.bytes().saturating_add(item.size()) > HELD_MAX_BYTES {
             return Err(Fault::Overflow);
         }

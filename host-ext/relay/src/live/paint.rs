@@ -6,7 +6,7 @@
 
 use crate::error::Fault;
 use crate::limits::PAINT_FRAME_MAX_BYTES;
-use crate::wire::{fastpath, length_u16};
+use crate::wire::{Reader, fastpath, length_u16};
 
 const UPDATE_BITMAP: u16 = 1;
 const BITS: u16 = 16;
@@ -123,6 +123,29 @@ impl Tile {
 
     pub(super) fn bytes(&self) -> usize {
         self.data.len().saturating_add(BITMAP_HEADER_BYTES)
+    }
+
+    /// Where it is: its corner and its size.
+    pub(super) fn place(&self) -> ((u16, u16), Size) {
+        ((self.left, self.top), Size { width: self.width, height: self.height })
+    }
+
+    /// Its pixels again, from the top row to the bottom row.
+    pub(super) fn pixels(&self) -> Result<Vec<Vec<u16>>, Fault> {
+        let mut reader = Reader::new(&self.data);
+        let mut pixels = Vec::new();
+        while reader.left() > 0 {
+            let (kind, count) = (reader.u8()?, reader.u16()?);
+            if kind == RUN {
+                pixels.extend(std::iter::repeat_n(reader.u16()?, count.into()));
+                continue;
+            }
+            for _ in 0..count {
+                pixels.push(reader.u16()?);
+            }
+        }
+        let rows = pixels.chunks(usize::from(self.stride).max(1)).rev();
+        Ok(rows.map(|row| row.iter().copied().take(self.width.into()).collect()).collect())
     }
 }
 

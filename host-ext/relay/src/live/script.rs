@@ -1,5 +1,7 @@
 //! A session driven by bytes, for fuzzing ([`entry`](crate::entry)).
 
+use ironrdp_graphics::zgfx::{Decompressor, wrap_uncompressed};
+
 use super::activation::Activation;
 use super::paint::Size;
 use super::unit::Shown;
@@ -9,27 +11,38 @@ use crate::connect::{Channels, StaticChannel};
 use crate::entry::piece;
 use crate::error::{Broken, Side};
 use crate::frames::{self, Kind};
-use crate::policy::{Policy, Rule};
+use crate::limits::GRAPHICS_MESSAGE_MAX_BYTES;
+use crate::policy::{GRAPHICS, Policy, Rule};
+use crate::wire::channel::{self, Assembly};
+use crate::wire::dvc::{self, Pieces};
+use crate::wire::gfx::{self, Command};
 use crate::wire::mcs::{self, Domain};
 use crate::wire::share::{self, data};
 
 const IO: u16 = 1003;
 const USER: u16 = 1007;
 const MESSAGE: u16 = 1008;
+const DRDYNVC: u16 = 1010;
+/// The dynamic channel of the graphics pipeline.
+const GRAPHICS_ID: u32 = 3;
+/// Among the channels of an operation: behind those that have a number.
+const GRAPHICS_AT: usize = 6;
 
-/// A session that the host may draw in, with a channel of each rule.
+/// A session that the host may draw in both ways, with a channel of each rule.
 fn begin() -> Live {
     let rules =
         [("drdynvc", Rule::Pass), ("drop", Rule::Drop), ("hold", Rule::Hold), ("closed", Rule::Closed)];
     let channel = |(id, (name, rule)): (u16, (&str, Rule))| StaticChannel { id, name: name.to_owned(), rule };
-    let statics = (1010..).zip(rules).map(channel).collect();
+    let statics = (DRDYNVC..).zip(rules).map(channel).collect();
     let channels = Channels { io: IO, message: Some(MESSAGE), user: USER, statics };
     let logon = Logon { domain: String::new(), user: String::new(), autologon: false };
     let dynamic_channels = rules.iter().map(|(name, rule)| ((*name).to_owned(), *rule)).collect();
-    let mut live = Live::new(Policy { dynamic_channels, ..Policy::default() }, channels, logon);
+    let policy = Policy { dynamic_channels, graphics: true, ..Policy::default() };
+    let mut live = Live::new(policy, channels, logon);
     live.activation = Activation::Active;
     live.size = Some(Size { width: 64, height: 48 });
     live.dynamic_begins(0);
+    live.host_dynamic(&dvc::write_create(GRAPHICS_ID, GRAPHICS)).ok();
     live
 }
 
@@ -59,9 +72,16 @@ fn run(live: &mut Live, now_ms: u64, op: u8, rest: &mut &[u8]) -> Result<(), Bro
         // The same without having to guess a frame: the channel is in the operation.
         2 | 3 => {
             let side = if op & 1 == 0 { Side::Host } else { Side::Client };
-            let channels = [IO, MESSAGE, 1010, 1011, 1012, 1013];
-            let channel = channels.get(usize::from(op >> 3)).copied().unwrap_or(IO);
-            if let Ok(frame) = mcs::send_data(side, USER, channel, message()) {
+            let channels = [IO, MESSAGE, DRDYNVC, 1011, 1012, 1013];
+            let at = usize::from(op >> 3);
+            let frames = match channels.get(at) {
+                None if at == GRAPHICS_AT => graphics(side, message()),
+                channel => {
+                    let channel = channel.copied().unwrap_or(IO);
+                    mcs::send_data(side, USER, channel, message()).into_iter().collect()
+                }
+            };
+            for frame in frames {
                 match side {
                     Side::Host => live.from_host(now_ms, &frame)?,
                     Side::Client => live.from_client(now_ms, &frame)?,
@@ -86,6 +106,17 @@ fn run(live: &mut Live, now_ms: u64, op: u8, rest: &mut &[u8]) -> Result<(), Bro
     Ok(())
 }
 
+/// Frames with PDUs of the graphics pipeline.
+fn graphics(side: Side, pdus: &[u8]) -> Vec<Vec<u8>> {
+    let message = match side {
+        Side::Host => wrap_uncompressed(pdus),
+        Side::Client => pdus.to_vec(),
+    };
+    let pdus = dvc::write_data(GRAPHICS_ID, &message).unwrap_or_default();
+    let frames = pdus.iter().filter_map(|pdu| channel::write(side, USER, DRDYNVC, pdu).ok());
+    frames.collect()
+}
+
 fn pull(live: &mut Live, now_ms: u64) -> Result<(), Broken> {
     if let Some(unit) = live.next_to_client(now_ms)? {
         let covered = live.shown() == Shown::Covered;
@@ -97,6 +128,7 @@ fn pull(live: &mut Live, now_ms: u64) -> Result<(), Broken> {
 
 /// Whether a picture, a pointer or a sound is in these frames.
 fn shows(bytes: &[u8]) -> bool {
+    let (mut chunks, mut pieces) = (Assembly::default(), Pieces::default());
     let mut rest = bytes;
     while let Ok(Some(length)) = frames::length(rest)
         && let Some((frame, behind)) = rest.split_at_checked(length)
@@ -106,6 +138,14 @@ fn shows(bytes: &[u8]) -> bool {
             return true;
         }
         let Ok(Domain::Send(send)) = mcs::read(frame) else { continue };
+        if send.channel == DRDYNVC {
+            let chunk = channel::read(send.data);
+            let pdu = chunk.and_then(|chunk| chunks.add(&chunk, GRAPHICS_MESSAGE_MAX_BYTES));
+            if draws(&pdu.ok().flatten().unwrap_or_default(), &mut pieces) {
+                return true;
+            }
+            continue;
+        }
         let Ok(controls) = share::split(send.data) else { continue };
         let kinds = controls.iter().filter_map(|control| control.data).map(|of| of.kind);
         if send.channel == IO && kinds.into_iter().any(is_shown) {
@@ -113,6 +153,22 @@ fn shows(bytes: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// Whether this PDU of drdynvc ends a message that draws on a surface.
+fn draws(pdu: &[u8], pieces: &mut Pieces) -> bool {
+    let message = match dvc::read(pdu) {
+        Ok(dvc::Pdu::Data { id: GRAPHICS_ID, data }) => pieces.add(None, data, GRAPHICS_MESSAGE_MAX_BYTES),
+        Ok(dvc::Pdu::DataFirst { id: GRAPHICS_ID, total, data }) => {
+            pieces.add(Some(total), data, GRAPHICS_MESSAGE_MAX_BYTES)
+        }
+        _ => return false,
+    };
+    let mut plain = Vec::new();
+    let message = message.ok().flatten().unwrap_or_default();
+    Decompressor::new().decompress(&message, &mut plain).ok();
+    let pdus = gfx::split(&plain).unwrap_or_default();
+    pdus.iter().any(|pdu| matches!(pdu.of_host(), Ok(Command::Draw { .. } | Command::Other)))
 }
 
 fn is_shown(kind: u8) -> bool {

@@ -2,6 +2,7 @@
 
 mod channels;
 mod dynamic;
+mod gfx;
 mod legacy;
 mod order;
 mod shown;
@@ -167,10 +168,11 @@ fn fragments(number: u8) -> Vec<Vec<u8>> {
 
 /// Whether there is a picture, a pointer or a sound of anybody in these bytes.
 fn shows(bytes: &[u8]) -> bool {
-    let mut frames = crate::frames::Frames::default();
-    frames.push(bytes).unwrap();
+    let mut rest = bytes;
     let mut found = false;
-    while let Some(frame) = frames.take().unwrap() {
+    while let Some(length) = crate::frames::length(rest).unwrap() {
+        let (frame, behind) = rest.split_at(length);
+        rest = behind;
         found |= match mcs::read(frame) {
             Ok(Domain::Send(send)) if send.channel == IO => share::split(send.data)
                 .unwrap()

@@ -57,13 +57,15 @@ pub(super) enum Class {
     Chunk { channel: u16, rule: Rule, first: bool, last: bool },
     /// A message of drdynvc.
     Dynamic(Vec<u8>),
+    /// A PDU of the graphics pipeline, decompressed.
+    Graphics,
 }
 
 /// A message of the host that nobody has taken yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Item {
     pub(super) class: Class,
-    /// As the host sent it: whole frames.
+    /// As the host sent it: whole frames, or one PDU of the graphics pipeline.
     pub(super) bytes: Vec<u8>,
 }
 
@@ -93,6 +95,12 @@ impl Queue {
         self.items.push_back(item);
     }
 
+    /// Puts back what was popped.
+    pub(super) fn push_front(&mut self, item: Item) {
+        self.bytes = self.bytes.saturating_add(item.size());
+        self.items.push_front(item);
+    }
+
     pub(super) fn pop(&mut self) -> Option<Item> {
         let item = self.items.pop_front()?;
         self.bytes = self.bytes.saturating_sub(item.size());
@@ -102,6 +110,14 @@ impl Queue {
     pub(super) fn retain(&mut self, keep: impl Fn(&Item) -> bool) {
         self.items.retain(keep);
         self.bytes = self.items.iter().map(Item::size).fold(0, usize::saturating_add);
+    }
+
+    pub(super) fn has_graphics(&self) -> bool {
+        self.items.iter().any(|item| item.class == Class::Graphics)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
     }
 
     pub(super) fn bytes(&self) -> usize {

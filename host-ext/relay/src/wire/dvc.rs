@@ -53,6 +53,44 @@ pub enum Pdu<'a> {
     },
 }
 
+/// A message of one channel, whose pieces do not say which is the last.
+#[derive(Debug, Default)]
+pub struct Pieces {
+    bytes: Vec<u8>,
+    /// The length of all, while some are missing.
+    total: Option<usize>,
+}
+
+impl Pieces {
+    /// Takes a piece, with the length of all if it is the first of several, and gives the message when it was the last.
+    ///
+    /// # Errors
+    /// If two messages are mixed, or one is longer than `most` or than announced.
+    pub fn add(&mut self, total: Option<u32>, piece: &[u8], most: usize) -> Result<Option<Vec<u8>>, Fault> {
+        let total = match (total, self.total) {
+            (Some(_), Some(_)) => return Err(Fault::Mixed),
+            (Some(total), None) => usize::try_from(total).map_err(|_| Fault::TooMuch)?,
+            (None, Some(total)) => total,
+            (None, None) => piece.len(),
+        };
+        if total > most {
+            return Err(Fault::TooMuch);
+        }
+        self.bytes.extend_from_slice(piece);
+        if self.bytes.len() > total {
+            return Err(Fault::Length);
+        }
+        let whole = self.bytes.len() == total;
+        self.total = (!whole).then_some(total);
+        Ok(whole.then(|| std::mem::take(&mut self.bytes)))
+    }
+
+    /// The message that has begun will not be finished.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
 /// Reads one PDU.
 ///
 /// # Errors
@@ -218,6 +256,19 @@ mod tests {
         assert_eq!(name(b"SUDARE\0rest").as_deref(), Ok("SUDARE"));
         assert_eq!(name(b"SUDARE"), Err(Fault::Short));
         assert_eq!(name(&[vec![b'a'; 257], vec![0]].concat()), Err(Fault::TooMuch));
+    }
+
+    #[test]
+    fn pieces_are_of_one_message_and_bounded() {
+        let mut pieces = Pieces::default();
+        assert_eq!(pieces.add(None, &[1, 2], 2), Ok(Some(vec![1, 2])));
+        assert_eq!(pieces.add(Some(3), &[1], 3), Ok(None));
+        assert_eq!(pieces.add(Some(3), &[1], 3), Err(Fault::Mixed));
+        assert_eq!(pieces.add(None, &[2, 3], 3), Ok(Some(vec![1, 2, 3])));
+        assert_eq!(pieces.add(Some(4), &[1], 3), Err(Fault::TooMuch));
+        assert_eq!(pieces.add(None, &[1; 4], 3), Err(Fault::TooMuch));
+        assert_eq!(pieces.add(Some(2), &[1], 3), Ok(None));
+        assert_eq!(pieces.add(None, &[1; 2], 3), Err(Fault::Length));
     }
 
     proptest! {

@@ -9,6 +9,7 @@
 //! | `input` | keys and mouse, in both ways of writing them |
 //! | `channel` | chunks of static channels |
 //! | `dvc` | PDUs of drdynvc |
+//! | `gfx` | PDUs of the graphics pipeline |
 //!
 //! Only headers are read: what a codec has made passes as it came, also where no codec of ours could read it.
 //! Every read may fail and every length is compared; what cannot be read is a [`Fault`](crate::error::Fault),
@@ -17,6 +18,7 @@
 pub mod channel;
 pub mod dvc;
 pub mod fastpath;
+pub mod gfx;
 pub mod input;
 pub mod mcs;
 mod reader;

@@ -5,20 +5,19 @@ use ironrdp_svc::{SvcProcessor as _, client_encode_svc_messages};
 
 use super::*;
 use crate::limits::{HOST_CAPS_WAIT_MS, REOPEN_AFTER_MS};
-use crate::policy::DISPLAY_CONTROL;
+use crate::policy::{DISPLAY_CONTROL, GRAPHICS};
 use crate::wire::channel::{self, Assembly};
 use crate::wire::dvc::{self, NO_LISTENER};
 
-const OWN: u32 = 0x5344_0001;
-const GRAPHICS: &str = "Microsoft::Windows::RDS::Graphics";
+pub(super) const OWN: u32 = 0x5344_0001;
 
 /// Frames with one PDU of this side.
-fn frames(side: Side, pdu: &[u8]) -> Vec<u8> {
+pub(super) fn frames(side: Side, pdu: &[u8]) -> Vec<u8> {
     let initiator = if side == Side::Client { USER } else { 1002 };
     channel::write(side, initiator, DRDYNVC, pdu).unwrap()
 }
 
-fn say(live: &mut Live, side: Side, pdu: &[u8]) {
+pub(super) fn say(live: &mut Live, side: Side, pdu: &[u8]) {
     for frame in split(&frames(side, pdu)) {
         match side {
             Side::Client => live.from_client(0, &frame).unwrap(),
@@ -27,7 +26,7 @@ fn say(live: &mut Live, side: Side, pdu: &[u8]) {
     }
 }
 
-fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     let mut rest = bytes;
     while let Some(length) = crate::frames::length(rest).unwrap() {
@@ -39,7 +38,7 @@ fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// The PDUs of drdynvc in these frames, each whole before the next begins.
-fn pdus(frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
+pub(super) fn pdus(frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut assembly = Assembly::default();
     let all = frames.iter().flat_map(|bytes| split(bytes));
     let found = all.filter_map(|frame| match mcs::read(&frame) {
@@ -51,16 +50,16 @@ fn pdus(frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
     found.collect()
 }
 
-fn client_pdus(live: &mut Live) -> Vec<Vec<u8>> {
+pub(super) fn client_pdus(live: &mut Live) -> Vec<Vec<u8>> {
     pdus(&taken(live).into_iter().map(|unit| unit.bytes).collect::<Vec<_>>())
 }
 
-fn host_pdus(live: &mut Live) -> Vec<Vec<u8>> {
+pub(super) fn host_pdus(live: &mut Live) -> Vec<Vec<u8>> {
     pdus(&to_host(live))
 }
 
 /// A visible session with `SUDARE` open.
-fn open() -> Live {
+pub(super) fn open() -> Live {
     let mut live = visible();
     say(&mut live, Side::Host, &dvc::write_capabilities_request());
     client_pdus(&mut live);
@@ -73,7 +72,7 @@ fn open() -> Live {
 }
 
 /// The same with a host's channel for sizes.
-fn with_display() -> Live {
+pub(super) fn with_display() -> Live {
     let mut live = open();
     say(&mut live, Side::Host, &dvc::write_create(3, DISPLAY_CONTROL));
     assert_eq!(client_pdus(&mut live).len(), 1);
@@ -82,7 +81,7 @@ fn with_display() -> Live {
     live
 }
 
-fn data(id: u32, message: &[u8]) -> Vec<u8> {
+pub(super) fn data(id: u32, message: &[u8]) -> Vec<u8> {
     dvc::write_data(id, message).unwrap().remove(0)
 }
 
