@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use sudare_test_kit::scene::{ALONE, Camera, Scene};
+use sudare_test_kit::scene::{ALONE, AWAY, Camera, Scene};
 use sudare_test_kit::wait_until;
 
+use super::hostile;
 use crate::xrdp::client::{Client, ClientOptions};
 use crate::xrdp::report::Report;
 use crate::xrdp::stack::Stack;
@@ -30,6 +31,18 @@ pub(super) struct Acts<'a> {
 }
 
 impl Acts<'_> {
+    /// What every way of covering has to get right: a log-on, work alone, somebody beside, an absence.
+    pub(super) fn main_job(&mut self) -> anyhow::Result<Client> {
+        let mut client = self.log_on("log-on", true)?;
+        hostile::end(&self.stack.user)?;
+        self.uncovers("operator alone", &mut client, ALONE)?;
+        self.stranger(&mut client)?;
+        self.uncovers("stranger gone", &mut client, ALONE)?;
+        self.covers("operator away", &mut client, AWAY)?;
+        self.uncovers("operator back", &mut client, ALONE)?;
+        Ok(client)
+    }
+
     /// Connects while nobody is before the camera: covered from the first picture on.
     pub(super) fn log_on(&mut self, name: &str, plugin: bool) -> anyhow::Result<Client> {
         let options = if plugin { self.device.clone() } else { ClientOptions::default() };

@@ -76,13 +76,7 @@ pub(super) fn story(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     camera.show(AWAY);
     let mut story = Acts { stack, camera, device, report, number: 0, keys_took: KEYS_TAKE };
 
-    let mut client = story.log_on("log-on", true)?;
-    hostile::end(&story.stack.user)?;
-    story.uncovers("operator alone", &mut client, ALONE)?;
-    story.stranger(&mut client)?;
-    story.uncovers("stranger gone", &mut client, ALONE)?;
-    story.covers("operator away", &mut client, AWAY)?;
-    story.uncovers("operator back", &mut client, ALONE)?;
+    let mut client = story.main_job()?;
     // Whoever accepts connections is not needed by those that there are.
     sudare.kill_gate()?;
     story.covers("camera unplugged", &mut client, UNPLUGGED)?;
