@@ -6,10 +6,33 @@
 use std::io;
 use std::time::Duration;
 
+use sudare_guard::screen::CoverText;
 use sudare_protocol::hex;
-use sudare_relay::error::{Broken, Fault};
+use sudare_relay::error::{Broken, Fault, Side};
 
 use crate::target::{Pin, Place};
+
+/// Nobody answers where the desktop should be.
+const ABSENT: [&str; 4] = [
+    "デスクトップのあるコンピューターが応答しません。",
+    "しばらくしてから接続し直してください。続く場合は管理者にご連絡ください。",
+    "The computer with your desktop does not answer.",
+    "Connect again in a few minutes. If it stays so, contact your VDI administrator.",
+];
+/// Somebody else answers.
+const STRANGE: [&str; 4] = [
+    "接続先が登録されたコンピューターではないため、接続を止めました。",
+    "パスワードはその相手に渡していません。管理者にご連絡ください。",
+    "This is not the computer that was expected, so you were not connected to it.",
+    "It was not given your password. Contact your VDI administrator.",
+];
+/// The right one answers, in a way that the gate cannot use.
+const UNPREPARED: [&str; 4] = [
+    "デスクトップのあるコンピューターの設定が Sudare に対応していません。",
+    "管理者にご連絡ください。お使いのパソコンに問題はありません。",
+    "The computer with your desktop is not set up for Sudare.",
+    "Contact your VDI administrator. Nothing is wrong with your own computer.",
+];
 
 /// The end of a connection.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +82,7 @@ pub enum Ended {
     ClientTls(#[source] io::Error),
     /// Bytes that cannot belong to anything yet.
     #[error("the {0} sent data before TLS began. It is no RDP {0}, or somebody is trying something")]
-    Early(sudare_relay::Side),
+    Early(Side),
     /// Too slow to begin.
     #[error("{what} took more than {} s. The client or the host has stopped, or somebody is scanning this port", limit.as_secs())]
     Slow { what: &'static str, limit: Duration },
@@ -96,6 +119,19 @@ impl Ended {
         }
     }
 
+    /// What the client's person is told on a black screen, where a host is the reason that there is no session:
+    /// Japanese first, as on every cover.
+    pub(crate) fn words(&self) -> Option<CoverText> {
+        let lines = match self {
+            Self::Unreachable { .. } | Self::HostLeft | Self::Host(_) | Self::Slow { .. } => ABSENT,
+            Self::WrongPin { .. } => STRANGE,
+            Self::HostTls { .. } | Self::HostWantsNla(_) | Self::Early(Side::Host) => UNPREPARED,
+            Self::Broken(Broken { side: Side::Host, .. }) => UNPREPARED,
+            _ => return None,
+        };
+        Some(CoverText { lines: lines.map(str::to_owned).to_vec() })
+    }
+
     /// Whether the client may still read a black screen and a goodbye. Otherwise the socket is reset, so that the
     /// kernel forgets what it has not sent yet.
     pub(crate) fn is_polite(&self) -> bool {
@@ -112,9 +148,27 @@ fn wants_nla(code: u32) -> bool {
 mod tests {
     use std::path::PathBuf;
 
-    use sudare_relay::error::{Side, Stage};
+    use sudare_relay::error::Stage;
 
     use super::*;
+
+    #[test]
+    fn a_person_is_told_of_what_hosts_do_and_not_of_what_their_own_client_does() {
+        let place = Place::Unix(PathBuf::from("/run/x"));
+        let broken = |side| Ended::Broken(Fault::Unknown.of(side, Stage::Negotiation));
+        for (ended, told) in [
+            (Ended::HostWantsNla(place), Some("not set up")),
+            (broken(Side::Host), Some("not set up")),
+            (Ended::HostLeft, Some("does not answer")),
+            (broken(Side::Client), None),
+            (Ended::ClientLeft, None),
+            (Ended::Stopped, None),
+        ] {
+            let words = ended.words().map(|text| text.lines.concat());
+            assert_eq!(words.is_some(), told.is_some(), "{ended}");
+            assert!(words.unwrap_or_default().contains(told.unwrap_or_default()), "{ended}");
+        }
+    }
 
     #[test]
     fn a_host_that_demands_nla_is_named_and_other_refusals_keep_their_code() {

@@ -24,6 +24,7 @@
 //! | `host` | connects to the host, and knows it by its certificate |
 //! | `identity` | the certificate that clients see |
 //! | `negotiate` | X.224 and TLS on both legs |
+//! | `refusal` | says on a black screen why a client is not led to its host |
 //! | `connect` | the phases before the session |
 //! | `session` | the session: pulls, covers, asks the guard |
 //! | `leg` | one side: frames in, one block out |
@@ -44,6 +45,7 @@ mod leg;
 pub mod limits;
 pub mod listen;
 mod negotiate;
+mod refusal;
 pub mod serve;
 mod session;
 pub mod target;

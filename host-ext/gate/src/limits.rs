@@ -13,6 +13,8 @@ pub const SCREEN_MAX_MS: u64 = 60_000;
 pub const CLIENT_STALL_MAX_MS: u64 = 5_000;
 /// The same for the host.
 pub const HOST_STALL_MAX_MS: u64 = 15_000;
+/// A client that cannot be led to its host is told why for so long.
+pub const TOLD_MAX_MS: u64 = 300_000;
 /// The last words to both sides.
 pub const FAREWELL_MAX: Duration = Duration::from_secs(1);
 /// The guard is asked at least so often.

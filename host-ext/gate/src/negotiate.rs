@@ -12,7 +12,7 @@
 use std::io;
 
 use sudare_relay::Policy;
-use sudare_relay::connect::negotiate::{Agreed, Negotiate, failure, failure_code};
+use sudare_relay::connect::negotiate::{Agreed, Asked, Negotiate, failure, failure_code};
 use sudare_relay::error::{Broken, Fault, Side, Stage};
 use sudare_relay::frames::{self, Kind};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
@@ -23,12 +23,18 @@ use crate::error::Ended;
 use crate::host::{self, Plain, Secured};
 use crate::identity::Identity;
 use crate::leg::Leg;
-use crate::limits::TLS_BUFFER_BYTES;
+use crate::limits::{NEGOTIATE_MAX, TLS_BUFFER_BYTES};
+use crate::refusal::Waiting;
+use crate::serve::within;
 use crate::target::Target;
 
 /// The client's leg.
 pub(crate) type Client = TlsStream<TcpStream>;
 const TPKT_HEADER_BYTES: usize = 4;
+/// What takes too long, for the journal.
+const ASKING: &str = "the client's request";
+const MEETING: &str = "meeting the host";
+const SECURING: &str = "TLS with the client";
 
 /// Both legs behind TLS.
 pub(crate) struct Secure {
@@ -37,30 +43,54 @@ pub(crate) struct Secure {
     pub(crate) agreed: Agreed,
 }
 
+/// Why there is no session, and the client if it still waits for its answer.
+#[derive(Debug)]
+pub(crate) struct Turned {
+    pub(crate) why: Ended,
+    pub(crate) waiting: Option<Waiting>,
+}
+
+impl From<Ended> for Turned {
+    fn from(why: Ended) -> Self {
+        Self { why, waiting: None }
+    }
+}
+
 /// Takes the client's first words, and ends with TLS on both legs.
 pub(crate) async fn negotiate(
     mut tcp: TcpStream,
     target: &Target,
     identity: &Identity,
     policy: Policy,
-) -> Result<Secure, Ended> {
-    let request = first_frame(&mut tcp, Side::Client).await?;
+) -> Result<Secure, Turned> {
+    let request = within(NEGOTIATE_MAX, ASKING, first_frame(&mut tcp, Side::Client)).await?;
     let asked = Negotiate::new(policy).request(&request);
     let (asked, to_host) = match asked {
         Ok(asked) => asked,
-        Err(broken) => return Err(refuse(tcp, broken).await),
+        Err(broken) => return Err(refuse(tcp, broken).await.into()),
     };
+    let met = within(NEGOTIATE_MAX, MEETING, meet(asked, &to_host, target)).await;
+    let (agreed, to_client, host) = match met {
+        Ok(met) => met,
+        Err(why) => return Err(Turned { why, waiting: Some(Waiting { tcp, request }) }),
+    };
+    let secured = async {
+        tcp.write_all(&to_client).await.map_err(Ended::Client)?;
+        identity.acceptor.accept(tcp).await.map_err(Ended::ClientTls)
+    };
+    let mut client = within(NEGOTIATE_MAX, SECURING, secured).await?;
+    client.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
+    Ok(Secure { client: Leg::new(client), host: Leg::new(host), agreed })
+}
+
+/// The host, as far as TLS; what both sides agreed on, and the answer for the client.
+async fn meet(asked: Asked, to_host: &[u8], target: &Target) -> Result<(Agreed, Vec<u8>, Secured), Ended> {
     let mut plain = host::reach(&target.place).await?;
-    plain.write_all(&to_host).await.map_err(Ended::Host)?;
+    plain.write_all(to_host).await.map_err(Ended::Host)?;
     let confirm = first_frame(&mut plain, Side::Host).await?;
     let confirmed = asked.confirm(&confirm);
     let (agreed, to_client) = confirmed.map_err(|broken| Ended::broken(broken, &target.place))?;
-    let host = host::secure(quiet(plain).await?, target).await?;
-
-    tcp.write_all(&to_client).await.map_err(Ended::Client)?;
-    let mut client = identity.acceptor.accept(tcp).await.map_err(Ended::ClientTls)?;
-    client.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
-    Ok(Secure { client: Leg::new(client), host: Leg::new(host), agreed })
+    Ok((agreed, to_client, host::secure(quiet(plain).await?, target).await?))
 }
 
 /// Exactly one frame: what follows it is TLS's.

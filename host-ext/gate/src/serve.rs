@@ -16,8 +16,9 @@ use crate::error::Ended;
 use crate::host::Secured;
 use crate::identity::Identity;
 use crate::leg;
-use crate::limits::{CONNECT_MAX, NEGOTIATE_MAX};
-use crate::negotiate::{Client, Secure, negotiate};
+use crate::limits::CONNECT_MAX;
+use crate::negotiate::{Client, Secure, Turned, negotiate};
+use crate::refusal;
 use crate::session::Session;
 use crate::target::Target;
 
@@ -44,7 +45,7 @@ pub async fn serve(tcp: TcpStream, gate: &Gate, mut stop: watch::Receiver<bool>)
     let port = tcp.peer_addr().map_or(0, |peer| peer.port());
     let opened = tokio::select! {
         opened = open(tcp, gate) => opened,
-        _ = stop.changed() => Err(Ended::Stopped),
+        _ = stop.changed() => Err(Ended::Stopped.into()),
     };
     let ended = match opened {
         Ok(session) => {
@@ -53,7 +54,18 @@ pub async fn serve(tcp: TcpStream, gate: &Gate, mut stop: watch::Receiver<bool>)
             close(client, !done);
             ended
         }
-        Err(ended) => ended,
+        Err(Turned { why, waiting }) => {
+            if let Some(waiting) = waiting
+                && let Some(text) = why.words()
+            {
+                // Whoever reads the journal must not wait until the client has read its screen.
+                tracing::warn!(port, reason = %why, "the client is told so on a black screen");
+                let told = refusal::show(waiting, &gate.identity, text, stop).await;
+                tracing::info!(port, reason = %told, "ended");
+                return why;
+            }
+            why
+        }
     };
     match &ended {
         Ended::ClientLeft | Ended::HostLeft | Ended::Stopped => {
@@ -65,11 +77,10 @@ pub async fn serve(tcp: TcpStream, gate: &Gate, mut stop: watch::Receiver<bool>)
 }
 
 /// As far as the session, which begins covered.
-pub(crate) async fn open(tcp: TcpStream, gate: &Gate) -> Result<Session<Client, Secured>, Ended> {
+pub(crate) async fn open(tcp: TcpStream, gate: &Gate) -> Result<Session<Client, Secured>, Turned> {
     leg::prepare(&tcp).map_err(Ended::Client)?;
     let negotiated = negotiate(tcp, &gate.target, &gate.identity, gate.policy.clone());
-    let Secure { mut client, mut host, agreed } =
-        within(NEGOTIATE_MAX, "the negotiation", negotiated).await?;
+    let Secure { mut client, mut host, agreed } = negotiated.await?;
     let connected = connect(&mut client, &mut host, agreed, clock::boot_ms);
     let live = within(CONNECT_MAX, "the beginning of the session", connected).await?;
     // As the embedded host has it, this is what the client says of itself: it may select a record, never grant.
@@ -78,7 +89,8 @@ pub(crate) async fn open(tcp: TcpStream, gate: &Gate) -> Result<Session<Client, 
     Ok(Session::new(client, host, live, driver))
 }
 
-async fn within<T>(
+/// With a limit on how long it may take.
+pub(crate) async fn within<T>(
     limit: Duration,
     what: &'static str,
     doing: impl Future<Output = Result<T, Ended>>,
@@ -87,7 +99,7 @@ async fn within<T>(
 }
 
 /// `hard` makes the kernel forget what it has not sent yet, because that may be pixels of the desktop.
-fn close(client: Client, hard: bool) {
+pub(crate) fn close(client: Client, hard: bool) {
     let (tcp, _) = client.into_inner();
     if hard && let Err(error) = tcp.set_zero_linger() {
         tracing::debug!(%error, "the connection could not be reset");

@@ -42,9 +42,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// What the desktop is made of, which appears in nothing else that is sent.
 pub(crate) const SECRET: [u8; 8] = *b"\xC5\x3Asecret";
 
-/// What a client says that was not told to go on.
-pub(crate) const BEFORE_TLS: &str = "before TLS";
-
 /// An identity, and the pin that fits it.
 pub(crate) fn identity() -> (Identity, Pin) {
     let made = rcgen::generate_simple_self_signed(vec!["host".to_owned()]).unwrap();
@@ -221,7 +218,7 @@ impl Client {
         let mut framed = TokioFramed::new(tcp);
         let fail = |error: ironrdp_connector::ConnectorError| error.to_string();
         let upgrade = connect_begin(&mut framed, &mut connector).await;
-        let upgrade = upgrade.map_err(|error| format!("{BEFORE_TLS}: {error}"))?;
+        let upgrade = upgrade.map_err(fail)?;
         let name = ServerName::try_from("host").unwrap();
         let tls = TlsConnector::from(Arc::new(any_certificate().unwrap()));
         let tls = tls.connect(name, framed.into_inner().0).await.map_err(|error| error.to_string())?;

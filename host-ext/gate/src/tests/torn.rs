@@ -122,7 +122,9 @@ async fn a_host_that_is_torn_off_anywhere_ends_its_client_alone() {
                 let (identity, pin) = super::ends::identity();
                 let target = Target { place: Place::Tcp(place.to_string()), pin: Some(pin) };
                 let stage = Stage::with(listener, identity, target).await;
-                let torn = tokio::task::spawn_local(Client::connect(stage.address));
+                // A client that is told why on a screen leaves at once.
+                let torn =
+                    tokio::task::spawn_local(async move { drop(Client::connect(stage.address).await) });
                 let served = stage.serve().await;
                 let (tcp, _) = stage.host.accept().await.unwrap();
                 let accepting = Host::accept(tcp, &stage.host_identity);
@@ -133,7 +135,7 @@ async fn a_host_that_is_torn_off_anywhere_ends_its_client_alone() {
                 let ended = ended(served).await;
                 let left = matches!(ended, Ended::HostLeft | Ended::Host(_) | Ended::HostTls { .. });
                 assert!(left, "after {budget} bytes: {ended}");
-                let _torn = torn.await.unwrap();
+                torn.await.unwrap();
                 goes_on(&mut client, &mut host, number).await;
             }
         })

@@ -15,6 +15,13 @@ use crate::wire::Reader;
 const OBJECT: [u8; 7] = [0, 5, 0, 0x14, 0x7C, 0, 1];
 /// What stands between the client's two lengths: a conference without name, and one set of user data, "Duca".
 const CREATE_REQUEST: [u8; 12] = [0, 8, 0, 0x10, 0, 1, 0xC0, 0, b'D', b'u', b'c', b'a'];
+/// The same of the host: a node, a tag, success, and one set of user data, "McDn".
+const CREATE_RESPONSE: [u8; 13] = [0x14, 0x76, 0x0A, 1, 1, 0, 1, 0xC0, 0, b'M', b'c', b'D', b'n'];
+/// Success, a connection id, and what an MCS domain may have ([T125] 7).
+const ACCEPTED: [u8; 34] = [
+    ENUMERATED, 1, 0, INTEGER, 1, 0, SEQUENCE, 26, INTEGER, 1, 34, INTEGER, 1, 3, INTEGER, 1, 0, INTEGER, 1,
+    1, INTEGER, 1, 0, INTEGER, 1, 1, INTEGER, 3, 0, 0xFF, 0xF8, INTEGER, 1, 2,
+];
 const INITIAL: [u8; 2] = [0x7F, 0x65];
 const RESPONSE: [u8; 2] = [0x7F, 0x66];
 const BOOLEAN: u8 = 1;
@@ -27,25 +34,25 @@ const BLOCK_HEADER_BYTES: usize = 4;
 
 /// One block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Block<'a> {
-    pub(super) kind: u16,
+pub(crate) struct Block<'a> {
+    pub(crate) kind: u16,
     /// Its header included.
-    pub(super) bytes: &'a [u8],
+    pub(crate) bytes: &'a [u8],
 }
 
 impl<'a> Block<'a> {
-    pub(super) fn body(&self) -> Reader<'a> {
+    pub(crate) fn body(&self) -> Reader<'a> {
         Reader::new(self.bytes.get(BLOCK_HEADER_BYTES..).unwrap_or_default())
     }
 }
 
 /// Where a field of a block's body is, counted from the block's beginning.
-pub(super) const fn in_block(at: usize) -> usize {
+pub(crate) const fn in_block(at: usize) -> usize {
     at.saturating_add(BLOCK_HEADER_BYTES)
 }
 
 /// The blocks, one behind the other.
-pub(super) fn blocks(bytes: &[u8]) -> Result<Vec<Block<'_>>, Fault> {
+pub(crate) fn blocks(bytes: &[u8]) -> Result<Vec<Block<'_>>, Fault> {
     let mut found = Vec::new();
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -62,7 +69,7 @@ pub(super) fn blocks(bytes: &[u8]) -> Result<Vec<Block<'_>>, Fault> {
 }
 
 /// Connect Initial: what stands before the user data, which is kept as it is, and the blocks in it.
-pub(super) fn read_initial(pdu: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
+pub(crate) fn read_initial(pdu: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
     let mut outer = Reader::new(pdu);
     let content = ber(&mut outer, &INITIAL)?;
     let mut reader = Reader::new(content);
@@ -91,6 +98,14 @@ pub(super) fn write_initial(before: &[u8], blocks: &[u8]) -> Result<Vec<u8>, Fau
     let user_data = [&OBJECT[..], &write_per(request.len())?, &request].concat();
     let content = [before, &[OCTETS], &write_ber(user_data.len())?, &user_data].concat();
     Ok([&INITIAL[..], &write_ber(content.len())?, &content].concat())
+}
+
+/// Connect Response with these blocks: successful, with the domain of 4.1.4.
+pub(crate) fn write_response(blocks: &[u8]) -> Result<Vec<u8>, Fault> {
+    // Clients must ignore the length in front of the choice; 42 is what Windows writes there.
+    let user_data = [&OBJECT[..], &[0x2A], &CREATE_RESPONSE, &write_per(blocks.len())?, blocks].concat();
+    let content = [&ACCEPTED[..], &[OCTETS], &write_ber(user_data.len())?, &user_data].concat();
+    Ok([&RESPONSE[..], &write_ber(content.len())?, &content].concat())
 }
 
 /// Connect Response: where its blocks begin, and these. They are patched where they are.

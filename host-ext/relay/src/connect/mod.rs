@@ -19,7 +19,7 @@
 //! Anything that does not belong to a phase ends the connection. Whatever passes is unchanged, except for the
 //! fields named in these modules.
 
-mod gcc;
+pub(crate) mod gcc;
 pub mod info;
 mod initial;
 mod join;

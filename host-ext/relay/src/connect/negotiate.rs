@@ -160,6 +160,14 @@ pub fn failure(code: u32) -> Vec<u8> {
     [&fixed[..], &code.to_le_bytes()].concat()
 }
 
+/// A Connection Confirm of a host that chose this one of [`protocol`](crate::policy::protocol).
+#[must_use]
+pub fn confirmation(protocol: u32) -> Vec<u8> {
+    let fixed =
+        [TPKT_VERSION, 0, 0, 19, 14, CONNECTION_CONFIRM, 0, 0, 0, 0, 0, NEGOTIATION_RESPONSE, 0, 8, 0];
+    [&fixed[..], &protocol.to_le_bytes()].concat()
+}
+
 /// The variable part and the code of an X.224 TPDU.
 fn header(frame: &[u8]) -> Result<(Reader<'_>, u8), Fault> {
     let mut reader = Reader::new(frame);

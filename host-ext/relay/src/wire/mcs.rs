@@ -174,6 +174,25 @@ pub fn send_data(from: Side, initiator: u16, channel: u16, data: &[u8]) -> Resul
     Ok(frame)
 }
 
+/// The host's answer to an attach request.
+///
+/// # Errors
+/// If no user can have this id.
+pub fn attach_confirm(user: u16) -> Result<Vec<u8>, Fault> {
+    let [high, low] = user.checked_sub(USER_BASE).ok_or(Fault::Unknown)?.to_be_bytes();
+    write_x224_data(&[ATTACH_CONFIRM << 2 | 2, 0, high, low])
+}
+
+/// The host's answer to a join request: the channel that was asked for.
+///
+/// # Errors
+/// If no user can have this id.
+pub fn join_confirm(user: u16, channel: u16) -> Result<Vec<u8>, Fault> {
+    let user = user.checked_sub(USER_BASE).ok_or(Fault::Unknown)?.to_be_bytes();
+    let channel = channel.to_be_bytes();
+    write_x224_data(&[&[JOIN_CONFIRM << 2 | 2, 0][..], &user, &channel, &channel].concat())
+}
+
 #[cfg(test)]
 mod tests {
     use ironrdp_pdu::mcs;
@@ -209,6 +228,18 @@ mod tests {
         let erect = mcs::ErectDomainPdu { sub_height: 0, sub_interval: 0 };
         assert_eq!(read(&oracle(erect)), Ok(Domain::ErectDomain));
         assert_eq!(read(&oracle(mcs::AttachUserRequest)), Ok(Domain::AttachRequest));
+    }
+
+    #[test]
+    fn confirmations_are_read_by_another_implementation() {
+        let attach = attach_confirm(1007).unwrap();
+        let read = ironrdp_core::decode::<X224<mcs::AttachUserConfirm>>(&attach).unwrap().0;
+        assert_eq!((read.result, read.initiator_id), (0, 1007));
+        let join = join_confirm(1007, 1003).unwrap();
+        let read = ironrdp_core::decode::<X224<mcs::ChannelJoinConfirm>>(&join).unwrap().0;
+        assert_eq!((read.result, read.initiator_id), (0, 1007));
+        assert_eq!((read.requested_channel_id, read.channel_id), (1003, 1003));
+        assert_eq!(attach_confirm(7), Err(Fault::Unknown));
     }
 
     #[test]

@@ -178,6 +178,19 @@ pub fn write_data(share: u32, source: u16, kind: u8, body: &[u8]) -> Result<Vec<
     Ok(pdu)
 }
 
+/// A share control PDU that is not share data, ready for [`send_data`](super::mcs::send_data).
+///
+/// # Errors
+/// If the body does not fit.
+pub fn write_control(kind: u8, source: u16, body: &[u8]) -> Result<Vec<u8>, Fault> {
+    let total = length_u16(body.len().saturating_add(HEADER_BYTES))?;
+    if total >= FLOW {
+        return Err(Fault::TooMuch);
+    }
+    let kind = (VERSION | u16::from(kind)).to_le_bytes();
+    Ok([&total.to_le_bytes()[..], &kind, &source.to_le_bytes(), body].concat())
+}
+
 /// Where the body of a PDU that is not share data begins.
 pub const CONTROL_BODY_AT: usize = HEADER_BYTES;
 

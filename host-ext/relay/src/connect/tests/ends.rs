@@ -124,6 +124,18 @@ pub(crate) fn policy() -> Policy {
     Policy { static_channels: vec![("cliprdr".to_owned(), Rule::Drop)], ..Policy::default() }
 }
 
+/// A client that has said nothing yet.
+pub(crate) fn client(drdynvc: bool) -> ClientConnector {
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], 3389));
+    let mut client = ClientConnector::new(config(), address)
+        .with_static_channel(Plain::<1>)
+        .with_static_channel(Plain::<2>);
+    if drdynvc {
+        client.attach_static_channel(DrdynvcClient::new());
+    }
+    client
+}
+
 /// A client, a host, and all that they said.
 pub(crate) struct Ends {
     pub(crate) client: ClientConnector,
@@ -139,13 +151,7 @@ pub(crate) struct Ends {
 impl Ends {
     /// As far as TLS.
     pub(crate) fn new(policy: Policy, drdynvc: bool) -> Self {
-        let address = std::net::SocketAddr::from(([127, 0, 0, 1], 3389));
-        let mut client = ClientConnector::new(config(), address)
-            .with_static_channel(Plain::<1>)
-            .with_static_channel(Plain::<2>);
-        if drdynvc {
-            client.attach_static_channel(DrdynvcClient::new());
-        }
+        let mut client = client(drdynvc);
         let size = DesktopSize { width: SIZE.0, height: SIZE.1 };
         let mut host = Acceptor::new(SecurityProtocol::SSL, size, capabilities(), None);
         host.attach_static_channel(DrdynvcServer::new());
@@ -225,7 +231,7 @@ pub(crate) fn drain(live: &mut Live, out: &mut Out) -> Result<(), Broken> {
 }
 
 /// Lets one end hear what has come for it, and gives what it says.
-fn talk(
+pub(crate) fn talk(
     end: &mut dyn Sequence,
     stream: &mut Frames,
     heard: &mut Vec<(Side, Vec<u8>)>,
