@@ -26,6 +26,7 @@
 //! | `negotiate` | X.224 and TLS on both legs |
 //! | `connect` | the phases before the session |
 //! | `session` | the session: pulls, covers, asks the guard |
+//! | `owner` | asks whose desktop the host shows |
 //! | `leg` | one side: frames in, one block out |
 //! | `limits` | how long and how much |
 //! | `error` | why a connection ended, and who has to do what |
@@ -44,6 +45,7 @@ mod leg;
 pub mod limits;
 pub mod listen;
 mod negotiate;
+mod owner;
 pub mod serve;
 mod session;
 pub mod target;
@@ -51,5 +53,5 @@ pub mod target;
 pub(crate) mod tests;
 
 pub use error::Ended;
-pub use serve::{Gate, serve};
+pub use serve::{Asks, Gate, serve};
 pub use target::Target;
