@@ -56,7 +56,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
         "<kernel for unix:, otherwise policy>",
         "What tells the gate whose desktop it shows: kernel (sudare-owner) or policy (the name at log-on).",
     ),
-    ("owner_socket", "/run/sudare-owner/socket", "Socket at which sudare-owner tells gates whose desktop it is."),
+    (
+        "owner_socket",
+        "/run/sudare-owner/socket",
+        "Socket at which sudare-owner tells gates whose desktop it is.",
+    ),
 ];
 
 #[derive(Debug, thiserror::Error)]

@@ -54,7 +54,10 @@ pub fn assemble(config: &HostConfig) -> Result<Assembled, StartError> {
     let shared = share(state, identity.cert_sha256, evidence)?;
     let factory = Arc::new(Sessions::new(shared));
     let owner = asks(config, &target);
-    Ok(Assembled { gate: Gate { identity, target, policy: Policy::default(), owner, factory }, evidence: thread })
+    Ok(Assembled {
+        gate: Gate { identity, target, policy: Policy::default(), owner, factory },
+        evidence: thread,
+    })
 }
 
 /// Behind a socket of this machine the kernel can tell whose desktop it is, unless the settings say otherwise.

@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv, send, socket_with,
+    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv, send,
+    socket_with,
 };
 use sudare_guard::transport::Owner;
 use sudare_owner::wire::{self, Answer};
@@ -119,7 +120,7 @@ async fn converse(
     asked: &mut watch::Receiver<u32>,
     tell: &mpsc::Sender<(u32, Owner)>,
 ) -> io::Result<std::convert::Infallible> {
-    let service = AsyncFd::new(reach(socket)?)?;
+    let service = AsyncFd::register(reach(socket)?)?;
     let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
     // An ask from before this connection was answered by the failure of the one before.
     asked.mark_unchanged();
@@ -191,7 +192,8 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(60);
 
     fn service(path: &Path) -> OwnedFd {
-        let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+        let socket =
+            socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
         bind(&socket, &SocketAddrUnix::new(path).unwrap()).unwrap();
         listen(&socket, 4).unwrap();
         socket

@@ -12,8 +12,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, recv,
-    send, socket_with, sockopt,
+    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen,
+    recv, send, socket_with, sockopt,
 };
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use sudare_base::clock;
@@ -41,10 +41,7 @@ const STACK_BYTES: usize = 256 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     #[error("cannot listen at {path}: {source}. Start this program by its unit, which makes the folder")]
-    Listen {
-        path: String,
-        source: io::Error,
-    },
+    Listen { path: String, source: io::Error },
     #[error(
         "pidfd_getfd is refused ({0}), so nobody can be told whose desktop it is. Allow it where this machine's \
          container or unit filters system calls"
@@ -118,7 +115,9 @@ pub fn run(listener: &OwnedFd, askers: Askers) {
             })
         });
         match served {
-            None => tracing::warn!(GATES_MAX, "too many gates ask at once; one was turned away and stays covered"),
+            None => {
+                tracing::warn!(GATES_MAX, "too many gates ask at once; one was turned away and stays covered")
+            }
             Some(Err(error)) => tracing::warn!(%error, "no thread for a gate; it stays covered"),
             Some(Ok(_)) => {}
         }
@@ -199,7 +198,11 @@ fn tell(
         return Ok(());
     }
     if let Answer::Refused(refused) = answer {
-        tracing::warn!(errno = refused.errno, "a gate is not told whose desktop it is: {}", refused.why.advice());
+        tracing::warn!(
+            errno = refused.errno,
+            "a gate is not told whose desktop it is: {}",
+            refused.why.advice()
+        );
     }
     // A gate that takes nothing has stopped; it covers by itself.
     send(socket, &wire::answer(number, answer), SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?;
@@ -253,13 +256,9 @@ mod tests {
 
     #[test]
     fn others_than_gates_are_not_answered() {
-        let (here, _there) = rustix::net::socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .unwrap();
+        let (here, _there) =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .unwrap();
         let me = rustix::process::geteuid().as_raw();
         assert!(gate_of(&here, Askers { gates_uid: me }).is_ok());
         assert_eq!(gate_of(&here, Askers { gates_uid: me + 1 }).is_ok(), me == 0);

@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, SocketType, getpeername, getsockname, sockopt};
+use rustix::net::{
+    AddressFamily, SocketAddrAny, SocketAddrUnix, SocketType, getpeername, getsockname, sockopt,
+};
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 
 use crate::process::Process;
@@ -173,16 +175,16 @@ mod tests {
     fn a_name_says_what_to_ask_and_the_kernel_who_it_is() {
         let desktop = |name: &[u8]| unix_link(name, 1001);
         assert_eq!(desktop(b"/run/xrdp/sockdir/xrdp_display_10"), Some(Link::Desktop(Some(1001))));
-        assert_eq!(
-            desktop(b"/run/xrdp/sockdir/1001/xrdp_chansrv_socket_7"),
-            Some(Link::Desktop(Some(1001)))
-        );
+        assert_eq!(desktop(b"/run/xrdp/sockdir/1001/xrdp_chansrv_socket_7"), Some(Link::Desktop(Some(1001))));
         // A user's socket is neither the session manager nor the journal.
         assert_eq!(desktop(b"/run/xrdp/sesman.socket"), Some(Link::Elsewhere));
         assert_eq!(unix_link(b"/run/xrdp/sesman.socket", 0), Some(Link::Sesman));
         assert_eq!(unix_link(b"/run/systemd/journal/stdout", 0), None);
         let tcp = |address: &str| vnc_or_sesman(address.parse().unwrap());
-        assert_eq!((tcp("127.0.0.1:3350"), tcp("[::1]:5910")), (Some(Link::Sesman), Some(Link::Desktop(None))));
+        assert_eq!(
+            (tcp("127.0.0.1:3350"), tcp("[::1]:5910")),
+            (Some(Link::Sesman), Some(Link::Desktop(None)))
+        );
         assert_eq!((tcp("192.0.2.1:5910"), tcp("127.0.0.1:45124")), (None, None));
     }
 

@@ -85,7 +85,9 @@ pub(super) fn with_prompt(prompt: Prompt, mut text: CoverText) -> CoverText {
 pub(super) fn with_obstacle(obstacle: Option<&str>, mut text: CoverText) -> CoverText {
     if let Some(obstacle) = obstacle {
         let lines = [
-            format!("管理者の方へ: sudare-owner が応答できません（{obstacle}）。sudare-host doctor を実行してください。"),
+            format!(
+                "管理者の方へ: sudare-owner が応答できません（{obstacle}）。sudare-host doctor を実行してください。"
+            ),
             format!("For the administrator: sudare-owner cannot tell ({obstacle}). Run sudare-host doctor."),
         ];
         let after = text.lines.len().min(4);

@@ -42,6 +42,39 @@ impl Ownership {
     pub(super) fn forget_operator(&mut self) {
         self.operator = None;
     }
+
+    /// As the decision takes it.
+    fn whose(&self) -> Whose {
+        match (&self.owner, self.operator) {
+            _ if self.others => Whose::Other,
+            (None | Some(Owner::SigningIn), _) => Whose::Pending,
+            (Some(Owner::LoginScreen), _) => Whose::Own,
+            (Some(Owner::Session { uid }), Some(Operator::Uid(operator))) if *uid == operator => Whose::Own,
+            // Nobody has proved anything yet; without a client it is covered in any case.
+            (Some(Owner::Session { .. }), None) => Whose::Pending,
+            (Some(Owner::Session { .. } | Owner::Unknown(_)), _) => Whose::Other,
+        }
+    }
+
+    /// Whether somebody's device leads to another one's desktop, which is remembered.
+    fn is_mismatch(&mut self) -> bool {
+        let (Some(Owner::Session { uid }), Some(Operator::Uid(operator))) = (&self.owner, self.operator)
+        else {
+            return false;
+        };
+        let differs = *uid != operator;
+        self.others |= differs;
+        differs
+    }
+
+    /// Why it cannot be told.
+    fn obstacle(&self) -> Option<&str> {
+        match (&self.owner, self.operator) {
+            (Some(Owner::Unknown(why)), _) => Some(why),
+            (Some(Owner::Session { .. }), Some(Operator::Nobody)) => Some("no such user"),
+            _ => None,
+        }
+    }
 }
 
 impl Session {
@@ -87,38 +120,53 @@ impl Session {
 
     /// As the decision takes it.
     pub(super) fn whose(&self) -> Whose {
-        if self.info.owner != Some(OwnerRule::Kernel) {
-            return Whose::Own;
-        }
-        match (&self.ownership.owner, self.ownership.operator) {
-            _ if self.ownership.others => Whose::Other,
-            (None | Some(Owner::SigningIn), _) => Whose::Pending,
-            (Some(Owner::LoginScreen), _) => Whose::Own,
-            (Some(Owner::Session { uid }), Some(Operator::Uid(operator))) if *uid == operator => Whose::Own,
-            // Nobody has proved anything yet; without a client it is covered in any case.
-            (Some(Owner::Session { .. }), None) => Whose::Pending,
-            (Some(Owner::Session { .. } | Owner::Unknown(_)), _) => Whose::Other,
-        }
+        if self.info.owner == Some(OwnerRule::Kernel) { self.ownership.whose() } else { Whose::Own }
     }
 
-    /// Why it cannot be told, for the cover.
+    /// Why it cannot be told, for a cover that says so.
     pub(super) fn obstacle(&self, reason: Reason) -> Option<&str> {
-        match (&self.ownership.owner, self.ownership.operator) {
-            _ if reason != Reason::OtherUser => None,
-            (Some(Owner::Unknown(why)), _) => Some(why),
-            (Some(Owner::Session { .. }), Some(Operator::Nobody)) => Some("no such user"),
-            _ => None,
-        }
+        if reason == Reason::OtherUser { self.ownership.obstacle() } else { None }
     }
 
     /// Somebody's device leads to another one's desktop: once in the log.
     fn note_mismatch(&mut self) {
-        if let (Some(Owner::Session { uid }), Some(Operator::Uid(operator))) =
-            (&self.ownership.owner, self.ownership.operator)
-            && *uid != operator
-        {
-            self.ownership.others = true;
+        if self.ownership.is_mismatch() {
             self.on_notice(NoteCode::OwnerMismatch);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(owner: Owner, operator: Option<Operator>) -> Ownership {
+        Ownership { owner: Some(owner), operator, others: false }
+    }
+
+    #[test]
+    fn only_the_operators_own_desktop_and_a_log_on_screen_may_be_shown() {
+        let (mine, nobody) = (Some(Operator::Uid(7)), Some(Operator::Nobody));
+        let whose = |owner, operator| told(owner, operator).whose();
+        assert_eq!(Ownership::default().whose(), Whose::Pending);
+        assert_eq!(whose(Owner::SigningIn, mine), Whose::Pending);
+        assert_eq!(whose(Owner::LoginScreen, mine), Whose::Own);
+        assert_eq!(whose(Owner::Session { uid: 7 }, mine), Whose::Own);
+        assert_eq!(whose(Owner::Session { uid: 8 }, mine), Whose::Other);
+        assert_eq!(whose(Owner::Session { uid: 7 }, nobody), Whose::Other);
+        assert_eq!(whose(Owner::Unknown("errno 1".into()), mine), Whose::Other);
+        assert_eq!(told(Owner::Session { uid: 7 }, nobody).obstacle(), Some("no such user"));
+        assert_eq!(told(Owner::Unknown("errno 1".into()), mine).obstacle(), Some("errno 1"));
+        assert_eq!(told(Owner::Session { uid: 8 }, mine).obstacle(), None);
+    }
+
+    #[test]
+    fn after_somebody_elses_desktop_nothing_is_shown_on_this_connection() {
+        let mut ownership = told(Owner::Session { uid: 8 }, Some(Operator::Uid(7)));
+        assert!(ownership.is_mismatch());
+        for later in [Owner::LoginScreen, Owner::Session { uid: 7 }] {
+            ownership.owner = Some(later);
+            assert_eq!((ownership.is_mismatch(), ownership.whose()), (false, Whose::Other));
         }
     }
 }

@@ -46,7 +46,7 @@ impl Logged {
             let entry = Entry::open_unverified(leaf)?;
             match entry.event()? {
                 Event::Note(note) => self.notes.push((note.code, note.value)),
-                Event::Cover(_) => self.reasons.extend(entry.reason),
+                Event::Cover(_) => self.reasons.extend(entry.reason.and_then(Reason::from_number)),
                 _ => {}
             }
         }

@@ -68,7 +68,8 @@ impl Sudare {
         );
         std::fs::write(stage.dir.join("host.toml"), settings)?;
         let logs = logs.to_owned();
-        let mut sudare = Sudare { stage, supervisor: None, gate: None, owner: None, recorder: None, logs, starts: 0 };
+        let mut sudare =
+            Sudare { stage, supervisor: None, gate: None, owner: None, recorder: None, logs, starts: 0 };
         process::output(sudare.host_program().arg("init").arg("--recorder"))?;
         for record in ["organisation.pub", "host.record"] {
             std::fs::copy(state.join(record), recorder.join(record))?;
