@@ -9,19 +9,15 @@
 //! for again by connecting again.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv, send,
-    socket_with,
-};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use sudare_guard::transport::Owner;
 use sudare_owner::wire::{self, Answer};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -120,39 +116,37 @@ async fn converse(
     asked: &mut watch::Receiver<u32>,
     tell: &mpsc::Sender<(u32, Owner)>,
 ) -> io::Result<std::convert::Infallible> {
-    let service = AsyncFd::register(reach(socket)?)?;
+    let mut service = reach(socket)?;
+    let (mut answers, mut asks) = service.split();
     let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
     // An ask from before this connection was answered by the failure of the one before.
     asked.mark_unchanged();
     loop {
         tokio::select! {
-            answer = receive(&service) => {
+            answer = receive(&mut answers) => {
                 let (number, answer) = answer?;
                 tell.send((number, owner(answer))).await.map_err(gone)?;
             }
             changed = asked.changed() => {
                 changed.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
                 let packet = wire::ask(*asked.borrow_and_update());
-                service
-                    .async_io(Interest::WRITABLE, |socket| Ok(send(socket, &packet, SendFlags::NOSIGNAL)?))
-                    .await?;
+                asks.write_all(&packet).await?;
             }
         }
     }
 }
 
-fn reach(path: &Path) -> io::Result<OwnedFd> {
+/// Connects. Each read of such a socket is one packet, whatever the type says.
+fn reach(path: &Path) -> io::Result<UnixStream> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
     connect(&socket, &SocketAddrUnix::new(path)?)?;
-    Ok(socket)
+    UnixStream::from_std(socket.into())
 }
 
-async fn receive(service: &AsyncFd<OwnedFd>) -> io::Result<(u32, Answer)> {
+async fn receive(service: &mut (impl AsyncRead + Unpin)) -> io::Result<(u32, Answer)> {
     let mut packet = [0; wire::ANSWER_BYTES + 1];
-    let length = service
-        .async_io(Interest::READABLE, |socket| Ok(recv(socket, &mut packet, RecvFlags::empty())?.0))
-        .await?;
+    let length = service.read(&mut packet).await?;
     match packet.get(..length) {
         None | Some([]) => Err(Errno::CONNRESET.into()),
         Some(packet) => wire::read_answer(packet).map_err(io::Error::other),
@@ -186,7 +180,8 @@ fn named(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::net::{accept, bind, listen};
+    use rustix::net::{RecvFlags, SendFlags, accept, bind, listen, recv, send};
+    use std::os::fd::OwnedFd;
     use tokio::time::timeout;
 
     const PATIENCE: Duration = Duration::from_secs(60);

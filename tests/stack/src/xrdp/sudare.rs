@@ -268,6 +268,7 @@ impl Sudare {
         Ok(ClientOptions {
             arguments: vec![format!("/dvc:sudare,config:{}", settings.display())],
             environment: cache()?,
+            ..ClientOptions::default()
         })
     }
 
