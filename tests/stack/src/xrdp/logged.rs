@@ -1,5 +1,6 @@
 //! What the log says, read without the audit, for what no audit command prints.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -14,6 +15,8 @@ pub struct Logged {
     pub reasons: Vec<Reason>,
     /// Code and value.
     pub notes: Vec<(u16, u64)>,
+    /// A bundle that grew is there in each of its sizes.
+    read: BTreeSet<Vec<u8>>,
 }
 
 impl Logged {
@@ -43,6 +46,9 @@ impl Logged {
             let length = usize::from(u16::from_be_bytes(*length));
             let (leaf, rest) = rest.split_at_checked(length).context("a bundle is cut off")?;
             bytes = rest;
+            if !self.read.insert(leaf.to_vec()) {
+                continue;
+            }
             let entry = Entry::open_unverified(leaf)?;
             match entry.event()? {
                 Event::Note(note) => self.notes.push((note.code, note.value)),

@@ -64,7 +64,7 @@ pub const ALL: &[(&str, &str, Play)] = &[
     ("gate-story", "the main job through the gate, on an xrdp that knows nothing of it", gate::story),
     (
         "gate-other-user",
-        "the operator logs on as somebody else: at connecting, and typed at xrdp's log-on screen",
+        "the operator logs on as somebody else, and nobody tells whose desktop it is",
         other_user::play,
     ),
     ("attacks", "the cover of a session at 1080p, attacked in every way", attacks::all),

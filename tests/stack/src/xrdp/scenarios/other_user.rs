@@ -1,6 +1,5 @@
 //! The operator is recognised, and yet the desktop is somebody else's: whoever knows another user's password logs on
-//! with the own device. Once with the password at connecting, once typed at xrdp's log-on screen, which is nobody's
-//! and is shown.
+//! with the own device. xrdp's log-on screen is nobody's, and is shown.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,13 +16,10 @@ use crate::xrdp::servers::Door;
 use crate::xrdp::session::Session;
 use crate::xrdp::stack::{self, Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
-use crate::xrdp::users::{self, OTHER, PASSWORD, USER, User};
+use crate::xrdp::users::{self, OTHER, User};
 
 /// How long a cover is watched once it is there.
 const WATCHED: Duration = Duration::from_secs(3);
-/// What the keys of a private keyboard give: their keysyms (XK_Tab, XK_Return).
-const TAB: char = '\u{FF09}';
-const RETURN: char = '\u{FF0D}';
 const WORDS: usize = 125;
 
 pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
@@ -37,8 +33,7 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     camera.show(ALONE);
     let mut scene = Scene { stack, other, device, _camera: camera, report };
     scene.at_connecting()?;
-    scene.typed()?;
-    scene.own_typed()?;
+    scene.log_on_screen()?;
     scene.unknown(&mut sudare)?;
     let Scene { report, .. } = scene;
     let logged = sudare.logged()?;
@@ -48,7 +43,7 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let rules = logged.notes.iter().filter(|note| **note == by_kernel).count();
     report.check("the log says that the kernel told whose desktop it is", rules >= 3, rules);
     let mismatches = logged.notes.iter().filter(|note| note.0 == NoteCode::OwnerMismatch.number()).count();
-    report.check("the log has each log-on as somebody else", mismatches == 2, mismatches);
+    report.check("the log has each log-on as somebody else", mismatches == 1, mismatches);
     Ok(())
 }
 
@@ -89,37 +84,13 @@ impl Scene<'_> {
         self.end(&self.other.clone())
     }
 
-    fn typed(&mut self) -> anyhow::Result<()> {
+    /// xrdp tries what the client gave, says that it failed, and would ask: nobody's desktop yet.
+    fn log_on_screen(&mut self) -> anyhow::Result<()> {
         let mut client = self.connect(LogOn::Typed)?;
-        self.stack.wait_picture("xrdp's log-on screen", &mut client, asks_who)?;
+        let count = self.stack.wait_picture("xrdp's log-on screen", &mut client, asks_who)?;
         self.stack.save("log-on-screen", self.report)?;
-        self.report.check("typed: the log-on screen is shown to the operator", true, "");
-        let watch = self.stack.watch("other-typed")?;
-        self.log_on(OTHER)?;
-        self.others_desktop()?;
-        self.stack.wait_picture("the cover over somebody else's desktop", &mut client, covered)?;
-        std::thread::sleep(WATCHED);
-        self.stack.save("other-typed", self.report)?;
-        let seen = watch.stop()?;
-        self.report.check(
-            "typed: nothing of somebody else is seen",
-            seen.leaked_frames == 0,
-            format!("{seen:?}"),
-        );
-        self.report.figure("watched-typed", serde_json::to_value(&seen)?);
-        client.kill()?;
-        self.end(&self.other.clone())
-    }
-
-    fn own_typed(&mut self) -> anyhow::Result<()> {
-        let mut client = self.connect(LogOn::Typed)?;
-        self.stack.wait_picture("xrdp's log-on screen again", &mut client, asks_who)?;
-        self.log_on(USER)?;
-        let count = self.stack.wait_picture("the own desktop", &mut client, Count::is_desktop)?;
-        self.stack.save("own-typed", self.report)?;
-        self.report.check("typed: the own desktop is seen", true, format!("{count:?}"));
-        client.kill()?;
-        self.stack.session()?.wait_connected(false)
+        self.report.check("the log-on screen is shown to the operator", true, format!("{count:?}"));
+        client.kill()
     }
 
     /// Nobody tells any more, and then somebody does again.
@@ -137,14 +108,6 @@ impl Scene<'_> {
         self.report.check("told again: the same session is seen", true, "");
         client.kill()?;
         self.end(&self.stack.user.clone())
-    }
-
-    fn log_on(&self, name: &str) -> anyhow::Result<()> {
-        let keys = name.chars().chain([TAB]).chain(PASSWORD.chars()).chain([RETURN]);
-        for key in keys {
-            self.stack.type_key(key, 1)?;
-        }
-        Ok(())
     }
 
     fn others_desktop(&self) -> anyhow::Result<()> {
