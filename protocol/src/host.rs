@@ -93,6 +93,8 @@ pub struct Opened {
     pub device_id: Id,
     pub device_key: [u8; 32],
     pub device_record_sha256: Digest,
+    /// For whom the device is enrolled.
+    pub user: String,
     pub certificate: CertificateCheck,
     /// Which checks of liveness the client can measure.
     pub measures: u8,
@@ -193,6 +195,7 @@ impl AwaitOpen {
             device_id: claimed.device_id,
             device_key: device.record.device_key,
             device_record_sha256: device.record_sha256,
+            user: device.record.user.clone(),
             certificate: claimed.certificate,
             measures: claimed.measures.unwrap_or(0),
             hello: self.hello,

@@ -124,6 +124,7 @@ impl SessionDriver for Toy {
             SessionEvent::Tick => Vec::new(),
             SessionEvent::Link(event) => self.on_link(event),
             SessionEvent::Cover(event) => self.on_cover(event),
+            SessionEvent::Owner(_) => Vec::new(),
         }
     }
 }

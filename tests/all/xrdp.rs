@@ -155,6 +155,12 @@ fn the_main_job_is_done_through_the_gate() {
 }
 
 #[test]
+fn somebody_elses_desktop_stays_covered_whoever_is_recognised() {
+    let Some(report) = check_with_models("gate-other-user") else { return };
+    assert_sampled_often(&report.figures["watched-at-connecting"]);
+}
+
+#[test]
 fn a_second_client_without_the_plugin_sees_only_the_cover_of_a_session_it_takes_over() {
     let Some(report) = check_with_models("takeover") else { return };
     // A race is tried more than once.

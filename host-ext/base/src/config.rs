@@ -51,6 +51,16 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
         "unix:/run/sudare-xrdp/socket",
         "The host behind the gate: unix:/path, or tcp:ADDRESS:PORT#PIN with its certificate's SHA-256.",
     ),
+    (
+        "gate_owner",
+        "<kernel for unix:, otherwise policy>",
+        "What tells the gate whose desktop it shows: kernel (sudare-owner) or policy (the name at log-on).",
+    ),
+    (
+        "owner_socket",
+        "/run/sudare-owner/socket",
+        "Socket at which sudare-owner tells gates whose desktop it is.",
+    ),
 ];
 
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +110,19 @@ pub struct HostConfig {
     pub tls_key: PathBuf,
     #[serde(default = "default_target")]
     pub gate_target: String,
+    pub gate_owner: Option<GateOwner>,
+    #[serde(default = "default_owner_socket")]
+    pub owner_socket: PathBuf,
+}
+
+/// What tells a gate whose desktop it shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GateOwner {
+    /// The kernel, through `sudare-owner`.
+    Kernel,
+    /// The name that the client gives at log-on.
+    Policy,
 }
 
 fn default_listen() -> SocketAddr {
@@ -144,6 +167,9 @@ fn default_key() -> PathBuf {
 }
 fn default_target() -> String {
     "unix:/run/sudare-xrdp/socket".into()
+}
+fn default_owner_socket() -> PathBuf {
+    "/run/sudare-owner/socket".into()
 }
 
 impl HostConfig {
@@ -197,6 +223,7 @@ impl HostConfig {
         absolute("run_dir", &self.run_dir)?;
         absolute("tls_certificate", &self.tls_certificate)?;
         absolute("tls_key", &self.tls_key)?;
+        absolute("owner_socket", &self.owner_socket)?;
         self.blanker.as_deref().map_or(Ok(()), |path| absolute("blanker", path))?;
         if !(1..=1024).contains(&self.max_sessions) {
             let value = self.max_sessions.to_string();

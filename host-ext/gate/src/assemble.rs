@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sudare_base::config::HostConfig;
+use sudare_base::config::{GateOwner, HostConfig};
 use sudare_evidence::report::Remote;
 use sudare_evidence::store::StoreError;
 use sudare_guard::assemble::{AssembleError, random_id, share};
@@ -13,8 +13,8 @@ use sudare_records::state::HostState;
 use sudare_relay::Policy;
 
 use crate::identity::{Identity, IdentityError};
-use crate::serve::Gate;
-use crate::target::{Target, TargetError};
+use crate::serve::{Asks, Gate};
+use crate::target::{Place, Target, TargetError};
 
 /// Why no connection can be served.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +53,21 @@ pub fn assemble(config: &HostConfig) -> Result<Assembled, StartError> {
     let (thread, evidence) = EvidenceThread::start_without(open, random_id()?, rules)?;
     let shared = share(state, identity.cert_sha256, evidence)?;
     let factory = Arc::new(Sessions::new(shared));
-    Ok(Assembled { gate: Gate { identity, target, policy: Policy::default(), factory }, evidence: thread })
+    let owner = asks(config, &target);
+    Ok(Assembled {
+        gate: Gate { identity, target, policy: Policy::default(), owner, factory },
+        evidence: thread,
+    })
+}
+
+/// Behind a socket of this machine the kernel can tell whose desktop it is, unless the settings say otherwise.
+fn asks(config: &HostConfig, target: &Target) -> Asks {
+    let here = matches!(target.place, Place::Unix(_));
+    match config.gate_owner {
+        Some(GateOwner::Kernel) => Asks::Kernel(config.owner_socket.clone()),
+        None if here => Asks::Kernel(config.owner_socket.clone()),
+        None | Some(GateOwner::Policy) => Asks::Nobody,
+    }
 }
 
 /// Whether connections could be served now.

@@ -27,6 +27,7 @@
 //! | `refusal` | says on a black screen why a client is not led to its host |
 //! | `connect` | the phases before the session |
 //! | `session` | the session: pulls, covers, asks the guard |
+//! | `owner` | asks whose desktop the host shows |
 //! | `leg` | one side: frames in, one block out |
 //! | `limits` | how long and how much |
 //! | `error` | why a connection ended, and who has to do what |
@@ -45,6 +46,7 @@ mod leg;
 pub mod limits;
 pub mod listen;
 mod negotiate;
+mod owner;
 mod refusal;
 pub mod serve;
 mod session;
@@ -53,5 +55,5 @@ pub mod target;
 pub(crate) mod tests;
 
 pub use error::Ended;
-pub use serve::{Gate, serve};
+pub use serve::{Asks, Gate, serve};
 pub use target::Target;

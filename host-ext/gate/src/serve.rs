@@ -1,11 +1,12 @@
 //! One connection, from its socket to its end.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sudare_base::clock;
-use sudare_guard::transport::{DriverFactory, SessionInfo};
+use sudare_guard::transport::{DriverFactory, OwnerRule, SessionInfo};
 use sudare_relay::Policy;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -18,6 +19,7 @@ use crate::identity::Identity;
 use crate::leg;
 use crate::limits::CONNECT_MAX;
 use crate::negotiate::{Client, Secure, Turned, negotiate};
+use crate::owner::Owners;
 use crate::refusal;
 use crate::session::Session;
 use crate::target::Target;
@@ -30,8 +32,35 @@ pub struct Gate {
     pub target: Target,
     /// What passes.
     pub policy: Policy,
+    /// What tells whose desktop it is.
+    pub owner: Asks,
     /// Who decides what it may see.
     pub factory: Arc<dyn DriverFactory>,
+}
+
+/// What tells a gate whose desktop it shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asks {
+    /// The kernel, through the service at this socket.
+    Kernel(PathBuf),
+    /// Nothing: the policy trusts the name that the client gives.
+    Nobody,
+}
+
+impl Asks {
+    fn rule(&self) -> OwnerRule {
+        match self {
+            Self::Kernel(_) => OwnerRule::Kernel,
+            Self::Nobody => OwnerRule::Policy,
+        }
+    }
+
+    fn begin(&self) -> Option<Owners> {
+        match self {
+            Self::Kernel(socket) => Some(Owners::ask_at(socket.clone())),
+            Self::Nobody => None,
+        }
+    }
 }
 
 impl fmt::Debug for Gate {
@@ -85,8 +114,9 @@ pub(crate) async fn open(tcp: TcpStream, gate: &Gate) -> Result<Session<Client, 
     let live = within(CONNECT_MAX, "the beginning of the session", connected).await?;
     // As the embedded host has it, this is what the client says of itself: it may select a record, never grant.
     let user = Some(live.logon().user.clone()).filter(|user| !user.is_empty());
-    let driver = gate.factory.session(SessionInfo { user, keys: true }, clock::now());
-    Ok(Session::new(client, host, live, driver))
+    let info = SessionInfo { user, keys: true, owner: Some(gate.owner.rule()) };
+    let driver = gate.factory.session(info, clock::now());
+    Ok(Session::new(client, host, live, driver).asking(gate.owner.begin()))
 }
 
 /// With a limit on how long it may take.

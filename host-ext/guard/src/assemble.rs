@@ -64,6 +64,7 @@ pub fn share(
         evidence,
         random: Arc::new(SystemRandom),
         local_time: hour_and_minute,
+        uid_of: sudare_base::accounts::uid_of,
     }))
 }
 

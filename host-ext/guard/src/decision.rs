@@ -60,7 +60,30 @@ pub enum Event {
     Painted(Shown),
     /// Whether evidence can be kept, where the policy requires it.
     EvidenceKept(bool),
+    /// Whose desktop it is.
+    Owner(Whose),
     Tick,
+}
+
+/// Whose desktop it is, seen from the operator for whom the device is enrolled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The operator's own, or nobody's: a log-on screen. Also where nothing can tell, and the policy has decided.
+    Own,
+    /// Not known yet, or somebody is signing in.
+    Pending,
+    /// Somebody else's, or it cannot be told.
+    Other,
+}
+
+impl Whose {
+    fn why_cover(self) -> Option<Reason> {
+        match self {
+            Self::Own => None,
+            Self::Pending => Some(Reason::Starting),
+            Self::Other => Some(Reason::OtherUser),
+        }
+    }
 }
 
 /// What to do about it, in this order.
@@ -145,6 +168,7 @@ pub struct Decider {
     pending: Option<(Shown, u64)>,
     silence: Option<Silence>,
     liveness: Liveness,
+    owner: Whose,
     suspect: bool,
     evidence_kept: bool,
     jumped: bool,
@@ -166,6 +190,7 @@ impl Decider {
             pending: Some((Shown::Covered, now_ms)),
             silence: None,
             liveness: Liveness::off(),
+            owner: Whose::Own,
             suspect: false,
             evidence_kept: true,
             jumped: false,
@@ -236,6 +261,7 @@ impl Decider {
             Event::Break(on) => self.take_break(on),
             Event::Painted(shown) => self.painted(shown, now_ms, &mut actions),
             Event::EvidenceKept(kept) => self.evidence_kept = kept,
+            Event::Owner(owner) => self.owner = owner,
         }
         self.liveness.advance(now_ms, &mut actions);
         self.settle_silence(now_ms, &mut actions);
@@ -405,6 +431,9 @@ impl Decider {
             return Some(Reason::Break);
         }
         let Some(link) = &self.link else { return Some(self.no_link(now_ms)) };
+        if let Some(reason) = self.owner.why_cover() {
+            return Some(reason);
+        }
         if self.jumped {
             return Some(Reason::ClockJump);
         }

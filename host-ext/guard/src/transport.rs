@@ -77,6 +77,43 @@ pub enum SessionEvent {
     Tick,
     Link(LinkEvent),
     Cover(CoverEvent),
+    /// Whose desktop the connection shows; only where [`SessionInfo::owner`] is [`OwnerRule::Kernel`].
+    Owner(Owner),
+}
+
+/// Whose desktop a connection shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// Nobody's: the host asks who is there.
+    LoginScreen,
+    /// Nobody's yet: somebody is signing in.
+    SigningIn,
+    /// This user's.
+    Session { uid: u32 },
+    /// It cannot be told. What an administrator needs to know of it, in a few characters, such as "errno 1".
+    Unknown(String),
+}
+
+/// What tells whose desktop a connection shows; the log says which it was. Numbers are those of note 32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnerRule {
+    /// The kernel, by who runs the session's X server. The name at log-on does not count.
+    Kernel,
+    /// The credentials that were verified at log-on.
+    Credentials,
+    /// Nothing but the name that the client gives, if it gives any.
+    Policy,
+}
+
+impl OwnerRule {
+    /// The value of the note.
+    pub fn number(self) -> u64 {
+        match self {
+            Self::Kernel => 1,
+            Self::Credentials => 2,
+            Self::Policy => 3,
+        }
+    }
 }
 
 /// What happened to the virtual channel of a session.
@@ -176,6 +213,8 @@ pub struct SessionInfo {
     pub user: Option<String>,
     /// Whether the cover's keys work here.
     pub keys: bool,
+    /// What tells whose desktop it is. None where a guard belongs to one desktop from its start.
+    pub owner: Option<OwnerRule>,
 }
 
 // A name must not reach a log by habit.

@@ -16,6 +16,8 @@ pub enum Value {
     Reason,
     /// Number of an `error::Code`.
     Refusal,
+    /// What told whose desktop it is: 1 the kernel, 2 the credentials at log-on, 3 the policy.
+    OwnerRule,
 }
 
 macro_rules! notes {
@@ -61,6 +63,8 @@ notes! {
     19 GrabTaken "x11-input-held" Medium Unused "アプリケーションがキーボードまたはポインタを占有（そのウィンドウを一時的に非表示）" "An application held the keyboard or pointer against the cover; its windows were hidden for a moment";
     20 CoverReplaced "x11-blanker-died" High Unused "停止した遮蔽プロセスのウィンドウを新しい遮蔽プロセスが引き継ぎ" "A new blanker took over the windows of one that had died";
     21 LateStart "x11-early-windows" Medium Unused "最初の遮蔽より前に画面上のウィンドウを検出" "Windows were on the screen before the first cover";
+    32 Owner "owner" Informational OwnerRule "デスクトップの利用者を確認した方法" "What told whose desktop it is";
+    33 OwnerMismatch "owner-mismatch" High Unused "操作者とは別の利用者のデスクトップへの接続（遮蔽を継続）" "The connection led to the desktop of another user than the operator, and stayed covered";
 }
 
 impl Note {
@@ -80,6 +84,10 @@ impl Note {
             Value::Refusal => match refusal(self.value) {
                 Some((ja, _)) => format!("{words}：{ja}"),
                 None => format!("{words}：エラー {}", self.value),
+            },
+            Value::OwnerRule => match owner_rule(self.value) {
+                Some((ja, _)) => format!("{words}：{ja}"),
+                None => format!("{words}：この版では不明な方法（番号 {}）", self.value),
             },
         }
     }
@@ -104,12 +112,26 @@ impl Note {
                 Some((_, en)) => format!("{words}: {en}"),
                 None => format!("{words}: error {}", self.value),
             },
+            Value::OwnerRule => match owner_rule(self.value) {
+                Some((_, en)) => format!("{words}: {en}"),
+                None => format!("{words}: a way that this version does not know (number {})", self.value),
+            },
         }
     }
 }
 
 fn reason(value: u64) -> Option<Reason> {
     u8::try_from(value).ok().and_then(Reason::from_number)
+}
+
+/// What told whose desktop it is, in Japanese and English.
+fn owner_rule(value: u64) -> Option<(&'static str, &'static str)> {
+    match value {
+        1 => Some(("OS カーネル（接続先の X サーバーの実行者）", "the kernel, by who runs the X server")),
+        2 => Some(("ログオン時に検証した資格情報", "the credentials that were verified at log-on")),
+        3 => Some(("方針（クライアントの申告を信頼）", "the policy, which trusts what the client says")),
+        _ => None,
+    }
 }
 
 /// The refusals that mean a device, in Japanese and English; no other is noted.
@@ -165,5 +187,7 @@ mod tests {
         assert!(note(NoteCode::Quota, 7).english().ends_with(" (value 7)"));
         assert!(note(NoteCode::WrongBlock, 300).english().ends_with("(number 300)"));
         assert!(note(NoteCode::DeviceRefused, 300).english().ends_with("error 300"));
+        assert!(note(NoteCode::Owner, 1).english().contains(": the kernel"));
+        assert!(note(NoteCode::Owner, 9).english().ends_with("(number 9)"));
     }
 }

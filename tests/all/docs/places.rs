@@ -20,7 +20,7 @@ pub(crate) const MODULE_LISTS: [&str; 1] = ["host-ext/guard/src/xrdp/mod.rs"];
 
 /// Programs whose commands and flags pages show: the file with their commands (none where there is only one), its
 /// enum, and the folder in which flags are declared.
-pub(crate) const PROGRAMS: [Program; 14] = [
+pub(crate) const PROGRAMS: [Program; 15] = [
     Program::new("sudare", Some(("client-ext/cli/src/main.rs", "Command")), "client-ext/cli/src"),
     Program::new("sudare-host", Some(("host-ext/admin/src/main.rs", "Command")), "host-ext/admin/src"),
     Program::new(
@@ -43,6 +43,7 @@ pub(crate) const PROGRAMS: [Program; 14] = [
     Program::new("sudare-sign-in", None, "host-ext/supervisor/src"),
     Program::new("sudare-guard", None, "host-ext/guard/src"),
     Program::new("sudare-gate", None, "host-ext/gate/src"),
+    Program::new("sudare-owner", None, "host-ext/owner/src"),
     Program::new("sudare-recorder", None, "host-ext/recorder/src"),
     Program::new("sudare-ship", None, "host-ext/ship/src"),
     Program::new("sudare-forward", None, "host-ext/forward/src"),

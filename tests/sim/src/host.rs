@@ -86,8 +86,9 @@ impl HostSide {
             evidence,
             random,
             local_time: |_| "21:05".into(),
+            uid_of: |_| None,
         });
-        let info = SessionInfo { user: Some(pair::USER.into()), keys: true };
+        let info = SessionInfo { user: Some(pair::USER.into()), keys: true, owner: None };
         let black = (DRAWING_MS, CoverEvent::Painted(Shown::Covered));
         let screen = Screen { shown: Shown::Covered, covers: 0, now_ms: 0, reports: [black].into() };
         Ok(HostSide {

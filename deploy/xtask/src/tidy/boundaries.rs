@@ -51,9 +51,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sudare-records",
             "sudare-evidence",
             "sudare-guard",
+            // The packets only.
+            "sudare-owner",
             "sudare-relay",
         ],
     ),
+    // It may look into every process.
+    ("sudare-owner", &["sudare-base"]),
     // The offline key: no other program of ours makes or reads it.
     ("sudare-authority", &["sudare-base", "sudare-protocol", "sudare-records"]),
     (

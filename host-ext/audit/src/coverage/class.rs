@@ -13,7 +13,7 @@ pub enum Class {
     SomebodyElse,
     /// The camera was blocked, lost or busy, or its pictures were stale.
     Camera,
-    /// No client, no message in time, a bad message, or a refused device.
+    /// No client, no message in time, a bad message, a refused device, or the desktop of somebody else.
     Connection,
     /// Evidence or cover was unreliable, or the client asked for the cover.
     System,
@@ -40,7 +40,8 @@ impl Class {
                 | Reason::ClientGone
                 | Reason::BadMessage
                 | Reason::ClockJump
-                | Reason::DeviceRefused,
+                | Reason::DeviceRefused
+                | Reason::OtherUser,
             ) => Self::Connection,
             Some(Reason::None | Reason::EvidenceNotKept | Reason::CoverFault | Reason::ClientAsked)
             | None => Self::System,

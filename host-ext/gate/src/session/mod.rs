@@ -30,7 +30,7 @@ use std::convert::Infallible;
 use std::io;
 
 use sudare_base::clock;
-use sudare_guard::transport::{LinkEvent, SessionDriver, SessionEvent};
+use sudare_guard::transport::{LinkEvent, Owner, SessionDriver, SessionEvent};
 use sudare_relay::Live;
 use sudare_relay::error::{Fault, Side, Stage};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -40,6 +40,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::error::Ended;
 use crate::leg::Leg;
 use crate::limits::{CLIENT_STALL_MAX_MS, FAREWELL_MAX, HOST_STALL_MAX_MS, TICK};
+use crate::owner::Owners;
 use state::State;
 
 /// MCS Disconnect Provider Ultimatum, provider-initiated ([T.125] 7, as [MS-RDPBCGR] 4.2.1 shows one).
@@ -50,6 +51,8 @@ pub(crate) struct Session<C, H> {
     client: Leg<C>,
     host: Leg<H>,
     state: State,
+    /// Where the kernel tells whose desktop it is.
+    owners: Option<Owners>,
 }
 
 impl<C, H> Session<C, H>
@@ -58,7 +61,12 @@ where
     H: AsyncRead + AsyncWrite + Unpin,
 {
     pub(crate) fn new(client: Leg<C>, host: Leg<H>, live: Box<Live>, driver: Box<dyn SessionDriver>) -> Self {
-        Self { client, host, state: State::new(live, driver, clock::boot_ms()) }
+        Self { client, host, state: State::new(live, driver, clock::boot_ms()), owners: None }
+    }
+
+    /// The same, and this tells the guard whose desktop it is.
+    pub(crate) fn asking(self, owners: Option<Owners>) -> Self {
+        Self { owners, ..self }
     }
 
     /// Runs to the end. Gives why, the client's stream, and whether it got all that it was sent: otherwise what is
@@ -86,6 +94,7 @@ where
         loop {
             self.fill()?;
             let (reads_client, reads_host) = self.state.reads();
+            let reads_host = reads_host && !self.owners.as_ref().is_some_and(Owners::is_awaited);
             // `select!` picks a ready branch at random, so no side can starve the other.
             tokio::select! {
                 mark = self.client.output.write(clock::monotonic_ms) => {
@@ -100,6 +109,7 @@ where
                 read = self.host.input.read(), if reads_host => {
                     self.arrived(Side::Host, read.map_err(Ended::Host)?)?;
                 }
+                (number, owner) = whose(&mut self.owners) => self.owned(number, owner)?,
                 drawn = self.state.screen.painter.drawn() => self.state.drawn(drawn),
                 _ = ticks.tick() => self.tick()?,
                 _ = stop.changed() => return Err(Ended::Stopped),
@@ -130,11 +140,23 @@ where
 
     fn arrived(&mut self, side: Side, read: Result<bool, Fault>) -> Result<(), Ended> {
         match (read, side) {
+            // What came may be a desktop that was attached meanwhile; it is taken after the answer.
+            (Ok(true), Side::Host) if self.owners.as_mut().is_some_and(Owners::ask_first) => Ok(()),
             (Ok(true), _) => self.take(side),
             (Ok(false), Side::Client) => Err(Ended::ClientLeft),
             (Ok(false), Side::Host) => Err(Ended::HostLeft),
             (Err(fault), _) => Err(fault.of(side, Stage::Session).into()),
         }
+    }
+
+    /// Tells the guard whose desktop it is, which may cover, and only then takes what waited for that.
+    fn owned(&mut self, number: u32, owner: Owner) -> Result<(), Ended> {
+        let Some(owners) = &mut self.owners else { return Ok(()) };
+        let waited = owners.is_awaited();
+        owners.take(number, &owner);
+        let waits = owners.is_awaited();
+        self.state.drive(SessionEvent::Owner(owner))?;
+        if waited && !waits { self.take(Side::Host) } else { Ok(()) }
     }
 
     /// Gives the relay the frames that were read.
@@ -194,6 +216,14 @@ where
         };
         let (client, _) = tokio::join!(to_client, to_host);
         client
+    }
+}
+
+/// What is told next; nothing where nobody tells.
+async fn whose(owners: &mut Option<Owners>) -> (u32, Owner) {
+    match owners {
+        Some(owners) => owners.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -33,7 +33,7 @@ use tokio_rustls::{client, server};
 use crate::error::Ended;
 use crate::host::any_certificate;
 use crate::identity::Identity;
-use crate::serve::{Gate, serve};
+use crate::serve::{Asks, Gate, serve};
 use crate::session::Session;
 use crate::target::{Pin, Place, Target};
 
@@ -132,7 +132,8 @@ impl Stage {
         let address = listener.local_addr().unwrap();
         let guard = Guard::default();
         let factory = Arc::new(guard.clone());
-        let gate = Gate { identity: identity().0, target, policy: Policy::default(), factory };
+        let (policy, owner) = (Policy::default(), Asks::Nobody);
+        let gate = Gate { identity: identity().0, target, policy, owner, factory };
         let (_stop, stop) = watch::channel(false);
         Self { address, host, host_identity, guard, gate: Arc::new(gate), listener, _stop, stop }
     }

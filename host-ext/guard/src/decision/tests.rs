@@ -221,3 +221,21 @@ fn a_client_that_comes_is_told_what_is_shown() {
     let status = Action::Status(Status { shown, reason, boot_ms, incident_id: None });
     assert_eq!(seat.actions, [status]);
 }
+
+#[test]
+fn somebody_elses_desktop_is_covered_at_once_and_while_it_is_unknown_whose_it_is() {
+    let mut seat = Seat::at_work();
+    // A log-on screen is shown; whoever signs in there covers it.
+    seat.tell(Event::Owner(Whose::Pending));
+    assert_eq!((seat.decider.shown(), seat.decider.reason()), (Shown::Covered, Reason::Starting));
+    seat.pass(5_000, Some(State::Clear));
+    assert_eq!(seat.decider.shown(), Shown::Covered);
+    seat.tell(Event::Owner(Whose::Other));
+    seat.pass(5_000, Some(State::Clear));
+    assert_eq!((seat.decider.shown(), seat.decider.reason()), (Shown::Covered, Reason::OtherUser));
+    // Nothing of the operator's was seen by anybody: no incident.
+    assert!(!seat.actions.iter().any(|action| matches!(action, Action::OpenIncident { .. })));
+    // The view was clear all the time.
+    seat.tell(Event::Owner(Whose::Own));
+    assert_eq!(seat.decider.shown(), Shown::Visible);
+}

@@ -17,6 +17,7 @@ use super::evidence::What;
 use super::incident_ids::IncidentIds;
 use super::link::End;
 use super::messages::{self, Asked};
+use super::owner::Ownership;
 use super::rate_limit::RateLimit;
 use super::shots::{Due, Shots};
 use crate::decision::{Action as Decided, Decider, Event, Prompt};
@@ -33,6 +34,7 @@ pub(super) struct Session {
     pub(super) decider: Decider,
     pub(super) shots: Shots,
     pub(super) rollup: AttestationRollup,
+    pub(super) ownership: Ownership,
     /// Since when a cover is requested that is not confirmed yet.
     pub(super) covering_since_ms: Option<u64>,
     /// Since when it is covered, for people to read.
@@ -69,6 +71,7 @@ impl Session {
             decider: Decider::new(now.boot_ms),
             shots: Shots::default(),
             rollup: AttestationRollup::default(),
+            ownership: Ownership::default(),
             covering_since_ms: None,
             covered_since,
             asked: Asked::Nothing,
@@ -146,11 +149,12 @@ impl Session {
         }
     }
 
-    fn tell_cover(&mut self, reason: Reason, actions: &mut Vec<Action>) {
+    pub(super) fn tell_cover(&mut self, reason: Reason, actions: &mut Vec<Action>) {
         if self.covered_since.is_empty() {
             self.covered_since = (self.shared.local_time)(self.now.wall_ms);
         }
         let text = messages::cover(reason, &self.covered_since, &self.info, self.asked);
+        let text = messages::with_obstacle(self.obstacle(reason), text);
         actions.push(Action::Cover(messages::with_prompt(self.prompt, text)));
     }
 
@@ -242,7 +246,7 @@ impl Session {
         self.tell_cover(reason, actions);
     }
 
-    fn on_notice(&mut self, notice: NoteCode) {
+    pub(super) fn on_notice(&mut self, notice: NoteCode) {
         // The same notice every few milliseconds is one fact: a flood would only hide others.
         if self.noticed.insert(notice.number()) {
             self.keep_notice(notice.number());
@@ -258,6 +262,7 @@ impl SessionDriver for Session {
             SessionEvent::Tick => self.on_tick(&mut actions),
             SessionEvent::Link(event) => self.on_link(event, &mut actions),
             SessionEvent::Cover(event) => self.on_cover(event, &mut actions),
+            SessionEvent::Owner(owner) => self.on_owner(owner, &mut actions),
         }
         actions
     }

@@ -34,6 +34,7 @@ impl Session {
         }
         self.session_id = session_id;
         self.incident_ids.begin();
+        self.ownership.forget_operator();
         let shared = &self.shared;
         let setup = Setup {
             host_key: shared.host_key.clone(),
@@ -42,7 +43,7 @@ impl Session {
             session_id,
             boot_id: shared.boot_id,
             tls_cert_sha256: shared.tls_cert_sha256,
-            user: self.info.user.clone(),
+            user: self.claimed_user(),
             wall_ms: self.now.wall_ms,
         };
         match AwaitOpen::new(setup, nonce, self.now.boot_ms) {
@@ -152,7 +153,9 @@ impl Session {
         );
         // Notices from before there was a session to record them in.
         self.noticed.iter().for_each(|code| self.keep_notice(*code));
+        self.known(&opened.user);
         let rules = self.shared.policy.record().eyes();
+        self.decide(Event::Owner(self.whose()), actions);
         self.decide(Event::Eyes { rules, measures: opened.measures }, actions);
         self.decide(Event::LinkUp { timings }, actions);
         Ok(())

@@ -81,13 +81,28 @@ pub(super) fn with_prompt(prompt: Prompt, mut text: CoverText) -> CoverText {
     text
 }
 
+/// Says after the reason why it cannot be told whose desktop it is, so that the administrator knows where to look.
+pub(super) fn with_obstacle(obstacle: Option<&str>, mut text: CoverText) -> CoverText {
+    if let Some(obstacle) = obstacle {
+        let lines = [
+            format!(
+                "管理者の方へ: sudare-owner が応答できません（{obstacle}）。sudare-host doctor を実行してください。"
+            ),
+            format!("For the administrator: sudare-owner cannot tell ({obstacle}). Run sudare-host doctor."),
+        ];
+        let after = text.lines.len().min(4);
+        text.lines.splice(after..after, lines);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_cover_says_why_since_when_and_what_to_do() {
-        let keys = SessionInfo { user: None, keys: true };
+        let keys = SessionInfo { keys: true, ..SessionInfo::default() };
         for reason in Reason::ALL.iter().copied().filter(|r| *r != Reason::None) {
             let text = cover(reason, "09:30", &keys, Asked::Nothing).lines;
             assert!(text.len() >= 6, "{reason:?}");

@@ -10,7 +10,7 @@
 //! task and never blocks: sealing and disk are the evidence worker's.
 //!
 //! - [`driver`]: events in, actions out. `link`: the channel's end. `client`: what an authenticated client says.
-//! - `record`: what the log is told. [`evidence`]: how that is kept.
+//! - `owner`: whose desktop it is. `record`: what the log is told. [`evidence`]: how that is kept.
 
 #![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
 
@@ -21,6 +21,7 @@ pub mod evidence;
 mod incident_ids;
 mod link;
 mod messages;
+mod owner;
 mod rate_limit;
 mod record;
 mod shots;
@@ -51,6 +52,8 @@ pub struct Shared {
     pub random: Arc<dyn RandomSource>,
     /// How a Unix time in milliseconds reads on the host's wall, such as "21:05".
     pub local_time: fn(u64) -> String,
+    /// The uid of a user of this host, by any of its names. Asked once for each client, while it is covered.
+    pub uid_of: fn(&str) -> Option<u32>,
 }
 
 impl std::fmt::Debug for Shared {

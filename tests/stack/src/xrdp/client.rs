@@ -44,12 +44,38 @@ impl PrivateScreen {
     }
 }
 
+/// How a client logs on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogOn {
+    /// As the throw-away user, with the password.
+    #[default]
+    User,
+    /// As another user, with the password.
+    Other,
+    /// It says nothing, so that xrdp shows its own log-on screen.
+    Typed,
+}
+
 /// How a client is started.
 #[derive(Debug, Clone, Default)]
 pub struct ClientOptions {
+    /// How it logs on.
+    pub log_on: LogOn,
     /// More arguments, such as `/dvc:sudare,…`.
     pub arguments: Vec<String>,
     pub environment: Vec<(String, String)>,
+}
+
+impl LogOn {
+    fn arguments(self) -> Vec<String> {
+        let with = |name| vec![format!("/u:{name}"), format!("/p:{}", users::PASSWORD)];
+        match self {
+            Self::User => with(users::USER),
+            Self::Other => with(users::OTHER),
+            // Without a name it would ask for one itself; a space is no name for xrdp.
+            Self::Typed => vec!["/u: ".to_owned(), "/p:".to_owned()],
+        }
+    }
 }
 
 /// A running xfreerdp.
@@ -71,8 +97,7 @@ impl Client {
         let mut command = Command::new("xfreerdp");
         command
             .arg(format!("/v:127.0.0.1:{}", super::servers::RDP_PORT))
-            .arg(format!("/u:{}", users::USER))
-            .arg(format!("/p:{}", users::PASSWORD))
+            .args(options.log_on.arguments())
             .arg(format!("/size:{}x{}", screen.size.0, screen.size.1))
             // The certificate is made by the package, for no name in particular.
             .args(["/cert:ignore", "-decorations"])

@@ -18,6 +18,7 @@
 
 pub mod client;
 pub mod keys;
+pub mod logged;
 pub mod namespace;
 pub mod needs;
 pub mod palette;

@@ -22,6 +22,24 @@ const PLACES: usize = 3;
 /// The file of `sudare-secret-desktop` in the user's home folder.
 const RECEIVED: &str = "received.jsonl";
 
+/// Gives a person the desktop that nobody else may see.
+pub fn furnish(user: &User) -> anyhow::Result<()> {
+    // As a startup command it comes after the window manager, which then gives it the keyboard.
+    let desk = format!("{PROGRAMS}/sudare-secret-desktop --log $HOME/{RECEIVED}");
+    let session = format!("#!/bin/sh\nexec openbox --startup \"{desk}\"\n");
+    user.write(".xsession", &session, 0o755)
+}
+
+/// Whether a person's desktop was mapped, behind a cover or not.
+pub fn is_shown_to(user: &User) -> anyhow::Result<bool> {
+    Ok(secret_desktop::received(&user.home.join(RECEIVED))?.contains(&Received::Shown))
+}
+
+/// Forgets that it was, for a session that begins anew.
+pub fn forget_shown(user: &User) -> anyhow::Result<()> {
+    Ok(std::fs::remove_file(user.home.join(RECEIVED))?)
+}
+
 /// What differs between stages.
 #[derive(Debug, Clone)]
 pub struct StackOptions {
@@ -55,10 +73,7 @@ impl Stack {
     /// Raises the stage; only inside a namespace (see [`super::namespace::isolate`]).
     pub fn raise(out: &Path, options: &StackOptions) -> anyhow::Result<Self> {
         let user = users::make_all()?;
-        // As a startup command it comes after the window manager, which then gives it the keyboard.
-        let desk = format!("{PROGRAMS}/sudare-secret-desktop --log $HOME/{RECEIVED}");
-        let session = format!("#!/bin/sh\nexec openbox --startup \"{desk}\"\n");
-        user.write(".xsession", &session, 0o755)?;
+        furnish(&user)?;
         for (name, text) in &options.home_files {
             user.write(name, text, 0o755)?;
         }
@@ -129,7 +144,7 @@ impl Stack {
 
     /// Whether the desktop was mapped, behind a cover or not.
     pub fn is_desk_shown(&self) -> anyhow::Result<bool> {
-        Ok(secret_desktop::received(&self.user.home.join(RECEIVED))?.contains(&Received::Shown))
+        is_shown_to(&self.user)
     }
 
     /// How many keys the desktop got so far.

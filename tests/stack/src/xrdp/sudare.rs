@@ -9,11 +9,12 @@ use sudare_test_kit::stage::{self, Proof, Stage};
 use sudare_test_kit::wait_until;
 
 use super::client::ClientOptions;
+use super::logged::Logged;
 use super::namespace::{PROGRAMS, library_folder};
 use super::process::{self, Running};
 use super::servers::RDP_PORT;
 use super::session::processes;
-use super::users::{GUARD, RECORDER, User};
+use super::users::{GUARD, OWNER, RECORDER, User};
 
 /// Keys, records and evidence. Only its own user may enter the host's part.
 const FOLDER: &str = "/run/sudare-stack/sudare";
@@ -29,6 +30,7 @@ pub struct Sudare {
     pub stage: Stage,
     supervisor: Option<Running>,
     gate: Option<Running>,
+    owner: Option<Running>,
     recorder: Option<Running>,
     logs: PathBuf,
     starts: u32,
@@ -46,6 +48,7 @@ impl Sudare {
     /// The same with the gate in place of supervisor, guards and blankers.
     pub fn start_gate(logs: &Path, policy: &str) -> anyhow::Result<Self> {
         let mut sudare = Self::prepare(logs, policy)?;
+        sudare.tell_owners()?;
         sudare.open_gate()?;
         Ok(sudare)
     }
@@ -65,7 +68,8 @@ impl Sudare {
         );
         std::fs::write(stage.dir.join("host.toml"), settings)?;
         let logs = logs.to_owned();
-        let mut sudare = Sudare { stage, supervisor: None, gate: None, recorder: None, logs, starts: 0 };
+        let mut sudare =
+            Sudare { stage, supervisor: None, gate: None, owner: None, recorder: None, logs, starts: 0 };
         process::output(sudare.host_program().arg("init").arg("--recorder"))?;
         for record in ["organisation.pub", "host.record"] {
             std::fs::copy(state.join(record), recorder.join(record))?;
@@ -124,6 +128,40 @@ impl Sudare {
         })?;
         self.gate = Some(running);
         Ok(())
+    }
+
+    /// Starts the service that tells whose desktop it is, as its unit does: with one right.
+    pub fn tell_owners(&mut self) -> anyhow::Result<()> {
+        // The group of the folder becomes that of the socket.
+        let folder = ["-d", "-o", OWNER, "-g", GUARD, "-m", "2750", "/run/sudare-owner"];
+        process::output(Command::new("install").args(folder))?;
+        let log = self.logs.join("owner.log");
+        let said_before = std::fs::read_to_string(&log).unwrap_or_default().len();
+        let one = "-all,+sys_ptrace";
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", OWNER, "--regid", OWNER, "--clear-groups", "--no-new-privs"]);
+        command.args(["--inh-caps", one, "--ambient-caps", one, "--bounding-set", one, "--"]);
+        command.arg(Path::new(PROGRAMS).join("sudare-owner"));
+        command.arg("--config").arg(self.stage.dir.join("host.toml")).env("RUST_LOG", "info");
+        let mut running = Running::start(&mut command, &log)?;
+        wait_until("the service that tells owners", || {
+            let said = std::fs::read_to_string(&log)?;
+            anyhow::ensure!(!running.has_ended()?, "it ended: {said}");
+            Ok(said.get(said_before..).is_some_and(|said| said.contains("answering")).then_some(()))
+        })?;
+        self.owner = Some(running);
+        Ok(())
+    }
+
+    /// SIGKILL to it; what the gate cannot know it covers.
+    pub fn kill_owners(&mut self) -> anyhow::Result<()> {
+        self.owner.take().context("nobody tells owners")?.kill()
+    }
+
+    /// What the log says, once everybody has ended: the reasons of covers, and notes with their values.
+    pub fn logged(&mut self) -> anyhow::Result<Logged> {
+        self.end_recording()?;
+        Logged::read(&self.stage.evidence())
     }
 
     pub fn gate_log(&self) -> PathBuf {
@@ -230,6 +268,7 @@ impl Sudare {
         Ok(ClientOptions {
             arguments: vec![format!("/dvc:sudare,config:{}", settings.display())],
             environment: cache()?,
+            ..ClientOptions::default()
         })
     }
 

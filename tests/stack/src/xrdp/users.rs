@@ -16,6 +16,10 @@ pub const PASSWORD: &str = "a desk in a namespace";
 pub const GUARD: &str = "sudare";
 /// Who records: another system user.
 pub const RECORDER: &str = "sudare-recorder";
+/// Who tells the gate whose desktop it is: another one.
+pub const OWNER: &str = "sudare-owner";
+/// Somebody else with a desktop, and the same password.
+pub const OTHER: &str = "bob";
 
 /// A user with a home folder.
 #[derive(Debug, Clone)]
@@ -28,14 +32,7 @@ pub struct User {
 
 /// Makes the person who logs on, the guard's user, and lets xrdp read its own key.
 pub fn make_all() -> anyhow::Result<User> {
-    let home = Path::new(namespace::HOMES).join(USER);
-    forget(USER)?;
-    tool(
-        "useradd",
-        &["--create-home", "--shell", "/bin/sh", "--home-dir", &home.display().to_string(), USER],
-    )?;
-    let password = format!("{USER}:{PASSWORD}\n");
-    process::feed(Command::new("chpasswd"), password.as_bytes())?;
+    let user = make_person(USER)?;
     forget(GUARD)?;
     tool(
         "useradd",
@@ -45,7 +42,22 @@ pub fn make_all() -> anyhow::Result<User> {
     tool("useradd", &["--system", "--no-create-home", "--shell", "/usr/sbin/nologin", RECORDER])?;
     // Debian's package leaves this to the administrator: without it there is no TLS.
     tool("usermod", &["--append", "--groups", "ssl-cert", "xrdp"])?;
-    User::find(USER)
+    forget(OWNER)?;
+    tool("useradd", &["--system", "--no-create-home", "--shell", "/usr/sbin/nologin", OWNER])?;
+    Ok(user)
+}
+
+/// Makes a person with a home folder and [`PASSWORD`].
+pub fn make_person(name: &str) -> anyhow::Result<User> {
+    let home = Path::new(namespace::HOMES).join(name);
+    forget(name)?;
+    tool(
+        "useradd",
+        &["--create-home", "--shell", "/bin/sh", "--home-dir", &home.display().to_string(), name],
+    )?;
+    let password = format!("{name}:{PASSWORD}\n");
+    process::feed(Command::new("chpasswd"), password.as_bytes())?;
+    User::find(name)
 }
 
 impl User {

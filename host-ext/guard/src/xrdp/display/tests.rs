@@ -49,6 +49,7 @@ impl SessionDriver for Puppet {
                 told.heard.push(format!("{notice:?}"));
                 return Vec::new();
             }
+            SessionEvent::Owner(owner) => Some(format!("{owner:?}")),
         };
         told.heard.extend(heard);
         std::mem::take(&mut told.next)

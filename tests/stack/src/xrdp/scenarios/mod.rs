@@ -8,6 +8,7 @@ mod figures;
 mod gate;
 mod hostile;
 mod no_plugin;
+mod other_user;
 mod story;
 mod takeover;
 mod xvnc;
@@ -61,6 +62,11 @@ pub const ALL: &[(&str, &str, Play)] = &[
         gate::no_plugin,
     ),
     ("gate-story", "the main job through the gate, on an xrdp that knows nothing of it", gate::story),
+    (
+        "gate-other-user",
+        "the operator logs on as somebody else, and nobody tells whose desktop it is",
+        other_user::play,
+    ),
     ("attacks", "the cover of a session at 1080p, attacked in every way", attacks::all),
     ("attacks-worst", "the same with the worst attacks only", attacks::worst),
     ("figures", "how soon the cover comes after the plugin's lock, and after its silence", figures::play),

@@ -1,0 +1,53 @@
+//! `sudare-owner`: tells gates whose desktop they show.
+//!
+//! Exit codes: 0 stopped by a signal, 1 it could not start, 2 wrong arguments.
+
+#![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use sudare_base::notify::Notifier;
+use sudare_base::program::{self, Settings};
+use sudare_base::{accounts, harden, signals};
+use sudare_owner::server::{self, Askers};
+
+/// Tell gates whose desktop they show.
+///
+/// Runs under an account of its own, with the one right to look at other processes' sockets (CAP_SYS_PTRACE), until
+/// stopped (Ctrl-C or SIGTERM). While it is not running, gates before this machine's xrdp stay covered.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sudare-owner",
+    version,
+    after_help = "\
+Example:
+  systemctl restart sudare-owner        as installed"
+)]
+struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    program::run("sudare-owner", || cli.run())
+}
+
+impl Cli {
+    fn run(&self) -> anyhow::Result<()> {
+        let config = self.settings.load(&[])?;
+        harden::protect()?;
+        let askers = Askers { gates_uid: accounts::system_uid(&config.run_as)? };
+        let notifier = Notifier::from_environment()?;
+        let listener = server::open(&config.owner_socket)?;
+        server::check(&listener)?;
+        std::thread::Builder::new().name("gates".into()).spawn(move || server::run(&listener, askers))?;
+        tracing::info!("answering gates");
+        if let Some(notifier) = notifier {
+            notifier.ready();
+        }
+        signals::wait_for_end()?;
+        Ok(())
+    }
+}
