@@ -1,5 +1,6 @@
 //! What a connection needs besides its sockets, read anew for each: nothing has to be restarted when it changes.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use sudare_base::config::HostConfig;
@@ -53,7 +54,14 @@ pub fn assemble(config: &HostConfig) -> Result<Assembled, StartError> {
     let (thread, evidence) = EvidenceThread::start_without(open, random_id()?, rules)?;
     let shared = share(state, identity.cert_sha256, evidence)?;
     let factory = Arc::new(Sessions::new(shared));
-    Ok(Assembled { gate: Gate { identity, target, policy: Policy::default(), factory }, evidence: thread })
+    let gate = Gate { identity, target, policy: Policy::default(), factory, picture: picture() };
+    Ok(Assembled { gate, evidence: thread })
+}
+
+/// The program that decodes screenshots lies beside this one. Without it incidents say that they have none.
+fn picture() -> PathBuf {
+    let beside = std::env::current_exe().map(|this| this.with_file_name("sudare-picture"));
+    beside.unwrap_or_else(|_| PathBuf::from("/usr/local/bin/sudare-picture"))
 }
 
 /// Whether connections could be served now.

@@ -1,6 +1,7 @@
 //! One connection, from its socket to its end.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct Gate {
     pub policy: Policy,
     /// Who decides what it may see.
     pub factory: Arc<dyn DriverFactory>,
+    /// The program that decodes screenshots.
+    pub picture: PathBuf,
 }
 
 impl fmt::Debug for Gate {
@@ -75,7 +78,7 @@ pub(crate) async fn open(tcp: TcpStream, gate: &Gate) -> Result<Session<Client, 
     // As the embedded host has it, this is what the client says of itself: it may select a record, never grant.
     let user = Some(live.logon().user.clone()).filter(|user| !user.is_empty());
     let driver = gate.factory.session(SessionInfo { user, keys: true }, clock::now());
-    Ok(Session::new(client, host, live, driver))
+    Ok(Session::new(client, host, live, driver, gate.picture.clone()))
 }
 
 async fn within<T>(

@@ -25,6 +25,7 @@
 //! | `wire` | the headers that the gate reads and writes |
 //! | `connect` | how a connection begins, one type per phase |
 //! | `live` | the session, covered or visible |
+//! | `recording` | what of it a screenshot is made of |
 //! | `entry` | where a fuzzer begins |
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::as_conversions))]
@@ -36,9 +37,11 @@ pub mod frames;
 pub mod limits;
 pub mod live;
 pub mod policy;
+pub mod recording;
 pub mod wire;
 
 pub use connect::{Connection, Out};
 pub use error::{Broken, Fault, Side, Stage};
 pub use live::{ChannelEvent, CoverKey, Event, Live, Mark, Shown, Size, Tile, Unit};
 pub use policy::{Policy, Rule};
+pub use recording::Recording;

@@ -6,7 +6,7 @@ use std::process::Command;
 use sudare_test_kit::needs::find;
 
 /// Our own programs, which must lie in one folder.
-pub const OURS: [&str; 12] = [
+pub const OURS: [&str; 13] = [
     "sudare-stack",
     "sudare-secret-desktop",
     "sudare-hostile",
@@ -15,6 +15,7 @@ pub const OURS: [&str; 12] = [
     "sudare-sign-in",
     "sudare-guard",
     "sudare-gate",
+    "sudare-picture",
     "sudare-recorder",
     "sudare-host",
     "sudare-authority",
