@@ -84,7 +84,8 @@ mod tests {
     #[test]
     fn another_implementation_reads_the_same() {
         for (flags, skipped) in [(0, 0), (1, 8), (0x401, 0)] {
-            let update = update(flags, &[7; 16]);
+            // Data that begin like a header: no first row, eight bytes in all, rows of four pixels.
+            let update = update(flags, &[0, 0, 8, 0, 4, 0, 16, 0, 7, 7, 7, 7, 7, 7, 7, 7]);
             let found = read(&update).unwrap();
             assert_eq!(found[0].corners, [10, 20, 13, 21]);
             assert_eq!((found[0].width, found[0].height, found[0].bits), (4, 2, 16));
