@@ -45,7 +45,6 @@ pub fn enter() -> Result<(), SandboxError> {
     limit(Resource::As, MEMORY_MAX_BYTES)?;
     limit(Resource::Cpu, CPU_MAX_S)?;
     limit(Resource::Core, 0)?;
-    limit(Resource::Fsize, 0)?;
     // Landlock's own file is one more, and the last.
     landlock()?;
     limit(Resource::Nofile, 0)?;
