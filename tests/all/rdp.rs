@@ -106,7 +106,9 @@ impl Toy {
                 self.0.0.lock().unwrap().picture = Some(screenshot);
                 ("picture", HAS_PICTURE)
             }
-            CoverEvent::Key(_) | CoverEvent::Notice(_) => return Vec::new(),
+            CoverEvent::Key(_) | CoverEvent::Notice(_) | CoverEvent::ScreenshotMissing { .. } => {
+                return Vec::new();
+            }
         };
         self.note(what);
         vec![Action::Send(vec![told])]

@@ -1,5 +1,6 @@
 //! What a connection needs besides its sockets, read anew for each: nothing has to be restarted when it changes.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use sudare_base::config::{GateOwner, HostConfig};
@@ -54,10 +55,14 @@ pub fn assemble(config: &HostConfig) -> Result<Assembled, StartError> {
     let shared = share(state, identity.cert_sha256, evidence)?;
     let factory = Arc::new(Sessions::new(shared));
     let owner = asks(config, &target);
-    Ok(Assembled {
-        gate: Gate { identity, target, policy: Policy::default(), owner, factory },
-        evidence: thread,
-    })
+    let (policy, picture) = (Policy::default(), picture());
+    Ok(Assembled { gate: Gate { identity, target, policy, owner, factory, picture }, evidence: thread })
+}
+
+/// The program that decodes screenshots lies beside this one. Without it incidents say that they have none.
+fn picture() -> PathBuf {
+    let beside = std::env::current_exe().map(|this| this.with_file_name("sudare-picture"));
+    beside.unwrap_or_else(|_| PathBuf::from("/usr/local/bin/sudare-picture"))
 }
 
 /// Behind a socket of this machine the kernel can tell whose desktop it is, unless the settings say otherwise.

@@ -33,7 +33,7 @@
 //! | `error` | why a connection ended, and who has to do what |
 //!
 //! **Deliberately absent:** what RDP's bytes mean, which is `sudare-relay`'s; when to cover, which is the guard's;
-//! NLA; screenshots, which a process of their own will decode.
+//! NLA; codecs: screenshots are decoded by `sudare-picture`, in a process of their own.
 
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
 

@@ -22,6 +22,14 @@ pub const TICK: Duration = Duration::from_millis(50);
 /// When it was not asked for this long, the machine slept: it is asked again before another pixel.
 pub const ASK_AGAIN_MS: u64 = 250;
 
+/// One picture, from the start of the program that decodes it. With the time of its recording it must arrive before
+/// the guard stops waiting (5 s).
+pub const PICTURE_MAX: Duration = Duration::from_secs(4);
+/// What that program may say.
+pub const PICTURE_SAYS_BYTES: u64 = 512;
+/// Pictures that are decoded at once.
+pub const PICTURES_MAX: usize = sudare_relay::limits::RECORDINGS_MAX;
+
 /// Messages are pulled until a block has this many bytes; black waits behind one block.
 pub const BLOCK_BYTES: usize = 16 * 1024;
 /// TLS keeps this much unsent.
@@ -36,5 +44,7 @@ pub const PEM_MAX_BYTES: u64 = 64 * 1024;
 /// Connections that the kernel keeps while nobody accepts them.
 pub const BACKLOG: u32 = 64;
 
+const _: () =
+    assert!(sudare_relay::limits::RECORDING_WAIT_MS < 1_000, "what is left of the guard's five seconds");
 const _: () = assert!(READ_BYTES <= sudare_relay::limits::READ_MAX_BYTES, "frames take a whole read");
 const _: () = assert!(ASK_AGAIN_MS > 2 * 50, "two ticks may be late without a question between");

@@ -9,6 +9,8 @@
 //! person in front of it then types the password again, or calls the wrong people. So they get a session that is
 //! covered from its first to its last moment, by the same relay and the same cover as every other one.
 
+use std::path::PathBuf;
+
 use sudare_base::clock::{self, Now};
 use sudare_guard::screen::CoverText;
 use sudare_guard::transport::{Action, SessionDriver, SessionEvent};
@@ -88,7 +90,8 @@ async fn open(
     let connected = connect(&mut client, &mut host, agreed, clock::boot_ms);
     let live = serve::within(CONNECT_MAX, "the beginning of the session", connected).await?;
     let driver = Told { text: Some(text), until_ms: clock::boot_ms().saturating_add(TOLD_MAX_MS) };
-    Ok(Session::new(client, host, live, Box::new(driver)))
+    // Nobody asks for a picture of it.
+    Ok(Session::new(client, host, live, Box::new(driver), PathBuf::new()))
 }
 
 /// The far end of the pipe. Comes back only if the client says what no host understands.

@@ -36,6 +36,8 @@ pub struct Gate {
     pub owner: Asks,
     /// Who decides what it may see.
     pub factory: Arc<dyn DriverFactory>,
+    /// The program that decodes screenshots.
+    pub picture: PathBuf,
 }
 
 /// What tells a gate whose desktop it shows.
@@ -116,7 +118,8 @@ pub(crate) async fn open(tcp: TcpStream, gate: &Gate) -> Result<Session<Client, 
     let user = Some(live.logon().user.clone()).filter(|user| !user.is_empty());
     let info = SessionInfo { user, keys: true, owner: Some(gate.owner.rule()) };
     let driver = gate.factory.session(info, clock::now());
-    Ok(Session::new(client, host, live, driver).asking(gate.owner.begin()))
+    let session = Session::new(client, host, live, driver, gate.picture.clone());
+    Ok(session.asking(gate.owner.begin()))
 }
 
 /// With a limit on how long it may take.

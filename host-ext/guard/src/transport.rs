@@ -20,7 +20,7 @@
 use std::fmt;
 
 use sudare_base::clock::Now;
-use sudare_protocol::evidence::note::NoteCode;
+use sudare_protocol::evidence::note::{Missing, NoteCode};
 use sudare_protocol::message::Shown;
 
 use crate::screen::{CoverText, Screenshot};
@@ -153,6 +153,8 @@ pub enum CoverEvent {
     Painted(Shown),
     /// The answer to a request for a screenshot, with its ticket.
     Screenshot { ticket: u64, screenshot: Screenshot },
+    /// The same: there will be none, and why. The incident waits no longer for it, and the log says so.
+    ScreenshotMissing { ticket: u64, why: Missing },
     /// Somebody pressed a key of the cover; only where [`SessionInfo::keys`] is set.
     Key(CoverKey),
     /// Somebody worked against the cover, or something had to be done to keep it up: worth a note in the log.
@@ -178,7 +180,7 @@ pub enum Action {
     /// Lights the cover, or puts it back to black.
     Light(Option<[u8; 3]>),
     Uncover,
-    /// Takes a screenshot, answered by [`CoverEvent::Screenshot`] with this ticket.
+    /// Takes a screenshot, answered by [`CoverEvent::Screenshot`] or [`CoverEvent::ScreenshotMissing`] with this ticket.
     Screenshot(u64),
     Disconnect {
         /// Two short sentences for the host's log.

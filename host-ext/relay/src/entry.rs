@@ -18,8 +18,9 @@ use crate::error::Side;
 use crate::frames::Frames;
 use crate::limits::READ_MAX_BYTES;
 use crate::policy::{Policy, protocol};
+use crate::recording::Recording;
 use crate::wire::channel::{self, Assembly};
-use crate::wire::{Reader, dvc, fastpath, gfx, input, mcs, share};
+use crate::wire::{Reader, bitmap, dvc, fastpath, gfx, input, mcs, share};
 
 /// Cuts a stream into frames.
 pub fn stream(bytes: &[u8]) {
@@ -39,6 +40,8 @@ pub fn wire(bytes: &[u8]) {
     mcs::read(bytes).ok();
     share::split(bytes).ok();
     fastpath::updates(bytes).ok();
+    bitmap::read(bytes).ok();
+    Recording::read(bytes).ok();
     input::fast(bytes).ok();
     input::slow(bytes).ok();
     dvc::read(bytes).ok();

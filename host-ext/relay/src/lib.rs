@@ -26,6 +26,7 @@
 //! | `connect` | how a connection begins, one type per phase |
 //! | `live` | the session, covered or visible |
 //! | `stand_in` | a host that shows nothing, where there is none to be led to |
+//! | `recording` | what of it a screenshot is made of |
 //! | `entry` | where a fuzzer begins |
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::as_conversions))]
@@ -38,6 +39,7 @@ pub mod limits;
 pub mod live;
 pub mod policy;
 pub mod stand_in;
+pub mod recording;
 pub mod wire;
 
 pub use connect::{Connection, Out};
@@ -45,3 +47,4 @@ pub use error::{Broken, Fault, Side, Stage};
 pub use live::{ChannelEvent, CoverKey, Event, Live, Mark, Shown, Size, Tile, Unit};
 pub use policy::{Policy, Rule};
 pub use stand_in::StandIn;
+pub use recording::Recording;

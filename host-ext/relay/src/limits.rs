@@ -51,7 +51,23 @@ pub const CHUNK_BYTES: usize = 1_600;
 pub const PAINT_FRAME_MAX_BYTES: usize = 0x3FFF;
 /// Tiles of words and light that wait at once: the panel of a large screen in 16 bits a pixel, uncompressed.
 pub const PAINT_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// What is kept of the host's updates for one screenshot, and for all that are being recorded at once.
+pub const RECORDING_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// With more than this held by a cover, screenshots are given up: what is held must not end the connection for them.
+pub const RECORDING_HELD_MAX_BYTES: usize = HELD_MAX_BYTES / 2;
+/// Updates in one; a large screen of small bitmaps has some thousands.
+pub const RECORDING_PIECES_MAX: usize = 32 * 1024;
+/// Screenshots that are being recorded at once: one of a suspicion, one of the cover that follows it.
+pub const RECORDINGS_MAX: usize = 4;
+/// Parts of a screen that are not drawn again yet. Bands and tiles leave some dozens.
+pub const RECORDING_GAPS_MAX: usize = 4 * 1024;
+/// Pixels of a screen that a screenshot is taken of: 128 MiB where it is decoded.
+pub const SCREEN_PIXELS_MAX: u32 = 8_192 * 4_096;
+/// Pixels on one side of a screen ([MS-RDPBCGR] 2.2.1.3.2: 8,192 with what Windows supports).
+pub const SCREEN_SIDE_MAX: u16 = 8_192;
 
+/// A screen that the host has not drawn again by then gets no screenshot. xrdp takes 70 ms.
+pub const RECORDING_WAIT_MS: u64 = 700;
 /// A host that has not begun drdynvc by then gets the gate's own beginning.
 pub const HOST_CAPS_WAIT_MS: u64 = 2_000;
 /// After a client has closed `SUDARE`, and how often it is opened again.
@@ -65,4 +81,6 @@ const _: () = assert!(WAITING_BYTES >= 2 * FRAME_MAX_BYTES);
 // Fragments become one unit that waits, and what waits may have to be held.
 const _: () = assert!(FRAGMENTS_MAX_BYTES <= WAITING_MAX_BYTES && WAITING_MAX_BYTES <= HELD_MAX_BYTES);
 const _: () = assert!(CHANNEL_WRITE_MAX_BYTES < WAITING_MAX_BYTES);
+// One more unit must fit behind what a screenshot has let in.
+const _: () = assert!(RECORDING_HELD_MAX_BYTES + FRAGMENTS_MAX_BYTES <= HELD_MAX_BYTES);
 const _: () = assert!(DYNAMIC_PDU_MAX_BYTES >= CHUNK_BYTES);

@@ -18,6 +18,83 @@ pub enum Value {
     Refusal,
     /// What told whose desktop it is: 1 the kernel, 2 the credentials at log-on, 3 the policy.
     OwnerRule,
+    /// Number of a [`Missing`].
+    Missing,
+}
+
+/// Why there is no screenshot. The numbers are the values of note 34 and are never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Missing {
+    /// By something that draws on what was drawn before, or with a codec that is not decoded (video among them).
+    Codec = 1,
+    /// More than is kept of one picture.
+    TooMuch = 2,
+    /// The host did not draw all of the screen within the time that it had.
+    Incomplete = 3,
+    /// The screen changed meanwhile, or the desktop was not shown at all.
+    Interrupted = 4,
+    /// What was recorded could not be decoded.
+    Undecodable = 5,
+    /// The program that decodes could not be started, or did not end in time.
+    NoProgram = 6,
+}
+
+impl Missing {
+    /// All of them, in the order of their numbers.
+    pub const ALL: &'static [Self] = &[
+        Self::Codec,
+        Self::TooMuch,
+        Self::Incomplete,
+        Self::Interrupted,
+        Self::Undecodable,
+        Self::NoProgram,
+    ];
+
+    /// The number in the log.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Codec => 1,
+            Self::TooMuch => 2,
+            Self::Incomplete => 3,
+            Self::Interrupted => 4,
+            Self::Undecodable => 5,
+            Self::NoProgram => 6,
+        }
+    }
+
+    /// `None` for a number of a later version.
+    #[must_use]
+    pub fn from_number(number: u64) -> Option<Self> {
+        Self::ALL.iter().copied().find(|missing| u64::from(missing.number()) == number)
+    }
+
+    /// Why, in Japanese.
+    #[must_use]
+    pub fn japanese(self) -> &'static str {
+        match self {
+            Self::Codec => "復号しない方式で描画された画面",
+            Self::TooMuch => "1枚の画像としては多過ぎる描画データ",
+            Self::Incomplete => "ホストが時間内に画面全体を再描画しなかったため",
+            Self::Interrupted => "画面の構成が途中で変わったため、または画面が表示されていなかったため",
+            Self::Undecodable => "描画データを復号できなかったため",
+            Self::NoProgram => "復号プログラムを起動できなかったか、時間内に終わらなかったため",
+        }
+    }
+
+    /// Why, in English.
+    #[must_use]
+    pub fn english(self) -> &'static str {
+        match self {
+            Self::Codec => "the host draws in a way that is not decoded",
+            Self::TooMuch => "the host drew more than is kept of one picture",
+            Self::Incomplete => "the host did not draw the whole screen again in time",
+            Self::Interrupted => "the screen changed meanwhile, or the desktop was not shown",
+            Self::Undecodable => "what the host drew could not be decoded",
+            Self::NoProgram => "the program that decodes could not be started, or did not end in time",
+        }
+    }
 }
 
 macro_rules! notes {
@@ -65,6 +142,7 @@ notes! {
     21 LateStart "x11-early-windows" Medium Unused "最初の遮蔽より前に画面上のウィンドウを検出" "Windows were on the screen before the first cover";
     32 Owner "owner" Informational OwnerRule "デスクトップの利用者を確認した方法" "What told whose desktop it is";
     33 OwnerMismatch "owner-mismatch" High Unused "操作者とは別の利用者のデスクトップへの接続（遮蔽を継続）" "The connection led to the desktop of another user than the operator, and stayed covered";
+    34 ScreenshotMissing "screenshot-missing" Medium Missing "事案の画面画像を取得できず" "A screenshot of an incident could not be taken";
 }
 
 impl Note {
@@ -88,6 +166,9 @@ impl Note {
             Value::OwnerRule => match owner_rule(self.value) {
                 Some((ja, _)) => format!("{words}：{ja}"),
                 None => format!("{words}：この版では不明な方法（番号 {}）", self.value),
+            Value::Missing => match Missing::from_number(self.value) {
+                Some(missing) => format!("{words}：{}", missing.japanese()),
+                None => format!("{words}：この版では不明な理由（番号 {}）", self.value),
             },
         }
     }
@@ -115,6 +196,9 @@ impl Note {
             Value::OwnerRule => match owner_rule(self.value) {
                 Some((_, en)) => format!("{words}: {en}"),
                 None => format!("{words}: a way that this version does not know (number {})", self.value),
+            Value::Missing => match Missing::from_number(self.value) {
+                Some(missing) => format!("{words}: {}", missing.english()),
+                None => format!("{words}: a reason that this version does not know (number {})", self.value),
             },
         }
     }
@@ -189,5 +273,12 @@ mod tests {
         assert!(note(NoteCode::DeviceRefused, 300).english().ends_with("error 300"));
         assert!(note(NoteCode::Owner, 1).english().contains(": the kernel"));
         assert!(note(NoteCode::Owner, 9).english().ends_with("(number 9)"));
+        for (number, missing) in (1_u64..).zip(Missing::ALL) {
+            assert_eq!((Missing::from_number(number), *missing as u64), (Some(*missing), number));
+            let said = note(NoteCode::ScreenshotMissing, number);
+            assert!(said.english().ends_with(missing.english()), "{}", said.english());
+            assert!(said.japanese().ends_with(missing.japanese()), "{}", said.japanese());
+        }
+        assert!(note(NoteCode::ScreenshotMissing, 300).english().ends_with("(number 300)"));
     }
 }

@@ -42,6 +42,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sudare-audit", &["sudare-base", "sudare-protocol", "sudare-records", "sudare-evidence"]),
     // Pure: what it knows of ours is the name of the channel.
     ("sudare-relay", &["sudare-protocol"]),
+    // Of the relay the format of recordings: it has no key, and decodes what strangers drew.
+    ("sudare-picture", &["sudare-relay"]),
     // The relay with sockets: what it decides is the guard's.
     (
         "sudare-gate",

@@ -17,9 +17,11 @@
 //! | `screen` | carries out what it wants of the cover |
 //! | `painter` | draws the words, beside the loop |
 //! | `tiles` | pictures and light as tiles. Pure |
+//! | `pictures` | has screenshots decoded, in processes of their own |
 //! | `pull` | units into blocks. Pure |
 
 mod painter;
+mod pictures;
 mod pull;
 mod screen;
 mod state;
@@ -28,6 +30,7 @@ mod wishes;
 
 use std::convert::Infallible;
 use std::io;
+use std::path::PathBuf;
 
 use sudare_base::clock;
 use sudare_guard::transport::{LinkEvent, Owner, SessionDriver, SessionEvent};
@@ -60,8 +63,15 @@ where
     C: AsyncRead + AsyncWrite + Unpin,
     H: AsyncRead + AsyncWrite + Unpin,
 {
-    pub(crate) fn new(client: Leg<C>, host: Leg<H>, live: Box<Live>, driver: Box<dyn SessionDriver>) -> Self {
-        Self { client, host, state: State::new(live, driver, clock::boot_ms()), owners: None }
+    /// `picture` is the program that decodes screenshots.
+    pub(crate) fn new(
+        client: Leg<C>,
+        host: Leg<H>,
+        live: Box<Live>,
+        driver: Box<dyn SessionDriver>,
+        picture: PathBuf,
+    ) -> Self {
+        Self { client, host, state: State::new(live, driver, picture, clock::boot_ms()), owners: None }
     }
 
     /// The same, and this tells the guard whose desktop it is.
@@ -111,6 +121,7 @@ where
                 }
                 (number, owner) = whose(&mut self.owners) => self.owned(number, owner)?,
                 drawn = self.state.screen.painter.drawn() => self.state.drawn(drawn),
+                taken = self.state.pictures.taken() => self.state.taken(taken)?,
                 _ = ticks.tick() => self.tick()?,
                 _ = stop.changed() => return Err(Ended::Stopped),
             }

@@ -35,6 +35,7 @@ impl Screen {
     /// Does one thing that the guard wants.
     pub(super) fn apply(&mut self, step: Step, live: &mut Live, now_ms: u64) -> Result<(), Broken> {
         match step {
+            Step::Screenshot(ticket) => live.record(ticket, now_ms)?,
             Step::Cover(text) => {
                 if live.shown() == Shown::Visible {
                     // All that was painted on the last cover is under the desktop now.

@@ -1,13 +1,17 @@
 //! What decides, apart from the network: relay, guard and cover.
 
+use std::path::PathBuf;
+
 use sudare_base::clock;
 use sudare_guard::transport::{CoverEvent, CoverKey, LinkEvent, SessionDriver, SessionEvent};
+use sudare_protocol::evidence::note::Missing;
 use sudare_protocol::message;
 use sudare_relay::error::Broken;
 use sudare_relay::live::Mark;
 use sudare_relay::{ChannelEvent, Event, Live, Shown, Unit};
 
 use super::painter::Drawn;
+use super::pictures::{Pictures, Taken};
 use super::pull::{self, Block};
 use super::screen::Screen;
 use super::wishes::Wishes;
@@ -18,6 +22,7 @@ pub(super) struct State {
     pub(super) live: Box<Live>,
     pub(super) driver: Box<dyn SessionDriver>,
     pub(super) screen: Screen,
+    pub(super) pictures: Pictures,
     /// When the driver was last asked anything, CLOCK_BOOTTIME.
     pub(super) asked_ms: u64,
     began_ms: u64,
@@ -26,9 +31,14 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(live: Box<Live>, driver: Box<dyn SessionDriver>, now_ms: u64) -> Self {
-        let screen = Screen::default();
-        Self { live, driver, screen, asked_ms: now_ms, began_ms: now_ms, channel_open: false }
+    pub(super) fn new(
+        live: Box<Live>,
+        driver: Box<dyn SessionDriver>,
+        picture: PathBuf,
+        now_ms: u64,
+    ) -> Self {
+        let (screen, pictures) = (Screen::default(), Pictures::new(picture));
+        Self { live, driver, screen, pictures, asked_ms: now_ms, began_ms: now_ms, channel_open: false }
     }
 
     /// The client has been sent nothing that could be seen, so it is covered for certain.
@@ -77,6 +87,16 @@ impl State {
         }
     }
 
+    /// Tells the guard of a screenshot, or that there is none.
+    pub(super) fn taken(&mut self, taken: Option<Taken>) -> Result<(), Ended> {
+        let Some((ticket, picture)) = taken else { return Ok(()) };
+        let event = match picture {
+            Ok(screenshot) => CoverEvent::Screenshot { ticket, screenshot },
+            Err(why) => CoverEvent::ScreenshotMissing { ticket, why },
+        };
+        self.drive(SessionEvent::Cover(event))
+    }
+
     pub(super) fn tick(&mut self) -> Result<(), Ended> {
         let now_ms = clock::boot_ms();
         if self.live.size().is_none() && now_ms.saturating_sub(self.began_ms) > SCREEN_MAX_MS {
@@ -123,6 +143,18 @@ impl State {
                 "the host was asked to draw the desktop again and has not begun. Connect again if the screen is \
                  incomplete"
             ),
+            Event::Recorded { ticket, recording: Ok(recording) } => {
+                if !self.pictures.take(ticket, recording) {
+                    return self.taken(Some((ticket, Err(Missing::TooMuch))));
+                }
+            }
+            Event::Recorded { ticket, recording: Err(why) } => {
+                tracing::warn!(
+                    why = why.english(),
+                    "a screenshot could not be taken; the incident is kept without it"
+                );
+                return self.taken(Some((ticket, Err(why))));
+            }
             Event::Redirected(_) => return Err(Ended::Redirected),
             Event::ChannelRefused(channel) => {
                 tracing::debug!(channel, "the host's channel is refused, because no policy lets it through");

@@ -17,6 +17,8 @@ pub(super) struct Wishes {
 /// What is to be done to the screen.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
+    /// Takes a screenshot of what is visible, with this ticket.
+    Screenshot(u64),
     Cover(CoverText),
     Light(Option<[u8; 3]>),
     Uncover,
@@ -53,6 +55,7 @@ struct Shown {
 }
 
 impl Cover for Shown {
+    /// The screenshot comes first: it is asked of what is visible, which costs the cover no time.
     fn cover(&mut self, text: CoverText, screenshot: Option<u64>, _: u64) {
         screenshot.into_iter().for_each(|ticket| self.screenshot(ticket));
         self.steps.push(Step::Cover(text));
@@ -66,10 +69,8 @@ impl Cover for Shown {
         self.steps.push(Step::Uncover);
     }
 
-    /// The gate passes pictures on without knowing them. A process of its own will decode what the client was sent;
-    /// until there is one, the incident is kept without its screenshot, after the guard has waited for it.
     fn screenshot(&mut self, ticket: u64) {
-        tracing::debug!(ticket, "no screenshot: the gate cannot take any yet");
+        self.steps.push(Step::Screenshot(ticket));
     }
 }
 
@@ -90,7 +91,8 @@ mod tests {
             Action::Disconnect { advice: "why".into() },
         ];
         let wishes = Wishes::of(actions, 5);
-        assert_eq!(wishes.steps, [Step::Cover(text), Step::Light(Some([1, 2, 3])), Step::Uncover]);
+        let light = Step::Light(Some([1, 2, 3]));
+        assert_eq!(wishes.steps, [Step::Screenshot(7), Step::Cover(text), light, Step::Uncover]);
         assert_eq!(wishes.messages, [vec![1], vec![2]]);
         assert_eq!(wishes.advice.as_deref(), Some("why"));
     }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -133,7 +134,8 @@ impl Stage {
         let guard = Guard::default();
         let factory = Arc::new(guard.clone());
         let (policy, owner) = (Policy::default(), Asks::Nobody);
-        let gate = Gate { identity: identity().0, target, policy, owner, factory };
+        let picture = PathBuf::from("/nonexistent/sudare-picture");
+        let gate = Gate { identity: identity().0, target, policy, owner, factory, picture };
         let (_stop, stop) = watch::channel(false);
         Self { address, host, host_identity, guard, gate: Arc::new(gate), listener, _stop, stop }
     }

@@ -216,6 +216,10 @@ impl Session {
                 self.shots.taken(ticket, screenshot);
                 self.open_incident_if_ready();
             }
+            CoverEvent::ScreenshotMissing { ticket, why } => {
+                self.shots.missing(ticket, why);
+                self.open_incident_if_ready();
+            }
             CoverEvent::Key(key) => self.on_key(key, actions),
             CoverEvent::Notice(notice) => self.on_notice(notice),
         }

@@ -1,16 +1,15 @@
 //! What a session tells the log.
 
-use sudare_protocol::evidence::Label;
 use sudare_protocol::evidence::event::{Cover, Gap, Liveness, LivenessResult, Note, PresenceInterval};
+use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::message::{Id, Shown, Status};
 use sudare_protocol::reason::Reason;
 
 use super::driver::Session;
 use super::evidence::{Job, What};
 use super::link::End;
-use super::shots::Due;
+use super::shots::Given;
 use crate::decision::COVER_CONFIRM_MAX_MS;
-use crate::screen::Screenshot;
 
 impl Session {
     /// Nothing is logged of a session that has not begun.
@@ -63,12 +62,12 @@ impl Session {
     }
 
     pub(super) fn open_incident_if_ready(&mut self) {
-        if let Some((due, shots)) = self.shots.ready(self.now.boot_ms) {
-            self.keep_incident(due, shots);
+        if let Some(given) = self.shots.ready(self.now.boot_ms) {
+            self.keep_incident(given);
         }
     }
 
-    fn keep_incident(&self, due: Due, mut shots: Vec<(Label, Screenshot)>) {
+    fn keep_incident(&self, Given { due, mut shots, missing }: Given) {
         let mut dropped = 0;
         // Where evidence is required nothing is dropped: the session is covered until it can be stored.
         if !self.shared.evidence_is_required() && !self.shared.evidence.health().takes_pictures() {
@@ -78,6 +77,11 @@ impl Session {
         let recipients = self.shared.recipients.clone();
         let what = What::Incident { reason: due.reason, boot_ms: due.boot_ms, shots, dropped, recipients };
         self.keep(Some(due.incident_id), what);
+        // Not counted as missing: nothing that was due is lost, and the log says why there is none.
+        for why in missing {
+            let note = NoteCode::ScreenshotMissing.with(why.number().into());
+            self.keep(Some(due.incident_id), What::Note(note));
+        }
     }
 
     /// The desktop is shown although nothing is kept, where the policy allows it: that time is a gap.
@@ -98,8 +102,8 @@ impl Session {
     /// The session's end. What an incident still waited for is kept as it is.
     pub(super) fn finish(&mut self, reason: Reason) {
         self.end = End::Closed;
-        if let Some((due, shots)) = self.shots.give() {
-            self.keep_incident(due, shots);
+        if let Some(given) = self.shots.give() {
+            self.keep_incident(given);
         }
         self.end_gap();
         let ended = self.rollup.end();

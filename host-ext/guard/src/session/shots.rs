@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use sudare_protocol::evidence::Label;
+use sudare_protocol::evidence::note::Missing;
 use sudare_protocol::message::Id;
 use sudare_protocol::reason::Reason;
 
@@ -23,12 +24,22 @@ pub(super) struct Due {
     pub(super) boot_ms: u64,
 }
 
+/// An incident with the screenshots that there are, and why there are no more.
+#[derive(Debug)]
+pub(super) struct Given {
+    pub(super) due: Due,
+    pub(super) shots: Vec<(Label, Screenshot)>,
+    pub(super) missing: Vec<Missing>,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Shots {
     next_ticket: u64,
     asked: VecDeque<(u64, Shot)>,
     suspect: Option<Screenshot>,
     cover: Option<Screenshot>,
+    /// Those that can never arrive, until an incident says so.
+    missing: Vec<(Shot, Missing)>,
     due: Option<Due>,
 }
 
@@ -39,6 +50,7 @@ impl Shots {
         if shot == Shot::Cover {
             self.cover = None;
         }
+        self.missing.retain(|(of, _)| *of != shot);
         self.asked.push_back((self.next_ticket, shot));
         while self.asked.len() > ASKED_MAX {
             self.asked.pop_front();
@@ -55,8 +67,15 @@ impl Shots {
         }
     }
 
+    /// There will be none with this ticket.
+    pub(super) fn missing(&mut self, ticket: u64, why: Missing) {
+        let Some(at) = self.asked.iter().position(|(t, _)| *t == ticket) else { return };
+        self.missing.extend(self.asked.remove(at).map(|(_, shot)| (shot, why)));
+    }
+
     pub(super) fn drop_suspect(&mut self) {
         self.suspect = None;
+        self.missing.retain(|(shot, _)| *shot != Shot::Suspect);
         self.asked.retain(|(_, shot)| *shot != Shot::Suspect);
     }
 
@@ -64,8 +83,8 @@ impl Shots {
         self.due = Some(due);
     }
 
-    /// The incident and its screenshots, once all have arrived or the wait is over.
-    pub(super) fn ready(&mut self, now_ms: u64) -> Option<(Due, Vec<(Label, Screenshot)>)> {
+    /// The incident and its screenshots, once each has arrived or is known to be missing, or the wait is over.
+    pub(super) fn ready(&mut self, now_ms: u64) -> Option<Given> {
         let is_late = now_ms.saturating_sub(self.due?.boot_ms) >= WAIT_MS;
         if is_late {
             self.asked.clear();
@@ -74,11 +93,12 @@ impl Shots {
     }
 
     /// As `ready`, without waiting.
-    pub(super) fn give(&mut self) -> Option<(Due, Vec<(Label, Screenshot)>)> {
+    pub(super) fn give(&mut self) -> Option<Given> {
         let due = self.due.take()?;
         let suspect = self.suspect.take().map(|p| (Label::ScreenshotSuspect, p));
         let cover = self.cover.take().map(|p| (Label::ScreenshotAtCover, p));
-        Some((due, suspect.into_iter().chain(cover).collect()))
+        let missing = std::mem::take(&mut self.missing).into_iter().map(|(_, why)| why).collect();
+        Some(Given { due, shots: suspect.into_iter().chain(cover).collect(), missing })
     }
 }
 
@@ -90,8 +110,8 @@ mod tests {
     fn an_incident_waits_for_its_screenshots_and_not_for_ever() {
         let due = Due { incident_id: [1; 16], reason: Reason::Stranger, boot_ms: 100 };
         let picture = || Screenshot { width: 1, height: 1, bgra: [0; 4].to_vec().into() };
-        let labels = |given: Option<(Due, Vec<(Label, Screenshot)>)>| -> Option<Vec<Label>> {
-            given.map(|(_, shots)| shots.into_iter().map(|(label, _)| label).collect())
+        let labels = |given: Option<Given>| -> Option<Vec<Label>> {
+            given.map(|given| given.shots.into_iter().map(|(label, _)| label).collect())
         };
         let mut shots = Shots::default();
         let suspect = shots.ask(Shot::Suspect);
@@ -105,5 +125,26 @@ mod tests {
         shots.taken(cover, picture());
         shots.need(Due { boot_ms: 9_000, ..due });
         assert_eq!(labels(shots.ready(9_000)), Some(vec![]));
+    }
+
+    #[test]
+    fn an_incident_waits_no_longer_for_what_can_never_arrive() {
+        let due = Due { incident_id: [1; 16], reason: Reason::Stranger, boot_ms: 100 };
+        let mut shots = Shots::default();
+        let (suspect, cover) = (shots.ask(Shot::Suspect), shots.ask(Shot::Cover));
+        shots.missing(suspect, Missing::Codec);
+        shots.need(due);
+        assert!(shots.ready(100).is_none(), "the other one may arrive");
+        shots.missing(cover, Missing::Incomplete);
+        let given = shots.ready(100).unwrap();
+        assert!(given.shots.is_empty());
+        assert_eq!(given.missing, [Missing::Codec, Missing::Incomplete]);
+        // Of a suspicion that came to nothing, no incident speaks; and what was never asked is not believed.
+        let suspect = shots.ask(Shot::Suspect);
+        shots.missing(suspect, Missing::Codec);
+        shots.missing(77, Missing::TooMuch);
+        shots.drop_suspect();
+        shots.need(due);
+        assert!(shots.ready(100).unwrap().missing.is_empty());
     }
 }

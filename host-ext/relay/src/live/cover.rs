@@ -36,7 +36,7 @@ impl Live {
         self.push_input(&released)?;
         if self.activation == Activation::Active {
             self.blacken(false)?;
-            self.suppress()?;
+            self.suppress_if_due()?;
         }
         Ok(())
     }
@@ -148,15 +148,24 @@ impl Live {
     /// Tells the host to draw again, and everything.
     pub(super) fn allow(&mut self) -> Result<(), Fault> {
         self.suppressed = false;
-        let Some(size) = self.size else { return Ok(()) };
+        if let Some(whole) = self.whole().filter(|_| self.policy.suppress) {
+            self.push_data(data::SUPPRESS_OUTPUT, &whole)?;
+        }
+        self.refresh()
+    }
+
+    /// Asks the host to draw everything once more.
+    pub(super) fn refresh(&mut self) -> Result<(), Fault> {
+        self.whole().map_or(Ok(()), |whole| self.push_data(data::REFRESH_RECT, &whole))
+    }
+
+    /// One rectangle, the whole screen, as both messages have it.
+    fn whole(&self) -> Option<Vec<u8>> {
+        let size = self.size?;
         // Both corners are inside.
         let corners = [0, 0, size.width.saturating_sub(1), size.height.saturating_sub(1)];
         let corners: Vec<u8> = corners.iter().flat_map(|corner| corner.to_le_bytes()).collect();
-        let body = [&[1, 0, 0, 0][..], &corners].concat();
-        if self.policy.suppress {
-            self.push_data(data::SUPPRESS_OUTPUT, &body)?;
-        }
-        self.push_data(data::REFRESH_RECT, &body)
+        Some([&[1, 0, 0, 0][..], &corners].concat())
     }
 
     /// Sends events in the way in which the client does, which the host therefore takes.

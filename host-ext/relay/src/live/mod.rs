@@ -22,6 +22,7 @@
 //! | `paint` | black, words and light as bitmaps |
 //! | `dynamic` | drdynvc, and `SUDARE` in it |
 //! | `gfx` | the graphics pipeline: surfaces, frames, and what is held of it |
+//! | `record` | what a screenshot needs, copied on its way |
 //! | `flow` | channels that are closed by a cover |
 //! | `silence` | sound that goes on unheard |
 //! | `script` | a session driven by bytes, for fuzzing |
@@ -39,6 +40,7 @@ mod keys;
 mod outlet;
 mod paint;
 mod pointer;
+mod record;
 pub(crate) mod script;
 mod silence;
 #[cfg(test)]
@@ -51,11 +53,14 @@ pub use keys::CoverKey;
 pub use paint::{Size, Tile};
 pub use unit::{Mark, Shown, Unit};
 
+use sudare_protocol::evidence::note::Missing;
+
 use crate::connect::info::Logon;
 use crate::connect::{Channels, StaticChannel};
 use crate::error::{Broken, Fault, Side, Stage};
 use crate::limits::{HELD_TO_HOST_MAX_BYTES, WAITING_BYTES};
 use crate::policy::Policy;
+use crate::recording::Recording;
 use activation::Activation;
 use dynamic::Dynamic;
 use flow::Flow;
@@ -63,6 +68,7 @@ use gfx::Graphics;
 use host::Fragments;
 use keys::Keys;
 use pointer::Pointer;
+use record::Recorder;
 use silence::Silence;
 use unit::Queue;
 
@@ -79,6 +85,13 @@ pub enum Event {
     Layout(Size),
     /// The host was asked to draw everything, and has not begun.
     NoRepaint,
+    /// The answer to [`Live::record`]: everything that draws the screen once, or why there is none.
+    Recorded {
+        /// Which screenshot it is.
+        ticket: u64,
+        /// What it is made of.
+        recording: Result<Recording, Missing>,
+    },
     /// The client should go to another host: the PDU, which it was not sent ([MS-RDPBCGR] 2.2.13).
     Redirected(Vec<u8>),
     /// A dynamic channel of this name was refused to the host.
@@ -132,6 +145,7 @@ pub struct Live {
     /// The mark that follows the last held message.
     visible_mark: Option<Mark>,
     repaint_due_ms: Option<u64>,
+    recorders: Vec<Recorder>,
     flows_from_host: BTreeMap<u16, Flow>,
     silence: Silence,
     // From the client to the host.
@@ -176,6 +190,7 @@ impl Live {
             pointer: Pointer::default(),
             visible_mark: None,
             repaint_due_ms: None,
+            recorders: Vec::new(),
             flows_from_host: BTreeMap::new(),
             silence: Silence::default(),
             to_host: VecDeque::new(),
@@ -256,6 +271,7 @@ impl Live {
             self.repaint_due_ms = None;
             self.events.push(Event::NoRepaint);
         }
+        self.recording_tick(now_ms).map_err(|fault| fault.of(Side::Host, Stage::Session))?;
         self.dynamic_tick(now_ms).map_err(|fault| fault.of(Side::Client, Stage::Session))
     }
 

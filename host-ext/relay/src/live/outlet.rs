@@ -78,9 +78,11 @@ impl Live {
             Class::Pixel(_) | Class::Pointer(_) if covered => {
                 // Between a deactivation and the next Font Map there is no share that it could belong to.
                 let keeps = self.activation == Activation::Active;
+                self.recorded(&bytes)?;
                 return if keeps { self.hold(Item { class, bytes }) } else { Ok(None) };
             }
             Class::Pixel(pointer) => {
+                self.recorded(&bytes)?;
                 self.repaint_due_ms = None;
                 self.pointer = pointer.unwrap_or(self.pointer);
             }
@@ -98,6 +100,7 @@ impl Live {
             Class::Deactivate => {
                 self.activation = Activation::Idle;
                 self.repaint_due_ms = None;
+                self.recording_interrupted();
                 // What was drawn for the old share means nothing in the next one, and neither does our own.
                 self.held.retain(|item| !item.is_of_share());
                 self.first.clear();

@@ -88,7 +88,13 @@ fn run(live: &mut Live, now_ms: u64, op: u8, rest: &mut &[u8]) -> Result<(), Bro
                 }
             }
         }
-        4 => live.cover(now_ms)?,
+        4 => {
+            // With the screenshot that a cover often asks for.
+            if op & 8 != 0 {
+                live.record(now_ms, now_ms)?;
+            }
+            live.cover(now_ms)?;
+        }
         5 => live.uncover(now_ms)?,
         6 => {
             for _ in 0..=(op >> 3) {

@@ -5,6 +5,7 @@ mod dynamic;
 mod gfx;
 mod legacy;
 mod order;
+mod record;
 mod shown;
 mod typing;
 

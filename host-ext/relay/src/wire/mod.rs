@@ -5,6 +5,7 @@
 //! | `reader` | fields of a message, each of which may be missing |
 //! | `mcs` | X.224 Data and the MCS domain PDUs in it |
 //! | `share` | share control and share data headers |
+//! | `bitmap` | bitmaps in an update, for screenshots |
 //! | `fastpath` | fast-path output |
 //! | `input` | keys and mouse, in both ways of writing them |
 //! | `channel` | chunks of static channels |
@@ -15,6 +16,7 @@
 //! Every read may fail and every length is compared; what cannot be read is a [`Fault`](crate::error::Fault),
 //! which ends the connection.
 
+pub mod bitmap;
 pub mod channel;
 pub mod dvc;
 pub mod fastpath;

@@ -16,6 +16,7 @@ pub const OURS: [&str; 13] = [
     "sudare-guard",
     "sudare-gate",
     "sudare-owner",
+    "sudare-picture",
     "sudare-recorder",
     "sudare-host",
     "sudare-authority",

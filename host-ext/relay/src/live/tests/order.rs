@@ -57,6 +57,8 @@ struct Run {
     number: u32,
     sent: Vec<(Path, Vec<u8>)>,
     got: Vec<Vec<u8>>,
+    /// Everything that was taken, ours as well.
+    taken: Vec<Unit>,
     /// The mark of the cover has been taken, and nobody has uncovered since.
     black: bool,
     /// Drawn for a share that ended while it was held or waited under a cover: may be gone.
@@ -64,6 +66,18 @@ struct Run {
 }
 
 impl Run {
+    fn new() -> Self {
+        Self {
+            live: active(),
+            number: 0,
+            sent: Vec::new(),
+            got: Vec::new(),
+            taken: Vec::new(),
+            black: true,
+            may_be_gone: false,
+        }
+    }
+
     fn tagged(&mut self, length: usize) -> Vec<u8> {
         self.number += 1;
         [&self.number.to_le_bytes()[..], &vec![0xEE; length]].concat()
@@ -76,6 +90,7 @@ impl Run {
 
     fn pull(&mut self) -> bool {
         let Some(unit) = self.live.next_to_client(0).unwrap() else { return false };
+        self.taken.push(unit.clone());
         if self.live.shown() == Shown::Covered {
             // Not even before black: whatever had not been taken is held.
             assert!(unit.injected || !shows(&unit.bytes), "something shows under a cover");
@@ -177,9 +192,7 @@ proptest! {
 
     #[test]
     fn what_the_client_gets_is_what_the_host_sent_in_order(steps in prop::collection::vec(step(), 0..60)) {
-        let mut run = Run {
-            live: active(), number: 0, sent: Vec::new(), got: Vec::new(), black: true, may_be_gone: false,
-        };
+        let mut run = Run::new();
         for step in steps {
             run.step(step);
         }
@@ -196,5 +209,45 @@ proptest! {
         // And nothing besides.
         prop_assert!(run.got.iter().all(|bytes| run.sent.iter().any(|(_, sent)| sent == bytes)));
         prop_assert_eq!(run.live.held_bytes(), 0);
+    }
+
+    /// Whole and torn bitmaps among them, so that screenshots come to an end in each way.
+    #[test]
+    fn the_client_gets_the_same_whether_screenshots_are_taken_or_not(
+        steps in prop::collection::vec((step(), any::<bool>(), any::<bool>()), 0..60),
+    ) {
+        let (mut plain, mut recorded) = (Run::new(), Run::new());
+        for (number, (step, records, draws)) in (0_u64..).zip(steps) {
+            if records {
+                recorded.live.record(number, number * 100).unwrap();
+            }
+            for run in [&mut plain, &mut recorded] {
+                if draws {
+                    let whole = [1, 1, 0, 0, SIZE.width - 1, SIZE.height - 1, 4, 4, 32, 0, 4, 7, 7];
+                    let whole: Vec<u8> = whole.iter().flat_map(|field: &u16| field.to_le_bytes()).collect();
+                    host(&mut run.live, &fastpath::write(fastpath::BITMAP, &whole).unwrap());
+                }
+                run.step(step);
+                run.live.tick(number * 100).unwrap();
+            }
+        }
+        for run in [&mut plain, &mut recorded] {
+            run.step(Step::Uncover);
+            while run.pull() {}
+        }
+        prop_assert_eq!(&plain.taken, &recorded.taken);
+        // The host hears the same, but for what it is asked to draw and when it need not.
+        let heard = |run: &mut Run| -> Vec<Vec<u8>> {
+            let ours = |frame: &Vec<u8>| match mcs::read(frame) {
+                Ok(Domain::Send(send)) if send.channel == IO => share::split(send.data)
+                    .unwrap()
+                    .iter()
+                    .filter_map(|pdu| pdu.data)
+                    .any(|of| [data::REFRESH_RECT, data::SUPPRESS_OUTPUT].contains(&of.kind)),
+                _ => false,
+            };
+            to_host(&mut run.live).into_iter().filter(|frame| !ours(frame)).collect()
+        };
+        prop_assert_eq!(heard(&mut plain), heard(&mut recorded));
     }
 }

@@ -10,6 +10,7 @@ use sudare_test_kit::wait_until;
 
 use super::acts::{Acts, KEYS_TAKE, POLICY};
 use super::hostile;
+use super::story::evidence;
 use crate::xrdp::client::ClientOptions;
 use crate::xrdp::report::Report;
 use crate::xrdp::servers::{Door, GATE_SOCKET};
@@ -87,7 +88,5 @@ pub(super) fn story(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     session.wait_connected(false)?;
     story.report.check("the session outlived all of it", session.is_alive(), session.display);
     session.end()?;
-    let proof = sudare.prove_camera()?;
-    report.check("the evidence verifies", true, format!("{} entries: {}", proof.entries, proof.reasons()));
-    Ok(())
+    evidence(&sudare.prove()?, out, report)
 }

@@ -47,7 +47,7 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
 pub const INCIDENT_PAGE: &str = "incident-page.html";
 
 /// Whoever looked is in the log, with pictures that only auditors can open.
-fn evidence(proof: &Proof, out: &Path, report: &mut Report) -> anyhow::Result<()> {
+pub(super) fn evidence(proof: &Proof, out: &Path, report: &mut Report) -> anyhow::Result<()> {
     report.check("the evidence verifies", true, format!("{} entries: {}", proof.entries, proof.reasons()));
     for (label, file) in &proof.pictures {
         let copy = out.join(format!("evidence-{label}.png"));
@@ -58,6 +58,14 @@ fn evidence(proof: &Proof, out: &Path, report: &mut Report) -> anyhow::Result<()
             let of_the_desktop = pixels.pixels().filter(|p| palette::owner(p.0) == Owner::Desktop).count();
             let enough = of_the_desktop * 2 > pixels.pixels().len();
             report.check(&format!("{label} shows the desktop"), enough, of_the_desktop);
+            // Neither black nor words, and not half of another picture.
+            let whole = |owner| matches!(owner, Owner::Desktop | Owner::Moving | Owner::Other);
+            let strange = pixels.pixels().filter(|p| !whole(palette::owner(p.0))).count();
+            report.check(
+                &format!("{label} shows nothing of a cover"),
+                strange * 50 < pixels.pixels().len(),
+                strange,
+            );
         }
         report.pictures.push(copy);
     }
