@@ -42,6 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sudare-audit", &["sudare-base", "sudare-protocol", "sudare-records", "sudare-evidence"]),
     // Pure: what it knows of ours is the name of the channel.
     ("sudare-relay", &["sudare-protocol"]),
+    ("sudare-relay-fuzz", &["sudare-relay"]),
     // The relay with sockets: what it decides is the guard's.
     (
         "sudare-gate",
