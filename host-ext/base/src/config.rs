@@ -51,6 +51,16 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
         "unix:/run/sudare-xrdp/socket",
         "The host behind the gate: unix:/path, or tcp:ADDRESS:PORT#PIN with its certificate's SHA-256.",
     ),
+    (
+        "gate_channels",
+        "[\"resize\", \"sound\"]",
+        "What passes the gate beside the desktop: any of the names below; among variables, with commas between.",
+    ),
+    (
+        "gate_graphics",
+        "false",
+        "Whether hosts may draw by the graphics pipeline (RDPGFX), which some of them need.",
+    ),
 ];
 
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +110,10 @@ pub struct HostConfig {
     pub tls_key: PathBuf,
     #[serde(default = "default_target")]
     pub gate_target: String,
+    #[serde(default = "default_channels")]
+    pub gate_channels: Vec<String>,
+    #[serde(default)]
+    pub gate_graphics: bool,
 }
 
 fn default_listen() -> SocketAddr {
@@ -145,6 +159,9 @@ fn default_key() -> PathBuf {
 fn default_target() -> String {
     "unix:/run/sudare-xrdp/socket".into()
 }
+fn default_channels() -> Vec<String> {
+    ["resize", "sound"].map(str::to_owned).into()
+}
 
 impl HostConfig {
     /// Reads the file (if given), then `SUDARE_HOST_<SETTING>` variables, then `flags`; later layers win.
@@ -153,8 +170,8 @@ impl HostConfig {
         if let Some(path) = file {
             builder = builder.add_source(File::from(path).format(FileFormat::Toml));
         }
-        builder = builder
-            .add_source(Environment::with_prefix("SUDARE_HOST").prefix_separator("_").try_parsing(true));
+        let variables = Environment::with_prefix("SUDARE_HOST").prefix_separator("_").try_parsing(true);
+        builder = builder.add_source(variables.list_separator(",").with_list_parse_key("gate_channels"));
         for (name, value) in flags {
             builder = builder.set_override(*name, value.clone())?;
         }
