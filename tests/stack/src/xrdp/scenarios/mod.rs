@@ -6,6 +6,7 @@ mod control;
 mod faults;
 mod figures;
 mod gate;
+mod gate_channels;
 mod hostile;
 mod no_plugin;
 mod story;
@@ -61,6 +62,11 @@ pub const ALL: &[(&str, &str, Play)] = &[
         gate::no_plugin,
     ),
     ("gate-story", "the main job through the gate, on an xrdp that knows nothing of it", gate::story),
+    (
+        "gate-channels",
+        "a clipboard through the gate: closed by default, open by a setting, and nothing of it under a cover",
+        gate_channels::play,
+    ),
     ("attacks", "the cover of a session at 1080p, attacked in every way", attacks::all),
     ("attacks-worst", "the same with the worst attacks only", attacks::worst),
     ("figures", "how soon the cover comes after the plugin's lock, and after its silence", figures::play),
