@@ -11,6 +11,7 @@
 
 use std::io;
 
+use sudare_protocol::message::TLS_EXPORTER_LABEL;
 use sudare_relay::Policy;
 use sudare_relay::connect::negotiate::{Agreed, Negotiate, failure, failure_code};
 use sudare_relay::error::{Broken, Fault, Side, Stage};
@@ -35,6 +36,8 @@ pub(crate) struct Secure {
     pub(crate) client: Leg<Client>,
     pub(crate) host: Leg<Secured>,
     pub(crate) agreed: Agreed,
+    /// What only the two ends of the client's TLS session know.
+    pub(crate) exporter: [u8; 32],
 }
 
 /// Takes the client's first words, and ends with TLS on both legs.
@@ -59,8 +62,11 @@ pub(crate) async fn negotiate(
 
     tcp.write_all(&to_client).await.map_err(Ended::Client)?;
     let mut client = identity.acceptor.accept(tcp).await.map_err(Ended::ClientTls)?;
-    client.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
-    Ok(Secure { client: Leg::new(client), host: Leg::new(host), agreed })
+    let tls = client.get_mut().1;
+    tls.set_buffer_limit(Some(TLS_BUFFER_BYTES));
+    let exporter = tls.export_keying_material([0; 32], TLS_EXPORTER_LABEL.as_bytes(), None);
+    let exporter = exporter.map_err(|error| Ended::ClientTls(io::Error::other(error)))?;
+    Ok(Secure { client: Leg::new(client), host: Leg::new(host), agreed, exporter })
 }
 
 /// Exactly one frame: what follows it is TLS's.

@@ -68,13 +68,14 @@ pub async fn serve(tcp: TcpStream, gate: &Gate, mut stop: watch::Receiver<bool>)
 pub(crate) async fn open(tcp: TcpStream, gate: &Gate) -> Result<Session<Client, Secured>, Ended> {
     leg::prepare(&tcp).map_err(Ended::Client)?;
     let negotiated = negotiate(tcp, &gate.target, &gate.identity, gate.policy.clone());
-    let Secure { mut client, mut host, agreed } =
+    let Secure { mut client, mut host, agreed, exporter } =
         within(NEGOTIATE_MAX, "the negotiation", negotiated).await?;
     let connected = connect(&mut client, &mut host, agreed, clock::boot_ms);
     let live = within(CONNECT_MAX, "the beginning of the session", connected).await?;
     // As the embedded host has it, this is what the client says of itself: it may select a record, never grant.
     let user = Some(live.logon().user.clone()).filter(|user| !user.is_empty());
-    let driver = gate.factory.session(SessionInfo { user, keys: true }, clock::now());
+    let info = SessionInfo { user, keys: true, tls_exporter: Some(exporter) };
+    let driver = gate.factory.session(info, clock::now());
     Ok(Session::new(client, host, live, driver))
 }
 

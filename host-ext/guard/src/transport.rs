@@ -176,6 +176,8 @@ pub struct SessionInfo {
     pub user: Option<String>,
     /// Whether the cover's keys work here.
     pub keys: bool,
+    /// Of the TLS session of the pixels, where this process ends it (HELLO's `tls_exporter`).
+    pub tls_exporter: Option<[u8; 32]>,
 }
 
 // A name must not reach a log by habit.

@@ -290,7 +290,7 @@ pub(super) struct Seat {
 impl Seat {
     /// A connection whose channel is not open yet.
     pub(super) fn connect(host: &Host, user: &str) -> Seat {
-        let who = SessionInfo { user: Some(user.to_owned()), keys: true };
+        let who = SessionInfo { user: Some(user.to_owned()), keys: true, tls_exporter: None };
         let driver = Sessions::new(host.shared.clone()).session(who, clock::now());
         let mut seat = Seat {
             driver,

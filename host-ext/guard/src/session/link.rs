@@ -42,6 +42,7 @@ impl Session {
             session_id,
             boot_id: shared.boot_id,
             tls_cert_sha256: shared.tls_cert_sha256,
+            tls_exporter: self.info.tls_exporter,
             user: self.info.user.clone(),
             wall_ms: self.now.wall_ms,
         };

@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn every_cover_says_why_since_when_and_what_to_do() {
-        let keys = SessionInfo { user: None, keys: true };
+        let keys = SessionInfo { user: None, keys: true, tls_exporter: None };
         for reason in Reason::ALL.iter().copied().filter(|r| *r != Reason::None) {
             let text = cover(reason, "09:30", &keys, Asked::Nothing).lines;
             assert!(text.len() >= 6, "{reason:?}");

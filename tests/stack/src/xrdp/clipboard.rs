@@ -19,7 +19,7 @@ const POLL: Duration = Duration::from_millis(20);
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 x11rb::atom_manager! {
-    Atoms: AtomsCookie { CLIPBOARD, UTF8_STRING, TARGETS, SUDARE_TEST }
+    Atoms: AtomsCookie { CLIPBOARD, UTF8_STRING, TARGETS, SUDARE_TEST, }
 }
 
 /// One display's.
