@@ -23,7 +23,7 @@ const WATCHED: Duration = Duration::from_secs(5);
 pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let options = StackOptions { door: Door::Gate, ..StackOptions::default() };
     let stack = Stack::raise(out, &options)?;
-    let mut sudare = Sudare::start_gate(out, POLICY)?;
+    let sudare = Sudare::start_gate(out, POLICY)?;
     let mut device = sudare.device()?;
     device.arguments.push("+clipboard".to_owned());
     let camera = sudare.film()?;
@@ -44,9 +44,12 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     session.wait_connected(false)?;
 
     // Each connection reads the settings anew.
+    acts.camera.show(AWAY);
     sudare.set("gate_channels = [\"resize\", \"clipboard\"]")?;
     let mut client = acts.log_on("log-on again", true)?;
     acts.uncovers("operator alone again", &mut client, ALONE)?;
+    // Another program's, so that whoever listens for new owners hears of it.
+    let mut in_session = Clipboard::open(session.display, Some(&cookie)).context("the session's display")?;
     in_session.copy("seen")?;
     let passed = arrives(&mut in_session, &mut at_pc, "seen", ARRIVES)?;
     acts.report.check("listed: a text leaves the session while the desktop is seen", passed, passed);
