@@ -1,7 +1,6 @@
 //! Where fuzzers start from: what real ends say to each other, and messages of each kind behind it.
 //!
-//! `SUDARE_WRITE_SEEDS=1 cargo test -p sudare-relay seeds` writes them into `fuzz/seeds`. Names that begin with
-//! `xfreerdp` were recorded at a gate between xfreerdp 2.11 and xrdp 0.9.21, and are not made here.
+//! `SUDARE_WRITE_SEEDS=1 cargo test -p sudare-relay seeds` writes them into `fuzz/seeds`.
 
 use std::fs;
 use std::path::PathBuf;
