@@ -36,6 +36,8 @@ pub struct Setup {
     pub models: Vec<Digest>,
     /// SHA-256 of the certificate that the RDP connection showed, where the RDP client tells.
     pub tls_cert_sha256: Option<Digest>,
+    /// Of the TLS session in which the pixels come, where the RDP client tells.
+    pub tls_exporter: Option<Digest>,
     /// Current Unix time, for the validity of records.
     pub wall_ms: u64,
 }
@@ -108,6 +110,13 @@ impl AwaitHello {
             Some(seen) if seen == greeting.tls_cert_sha256 => CertificateCheck::Same,
             Some(_) => return Err(Refusal::new(Code::CertificateMismatch, Fault::Surroundings, "")),
         };
+        // Somebody who has the host's certificate and its key, and ends TLS on both sides, has two sessions.
+        if let (Some(seen), Some(told)) = (setup.tls_exporter, greeting.tls_exporter)
+            && seen != told
+        {
+            let detail = "the TLS session of the pixels is not the one that the host ends";
+            return Err(Refusal::new(Code::CertificateMismatch, Fault::Surroundings, detail));
+        }
         let open = Open {
             version: message::VERSION,
             client_nonce: fresh.nonce,

@@ -40,6 +40,8 @@ pub struct Setup {
     pub session_id: Id,
     pub boot_id: Id,
     pub tls_cert_sha256: Digest,
+    /// Of the TLS session of the pixels, where this host ends it.
+    pub tls_exporter: Option<Digest>,
     /// The user logged on over RDP, if the transport knows.
     pub user: Option<String>,
     pub wall_ms: u64,
@@ -121,6 +123,7 @@ impl AwaitOpen {
             tls_cert_sha256: setup.tls_cert_sha256,
             wall_ms: setup.wall_ms,
             credits: CREDITS,
+            tls_exporter: setup.tls_exporter,
         };
         let hello = cose::sign1(&setup.host_key, HELLO_CONTEXT, &message::encode(kind::HELLO, 0, &hello));
         let framed = frame(&hello)?;

@@ -74,7 +74,14 @@ pub struct Hello {
     pub wall_ms: u64,
     #[n(8)]
     pub credits: u32,
+    /// Of the TLS session in which the host sends its pixels, where the host itself ends it: 32 bytes that only the two
+    /// ends of that session can know (RFC 5705, [`TLS_EXPORTER_LABEL`], no context).
+    #[cbor(n(9), with = "minicbor::bytes")]
+    pub tls_exporter: Option<Digest>,
 }
+
+/// What HELLO's `tls_exporter` is derived under.
+pub const TLS_EXPORTER_LABEL: &str = "EXPORTER-sudare";
 
 /// Whether the client could compare the RDP connection's certificate with HELLO's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]

@@ -18,6 +18,8 @@ use sudare_protocol::message::KINDS;
 use sudare_protocol::reason::{Reason, State};
 use sudare_protocol::timings::{TABLE, Timings};
 use sudare_protocol::verify::FindingKind;
+use sudare_relay::openings::OPENINGS;
+use sudare_relay::table;
 
 use page::{
     code, columns, constants, fields, files, links, literals, maps, read, root, rows, same, section, short,
@@ -39,6 +41,8 @@ fn settings_and_timings_are_those_of_the_code() {
     let settings = SETTINGS.iter().map(|(name, default, says)| [name, default, says].map(|t| t.to_string()));
     let listed = columns(rows(&page, &["setting", "default", "meaning"]), [0, 1, 2]);
     same("settings", settings.collect(), listed);
+    let openings = OPENINGS.iter().map(|opening| [opening.name, opening.says].map(str::to_owned));
+    same("channels of the gate", openings.collect(), columns(rows(&page, &["channel", "meaning"]), [0, 1]));
     let defaults = Timings::default();
     let timings = |says: bool| {
         TABLE.iter().map(move |n| {
@@ -51,6 +55,18 @@ fn settings_and_timings_are_those_of_the_code() {
     same("timings", timings(true).collect(), columns(rows(&page, &header), [0, 1, 2, 3, 4]));
     let protocol = read("docs/protocol.md");
     same("timings", timings(false).collect(), columns(rows(&protocol, &header), [0, 1, 2, 3, 9]));
+}
+
+#[test]
+fn what_rdp_carries_is_the_relay_s_table() {
+    const PAGE: &str = "docs/reference/rdp.md";
+    let page = read(PAGE);
+    let start = page.find("| what | from |").expect("the table");
+    let whole = page[..start].to_owned() + &table::markdown();
+    if std::env::var_os("SUDARE_WRITE_PAGES").is_some() {
+        std::fs::write(root().join(PAGE), &whole).expect("the page is written");
+    }
+    assert!(read(PAGE) == whole, "{PAGE} is not the relay's table. Run this test with SUDARE_WRITE_PAGES=1");
 }
 
 #[test]

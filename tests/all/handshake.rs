@@ -137,6 +137,18 @@ fn a_connection_with_another_certificate_than_the_signed_one_is_refused() {
 }
 
 #[test]
+fn a_connection_in_another_tls_session_than_the_host_ends_is_refused() {
+    let hello = changed_hello(|h| h.tls_exporter = Some([0x0f; 32]));
+    client_refuses(&hello, Code::CertificateMismatch, Fault::Surroundings);
+    let (_, hello) = offer();
+    // Neither a plugin, which cannot see it, nor a host that does not end TLS itself is refused for it.
+    let blind = sudare_protocol::client::Setup { tls_exporter: None, ..pair::client_setup() };
+    AwaitHello::new(blind, pair::client_fresh()).handle(&hello).unwrap();
+    let older = changed_hello(|h| h.tls_exporter = None);
+    AwaitHello::new(pair::client_setup(), pair::client_fresh()).handle(&older).unwrap();
+}
+
+#[test]
 fn no_version_in_common_ends_the_handshake_on_both_sides() {
     client_refuses(&changed_hello(|h| h.versions = vec![2, 3]), Code::Version, Fault::Peer);
     client_refuses(&changed_hello(|h| h.versions = vec![]), Code::Malformed, Fault::Peer);

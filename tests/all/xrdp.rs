@@ -161,6 +161,12 @@ fn somebody_elses_desktop_stays_covered_whoever_is_recognised() {
 }
 
 #[test]
+fn a_clipboard_passes_the_gate_only_where_settings_open_it_and_only_while_the_desktop_is_seen() {
+    let Some(report) = check_with_models("gate-channels") else { return };
+    assert!(report.checks.iter().any(|check| check.name == "under a cover nothing leaves the session"));
+}
+
+#[test]
 fn a_second_client_without_the_plugin_sees_only_the_cover_of_a_session_it_takes_over() {
     let Some(report) = check_with_models("takeover") else { return };
     // A race is tried more than once.

@@ -65,6 +65,7 @@ impl Host {
             session_id: [0x5e; 16],
             boot_id: [0xb0; 16],
             tls_cert_sha256: [0xce; 32],
+            tls_exporter: None,
             user: None,
             wall_ms: WALL_MS,
         };

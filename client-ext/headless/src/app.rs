@@ -94,6 +94,10 @@ impl Transport for RdpChannel {
         Some(self.0.tls_cert_sha256)
     }
 
+    fn tls_exporter(&self) -> Option<Digest> {
+        Some(self.0.tls_exporter)
+    }
+
     /// This connection has one channel, and closing it would tell the user no more than the host's cover does. Later
     /// messages on it are ignored.
     fn close(&self) {}

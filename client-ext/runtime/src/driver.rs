@@ -189,7 +189,7 @@ impl Driver {
     }
 
     fn open(&mut self, id: ChannelId, channel: Channel, out: &mut Vec<Output>) {
-        match self.fresh_handshake(channel.transport.tls_cert_sha256()) {
+        match self.fresh_handshake(&*channel.transport) {
             Ok((setup, fresh)) => {
                 self.channels.insert(id, channel);
                 self.selector.opened(id, setup, fresh, clock::boottime_ms(), out);
@@ -342,7 +342,7 @@ impl Driver {
         HostKey { organisation: self.identity.organisation.to_bytes(), host_id }
     }
 
-    fn fresh_handshake(&self, tls_cert_sha256: Option<Digest>) -> Result<(Setup, Fresh), getrandom::Error> {
+    fn fresh_handshake(&self, transport: &dyn Transport) -> Result<(Setup, Fresh), getrandom::Error> {
         let identity = &self.identity;
         let setup = Setup {
             organisation: identity.organisation,
@@ -351,7 +351,8 @@ impl Driver {
             boot_id: identity.boot_id,
             software: concat!("sudare ", env!("CARGO_PKG_VERSION")).to_owned(),
             models: identity.models.clone(),
-            tls_cert_sha256,
+            tls_cert_sha256: transport.tls_cert_sha256(),
+            tls_exporter: transport.tls_exporter(),
             wall_ms: clock::wall_ms(),
         };
         Ok((setup, Fresh { nonce: random()?, template_secret: random()? }))

@@ -35,6 +35,12 @@ pub trait Transport: Send {
     /// SHA-256 of the certificate that the RDP connection showed, if the client tells.
     fn tls_cert_sha256(&self) -> Option<Digest>;
 
+    /// The exporter of the TLS session of the pixels, if the client tells (HELLO's `tls_exporter`). Plugins cannot
+    /// know it.
+    fn tls_exporter(&self) -> Option<Digest> {
+        None
+    }
+
     /// Closes the channel; later messages are dropped.
     fn close(&self);
 }

@@ -61,6 +61,16 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
         "/run/sudare-owner/socket",
         "Socket at which sudare-owner tells gates whose desktop it is.",
     ),
+    (
+        "gate_channels",
+        "[\"resize\", \"sound\"]",
+        "What passes the gate beside the desktop: any of the names below; among variables, with commas between.",
+    ),
+    (
+        "gate_graphics",
+        "false",
+        "Whether hosts may draw by the graphics pipeline (RDPGFX), which some of them need.",
+    ),
 ];
 
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +123,10 @@ pub struct HostConfig {
     pub gate_owner: Option<GateOwner>,
     #[serde(default = "default_owner_socket")]
     pub owner_socket: PathBuf,
+    #[serde(default = "default_channels")]
+    pub gate_channels: Vec<String>,
+    #[serde(default)]
+    pub gate_graphics: bool,
 }
 
 /// What tells a gate whose desktop it shows.
@@ -172,6 +186,10 @@ fn default_owner_socket() -> PathBuf {
     "/run/sudare-owner/socket".into()
 }
 
+fn default_channels() -> Vec<String> {
+    ["resize", "sound"].map(str::to_owned).into()
+}
+
 impl HostConfig {
     /// Reads the file (if given), then `SUDARE_HOST_<SETTING>` variables, then `flags`; later layers win.
     pub fn load(file: Option<&Path>, flags: &[(&str, String)]) -> Result<Self, ConfigError> {
@@ -179,8 +197,8 @@ impl HostConfig {
         if let Some(path) = file {
             builder = builder.add_source(File::from(path).format(FileFormat::Toml));
         }
-        builder = builder
-            .add_source(Environment::with_prefix("SUDARE_HOST").prefix_separator("_").try_parsing(true));
+        let variables = Environment::with_prefix("SUDARE_HOST").prefix_separator("_").try_parsing(true);
+        builder = builder.add_source(variables.list_separator(",").with_list_parse_key("gate_channels"));
         for (name, value) in flags {
             builder = builder.set_override(*name, value.clone())?;
         }

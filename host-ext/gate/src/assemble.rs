@@ -12,6 +12,7 @@ use sudare_guard::session::evidence::{EvidenceThread, OpenSink};
 use sudare_records::keys::StateError;
 use sudare_records::state::HostState;
 use sudare_relay::Policy;
+use sudare_relay::openings::UnknownOpening;
 
 use crate::identity::{Identity, IdentityError};
 use crate::serve::{Asks, Gate};
@@ -22,6 +23,8 @@ use crate::target::{Place, Target, TargetError};
 pub enum StartError {
     #[error("`gate_target` cannot be used: {0}")]
     Target(#[from] TargetError),
+    #[error("`gate_channels` cannot be used: {0}")]
+    Channels(#[from] UnknownOpening),
     #[error(transparent)]
     Identity(#[from] IdentityError),
     #[error(transparent)]
@@ -45,6 +48,7 @@ pub struct Assembled {
 /// If anything is missing: then nothing is shown to anybody.
 pub fn assemble(config: &HostConfig) -> Result<Assembled, StartError> {
     let target: Target = config.gate_target.parse()?;
+    let policy = policy(config)?;
     let identity = Identity::load(&config.tls_certificate, &config.tls_key)?;
     let state = HostState::load(&config.state_dir)?;
     let socket = config.recorder_socket.clone();
@@ -55,7 +59,7 @@ pub fn assemble(config: &HostConfig) -> Result<Assembled, StartError> {
     let shared = share(state, identity.cert_sha256, evidence)?;
     let factory = Arc::new(Sessions::new(shared));
     let owner = asks(config, &target);
-    let (policy, picture) = (Policy::default(), picture());
+    let picture = picture();
     Ok(Assembled { gate: Gate { identity, target, policy, owner, factory, picture }, evidence: thread })
 }
 
@@ -81,7 +85,14 @@ fn asks(config: &HostConfig, target: &Target) -> Asks {
 /// As [`assemble`].
 pub fn check(config: &HostConfig) -> Result<(), StartError> {
     let _: Target = config.gate_target.parse()?;
+    policy(config)?;
     Identity::load(&config.tls_certificate, &config.tls_key)?;
     HostState::load(&config.state_dir)?;
     Ok(())
+}
+
+/// What the organisation lets through.
+fn policy(config: &HostConfig) -> Result<Policy, UnknownOpening> {
+    let policy = Policy::opening(config.gate_channels.iter().map(String::as_str))?;
+    Ok(Policy { graphics: config.gate_graphics, ..policy })
 }

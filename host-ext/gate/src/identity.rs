@@ -95,6 +95,8 @@ fn config(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> R
     // One connection is one process: nothing could be resumed.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
+    // Without it, sessions of TLS 1.2 through a relay can have one exporter on both sides (RFC 7627).
+    config.require_ems = true;
     Ok(config)
 }
 

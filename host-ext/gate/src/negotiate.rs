@@ -11,6 +11,7 @@
 
 use std::io;
 
+use sudare_protocol::message::TLS_EXPORTER_LABEL;
 use sudare_relay::Policy;
 use sudare_relay::connect::negotiate::{Agreed, Asked, Negotiate, failure, failure_code};
 use sudare_relay::error::{Broken, Fault, Side, Stage};
@@ -41,6 +42,8 @@ pub(crate) struct Secure {
     pub(crate) client: Leg<Client>,
     pub(crate) host: Leg<Secured>,
     pub(crate) agreed: Agreed,
+    /// What only the two ends of the client's TLS session know.
+    pub(crate) exporter: [u8; 32],
 }
 
 /// Why there is no session, and the client if it still waits for its answer.
@@ -79,8 +82,11 @@ pub(crate) async fn negotiate(
         identity.acceptor.accept(tcp).await.map_err(Ended::ClientTls)
     };
     let mut client = within(NEGOTIATE_MAX, SECURING, secured).await?;
-    client.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
-    Ok(Secure { client: Leg::new(client), host: Leg::new(host), agreed })
+    let tls = client.get_mut().1;
+    tls.set_buffer_limit(Some(TLS_BUFFER_BYTES));
+    let exporter = tls.export_keying_material([0; 32], TLS_EXPORTER_LABEL.as_bytes(), None);
+    let exporter = exporter.map_err(|error| Ended::ClientTls(io::Error::other(error)))?;
+    Ok(Secure { client: Leg::new(client), host: Leg::new(host), agreed, exporter })
 }
 
 /// The host, as far as TLS; what both sides agreed on, and the answer for the client.

@@ -111,12 +111,12 @@ pub async fn serve(tcp: TcpStream, gate: &Gate, mut stop: watch::Receiver<bool>)
 pub(crate) async fn open(tcp: TcpStream, gate: &Gate) -> Result<Session<Client, Secured>, Turned> {
     leg::prepare(&tcp).map_err(Ended::Client)?;
     let negotiated = negotiate(tcp, &gate.target, &gate.identity, gate.policy.clone());
-    let Secure { mut client, mut host, agreed } = negotiated.await?;
+    let Secure { mut client, mut host, agreed, exporter } = negotiated.await?;
     let connected = connect(&mut client, &mut host, agreed, clock::boot_ms);
     let live = within(CONNECT_MAX, "the beginning of the session", connected).await?;
     // As the embedded host has it, this is what the client says of itself: it may select a record, never grant.
     let user = Some(live.logon().user.clone()).filter(|user| !user.is_empty());
-    let info = SessionInfo { user, keys: true, owner: Some(gate.owner.rule()) };
+    let info = SessionInfo { user, keys: true, owner: Some(gate.owner.rule()), tls_exporter: Some(exporter) };
     let driver = gate.factory.session(info, clock::now());
     let session = Session::new(client, host, live, driver, gate.picture.clone());
     Ok(session.asking(gate.owner.begin()))

@@ -217,6 +217,8 @@ pub struct SessionInfo {
     pub keys: bool,
     /// What tells whose desktop it is. None where a guard belongs to one desktop from its start.
     pub owner: Option<OwnerRule>,
+    /// Of the TLS session of the pixels, where this process ends it (HELLO's `tls_exporter`).
+    pub tls_exporter: Option<[u8; 32]>,
 }
 
 // A name must not reach a log by habit.

@@ -10,14 +10,18 @@
 //!
 //! None of them may panic. `session` itself panics when something is shown under a cover.
 
+#[cfg(test)]
+mod seeds;
+
 pub use crate::live::script::session;
 
 use crate::connect::negotiate::{Agreed, Negotiate};
 use crate::connect::{Connection, Out, info};
-use crate::error::Side;
+use crate::error::Broken;
 use crate::frames::Frames;
 use crate::limits::READ_MAX_BYTES;
-use crate::policy::{Policy, protocol};
+use crate::live::Shown;
+use crate::policy::{Policy, Rule, protocol};
 use crate::recording::Recording;
 use crate::wire::channel::{self, Assembly};
 use crate::wire::{Reader, bitmap, dvc, fastpath, gfx, input, mcs, share};
@@ -65,29 +69,45 @@ pub fn negotiation(bytes: &[u8]) {
     }
 }
 
-/// Frames of both sides: a byte that says whose, a length of two bytes, the frame.
+/// Frames of both sides: a byte that says whose (bit 0: the host's; bit 1: cover or uncover before it), a length of
+/// two bytes, the frame.
 pub fn connection(bytes: &[u8]) {
-    let policy = Policy::default();
-    let agreed = Agreed { policy, requested: protocol::TLS, client: protocol::TLS, host: protocol::TLS };
-    let mut relay = Connection::new(agreed);
+    follow(bytes).ok();
+}
+
+/// A connection with a channel of each rule, and everything opened that can be.
+fn begin() -> Connection {
+    let channels = [("cliprdr", Rule::Drop), ("rdpdr", Rule::Hold), ("rdpsnd", Rule::Silence)];
+    let static_channels = channels.iter().map(|(name, rule)| ((*name).to_owned(), *rule)).collect();
+    let policy = Policy { static_channels, graphics: true, ..Policy::default() };
+    Connection::new(Agreed { policy, requested: protocol::TLS, client: protocol::TLS, host: protocol::TLS })
+}
+
+/// As far as a script leads.
+fn follow(bytes: &[u8]) -> Result<Connection, Broken> {
+    let mut relay = begin();
     let mut rest = bytes;
     let mut out = Out::default();
-    while let Some((side, behind)) = rest.split_first()
+    while let Some((op, behind)) = rest.split_first()
         && let Some((frame, behind)) = piece(behind)
     {
         rest = behind;
-        let side = if side & 1 == 0 { Side::Client } else { Side::Host };
-        let taken = match side {
-            Side::Client => relay.client(0, frame, &mut out),
-            Side::Host => relay.host(0, frame, &mut out),
-        };
-        let Ok(mut next) = taken else { return };
-        if let Connection::Live(live) = &mut next {
-            while let Ok(Some(_)) = live.next_to_client(0) {}
+        if op & 2 != 0
+            && let Connection::Live(live) = &mut relay
+        {
+            match live.shown() {
+                Shown::Covered => live.uncover(0)?,
+                Shown::Visible => live.cover(0)?,
+            }
+        }
+        relay =
+            if op & 1 == 0 { relay.client(0, frame, &mut out)? } else { relay.host(0, frame, &mut out)? };
+        if let Connection::Live(live) = &mut relay {
+            while live.next_to_client(0)?.is_some() {}
             while live.next_to_host().is_some() {}
         }
-        relay = next;
     }
+    Ok(relay)
 }
 
 /// A length of two bytes, so many bytes or all that there are, and the rest.
@@ -104,6 +124,7 @@ mod tests {
 
     use super::*;
     use crate::connect::tests::ends::{Ends, policy};
+    use crate::error::Side;
 
     fn pieces() -> impl Strategy<Value = Vec<u8>> {
         let op = (any::<u8>(), prop::collection::vec(any::<u8>(), 0..40)).prop_map(|(op, data)| {

@@ -19,6 +19,8 @@
 //! | module | what |
 //! |---|---|
 //! | `limits` | every bound that a peer can run into |
+//! | `table` | everything that RDP carries, and what is done with it |
+//! | `openings` | the channels that an organisation may open |
 //! | `policy` | what is let through, and what a host of its kind needs |
 //! | `error` | why a connection ends: who, when, what |
 //! | `frames` | a stream of bytes into whole frames |
@@ -37,9 +39,11 @@ pub mod error;
 pub mod frames;
 pub mod limits;
 pub mod live;
+pub mod openings;
 pub mod policy;
-pub mod stand_in;
 pub mod recording;
+pub mod stand_in;
+pub mod table;
 pub mod wire;
 
 pub use connect::{Connection, Out};

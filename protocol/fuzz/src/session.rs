@@ -89,6 +89,7 @@ fn live() -> (host::Live, [u8; 32]) {
         session_id: [1; 16],
         boot_id: [2; 16],
         tls_cert_sha256: [3; 32],
+        tls_exporter: None,
         user: None,
         wall_ms: 0,
     };
@@ -100,6 +101,7 @@ fn live() -> (host::Live, [u8; 32]) {
         software: String::new(),
         models: vec![],
         tls_cert_sha256: None,
+        tls_exporter: None,
         wall_ms: 0,
     };
     let (host, hello) = AwaitOpen::new(setup, [5; 32], NOW_MS).expect("HELLO");

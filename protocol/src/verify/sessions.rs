@@ -161,6 +161,7 @@ mod tests {
             host_record: vec![],
             policy: b"policy".to_vec(),
             tls_cert_sha256: [0; 32],
+            tls_exporter: None,
             wall_ms: 0,
             credits: 1,
         }

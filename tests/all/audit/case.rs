@@ -170,6 +170,7 @@ impl Case {
             host_record: host_record(),
             policy: policy.clone(),
             tls_cert_sha256: [5; 32],
+            tls_exporter: None,
             wall_ms: self.now_ms - ago_ms,
             credits: 32,
         };

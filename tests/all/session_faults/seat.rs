@@ -291,7 +291,7 @@ pub(super) struct Seat {
 impl Seat {
     /// A connection whose channel is not open yet.
     pub(super) fn connect(host: &Host, user: &str) -> Seat {
-        let who = SessionInfo { user: Some(user.to_owned()), keys: true, owner: None };
+        let who = SessionInfo { user: Some(user.to_owned()), keys: true, owner: None, tls_exporter: None };
         let driver = Sessions::new(host.shared.clone()).session(who, clock::now());
         let mut seat = Seat {
             driver,

@@ -15,6 +15,7 @@ pub const WALL_MS: u64 = 1_800_000_000_000;
 pub const DEVICE_ID: Id = [0xd1; 16];
 pub const USER: &str = "alice";
 pub const CERTIFICATE: [u8; 32] = [0xce; 32];
+pub const TLS_EXPORTER: [u8; 32] = [0xee; 32];
 
 /// Fixed keys of a small organisation.
 pub fn organisation_key() -> SigningKey {
@@ -98,6 +99,7 @@ pub fn host_setup() -> Result<host::Setup, RecordError> {
         session_id: [0x5e; 16],
         boot_id: [0xb0; 16],
         tls_cert_sha256: CERTIFICATE,
+        tls_exporter: Some(TLS_EXPORTER),
         user: Some(USER.into()),
         wall_ms: WALL_MS,
     })
@@ -112,6 +114,7 @@ pub fn client_setup() -> client::Setup {
         software: "test".into(),
         models: vec![],
         tls_cert_sha256: Some(CERTIFICATE),
+        tls_exporter: Some(TLS_EXPORTER),
         wall_ms: WALL_MS,
     }
 }

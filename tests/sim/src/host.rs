@@ -65,7 +65,7 @@ struct Line {
 impl HostSide {
     /// A connection whose channel is not open yet, at 0 ms.
     pub(super) fn new(seed: u64) -> Result<Self, String> {
-        let host::Setup { host_key, host_record, policy, boot_id, tls_cert_sha256, .. } =
+        let host::Setup { host_key, host_record, policy, boot_id, tls_cert_sha256, tls_exporter, .. } =
             pair::host_setup().map_err(|e| e.to_string())?;
         let random = Arc::new(Seeded(Mutex::new(ChaCha8Rng::seed_from_u64(!seed))));
         let sink = Sink::default();
@@ -88,7 +88,7 @@ impl HostSide {
             local_time: |_| "21:05".into(),
             uid_of: |_| None,
         });
-        let info = SessionInfo { user: Some(pair::USER.into()), keys: true, owner: None };
+        let info = SessionInfo { user: Some(pair::USER.into()), keys: true, owner: None, tls_exporter };
         let black = (DRAWING_MS, CoverEvent::Painted(Shown::Covered));
         let screen = Screen { shown: Shown::Covered, covers: 0, now_ms: 0, reports: [black].into() };
         Ok(HostSide {

@@ -17,6 +17,7 @@ fn client_setup() -> Setup {
         software: "test".into(),
         models: vec![],
         tls_cert_sha256: None,
+        tls_exporter: None,
         wall_ms: WALL_MS,
     }
 }

@@ -12,6 +12,7 @@ use ironrdp_pdu::rdp::client_info::{PerformanceFlags, TimezoneInfo};
 use ironrdp_tls::TlsStream;
 use ironrdp_tokio::{NetworkClient, TokioFramed, connect_begin, connect_finalize, mark_as_upgraded};
 use sha2::{Digest as _, Sha256};
+use sudare_protocol::message::TLS_EXPORTER_LABEL;
 use tokio::net::TcpStream;
 
 use super::processor::{self, DvcEvent};
@@ -22,7 +23,16 @@ pub(super) struct Connected {
     pub(super) framed: TokioFramed<TlsStream<TcpStream>>,
     pub(super) result: ConnectionResult,
     pub(super) events: Receiver<DvcEvent>,
-    pub(super) tls_cert_sha256: [u8; 32],
+    pub(super) tls: TlsSession,
+}
+
+/// What the host is compared with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TlsSession {
+    /// SHA-256 of the certificate that it showed.
+    pub(super) cert_sha256: [u8; 32],
+    /// What only the two ends of this TLS session know.
+    pub(super) exporter: [u8; 32],
 }
 
 /// Runs the handshake; the caller bounds its time.
@@ -43,7 +53,7 @@ pub(super) async fn connect(options: &RdpOptions) -> Result<Connected, RdpError>
     }
     let (tls, cert) =
         ironrdp_tls::upgrade(tcp, &options.host).await.map_err(|e| RdpError::Tls(e.to_string()))?;
-    let tls_cert_sha256 = certificate_hash(&tls)?;
+    let session = TlsSession { cert_sha256: certificate_hash(&tls)?, exporter: exporter(&tls)? };
     let public_key = ironrdp_tls::extract_tls_server_public_key(&cert).unwrap_or_default().to_vec();
 
     let upgraded = mark_as_upgraded(upgrade, &mut connector);
@@ -54,7 +64,7 @@ pub(super) async fn connect(options: &RdpOptions) -> Result<Connected, RdpError>
             .await
             .map_err(|error| after_tls(&error))?;
     let result = outcome.into_connected().map_err(|error| after_tls(&error))?;
-    Ok(Connected { framed, result, events, tls_cert_sha256 })
+    Ok(Connected { framed, result, events, tls: session })
 }
 
 async fn open(options: &RdpOptions) -> Result<TcpStream, RdpError> {
@@ -82,6 +92,11 @@ fn certificate_hash(tls: &TlsStream<TcpStream>) -> Result<[u8; 32], RdpError> {
     let certificate =
         certificate.ok_or_else(|| RdpError::Tls("the host showed no certificate".to_owned()))?;
     Ok(Sha256::digest(certificate.as_ref()).into())
+}
+
+fn exporter(tls: &TlsStream<TcpStream>) -> Result<[u8; 32], RdpError> {
+    let value = tls.get_ref().1.export_keying_material([0; 32], TLS_EXPORTER_LABEL.as_bytes(), None);
+    value.map_err(|error| RdpError::Tls(error.to_string()))
 }
 
 fn before_tls(error: &ConnectorError) -> RdpError {

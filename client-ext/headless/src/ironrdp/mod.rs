@@ -25,6 +25,8 @@ const MAX_QUEUED_MESSAGES: usize = 64;
 pub struct RdpHandle {
     /// SHA-256 of the DER certificate that the host showed.
     pub tls_cert_sha256: [u8; 32],
+    /// What only the two ends of this TLS session know (HELLO's `tls_exporter`).
+    pub tls_exporter: [u8; 32],
     shared: Arc<Shared>,
     messages: mpsc::Sender<Vec<u8>>,
     stop: watch::Sender<bool>,
@@ -68,16 +70,21 @@ pub fn connect(options: RdpOptions, events: mpsc::Sender<RdpEvent>) -> Result<Rd
         .spawn(move || runtime.block_on(serve(options, commands, events, outcome_tx)))
         .map_err(RdpError::System)?;
     match outcome.recv() {
-        Ok(Ok((shared, tls_cert_sha256))) => {
-            Ok(RdpHandle { tls_cert_sha256, shared, messages, stop, thread: Some(thread) })
-        }
+        Ok(Ok((shared, tls))) => Ok(RdpHandle {
+            tls_cert_sha256: tls.cert_sha256,
+            tls_exporter: tls.exporter,
+            shared,
+            messages,
+            stop,
+            thread: Some(thread),
+        }),
         Ok(Err(error)) => Err(error),
         // The thread died before it answered.
         Err(_) => Err(RdpError::TimedOut(limit.as_secs())),
     }
 }
 
-type Outcome = Result<(Arc<Shared>, [u8; 32]), RdpError>;
+type Outcome = Result<(Arc<Shared>, handshake::TlsSession), RdpError>;
 
 async fn serve(
     options: RdpOptions,
@@ -95,7 +102,7 @@ async fn serve(
     let size = connected.result.desktop_size;
     let image = DecodedImage::new(PixelFormat::RgbA32, size.width, size.height);
     let shared = Arc::new(Shared { image: Mutex::new(image), open: AtomicBool::new(false) });
-    answer(&outcome, Ok((Arc::clone(&shared), connected.tls_cert_sha256)));
+    answer(&outcome, Ok((Arc::clone(&shared), connected.tls)));
     session::run(connected, shared, commands, events).await;
 }
 

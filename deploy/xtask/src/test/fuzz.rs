@@ -12,6 +12,8 @@ use crate::run::{Job, on_path};
 /// How long each target runs in seconds.
 const SMOKE_S: u32 = 10;
 const LONG_S: u32 = 300;
+/// Where targets are; each folder is a workspace of its own.
+const FOLDERS: &[&str] = &["protocol/fuzz", "host-ext/relay/fuzz"];
 /// Inputs above this teach nothing: the largest message is 64 KiB.
 const INPUT_BYTES_MAX: u32 = 128 * 1024;
 
@@ -31,29 +33,33 @@ const FLAGS: &[&str] = &[
 
 /// Whether this checkout has fuzz targets.
 pub(super) fn is_present(project: &Project) -> bool {
-    folder(project).join("Cargo.toml").is_file()
+    FOLDERS.iter().all(|folder| project.root.join(folder).join("Cargo.toml").is_file())
 }
 
 /// Builds the targets and runs each for a while.
 ///
 /// # Errors
-/// Names the targets that found an input which ends the program; the inputs lie in
-/// `protocol/fuzz/artifacts`.
+/// Names the targets that found an input which ends the program; the inputs lie in `artifacts`,
+/// beside the targets.
 pub(super) fn smoke(project: &Project, long: bool) -> Result<((), String)> {
     if on_path("c++").is_none() && on_path("g++").is_none() {
         bail!("libFuzzer needs a C++ compiler. Install the package g++");
     }
-    let programs = build(project)?;
-    if programs.is_empty() {
-        bail!("protocol/fuzz declares no target. Add one, or remove the folder");
+    let mut targets = Vec::new();
+    for folder in FOLDERS {
+        let found = build(project, folder)?;
+        if found.is_empty() {
+            bail!("{folder} declares no target. Add one, or remove the folder");
+        }
+        targets.extend(found);
     }
     let seconds = if long { LONG_S } else { SMOKE_S };
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let mut failures = Vec::new();
-    for group in programs.chunks(cores) {
+    for group in targets.chunks(cores) {
         let results = thread::scope(|scope| {
             let runs: Vec<_> =
-                group.iter().map(|program| scope.spawn(|| run(project, program, seconds))).collect();
+                group.iter().map(|target| scope.spawn(|| run(project, target, seconds))).collect();
             runs.into_iter()
                 .map(|run| run.join().unwrap_or_else(|_| bail!("the run broke off")))
                 .collect::<Vec<_>>()
@@ -63,19 +69,22 @@ pub(super) fn smoke(project: &Project, long: bool) -> Result<((), String)> {
     if !failures.is_empty() {
         bail!("{}", failures.join("\n"));
     }
-    Ok(((), format!("{} targets, {seconds} s each", programs.len())))
+    Ok(((), format!("{} targets, {seconds} s each", targets.len())))
 }
 
-fn folder(project: &Project) -> PathBuf {
-    project.root.join("protocol/fuzz")
+/// One program, and the folder that it comes from.
+struct Target {
+    folder: PathBuf,
+    program: PathBuf,
 }
 
-/// Compiles the targets; returns the programs.
-fn build(project: &Project) -> Result<Vec<PathBuf>> {
-    let folder = folder(project);
+/// Compiles the targets of a folder.
+fn build(project: &Project, folder: &str) -> Result<Vec<Target>> {
     let triple = host_triple(&project.root)?;
-    // Beside our other builds, and apart from them: the flags differ.
-    let target = project.own.join("fuzz");
+    // Beside our other builds, and apart from them: the flags differ. Names of targets may be the
+    // same in two folders.
+    let target = project.own.join("fuzz").join(folder.replace('/', "-"));
+    let folder = project.root.join(folder);
     Job::cargo(&folder)
         // A target triple keeps the flags away from build scripts and procedural macros.
         .args(["build", "--release", "--bins", "--quiet", "--target", &triple, "--target-dir"])
@@ -84,26 +93,37 @@ fn build(project: &Project) -> Result<Vec<PathBuf>> {
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}"))
         .run()?;
+    let manifest = folder.join("Cargo.toml");
     let manifest =
-        fs::read_to_string(folder.join("Cargo.toml")).context("protocol/fuzz/Cargo.toml is unreadable")?;
+        fs::read_to_string(&manifest).with_context(|| format!("{} is unreadable", manifest.display()))?;
     let programs = target.join(&triple).join("release");
-    Ok(target_names(&manifest).iter().map(|name| programs.join(name)).collect())
+    let found = target_names(&manifest).into_iter();
+    Ok(found.map(|name| Target { folder: folder.clone(), program: programs.join(name) }).collect())
 }
 
-fn run(project: &Project, program: &Path, seconds: u32) -> Result<()> {
+fn run(project: &Project, target: &Target, seconds: u32) -> Result<()> {
+    let Target { folder, program } = target;
     let name = program.file_name().unwrap_or_default();
-    let corpus = folder(project).join("corpus").join(name);
-    let artifacts = folder(project).join("artifacts").join(name);
-    seeds::write(&project.root.join("tests/data/vectors"), &corpus)?;
-    fs::create_dir_all(&artifacts).with_context(|| format!("cannot create {}", artifacts.display()))?;
+    let corpus = folder.join("corpus").join(name);
+    let artifacts = folder.join("artifacts").join(name);
+    let recorded = folder.join("seeds").join(name);
+    if !recorded.is_dir() {
+        seeds::write(&project.root.join("tests/data/vectors"), &corpus)?;
+    }
+    for folder in [&corpus, &artifacts] {
+        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    }
     let mut prefix = artifacts.into_os_string();
     prefix.push("/");
     let mut artifact_prefix = std::ffi::OsString::from("-artifact_prefix=");
     artifact_prefix.push(prefix);
+    // What is found goes into the first folder, and the others are only read.
+    let corpora = [corpus].into_iter().chain(recorded.is_dir().then_some(recorded));
     Job::new(program)
         .args([format!("-max_total_time={seconds}"), format!("-max_len={INPUT_BYTES_MAX}")])
         .args(["-timeout=10", "-verbosity=0"])
-        .args([artifact_prefix, corpus.into_os_string()])
+        .args([artifact_prefix])
+        .args(corpora)
         .stdout()
         .map_err(|error| anyhow!("{} failed\n{}", program.display(), findings(&error.to_string())))?;
     Ok(())

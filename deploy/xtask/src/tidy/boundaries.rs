@@ -44,6 +44,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sudare-relay", &["sudare-protocol"]),
     // Of the relay the format of recordings: it has no key, and decodes what strangers drew.
     ("sudare-picture", &["sudare-relay"]),
+    ("sudare-relay-fuzz", &["sudare-relay"]),
     // The relay with sockets: what it decides is the guard's.
     (
         "sudare-gate",

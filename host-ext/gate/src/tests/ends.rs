@@ -60,6 +60,7 @@ pub(crate) struct Guard(Arc<Mutex<Script>>);
 struct Script {
     wants: VecDeque<Action>,
     told: Vec<String>,
+    exporter: Option<[u8; 32]>,
     ticks: usize,
 }
 
@@ -70,6 +71,11 @@ impl Guard {
 
     pub(crate) fn cover(&self) {
         self.want(Action::Cover(CoverText { lines: vec!["somebody looks".into()] }));
+    }
+
+    /// What HELLO would say of the session's TLS.
+    pub(crate) fn exporter(&self) -> [u8; 32] {
+        self.0.lock().unwrap().exporter.expect("a gate ends TLS itself")
     }
 
     pub(crate) fn told(&self) -> Vec<String> {
@@ -103,9 +109,15 @@ impl SessionDriver for Guard {
 }
 
 impl DriverFactory for Guard {
-    fn session(&self, _: SessionInfo, _: Now) -> Box<dyn SessionDriver> {
+    fn session(&self, info: SessionInfo, _: Now) -> Box<dyn SessionDriver> {
+        self.0.lock().unwrap().exporter = info.tls_exporter;
         Box::new(self.clone())
     }
+}
+
+/// What this end of a TLS session knows of it.
+pub(crate) fn exporter_of(tls: &client::TlsStream<TcpStream>) -> [u8; 32] {
+    tls.get_ref().1.export_keying_material([0; 32], b"EXPORTER-sudare", None).unwrap()
 }
 
 /// A gate that listens, and its host.
@@ -138,6 +150,11 @@ impl Stage {
         let gate = Gate { identity: identity().0, target, policy, owner, factory, picture };
         let (_stop, stop) = watch::channel(false);
         Self { address, host, host_identity, guard, gate: Arc::new(gate), listener, _stop, stop }
+    }
+
+    /// What the gate shows, and proves with: a thief of its key has the same.
+    pub(crate) fn gate_identity(&self) -> Identity {
+        self.gate.identity.clone()
     }
 
     /// Serves the next client.

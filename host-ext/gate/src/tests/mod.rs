@@ -1,5 +1,6 @@
 //! Whole connections over loopback sockets, between a client and a host of another implementation.
 
+mod binding;
 pub(crate) mod ends;
 mod flow;
 mod shown;

@@ -43,6 +43,7 @@ impl Session {
             session_id,
             boot_id: shared.boot_id,
             tls_cert_sha256: shared.tls_cert_sha256,
+            tls_exporter: self.info.tls_exporter,
             user: self.claimed_user(),
             wall_ms: self.now.wall_ms,
         };

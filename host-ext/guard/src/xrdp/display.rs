@@ -156,7 +156,7 @@ impl Display {
         if self.driver.is_some() {
             self.client_left(now, channel);
         }
-        let info = SessionInfo { user: Some(self.user.clone()), keys: true, owner: None };
+        let info = SessionInfo { user: Some(self.user.clone()), keys: true, owner: None, tls_exporter: None };
         self.driver = Some(self.factory.session(info, now));
         self.alone_since_ms = None;
         for notice in std::mem::take(&mut self.notices) {

@@ -10,8 +10,9 @@ use crate::error::{Broken, Fault, Side, Stage};
 use crate::frames::{self, Kind};
 use crate::limits::{DYNAMIC_PDU_MAX_BYTES, WAITING_MAX_BYTES};
 use crate::policy::Rule;
+use crate::table;
 use crate::wire::mcs::{self, Domain};
-use crate::wire::share::{self, Control, data};
+use crate::wire::share::{self, Control};
 use crate::wire::{Reader, channel, input};
 
 impl Live {
@@ -116,37 +117,26 @@ impl Live {
     /// What the host gets of one PDU, if anything.
     fn client_control(&mut self, control: &Control<'_>) -> Result<Option<Vec<u8>>, Fault> {
         let visible = self.shown == Shown::Visible;
-        let passes = match (control.kind, control.data.map(|data| data.kind)) {
-            (share::CONFIRM_ACTIVE, _) if self.activation == Activation::Demanded => {
+        let Some(of) = control.data else {
+            let confirms = table::share_control(Side::Client, control.kind) == Some(table::Class::Confirm);
+            if confirms && self.activation == Activation::Demanded {
                 self.activation = Activation::Confirmed;
                 return activation::confirm(control, self.policy.plain_bitmaps).map(Some);
             }
-            (_, Some(data::INPUT)) => {
+            return Err(Fault::OutOfTurn);
+        };
+        let passes = match table::share_data(Side::Client, of.kind) {
+            Some(table::Class::Input) => {
                 self.types_slowly = true;
                 self.hears(&input::slow(control.body)?)
             }
-            (_, Some(data::SUPPRESS_OUTPUT)) => {
+            Some(table::Class::Suppress) => {
                 self.client_looks = Reader::new(control.body).u8()? != 0;
                 visible
             }
-            (_, Some(data::REFRESH_RECT)) => visible,
-            (
-                _,
-                Some(
-                    data::CONTROL
-                    | data::SYNCHRONIZE
-                    | data::SHUTDOWN_REQUEST
-                    | data::FONT_LIST
-                    | data::PERSISTENT_LIST
-                    | data::BITMAP_CACHE_ERROR
-                    | data::OFFSCREEN_CACHE_ERROR
-                    | data::NINE_GRID_ERROR
-                    | data::GDI_PLUS_ERROR
-                    | data::FRAME_ACKNOWLEDGE,
-                ),
-            ) => true,
-            (_, Some(_)) => return Err(Fault::Unknown),
-            _ => return Err(Fault::OutOfTurn),
+            Some(table::Class::Refresh) => visible,
+            Some(table::Class::Pass) => true,
+            _ => return Err(Fault::Unknown),
         };
         Ok(passes.then(|| control.bytes.to_vec()))
     }

@@ -11,9 +11,10 @@ use crate::error::{Broken, Fault, Side, Stage};
 use crate::frames::{self, Kind};
 use crate::limits::{DYNAMIC_PDU_MAX_BYTES, FRAGMENTS_MAX_BYTES, WAITING_MAX_BYTES};
 use crate::policy::Rule;
+use crate::table;
 use crate::wire::fastpath::{self, Fragment};
 use crate::wire::mcs::{self, Domain};
-use crate::wire::share::{self, Control, data};
+use crate::wire::share::{self, Control};
 use crate::wire::{Reader, channel};
 
 /// Standard Security Server Redirection ([MS-RDPBCGR] 2.2.13.2): a security header in place of the share's.
@@ -142,34 +143,27 @@ impl Live {
     }
 
     fn class_of(&mut self, control: &Control<'_>) -> Result<Class, Fault> {
-        match (control.kind, control.data) {
-            (share::DEMAND_ACTIVE, _) => {
-                let (share, size) = activation::demand(control)?;
-                Ok(Class::Demand { share, size })
-            }
-            (share::DEACTIVATE_ALL, _) => {
-                self.fragments.clear();
-                Ok(Class::Deactivate)
-            }
-            (share::REDIRECTION, _) => Ok(Class::Redirection),
-            (_, Some(of)) => match of.kind {
-                data::UPDATE => Ok(Class::Pixel(None)),
-                data::POINTER => Ok(Class::Pointer(Pointer::slow(control.body)?)),
-                data::PLAY_SOUND => Ok(Class::Sound),
-                data::FONT_MAP => Ok(Class::FontMap),
-                data::CONTROL
-                | data::SYNCHRONIZE
-                | data::SHUTDOWN_DENIED
-                | data::SAVE_SESSION_INFO
-                | data::KEYBOARD_INDICATORS
-                | data::KEYBOARD_IME
-                | data::ERROR_INFO
-                | data::RECONNECT_STATUS
-                | data::STATUS_INFO
-                | data::MONITOR_LAYOUT => Ok(Class::Pass),
-                _ => Err(Fault::Unknown),
-            },
-            _ => Err(Fault::OutOfTurn),
+        let Some(of) = control.data else {
+            return match table::share_control(Side::Host, control.kind) {
+                Some(table::Class::Demand) => {
+                    let (share, size) = activation::demand(control)?;
+                    Ok(Class::Demand { share, size })
+                }
+                Some(table::Class::Deactivate) => {
+                    self.fragments.clear();
+                    Ok(Class::Deactivate)
+                }
+                Some(table::Class::Ends) if control.kind == share::REDIRECTION => Ok(Class::Redirection),
+                _ => Err(Fault::OutOfTurn),
+            };
+        };
+        match table::share_data(Side::Host, of.kind) {
+            Some(table::Class::Picture) => Ok(Class::Pixel(None)),
+            Some(table::Class::Pointer) => Ok(Class::Pointer(Pointer::slow(control.body)?)),
+            Some(table::Class::Beep) => Ok(Class::Sound),
+            Some(table::Class::FontMap) => Ok(Class::FontMap),
+            Some(table::Class::Pass) => Ok(Class::Pass),
+            _ => Err(Fault::Unknown),
         }
     }
 }

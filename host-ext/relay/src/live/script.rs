@@ -48,16 +48,20 @@ fn begin() -> Live {
 
 /// Runs a script: an operation of one byte; for a message, its length in two bytes and the message.
 pub fn session(bytes: &[u8]) {
+    play(bytes).ok();
+}
+
+/// As far as a script leads.
+pub(crate) fn play(bytes: &[u8]) -> Result<(), Broken> {
     let mut live = begin();
     let mut rest = bytes;
     let mut now_ms = 0_u64;
     while let Some((op, behind)) = rest.split_first() {
         rest = behind;
         now_ms = now_ms.saturating_add(100);
-        if run(&mut live, now_ms, *op, &mut rest).is_err() {
-            return;
-        }
+        run(&mut live, now_ms, *op, &mut rest)?;
     }
+    Ok(())
 }
 
 fn run(live: &mut Live, now_ms: u64, op: u8, rest: &mut &[u8]) -> Result<(), Broken> {

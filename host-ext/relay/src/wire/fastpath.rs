@@ -4,6 +4,7 @@ use super::{Reader, length_u16};
 use crate::error::Fault;
 use crate::frames;
 use crate::limits::PDUS_PER_FRAME_MAX;
+use crate::table::{self, Class};
 
 /// Drawing orders.
 pub const ORDERS: u8 = 0;
@@ -64,7 +65,7 @@ impl Update<'_> {
     /// Whether it is a pointer.
     #[must_use]
     pub fn is_pointer(&self) -> bool {
-        self.code >= POINTER_HIDDEN
+        table::fast_path(self.code) == Some(Class::Pointer)
     }
 }
 
@@ -98,9 +99,7 @@ pub fn updates(frame: &[u8]) -> Result<Vec<Update<'_>>, Fault> {
     while reader.left() > 0 {
         let header = reader.u8()?;
         let code = header & 0xF;
-        if matches!(code, 7 | 13..) {
-            return Err(Fault::Unknown);
-        }
+        table::fast_path(code).ok_or(Fault::Unknown)?;
         if header >> 6 == COMPRESSION_USED && reader.u8()? & COMPRESSED != 0 {
             return Err(Fault::Compressed);
         }

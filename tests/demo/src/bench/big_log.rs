@@ -249,6 +249,7 @@ impl Maker {
             host_record: self.host_record.clone(),
             policy: self.policy.bytes().to_vec(),
             tls_cert_sha256: pair::CERTIFICATE,
+            tls_exporter: None,
             wall_ms: pair::WALL_MS,
             credits: 32,
         };

@@ -26,7 +26,7 @@ pub fn run(place: &Path, number: usize) -> anyhow::Result<()> {
     super::crew::die_with_parent()?;
     let place = Place::at(place);
     let Assembled { shared, evidence: _thread } = assemble::assemble_guard(&place.load()?)?;
-    let who = SessionInfo { user: Some(USER.to_owned()), keys: false, owner: None };
+    let who = SessionInfo { user: Some(USER.to_owned()), keys: false, owner: None, tls_exporter: None };
     let driver = Sessions::new(shared).session(who, clock::now());
     let socket = place.guard_socket(number);
     std::fs::remove_file(&socket)

@@ -17,6 +17,7 @@
 //! without any of our programs: there the same checks must see the desktop and the keys.
 
 pub mod client;
+pub mod clipboard;
 pub mod keys;
 pub mod logged;
 pub mod namespace;

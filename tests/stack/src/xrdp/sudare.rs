@@ -164,6 +164,13 @@ impl Sudare {
         Logged::read(&self.stage.evidence())
     }
 
+    /// Adds a line to the host's settings.
+    pub fn set(&self, line: &str) -> anyhow::Result<()> {
+        let file = self.stage.dir.join("host.toml");
+        let settings = std::fs::read_to_string(&file)?;
+        Ok(std::fs::write(&file, format!("{settings}{line}\n"))?)
+    }
+
     pub fn gate_log(&self) -> PathBuf {
         self.logs.join("gate.log")
     }

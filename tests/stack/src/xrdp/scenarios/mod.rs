@@ -6,6 +6,7 @@ mod control;
 mod faults;
 mod figures;
 mod gate;
+mod gate_channels;
 mod hostile;
 mod no_plugin;
 mod other_user;
@@ -66,6 +67,11 @@ pub const ALL: &[(&str, &str, Play)] = &[
         "gate-other-user",
         "the operator logs on as somebody else, and nobody tells whose desktop it is",
         other_user::play,
+    ),
+    (
+        "gate-channels",
+        "a clipboard through the gate: closed by default, open by a setting, and nothing of it under a cover",
+        gate_channels::play,
     ),
     ("attacks", "the cover of a session at 1080p, attacked in every way", attacks::all),
     ("attacks-worst", "the same with the worst attacks only", attacks::worst),

@@ -1,0 +1,75 @@
+//! Channels through the gate: the clipboard, closed by default, and opened by the host's settings.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use sudare_test_kit::scene::{ALONE, AWAY};
+
+use super::acts::{Acts, KEYS_TAKE, POLICY};
+use crate::xrdp::clipboard::{Clipboard, arrives};
+use crate::xrdp::report::Report;
+use crate::xrdp::servers::Door;
+use crate::xrdp::stack::{Stack, StackOptions};
+use crate::xrdp::sudare::Sudare;
+
+/// Longer than any text took that arrived.
+const ARRIVES: Duration = Duration::from_secs(60);
+/// How long it is watched that none does.
+const WATCHED: Duration = Duration::from_secs(5);
+
+/// A clipboard that is not listed is not there; one that is works while the desktop is seen, and nothing of it passes
+/// under a cover.
+pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
+    let options = StackOptions { door: Door::Gate, ..StackOptions::default() };
+    let stack = Stack::raise(out, &options)?;
+    let sudare = Sudare::start_gate(out, POLICY)?;
+    let mut device = sudare.device()?;
+    device.arguments.push("+clipboard".to_owned());
+    let camera = sudare.film()?;
+    camera.show(AWAY);
+    let mut acts = Acts { stack, camera, device, report, number: 0, keys_took: KEYS_TAKE };
+
+    let mut client = acts.log_on("log-on", true)?;
+    acts.uncovers("operator alone", &mut client, ALONE)?;
+    let session = acts.stack.session()?;
+    let cookie = session.access()?.cookie;
+    let number = acts.stack.private.display.trim_start_matches(':').parse()?;
+    let mut at_pc = Clipboard::open(number, None)?;
+    let mut in_session = Clipboard::open(session.display, Some(&cookie)).context("the session's display")?;
+    in_session.copy("closed")?;
+    let passed = arrives(&mut in_session, &mut at_pc, "closed", WATCHED)?;
+    acts.report.check("not listed: nothing leaves the session", !passed, passed);
+    client.kill()?;
+    session.wait_connected(false)?;
+
+    // Each connection reads the settings anew.
+    acts.camera.show(AWAY);
+    sudare.set("gate_channels = [\"resize\", \"clipboard\"]")?;
+    let mut client = acts.log_on("log-on again", true)?;
+    acts.uncovers("operator alone again", &mut client, ALONE)?;
+    // Another program's, so that whoever listens for new owners hears of it.
+    let mut in_session = Clipboard::open(session.display, Some(&cookie)).context("the session's display")?;
+    in_session.copy("seen")?;
+    let passed = arrives(&mut in_session, &mut at_pc, "seen", ARRIVES)?;
+    acts.report.check("listed: a text leaves the session while the desktop is seen", passed, passed);
+    at_pc.copy("typed")?;
+    let passed = arrives(&mut at_pc, &mut in_session, "typed", ARRIVES)?;
+    acts.report.check("listed: a text comes in while the desktop is seen", passed, passed);
+
+    acts.covers("operator away", &mut client, AWAY)?;
+    in_session.copy("secret")?;
+    let passed = arrives(&mut in_session, &mut at_pc, "secret", WATCHED)?;
+    acts.report.check("under a cover nothing leaves the session", !passed, passed);
+    acts.uncovers("operator back", &mut client, ALONE)?;
+    let passed = arrives(&mut in_session, &mut at_pc, "secret", ARRIVES)?;
+    acts.report.check("what was copied under a cover comes with the desktop", passed, passed);
+
+    acts.covers("operator away again", &mut client, AWAY)?;
+    at_pc.copy("stranger")?;
+    let passed = arrives(&mut at_pc, &mut in_session, "stranger", WATCHED)?;
+    acts.report.check("under a cover nothing comes in", !passed, passed);
+    client.kill()?;
+    session.wait_connected(false)?;
+    session.end()
+}
