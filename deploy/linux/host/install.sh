@@ -140,10 +140,10 @@ write_pam() {
 
 # xrdp.ini as it was before us, byte by byte. Where an administrator has changed our line, theirs stays.
 ini_without_gate() {
-    LC_ALL=C sed -E "/^$ini_kept/{
+    LC_ALL=C sed -E "/^${ini_kept}/{
         N
-        s|^$ini_kept(.*)\\n$gate_port\$|\\1|
-        s|^$ini_kept[^\\n]*\\n||
+        s|^${ini_kept}(.*)\\n$gate_port\$|\\1|
+        s|^${ini_kept}[^\\n]*\\n||
     }
     \\|^$gate_port\$|d" "$1"
 }

@@ -27,6 +27,7 @@
 //! | `connect` | the phases before the session |
 //! | `session` | the session: pulls, covers, asks the guard |
 //! | `leg` | one side: frames in, one block out |
+//! | `confine`, `syscalls` | what the process gives up before it reads a byte from outside |
 //! | `limits` | how long and how much |
 //! | `error` | why a connection ended, and who has to do what |
 //!
@@ -36,6 +37,7 @@
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
 
 pub mod assemble;
+pub mod confine;
 mod connect;
 pub mod error;
 mod host;
@@ -46,6 +48,7 @@ pub mod listen;
 mod negotiate;
 pub mod serve;
 mod session;
+pub mod syscalls;
 pub mod target;
 #[cfg(test)]
 pub(crate) mod tests;
