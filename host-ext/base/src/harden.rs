@@ -16,9 +16,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath, PathFd,
-    RestrictionStatus, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus,
-    Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, NetPort,
+    PathBeneath, PathFd, RestrictionStatus, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr,
+    RulesetError, RulesetStatus, Scope,
 };
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
@@ -77,7 +77,16 @@ pub fn protect() -> Result<(), HardenError> {
 
 /// Restricts this thread and the threads that it will start: call it before the first one.
 pub fn confine(rules: &Rules) -> Result<Enforced, HardenError> {
-    let mut ruleset = requested(CompatLevel::BestEffort, !rules.connects)?.create()?;
+    impose(requested(CompatLevel::BestEffort, !rules.connects)?.create()?, rules)
+}
+
+/// The same for a process that may open TCP connections to this port only.
+pub fn confine_to_port(rules: &Rules, port: u16) -> Result<Enforced, HardenError> {
+    let ruleset = requested(CompatLevel::BestEffort, true)?.create()?;
+    impose(ruleset.add_rule(NetPort::new(port, AccessNet::ConnectTcp))?, rules)
+}
+
+fn impose(mut ruleset: RulesetCreated, rules: &Rules) -> Result<Enforced, HardenError> {
     for (path, right) in &rules.paths {
         ruleset = allow(ruleset, path, *right)?;
     }
@@ -158,6 +167,8 @@ fn access(right: Right) -> BitFlags<AccessFs> {
                 | AccessFs::Refer
         }
         Right::Listen => AccessFs::MakeSock | AccessFs::RemoveFile,
+        Right::RunIfThere => AccessFs::Execute | AccessFs::ReadFile,
+        Right::Device => AccessFs::ReadFile | AccessFs::WriteFile,
     }
 }
 

@@ -14,6 +14,7 @@ use sudare_records::state::HostState;
 use sudare_relay::Policy;
 use sudare_relay::openings::UnknownOpening;
 
+use crate::confine::{ConfineError, confine};
 use crate::identity::{Identity, IdentityError};
 use crate::serve::{Asks, Gate};
 use crate::target::{Place, Target, TargetError};
@@ -33,6 +34,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Sessions(#[from] AssembleError),
+    #[error(transparent)]
+    Confine(#[from] ConfineError),
 }
 
 /// A gate, and the thread that keeps its evidence: drop that last, since it waits until all is written.
@@ -42,7 +45,8 @@ pub struct Assembled {
     pub evidence: EvidenceThread,
 }
 
-/// Reads everything.
+/// Reads everything, and then gives up what is not needed any more: whatever has to be opened later needs a rule in
+/// [`confine`](crate::confine).
 ///
 /// # Errors
 /// If anything is missing: then nothing is shown to anybody.
@@ -51,6 +55,8 @@ pub fn assemble(config: &HostConfig) -> Result<Assembled, StartError> {
     let policy = policy(config)?;
     let identity = Identity::load(&config.tls_certificate, &config.tls_key)?;
     let state = HostState::load(&config.state_dir)?;
+    // Before the first thread.
+    confine(config, &target)?;
     let socket = config.recorder_socket.clone();
     let open: OpenSink = Box::new(move |source| Ok(Box::new(Remote::connect(&socket, source)?)));
     // Begins without a recorder, and covers until there is one.

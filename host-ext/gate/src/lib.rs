@@ -29,6 +29,7 @@
 //! | `session` | the session: pulls, covers, asks the guard |
 //! | `owner` | asks whose desktop the host shows |
 //! | `leg` | one side: frames in, one block out |
+//! | `confine`, `syscalls` | what the process gives up before it reads a byte from outside |
 //! | `limits` | how long and how much |
 //! | `error` | why a connection ended, and who has to do what |
 //!
@@ -38,6 +39,7 @@
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
 
 pub mod assemble;
+pub mod confine;
 mod connect;
 pub mod error;
 mod host;
@@ -50,6 +52,7 @@ mod owner;
 mod refusal;
 pub mod serve;
 mod session;
+pub mod syscalls;
 pub mod target;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -17,12 +17,16 @@ pub enum Right {
     Keep,
     /// Create a socket, and remove that of the process before.
     Listen,
+    /// Start this program, if it exists on this machine.
+    RunIfThere,
+    /// Read and write a device that keeps nothing, such as /dev/null.
+    Device,
 }
 
 impl Right {
     /// Whether the service must not start if the path is missing.
     pub fn must_exist(self) -> bool {
-        !matches!(self, Right::ReadIfThere)
+        !matches!(self, Right::ReadIfThere | Right::RunIfThere | Right::Device)
     }
 }
 
