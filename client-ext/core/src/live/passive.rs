@@ -38,6 +38,10 @@ impl Liveness {
 
 /// How often a look is due: five fit into the release, before the desktop opens for the first time.
 const EACH_MS: u64 = 450;
+/// And how often once the mean was at least this, until a look comes below it: a face does not become a picture on an
+/// unbroken track, and looks cost as much as a third of the detector.
+const CALM_EACH_MS: u64 = 1_800;
+const CALM_FROM: f32 = 0.5;
 /// A camera's time stamps are this uneven.
 const JITTER_MS: u64 = 20;
 /// The looks whose mean counts are not older than this,
@@ -62,12 +66,14 @@ pub struct Passive {
     tried_ms: Option<u64>,
     looks: Vec<(u64, f32)>,
     denied: bool,
+    /// Enough looks were good, and none was bad since.
+    calm: bool,
 }
 
 impl Passive {
     #[must_use]
     pub const fn new(denied_below: f32) -> Self {
-        Passive { denied_below, track: None, tried_ms: None, looks: Vec::new(), denied: false }
+        Passive { denied_below, track: None, tried_ms: None, looks: Vec::new(), denied: false, calm: false }
     }
 
     /// Whether the face with this track is due for a look; from now on it was looked at.
@@ -75,7 +81,8 @@ impl Passive {
         if self.track != Some(track) {
             *self = Passive { track: Some(track), ..Passive::new(self.denied_below) };
         }
-        let is_due = self.tried_ms.is_none_or(|at| t_ms.saturating_sub(at) + JITTER_MS >= EACH_MS);
+        let each_ms = if self.calm { CALM_EACH_MS } else { EACH_MS };
+        let is_due = self.tried_ms.is_none_or(|at| t_ms.saturating_sub(at) + JITTER_MS >= each_ms);
         if is_due {
             self.tried_ms = Some(t_ms);
         }
@@ -89,6 +96,7 @@ impl Passive {
         }
         self.looks.retain(|(at, _)| t_ms.saturating_sub(*at) <= WINDOW_MS);
         self.looks.push((t_ms, live));
+        self.calm &= live >= CALM_FROM;
         let spread_ms = self.looks.first().map_or(0, |(first, _)| t_ms.saturating_sub(*first));
         if self.looks.len() < LOOKS_MIN || spread_ms + JITTER_MS < SPREAD_MS {
             return;
@@ -100,6 +108,7 @@ impl Passive {
         } else if mean >= self.denied_below * BACK_TIMES {
             self.denied = false;
         }
+        self.calm = !self.denied && mean >= CALM_FROM && live >= CALM_FROM;
     }
 
     /// What the looks at this face come to.
@@ -169,9 +178,37 @@ mod tests {
         assert_eq!(passive.liveness(12_000, 7), Liveness::Passive);
         watch(&mut passive, 12_000, 4_000, |_| 0.0);
         assert_eq!(passive.liveness(16_000, 7), Liveness::Denied);
-        assert_eq!(passive.liveness(15_500 + LAPSE_MS, 7), Liveness::None);
+        assert_eq!(passive.liveness(16_000 + LAPSE_MS, 7), Liveness::None);
         assert!(passive.is_due(30_000, 8));
         assert_eq!(passive.liveness(30_000, 8), Liveness::None);
+    }
+
+    #[test]
+    fn who_looks_alive_is_looked_at_less_often_until_a_look_is_bad() {
+        let mut passive = Passive::new(0.1);
+        let looks = |passive: &mut Passive, from_ms: u64, ms: u64, live: f32| {
+            let at = (from_ms..from_ms + ms).step_by(100);
+            at.filter(|t_ms| {
+                let is_due = passive.is_due(*t_ms, 7);
+                if is_due {
+                    passive.look(*t_ms, live);
+                }
+                is_due
+            })
+            .count()
+        };
+        assert_eq!(looks(&mut passive, 0, 2_100, 0.9), 5);
+        assert_eq!(looks(&mut passive, 2_100, 17_900, 0.9), 9);
+        assert_eq!(passive.liveness(20_000, 7), Liveness::Passive, "and it still counts as looked at");
+        // A picture that takes the place on the same track is found as soon as before, after one calm look at most.
+        let denied = watch(&mut passive, 20_000, 5_000, |_| 0.02).unwrap();
+        assert!(denied <= 20_000 + CALM_EACH_MS + 2_000, "{denied}");
+        // A face that is not beyond doubt is looked at as often as a new one.
+        let mut doubtful = Passive::new(0.1);
+        assert!(looks(&mut doubtful, 0, 20_000, 0.3) >= 40);
+        // And so is somebody else.
+        assert!(looks(&mut passive, 40_000, 100, 0.9) == 1 && passive.is_due(40_100, 8));
+        assert!(!passive.is_due(40_200, 8) && passive.is_due(40_600, 8));
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! | `record`, `replay`, `curve`, `points` | everybody at everybody's desk, from looks recorded once, by threshold and by operating point |
 //! | `scene`, `classes` | what happens before the camera |
 //! | `sprite`, `costume`, `painter`, `lens_cover` | pictures of it: cut-out people, masks and turns, a room, noise |
+//! | `surroundings` | what is around whoever sits there: their own clip |
 //! | `raise`, `phone_prop` | a phone that somebody raises: when, where, what became of it; and how it is drawn |
 //! | `light_lab`, `lighting` | pictures under the light of a screen, and where in them it falls |
 //! | `light_loop`, `light_tries` | single checks by light, and whole tries before the host's decision |
@@ -50,6 +51,7 @@ mod report;
 mod run;
 mod scene;
 mod sprite;
+mod surroundings;
 mod unpack;
 mod worst;
 

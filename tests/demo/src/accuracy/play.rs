@@ -21,6 +21,7 @@ use super::people::{Person, WHOLE_PICTURE};
 use super::raise::Raised;
 use super::scene::{Class, SEAT_METRES, Scene, clothes};
 use super::sprite::{Look, Medium, Wardrobe};
+use super::surroundings::Surroundings;
 
 const STEP_MS: u64 = 100;
 /// The desktop shows for so long before a lens is covered: the eyes need a while to learn the room.
@@ -89,6 +90,7 @@ pub(super) struct Stage<'a> {
     painter: Painter,
     wardrobe: Wardrobe,
     room: (usize, RgbImage),
+    surroundings: Surroundings,
     now_ms: u64,
 }
 
@@ -121,6 +123,7 @@ impl<'a> Stage<'a> {
             painter: Painter::default(),
             wardrobe: Wardrobe::default(),
             room: (usize::MAX, RgbImage::new(1, 1)),
+            surroundings: Surroundings::default(),
             now_ms: 0,
         })
     }
@@ -138,7 +141,7 @@ impl<'a> Stage<'a> {
                 break;
             }
             let placed = self.placed(scene, t_ms, act_s)?;
-            let mut composed = compose(&self.room.1, &placed);
+            let mut composed = compose(self.behind(scene, t_ms)?, &placed);
             if let Some(cover) = scene.lens.filter(|_| act_s.is_some()) {
                 cover.put_over(&mut composed, n);
             }
@@ -184,8 +187,18 @@ impl<'a> Stage<'a> {
         let clip = self.people.get(seated).and_then(|person| person.pictures.first());
         if let (Some(picture), true) = (clip, self.room.0 != seated) {
             self.room = (seated, room_of(&picture.load()?));
+            self.surroundings.clear();
         }
         Ok(())
+    }
+
+    /// What is behind everybody: with somebody in the seat the clip's own picture, since a head that is cut out looks like
+    /// a print; with a picture in a hand only the room.
+    fn behind(&mut self, scene: &Scene, t_ms: u64) -> anyhow::Result<&RgbImage> {
+        let seated = self.people.get(scene.seated).filter(|_| scene.seat.medium == Medium::Person);
+        let Some(person) = seated else { return Ok(&self.room.1) };
+        let picture = person.later(seconds(t_ms));
+        self.surroundings.of(person, picture, &Look::at(SEAT_METRES), &self.room.1)
     }
 
     /// Who is where; the seat comes first.
