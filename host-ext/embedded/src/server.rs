@@ -221,7 +221,8 @@ async fn serve(
     };
     match accepted {
         Ok(Ok(accepted)) => {
-            let info = SessionInfo { user: accepted.user.clone(), keys: false, owner: None, tls_exporter: None };
+            let info =
+                SessionInfo { user: accepted.user.clone(), keys: false, owner: None, tls_exporter: None };
             let driver = host.factory.session(info, clock::now());
             tracing::info!(port = peer.port(), "session started, covered");
             let ended = session::run(accepted, driver, size, Arc::clone(&shared.fonts), stop).await;

@@ -116,7 +116,10 @@ pub fn run(listener: &OwnedFd, askers: Askers) {
         });
         match served {
             None => {
-                tracing::warn!(GATES_MAX, "too many gates ask at once; one was turned away and stays covered")
+                tracing::warn!(
+                    GATES_MAX,
+                    "too many gates ask at once; one was turned away and stays covered"
+                );
             }
             Some(Err(error)) => tracing::warn!(%error, "no thread for a gate; it stays covered"),
             Some(Ok(_)) => {}

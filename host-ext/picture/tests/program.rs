@@ -1,5 +1,9 @@
 //! The program as the gate runs it: what it decodes, what it refuses in words, and what it can no longer do.
 
+#![allow(clippy::disallowed_methods, reason = "the test starts the program")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+#![allow(clippy::cast_possible_truncation, reason = "colours wrap around")]
+
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 

@@ -50,5 +50,5 @@ pub use connect::{Connection, Out};
 pub use error::{Broken, Fault, Side, Stage};
 pub use live::{ChannelEvent, CoverKey, Event, Live, Mark, Shown, Size, Tile, Unit};
 pub use policy::{Policy, Rule};
-pub use stand_in::StandIn;
 pub use recording::Recording;
+pub use stand_in::StandIn;

@@ -166,6 +166,7 @@ impl Note {
             Value::OwnerRule => match owner_rule(self.value) {
                 Some((ja, _)) => format!("{words}：{ja}"),
                 None => format!("{words}：この版では不明な方法（番号 {}）", self.value),
+            },
             Value::Missing => match Missing::from_number(self.value) {
                 Some(missing) => format!("{words}：{}", missing.japanese()),
                 None => format!("{words}：この版では不明な理由（番号 {}）", self.value),
@@ -196,6 +197,7 @@ impl Note {
             Value::OwnerRule => match owner_rule(self.value) {
                 Some((_, en)) => format!("{words}: {en}"),
                 None => format!("{words}: a way that this version does not know (number {})", self.value),
+            },
             Value::Missing => match Missing::from_number(self.value) {
                 Some(missing) => format!("{words}: {}", missing.english()),
                 None => format!("{words}: a reason that this version does not know (number {})", self.value),

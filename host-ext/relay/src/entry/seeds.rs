@@ -2,6 +2,8 @@
 //!
 //! `SUDARE_WRITE_SEEDS=1 cargo test -p sudare-relay seeds` writes them into `fuzz/seeds`.
 
+#![allow(clippy::disallowed_methods, reason = "seeds are files")]
+
 use std::fs;
 use std::path::PathBuf;
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use sudare_test_kit::needs::find;
 
 /// Our own programs, which must lie in one folder.
-pub const OURS: [&str; 13] = [
+pub const OURS: [&str; 14] = [
     "sudare-stack",
     "sudare-secret-desktop",
     "sudare-hostile",

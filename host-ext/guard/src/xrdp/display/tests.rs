@@ -49,6 +49,7 @@ impl SessionDriver for Puppet {
                 told.heard.push(format!("{notice:?}"));
                 return Vec::new();
             }
+            SessionEvent::Cover(other @ CoverEvent::ScreenshotMissing { .. }) => Some(format!("{other:?}")),
             SessionEvent::Owner(owner) => Some(format!("{owner:?}")),
         };
         told.heard.extend(heard);
