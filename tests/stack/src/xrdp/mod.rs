@@ -20,6 +20,7 @@ pub mod client;
 pub mod keys;
 pub mod namespace;
 pub mod needs;
+pub mod observer;
 pub mod palette;
 pub mod process;
 pub mod report;

@@ -6,6 +6,7 @@ mod control;
 mod faults;
 mod figures;
 mod gate;
+mod gate_attacks;
 mod hostile;
 mod no_plugin;
 mod story;
@@ -61,6 +62,13 @@ pub const ALL: &[(&str, &str, Play)] = &[
         gate::no_plugin,
     ),
     ("gate-story", "the main job through the gate, on an xrdp that knows nothing of it", gate::story),
+    (
+        "gate-attacks",
+        "every attack from inside the session, seen at the client's pixels and pointer",
+        gate_attacks::all,
+    ),
+    ("gate-attacks-worst", "the same with those that come closest", gate_attacks::worst),
+    ("gate-attacks-xvnc", "the same on Xvnc, whose pictures come in another form", gate_attacks::xvnc),
     ("attacks", "the cover of a session at 1080p, attacked in every way", attacks::all),
     ("attacks-worst", "the same with the worst attacks only", attacks::worst),
     ("figures", "how soon the cover comes after the plugin's lock, and after its silence", figures::play),
