@@ -4,15 +4,22 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
-use sudare_stack::blanking::hostile::{Attack, attack};
+use anyhow::{Context as _, bail};
+use sudare_stack::blanking::hostile::{self, Attack};
+use sudare_stack::blanking::inside::{self, Inside};
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let name = arguments.next().context("name an attack")?;
-    let chosen = Attack::from_name(&name).with_context(|| format!("unknown attack {name}"))?;
     let duration_ms = arguments.next().context("give the number of milliseconds")?.parse()?;
-    let outcome = attack(chosen, Duration::from_millis(duration_ms))?;
+    let duration = Duration::from_millis(duration_ms);
+    let outcome = if let Some(attack) = Attack::from_name(&name) {
+        hostile::attack(attack, duration)?
+    } else if let Some(attack) = Inside::from_name(&name) {
+        inside::attack(attack, duration)?
+    } else {
+        bail!("unknown attack {name}")
+    };
     println!("{} {}", outcome.strikes, outcome.keys);
     Ok(())
 }

@@ -8,6 +8,7 @@ pub mod blanker;
 pub mod desktop;
 pub mod display;
 pub mod hostile;
+pub mod inside;
 pub mod latency;
 pub mod matrix;
 pub mod sampler;

@@ -22,6 +22,7 @@ pub mod keys;
 pub mod logged;
 pub mod namespace;
 pub mod needs;
+pub mod observer;
 pub mod palette;
 pub mod process;
 pub mod report;

@@ -93,7 +93,7 @@ fn lock_to_black_ms(
 }
 
 /// When the plugin decided to lock, by its own log.
-fn locks(client: &Client) -> anyhow::Result<Vec<f64>> {
+pub(super) fn locks(client: &Client) -> anyhow::Result<Vec<f64>> {
     let said = std::fs::read_to_string(&client.log)?;
     let decided = said.lines().filter(|line| line.contains("decided") && line.contains("cover=true"));
     let times =

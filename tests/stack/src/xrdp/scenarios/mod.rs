@@ -6,6 +6,7 @@ mod control;
 mod faults;
 mod figures;
 mod gate;
+mod gate_attacks;
 mod gate_channels;
 mod hostile;
 mod no_plugin;
@@ -73,6 +74,13 @@ pub const ALL: &[(&str, &str, Play)] = &[
         "a clipboard through the gate: closed by default, open by a setting, and nothing of it under a cover",
         gate_channels::play,
     ),
+    (
+        "gate-attacks",
+        "every attack from inside the session, seen at the client's pixels and pointer",
+        gate_attacks::all,
+    ),
+    ("gate-attacks-worst", "the same with those that come closest", gate_attacks::worst),
+    ("gate-attacks-xvnc", "the same on Xvnc, whose pictures come in another form", gate_attacks::xvnc),
     ("attacks", "the cover of a session at 1080p, attacked in every way", attacks::all),
     ("attacks-worst", "the same with the worst attacks only", attacks::worst),
     ("figures", "how soon the cover comes after the plugin's lock, and after its silence", figures::play),

@@ -1,0 +1,310 @@
+//! Programs of the session's user for which no window has to be on top: they draw through what covers, change the
+//! pointer, or listen to keys without being asked.
+//!
+//! Each is a mode of the program `sudare-hostile`, as those of [`super::hostile`] are.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use x11rb::connection::Connection as _;
+use x11rb::protocol::Event;
+use x11rb::protocol::composite::{ConnectionExt as _, Redirect};
+use x11rb::protocol::xfixes::ConnectionExt as _;
+use x11rb::protocol::xinput::{ConnectionExt as _, Device, EventMask as InputMask, XIEventMask};
+use x11rb::protocol::xproto::{
+    ChangeWindowAttributesAux, ConnectionExt as _, CreateGCAux, CreateWindowAux, Cursor, Gcontext, GrabMode,
+    MapState, Rectangle, Screen, SubwindowMode, Window, WindowClass,
+};
+use x11rb::rust_connection::RustConnection;
+use x11rb::wrapper::ConnectionExt as _;
+
+use super::hostile::Outcome;
+use crate::xrdp::palette::{HOSTILE, pixel_value};
+
+/// Of a pointer; clients scale nothing down.
+const POINTER_PX: u16 = 64;
+/// The colour of its pointers, 16 bits each, as X has them: nobody else's.
+pub const POINTER: [u16; 3] = [0xFFFF, 0x7878, 0x0000];
+
+/// The attacks, by the names of the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inside {
+    /// Fills the root and the overlay through all windows that are on them.
+    PaintThrough,
+    /// Copies the desktop's own pixels to where nobody clips them.
+    CopyThrough,
+    /// Gives the overlay and the root's children borders as wide as the screen, and a picture in them.
+    BorderPixmap,
+    /// Makes the pointer a picture, on all windows.
+    Pointers,
+    /// Listens to raw keys of all devices.
+    RawKeys,
+    /// Asks which keys are down.
+    Keymap,
+    /// Covers the session itself, as a screen locker does, and holds keyboard and pointer.
+    Locker,
+}
+
+impl Inside {
+    pub const ALL: [Self; 7] = [
+        Self::PaintThrough,
+        Self::CopyThrough,
+        Self::BorderPixmap,
+        Self::Pointers,
+        Self::RawKeys,
+        Self::Keymap,
+        Self::Locker,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PaintThrough => "paint-through",
+            Self::CopyThrough => "copy-through",
+            Self::BorderPixmap => "border-pixmap",
+            Self::Pointers => "pointers",
+            Self::RawKeys => "raw-keys",
+            Self::Keymap => "keymap",
+            Self::Locker => "locker",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|attack| attack.name() == name)
+    }
+}
+
+/// Attacks the display of the environment for so long.
+pub fn attack(attack: Inside, duration: Duration) -> anyhow::Result<Outcome> {
+    let (x, _) = RustConnection::connect(None).context("no display")?;
+    let screen = x.setup().roots.first().context("no screen")?.clone();
+    let mut program = Program { x, screen, until: Instant::now() + duration, outcome: Outcome::default() };
+    match attack {
+        Inside::PaintThrough => program.paint_through(),
+        Inside::CopyThrough => program.copy_through(),
+        Inside::BorderPixmap => program.border_pixmap(),
+        Inside::Pointers => program.pointers(),
+        Inside::RawKeys => program.raw_keys(),
+        Inside::Keymap => program.keymap(),
+        Inside::Locker => program.locker(),
+    }?;
+    Ok(program.outcome)
+}
+
+/// All windows of the display that are seen, with their places, so that before and after can be compared.
+pub fn viewable(x: &RustConnection) -> anyhow::Result<Vec<(Window, i16, i16, u16, u16)>> {
+    let mut found = Vec::new();
+    for window in windows(x, x.setup().roots.first().context("no screen")?.root)? {
+        let Ok(about) = x.get_window_attributes(window)?.reply() else { continue };
+        let Ok(place) = x.get_geometry(window)?.reply() else { continue };
+        if about.map_state == MapState::VIEWABLE && about.class == WindowClass::INPUT_OUTPUT {
+            found.push((window, place.x, place.y, place.width, place.height));
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Those that a window has, and theirs.
+fn windows(x: &RustConnection, of: Window) -> anyhow::Result<Vec<Window>> {
+    let (mut found, mut left) = (Vec::new(), vec![of]);
+    while let Some(window) = left.pop() {
+        // It may have gone meanwhile.
+        let Ok(tree) = x.query_tree(window)?.reply() else { continue };
+        found.extend_from_slice(&tree.children);
+        left.extend(tree.children);
+    }
+    Ok(found)
+}
+
+struct Program {
+    x: RustConnection,
+    screen: Screen,
+    until: Instant,
+    outcome: Outcome,
+}
+
+impl Program {
+    fn every(
+        &mut self,
+        pause_ms: u64,
+        mut strike: impl FnMut(&mut Self) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        while Instant::now() < self.until {
+            strike(self)?;
+            self.outcome.strikes += 1;
+            self.x.sync()?;
+            std::thread::sleep(Duration::from_millis(pause_ms));
+        }
+        Ok(())
+    }
+
+    fn overlay(&self) -> anyhow::Result<Window> {
+        self.x.composite_query_version(0, 4)?.reply()?;
+        Ok(self.x.composite_get_overlay_window(self.screen.root)?.reply()?.overlay_win)
+    }
+
+    fn gc(&self, window: Window) -> anyhow::Result<Gcontext> {
+        let gc = self.x.generate_id()?;
+        let look = CreateGCAux::new()
+            .foreground(pixel_value(HOSTILE[0]))
+            .subwindow_mode(SubwindowMode::INCLUDE_INFERIORS);
+        self.x.create_gc(gc, window, &look)?;
+        Ok(gc)
+    }
+
+    fn whole(&self) -> Rectangle {
+        let (width, height) = (self.screen.width_in_pixels, self.screen.height_in_pixels);
+        Rectangle { x: 0, y: 0, width, height }
+    }
+
+    fn paint_through(&mut self) -> anyhow::Result<()> {
+        let layers = [self.screen.root, self.overlay()?];
+        let pens = [self.gc(layers[0])?, self.gc(layers[1])?];
+        self.every(10, |program| {
+            for (layer, pen) in layers.into_iter().zip(pens) {
+                program.x.poly_fill_rectangle(layer, pen, &[program.whole()])?.ignore_error();
+            }
+            Ok(())
+        })
+    }
+
+    fn copy_through(&mut self) -> anyhow::Result<()> {
+        let (root, overlay) = (self.screen.root, self.overlay()?);
+        self.x.composite_redirect_subwindows(root, Redirect::AUTOMATIC)?.ignore_error();
+        let (pen, whole) = (self.gc(root)?, self.whole());
+        self.every(20, |program| {
+            let x = &program.x;
+            for window in x.query_tree(root)?.reply()?.children {
+                let pixmap = x.generate_id()?;
+                x.composite_name_window_pixmap(window, pixmap)?.ignore_error();
+                for layer in [root, overlay] {
+                    let copied = x.copy_area(pixmap, layer, pen, 0, 0, 0, 0, whole.width, whole.height)?;
+                    copied.ignore_error();
+                }
+                x.free_pixmap(pixmap)?.ignore_error();
+            }
+            Ok(())
+        })
+    }
+
+    fn border_pixmap(&mut self) -> anyhow::Result<()> {
+        let (root, overlay, depth) = (self.screen.root, self.overlay()?, self.screen.root_depth);
+        let (pixmap, pen) = (self.x.generate_id()?, self.gc(root)?);
+        self.x.create_pixmap(depth, pixmap, root, 64, 64)?;
+        let all = Rectangle { x: 0, y: 0, width: 64, height: 64 };
+        self.x.poly_fill_rectangle(pixmap, pen, &[all])?;
+        let look = ChangeWindowAttributesAux::new().border_pixmap(pixmap);
+        let wide = x11rb::protocol::xproto::ConfigureWindowAux::new().border_width(600);
+        let own = self.window(true)?;
+        self.x.map_window(own)?;
+        self.every(20, |program| {
+            for window in [overlay, own] {
+                program.x.change_window_attributes(window, &look)?.ignore_error();
+                program.x.configure_window(window, &wide)?.ignore_error();
+            }
+            Ok(())
+        })?;
+        let thin = x11rb::protocol::xproto::ConfigureWindowAux::new().border_width(0);
+        self.x.configure_window(overlay, &thin)?.ignore_error();
+        Ok(self.x.sync()?)
+    }
+
+    fn window(&self, override_redirect: bool) -> anyhow::Result<Window> {
+        let window = self.x.generate_id()?;
+        let look = CreateWindowAux::new()
+            .override_redirect(u32::from(override_redirect))
+            .background_pixel(pixel_value(HOSTILE[1]));
+        let (root, depth, visual) = (self.screen.root, self.screen.root_depth, self.screen.root_visual);
+        let (whole, class) = (self.whole(), WindowClass::INPUT_OUTPUT);
+        self.x.create_window(
+            depth,
+            window,
+            root,
+            0,
+            0,
+            whole.width,
+            whole.height,
+            0,
+            class,
+            visual,
+            &look,
+        )?;
+        Ok(window)
+    }
+
+    /// A square of this size, which is a picture as any other.
+    fn pointer(&self, size: u16) -> anyhow::Result<Cursor> {
+        let (picture, cursor) = (self.x.generate_id()?, self.x.generate_id()?);
+        self.x.create_pixmap(1, picture, self.screen.root, size, size)?;
+        let pen = self.x.generate_id()?;
+        self.x.create_gc(pen, picture, &CreateGCAux::new().foreground(1))?;
+        let all = Rectangle { x: 0, y: 0, width: size, height: size };
+        self.x.poly_fill_rectangle(picture, pen, &[all])?;
+        let [red, green, blue] = POINTER;
+        self.x.create_cursor(cursor, picture, picture, red, green, blue, 0, 0, 0, 0, 0)?;
+        self.x.free_pixmap(picture)?;
+        self.x.free_gc(pen)?;
+        Ok(cursor)
+    }
+
+    fn pointers(&mut self) -> anyhow::Result<()> {
+        self.x.xfixes_query_version(5, 0)?.reply()?;
+        let root = self.screen.root;
+        let mut size = POINTER_PX;
+        self.every(20, |program| {
+            let cursor = program.pointer(size)?;
+            size = if size > POINTER_PX / 2 { size - 1 } else { POINTER_PX };
+            let look = ChangeWindowAttributesAux::new().cursor(cursor);
+            for window in windows(&program.x, root)?.into_iter().chain([root]) {
+                program.x.change_window_attributes(window, &look)?.ignore_error();
+            }
+            // A move makes the server look for the pointer that it should show.
+            let (x, y) = (i16::try_from(size).unwrap_or(40) * 3, 200);
+            program.x.warp_pointer(x11rb::NONE, root, 0, 0, 0, 0, x, y)?;
+            program.x.free_cursor(cursor)?;
+            Ok(())
+        })?;
+        let usual = ChangeWindowAttributesAux::new().cursor(x11rb::NONE);
+        for window in windows(&self.x, root)?.into_iter().chain([root]) {
+            self.x.change_window_attributes(window, &usual)?.ignore_error();
+        }
+        Ok(self.x.sync()?)
+    }
+
+    fn raw_keys(&mut self) -> anyhow::Result<()> {
+        self.x.xinput_xi_query_version(2, 2)?.reply()?;
+        let mask = vec![XIEventMask::RAW_KEY_PRESS | XIEventMask::RAW_BUTTON_PRESS];
+        let all = InputMask { deviceid: Device::ALL.into(), mask };
+        self.x.xinput_xi_select_events(self.screen.root, &[all])?.check()?;
+        self.every(5, |program| {
+            while let Some(event) = program.x.poll_for_event()? {
+                let heard = matches!(event, Event::XinputRawKeyPress(_) | Event::XinputRawButtonPress(_));
+                program.outcome.keys += u64::from(heard);
+            }
+            Ok(())
+        })
+    }
+
+    fn keymap(&mut self) -> anyhow::Result<()> {
+        self.every(2, |program| {
+            let down = program.x.query_keymap()?.reply()?.keys;
+            program.outcome.keys += u64::from(down.iter().any(|byte| *byte != 0));
+            Ok(())
+        })
+    }
+
+    /// What it gets is its own: a locker hears the keys that are typed at it.
+    fn locker(&mut self) -> anyhow::Result<()> {
+        let window = self.window(true)?;
+        self.x.map_window(window)?;
+        self.x.sync()?;
+        self.every(20, |program| {
+            let (now, mode) = (x11rb::CURRENT_TIME, GrabMode::ASYNC);
+            program.x.grab_keyboard(false, window, now, mode, mode)?.reply()?;
+            while let Some(event) = program.x.poll_for_event()? {
+                program.outcome.keys += u64::from(matches!(event, Event::KeyPress(_)));
+            }
+            Ok(())
+        })
+    }
+}
