@@ -170,8 +170,12 @@ fn programs_are_those_of_the_packages() {
     same("programs", built.iter().cloned().collect(), listed);
 
     let script = read("deploy/linux/host/install.sh");
-    let installed = script.split_once("\nbinaries=\"").and_then(|(_, rest)| rest.split('"').next());
-    let installed: BTreeSet<&str> = installed.expect("what is installed").split_whitespace().collect();
+    // What covers inside of sessions, what covers before them, and what both need.
+    let lists = script
+        .lines()
+        .filter_map(|line| line.split_once("_binaries=\"").or(line.split_once("gate_extra=\"")));
+    let installed: BTreeSet<&str> =
+        lists.flat_map(|(_, names)| names.trim_end_matches('"').split_whitespace()).collect();
     assert!(installed.len() > 8 && installed.iter().all(|name| built.contains(*name)), "{installed:?}");
     // The organisation's key is offline, a witness is elsewhere, and the embedded host checks no passwords.
     for never in ["sudare-authority", "sudare-witness", "sudare-embedded"] {
