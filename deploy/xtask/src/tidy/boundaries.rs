@@ -159,6 +159,7 @@ const ALLOWED_IN_TESTS: &[(&str, &[&str])] = &[
             "sudare-protocol",
             "sudare-recorder",
             "sudare-records",
+            "sudare-relay",
             "sudare-ship",
             "sudare-sim",
             "sudare-stack",

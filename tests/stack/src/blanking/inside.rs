@@ -90,8 +90,11 @@ pub fn attack(attack: Inside, duration: Duration) -> anyhow::Result<Outcome> {
     Ok(program.outcome)
 }
 
+/// A window with its place: left, top, width, height.
+pub type Placed = (Window, i16, i16, u16, u16);
+
 /// All windows of the display that are seen, with their places, so that before and after can be compared.
-pub fn viewable(x: &RustConnection) -> anyhow::Result<Vec<(Window, i16, i16, u16, u16)>> {
+pub fn viewable(x: &RustConnection) -> anyhow::Result<Vec<Placed>> {
     let mut found = Vec::new();
     for window in windows(x, x.setup().roots.first().context("no screen")?.root)? {
         let Ok(about) = x.get_window_attributes(window)?.reply() else { continue };
