@@ -12,6 +12,7 @@
 //! | `config` | the settings: one table, three layers |
 //! | `clock` | clocks and randomness |
 //! | `files`, `accounts` | private files; users and groups |
+//! | `proc` | what the kernel says about a process |
 //! | `harden` | the rights that a service gives up once it has started (Landlock) |
 //! | `notify` | what a service tells systemd |
 //! | `text`, `language` | texts for people |
@@ -32,6 +33,7 @@ pub mod heartbeat;
 pub mod language;
 pub mod notify;
 pub mod output;
+pub mod proc;
 pub mod program;
 pub mod signals;
 pub mod text;

@@ -3,8 +3,8 @@
 //! Their owner is looked at before anything that their user chooses: the program of a user's process may lie on a
 //! file system of that user's own, which answers late or never.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,8 @@ use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use sudare_base::accounts::PEOPLE_FROM_UID;
+use sudare_base::proc::{Stat, program_name, text, uids, unreadable};
 
-const STATUS_MAX_BYTES: u64 = 16 * 1024;
 /// pid_max is at most 2^22.
 const PIDS_MAX: usize = 1 << 22;
 
@@ -35,7 +35,8 @@ impl Process {
     /// If there is none with this number any more.
     pub(crate) fn hold(pid: Pid) -> io::Result<Self> {
         let handle = pidfd_open(pid, PidfdFlags::empty())?;
-        let started_ticks = started_ticks(&text(&folder(pid).join("stat"))?).ok_or_else(unreadable)?;
+        let stat = text(&folder(pid).join("stat"))?;
+        let started_ticks = Stat::parse(&stat).ok_or_else(unreadable)?.started_ticks;
         let process = Self { pid, handle, started_ticks };
         // What was read is this process's only if it still runs.
         if process.has_ended() { Err(Errno::SRCH.into()) } else { Ok(process) }
@@ -86,8 +87,7 @@ fn is_systems(pid: Pid) -> io::Result<bool> {
 fn runs(pid: Pid, name: &str) -> io::Result<bool> {
     let link = folder(pid).join("exe");
     let target = fs::read_link(&link)?;
-    let found = target.file_name().unwrap_or_default().to_string_lossy();
-    if found.strip_suffix(" (deleted)").unwrap_or(&found) != name {
+    if program_name(&target) != name {
         return Ok(false);
     }
     // Follows the link to the file itself, and does not ask a file system that would have to be asked.
@@ -100,43 +100,10 @@ fn folder(pid: Pid) -> PathBuf {
     Path::new("/proc").join(pid.as_raw_nonzero().to_string())
 }
 
-/// Field 22; the name before it may contain anything, even brackets.
-fn started_ticks(stat: &str) -> Option<u64> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_ascii_whitespace().nth(19)?.parse().ok()
-}
-
-fn uids(status: &str) -> Option<[u32; 4]> {
-    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    let mut ids = line.split_ascii_whitespace().map(|id| id.parse().ok());
-    Some([ids.next()??, ids.next()??, ids.next()??, ids.next()??])
-}
-
-fn text(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(STATUS_MAX_BYTES).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn unreadable() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        "the kernel's description of this process has an unknown format",
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::process::{Command, Stdio};
-
-    #[test]
-    fn a_name_cannot_pretend_to_be_another_start() {
-        let stat = "77 (x) S 1 (y)) R 12 77 77 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 4711 1 1";
-        assert_eq!((started_ticks(stat), started_ticks("77 (x) S")), (Some(4711), None));
-        assert_eq!(uids("Name:\tx\nUid:\t1\t2\t3\t4\nGid:\t5"), Some([1, 2, 3, 4]));
-        assert_eq!(uids("Name:\tUid: 0"), None);
-    }
 
     #[test]
     fn a_program_that_others_may_change_is_not_taken_for_roots() {

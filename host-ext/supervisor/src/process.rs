@@ -3,14 +3,14 @@
 //! Users control the names, arguments and working directories of their processes, but not uids, parents or the owner of
 //! the program file; only the latter are used to decide.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::process::Pid;
+use sudare_base::proc::{Stat, bounded, program_name, text, uids, unreadable};
 
-const STATUS_MAX_BYTES: u64 = 16 * 1024;
 const CMDLINE_MAX_BYTES: u64 = 64 * 1024;
 /// Far more than any machine has processes; /proc/sys/kernel/pid_max is at most 2^22.
 const PIDS_MAX: usize = 1 << 22;
@@ -46,12 +46,12 @@ impl Process {
         let folder = folder(pid);
         let stat = text(&folder.join("stat"))?;
         let status = text(&folder.join("status"))?;
-        let (state, parent, started_ticks) = stat_fields(&stat).ok_or_else(unreadable)?;
+        let stat = Stat::parse(&stat).ok_or_else(unreadable)?;
         Ok(Process {
             pid,
-            parent,
-            started_ticks,
-            stopped: matches!(state, "T" | "t"),
+            parent: Pid::from_raw(stat.parent),
+            started_ticks: stat.started_ticks,
+            stopped: matches!(stat.state, "T" | "t"),
             uids: uids(&status).ok_or_else(unreadable)?,
             exe: exe(&folder.join("exe"))?,
         })
@@ -70,8 +70,8 @@ impl Process {
     /// Whether the pid still belongs to this process, and it has not ended.
     pub(crate) fn is_same(&self) -> bool {
         text(&folder(self.pid).join("stat")).is_ok_and(|stat| {
-            stat_fields(&stat)
-                .is_some_and(|(state, _, ticks)| ticks == self.started_ticks && !matches!(state, "Z" | "X"))
+            let now = Stat::parse(&stat);
+            now.is_some_and(|now| now.started_ticks == self.started_ticks && !matches!(now.state, "Z" | "X"))
         })
     }
 }
@@ -157,62 +157,14 @@ fn exe(link: &Path) -> io::Result<Exe> {
     })
 }
 
-fn program_name(target: &Path) -> String {
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    name.strip_suffix(" (deleted)").unwrap_or(&name).to_owned()
-}
-
 fn parent_of(pid: Pid) -> Option<Pid> {
-    stat_fields(&text(&folder(pid).join("stat")).ok()?)?.1
-}
-
-/// State, parent and start time; the name before them may contain anything, even brackets.
-fn stat_fields(stat: &str) -> Option<(&str, Option<Pid>, u64)> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_ascii_whitespace();
-    let state = fields.next()?;
-    let parent = Pid::from_raw(fields.next()?.parse().ok()?);
-    // Field 22 of the file is the 20th after the name.
-    let started_ticks = fields.nth(17)?.parse().ok()?;
-    Some((state, parent, started_ticks))
-}
-
-fn uids(status: &str) -> Option<[u32; 4]> {
-    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    let mut ids = line.split_ascii_whitespace().map(|id| id.parse().ok());
-    Some([ids.next()??, ids.next()??, ids.next()??, ids.next()??])
-}
-
-fn text(path: &Path) -> io::Result<String> {
-    Ok(String::from_utf8_lossy(&bounded(path, STATUS_MAX_BYTES)?).into_owned())
-}
-
-fn bounded(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(max_bytes).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn unreadable() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        "the kernel's description of this process has an unknown format",
-    )
+    Pid::from_raw(Stat::parse(&text(&folder(pid).join("stat")).ok()?)?.parent)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::process::{Command, Stdio};
-
-    #[test]
-    fn a_name_cannot_pretend_to_be_another_parent() {
-        let stat = "77 (x) S 1 (y)) R 12 77 77 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 4711 1 1";
-        assert_eq!(stat_fields(stat), Some(("R", Pid::from_raw(12), 4711)));
-        assert_eq!(stat_fields("77 (x) S"), None);
-        assert_eq!(uids("Name:\tx\nUid:\t1\t2\t3\t4\nGid:\t5"), Some([1, 2, 3, 4]));
-        assert_eq!(uids("Name:\tUid: 0"), None);
-    }
 
     #[test]
     fn a_child_is_found_and_a_stranger_s_program_is_not_root_s() {
