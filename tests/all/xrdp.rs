@@ -193,6 +193,14 @@ fn the_worst_attacks_show_nothing_on_the_x_server_of_users() {
     assert!(rows.iter().all(|row| row["samples_per_second"].as_f64().unwrap() > 20.0), "{rows:?}");
 }
 
+#[test]
+fn programs_of_the_session_neither_paint_through_the_gate_nor_hear_what_is_typed_at_its_cover() {
+    let Some(report) = check_with_models("gate-attacks-worst") else { return };
+    for name in ["paint-through", "overlay-child", "pointers", "raw-keys", "server-grab"] {
+        assert!(report.checks.iter().any(|check| check.name == name), "{name} was not tried");
+    }
+}
+
 /// Whoever kills the program in the middle finds nothing left either.
 #[test]
 fn a_killed_run_leaves_nothing_behind() {
