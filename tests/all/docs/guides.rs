@@ -118,7 +118,8 @@ fn messages_that_pages_explain_are_those_of_the_programs() {
     let disconnects = disconnects.filter(|[message, _]| message != "the guard's words");
     let mut checked = 0;
     for [message, whose] in explained.into_iter().chain(disconnects) {
-        let known = ["plugin", "client", "guard", "blanker", "supervisor", "recorder", "ship", "forward"];
+        let known =
+            ["plugin", "client", "guard", "gate", "blanker", "supervisor", "recorder", "ship", "forward"];
         assert!(known.contains(&&*whose), "{whose} is no program that messages.md knows");
         let sources = if ["plugin", "client"].contains(&&*whose) { &client } else { &host };
         for part in parts(&message) {

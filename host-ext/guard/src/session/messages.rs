@@ -86,9 +86,11 @@ pub(super) fn with_obstacle(obstacle: Option<&str>, mut text: CoverText) -> Cove
     if let Some(obstacle) = obstacle {
         let lines = [
             format!(
-                "管理者の方へ: sudare-owner が応答できません（{obstacle}）。sudare-host doctor を実行してください。"
+                "管理者の方へ: 誰のデスクトップか確認できません（{obstacle}）。journalctl -u sudare-owner をご覧ください。"
             ),
-            format!("For the administrator: sudare-owner cannot tell ({obstacle}). Run sudare-host doctor."),
+            format!(
+                "For the administrator: it cannot be told whose desktop this is ({obstacle}). See journalctl -u sudare-owner."
+            ),
         ];
         let after = text.lines.len().min(4);
         text.lines.splice(after..after, lines);
