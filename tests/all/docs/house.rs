@@ -170,12 +170,11 @@ fn programs_are_those_of_the_packages() {
     same("programs", built.iter().cloned().collect(), listed);
 
     let script = read("deploy/linux/host/install.sh");
-    // What covers inside of sessions, what covers before them, and what both need.
-    let lists = script
+    let installed: BTreeSet<&str> = script
         .lines()
-        .filter_map(|line| line.split_once("_binaries=\"").or(line.split_once("gate_extra=\"")));
-    let installed: BTreeSet<&str> =
-        lists.flat_map(|(_, names)| names.trim_end_matches('"').split_whitespace()).collect();
+        .filter_map(|line| line.strip_prefix("binaries=\""))
+        .flat_map(|names| names.trim_end_matches('"').split_whitespace())
+        .collect();
     assert!(installed.len() > 8 && installed.iter().all(|name| built.contains(*name)), "{installed:?}");
     // The organisation's key is offline, a witness is elsewhere, and the embedded host checks no passwords.
     for never in ["sudare-authority", "sudare-witness", "sudare-embedded"] {

@@ -7,23 +7,25 @@ use std::process::{Command, Output};
 use super::repository;
 
 /// What a host runs.
-pub(super) const PROGRAMS: [&str; 10] = [
+pub(super) const PROGRAMS: [&str; 9] = [
     "sudare-audit",
-    "sudare-blanker",
     "sudare-forward",
-    "sudare-guard",
+    "sudare-gate",
     "sudare-host",
     "sudare-notary",
+    "sudare-owner",
+    "sudare-picture",
     "sudare-recorder",
     "sudare-ship",
-    "sudare-sign-in",
-    "sudare-supervisor",
 ];
 /// What the same build makes and a host must not have.
 const ELSEWHERE: [&str; 3] = ["sudare-authority", "sudare-embedded", "sudare-witness"];
-pub(super) const LINE: &str =
-    "account required pam_exec.so quiet /usr/local/bin/sudare-sign-in --config /etc/sudare/host.toml\n";
-pub(super) const DEBIANS: &str = "#%PAM-1.0\n@include common-auth\n@include common-account\n";
+/// Of xrdp.ini, in parts as Debian's has them.
+pub(super) const INI: &str = "[Globals]\n; port to listen on\nport=3389\nfork=true\n[Xorg]\nport=-1\n";
+/// The same behind the gate: what it was is kept in the line above.
+pub(super) const INI_BEHIND: &str = "[Globals]\n; port to listen on\n;sudare;port=3389\nport=unix://./run/sudare-xrdp/socket\n\
+    fork=true\n[Xorg]\nport=-1\n";
+const XRDP_INI: &str = "etc/xrdp/xrdp.ini";
 
 /// What is installed below a folder that vanishes with the test.
 pub(super) struct Installed {
@@ -74,13 +76,13 @@ impl Installed {
         self.run(&["--uninstall"])
     }
 
-    fn run(&self, arguments: &[&str]) -> String {
+    pub(super) fn run(&self, arguments: &[&str]) -> String {
         let output = self.script(arguments);
         assert!(output.status.success(), "{}", text(&output));
         text(&output)
     }
 
-    fn script(&self, arguments: &[&str]) -> Output {
+    pub(super) fn script(&self, arguments: &[&str]) -> Output {
         Command::new("sh")
             .arg(script())
             .args(arguments)
@@ -161,19 +163,19 @@ fn a_program_that_was_not_built_is_named_before_anything_is_changed() {
 #[test]
 fn a_second_installation_changes_nothing() {
     let installed = Installed::nothing();
-    installed.put("etc/pam.d/xrdp-sesman", DEBIANS);
+    installed.put(XRDP_INI, INI);
     installed.install();
     let once = installed.all();
     installed.install();
     assert_eq!(installed.all(), once);
     // Also nothing that doctor or systemd could take for a change, after a program was replaced.
-    installed.write("programs/sudare-guard", "a newer program");
+    installed.write("programs/sudare-gate", "a newer program");
     installed.install();
     let twice = installed.all();
     let changed: Vec<_> = twice.iter().filter(|line| !once.contains(line)).collect();
-    assert!(matches!(changed[..], [one] if one.contains("/usr/local/bin/sudare-guard ")), "{changed:?}");
+    assert!(matches!(changed[..], [one] if one.contains("/usr/local/bin/sudare-gate ")), "{changed:?}");
     // A mode that somebody changed is mended.
-    let program = installed.root("usr/local/bin/sudare-supervisor");
+    let program = installed.root("usr/local/bin/sudare-owner");
     std::fs::set_permissions(&program, PermissionsExt::from_mode(0o777)).unwrap();
     installed.install();
     assert_eq!(installed.all(), twice);
@@ -196,67 +198,112 @@ fn settings_stay_and_nothing_else_does() {
 }
 
 #[test]
-fn pam_s_line_is_the_first_and_the_rest_stays_byte_for_byte() {
+fn the_option_of_the_trial_still_works_and_says_that_it_is_not_needed() {
     let installed = Installed::nothing();
-    let pam = installed.put("etc/pam.d/xrdp-sesman", DEBIANS);
-    for _ in 0..2 {
-        installed.install();
-        assert_eq!(read(&pam), format!("{LINE}{DEBIANS}"));
-    }
-    for _ in 0..2 {
-        installed.uninstall();
-        assert_eq!(read(&pam), DEBIANS, "people must be able to sign in again");
-    }
-    // A comment in another encoding, empty lines at the end, no newline at the end.
-    for rest in [&b"# caf\xe9\n\n\n"[..], b"session optional pam_x.so"] {
-        let others = [DEBIANS.as_bytes(), rest].concat();
-        std::fs::write(&pam, &others).unwrap();
-        installed.install();
-        assert_eq!(std::fs::read(&pam).unwrap(), [LINE.as_bytes(), &others].concat());
-        installed.uninstall();
-        assert_eq!(std::fs::read(&pam).unwrap(), others);
-    }
-    assert_eq!(installed.names("etc/pam.d"), ["xrdp-sesman"], "nothing is left beside it");
+    let said = installed.run(&["--gate", "--programs", installed.path("programs").to_str().unwrap()]);
+    assert!(said.contains("--gate is no longer needed"), "{said}");
+    assert_eq!(installed.names("usr/local/bin"), PROGRAMS);
 }
 
 #[test]
-fn a_line_that_an_administrator_rewrote_is_ours_too() {
+fn xrdp_listens_behind_the_gate_and_is_put_back_byte_for_byte() {
     let installed = Installed::nothing();
-    let pam = installed.root("etc/pam.d/xrdp-sesman");
-    for rewritten in [
-        "-account requisite pam_exec.so /opt/sudare-sign-in",
-        "  account\trequired pam_exec.so /x/sudare-sign-in\t--config /y  # ours",
-        "  account\trequired pam_exec.so /x/sudare-host\tsign-in  # ours",
+    let ini = installed.put(XRDP_INI, INI);
+    for _ in 0..2 {
+        installed.install();
+        assert_eq!(read(&ini), INI_BEHIND);
+    }
+    for _ in 0..2 {
+        installed.uninstall();
+        assert_eq!(read(&ini), INI);
+    }
+    // Another encoding, several ports, none at all, no newline at the end.
+    for others in [
+        &b"; caf\xe9\r\n[Globals]\r\nport=tcp://:3389 vsock://-1:3389\r\nport=3390\r\n[Xorg]\r\nport=-1\r\n"
+            [..],
+        b"[globals]\nfork=true\n\n\n[Xorg]\nport=-1",
+        b"[Globals]\nPort = 3389",
     ] {
-        let all = format!("auth required pam_env.so\n{rewritten}\n{DEBIANS}\n\n");
-        installed.put("etc/pam.d/xrdp-sesman", &all);
+        std::fs::write(&ini, others).unwrap();
         installed.install();
-        assert_eq!(read(&pam), format!("{LINE}auth required pam_env.so\n{DEBIANS}\n\n"), "{rewritten}");
-        // One that stayed would lock everybody out.
-        installed.put("etc/pam.d/xrdp-sesman", &all);
+        let behind = std::fs::read(&ini).unwrap();
+        let behind = String::from_utf8_lossy(&behind);
+        let globals = behind.split("[Xorg]").next().unwrap();
+        let ports: Vec<_> =
+            globals.lines().filter(|line| line.trim_start().to_lowercase().starts_with("port")).collect();
+        assert!(!ports.is_empty(), "{behind}");
+        assert!(ports.iter().all(|line| *line == "port=unix://./run/sudare-xrdp/socket"), "{behind}");
         installed.uninstall();
-        assert_eq!(read(&pam), format!("auth required pam_env.so\n{DEBIANS}\n\n"), "{rewritten}");
+        assert_eq!(std::fs::read(&ini).unwrap(), others);
     }
-    // What only looks like it is somebody else's.
-    let others =
-        "account required pam_exec.so /opt/sudare-host doctor\n# account sudare-sign-in\nauth x sign-in\n";
-    installed.put("etc/pam.d/xrdp-sesman", others);
-    installed.install();
-    installed.uninstall();
-    assert_eq!(read(&pam), others);
+    assert_eq!(installed.names("etc/xrdp"), ["xrdp.ini"], "nothing is left beside it");
 }
 
 #[test]
-fn pam_s_file_keeps_its_mode_and_the_link_that_leads_to_it() {
+fn an_update_of_xrdp_that_puts_its_own_port_back_is_mended_by_the_next_run() {
     let installed = Installed::nothing();
-    let real = installed.put("etc/pam.d/site", DEBIANS);
+    let ini = installed.put(XRDP_INI, INI);
+    installed.install();
+    // Somebody else's line stays theirs, also when ours goes.
+    std::fs::write(&ini, INI_BEHIND.replace("[Xorg]", "port=3391\n[Xorg]")).unwrap();
+    installed.install();
+    assert!(!read(&ini).contains("\nport=3391"), "{}", read(&ini));
+    installed.uninstall();
+    assert_eq!(read(&ini), INI.replace("[Xorg]", "port=3391\n[Xorg]"));
+    installed.put(XRDP_INI, INI);
+    installed.install();
+    assert_eq!(read(&ini), INI_BEHIND);
+}
+
+#[test]
+fn xrdp_s_file_keeps_its_mode_and_the_link_that_leads_to_it() {
+    let installed = Installed::nothing();
+    let real = installed.put("etc/xrdp/site.ini", INI);
     std::fs::set_permissions(&real, PermissionsExt::from_mode(0o640)).unwrap();
-    let pam = installed.root("etc/pam.d/xrdp-sesman");
-    std::os::unix::fs::symlink("site", &pam).unwrap();
+    let ini = installed.root(XRDP_INI);
+    std::os::unix::fs::symlink("site.ini", &ini).unwrap();
     let before = real.metadata().unwrap().ino();
     installed.install();
-    assert!(pam.is_symlink());
+    assert!(ini.is_symlink());
     assert_ne!(real.metadata().unwrap().ino(), before, "renamed into place: it is never half written");
-    assert_eq!((read(&real), real.metadata().unwrap().mode() & 0o7777), (format!("{LINE}{DEBIANS}"), 0o640));
-    assert_eq!(installed.names("etc/pam.d"), ["site", "xrdp-sesman"]);
+    assert_eq!((read(&real), real.metadata().unwrap().mode() & 0o7777), (INI_BEHIND.to_owned(), 0o640));
+    assert_eq!(installed.names("etc/xrdp"), ["site.ini", "xrdp.ini"]);
+}
+
+#[test]
+fn the_gate_shows_xrdp_s_certificate_unless_a_key_is_there() {
+    let installed = Installed::nothing();
+    installed.put(XRDP_INI, INI);
+    installed.install();
+    let key = installed.root("etc/sudare/gate.key");
+    assert_eq!(key.read_link().unwrap(), Path::new("/etc/xrdp/key.pem"));
+    std::fs::remove_file(&key).unwrap();
+    installed.put("etc/sudare/gate.key", "a key of the administrator's");
+    installed.install();
+    installed.uninstall();
+    assert_eq!(read(&key), "a key of the administrator's");
+}
+
+#[test]
+fn before_another_host_nothing_of_this_machine_s_xrdp_is_touched() {
+    let installed = Installed::nothing();
+    let ini = installed.put(XRDP_INI, INI);
+    let pin = "ab".repeat(32);
+    let target = format!("tcp:192.0.2.7:3389#{pin}");
+    let programs = installed.path("programs");
+    let install =
+        |target: &str| installed.script(&["--target", target, "--programs", programs.to_str().unwrap()]);
+    assert_eq!(install("192.0.2.7:3389").status.code(), Some(2));
+    assert!(!installed.root("usr/local/bin").exists(), "refused before anything is changed");
+    for _ in 0..2 {
+        assert!(install(&target).status.success());
+        let settings = read(&installed.root("etc/sudare/host.toml"));
+        assert_eq!(settings.matches(&format!("gate_target = \"{target}\"\n")).count(), 1, "{settings}");
+        assert_eq!(read(&ini), INI);
+        assert!(!installed.root("etc/systemd/system/xrdp.service.d").exists());
+        assert!(!installed.root("usr/lib/tmpfiles.d/sudare-xrdp.conf").exists());
+    }
+    // Later runs know it from the settings.
+    installed.install();
+    assert_eq!(read(&ini), INI);
 }

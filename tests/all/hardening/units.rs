@@ -4,20 +4,21 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::installing::{Installed, PROGRAMS, read, text};
+use super::installing::{INI, Installed, PROGRAMS, read, text};
 use super::skip_or_fail;
 
-/// Most exposure that `systemd-analyze security` may find, in tenths: 0 is none, 100 is all. The supervisor starts
-/// the sessions' guards under another user and looks into other processes, so it needs more than the others.
-const UNITS: [(&str, u32); 5] = [
+/// Most exposure that `systemd-analyze security` may find, in tenths: 0 is none, 100 is all. What connects to other
+/// machines has more than what does not, and so has what looks into other processes.
+const UNITS: [(&str, u32); 6] = [
     ("sudare-recorder", 7),
     ("sudare-retention", 7),
     ("sudare-ship", 17),
     ("sudare-forward", 17),
-    ("sudare-supervisor", 38),
+    ("sudare-gate@", 16),
+    ("sudare-owner", 17),
 ];
-/// What starts a unit that does not run all the time.
-const TIMER: &str = "sudare-retention.timer";
+/// What starts units that do not run all the time.
+const STARTERS: [&str; 2] = ["sudare-retention.timer", "sudare-gate.socket"];
 
 /// Units as systemd reads them, with programs where they are in the test.
 fn units(installed: &Installed) -> Vec<PathBuf> {
@@ -55,7 +56,7 @@ fn exposure(unit: &Path, limit: u32) -> (String, bool) {
 fn the_page_that_units_name_is_installed() {
     let installed = Installed::new();
     let folder = installed.root("etc/systemd/system");
-    for name in UNITS.iter().map(|(name, _)| format!("{name}.service")).chain([TIMER.to_owned()]) {
+    for name in UNITS.iter().map(|(name, _)| format!("{name}.service")).chain(STARTERS.map(str::to_owned)) {
         let unit = std::fs::read_to_string(folder.join(&name)).unwrap();
         let page = unit.lines().find_map(|line| line.strip_prefix("Documentation=file:///")).expect("a page");
         assert!(installed.root(page).is_file(), "{name} names /{page}, which is not installed");
@@ -69,10 +70,12 @@ fn units_are_understood_by_systemd_and_leave_little_exposed() {
     }
     let installed = Installed::new();
     let units = units(&installed);
-    let timer = installed.path(TIMER);
-    std::fs::copy(installed.root("etc/systemd/system").join(TIMER), &timer).unwrap();
+    let starters = STARTERS.map(|name| {
+        std::fs::copy(installed.root("etc/systemd/system").join(name), installed.path(name)).unwrap();
+        installed.path(name)
+    });
     let mut verify = Command::new("systemd-analyze");
-    let verified = verify.args(["verify", "--no-pager"]).args(&units).arg(timer).output().unwrap();
+    let verified = verify.args(["verify", "--no-pager"]).args(&units).args(starters).output().unwrap();
     assert!(verified.status.success() && text(&verified).is_empty(), "{}", text(&verified));
     for (unit, (name, limit)) in units.iter().zip(UNITS) {
         let (overall, within) = exposure(unit, limit);
@@ -88,15 +91,19 @@ fn a_unit_that_was_weakened_or_mistyped_does_not_pass() {
     }
     let installed = Installed::new();
     let units = units(&installed);
+    let lines = ["ProtectSystem=strict", "PrivateNetwork=yes", "NoNewPrivileges=yes", "User="];
+    for (unit, (name, limit)) in units.iter().zip(UNITS) {
+        let whole = std::fs::read_to_string(unit).unwrap();
+        for line in lines.iter().filter(|line| whole.contains(&format!("\n{line}"))) {
+            let weak: String = whole.split_inclusive('\n').filter(|of| !of.starts_with(line)).collect();
+            std::fs::write(unit, weak).unwrap();
+            let (overall, within) = exposure(unit, limit);
+            assert!(!within, "{name} without {line}: {overall}");
+        }
+        std::fs::write(unit, whole).unwrap();
+    }
     let unit = &units[0];
     let whole = std::fs::read_to_string(unit).unwrap();
-    for line in ["ProtectSystem=strict", "PrivateNetwork=yes", "NoNewPrivileges=yes", "User=sudare-recorder"]
-    {
-        assert!(whole.contains(line));
-        std::fs::write(unit, whole.replace(&format!("{line}\n"), "")).unwrap();
-        let (overall, within) = exposure(unit, UNITS[0].1);
-        assert!(!within, "without {line}: {overall}");
-    }
     std::fs::write(unit, whole.replace("SystemCallFilter=@system", "SystemCallFilter=@sistem")).unwrap();
     let verified = Command::new("systemd-analyze").args(["verify", "--no-pager"]).arg(unit).output().unwrap();
     assert!(!text(&verified).is_empty());
@@ -110,16 +117,20 @@ fn users_and_folders_are_made_so_that_each_part_reaches_only_its_own() {
     if !has_systemd() {
         return;
     }
-    let installed = Installed::new();
+    let installed = Installed::nothing();
+    installed.put("etc/xrdp/xrdp.ini", INI);
+    installed.install();
     for folder in ["var/lib", "tmp", "run"] {
         std::fs::create_dir_all(installed.root(folder)).unwrap();
     }
-    // A group that Debian's xrdp makes.
-    std::fs::write(installed.root("etc/passwd"), "root:x:0:0::/root:/bin/sh\n").unwrap();
-    std::fs::write(installed.root("etc/group"), "root:x:0:\nxrdp:x:150:\n").unwrap();
+    // Users and groups that Debian and its xrdp make.
+    installed.put("etc/passwd", "root:x:0:0::/root:/bin/sh\nxrdp:x:150:150::/run/xrdp:/usr/sbin/nologin\n");
+    installed.put("etc/group", "root:x:0:\nssl-cert:x:149:\nxrdp:x:150:\n");
     let root = format!("--root={}", installed.path("root").display());
-    for command in [["systemd-sysusers", &root, "sudare.conf"], ["systemd-tmpfiles", &root, "--create"]] {
-        let [program, arguments @ ..] = command;
+    for [program, arguments @ ..] in [
+        ["systemd-sysusers", &root, "sudare.conf", "sudare-xrdp.conf"],
+        ["systemd-tmpfiles", &root, "--create", "--"],
+    ] {
         let output = Command::new(program).args(arguments).output().unwrap();
         assert!(output.status.success(), "{program}: {}", text(&output));
     }
@@ -135,15 +146,17 @@ fn users_and_folders_are_made_so_that_each_part_reaches_only_its_own() {
         ("var/lib/sudare-recorder/evidence", 0o2750, "sudare-recorder", "sudare-evidence"),
         ("var/lib/sudare-ship", 0o755, "sudare-ship", "sudare-ship"),
         ("var/lib/sudare-forward", 0o700, "sudare-forward", "sudare-forward"),
+        ("run/sudare-xrdp", 0o2750, "xrdp", "sudare"),
     ] {
         let meta = std::fs::metadata(installed.root(folder)).unwrap();
         let found = (meta.mode() & 0o7777, meta.uid(), meta.gid());
         assert_eq!(found, (mode, user(owner), group(of)), "{folder}");
     }
     let groups = std::fs::read_to_string(installed.root("etc/group")).unwrap();
-    let members = groups.lines().find_map(|line| line.strip_prefix("sudare-evidence:")).unwrap();
-    assert!(
-        !members.rsplit(':').next().unwrap().split(',').any(|name| name == "sudare"),
-        "guards do not read"
-    );
+    let is_in = |group: &str, user: &str| {
+        let members = groups.lines().find_map(|line| line.strip_prefix(&format!("{group}:"))).unwrap();
+        members.rsplit(':').next().unwrap().split(',').any(|name| name == user)
+    };
+    assert!(is_in("ssl-cert", "xrdp") && !is_in("ssl-cert", "sudare") && !is_in("xrdp", "sudare"));
+    assert!(!is_in("sudare-evidence", "sudare"), "gates do not read");
 }

@@ -1,138 +1,240 @@
-//! From the layout in which `sudare-host` did everything: the files, and the order in which `install.sh` replaces
-//! what runs, with a systemd that only keeps a diary.
+//! From the versions that covered inside of xrdp's sessions, and from the gate's trial: the files, and the order in which
+//! `install.sh` replaces what runs, with a systemd that only keeps a diary.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::installing::{DEBIANS, Installed, LINE, PROGRAMS, read, script, text};
+use super::installing::{INI, INI_BEHIND, Installed, PROGRAMS, read, script, text};
 use super::skip_or_fail;
 
-const OLD_LINE: &str =
-    "account required pam_exec.so quiet /usr/local/bin/sudare-host --config /etc/sudare/host.toml sign-in\n";
-const OLD_UNIT: &str = "\
-[Unit]
-Before=xrdp.service
-[Service]
-ExecStart=/usr/local/bin/sudare-host supervise --config /etc/sudare/host.toml
-KillMode=process
-[Install]
-WantedBy=multi-user.target
-";
-const OLD_DROP_IN: &str = "[Unit]\nRequires=sudare-host.service\nAfter=sudare-host.service\n";
+const DEBIANS: &str = "#%PAM-1.0\n@include common-auth\n@include common-account\n";
 const WANTS: &str = "etc/systemd/system/multi-user.target.wants";
+const SOCKETS: &str = "etc/systemd/system/sockets.target.wants";
 
-/// Files as the last version of that layout left them, with the unit enabled.
-fn old_layout() -> Installed {
-    let installed = Installed::nothing();
-    for name in ["sudare-host", "sudare-audit", "sudare-blanker"] {
-        installed.put(&format!("usr/local/bin/{name}"), "an old program");
-    }
-    installed.put("etc/systemd/system/sudare-host.service", OLD_UNIT);
-    for name in ["recorder", "ship", "forward"] {
-        let unit = format!("[Service]\nExecStart=/usr/local/bin/sudare-host {name}\n");
-        installed.put(&format!("etc/systemd/system/sudare-{name}.service"), unit);
-    }
-    installed.put("etc/systemd/system/xrdp.service.d/sudare.conf", OLD_DROP_IN);
-    installed.put("etc/sudare/host.toml", "max_sessions = 7\n");
-    installed.put("etc/pam.d/xrdp-sesman", format!("{OLD_LINE}{DEBIANS}"));
-    std::fs::create_dir_all(installed.root(WANTS)).unwrap();
-    enable(&installed, "sudare-host.service");
-    enable(&installed, "sudare-recorder.service");
-    installed
+/// A layout that somebody may upgrade from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Old {
+    /// `sudare-host` did the work of most programs.
+    Host,
+    /// A supervisor, guards and blankers.
+    Supervisor,
+    /// The gate, by an option.
+    Trial,
 }
 
-fn enable(installed: &Installed, unit: &str) {
+impl Old {
+    const ALL: [Self; 3] = [Self::Host, Self::Supervisor, Self::Trial];
+
+    fn unit(self) -> &'static str {
+        match self {
+            Self::Host => "sudare-host.service",
+            Self::Supervisor => "sudare-supervisor.service",
+            Self::Trial => "sudare-gate.socket",
+        }
+    }
+
+    fn programs(self) -> &'static [&'static str] {
+        match self {
+            Self::Host => &["sudare-host", "sudare-audit", "sudare-blanker"],
+            Self::Supervisor => {
+                &["sudare-host", "sudare-supervisor", "sudare-sign-in", "sudare-guard", "sudare-blanker"]
+            }
+            Self::Trial => &["sudare-host", "sudare-gate"],
+        }
+    }
+
+    /// PAM's line, if the layout had one.
+    fn pam(self) -> &'static str {
+        match self {
+            Self::Host => {
+                "account required pam_exec.so quiet /usr/local/bin/sudare-host --config /etc/sudare/host.toml sign-in\n"
+            }
+            Self::Supervisor => {
+                "account required pam_exec.so quiet /usr/local/bin/sudare-sign-in --config /etc/sudare/host.toml\n"
+            }
+            Self::Trial => "",
+        }
+    }
+
+    /// Files as the last version of that layout left them, with the unit enabled.
+    fn lay_out(self) -> Installed {
+        let installed = Installed::nothing();
+        for name in self.programs() {
+            installed.put(&format!("usr/local/bin/{name}"), "an old program");
+        }
+        installed.put(&format!("etc/systemd/system/{}", self.unit()), "[Unit]\nDescription=an old program\n");
+        let drop_in = format!("[Unit]\nRequires={0}\nAfter={0}\n", self.unit());
+        installed.put("etc/systemd/system/xrdp.service.d/sudare.conf", drop_in);
+        installed.put("etc/sudare/host.toml", "max_sessions = 7\n");
+        installed.put("etc/pam.d/xrdp-sesman", format!("{}{DEBIANS}", self.pam()));
+        installed.put("etc/xrdp/xrdp.ini", if self == Self::Trial { INI_BEHIND } else { INI });
+        if self == Self::Trial {
+            for folder in ["sysusers.d", "tmpfiles.d"] {
+                installed.put(&format!("usr/lib/{folder}/sudare-gate.conf"), "# an old program\n");
+            }
+            enable(&installed, SOCKETS, self.unit());
+        } else {
+            enable(&installed, WANTS, self.unit());
+        }
+        enable(&installed, WANTS, "sudare-recorder.service");
+        installed
+    }
+}
+
+fn enable(installed: &Installed, wants: &str, unit: &str) {
+    std::fs::create_dir_all(installed.root(wants)).unwrap();
     let target = format!("/etc/systemd/system/{unit}");
-    std::os::unix::fs::symlink(target, installed.root(WANTS).join(unit)).unwrap();
+    std::os::unix::fs::symlink(target, installed.root(wants).join(unit)).unwrap();
 }
 
 /// Nothing but the page for administrators names a program, a unit or a command that is gone.
 fn nothing_old_is_left(installed: &Installed) {
-    assert!(!installed.root("etc/systemd/system/sudare-host.service").exists());
     for line in installed.all().into_iter().filter(|line| !line.contains("/usr/share/doc/")) {
         let path = Path::new(line.split(' ').next().unwrap());
-        assert!(!line.contains("sudare-host.service"), "{line}");
         let said = std::fs::read_to_string(path).unwrap_or_default();
-        for old in ["sudare-host.service", "an old program", " sign-in", "sudare-host recorder"] {
-            assert!(!said.contains(old), "{} says {old:?}", path.display());
+        for old in
+            ["sudare-host.service", "sudare-supervisor", "sudare-sign-in", "sudare-blanker", "an old program"]
+        {
+            assert!(!line.contains(old) && !said.contains(old), "{} says {old:?}", path.display());
         }
     }
 }
 
 #[test]
-fn an_upgrade_leaves_the_new_layout_and_a_second_one_changes_nothing() {
-    let installed = old_layout();
-    installed.install();
-    nothing_old_is_left(&installed);
-    assert_eq!(installed.names("usr/local/bin"), PROGRAMS);
-    assert_eq!(installed.names(WANTS), ["sudare-recorder.service", "sudare-supervisor.service"]);
-    let link = installed.root(WANTS).join("sudare-supervisor.service").read_link().unwrap();
-    assert_eq!(link, Path::new("/etc/systemd/system/sudare-supervisor.service"));
-    let drop_in = read(&installed.root("etc/systemd/system/xrdp.service.d/sudare.conf"));
-    assert!(drop_in.contains("Requires=sudare-supervisor.service\n"), "{drop_in}");
-    assert_eq!(read(&installed.root("etc/pam.d/xrdp-sesman")), format!("{LINE}{DEBIANS}"));
-    assert_eq!(read(&installed.root("etc/sudare/host.toml")), "max_sessions = 7\n");
-    let once = installed.all();
-    installed.install();
-    assert_eq!(installed.all(), once);
+fn an_upgrade_leaves_the_gate_and_a_second_one_changes_nothing() {
+    for old in Old::ALL {
+        let installed = old.lay_out();
+        installed.install();
+        nothing_old_is_left(&installed);
+        assert_eq!(installed.names("usr/local/bin"), PROGRAMS, "{old:?}");
+        assert_eq!(installed.names(SOCKETS), ["sudare-gate.socket"], "{old:?}");
+        let services = installed.names(WANTS);
+        let expected = ["sudare-owner.service", "sudare-recorder.service"];
+        assert!(services == expected || old == Old::Trial, "{old:?}: {services:?}");
+        let drop_in = read(&installed.root("etc/systemd/system/xrdp.service.d/sudare.conf"));
+        assert!(drop_in.contains("SocketBindDeny=tcp\n"), "{drop_in}");
+        assert_eq!(read(&installed.root("etc/pam.d/xrdp-sesman")), DEBIANS, "{old:?}");
+        assert_eq!(read(&installed.root("etc/xrdp/xrdp.ini")), INI_BEHIND, "{old:?}");
+        assert_eq!(read(&installed.root("etc/sudare/host.toml")), "max_sessions = 7\n");
+        let once = installed.all();
+        installed.install();
+        assert_eq!(installed.all(), once);
+    }
 }
 
 #[test]
 fn an_upgrade_is_the_same_as_an_installation() {
-    let (upgraded, fresh) = (old_layout(), Installed::nothing());
+    let fresh = Installed::nothing();
     fresh.put("etc/pam.d/xrdp-sesman", DEBIANS);
-    upgraded.install();
+    fresh.put("etc/xrdp/xrdp.ini", INI);
     fresh.install();
-    for folder in ["etc/pam.d", "etc/systemd/system", "etc/systemd/system/xrdp.service.d", "usr/local/bin"] {
-        assert_eq!(upgraded.names(folder), fresh.names(folder), "{folder}");
-        for name in fresh.names(folder) {
-            let file = |installed: &Installed| read(&installed.root(folder).join(&name));
-            assert_eq!(file(&upgraded), file(&fresh), "{folder}/{name}");
+    for old in Old::ALL {
+        let upgraded = old.lay_out();
+        upgraded.install();
+        for folder in [
+            "etc/pam.d",
+            "etc/xrdp",
+            "etc/systemd/system",
+            "etc/systemd/system/xrdp.service.d",
+            "usr/local/bin",
+            "usr/lib/sysusers.d",
+            "usr/lib/tmpfiles.d",
+        ] {
+            assert_eq!(upgraded.names(folder), fresh.names(folder), "{old:?}: {folder}");
+            for name in fresh.names(folder) {
+                let file = |installed: &Installed| read(&installed.root(folder).join(&name));
+                assert_eq!(file(&upgraded), file(&fresh), "{old:?}: {folder}/{name}");
+            }
         }
     }
 }
 
 #[test]
-fn a_supervisor_that_was_not_enabled_stays_so_and_an_administrators_changes_are_pointed_out() {
-    let installed = old_layout();
-    std::fs::remove_file(installed.root(WANTS).join("sudare-host.service")).unwrap();
+fn what_was_not_enabled_stays_so_and_an_administrators_changes_are_pointed_out() {
+    let installed = Old::Supervisor.lay_out();
+    std::fs::remove_file(installed.root(WANTS).join("sudare-supervisor.service")).unwrap();
     let theirs =
-        installed.put("etc/systemd/system/sudare-host.service.d/override.conf", "[Service]\nNice=1\n");
+        installed.put("etc/systemd/system/sudare-supervisor.service.d/override.conf", "[Service]\nNice=1\n");
     let said = installed.install();
     assert_eq!(installed.names(WANTS), ["sudare-recorder.service"]);
-    assert!(said.contains("sudare-host.service.d no longer count") && theirs.exists(), "{said}");
+    assert_eq!(installed.names(SOCKETS), Vec::<String>::new());
+    assert!(said.contains("sudare-supervisor.service.d no longer count") && theirs.exists(), "{said}");
 }
 
 #[test]
-fn an_uninstallation_removes_either_layout_or_both() {
-    for (old, upgrade) in [(true, false), (true, true), (false, true)] {
-        let installed = if old { old_layout() } else { Installed::nothing() };
-        installed.put("etc/pam.d/xrdp-sesman", format!("{}{DEBIANS}", if old { OLD_LINE } else { "" }));
+fn a_setting_that_is_gone_stops_the_upgrade_before_anything_is_changed() {
+    let installed = Old::Supervisor.lay_out();
+    installed.put("etc/sudare/host.toml", "max_sessions = 7\nblanker = \"/opt/sudare-blanker\"\n");
+    let before = installed.all();
+    let output = installed.script(&["--programs", installed.path("programs").to_str().unwrap()]);
+    let said = text(&output);
+    assert!(output.status.code() == Some(2) && said.contains("sets blanker"), "{said}");
+    assert_eq!(installed.all(), before);
+}
+
+#[test]
+fn pam_s_other_lines_stay_byte_for_byte_and_lines_that_only_look_like_ours_stay() {
+    let installed = Installed::nothing();
+    let pam = installed.root("etc/pam.d/xrdp-sesman");
+    for line in [
+        Old::Host.pam(),
+        Old::Supervisor.pam(),
+        "-account requisite pam_exec.so /opt/sudare-sign-in\n",
+        "  account\trequired pam_exec.so /x/sudare-sign-in\t--config /y  # ours\n",
+        "  account\trequired pam_exec.so /x/sudare-host\tsign-in  # ours\n",
+    ] {
+        for rest in [&b"# caf\xe9\n\n\n"[..], b"session optional pam_x.so"] {
+            let others = [DEBIANS.as_bytes(), rest].concat();
+            installed.put("etc/pam.d/xrdp-sesman", [line.as_bytes(), &others].concat());
+            installed.install();
+            assert_eq!(std::fs::read(&pam).unwrap(), others, "{line}");
+            // One that stayed would lock everybody out.
+            installed.put("etc/pam.d/xrdp-sesman", [line.as_bytes(), &others].concat());
+            installed.uninstall();
+            assert_eq!(std::fs::read(&pam).unwrap(), others, "{line}");
+        }
+    }
+    let others =
+        "account required pam_exec.so /opt/sudare-host doctor\n# account sudare-sign-in\nauth x sign-in\n";
+    installed.put("etc/pam.d/xrdp-sesman", others);
+    installed.install();
+    installed.uninstall();
+    assert_eq!(read(&pam), others);
+    assert_eq!(installed.names("etc/pam.d"), ["xrdp-sesman"], "nothing is left beside it");
+}
+
+#[test]
+fn an_uninstallation_removes_each_layout_or_what_an_upgrade_made_of_it() {
+    for (old, upgrade) in Old::ALL.into_iter().flat_map(|old| [(old, false), (old, true)]) {
+        let installed = old.lay_out();
         if upgrade {
             installed.install();
         }
         for _ in 0..2 {
             installed.uninstall();
             assert_eq!(read(&installed.root("etc/pam.d/xrdp-sesman")), DEBIANS);
+            assert_eq!(read(&installed.root("etc/xrdp/xrdp.ini")), INI);
+            let theirs = ["/etc/sudare/", "/etc/pam.d/", "/etc/xrdp/"];
             let left = installed.all().into_iter();
             let left: Vec<_> =
-                left.filter(|line| !line.contains("/etc/sudare/") && !line.contains("/etc/pam.d/")).collect();
-            assert_eq!(left, Vec::<String>::new());
+                left.filter(|line| !theirs.iter().any(|folder| line.contains(folder))).collect();
+            assert_eq!(left, Vec::<String>::new(), "{old:?}, upgraded: {upgrade}");
         }
     }
 }
 
-/// Notes each command, and what a crash or a sign-in at this moment would find. Which units run are files.
+/// Notes each command, and what a crash or a log-on at this moment would find. Which units run are files.
 const DIARY: &str = r#"#!/bin/sh
 state=$0.state
 pam=$(sed -n 's/^account required .*\(sudare-[a-z-]*\) .*/\1/p' /etc/pam.d/xrdp-sesman | tr '\n' ' ')
-printf '%s|pam %s|%s|' "$*" "$pam" "$(cat /usr/local/bin/sudare-host)" >>"$0.diary"
-for unit in "$state"/*; do printf '%s ' "${unit##*/}" >>"$0.diary"; done
+port=$(sed -n '/^port=/{s/.*=\(.\).*/\1/p;q}' /etc/xrdp/xrdp.ini)
+printf '%s|pam %s|port %s|%s|' "$*" "$pam" "$port" "$(cat /usr/local/bin/sudare-host)" >>"$0.diary"
+for unit in "$state"/*; do [ ! -e "$unit" ] || printf '%s ' "${unit##*/}" >>"$0.diary"; done
 echo >>"$0.diary"
 command=$1
 shift
 for unit; do
-    case $unit in *.service) ;; *) unit=$unit.service ;; esac
+    case $unit in *.service | *.socket) ;; *) unit=$unit.service ;; esac
     case $command in
     is-active) [ -e "$state/$unit" ] && echo active && exit 0 || exit 3 ;;
     stop) rm "$state/$unit" ;;
@@ -147,16 +249,17 @@ fn upgrade_a_running_host(
     installed: &Installed,
     running: &[&str],
     failing: &str,
-) -> (Vec<String>, Option<i32>) {
+) -> (Vec<String>, Option<i32>, String) {
     let systemctl = installed.write("tools/systemctl", DIARY);
-    for name in ["systemd-sysusers", "systemd-tmpfiles"] {
+    for name in ["systemd-sysusers", "systemd-tmpfiles", "setpriv"] {
         installed.write(&format!("tools/{name}"), "#!/bin/sh\n");
     }
+    std::fs::create_dir_all(installed.path("tools/systemctl.state")).unwrap();
     for unit in running {
-        installed.write(&format!("tools/systemctl.state/{unit}.service"), "");
+        installed.write(&format!("tools/systemctl.state/{unit}"), "");
     }
     let tools = systemctl.parent().unwrap();
-    for tool in ["systemctl", "systemd-sysusers", "systemd-tmpfiles"] {
+    for tool in ["systemctl", "systemd-sysusers", "systemd-tmpfiles", "setpriv"] {
         std::fs::set_permissions(tools.join(tool), std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .unwrap();
     }
@@ -177,7 +280,8 @@ fn upgrade_a_running_host(
     let diary = read(&tools.join("systemctl.diary"));
     println!("{diary}");
     let asks = |line: &&str| line.starts_with("is-active ") || line.starts_with("reset-failed ");
-    (diary.lines().filter(|line| !asks(line)).map(str::to_owned).collect(), output.status.code())
+    let told = diary.lines().filter(|line| !asks(line)).map(str::to_owned).collect();
+    (told, output.status.code(), text(&output))
 }
 
 /// Whether this process may mount, as root outside of a narrow container may.
@@ -191,29 +295,33 @@ fn may_mount() -> bool {
 }
 
 #[test]
-fn nobody_looks_while_the_supervisor_is_replaced_and_every_sign_in_is_covered_or_refused() {
+fn nobody_looks_while_the_gate_takes_the_place_of_what_covered_in_sessions() {
     if !may_mount() {
         return;
     }
-    let installed = old_layout();
-    let running = ["sudare-host", "sudare-recorder", "xrdp"];
-    let (diary, code) = upgrade_a_running_host(&installed, &running, "");
-    assert_eq!(code, Some(0));
-    let old = "an old program|sudare-host.service sudare-recorder.service xrdp.service ";
-    let expected = [
-        format!("daemon-reload|pam sudare-host |{old}"),
-        format!("stop xrdp|pam sudare-sign-in |{old}"),
-        "stop sudare-host.service|pam sudare-sign-in |an old program|sudare-host.service sudare-recorder.service "
-            .into(),
-        "daemon-reload|pam sudare-sign-in |an old program|sudare-recorder.service ".into(),
-        "try-restart sudare-recorder|pam sudare-sign-in |a new program|sudare-recorder.service ".into(),
-        "try-restart sudare-ship|pam sudare-sign-in |a new program|sudare-recorder.service ".into(),
-        "try-restart sudare-forward|pam sudare-sign-in |a new program|sudare-recorder.service ".into(),
-        "start sudare-supervisor|pam sudare-sign-in |a new program|sudare-recorder.service ".into(),
-        "start xrdp|pam sudare-sign-in |a new program|sudare-recorder.service sudare-supervisor.service ".into(),
-    ];
-    assert_eq!(diary, expected);
-    nothing_old_is_left(&installed);
+    for (old, pam) in [(Old::Host, "sudare-host "), (Old::Supervisor, "sudare-sign-in ")] {
+        let installed = old.lay_out();
+        let running = [old.unit(), "sudare-recorder.service", "xrdp.service"];
+        let (diary, code, _) = upgrade_a_running_host(&installed, &running, "");
+        assert_eq!(code, Some(0));
+        let mut ran = running;
+        ran.sort_unstable();
+        let without_xrdp = &ran[..2];
+        let expected = [
+            format!("stop xrdp|pam {pam}|port 3|an old program|{} ", ran.join(" ")),
+            format!("stop {}|pam {pam}|port 3|an old program|{} ", old.unit(), without_xrdp.join(" ")),
+            // From here on nothing but the gate can open a port.
+            "daemon-reload|pam |port u|a new program|sudare-recorder.service ".into(),
+            "try-restart sudare-recorder|pam |port u|a new program|sudare-recorder.service ".into(),
+            "try-restart sudare-ship|pam |port u|a new program|sudare-recorder.service ".into(),
+            "try-restart sudare-forward|pam |port u|a new program|sudare-recorder.service ".into(),
+            "start sudare-owner sudare-gate.socket|pam |port u|a new program|sudare-recorder.service ".into(),
+            "start xrdp|pam |port u|a new program|sudare-gate.socket sudare-owner.service sudare-recorder.service "
+                .into(),
+        ];
+        assert_eq!(diary, expected);
+        nothing_old_is_left(&installed);
+    }
 }
 
 #[test]
@@ -223,19 +331,40 @@ fn a_step_that_fails_leaves_xrdp_stopped_or_guarded_as_before() {
     }
     for (failing, code, last, why) in [
         ("stop", 2, "stop xrdp|", "the old supervisor goes on"),
-        ("start", 2, "start sudare-supervisor|", "xrdp stays stopped"),
-        ("try-restart", 0, "start xrdp|", "guards cover without a recorder"),
+        ("start", 2, "start sudare-owner sudare-gate.socket|", "xrdp stays stopped"),
+        ("try-restart", 0, "start xrdp|", "gates cover without a recorder"),
     ] {
-        let installed = old_layout();
-        let running = ["sudare-host", "sudare-recorder", "xrdp"];
-        let (diary, ended) = upgrade_a_running_host(&installed, &running, failing);
+        let installed = Old::Supervisor.lay_out();
+        let running = [Old::Supervisor.unit(), "sudare-recorder.service", "xrdp.service"];
+        let (diary, ended, _) = upgrade_a_running_host(&installed, &running, failing);
         assert_eq!(ended, Some(code), "{failing}");
         assert!(diary.last().unwrap().starts_with(last), "{why}: {diary:?}");
         // The rest is done when it is run again.
         installed.install();
         nothing_old_is_left(&installed);
-        assert_eq!(installed.names(WANTS), ["sudare-recorder.service", "sudare-supervisor.service"]);
+        assert_eq!(installed.names(SOCKETS), ["sudare-gate.socket"]);
     }
+}
+
+#[test]
+fn an_update_ends_no_connection_and_restarts_only_services_that_changed() {
+    if !may_mount() {
+        return;
+    }
+    let installed = Installed::nothing();
+    installed.put("etc/pam.d/xrdp-sesman", DEBIANS);
+    installed.put("etc/xrdp/xrdp.ini", INI);
+    installed.install();
+    let running = ["sudare-gate.socket", "sudare-owner.service", "sudare-recorder.service", "xrdp.service"];
+    let (diary, code, said) = upgrade_a_running_host(&installed, &running, "");
+    assert_eq!(code, Some(0));
+    assert!(matches!(&diary[..], [one] if one.starts_with("daemon-reload|")), "{diary:?}");
+    assert!(said.contains("Open connections go on"), "{said}");
+    installed.write("programs/sudare-gate", "a newer gate");
+    installed.write("programs/sudare-owner", "a newer owner");
+    let (diary, _, _) = upgrade_a_running_host(&installed, &running, "");
+    let told: Vec<_> = diary.iter().map(|line| line.split('|').next().unwrap()).collect();
+    assert_eq!(told, ["daemon-reload", "daemon-reload", "try-restart sudare-owner"]);
 }
 
 #[test]
@@ -243,11 +372,13 @@ fn what_did_not_run_is_not_started() {
     if !may_mount() {
         return;
     }
-    for running in [&[][..], &["xrdp"]] {
-        let (diary, code) = upgrade_a_running_host(&old_layout(), running, "");
+    for running in [&[][..], &["xrdp.service"]] {
+        let (diary, code, said) = upgrade_a_running_host(&Old::Supervisor.lay_out(), running, "");
         assert_eq!(code, Some(0));
         assert!(diary.iter().all(|line| line.starts_with("daemon-reload|")), "{diary:?}");
+        assert_eq!(said.contains("WARNING: xrdp runs"), !running.is_empty(), "{said}");
     }
-    let (diary, _) = upgrade_a_running_host(&old_layout(), &["sudare-host"], "");
-    assert!(diary.last().unwrap().starts_with("start sudare-supervisor|"), "xrdp was stopped: {diary:?}");
+    let running = [Old::Supervisor.unit()];
+    let (diary, _, _) = upgrade_a_running_host(&Old::Supervisor.lay_out(), &running, "");
+    assert!(diary.last().unwrap().starts_with("start sudare-owner"), "xrdp was stopped: {diary:?}");
 }
