@@ -1,10 +1,15 @@
 //! `sudare-host doctor`: one line for each part, and for each problem what to do.
 
+mod access;
+pub(crate) mod alone;
+pub(crate) mod certificate;
+mod gate;
 mod ini;
 mod layout;
-mod pam;
+pub(crate) mod probe;
 mod recorder;
 mod services;
+mod sockets;
 mod xrdp;
 
 use std::net::TcpListener;
@@ -12,11 +17,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use clap::Args;
+use sudare_base::accounts::GuardAccount;
 use sudare_base::config::HostConfig;
 use sudare_base::output;
 use sudare_base::program::Settings;
+use sudare_gate::target::{Place, Target};
 use sudare_guard::cover::fonts::Fonts;
-use sudare_records::state::HostState;
+use sudare_records::state::{self, HostState};
 
 /// Report what is wrong with this host, and how to fix it. Run it as root; other users see less.
 #[derive(Debug, Args)]
@@ -59,25 +66,65 @@ fn checks(config: &HostConfig) -> Vec<Finding> {
                 .map_err(|e| e.to_string()),
         ),
         ("font for the cover", font()),
-        (
-            "RDP port",
-            TcpListener::bind(config.listen).map(|_| format!("{} is free", config.listen)).map_err(|e| {
-                format!(
-                    "{}: {e}. If sudare-embedded is not the one that uses it, choose another port",
-                    config.listen
-                )
-            }),
-        ),
     ];
     let evidence_dir = config.evidence_dir();
     if config.recorder_evidence_dir() != evidence_dir && evidence_dir.exists() {
         findings.push(("evidence of the embedded host", private(&evidence_dir)));
     }
-    let guards_here = xrdp::is_installed();
-    findings.extend(xrdp::checks(config));
+    let guards_here = gate::is_installed() || xrdp::is_installed();
+    findings.extend(if guards_here { guarded(config) } else { embedded(config) });
     findings.extend(recorder::checks(config, guards_here));
     findings.extend(services::checks(config));
     findings
+}
+
+/// A host with a gate, or one that is to have one.
+fn guarded(config: &HostConfig) -> Vec<Finding> {
+    let account = GuardAccount::of(&config.run_as);
+    let mut findings = vec![
+        ("units of the services", layout::check(Path::new("/"))),
+        ("enrolled devices", devices(&config.state_dir)),
+    ];
+    if let Ok(account) = account {
+        findings
+            .push(("owner of the state folder", access::owner(&config.state_dir, &config.run_as, account)));
+    }
+    findings.extend(gate::checks(config, account.as_ref().ok()));
+    findings.push((
+        "user of the gates",
+        account.map(|_| format!("gates run as {}", config.run_as)).map_err(|e| e.to_string()),
+    ));
+    if let Ok(Target { place: Place::Unix(socket), .. }) = config.gate_target.parse() {
+        findings.extend(xrdp::checks(&socket));
+    }
+    findings
+}
+
+fn embedded(config: &HostConfig) -> Vec<Finding> {
+    let text =
+        "not installed; only sudare-embedded works without it. To guard a host: docs/guide/vdi-admin.md";
+    let listen = config.listen;
+    let free = TcpListener::bind(listen).map(|_| format!("{listen} is free")).map_err(|e| {
+        format!("{listen}: {e}. If sudare-embedded is not the one that uses it, choose another port")
+    });
+    vec![("gate", Ok(text.into())), ("RDP port", free)]
+}
+
+/// Without one, nobody is shown anything.
+fn devices(state_dir: &Path) -> Result<String, String> {
+    let registry = state::registry(state_dir).map_err(|e| e.to_string())?;
+    let devices = registry.list().map_err(|e| e.to_string())?;
+    let usable = |id| {
+        let device = registry.device(id).ok().flatten();
+        device.is_some_and(|device| !device.revoked && !device.templates.is_empty())
+    };
+    match devices.iter().filter(|id| usable(id)).count() {
+        0 => Err(
+            "there is none with an operator, so every desktop stays covered. Run `sudare-host device add`"
+                .into(),
+        ),
+        usable => Ok(format!("{usable} of {} can be used", devices.len())),
+    }
 }
 
 fn row((part, result): &Finding) -> String {
@@ -130,6 +177,18 @@ mod tests {
     fn advice_follows_one_full_stop() {
         assert_eq!(advise("the disk is full", "Enlarge it"), "the disk is full. Enlarge it");
         assert_eq!(advise("full. Stopped.", "Enlarge it"), "full. Stopped. Enlarge it");
+    }
+
+    #[test]
+    fn a_host_on_which_nobody_is_enrolled_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        // Not even keys.
+        assert!(devices(dir.path()).is_err());
+        sudare_records::keys::init(dir.path()).unwrap();
+        let organisation = sudare_protocol::SigningKey::from_bytes(&[9; 32]).verifying_key();
+        let line = sudare_protocol::keyfile::public_line(&organisation);
+        std::fs::write(dir.path().join("organisation.pub"), line).unwrap();
+        assert!(devices(dir.path()).unwrap_err().contains("device add"));
     }
 
     #[test]

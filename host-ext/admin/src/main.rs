@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  init, key ─► key files ─► security team signs ─► records
-//!  device ────► registry of enrolled devices                    doctor ─► settings, keys, xrdp, PAM, services: ok?
+//!  device ────► registry of enrolled devices                    doctor ─► settings, keys, gate, xrdp, services: ok?
+//!  pin ───────► the certificate of a host that a gate is to stand before
 //! ```
 //! Deliberately absent: the organisation's secret key (`sudare-authority`), reading or erasing evidence
 //! (`sudare-audit`), and repairs. Doctor only reports, and says what to do.
@@ -12,6 +13,7 @@
 mod device;
 mod doctor;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -31,6 +33,7 @@ Examples:
   sudare-host key --state-dir /var/lib/sudare          the line that the security team signs
   sudare-host device add laptop.record --operator alice.operator --state-dir /var/lib/sudare
                                                        enrol a device; run it, like init, as the folder's owner
+  sudare-host pin 192.0.2.7:3389                       the pin for gate_target; compare it with that host's own
   sudare-host doctor                                   what is wrong, and how to fix it"
 )]
 struct Cli {
@@ -52,6 +55,15 @@ enum Command {
     Key,
     /// Report what is wrong with this host, and how to fix it
     Doctor(doctor::Doctor),
+    /// Print the pin of an RDP host's certificate, for `gate_target`
+    Pin {
+        /// The host's name or address, and its port
+        #[arg(value_name = "ADDRESS:PORT")]
+        host: String,
+    },
+    /// Say by the exit code whether this user gets in at a socket; doctor runs it as another user
+    #[command(hide = true)]
+    Knock { socket: PathBuf },
     /// Manage enrolled devices and their operators
     #[command(subcommand)]
     Device(device::Device),
@@ -59,6 +71,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Command::Knock { socket } = &cli.command {
+        return doctor::alone::knock(socket);
+    }
     program::run("sudare-host", || run(&cli))
 }
 
@@ -86,7 +101,18 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             output::line(keyfile::public_line(&key.verifying_key()).trim_end());
             Ok(())
         }
+        Command::Pin { host } => pin(host),
+        Command::Knock { .. } => Ok(()),
         Command::Doctor(doctor) => doctor.run(settings),
         Command::Device(device) => device.run(settings),
     }
+}
+
+/// Anybody may have answered, so what is printed has to be compared with what the host itself says.
+fn pin(host: &str) -> anyhow::Result<()> {
+    let met = doctor::probe::tcp(host);
+    let met =
+        met.map_err(|e| anyhow::anyhow!("{host}: {e}. Look at the address, and whether that host is on"))?;
+    output::line(&doctor::certificate::pin(&met.cert_sha256));
+    Ok(())
 }

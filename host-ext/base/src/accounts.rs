@@ -23,6 +23,13 @@ pub struct GuardAccount {
 }
 
 impl GuardAccount {
+    /// The user, with its own group.
+    pub fn of(user: &str) -> Result<Self, AccountError> {
+        let uid = system_uid(user)?;
+        let found = uzers::get_user_by_uid(uid).ok_or_else(|| AccountError::NoUser(user.to_owned()))?;
+        Ok(GuardAccount { uid, gid: found.primary_group_id() })
+    }
+
     pub fn find(user: &str, group: &str) -> Result<Self, AccountError> {
         let uid = system_uid(user)?;
         let group = uzers::get_group_by_name(group).ok_or_else(|| AccountError::NoGroup(group.to_owned()))?;
@@ -56,6 +63,8 @@ mod tests {
         assert!(matches!(GuardAccount::find("no-such-user", "root"), Err(AccountError::NoUser(_))));
         assert!(matches!(GuardAccount::find("nobody", "no-such-group"), Err(AccountError::NoGroup(_))));
         assert!(GuardAccount::find("nobody", "root").is_ok());
+        assert!(matches!(GuardAccount::of("root"), Err(AccountError::Root)));
+        assert_eq!(GuardAccount::of("nobody").map(|account| account.uid).ok(), uid_of("nobody"));
         assert_eq!((uid_of("root"), uid_of("no-such-user")), (Some(0), None));
         assert_eq!(name_of(0).as_deref(), Some("root"));
         assert_eq!(name_of(u32::MAX - 7), None);

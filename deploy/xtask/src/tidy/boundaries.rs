@@ -81,8 +81,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sudare-protocol",
             "sudare-records",
             "sudare-evidence",
+            // Settings, keys and targets are read as a gate reads them.
+            "sudare-gate",
             "sudare-guard",
-            "sudare-supervisor",
+            // The packets only.
+            "sudare-owner",
         ],
     ),
     ("xtask", &[]),

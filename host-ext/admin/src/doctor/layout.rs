@@ -1,21 +1,23 @@
-//! Units of an older version. Until the programs were divided, `sudare-host` did the work of most of them, and
-//! sudare-host.service was the supervisor's unit.
+//! What older versions left: their units, and a line of PAM's that names a program that is gone.
 
 use std::path::Path;
 
-const OLD_UNIT: &str = "sudare-host.service";
+/// Versions that covered inside of xrdp's sessions. In the oldest of them sudare-host did the work of most programs.
+const OLD_UNITS: [&str; 2] = ["sudare-host.service", "sudare-supervisor.service"];
 const UNITS: &str = "etc/systemd/system";
+const PAM: &str = "etc/pam.d/xrdp-sesman";
 /// Upgrades an older layout, and repairs the current one.
 pub(super) const UPGRADE: &str = "Run `deploy/linux/host/install.sh --programs DIR` of this version";
 
-/// Looks below this root for units that depend on programs or units that no longer exist.
+/// Looks below this root for units and lines that depend on programs that no longer exist.
 pub(super) fn check(root: &Path) -> Result<String, String> {
     let units = root.join(UNITS);
-    let old = units.join(OLD_UNIT);
     // Finds a dangling link too.
-    if old.symlink_metadata().is_ok() {
+    if let Some(old) =
+        OLD_UNITS.iter().map(|name| units.join(name)).find(|old| old.symlink_metadata().is_ok())
+    {
         return Err(format!(
-            "{} is an older version's unit, whose command no longer exists. {UPGRADE}",
+            "{} is an older version's unit, whose program no longer exists. {UPGRADE}",
             old.display()
         ));
     }
@@ -23,10 +25,17 @@ pub(super) fn check(root: &Path) -> Result<String, String> {
     for path in drop_ins.into_iter().flatten().flatten().map(|entry| entry.path()) {
         if path.extension().is_some_and(|end| end == "conf") && needs_old_unit(&path) {
             return Err(format!(
-                "{} ties xrdp to {OLD_UNIT}, which no longer exists, so xrdp may not start. Put sudare-supervisor.service there. If you never edited it: {UPGRADE}",
+                "{} ties xrdp to a unit that no longer exists, so xrdp does not start. Remove that line. If you never edited it: {UPGRADE}",
                 path.display()
             ));
         }
+    }
+    let pam = root.join(PAM);
+    if std::fs::read_to_string(&pam).unwrap_or_default().lines().any(asks_old_program) {
+        return Err(format!(
+            "{} still asks a program that no longer exists, so nobody can sign in. {UPGRADE}",
+            pam.display()
+        ));
     }
     Ok("as this version installs them".into())
 }
@@ -34,7 +43,14 @@ pub(super) fn check(root: &Path) -> Result<String, String> {
 fn needs_old_unit(drop_in: &Path) -> bool {
     let text = std::fs::read_to_string(drop_in).unwrap_or_default();
     let mut lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
-    lines.any(|line| line.split(['=', ' ', '\t']).any(|word| word == OLD_UNIT))
+    lines.any(|line| line.split(['=', ' ', '\t']).any(|word| OLD_UNITS.contains(&word)))
+}
+
+fn asks_old_program(line: &str) -> bool {
+    let words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().collect();
+    let names = |program: &str| words.iter().any(|word| word.ends_with(&format!("/{program}")));
+    matches!(words.first(), Some(&"account" | &"-account"))
+        && (names("sudare-sign-in") || names("sudare-host") && words.contains(&"sign-in"))
 }
 
 #[cfg(test)]
@@ -48,14 +64,33 @@ mod tests {
         let drop_in = units.join("xrdp.service.d/sudare.conf");
         assert!(check(root.path()).is_ok());
         std::fs::create_dir_all(drop_in.parent().unwrap()).unwrap();
-        std::fs::write(&drop_in, "[Unit]\n# once sudare-host.service\nRequires=sudare-supervisor.service\n")
-            .unwrap();
+        std::fs::write(&drop_in, "[Unit]\n# once sudare-host.service\nWants=sudare-gate.socket\n").unwrap();
         assert!(check(root.path()).is_ok());
-        std::fs::write(&drop_in, "[Unit]\nAfter=nss-user-lookup.target sudare-host.service\n").unwrap();
-        assert!(check(root.path()).unwrap_err().contains("sudare.conf ties xrdp"));
-        std::fs::remove_file(&drop_in).unwrap();
-        std::os::unix::fs::symlink("/nonexistent", units.join(OLD_UNIT)).unwrap();
-        let said = check(root.path()).unwrap_err();
-        assert!(said.contains("sudare-host.service is") && said.contains("install.sh --programs"), "{said}");
+        for old in OLD_UNITS {
+            std::fs::write(&drop_in, format!("[Unit]\nAfter=nss-user-lookup.target {old}\n")).unwrap();
+            assert!(check(root.path()).unwrap_err().contains("sudare.conf ties xrdp"));
+            std::fs::remove_file(&drop_in).unwrap();
+            std::os::unix::fs::symlink("/nonexistent", units.join(old)).unwrap();
+            let said = check(root.path()).unwrap_err();
+            assert!(said.contains(&format!("{old} is")) && said.contains("install.sh --programs"), "{said}");
+            std::fs::remove_file(units.join(old)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_line_of_pam_that_asks_a_program_that_is_gone_is_found() {
+        let root = tempfile::tempdir().unwrap();
+        let pam = root.path().join(PAM);
+        std::fs::create_dir_all(pam.parent().unwrap()).unwrap();
+        let others = "#%PAM-1.0\n@include common-account\n#account required pam_exec.so /x/sudare-sign-in\n";
+        std::fs::write(&pam, others).unwrap();
+        assert!(check(root.path()).is_ok());
+        for line in [
+            "account required pam_exec.so quiet /usr/local/bin/sudare-sign-in --config /c",
+            "-account required pam_exec.so quiet /usr/local/bin/sudare-host --config /c sign-in # ours",
+        ] {
+            std::fs::write(&pam, format!("{others}{line}\n")).unwrap();
+            assert!(check(root.path()).unwrap_err().contains("nobody can sign in"), "{line}");
+        }
     }
 }
