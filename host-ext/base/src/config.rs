@@ -53,13 +53,33 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ),
     (
         "gate_owner",
-        "<kernel for unix:, otherwise policy>",
-        "What tells the gate whose desktop it shows: kernel (sudare-owner) or policy (the name at log-on).",
+        "<kernel for unix:, otherwise credentials with NLA and policy without>",
+        "What tells the gate whose desktop it shows: kernel (sudare-owner), credentials (NLA) or policy (the name at log-on).",
     ),
     (
         "owner_socket",
         "/run/sudare-owner/socket",
         "Socket at which sudare-owner tells gates whose desktop it is.",
+    ),
+    (
+        "gate_host_security",
+        "tls",
+        "How the host behind the gate wants it: tls (with the log-on inside) or nla (CredSSP, which needs gate_nla_users).",
+    ),
+    (
+        "gate_host_credential",
+        "<none>",
+        "File with the one user and password that the host behind the gate knows, where it does not know the users' own.",
+    ),
+    (
+        "gate_nla_users",
+        "<none>",
+        "File of the users who may log on to the gate by NLA (sudare-nla add); with it, clients must use NLA.",
+    ),
+    (
+        "gate_nla_attempts",
+        "/run/sudare-gate/attempts",
+        "File in which failed log-ons by NLA are counted, for all connections together.",
     ),
     (
         "gate_channels",
@@ -123,6 +143,12 @@ pub struct HostConfig {
     pub gate_owner: Option<GateOwner>,
     #[serde(default = "default_owner_socket")]
     pub owner_socket: PathBuf,
+    #[serde(default)]
+    pub gate_host_security: HostSecurity,
+    pub gate_host_credential: Option<PathBuf>,
+    pub gate_nla_users: Option<PathBuf>,
+    #[serde(default = "default_attempts")]
+    pub gate_nla_attempts: PathBuf,
     #[serde(default = "default_channels")]
     pub gate_channels: Vec<String>,
     #[serde(default)]
@@ -135,8 +161,21 @@ pub struct HostConfig {
 pub enum GateOwner {
     /// The kernel, through `sudare-owner`.
     Kernel,
+    /// What was proved to `sudare-nla`.
+    Credentials,
     /// The name that the client gives at log-on.
     Policy,
+}
+
+/// How the host behind a gate wants to be told who logs on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HostSecurity {
+    /// Inside TLS, by Client Info.
+    #[default]
+    Tls,
+    /// By CredSSP.
+    Nla,
 }
 
 fn default_listen() -> SocketAddr {
@@ -184,6 +223,10 @@ fn default_target() -> String {
 }
 fn default_owner_socket() -> PathBuf {
     "/run/sudare-owner/socket".into()
+}
+
+fn default_attempts() -> PathBuf {
+    "/run/sudare-gate/attempts".into()
 }
 
 fn default_channels() -> Vec<String> {
@@ -242,6 +285,11 @@ impl HostConfig {
         absolute("tls_certificate", &self.tls_certificate)?;
         absolute("tls_key", &self.tls_key)?;
         absolute("owner_socket", &self.owner_socket)?;
+        absolute("gate_nla_attempts", &self.gate_nla_attempts)?;
+        let secret =
+            |name, path: &Option<PathBuf>| path.as_deref().map_or(Ok(()), |path| absolute(name, path));
+        secret("gate_nla_users", &self.gate_nla_users)?;
+        secret("gate_host_credential", &self.gate_host_credential)?;
         self.blanker.as_deref().map_or(Ok(()), |path| absolute("blanker", path))?;
         if !(1..=1024).contains(&self.max_sessions) {
             let value = self.max_sessions.to_string();

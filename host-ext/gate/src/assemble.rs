@@ -1,9 +1,10 @@
 //! What a connection needs besides its sockets, read anew for each: nothing has to be restarted when it changes.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sudare_base::config::{GateOwner, HostConfig};
+use sudare_base::config::{GateOwner, HostConfig, HostSecurity};
 use sudare_evidence::report::Remote;
 use sudare_evidence::store::StoreError;
 use sudare_guard::assemble::{AssembleError, random_id, share};
@@ -13,9 +14,11 @@ use sudare_records::keys::StateError;
 use sudare_records::state::HostState;
 use sudare_relay::Policy;
 use sudare_relay::openings::UnknownOpening;
+use sudare_relay::policy::protocol;
 
 use crate::confine::{ConfineError, confine};
 use crate::identity::{Identity, IdentityError};
+use crate::nla::{self, Files};
 use crate::serve::{Asks, Gate};
 use crate::target::{Place, Target, TargetError};
 
@@ -36,6 +39,12 @@ pub enum StartError {
     Sessions(#[from] AssembleError),
     #[error(transparent)]
     Confine(#[from] ConfineError),
+    #[error("{0} needs NLA at the gate. Set `gate_nla_users`, and add users with `sudare-nla add`")]
+    NoUsers(&'static str),
+    #[error("the file of users, {}, cannot be read: {source}. Add a user with `sudare-nla add`, or correct `gate_nla_users`", path.display())]
+    Users { path: PathBuf, source: io::Error },
+    #[error("sudare-nla cannot be started: {0}. Install it beside sudare-gate")]
+    Helper(#[source] io::Error),
 }
 
 /// A gate, and the thread that keeps its evidence: drop that last, since it waits until all is written.
@@ -46,15 +55,18 @@ pub struct Assembled {
 }
 
 /// Reads everything, and then gives up what is not needed any more: whatever has to be opened later needs a rule in
-/// [`confine`](crate::confine).
+/// [`confine`](crate::confine). Inside a runtime, which buries the process for NLA.
 ///
 /// # Errors
 /// If anything is missing: then nothing is shown to anybody.
 pub fn assemble(config: &HostConfig) -> Result<Assembled, StartError> {
     let target: Target = config.gate_target.parse()?;
+    let owner = asks(config, &target)?;
     let policy = policy(config)?;
     let identity = Identity::load(&config.tls_certificate, &config.tls_key)?;
     let state = HostState::load(&config.state_dir)?;
+    // It reads what this process may not, from here on.
+    let helper = Files::of(config).map(|files| files.start()).transpose().map_err(StartError::Helper)?;
     // Before the first thread.
     confine(config, &target)?;
     let socket = config.recorder_socket.clone();
@@ -64,9 +76,8 @@ pub fn assemble(config: &HostConfig) -> Result<Assembled, StartError> {
     let (thread, evidence) = EvidenceThread::start_without(open, random_id()?, rules)?;
     let shared = share(state, identity.cert_sha256, evidence)?;
     let factory = Arc::new(Sessions::new(shared));
-    let owner = asks(config, &target);
-    let picture = picture();
-    Ok(Assembled { gate: Gate { identity, target, policy, owner, factory, picture }, evidence: thread })
+    let (picture, nla) = (picture(), helper.map(nla::once));
+    Ok(Assembled { gate: Gate { identity, target, policy, owner, factory, picture, nla }, evidence: thread })
 }
 
 /// The program that decodes screenshots lies beside this one. Without it incidents say that they have none.
@@ -76,13 +87,19 @@ fn picture() -> PathBuf {
 }
 
 /// Behind a socket of this machine the kernel can tell whose desktop it is, unless the settings say otherwise.
-fn asks(config: &HostConfig, target: &Target) -> Asks {
+fn asks(config: &HostConfig, target: &Target) -> Result<Asks, StartError> {
     let here = matches!(target.place, Place::Unix(_));
-    match config.gate_owner {
+    let proves = config.gate_nla_users.is_some();
+    Ok(match config.gate_owner {
         Some(GateOwner::Kernel) => Asks::Kernel(config.owner_socket.clone()),
         None if here => Asks::Kernel(config.owner_socket.clone()),
+        Some(GateOwner::Credentials) if !proves => {
+            return Err(StartError::NoUsers("gate_owner = \"credentials\""));
+        }
+        Some(GateOwner::Credentials) => Asks::Credentials,
+        None if proves => Asks::Credentials,
         None | Some(GateOwner::Policy) => Asks::Nobody,
-    }
+    })
 }
 
 /// Whether connections could be served now.
@@ -90,15 +107,32 @@ fn asks(config: &HostConfig, target: &Target) -> Asks {
 /// # Errors
 /// As [`assemble`].
 pub fn check(config: &HostConfig) -> Result<(), StartError> {
-    let _: Target = config.gate_target.parse()?;
+    let target: Target = config.gate_target.parse()?;
+    asks(config, &target)?;
     policy(config)?;
+    if let Some(path) = &config.gate_nla_users {
+        std::fs::File::open(path).map_err(|source| StartError::Users { path: path.clone(), source })?;
+    }
     Identity::load(&config.tls_certificate, &config.tls_key)?;
     HostState::load(&config.state_dir)?;
     Ok(())
 }
 
-/// What the organisation lets through.
-fn policy(config: &HostConfig) -> Result<Policy, UnknownOpening> {
+/// What the organisation lets through, and which security each leg has.
+fn policy(config: &HostConfig) -> Result<Policy, StartError> {
     let policy = Policy::opening(config.gate_channels.iter().map(String::as_str))?;
-    Ok(Policy { graphics: config.gate_graphics, ..policy })
+    let proves = config.gate_nla_users.is_some();
+    let host_protocols = match config.gate_host_security {
+        HostSecurity::Tls => protocol::TLS,
+        HostSecurity::Nla => protocol::HYBRID,
+    };
+    // Whoever reached the gate would be logged on otherwise.
+    if !proves && host_protocols == protocol::HYBRID {
+        return Err(StartError::NoUsers("gate_host_security = \"nla\""));
+    }
+    if !proves && config.gate_host_credential.is_some() {
+        return Err(StartError::NoUsers("gate_host_credential"));
+    }
+    let client_protocol = if proves { protocol::HYBRID } else { protocol::TLS };
+    Ok(Policy { graphics: config.gate_graphics, client_protocol, host_protocols, ..policy })
 }

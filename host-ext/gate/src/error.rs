@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use sudare_guard::screen::CoverText;
 use sudare_protocol::hex;
+use sudare_relay::credssp::Refusal;
 use sudare_relay::error::{Broken, Fault, Side};
 
 use crate::target::{Pin, Place};
@@ -32,6 +33,14 @@ const UNPREPARED: [&str; 4] = [
     "管理者にご連絡ください。お使いのパソコンに問題はありません。",
     "The computer with your desktop is not set up for Sudare.",
     "Contact your VDI administrator. Nothing is wrong with your own computer.",
+];
+
+/// The right one answers, and does not know the user.
+const UNKNOWN_THERE: [&str; 4] = [
+    "デスクトップのあるコンピューターが、このユーザー名とパスワードを受け付けませんでした。",
+    "管理者にご連絡ください。ゲートでの確認は済んでいます。",
+    "The computer with your desktop did not accept your user name and password.",
+    "Contact your VDI administrator. The gate has accepted them.",
 ];
 
 /// The end of a connection.
@@ -69,12 +78,20 @@ pub enum Ended {
         "TLS to the host at {place} failed: {source}. It must offer TLS 1.2 or 1.3 and a certificate of X.509 v3"
     )]
     HostTls { place: Place, source: io::Error },
-    /// CredSSP is not there yet.
+    /// It was asked for TLS alone.
     #[error(
-        "the host at {0} demands NLA, which the gate cannot give it. Allow TLS without NLA there, and let the gate \
-         alone reach it"
+        "the host at {0} demands NLA, and `gate_host_security` says tls. Set it to nla, or allow TLS without NLA there"
     )]
     HostWantsNla(Place),
+    /// CredSSP did not end well.
+    #[error("{}", .0.words())]
+    Nla(Refusal),
+    /// The process that ends CredSSP.
+    #[error(
+        "sudare-nla failed: {0}. Look for its own message above; its files are `gate_nla_users`, `gate_nla_attempts` \
+         and `gate_host_credential`"
+    )]
+    NlaProgram(#[source] io::Error),
     /// TLS to the client failed.
     #[error(
         "TLS to the client failed: {0}. It insists on NLA or refused the certificate, or something in between ended it"
@@ -127,6 +144,9 @@ impl Ended {
             Self::WrongPin { .. } => STRANGE,
             Self::HostTls { .. } | Self::HostWantsNla(_) | Self::Early(Side::Host) => UNPREPARED,
             Self::Broken(Broken { side: Side::Host, .. }) => UNPREPARED,
+            Self::Nla(Refusal::HostDenied) => UNKNOWN_THERE,
+            Self::Nla(Refusal::HostNotItself) => STRANGE,
+            Self::Nla(Refusal::HostMalformed) => UNPREPARED,
             _ => return None,
         };
         Some(CoverText { lines: lines.map(str::to_owned).to_vec() })

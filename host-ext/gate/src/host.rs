@@ -68,6 +68,12 @@ pub(crate) async fn secure(plain: Plain, target: &Target) -> Result<Secured, End
     Ok(secured)
 }
 
+/// What it has shown.
+pub(crate) fn certificate(host: &Secured) -> Vec<u8> {
+    let shown = host.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    shown.map(|certificate| certificate.to_vec()).unwrap_or_default()
+}
+
 fn config(pin: Option<Pin>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(ring::default_provider());
     let verifier = Arc::new(Pinned { pin, provider: Arc::clone(&provider) });

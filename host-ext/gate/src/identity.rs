@@ -28,6 +28,8 @@ pub struct Identity {
     pub acceptor: TlsAcceptor,
     /// SHA-256 of the certificate (DER).
     pub cert_sha256: [u8; 32],
+    /// The certificate itself, whose key CredSSP binds.
+    pub certificate: CertificateDer<'static>,
 }
 
 impl fmt::Debug for Identity {
@@ -82,7 +84,8 @@ impl Identity {
         key: PrivateKeyDer<'static>,
         cert_sha256: [u8; 32],
     ) -> Result<Self, Error> {
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config(chain, key)?)), cert_sha256 })
+        let certificate = chain.first().cloned().unwrap_or_else(|| CertificateDer::from(Vec::new()));
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config(chain, key)?)), cert_sha256, certificate })
     }
 }
 

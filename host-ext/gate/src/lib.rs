@@ -23,7 +23,8 @@
 //! | `target` | where the host is, and its pin |
 //! | `host` | connects to the host, and knows it by its certificate |
 //! | `identity` | the certificate that clients see |
-//! | `negotiate` | X.224 and TLS on both legs |
+//! | `negotiate` | X.224, TLS and perhaps CredSSP on both legs |
+//! | `nla` | passes CredSSP on to `sudare-nla`, and learns who logs on |
 //! | `refusal` | says on a black screen why a client is not led to its host |
 //! | `connect` | the phases before the session |
 //! | `session` | the session: pulls, covers, asks the guard |
@@ -34,7 +35,8 @@
 //! | `error` | why a connection ended, and who has to do what |
 //!
 //! **Deliberately absent:** what RDP's bytes mean, which is `sudare-relay`'s; when to cover, which is the guard's;
-//! NLA; codecs: screenshots are decoded by `sudare-picture`, in a process of their own.
+//! what CredSSP's tokens mean, which is `sudare-nla`'s; codecs: screenshots are decoded by `sudare-picture`. Both are
+//! processes of their own.
 
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
 
@@ -48,6 +50,7 @@ mod leg;
 pub mod limits;
 pub mod listen;
 mod negotiate;
+pub mod nla;
 mod owner;
 mod refusal;
 pub mod serve;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// From the accepted socket to TLS on both legs, without anybody who has to read or click.
 pub const NEGOTIATE_MAX: Duration = Duration::from_secs(10);
+/// CredSSP with the client, which may ask a person about the certificate in between.
+pub const NLA_MAX: Duration = Duration::from_secs(60);
 /// From there to the session: some clients ask a person about the certificate in between.
 pub const CONNECT_MAX: Duration = Duration::from_secs(120);
 /// From the session's begin to the host's first announcement of a screen.

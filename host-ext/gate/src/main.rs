@@ -102,7 +102,11 @@ fn serve(runtime: &Runtime, config: &HostConfig) -> anyhow::Result<()> {
         "standard input is no TCP connection. Let systemd start this program for each (Accept=yes), or use --listen",
     )?;
     tcp.set_nonblocking(true)?;
-    let Assembled { gate, evidence } = assemble::assemble(config)?;
+    let Assembled { gate, evidence } = {
+        // The process for NLA belongs to it.
+        let _inside = runtime.enter();
+        assemble::assemble(config)?
+    };
     runtime.block_on(async {
         let stop = end_signal()?;
         sudare_gate::serve(tokio::net::TcpStream::from_std(tcp)?, &gate, stop).await;

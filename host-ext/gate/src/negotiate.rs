@@ -8,6 +8,16 @@
 //!  client ◄────── TLS ───────► gate
 //! ```
 //! The client is told to go on only once the host is the right one, so that it never sends a password for another.
+//!
+//! With NLA the client comes first, and nothing is opened towards the host before it has proved who it is:
+//!
+//! ```text
+//!  client ── X.224 request ──► gate
+//!  client ◄─── confirmation ── gate
+//!  client ◄──── TLS, CredSSP ─► gate ── its own request ──► host
+//!                              gate ◄── confirmation ───── host
+//!                              gate ◄── TLS, pin, CredSSP ─► host
+//! ```
 
 use std::io;
 
@@ -16,6 +26,7 @@ use sudare_relay::Policy;
 use sudare_relay::connect::negotiate::{Agreed, Asked, Negotiate, failure, failure_code};
 use sudare_relay::error::{Broken, Fault, Side, Stage};
 use sudare_relay::frames::{self, Kind};
+use sudare_relay::policy::protocol;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -24,8 +35,9 @@ use crate::error::Ended;
 use crate::host::{self, Plain, Secured};
 use crate::identity::Identity;
 use crate::leg::Leg;
-use crate::limits::{NEGOTIATE_MAX, TLS_BUFFER_BYTES};
-use crate::refusal::Waiting;
+use crate::limits::{NEGOTIATE_MAX, NLA_MAX, TLS_BUFFER_BYTES};
+use crate::nla::{Helpers, Nla};
+use crate::refusal::{Reached, Waiting};
 use crate::serve::within;
 use crate::target::Target;
 
@@ -36,6 +48,7 @@ const TPKT_HEADER_BYTES: usize = 4;
 const ASKING: &str = "the client's request";
 const MEETING: &str = "meeting the host";
 const SECURING: &str = "TLS with the client";
+const PROVING: &str = "CredSSP with the client";
 
 /// Both legs behind TLS.
 pub(crate) struct Secure {
@@ -44,6 +57,8 @@ pub(crate) struct Secure {
     pub(crate) agreed: Agreed,
     /// What only the two ends of the client's TLS session know.
     pub(crate) exporter: [u8; 32],
+    /// Who has proved to be it, as the file of users writes it.
+    pub(crate) proved: Option<String>,
 }
 
 /// Why there is no session, and the client if it still waits for its answer.
@@ -65,28 +80,78 @@ pub(crate) async fn negotiate(
     target: &Target,
     identity: &Identity,
     policy: Policy,
+    helpers: Option<&Helpers>,
 ) -> Result<Secure, Turned> {
     let request = within(NEGOTIATE_MAX, ASKING, first_frame(&mut tcp, Side::Client)).await?;
     let asked = Negotiate::new(policy).request(&request);
     let (asked, to_host) = match asked {
         Ok(asked) => asked,
-        Err(broken) => return Err(refuse(tcp, broken).await.into()),
+        Err(broken) => return Err(refuse(tcp, broken, helpers.is_some()).await.into()),
     };
+    if let Some(helpers) = helpers {
+        let nla = Nla::begin(helpers)?;
+        return proved(tcp, request, (asked, to_host), target, identity, nla).await;
+    }
     let met = within(NEGOTIATE_MAX, MEETING, meet(asked, &to_host, target)).await;
     let (agreed, to_client, host) = match met {
         Ok(met) => met,
-        Err(why) => return Err(Turned { why, waiting: Some(Waiting { tcp, request }) }),
+        Err(why) => {
+            return Err(Turned { why, waiting: Some(Waiting { reached: Reached::Plain(tcp), request }) });
+        }
     };
-    let secured = async {
-        tcp.write_all(&to_client).await.map_err(Ended::Client)?;
-        identity.acceptor.accept(tcp).await.map_err(Ended::ClientTls)
+    let client = within(NEGOTIATE_MAX, SECURING, secured(tcp, &to_client, identity)).await?;
+    let exporter = exporter(&client)?;
+    Ok(Secure { client: Leg::new(client), host: Leg::new(host), agreed, exporter, proved: None })
+}
+
+/// The same for a client that has to prove who it is before the host hears of it.
+async fn proved(
+    tcp: TcpStream,
+    request: Vec<u8>,
+    (asked, to_host): (Asked, Vec<u8>),
+    target: &Target,
+    identity: &Identity,
+    mut nla: Nla,
+) -> Result<Secure, Turned> {
+    let mut client = within(NEGOTIATE_MAX, SECURING, secured(tcp, &asked.answer(), identity)).await?;
+    let exporter = exporter(&client)?;
+    let logon = within(NLA_MAX, PROVING, nla.client(&mut client, &identity.certificate)).await?;
+    let met = async {
+        let (agreed, _, mut host) = meet(asked, &to_host, target).await?;
+        if agreed.host == protocol::HYBRID {
+            let certificate = host::certificate(&host);
+            nla.host(&mut host, &certificate).await?;
+        }
+        Ok((agreed, host))
     };
-    let mut client = within(NEGOTIATE_MAX, SECURING, secured).await?;
-    let tls = client.get_mut().1;
-    tls.set_buffer_limit(Some(TLS_BUFFER_BYTES));
-    let exporter = tls.export_keying_material([0; 32], TLS_EXPORTER_LABEL.as_bytes(), None);
-    let exporter = exporter.map_err(|error| Ended::ClientTls(io::Error::other(error)))?;
-    Ok(Secure { client: Leg::new(client), host: Leg::new(host), agreed, exporter })
+    match within(NEGOTIATE_MAX, MEETING, met).await {
+        Ok((mut agreed, host)) => {
+            agreed.logon = Some(logon.logon);
+            let (client, host) = (Leg::new(client), Leg::new(host));
+            Ok(Secure { client, host, agreed, exporter, proved: Some(logon.user) })
+        }
+        Err(why) => {
+            let reached = Reached::Proved(Box::new(client));
+            Err(Turned { why, waiting: Some(Waiting { reached, request }) })
+        }
+    }
+}
+
+/// The client's leg behind TLS.
+pub(crate) async fn secured(
+    mut tcp: TcpStream,
+    to_client: &[u8],
+    identity: &Identity,
+) -> Result<Client, Ended> {
+    tcp.write_all(to_client).await.map_err(Ended::Client)?;
+    let mut client = identity.acceptor.accept(tcp).await.map_err(Ended::ClientTls)?;
+    client.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
+    Ok(client)
+}
+
+fn exporter(client: &Client) -> Result<[u8; 32], Ended> {
+    let exported = client.get_ref().1.export_keying_material([0; 32], TLS_EXPORTER_LABEL.as_bytes(), None);
+    exported.map_err(|error| Ended::ClientTls(io::Error::other(error)))
 }
 
 /// The host, as far as TLS; what both sides agreed on, and the answer for the client.
@@ -136,11 +201,12 @@ async fn quiet(mut plain: Plain) -> Result<Plain, Ended> {
     }
 }
 
-/// Tells a client without TLS that it needs it; its own message says so then.
-async fn refuse(mut tcp: TcpStream, broken: Broken) -> Ended {
+/// Tells a client without TLS or NLA that it needs it; its own message says so then.
+async fn refuse(mut tcp: TcpStream, broken: Broken, nla: bool) -> Ended {
     if broken.fault == Fault::NoTls {
+        let code = if nla { failure_code::HYBRID_REQUIRED } else { failure_code::TLS_REQUIRED };
         // It is refused either way.
-        tcp.write_all(&failure(failure_code::TLS_REQUIRED)).await.ok();
+        tcp.write_all(&failure(code)).await.ok();
         tcp.shutdown().await.ok();
     }
     Ended::Broken(broken)

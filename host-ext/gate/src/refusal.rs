@@ -27,16 +27,26 @@ use crate::connect::connect;
 use crate::error::Ended;
 use crate::identity::Identity;
 use crate::leg::Leg;
-use crate::limits::{CONNECT_MAX, NEGOTIATE_MAX, READ_BYTES, TLS_BUFFER_BYTES, TOLD_MAX_MS};
+use crate::limits::{CONNECT_MAX, NEGOTIATE_MAX, READ_BYTES, TOLD_MAX_MS};
+use crate::negotiate::secured;
 use crate::serve;
 use crate::session::Session;
 
 /// A client that has asked and waits for its answer.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    pub(crate) tcp: TcpStream,
+    pub(crate) reached: Reached,
     /// Its X.224 request.
     pub(crate) request: Vec<u8>,
+}
+
+/// How far it has come.
+#[derive(Debug)]
+pub(crate) enum Reached {
+    /// It has been answered nothing.
+    Plain(TcpStream),
+    /// It has proved who it is.
+    Proved(Box<crate::negotiate::Client>),
 }
 
 /// Shows it these words until it leaves or some minutes are over.
@@ -72,20 +82,26 @@ async fn client(
 }
 
 async fn open(
-    Waiting { mut tcp, request }: Waiting,
+    Waiting { reached, request }: Waiting,
     identity: &Identity,
     host: DuplexStream,
     text: CoverText,
 ) -> Result<Session<crate::negotiate::Client, DuplexStream>, Ended> {
     // Nothing but the screen, whatever the policy lets through to hosts.
-    let (asked, _) = Negotiate::new(Policy::default()).request(&request)?;
-    let (agreed, to_client) = asked.confirm(&confirmation(protocol::TLS))?;
-    let secured = async {
-        tcp.write_all(&to_client).await.map_err(Ended::Client)?;
-        identity.acceptor.accept(tcp).await.map_err(Ended::ClientTls)
+    let client_protocol = match reached {
+        Reached::Plain(_) => protocol::TLS,
+        Reached::Proved(_) => protocol::HYBRID,
     };
-    let mut client = serve::within(NEGOTIATE_MAX, "the negotiation", secured).await?;
-    client.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
+    let policy = Policy { client_protocol, ..Policy::default() };
+    let (asked, _) = Negotiate::new(policy).request(&request)?;
+    let (agreed, to_client) = asked.confirm(&confirmation(protocol::TLS))?;
+    let client = match reached {
+        Reached::Plain(tcp) => {
+            let secured = secured(tcp, &to_client, identity);
+            serve::within(NEGOTIATE_MAX, "the negotiation", secured).await?
+        }
+        Reached::Proved(client) => *client,
+    };
     let (mut client, mut host) = (Leg::new(client), Leg::new(host));
     let connected = connect(&mut client, &mut host, agreed, clock::boot_ms);
     let live = serve::within(CONNECT_MAX, "the beginning of the session", connected).await?;

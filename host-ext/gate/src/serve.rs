@@ -19,6 +19,7 @@ use crate::identity::Identity;
 use crate::leg;
 use crate::limits::CONNECT_MAX;
 use crate::negotiate::{Client, Secure, Turned, negotiate};
+use crate::nla::Helpers;
 use crate::owner::Owners;
 use crate::refusal;
 use crate::session::Session;
@@ -38,6 +39,8 @@ pub struct Gate {
     pub factory: Arc<dyn DriverFactory>,
     /// The program that decodes screenshots.
     pub picture: PathBuf,
+    /// Who ends CredSSP; none: clients come without NLA.
+    pub nla: Option<Helpers>,
 }
 
 /// What tells a gate whose desktop it shows.
@@ -45,6 +48,8 @@ pub struct Gate {
 pub enum Asks {
     /// The kernel, through the service at this socket.
     Kernel(PathBuf),
+    /// What the client has proved by CredSSP.
+    Credentials,
     /// Nothing: the policy trusts the name that the client gives.
     Nobody,
 }
@@ -53,6 +58,7 @@ impl Asks {
     fn rule(&self) -> OwnerRule {
         match self {
             Self::Kernel(_) => OwnerRule::Kernel,
+            Self::Credentials => OwnerRule::Credentials,
             Self::Nobody => OwnerRule::Policy,
         }
     }
@@ -60,7 +66,7 @@ impl Asks {
     fn begin(&self) -> Option<Owners> {
         match self {
             Self::Kernel(socket) => Some(Owners::ask_at(socket.clone())),
-            Self::Nobody => None,
+            Self::Credentials | Self::Nobody => None,
         }
     }
 }
@@ -110,12 +116,13 @@ pub async fn serve(tcp: TcpStream, gate: &Gate, mut stop: watch::Receiver<bool>)
 /// As far as the session, which begins covered.
 pub(crate) async fn open(tcp: TcpStream, gate: &Gate) -> Result<Session<Client, Secured>, Turned> {
     leg::prepare(&tcp).map_err(Ended::Client)?;
-    let negotiated = negotiate(tcp, &gate.target, &gate.identity, gate.policy.clone());
-    let Secure { mut client, mut host, agreed, exporter } = negotiated.await?;
+    let negotiated = negotiate(tcp, &gate.target, &gate.identity, gate.policy.clone(), gate.nla.as_ref());
+    let Secure { mut client, mut host, agreed, exporter, proved } = negotiated.await?;
     let connected = connect(&mut client, &mut host, agreed, clock::boot_ms);
     let live = within(CONNECT_MAX, "the beginning of the session", connected).await?;
-    // As the embedded host has it, this is what the client says of itself: it may select a record, never grant.
-    let user = Some(live.logon().user.clone()).filter(|user| !user.is_empty());
+    // Without a proof, and as the embedded host has it, this is what the client says of itself: it may select a
+    // record, never grant.
+    let user = proved.or_else(|| Some(live.logon().user.clone()).filter(|user| !user.is_empty()));
     let info = SessionInfo { user, keys: true, owner: Some(gate.owner.rule()), tls_exporter: Some(exporter) };
     let driver = gate.factory.session(info, clock::now());
     let session = Session::new(client, host, live, driver, gate.picture.clone());

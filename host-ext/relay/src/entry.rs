@@ -5,6 +5,7 @@
 //! | `stream` | a stream of one side |
 //! | `wire` | one message, read as each of the kinds that there are |
 //! | `negotiation` | a request, and a confirmation behind it |
+//! | `credssp` | a TSRequest, or a packet between the gate and `sudare-nla` |
 //! | `connection` | a script: which side sends which frame, from the settings on |
 //! | `session` | a script: both sides, covers, uncovers and pulls, in a session |
 //!
@@ -15,8 +16,10 @@ mod seeds;
 
 pub use crate::live::script::session;
 
+use crate::connect::info::Credential;
 use crate::connect::negotiate::{Agreed, Negotiate};
 use crate::connect::{Connection, Out, info};
+use crate::credssp;
 use crate::error::Broken;
 use crate::frames::Frames;
 use crate::limits::READ_MAX_BYTES;
@@ -53,7 +56,10 @@ pub fn wire(bytes: &[u8]) {
         pdu.of_host().ok();
         pdu.of_client().ok();
     }
-    info::edit(bytes).ok();
+    info::edit(bytes, None).ok();
+    let logon =
+        Credential { domain: String::new(), user: "hanako".into(), password: "word".to_owned().into() };
+    info::edit(bytes, Some(&logon)).ok();
     let mut assembly = Assembly::default();
     if let Ok(chunk) = channel::read(bytes) {
         assembly.add(&chunk, READ_MAX_BYTES).ok();
@@ -69,6 +75,24 @@ pub fn negotiation(bytes: &[u8]) {
     }
 }
 
+/// A TSRequest, a length of one, and the packets that the gate and `sudare-nla` exchange.
+///
+/// # Panics
+/// If a request that was read is another one when it is written and read again.
+pub fn credssp(bytes: &[u8]) {
+    credssp::request::length(bytes).ok();
+    if let Ok(request) = credssp::Request::read(bytes) {
+        assert_eq!(credssp::Request::read(&request.write()), Ok(request));
+    }
+    if let Some((kind, body)) = bytes.split_first() {
+        credssp::ToGate::read(*kind, body.to_vec()).ok();
+        credssp::ToNla::read(*kind, body.to_vec()).ok();
+    }
+    if let Some((header, _)) = bytes.split_first_chunk() {
+        credssp::packet::body_length(*header).ok();
+    }
+}
+
 /// Frames of both sides: a byte that says whose (bit 0: the host's; bit 1: cover or uncover before it), a length of
 /// two bytes, the frame.
 pub fn connection(bytes: &[u8]) {
@@ -80,7 +104,13 @@ fn begin() -> Connection {
     let channels = [("cliprdr", Rule::Drop), ("rdpdr", Rule::Hold), ("rdpsnd", Rule::Silence)];
     let static_channels = channels.iter().map(|(name, rule)| ((*name).to_owned(), *rule)).collect();
     let policy = Policy { static_channels, graphics: true, ..Policy::default() };
-    Connection::new(Agreed { policy, requested: protocol::TLS, client: protocol::TLS, host: protocol::TLS })
+    Connection::new(Agreed {
+        policy,
+        requested: protocol::TLS,
+        client: protocol::TLS,
+        host: protocol::TLS,
+        logon: None,
+    })
 }
 
 /// As far as a script leads.
@@ -143,6 +173,7 @@ mod tests {
                 stream(bytes);
                 wire(bytes);
                 negotiation(bytes);
+                credssp(bytes);
                 connection(bytes);
                 session(bytes);
             }

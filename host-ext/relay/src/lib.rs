@@ -13,8 +13,8 @@
 //! held, the client is sent black, and what it types goes nowhere. Whatever is not understood ends the connection.
 //! Hosts draw bitmaps, and by policy also on the surfaces of the graphics pipeline ([MS-RDPEGFX]).
 //!
-//! **Deliberately absent:** clocks, threads, files and sockets, which clippy.toml bans; TLS and CredSSP; codecs of
-//! what hosts draw; and the decision to cover, which is the guard's.
+//! **Deliberately absent:** clocks, threads, files and sockets, which clippy.toml bans; TLS, and what CredSSP's tokens
+//! mean; codecs of what hosts draw; and the decision to cover, which is the guard's.
 //!
 //! | module | what |
 //! |---|---|
@@ -26,6 +26,7 @@
 //! | `frames` | a stream of bytes into whole frames |
 //! | `wire` | the headers that the gate reads and writes |
 //! | `connect` | how a connection begins, one type per phase |
+//! | `credssp` | CredSSP as bytes, and who talks about it |
 //! | `live` | the session, covered or visible |
 //! | `stand_in` | a host that shows nothing, where there is none to be led to |
 //! | `recording` | what of it a screenshot is made of |
@@ -34,6 +35,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::as_conversions))]
 
 pub mod connect;
+pub mod credssp;
 pub mod entry;
 pub mod error;
 pub mod frames;

@@ -44,6 +44,7 @@ pub(crate) const PROGRAMS: [Program; 15] = [
     Program::new("sudare-guard", None, "host-ext/guard/src"),
     Program::new("sudare-gate", None, "host-ext/gate/src"),
     Program::new("sudare-owner", None, "host-ext/owner/src"),
+    Program::new("sudare-nla", Some(("host-ext/nla/src/main.rs", "Command")), "host-ext/nla/src"),
     Program::new("sudare-recorder", None, "host-ext/recorder/src"),
     Program::new("sudare-ship", None, "host-ext/ship/src"),
     Program::new("sudare-forward", None, "host-ext/forward/src"),

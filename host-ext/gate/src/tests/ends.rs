@@ -11,16 +11,19 @@ use ironrdp_connector::{ClientConnector, Config, ConnectorResult, Credentials, D
 use ironrdp_pdu::gcc::{ConnectionType, KeyboardType};
 use ironrdp_pdu::nego::SecurityProtocol;
 use ironrdp_pdu::rdp::capability_sets::{self as caps, CapabilitySet, MajorPlatformType, RailSupportLevel};
-use ironrdp_pdu::rdp::client_info::{PerformanceFlags, TimezoneInfo};
+use ironrdp_pdu::rdp::client_info::{Credentials as Said, PerformanceFlags, TimezoneInfo};
 use ironrdp_tokio::{
     NetworkClient, TokioFramed, connect_begin, connect_finalize, mark_as_upgraded, single_sequence_step,
 };
 use sha2::{Digest as _, Sha256};
 use sudare_base::clock::Now;
 use sudare_guard::screen::CoverText;
-use sudare_guard::transport::{Action, DriverFactory, SessionDriver, SessionEvent, SessionInfo};
+use sudare_guard::transport::{Action, DriverFactory, OwnerRule, SessionDriver, SessionEvent, SessionInfo};
+use sudare_nla::certificate::public_key;
+use sudare_nla::server::Server;
 use sudare_relay::Policy;
 use sudare_relay::frames::Frames;
+use sudare_relay::policy::protocol;
 use sudare_relay::wire::fastpath;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -34,9 +37,11 @@ use tokio_rustls::{client, server};
 use crate::error::Ended;
 use crate::host::any_certificate;
 use crate::identity::Identity;
+use crate::nla::Helpers;
 use crate::serve::{Asks, Gate, serve};
 use crate::session::Session;
 use crate::target::{Pin, Place, Target};
+use crate::tests::nla::log_on;
 
 pub(crate) const SIZE: (u16, u16) = (640, 480);
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -61,6 +66,8 @@ struct Script {
     wants: VecDeque<Action>,
     told: Vec<String>,
     exporter: Option<[u8; 32]>,
+    user: Option<String>,
+    rule: Option<OwnerRule>,
     ticks: usize,
 }
 
@@ -76,6 +83,12 @@ impl Guard {
     /// What HELLO would say of the session's TLS.
     pub(crate) fn exporter(&self) -> [u8; 32] {
         self.0.lock().unwrap().exporter.expect("a gate ends TLS itself")
+    }
+
+    /// Whose desktop it is, and what says so.
+    pub(crate) fn owner(&self) -> (Option<String>, Option<OwnerRule>) {
+        let script = self.0.lock().unwrap();
+        (script.user.clone(), script.rule)
     }
 
     pub(crate) fn told(&self) -> Vec<String> {
@@ -110,7 +123,9 @@ impl SessionDriver for Guard {
 
 impl DriverFactory for Guard {
     fn session(&self, info: SessionInfo, _: Now) -> Box<dyn SessionDriver> {
-        self.0.lock().unwrap().exporter = info.tls_exporter;
+        let mut script = self.0.lock().unwrap();
+        (script.exporter, script.user, script.rule) = (info.tls_exporter, info.user, info.owner);
+        drop(script);
         Box::new(self.clone())
     }
 }
@@ -140,6 +155,15 @@ impl Stage {
         Self::with(host, host_identity, Target { place, pin: Some(pin) }).await
     }
 
+    /// One that ends NLA: the protocols of the host's leg, and who ends CredSSP.
+    pub(crate) async fn proving(host_protocols: u32, nla: Helpers) -> Self {
+        let mut stage = Self::new().await;
+        let gate = Arc::get_mut(&mut stage.gate).unwrap();
+        gate.policy = Policy { client_protocol: protocol::HYBRID, host_protocols, ..Policy::default() };
+        (gate.owner, gate.nla) = (Asks::Credentials, Some(nla));
+        stage
+    }
+
     pub(crate) async fn with(host: TcpListener, host_identity: Identity, target: Target) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -147,7 +171,7 @@ impl Stage {
         let factory = Arc::new(guard.clone());
         let (policy, owner) = (Policy::default(), Asks::Nobody);
         let picture = PathBuf::from("/nonexistent/sudare-picture");
-        let gate = Gate { identity: identity().0, target, policy, owner, factory, picture };
+        let gate = Gate { identity: identity().0, target, policy, owner, factory, picture, nla: None };
         let (_stop, stop) = watch::channel(false);
         Self { address, host, host_identity, guard, gate: Arc::new(gate), listener, _stop, stop }
     }
@@ -193,8 +217,18 @@ pub(crate) struct Host(pub(crate) server::TlsStream<TcpStream>);
 
 impl Host {
     pub(crate) async fn accept(tcp: TcpStream, identity: &Identity) -> Result<Self, String> {
+        Self::accept_with(tcp, identity, None).await.map(|(host, _)| host)
+    }
+
+    /// With CredSSP, if it has users. Also what Client Info said.
+    pub(crate) async fn accept_with(
+        tcp: TcpStream,
+        identity: &Identity,
+        nla: Option<&mut Server>,
+    ) -> Result<(Self, Option<Said>), String> {
+        let security = if nla.is_some() { SecurityProtocol::HYBRID } else { SecurityProtocol::SSL };
         let size = DesktopSize { width: SIZE.0, height: SIZE.1 };
-        let mut acceptor = Acceptor::new(SecurityProtocol::SSL, size, capabilities(), None);
+        let mut acceptor = Acceptor::new(security, size, capabilities(), None);
         let mut framed = TokioFramed::new(tcp);
         let mut buffer = ironrdp_core::WriteBuf::new();
         while acceptor.reached_security_upgrade().is_none() {
@@ -202,11 +236,16 @@ impl Host {
             step.map_err(|error| error.to_string())?;
         }
         let tls = identity.acceptor.accept(framed.into_inner().0).await;
-        let tls = tls.map_err(|error| error.to_string())?;
+        let mut tls = tls.map_err(|error| error.to_string())?;
         acceptor.mark_security_upgrade_as_done();
+        if let Some(server) = nla {
+            let logon = log_on(&mut tls, server).await?;
+            assert!(!logon.credential.password.is_empty());
+            acceptor.mark_credssp_as_done();
+        }
         let finalized = accept_finalize(TokioFramed::new(tls), &mut acceptor).await;
-        let (framed, _) = finalized.map_err(|error| error.to_string())?;
-        Ok(Self(framed.into_inner().0))
+        let (framed, result) = finalized.map_err(|error| error.to_string())?;
+        Ok((Self(framed.into_inner().0), result.credentials))
     }
 
     /// Draws something of the desktop: so many times the secret, and a number.
@@ -233,8 +272,19 @@ impl Client {
     }
 
     pub(crate) async fn over(tcp: TcpStream) -> Result<Self, String> {
+        Self::with(tcp, config()).await
+    }
+
+    /// With NLA, as this user.
+    pub(crate) async fn prove(address: SocketAddr, user: &str, password: &str) -> Result<Self, String> {
+        let credentials = Credentials::UsernamePassword { username: user.into(), password: password.into() };
+        let config = Config { credentials, enable_tls: false, enable_credssp: true, ..config() };
+        Self::with(TcpStream::connect(address).await.unwrap(), config).await
+    }
+
+    async fn with(tcp: TcpStream, config: Config) -> Result<Self, String> {
         let local = tcp.local_addr().unwrap();
-        let mut connector = ClientConnector::new(config(), local);
+        let mut connector = ClientConnector::new(config, local);
         let mut framed = TokioFramed::new(tcp);
         let fail = |error: ironrdp_connector::ConnectorError| error.to_string();
         let upgrade = connect_begin(&mut framed, &mut connector).await;
@@ -242,6 +292,7 @@ impl Client {
         let name = ServerName::try_from("host").unwrap();
         let tls = TlsConnector::from(Arc::new(any_certificate().unwrap()));
         let tls = tls.connect(name, framed.into_inner().0).await.map_err(|error| error.to_string())?;
+        let shown = tls.get_ref().1.peer_certificates().unwrap().first().unwrap().to_vec();
         let upgraded = mark_as_upgraded(upgrade, &mut connector);
         let mut framed = TokioFramed::new(tls);
         let mut no_network = NoNetwork;
@@ -251,7 +302,7 @@ impl Client {
             &mut framed,
             &mut no_network,
             "host".to_owned().into(),
-            Vec::new(),
+            public_key(&shown).unwrap(),
             None,
         );
         finalized.await.map_err(fail)?.into_connected().map_err(fail)?;

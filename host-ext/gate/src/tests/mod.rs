@@ -3,5 +3,6 @@
 mod binding;
 pub(crate) mod ends;
 mod flow;
+mod nla;
 mod shown;
 mod torn;

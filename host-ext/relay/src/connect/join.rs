@@ -41,7 +41,9 @@ impl Phase for Join {
                 if channel != self.channels.io {
                     return Err(Fault::OutOfTurn);
                 }
-                let (logon, edited) = info::edit(data)?;
+                // Needed once: the password does not stay behind for the session.
+                let credential = self.agreed.logon.take();
+                let (logon, edited) = info::edit(data, credential.as_ref())?;
                 out.to_host.extend(mcs::send_data(Side::Client, initiator, channel, &edited)?);
                 return Ok(Connection::Licence(Licence::new(self.agreed, self.channels, logon)));
             }

@@ -3,6 +3,7 @@
 //! Each leg has its own. The host is asked only for what the gate can speak to it, the client is told what the
 //! gate wants of it, and both find in their later settings what they themselves have said.
 
+use super::info::Credential;
 use crate::error::{Broken, Fault, Side, Stage};
 use crate::policy::Policy;
 use crate::wire::{Reader, patch};
@@ -21,6 +22,8 @@ const CORRELATION_BYTES: usize = 36;
 /// Restricted Admin and redirected authentication (Remote Credential Guard).
 const FLAGS_WITHOUT_PASSWORD: u8 = 0x01 | 0x02;
 const FLAG_CORRELATION: u8 = 0x08;
+/// The host reads the client's longer settings.
+const RESPONSE_EXTENDED: u8 = 0x01;
 /// The host can do RDPGFX.
 const RESPONSE_GRAPHICS: u8 = 0x02;
 /// It can do Restricted Admin, Remote Credential Guard.
@@ -60,6 +63,8 @@ pub struct Agreed {
     pub client: u32,
     /// The host's leg.
     pub host: u32,
+    /// Who logs on, where CredSSP has proved it; otherwise whoever the client says.
+    pub logon: Option<Credential>,
 }
 
 impl Negotiate {
@@ -149,7 +154,16 @@ impl Asked {
         let flags = flags & !(RESPONSE_FLAGS_CLEARED | graphics);
         patch(&mut to_client, HEADER_BYTES.saturating_add(1), &[flags])?;
         patch(&mut to_client, HEADER_BYTES.saturating_add(4), &client.to_le_bytes())?;
-        Ok((Agreed { policy: self.policy, requested: self.requested, client, host }, to_client))
+        Ok((Agreed { policy: self.policy, requested: self.requested, client, host, logon: None }, to_client))
+    }
+}
+
+impl Asked {
+    /// The answer for a client that has to prove who it is before the host is asked.
+    #[must_use]
+    pub fn answer(&self) -> Vec<u8> {
+        let graphics = if self.policy.graphics { RESPONSE_GRAPHICS } else { 0 };
+        confirm(RESPONSE_EXTENDED | graphics, self.policy.client_protocol)
     }
 }
 
@@ -163,8 +177,12 @@ pub fn failure(code: u32) -> Vec<u8> {
 /// A Connection Confirm of a host that chose this one of [`protocol`](crate::policy::protocol).
 #[must_use]
 pub fn confirmation(protocol: u32) -> Vec<u8> {
+    confirm(0, protocol)
+}
+
+fn confirm(flags: u8, protocol: u32) -> Vec<u8> {
     let fixed =
-        [TPKT_VERSION, 0, 0, 19, 14, CONNECTION_CONFIRM, 0, 0, 0, 0, 0, NEGOTIATION_RESPONSE, 0, 8, 0];
+        [TPKT_VERSION, 0, 0, 19, 14, CONNECTION_CONFIRM, 0, 0, 0, 0, 0, NEGOTIATION_RESPONSE, flags, 8, 0];
     [&fixed[..], &protocol.to_le_bytes()].concat()
 }
 

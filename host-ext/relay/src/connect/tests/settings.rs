@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::connect::info;
+use crate::connect::info::{self, Credential};
 use crate::connect::negotiate::Agreed;
 use crate::error::Fault;
 use crate::policy::protocol;
@@ -108,19 +108,19 @@ fn client_info(user: &str, password: &str, wide: bool) -> Vec<u8> {
 fn client_info_loses_its_compression_and_a_hash_is_no_password() {
     for wide in [false, true] {
         let pdu = client_info("hanako", "$NTLM$", wide);
-        let (logon, edited) = info::edit(&pdu).unwrap();
+        let (logon, edited) = info::edit(&pdu, None).unwrap();
         assert_eq!((&*logon.domain, &*logon.user, logon.autologon), ("OFFICE", "hanako", true));
         assert_eq!(edited[8..12], (0x8 | if wide { 0x10 } else { 0_u32 }).to_le_bytes());
         assert_eq!((&edited[..8], &edited[12..]), (&pdu[..8], &pdu[12..]));
         assert!(!format!("{logon:?}").contains("hanako"));
         for password in ["$NTLM$:", "$NTLM$:8846f7eaee8fb117ad06bdd830b7586c"] {
-            assert_eq!(info::edit(&client_info("hanako", password, wide)), Err(Fault::HashAsPassword));
+            assert_eq!(info::edit(&client_info("hanako", password, wide), None), Err(Fault::HashAsPassword));
         }
         let mut encrypted = pdu.clone();
         encrypted[0] |= 8;
-        assert_eq!(info::edit(&encrypted), Err(Fault::Encrypted));
+        assert_eq!(info::edit(&encrypted, None), Err(Fault::Encrypted));
         for cut in 0..pdu.len() {
-            assert!(info::edit(&pdu[..cut]).is_err(), "{cut}");
+            assert!(info::edit(&pdu[..cut], None).is_err(), "{cut}");
         }
     }
 }
@@ -169,4 +169,26 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn client_info_says_whom_credssp_has_proved() {
+    let credential =
+        Credential { domain: String::new(), user: "花子".into(), password: "wörd".to_owned().into() };
+    for wide in [false, true] {
+        let pdu = client_info("jiro", "other", wide);
+        let (logon, edited) = info::edit(&pdu, Some(&credential)).unwrap();
+        assert_eq!((&*logon.domain, &*logon.user, logon.autologon), ("", "花子", true));
+        // Read again, it is what a client with that name would have said.
+        assert_eq!(info::edit(&edited, None), Ok((logon, edited.clone())));
+        let text = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+        let has = |word: &str| edited.windows(text(word).len()).any(|part| part == text(word));
+        assert!(has("花子") && has("wörd") && !has("jiro") && !has("other") && !has("OFFICE"));
+        assert_eq!(edited[8..12], 0x18_u32.to_le_bytes());
+    }
+    let quiet = Credential { password: String::new().into(), ..credential.clone() };
+    let (logon, edited) = info::edit(&client_info("jiro", "other", true), Some(&quiet)).unwrap();
+    assert_eq!((logon.autologon, &edited[8..12]), (false, &0x10_u32.to_le_bytes()[..]));
+    let long = Credential { user: "a".repeat(256), ..credential };
+    assert_eq!(info::edit(&client_info("jiro", "", true), Some(&long)), Err(Fault::TooMuch));
 }
