@@ -7,12 +7,18 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, ensure};
 use sudare_test_kit::wait_until;
 
+use x11rb::connection::Connection as _;
+use x11rb::protocol::xproto::{ChangeWindowAttributesAux, ConnectionExt as _};
+
+use super::framebuffer::Framebuffer;
+use super::palette;
 use super::process::Running;
-use super::screen::Screen;
 use super::users;
 
 /// Width and height of the private screen, unless told; the remote desktop fills it.
 pub const SIZE: (u16, u16) = (1024, 700);
+/// Of what a client said, to be told.
+const LAST_LINES: usize = 8;
 
 /// The screen. It outlives the clients that come and go on it.
 #[derive(Debug)]
@@ -20,14 +26,19 @@ pub struct PrivateScreen {
     _server: Running,
     pub display: String,
     size: (u16, u16),
+    pixels: tempfile::TempDir,
 }
 
 impl PrivateScreen {
     pub fn start(size: (u16, u16)) -> anyhow::Result<Self> {
+        let pixels = tempfile::tempdir()?;
         let mut server = Command::new("Xvfb")
             // Without -noreset it would start over when the last of its clients goes.
             .args(["-displayfd", "1", "-nolisten", "tcp", "-noreset", "-screen", "0"])
             .arg(format!("{}x{}x24", size.0, size.1))
+            // It keeps its pixels in a file there.
+            .arg("-fbdir")
+            .arg(pixels.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -39,9 +50,27 @@ impl PrivateScreen {
         BufReader::new(told).read_line(&mut number)?;
         ensure!(!number.trim().is_empty(), "Xvfb ended without a display");
         let display = format!(":{}", number.trim());
-        Screen::open(&display)?.set_backdrop()?;
-        Ok(PrivateScreen { _server: server, display, size })
+        set_backdrop(&display)?;
+        Ok(PrivateScreen { _server: server, display, size, pixels })
     }
+
+    /// What it shows.
+    pub fn framebuffer(&self) -> anyhow::Result<Framebuffer> {
+        Framebuffer::open(self.pixels.path())
+    }
+}
+
+/// Paints what is behind all windows.
+fn set_backdrop(display: &str) -> anyhow::Result<()> {
+    let (x, number) =
+        x11rb::connect(Some(display)).with_context(|| format!("the display {display} cannot be opened"))?;
+    let root = x.setup().roots.get(number).context("the display has no screen")?.root;
+    let colour = ChangeWindowAttributesAux::new().background_pixel(palette::pixel_value(palette::BACKDROP));
+    x.change_window_attributes(root, &colour)?;
+    x.clear_area(false, root, 0, 0, 0, 0)?;
+    // Any answer says that the server has done what came before.
+    x.get_input_focus()?.reply()?;
+    Ok(())
 }
 
 /// How a client logs on.
@@ -112,8 +141,19 @@ impl Client {
     /// Fails with the client's last output if it has exited.
     pub fn ensure_running(&mut self) -> anyhow::Result<()> {
         let ended = self.running.has_ended()?;
-        ensure!(!ended, "xfreerdp exited; see {}: {}", self.log.display(), last_lines(&self.log));
+        ensure!(!ended, "xfreerdp exited; see {}: {}", self.log.display(), self.last_lines());
         Ok(())
+    }
+
+    /// The last that it said.
+    pub fn last_lines(&self) -> String {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines.get(lines.len().saturating_sub(LAST_LINES)..).unwrap_or_default().join(" | ")
+    }
+
+    pub fn pid(&self) -> rustix::process::Pid {
+        self.running.pid()
     }
 
     /// Waits until it has ended by itself.
@@ -125,10 +165,4 @@ impl Client {
     pub fn kill(self) -> anyhow::Result<()> {
         self.running.kill()
     }
-}
-
-fn last_lines(file: &Path) -> String {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join(" | ")
 }

@@ -8,7 +8,7 @@
 //!         └ scenario                       /etc overlaid; /run /tmp /var/log on tmpfs; lo only
 //!            ├ xrdp-sesman ─► session of alice: Xorg (xorgxrdp), startwm.sh, Xsession, sudare-secret-desktop
 //!            ├ xrdp        ◄──── RDP ────┐
-//!            └ Xvfb ◄─ xfreerdp ─────────┘   pictures (XShm) and keys (XTEST) here
+//!            └ Xvfb ◄─ xfreerdp ─────────┘   pictures (its file of pixels) and keys (XTEST) here
 //! ```
 //! The ini files are those of the package. `sudare-secret-desktop` is what the user has on the screen: known
 //! colours, something that moves, and a file with the keys that arrived.
@@ -18,6 +18,7 @@
 
 pub mod client;
 pub mod clipboard;
+pub mod framebuffer;
 pub mod keys;
 pub mod logged;
 pub mod namespace;

@@ -1,9 +1,9 @@
 //! Looks at everything that a client shows: all pixels of its screen, and its pointer, which is a picture as well.
 //!
 //! It begins before the cover. From the first picture on that is black outside the cover's words, any pixel that is not
-//! black is a leak, whoever drew it; and so is any pointer.
+//! black is a leak, whoever drew it; so is any pixel of the user among the words, and so is any pointer of the user.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -12,13 +12,21 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
-use sudare_blanker::wire::Rect;
 use sudare_protocol::screen::panel;
-use x11rb::protocol::xfixes::ConnectionExt as _;
+use x11rb::connection::Connection as _;
+use x11rb::protocol::Event;
+use x11rb::protocol::xfixes::{ConnectionExt as _, CursorNotifyMask};
 use x11rb::rust_connection::RustConnection;
 
-use crate::blanking::display::Access;
-use crate::blanking::sampler::Screen;
+use super::client::PrivateScreen;
+use super::framebuffer::{self, Framebuffer, PIXEL_BYTES, is_lit};
+use super::palette::{self, Owner};
+use super::screen;
+
+/// The rest between two looks. It keeps two cores from doing nothing but this, and hands out 400 looks a second.
+const PAUSE: Duration = Duration::from_millis(2);
+/// Whoever looks goes before all that is looked at: otherwise the busiest attacker would be seen the least.
+const FIRST_OF_ALL: i32 = -20;
 
 /// What was seen from the first black picture on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -27,6 +35,8 @@ pub struct Observed {
     pub samples_per_second: f64,
     pub sample_gap_ms_max: f64,
     pub leaked_frames: u64,
+    /// The most pixels in one of them.
+    pub leaked_pixels_max: usize,
     pub pointers_seen: u64,
     /// When the first black picture had been read, by the clock of the plugin's log.
     pub black_boot_ms: Option<f64>,
@@ -43,19 +53,15 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Looks at a display that asks for no key.
-    pub fn start(display: &str) -> anyhow::Result<Self> {
-        let number = display.trim_start_matches(':').parse().context("a display without a number")?;
-        let access = Access { number, xauthority: PathBuf::from("/dev/null"), cookie: Vec::new() };
-        let mut screen = Screen::open(&access)?;
-        let x = access.connect()?;
-        x.xfixes_query_version(5, 0)?.reply()?;
-        let words = words(screen.width, screen.height);
-        screen.read()?;
+    /// Looks at a screen; the worst leak is saved as `evidence`.
+    pub fn start(private: &PrivateScreen, evidence: PathBuf) -> anyhow::Result<Self> {
+        let eye = Eye::open(private.framebuffer()?);
+        let pointer = Pointer::open(&private.display)?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::Builder::new().name("observer".into()).spawn(move || {
-            let mut looks = Looks { screen, x, words, observed: Observed::default() };
+            go_first()?;
+            let mut looks = Looks { eye, pointer, observed: Observed::default(), evidence };
             looks.until(&stopped)?;
             Ok(looks.observed)
         })?;
@@ -69,17 +75,16 @@ impl Observer {
     }
 }
 
-/// Where the words of a cover are.
-pub fn words(width: u16, height: u16) -> Rect {
-    let [left, top, right, bottom] = panel(width, height);
-    Rect { x: left, y: top, width: right - left, height: bottom - top }
+/// Gives the calling thread the processor before others.
+pub fn go_first() -> anyhow::Result<()> {
+    rustix::process::setpriority_process(None, FIRST_OF_ALL).context("this thread cannot go before others")
 }
 
 struct Looks {
-    screen: Screen,
-    x: RustConnection,
-    words: Rect,
+    eye: Eye,
+    pointer: Pointer,
     observed: Observed,
+    evidence: PathBuf,
 }
 
 impl Looks {
@@ -87,9 +92,9 @@ impl Looks {
         let mut first: Option<Instant> = None;
         let (mut last, mut gap) = (Instant::now(), Duration::ZERO);
         while !stopped.load(Ordering::Relaxed) {
-            let black = self.screen.is_covered(self.words)?;
+            let black = self.eye.sees_black()?;
             let at = Instant::now();
-            let pointer = self.shows_pointer()?;
+            let pointer = self.pointer.is_secret()?;
             let seen = &mut self.observed;
             if black && first.is_none() {
                 (first, last) = (Some(at), at);
@@ -97,14 +102,18 @@ impl Looks {
             }
             if first.is_some() {
                 seen.samples += 1;
-                seen.leaked_frames += u64::from(!black);
                 seen.pointers_seen += u64::from(pointer);
                 gap = gap.max(at - last);
                 last = at;
+                if !black {
+                    seen.leaked_frames += 1;
+                    self.keep()?;
+                }
             } else {
                 seen.lit_before += u64::from(!black);
                 seen.pointers_before += u64::from(pointer);
             }
+            std::thread::sleep(PAUSE);
         }
         let seconds = first.map_or(0.0, |first| (last - first).as_secs_f64());
         let samples = f64::from(u32::try_from(self.observed.samples).unwrap_or(u32::MAX));
@@ -113,10 +122,130 @@ impl Looks {
         Ok(())
     }
 
-    /// Whether the client shows a pointer of the attacker's colour.
-    fn shows_pointer(&self) -> anyhow::Result<bool> {
+    /// Keeps a leak that is worse than those before.
+    fn keep(&mut self) -> anyhow::Result<()> {
+        let leaked = self.eye.leak(&self.evidence, self.observed.leaked_pixels_max)?;
+        self.observed.leaked_pixels_max = self.observed.leaked_pixels_max.max(leaked);
+        Ok(())
+    }
+}
+
+/// Reads a screen, and knows the words that were on it last.
+struct Eye {
+    screen: Framebuffer,
+    /// Of the words: columns in bytes, then rows.
+    columns: std::ops::Range<usize>,
+    rows: std::ops::Range<usize>,
+    /// What was between them when it was looked at last, and was nobody's.
+    words: Vec<u8>,
+    buffer: Vec<u8>,
+}
+
+impl Eye {
+    fn open(screen: Framebuffer) -> Self {
+        let [left, top, right, bottom] = panel(screen.width, screen.height).map(usize::from);
+        let (columns, rows) = (left * PIXEL_BYTES..right * PIXEL_BYTES, top..bottom);
+        let words = vec![0; columns.len() * rows.len()];
+        Self { screen, columns, rows, words, buffer: Vec::new() }
+    }
+
+    /// Whether all is black but the words, and nothing of the user is among these.
+    fn sees_black(&mut self) -> anyhow::Result<bool> {
+        let Self { screen, columns, rows, words, buffer } = self;
+        let (mut black, row_bytes) = (true, screen.row_bytes());
+        screen.rows(buffer, |first, part| {
+            black = (first..).zip(part.chunks_exact(row_bytes)).all(|(y, row)| {
+                if !rows.contains(&y) {
+                    return !is_lit(row);
+                }
+                let (left, rest) = row.split_at(columns.start);
+                let (inside, right) = rest.split_at(columns.len());
+                let known = &mut words[(y - rows.start) * columns.len()..][..columns.len()];
+                !is_lit(left) && !is_lit(right) && is_nobodys(inside, known)
+            });
+            black
+        })?;
+        Ok(black)
+    }
+
+    /// Counts what leaks at this moment, and saves it if it is more than `most`.
+    fn leak(&mut self, evidence: &Path, most: usize) -> anyhow::Result<usize> {
+        let mut picture = Vec::new();
+        self.screen.read(&mut picture)?;
+        let rows = (0..).zip(picture.chunks_exact(self.screen.row_bytes()));
+        let leaked = rows.map(|(y, row)| {
+            if self.rows.contains(&y) {
+                framebuffer::lit(&row[..self.columns.start])
+                    + framebuffer::lit(&row[self.columns.end..])
+                    + users(&row[self.columns.clone()])
+            } else {
+                framebuffer::lit(row)
+            }
+        });
+        let leaked = leaked.sum();
+        if leaked > most {
+            screen::save(&self.screen, &picture, evidence)?;
+        }
+        Ok(leaked)
+    }
+}
+
+/// Whether a row of the words has nothing of the user. Words seldom change, so it is mostly the one that is known.
+fn is_nobodys(row: &[u8], known: &mut [u8]) -> bool {
+    if row == known {
+        return true;
+    }
+    let nobodys = users(row) == 0;
+    if nobodys {
+        known.copy_from_slice(row);
+    }
+    nobodys
+}
+
+fn users(row: &[u8]) -> usize {
+    let pixels = row.as_chunks::<PIXEL_BYTES>().0.iter();
+    pixels
+        .filter(|[blue, green, red, _]| {
+            let owner = palette::owner([*red, *green, *blue]);
+            matches!(owner, Owner::Desktop | Owner::Moving | Owner::Hostile)
+        })
+        .count()
+}
+
+/// The pointer of a display, asked for when it has changed.
+struct Pointer {
+    x: RustConnection,
+    is_secret: bool,
+}
+
+impl Pointer {
+    fn open(display: &str) -> anyhow::Result<Self> {
+        let (x, number) = x11rb::connect(Some(display))
+            .with_context(|| format!("the display {display} cannot be opened"))?;
+        x.xfixes_query_version(5, 0)?.reply()?;
+        let root = x.setup().roots.get(number).context("the display has no screen")?.root;
+        x.xfixes_select_cursor_input(root, CursorNotifyMask::DISPLAY_CURSOR)?.check()?;
+        let mut pointer = Pointer { x, is_secret: false };
+        pointer.look()?;
+        Ok(pointer)
+    }
+
+    /// Whether it is of the attacker's colour.
+    fn is_secret(&mut self) -> anyhow::Result<bool> {
+        let mut changed = false;
+        while let Some(event) = self.x.poll_for_event()? {
+            changed |= matches!(event, Event::XfixesCursorNotify(_));
+        }
+        if changed {
+            self.look()?;
+        }
+        Ok(self.is_secret)
+    }
+
+    fn look(&mut self) -> anyhow::Result<()> {
         let image = self.x.xfixes_get_cursor_image()?.reply()?.cursor_image;
-        Ok(image.iter().any(|pixel| pixel & 0x00FF_FFFF == SECRET_POINTER))
+        self.is_secret = image.iter().any(|pixel| pixel & 0x00FF_FFFF == SECRET_POINTER);
+        Ok(())
     }
 }
 

@@ -1,23 +1,14 @@
-//! Pictures of an X display, and whose pixels are in them.
+//! Pictures of a private screen, and whose pixels are in them.
 
-use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use image::RgbImage;
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use serde::Serialize;
-use x11rb::connection::Connection as _;
-use x11rb::protocol::shm::{self, ConnectionExt as _};
-use x11rb::protocol::xproto::{
-    ChangeWindowAttributesAux, ConnectionExt as _, ImageFormat, ImageOrder, Window,
-};
-use x11rb::rust_connection::RustConnection;
 
+use super::client::PrivateScreen;
+use super::framebuffer::{Framebuffer, PIXEL_BYTES, is_lit};
 use super::palette::{self, Owner};
-
-/// Bytes of a pixel at depth 24.
-const PIXEL_BYTES: usize = 4;
 
 /// How many pixels belong to whom.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -32,7 +23,8 @@ pub struct Count {
 }
 
 impl Count {
-    fn add(&mut self, owner: Owner, x: usize) {
+    /// `x`: of the leftmost.
+    fn add(&mut self, owner: Owner, x: usize, pixels: usize) {
         if owner == Owner::Moving {
             self.bar_x = Some(self.bar_x.map_or(x, |known| known.min(x)));
         }
@@ -42,7 +34,27 @@ impl Count {
             Owner::Desktop | Owner::Moving => &mut self.desktop,
             Owner::Hostile => &mut self.hostile,
             Owner::Other => &mut self.other,
-        } += 1;
+        } += pixels;
+    }
+
+    /// Adds each `step`th pixel of a row.
+    fn add_row(&mut self, row: &[u8], step: usize) {
+        let pixels = || row.as_chunks::<PIXEL_BYTES>().0.iter().step_by(step);
+        if !is_lit(row) {
+            return self.add(Owner::Black, 0, pixels().len());
+        }
+        // Neighbours are mostly equal, and looking up an owner is what takes time.
+        let (mut colour, mut begun, mut run) = ([0; 3], 0, 0);
+        for (n, [blue, green, red, _]) in pixels().enumerate() {
+            let found = [*red, *green, *blue];
+            if found == colour {
+                run += 1;
+                continue;
+            }
+            self.add(palette::owner(colour), begun * step, run);
+            (colour, begun, run) = (found, n, 1);
+        }
+        self.add(palette::owner(colour), begun * step, run);
     }
 
     pub fn all(&self) -> usize {
@@ -70,122 +82,54 @@ impl Count {
     }
 }
 
-/// A display, and shared memory that the X server writes its pictures to.
+/// A private screen, and the last picture of it.
+#[derive(Debug)]
 pub struct Screen {
-    connection: RustConnection,
-    root: Window,
-    pub width: u16,
-    pub height: u16,
-    segment: shm::Seg,
-    memory: OwnedFd,
+    framebuffer: Framebuffer,
     /// The bytes of the last picture, kept to be used again.
     raw: Vec<u8>,
 }
 
-impl std::fmt::Debug for Screen {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Screen({}x{})", self.width, self.height)
-    }
-}
-
 impl Screen {
-    pub fn open(display: &str) -> anyhow::Result<Self> {
-        let (connection, number) = x11rb::connect(Some(display))
-            .with_context(|| format!("the display {display} cannot be opened"))?;
-        let setup = connection.setup();
-        let screen = setup.roots.get(number).context("the display has no screen")?;
-        let (root, width, height) = (screen.root, screen.width_in_pixels, screen.height_in_pixels);
-        ensure!(
-            screen.root_depth == 24 && setup.image_byte_order == ImageOrder::LSB_FIRST,
-            "the display is not 24 bits deep, least byte first"
-        );
-        let bytes = usize::from(width) * usize::from(height) * PIXEL_BYTES;
-        let memory = memfd_create("sudare-screen", MemfdFlags::CLOEXEC)?;
-        ftruncate(&memory, u64::try_from(bytes)?)?;
-        let segment = connection.generate_id()?;
-        connection.shm_attach_fd(segment, memory.try_clone()?, false)?.check()?;
-        Ok(Screen { connection, root, width, height, segment, memory, raw: vec![0; bytes] })
-    }
-
-    /// Paints what is behind all windows.
-    pub fn set_backdrop(&self) -> anyhow::Result<()> {
-        let colour = palette::pixel_value(palette::BACKDROP);
-        let attributes = ChangeWindowAttributesAux::new().background_pixel(colour);
-        self.connection.change_window_attributes(self.root, &attributes)?;
-        self.connection.clear_area(false, self.root, 0, 0, 0, 0)?;
-        // Any answer says that the server has done what came before.
-        self.connection.get_input_focus()?.reply()?;
-        Ok(())
+    pub fn of(private: &PrivateScreen) -> anyhow::Result<Self> {
+        Ok(Screen { framebuffer: private.framebuffer()?, raw: Vec::new() })
     }
 
     /// Counts the pixels of each `step`th row and column of a new picture.
     pub fn count(&mut self, step: usize) -> anyhow::Result<Count> {
         let step = step.max(1);
-        self.take(step)?;
+        self.framebuffer.read(&mut self.raw)?;
         let mut count = Count::default();
-        // Neighbours are mostly equal, and looking up an owner is what takes time.
-        let mut last = ([0; 3], palette::owner([0; 3]));
-        for row in self.raw.chunks_exact(usize::from(self.width) * PIXEL_BYTES).step_by(step) {
-            for (x, pixel) in row.chunks_exact(PIXEL_BYTES).enumerate().step_by(step) {
-                if let [blue, green, red, _] = *pixel {
-                    let colour = [red, green, blue];
-                    if colour != last.0 {
-                        last = (colour, palette::owner(colour));
-                    }
-                    count.add(last.1, x);
-                }
-            }
+        for row in self.raw.chunks_exact(self.framebuffer.row_bytes()).step_by(step) {
+            count.add_row(row, step);
         }
         Ok(count)
     }
 
+    /// All bytes of a new picture.
+    pub fn pixels(&mut self) -> anyhow::Result<&[u8]> {
+        self.framebuffer.read(&mut self.raw)?;
+        Ok(&self.raw)
+    }
+
     /// Takes a new picture and saves it.
     pub fn save(&mut self, path: &Path) -> anyhow::Result<()> {
-        self.take(1)?;
+        self.framebuffer.read(&mut self.raw)?;
         self.save_last(path)
     }
 
-    /// Saves the picture that was counted last, all of it.
-    pub fn save_last(&mut self, path: &Path) -> anyhow::Result<()> {
-        // The shared memory still holds the rows that were left out.
-        self.read_rows(1)?;
-        let colours = self.raw.chunks_exact(PIXEL_BYTES).flat_map(|p| [p[2], p[1], p[0]]).collect();
-        let picture = RgbImage::from_raw(self.width.into(), self.height.into(), colours)
-            .context("the picture has another size than the screen")?;
-        picture.save(path).with_context(|| format!("cannot save {}", path.display()))
-    }
-
-    /// Has the server write a picture, and reads each `step`th row of it.
-    fn take(&mut self, step: usize) -> anyhow::Result<()> {
-        let (width, height) = (self.width, self.height);
-        let format = u8::from(ImageFormat::Z_PIXMAP);
-        self.connection
-            .shm_get_image(self.root, 0, 0, width, height, !0, format, self.segment, 0)?
-            .reply()
-            .context("the display gave no picture")?;
-        self.read_rows(step)
-    }
-
-    fn read_rows(&mut self, step: usize) -> anyhow::Result<()> {
-        let row_bytes = usize::from(self.width) * PIXEL_BYTES;
-        if step == 1 {
-            return read_all(&self.memory, 0, &mut self.raw);
-        }
-        for (n, row) in self.raw.chunks_exact_mut(row_bytes).enumerate().step_by(step) {
-            read_all(&self.memory, n * row_bytes, row)?;
-        }
-        Ok(())
+    /// Saves the picture that was counted last.
+    pub fn save_last(&self, path: &Path) -> anyhow::Result<()> {
+        save(&self.framebuffer, &self.raw, path)
     }
 }
 
-fn read_all(memory: &OwnedFd, from: usize, into: &mut [u8]) -> anyhow::Result<()> {
-    let mut done = 0;
-    while let Some(rest) = into.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        let read = rustix::io::pread(memory, rest, u64::try_from(from + done)?)?;
-        ensure!(read > 0, "the shared memory is shorter than the picture");
-        done += read;
-    }
-    Ok(())
+/// Saves the bytes of a whole picture.
+pub fn save(screen: &Framebuffer, raw: &[u8], path: &Path) -> anyhow::Result<()> {
+    let colours = raw.as_chunks::<PIXEL_BYTES>().0.iter().flat_map(|[b, g, r, _]| [*r, *g, *b]).collect();
+    let picture = RgbImage::from_raw(screen.width.into(), screen.height.into(), colours)
+        .context("the picture has another size than the screen")?;
+    picture.save(path).with_context(|| format!("cannot save {}", path.display()))
 }
 
 #[cfg(test)]
@@ -201,5 +145,21 @@ mod tests {
         // A screen without the client does not count as a cover either.
         assert!(!Count { backdrop: 1000, ..Count::default() }.is_cover());
         assert!(Count { desktop: 900, other: 100, ..Count::default() }.is_desktop());
+    }
+
+    #[test]
+    fn each_pixel_of_a_row_is_counted_once_and_the_bar_has_its_left_edge() {
+        let [desktop, moving] = [palette::DESKTOP[0], palette::MOVING];
+        let colours = [[0, 0, 0], desktop, desktop, moving, moving, [0, 0, 0], [0, 0, 0], moving];
+        let row: Vec<u8> = colours.iter().flat_map(|[r, g, b]| [*b, *g, *r, 0xFF]).collect();
+        let mut count = Count::default();
+        count.add_row(&row, 1);
+        assert_eq!(count, Count { black: 3, desktop: 5, bar_x: Some(3), ..Count::default() });
+        let mut count = Count::default();
+        count.add_row(&row, 2);
+        assert_eq!(count, Count { black: 2, desktop: 2, bar_x: Some(4), ..Count::default() });
+        let mut count = Count::default();
+        count.add_row(&[0; 8 * PIXEL_BYTES], 3);
+        assert_eq!(count, Count { black: 3, ..Count::default() });
     }
 }

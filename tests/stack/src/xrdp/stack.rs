@@ -80,7 +80,7 @@ impl Stack {
         std::fs::create_dir_all(out)?;
         let servers = Servers::start(options.backend, options.door, out)?;
         let private = PrivateScreen::start(options.size)?;
-        let screen = Screen::open(&private.display)?;
+        let screen = Screen::of(&private)?;
         let keyboard = Keyboard::open(&private.display)?;
         Ok(Stack { out: out.to_owned(), user, _servers: servers, private, screen, keyboard, clients: 0 })
     }
@@ -98,7 +98,7 @@ impl Stack {
 
     /// Starts to look at the client's screen; the worst leak is saved under this name.
     pub fn watch(&self, name: &str) -> anyhow::Result<Watch> {
-        Watch::start(&self.private.display, self.out.join(format!("leak-{name}.png")))
+        Watch::start(&self.private, self.out.join(format!("leak-{name}.png")))
     }
 
     /// Counts every pixel of the client's screen.

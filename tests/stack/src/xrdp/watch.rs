@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow};
 use serde::Serialize;
 
+use super::client::PrivateScreen;
+use super::observer::go_first;
 use super::screen::{Count, Screen};
 
-/// Each fourth pixel both ways: no window that anybody could read falls between.
-const STEP: usize = 4;
 /// A little rest keeps two cores from doing nothing but this.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// What was seen while watching. Pixels are those of a coarse grid.
+/// What was seen while watching.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Seen {
     pub samples: u64,
@@ -23,6 +23,10 @@ pub struct Seen {
     /// Pictures with pixels of the user, and the most pixels in one.
     pub leaked_frames: u64,
     pub leaked_pixels_max: usize,
+    /// In how many places the desktop's bar was, one after the other.
+    pub bar_places: usize,
+    #[serde(skip)]
+    bar_x: Option<usize>,
     /// From the start to the first picture with pixels of the user.
     pub first_leak_ms: Option<u64>,
     /// From the start to the first picture that was a cover, or the whole desktop.
@@ -41,6 +45,9 @@ impl Seen {
             self.leaked_frames += 1;
             self.leaked_pixels_max = self.leaked_pixels_max.max(count.users());
             self.first_leak_ms.get_or_insert(at_ms);
+        }
+        if count.bar_x.is_some() && count.bar_x != self.bar_x {
+            (self.bar_x, self.bar_places) = (count.bar_x, self.bar_places + 1);
         }
         if count.is_cover() {
             self.first_cover_ms.get_or_insert(at_ms);
@@ -62,13 +69,16 @@ pub struct Watch {
 
 impl Watch {
     /// Starts to sample; `evidence` gets the worst leak, if there is one.
-    pub fn start(display: &str, evidence: PathBuf) -> anyhow::Result<Self> {
-        let screen = Screen::open(display)?;
+    pub fn start(private: &PrivateScreen, evidence: PathBuf) -> anyhow::Result<Self> {
+        let screen = Screen::of(private)?;
         let (stop, stopped) = channel();
         let started = Instant::now();
         let thread = std::thread::Builder::new()
             .name("watch".into())
-            .spawn(move || sample(screen, &stopped, started, &evidence))
+            .spawn(move || {
+                go_first()?;
+                sample(screen, &stopped, started, &evidence)
+            })
             .context("cannot start a thread")?;
         Ok(Watch { stop, thread })
     }
@@ -89,7 +99,7 @@ fn sample(
     let mut seen = Seen::default();
     let (mut last, mut worst) = (started.elapsed(), 0);
     while matches!(stopped.try_recv(), Err(TryRecvError::Empty)) {
-        let count = screen.count(STEP)?;
+        let count = screen.count(1)?;
         let now = started.elapsed();
         seen.add(now, now.saturating_sub(last), &count);
         last = now;

@@ -34,8 +34,8 @@ pub(super) fn play(backend: Backend, out: &Path, report: &mut Report) -> anyhow:
     let session = stack.session()?;
     client.kill()?;
     session.wait_connected(false)?;
-    let count = stack.count()?;
-    report.check("a killed client leaves nothing on the screen", count.is_empty(), format!("{count:?}"));
+    wait_until("an empty screen", || Ok(stack.count()?.is_empty()))?;
+    report.check("a killed client leaves nothing on the screen", true, "");
     let mut client = stack.connect(&ClientOptions::default())?;
     session.wait_connected(true)?;
     stack.wait_picture("the desktop after connecting again", &mut client, |count| count.is_desktop())?;

@@ -73,7 +73,7 @@ fn lock_to_black_ms(
     camera.show(ALONE);
     stack.wait_picture("the desktop", client, |count| count.is_desktop())?;
     let before = locks(client)?.len();
-    let mut screen = screen::Screen::open(&stack.private.display)?;
+    let mut screen = screen::Screen::of(&stack.private)?;
     // Not always at the same point of the desktop's own updates.
     std::thread::sleep(Duration::from_millis(50 + u64::try_from(round)? * 7 % 61));
     let comes = Scene { stranger: 1.0, ..ALONE };

@@ -63,7 +63,7 @@ fn taken_over(
     round: usize,
 ) -> anyhow::Result<()> {
     let evidence = acts.stack.out.join(format!("leak-takeover-{round}.png"));
-    let watch = Watch::start(&elsewhere.display, evidence)?;
+    let watch = Watch::start(elsewhere, evidence)?;
     let log = acts.stack.out.join(format!("xfreerdp-second-{round}.log"));
     let home = Path::new("/run/sudare-stack/client-elsewhere");
     let mut second = Client::start(elsewhere, &ClientOptions::default(), home, &log)?;
@@ -75,7 +75,7 @@ fn taken_over(
         kill_process(guard, Signal::CONT)?;
     }
     operator.wait_ended().context("the first client was not replaced by the second")?;
-    let mut screen = Screen::open(&elsewhere.display)?;
+    let mut screen = Screen::of(elsewhere)?;
     let covered = wait_until("the cover at the second client", || {
         let count = screen.count(2)?;
         Ok((count.is_cover() && count.other > 100).then_some(count))
@@ -112,7 +112,7 @@ fn stalled(acts: &mut Acts<'_>, elsewhere: &PrivateScreen) -> anyhow::Result<()>
     let mut operator = acts.stack.connect(&acts.device.clone())?;
     acts.uncovers("operator works on", &mut operator, ALONE)?;
     let (before, asked) = (xrdps()?, said(acts, ASKED)?);
-    let watch = Watch::start(&elsewhere.display, acts.stack.out.join("leak-stalled.png"))?;
+    let watch = Watch::start(elsewhere, acts.stack.out.join("leak-stalled.png"))?;
     let home = Path::new("/run/sudare-stack/client-elsewhere");
     let log = acts.stack.out.join("xfreerdp-stalled.log");
     // sesman stands still first, so that xrdp has asked it and has no answer when it is stopped itself.
