@@ -298,6 +298,16 @@ make_certificate() {
     set_setting tls_certificate /etc/sudare/gate.pem
 }
 
+# Starts xrdp, which opens its socket a second or two after systemd has heard that it runs.
+start_xrdp() {
+    systemctl start xrdp || return 1
+    tries=0
+    while [ ! -S /run/sudare-xrdp/socket ] && [ $tries -lt 20 ]; do
+        sleep 0.5
+        tries=$((tries + 1))
+    done
+}
+
 # Begins to serve clients, who meet the gate and nobody else.
 start_all() {
     services="sudare-recorder sudare-owner"
@@ -310,7 +320,7 @@ start_all() {
         systemctl start sudare-gate.socket || fail "the gate's port is not open, and xrdp stays stopped. See journalctl -u sudare-gate.socket"
         # Where an administrator keeps it from starting, it stays so.
         systemctl enable xrdp >/dev/null 2>&1 || true
-        systemctl start xrdp || fail "xrdp does not start. See journalctl -u xrdp; where it is masked: systemctl unmask xrdp xrdp-sesman"
+        start_xrdp || fail "xrdp does not start. See journalctl -u xrdp; where it is masked: systemctl unmask xrdp xrdp-sesman"
     else
         systemctl start sudare-gate.socket || fail "the gate's port is not open. See journalctl -u sudare-gate.socket, and what else uses port 3389"
     fi
@@ -462,7 +472,7 @@ if [ -n "$old_was_running" ]; then
     systemctl start sudare-owner sudare-gate.socket ||
         fail "the gate does not start, and xrdp stays stopped. See journalctl -u sudare-gate.socket -u sudare-owner, then run systemctl start sudare-owner sudare-gate.socket xrdp"
     if [ -n "$xrdp_was_running" ]; then
-        systemctl start xrdp || fail "xrdp does not start again. See journalctl -u xrdp, then run systemctl start xrdp"
+        start_xrdp || fail "xrdp does not start again. See journalctl -u xrdp, then run systemctl start xrdp"
     fi
     say "upgraded. Now, and after each update of xrdp, run: sudare-host doctor --config $settings"
     exit 0

@@ -112,12 +112,19 @@ fn kinds(ini: &Ini, has: impl Fn(&str) -> bool) -> Result<String, String> {
         here && matches!(section.get("port"), None | Some("-1"))
     };
     let offered = ini.sections.iter().filter_map(|section| Some((section, section.get("lib")?)));
-    let mut offered = offered.filter(|(_, library)| has(library));
-    match offered.find(|(section, library)| !(SESSIONS.contains(library) && is_here(section))) {
-        Some((section, _)) => Err(format!(
-            "[{}] of {XRDP_INI} leads to desktops of which nobody can tell whose they are, so they stay covered. Remove that section",
-            section.name
-        )),
+    let offered = offered.filter(|(_, library)| has(library));
+    let (ours, others): (Vec<_>, Vec<_>) =
+        offered.partition(|(section, library)| SESSIONS.contains(library) && is_here(section));
+    if ours.is_empty() {
+        return Err(format!(
+            "{XRDP_INI} has no section for desktops of this machine, and of others nobody can tell whose they are, so all stay covered. Restore [Xorg] from the package's version"
+        ));
+    }
+    match others.first() {
+        // People see the cover there, and why.
+        Some((section, _)) => {
+            Ok(format!("sessions that sesman starts; what [{}] leads to stays covered", section.name))
+        }
         None => Ok("only sessions that sesman starts".into()),
     }
 }
@@ -245,7 +252,7 @@ mod tests {
             assert!(kinds(&ini, |_| true).unwrap_err().contains("[any]"));
         }
         let proxy = Ini::parse("[vnc-any]\nlib=libvnc.so\nip=ask\nport=ask5900\n");
-        assert!(kinds(&proxy, |_| true).unwrap_err().contains("[vnc-any]"));
+        assert!(kinds(&proxy, |_| true).unwrap_err().contains("stay covered"));
         assert!(connections(&Ini::parse("[Globals]\nfork=no\n")).unwrap_err().contains("fork=true"));
         assert!(connections(&Ini::parse("[Globals]\nsecurity_layer=rdp\n")).is_err());
         assert!(disconnected(&Ini::parse("[Sessions]\nKillDisconnected=1")).is_err());
