@@ -59,7 +59,7 @@ gate_binaries="sudare-gate"
 gate_packages="-p sudare-gate"
 gate_units="sudare-gate.socket sudare-gate@.service"
 # Of the gate, where this version has them.
-gate_extra="sudare-picture sudare-owner"
+gate_extra="sudare-picture sudare-owner sudare-nla"
 gate_extra_units="sudare-owner.service"
 # Until the programs were divided, sudare-host did the work of most of them, and this unit was the supervisor's.
 old_unit=sudare-host.service
