@@ -49,8 +49,8 @@ done
 
 # What a host runs. The security team's offline key, the witness and the demo host belong on other machines, so
 # sudare-authority, sudare-witness and sudare-embedded stay where they were built.
-binaries="sudare-gate sudare-owner sudare-picture sudare-recorder sudare-ship sudare-forward sudare-notary sudare-audit sudare-host"
-packages="-p sudare-gate -p sudare-owner -p sudare-picture -p sudare-recorder -p sudare-ship -p sudare-forward -p sudare-audit -p sudare-admin"
+binaries="sudare-gate sudare-owner sudare-picture sudare-nla sudare-recorder sudare-ship sudare-forward sudare-notary sudare-audit sudare-host"
+packages="-p sudare-gate -p sudare-owner -p sudare-picture -p sudare-nla -p sudare-recorder -p sudare-ship -p sudare-forward -p sudare-audit -p sudare-admin"
 units="sudare-gate.socket sudare-gate@.service sudare-owner.service sudare-recorder.service sudare-ship.service
     sudare-forward.service sudare-retention.service sudare-retention.timer"
 # Of versions that covered inside of xrdp's sessions. In the oldest of them sudare-host did the work of most programs.

@@ -305,3 +305,43 @@ pub(crate) fn from_sspi(request: TsRequest) -> Request {
         nonce: client_nonce,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Everybody;
+
+    impl Admission for Everybody {
+        fn admit(&mut self, _: &str) -> bool {
+            true
+        }
+
+        fn succeeded(&mut self, _: &str) {}
+    }
+
+    /// What comes of this password with this name, after the proof to be hanako.
+    fn delegated(name: &str, password: &str) -> Result<Credential, Refusal> {
+        let user = User { name: "hanako".into(), domain: String::new(), hash: NtHash::of("word") };
+        let server =
+            Server::new(vec![1], Users::default(), NtHash::new([0; 16]), Box::new(Everybody)).unwrap();
+        lock(&server.shared).asked = Some(Asked { name: "hanako".into(), user: Some(user), admitted: true });
+        let username = Username::parse(name).unwrap();
+        let identity = AuthIdentity { username, password: password.to_owned().into() };
+        server.finished(&identity).map(|logon| logon.credential)
+    }
+
+    #[test]
+    fn what_is_delegated_must_be_what_was_proved() {
+        assert_eq!(delegated("CORP\\Hanako", "word").map(|said| said.user), Ok("hanako".to_owned()));
+        for (name, password, why) in [
+            ("jiro", "word", Refusal::OtherCredential),
+            ("hanako", "Word", Refusal::OtherCredential),
+            ("hanako", "", Refusal::NoPassword),
+            ("", "word", Refusal::NoPassword),
+            ("hanako", "$NTLM$:e192a35d1e872b6e9b256e5ccab41457", Refusal::HashAsPassword),
+        ] {
+            assert_eq!(delegated(name, password), Err(why), "{name} {password}");
+        }
+    }
+}

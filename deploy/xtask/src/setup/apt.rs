@@ -62,6 +62,9 @@ const NEEDS: &[Need] = &[
     Need { kind: Kind::Session, packages: &["x11-common"] },
     Need { kind: Kind::Session, packages: &["xauth"] },
     Need { kind: Kind::Session, packages: &["iproute2"] },
+    // Another RDP host than xrdp, with NLA and the graphics pipeline, and the tool that makes its users.
+    Need { kind: Kind::Session, packages: &["freerdp2-shadow-x11", "freerdp3-shadow-x11"] },
+    Need { kind: Kind::Session, packages: &["winpr-utils", "winpr3-utils"] },
     // Units, users and folders are judged by systemd's own tools; nothing of it is started.
     Need { kind: Kind::Test, packages: &["systemd"] },
     // Evidence is opened, its log read, its times checked and its alarms received by tools that are not ours.

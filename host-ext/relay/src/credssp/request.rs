@@ -119,7 +119,8 @@ impl Request {
             fields.extend(octets(3, key));
         }
         if let Some(error) = self.error {
-            fields.extend(der::value(der::field(4), &der::integer(error)));
+            // Four bytes with a sign, as Windows does: xfreerdp 2.11 reads no longer integer.
+            fields.extend(der::value(der::field(4), &der::value(der::INTEGER, &error.to_be_bytes())));
         }
         if let Some(nonce) = &self.nonce {
             fields.extend(octets(5, nonce));
@@ -170,6 +171,12 @@ mod tests {
         let request = Request::read(&bytes).unwrap();
         assert_eq!((request.version, request.token.as_deref()), (6, Some(&[0x4E; 0x28][..])));
         assert_eq!(request.write(), bytes);
+    }
+
+    #[test]
+    fn a_failure_has_four_bytes_as_clients_read_it() {
+        let denied = Request { version: 6, error: Some(0xC000_006D), ..Request::default() };
+        assert!(denied.write().ends_with(&[0xA4, 6, 2, 4, 0xC0, 0, 0, 0x6D]));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::process::Command;
 use sudare_test_kit::needs::find;
 
 /// Our own programs, which must lie in one folder.
-pub const OURS: [&str; 14] = [
+pub const OURS: [&str; 15] = [
     "sudare-stack",
     "sudare-secret-desktop",
     "sudare-hostile",
@@ -16,6 +16,7 @@ pub const OURS: [&str; 14] = [
     "sudare-guard",
     "sudare-gate",
     "sudare-owner",
+    "sudare-nla",
     "sudare-picture",
     "sudare-recorder",
     "sudare-host",
@@ -37,6 +38,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("xfreerdp", "freerdp2-x11"),
     ("openbox", "openbox"),
     ("xauth", "xauth"),
+    ("freerdp-shadow-cli", "freerdp2-shadow-x11"),
+    ("winpr-hash", "winpr-utils"),
 ];
 
 /// Files without a program of their own, and their package.

@@ -8,6 +8,7 @@ mod figures;
 mod gate;
 mod gate_attacks;
 mod gate_channels;
+mod gate_nla;
 mod hostile;
 mod no_plugin;
 mod other_user;
@@ -69,6 +70,9 @@ pub const ALL: &[(&str, &str, Play)] = &[
         "the operator logs on as somebody else, and nobody tells whose desktop it is",
         other_user::play,
     ),
+    ("gate-nla", "clients prove their password to the gate, which logs them on to xrdp", gate_nla::to_xrdp),
+    ("gate-nla-shadow", "NLA on both sides, to FreeRDP's shadow server: bitmaps", gate_nla::to_shadow),
+    ("gate-nla-graphics", "the same with RDPGFX and one password of the host", gate_nla::to_shadow_graphics),
     (
         "gate-channels",
         "a clipboard through the gate: closed by default, open by a setting, and nothing of it under a cover",
