@@ -137,9 +137,10 @@ fn each_attempt_counts_before_it_is_looked_at() {
     let right =
         log_on(&mut server(&counted), &mut Theirs::new("hanako", "word", KEY), |_, said| said.write());
     assert!(right.is_ok());
-    let counts = || counted.0.lock().unwrap();
-    assert_eq!((counts().admitted, counts().succeeded), (2, 1));
-    counts().full = true;
+    let mut counts = counted.0.lock().unwrap();
+    assert_eq!((counts.admitted, counts.succeeded), (2, 1));
+    counts.full = true;
+    drop(counts);
     for (user, password) in [("hanako", "word"), ("saburo", "word")] {
         let late =
             log_on(&mut server(&counted), &mut Theirs::new(user, password, KEY), |_, said| said.write());
