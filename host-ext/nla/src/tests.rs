@@ -270,7 +270,7 @@ proptest! {
     fn any_token_is_taken_or_refused(token in prop::collection::vec(any::<u8>(), 0..200), kind in 1..4_u8) {
         let token = [&b"NTLMSSP\0"[..], &[kind, 0, 0, 0], &token].concat();
         let mut server = server(&Counted::default());
-        let first = Request { version: 6, token: Some(token.clone()), ..Request::default() };
+        let first = Request { version: 6, token: Some(token), ..Request::default() };
         server.take(&first.write()).ok();
         let mut server = self::server(&Counted::default());
         server.take(&Theirs::new("hanako", "word", KEY).next(None).write()).unwrap();
