@@ -52,6 +52,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
         "The host behind the gate: unix:/path, or tcp:ADDRESS:PORT#PIN with its certificate's SHA-256.",
     ),
     (
+        "gate_targets",
+        "[]",
+        "Hosts of single users, where one gate stands before several: USER=TARGET; all others go to gate_target.",
+    ),
+    (
         "gate_owner",
         "<kernel for unix:, otherwise credentials with NLA and policy without>",
         "What tells the gate whose desktop it shows: kernel (sudare-owner), credentials (NLA) or policy (the name at log-on).",
@@ -140,6 +145,8 @@ pub struct HostConfig {
     pub tls_key: PathBuf,
     #[serde(default = "default_target")]
     pub gate_target: String,
+    #[serde(default)]
+    pub gate_targets: Vec<String>,
     pub gate_owner: Option<GateOwner>,
     #[serde(default = "default_owner_socket")]
     pub owner_socket: PathBuf,
@@ -241,7 +248,8 @@ impl HostConfig {
             builder = builder.add_source(File::from(path).format(FileFormat::Toml));
         }
         let variables = Environment::with_prefix("SUDARE_HOST").prefix_separator("_").try_parsing(true);
-        builder = builder.add_source(variables.list_separator(",").with_list_parse_key("gate_channels"));
+        let lists = variables.list_separator(",").with_list_parse_key("gate_channels");
+        builder = builder.add_source(lists.with_list_parse_key("gate_targets"));
         for (name, value) in flags {
             builder = builder.set_override(*name, value.clone())?;
         }

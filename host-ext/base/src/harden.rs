@@ -80,10 +80,13 @@ pub fn confine(rules: &Rules) -> Result<Enforced, HardenError> {
     impose(requested(CompatLevel::BestEffort, !rules.connects)?.create()?, rules)
 }
 
-/// The same for a process that may open TCP connections to this port only.
-pub fn confine_to_port(rules: &Rules, port: u16) -> Result<Enforced, HardenError> {
-    let ruleset = requested(CompatLevel::BestEffort, true)?.create()?;
-    impose(ruleset.add_rule(NetPort::new(port, AccessNet::ConnectTcp))?, rules)
+/// The same for a process that may open TCP connections to these ports only.
+pub fn confine_to_ports(rules: &Rules, ports: &[u16]) -> Result<Enforced, HardenError> {
+    let mut ruleset = requested(CompatLevel::BestEffort, true)?.create()?;
+    for port in ports {
+        ruleset = ruleset.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
+    }
+    impose(ruleset, rules)
 }
 
 fn impose(mut ruleset: RulesetCreated, rules: &Rules) -> Result<Enforced, HardenError> {

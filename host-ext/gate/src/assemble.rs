@@ -20,13 +20,13 @@ use crate::confine::{ConfineError, confine};
 use crate::identity::{Identity, IdentityError};
 use crate::nla::{self, Files};
 use crate::serve::{Asks, Gate};
-use crate::target::{Place, Target, TargetError};
+use crate::targets::{Targets, TargetsError};
 
 /// Why no connection can be served.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("`gate_target` cannot be used: {0}")]
-    Target(#[from] TargetError),
+    #[error("`gate_target` or `gate_targets` cannot be used: {0}")]
+    Targets(#[from] TargetsError),
     #[error("`gate_channels` cannot be used: {0}")]
     Channels(#[from] UnknownOpening),
     #[error(transparent)]
@@ -60,15 +60,15 @@ pub struct Assembled {
 /// # Errors
 /// If anything is missing: then nothing is shown to anybody.
 pub fn assemble(config: &HostConfig) -> Result<Assembled, StartError> {
-    let target: Target = config.gate_target.parse()?;
-    let owner = asks(config, &target)?;
+    let targets = Targets::read(&config.gate_target, &config.gate_targets)?;
+    let owner = asks(config, &targets)?;
     let policy = policy(config)?;
     let identity = Identity::load(&config.tls_certificate, &config.tls_key)?;
     let state = HostState::load(&config.state_dir)?;
     // It reads what this process may not, from here on.
     let helper = Files::of(config).map(|files| files.start()).transpose().map_err(StartError::Helper)?;
     // Before the first thread.
-    confine(config, &target)?;
+    confine(config, &targets)?;
     let socket = config.recorder_socket.clone();
     let open: OpenSink = Box::new(move |source| Ok(Box::new(Remote::connect(&socket, source)?)));
     // Begins without a recorder, and covers until there is one.
@@ -77,7 +77,7 @@ pub fn assemble(config: &HostConfig) -> Result<Assembled, StartError> {
     let shared = share(state, identity.cert_sha256, evidence)?;
     let factory = Arc::new(Sessions::new(shared));
     let (picture, nla) = (picture(), helper.map(nla::once));
-    Ok(Assembled { gate: Gate { identity, target, policy, owner, factory, picture, nla }, evidence: thread })
+    Ok(Assembled { gate: Gate { identity, targets, policy, owner, factory, picture, nla }, evidence: thread })
 }
 
 /// The program that decodes screenshots lies beside this one. Without it incidents say that they have none.
@@ -87,8 +87,8 @@ fn picture() -> PathBuf {
 }
 
 /// Behind a socket of this machine the kernel can tell whose desktop it is, unless the settings say otherwise.
-fn asks(config: &HostConfig, target: &Target) -> Result<Asks, StartError> {
-    let here = matches!(target.place, Place::Unix(_));
+fn asks(config: &HostConfig, targets: &Targets) -> Result<Asks, StartError> {
+    let here = targets.are_here();
     let proves = config.gate_nla_users.is_some();
     Ok(match config.gate_owner {
         Some(GateOwner::Kernel) => Asks::Kernel(config.owner_socket.clone()),
@@ -107,8 +107,8 @@ fn asks(config: &HostConfig, target: &Target) -> Result<Asks, StartError> {
 /// # Errors
 /// As [`assemble`].
 pub fn check(config: &HostConfig) -> Result<(), StartError> {
-    let target: Target = config.gate_target.parse()?;
-    asks(config, &target)?;
+    let targets = Targets::read(&config.gate_target, &config.gate_targets)?;
+    asks(config, &targets)?;
     policy(config)?;
     if let Some(path) = &config.gate_nla_users {
         std::fs::File::open(path).map_err(|source| StartError::Users { path: path.clone(), source })?;

@@ -16,6 +16,7 @@ use sudare_base::harden::{self, Enforced, HardenError, Right, Rules};
 
 use crate::syscalls;
 use crate::target::{Place, Target};
+use crate::targets::Targets;
 
 /// Where covers take their fonts from.
 const FONTS: [&str; 2] = ["/usr/share/fonts", "/usr/local/share/fonts"];
@@ -54,16 +55,14 @@ pub enum ConfineError {
 ///
 /// # Errors
 /// If the kernel refuses although it can. What it cannot do is said in the log, and doctor says it, too.
-pub fn confine(config: &HostConfig, target: &Target) -> Result<Enforced, ConfineError> {
-    let rules = rules(config, target, picture().as_deref());
-    let enforced = match port(target) {
-        Some(port) => harden::confine_to_port(&rules, port)?,
-        None => harden::confine(&rules)?,
-    };
+pub fn confine(config: &HostConfig, targets: &Targets) -> Result<Enforced, ConfineError> {
+    let rules = rules(config, targets, picture().as_deref());
+    let ports: Vec<u16> = targets.all().filter_map(port).collect();
+    let enforced = harden::confine_to_ports(&rules, &ports)?;
     if enforced != Enforced::Fully {
         tracing::warn!(enforced = enforced.sentence(), "the kernel does not protect this connection fully");
     }
-    syscalls::restrict(port(target).is_some())?;
+    syscalls::restrict(!ports.is_empty())?;
     Ok(enforced)
 }
 
@@ -73,7 +72,7 @@ fn picture() -> Option<PathBuf> {
     beside.is_file().then_some(beside)
 }
 
-/// The only TCP port that is needed: the host's, where it is on another machine.
+/// The only TCP port that is needed for it: the host's, where it is on another machine.
 fn port(target: &Target) -> Option<u16> {
     match &target.place {
         Place::Unix(_) => None,
@@ -82,7 +81,7 @@ fn port(target: &Target) -> Option<u16> {
 }
 
 /// Pure. Sockets in the file system need no rule: they are connected to, not opened, and their folders say by whom.
-fn rules(config: &HostConfig, target: &Target, picture: Option<&Path>) -> Rules {
+fn rules(config: &HostConfig, targets: &Targets, picture: Option<&Path>) -> Rules {
     let read = |path: &str| (PathBuf::from(path), Right::ReadIfThere);
     let mut paths: Vec<_> = FONTS.into_iter().chain(TIMES).chain(["/dev/urandom"]).map(read).collect();
     // Who may open which desktop is looked up when a device says who it is. The keys beside it have been read.
@@ -92,7 +91,7 @@ fn rules(config: &HostConfig, target: &Target, picture: Option<&Path>) -> Rules 
         paths.extend(LOADERS.map(|loader| (loader.into(), Right::RunIfThere)));
         paths.push(("/dev/null".into(), Right::Device));
     }
-    let far = matches!(target.place, Place::Tcp(_));
+    let far = !targets.are_here();
     // What decodes, and what looks names up, is loaded late.
     paths.extend(LIBRARIES.map(read));
     if far {
@@ -113,7 +112,7 @@ mod tests {
     }
 
     fn of(target: &str, picture: Option<&Path>) -> Rules {
-        rules(&HostConfig::load(None, &[]).unwrap(), &target.parse().unwrap(), picture)
+        rules(&HostConfig::load(None, &[]).unwrap(), &Targets::read(target, &[]).unwrap(), picture)
     }
 
     #[test]

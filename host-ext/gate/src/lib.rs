@@ -21,6 +21,7 @@
 //! | `serve` | one connection, from its socket to its last evidence |
 //! | `assemble` | keys, policy and the thread that keeps evidence |
 //! | `target` | where the host is, and its pin |
+//! | `targets` | which of several hosts a user is led to |
 //! | `host` | connects to the host, and knows it by its certificate |
 //! | `identity` | the certificate that clients see |
 //! | `negotiate` | X.224, TLS and perhaps CredSSP on both legs |
@@ -57,6 +58,7 @@ pub mod serve;
 mod session;
 pub mod syscalls;
 pub mod target;
+pub mod targets;
 #[cfg(test)]
 pub(crate) mod tests;
 

@@ -40,6 +40,7 @@ use crate::nla::{Helpers, Nla};
 use crate::refusal::{Reached, Waiting};
 use crate::serve::within;
 use crate::target::Target;
+use crate::targets::Targets;
 
 /// The client's leg.
 pub(crate) type Client = TlsStream<TcpStream>;
@@ -77,7 +78,7 @@ impl From<Ended> for Turned {
 /// Takes the client's first words, and ends with TLS on both legs.
 pub(crate) async fn negotiate(
     mut tcp: TcpStream,
-    target: &Target,
+    targets: &Targets,
     identity: &Identity,
     policy: Policy,
     helpers: Option<&Helpers>,
@@ -90,8 +91,9 @@ pub(crate) async fn negotiate(
     };
     if let Some(helpers) = helpers {
         let nla = Nla::begin(helpers)?;
-        return proved(tcp, request, (asked, to_host), target, identity, nla).await;
+        return proved(tcp, request, (asked, to_host), targets, identity, nla).await;
     }
+    let target = targets.of_hint(asked.user_hint());
     let met = within(NEGOTIATE_MAX, MEETING, meet(asked, &to_host, target)).await;
     let (agreed, to_client, host) = match met {
         Ok(met) => met,
@@ -109,7 +111,7 @@ async fn proved(
     tcp: TcpStream,
     request: Vec<u8>,
     (asked, to_host): (Asked, Vec<u8>),
-    target: &Target,
+    targets: &Targets,
     identity: &Identity,
     mut nla: Nla,
 ) -> Result<Secure, Turned> {
@@ -117,7 +119,7 @@ async fn proved(
     let exporter = exporter(&client)?;
     let logon = within(NLA_MAX, PROVING, nla.client(&mut client, &identity.certificate)).await?;
     let met = async {
-        let (agreed, _, mut host) = meet(asked, &to_host, target).await?;
+        let (agreed, _, mut host) = meet(asked, &to_host, targets.of_user(&logon.user)).await?;
         if agreed.host == protocol::HYBRID {
             let certificate = host::certificate(&host);
             nla.host(&mut host, &certificate).await?;

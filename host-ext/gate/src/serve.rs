@@ -23,14 +23,14 @@ use crate::nla::Helpers;
 use crate::owner::Owners;
 use crate::refusal;
 use crate::session::Session;
-use crate::target::Target;
+use crate::targets::Targets;
 
 /// What a connection is served with.
 pub struct Gate {
     /// What the client sees.
     pub identity: Identity,
     /// Where it is led to.
-    pub target: Target,
+    pub targets: Targets,
     /// What passes.
     pub policy: Policy,
     /// What tells whose desktop it is.
@@ -73,7 +73,7 @@ impl Asks {
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Gate({})", self.target.place)
+        write!(f, "Gate({} hosts)", self.targets.all().count())
     }
 }
 
@@ -116,7 +116,7 @@ pub async fn serve(tcp: TcpStream, gate: &Gate, mut stop: watch::Receiver<bool>)
 /// As far as the session, which begins covered.
 pub(crate) async fn open(tcp: TcpStream, gate: &Gate) -> Result<Session<Client, Secured>, Turned> {
     leg::prepare(&tcp).map_err(Ended::Client)?;
-    let negotiated = negotiate(tcp, &gate.target, &gate.identity, gate.policy.clone(), gate.nla.as_ref());
+    let negotiated = negotiate(tcp, &gate.targets, &gate.identity, gate.policy.clone(), gate.nla.as_ref());
     let Secure { mut client, mut host, agreed, exporter, proved } = negotiated.await?;
     let connected = connect(&mut client, &mut host, agreed, clock::boot_ms);
     let live = within(CONNECT_MAX, "the beginning of the session", connected).await?;

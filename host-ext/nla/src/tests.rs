@@ -137,9 +137,10 @@ fn each_attempt_counts_before_it_is_looked_at() {
     let right =
         log_on(&mut server(&counted), &mut Theirs::new("hanako", "word", KEY), |_, said| said.write());
     assert!(right.is_ok());
-    let counts = || counted.0.lock().unwrap();
-    assert_eq!((counts().admitted, counts().succeeded), (2, 1));
-    counts().full = true;
+    let mut counts = counted.0.lock().unwrap();
+    assert_eq!((counts.admitted, counts.succeeded), (2, 1));
+    counts.full = true;
+    drop(counts);
     for (user, password) in [("hanako", "word"), ("saburo", "word")] {
         let late =
             log_on(&mut server(&counted), &mut Theirs::new(user, password, KEY), |_, said| said.write());
@@ -269,7 +270,7 @@ proptest! {
     fn any_token_is_taken_or_refused(token in prop::collection::vec(any::<u8>(), 0..200), kind in 1..4_u8) {
         let token = [&b"NTLMSSP\0"[..], &[kind, 0, 0, 0], &token].concat();
         let mut server = server(&Counted::default());
-        let first = Request { version: 6, token: Some(token.clone()), ..Request::default() };
+        let first = Request { version: 6, token: Some(token), ..Request::default() };
         server.take(&first.write()).ok();
         let mut server = self::server(&Counted::default());
         server.take(&Theirs::new("hanako", "word", KEY).next(None).write()).unwrap();

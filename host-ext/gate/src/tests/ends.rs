@@ -41,6 +41,7 @@ use crate::nla::Helpers;
 use crate::serve::{Asks, Gate, serve};
 use crate::session::Session;
 use crate::target::{Pin, Place, Target};
+use crate::targets::Targets;
 use crate::tests::nla::log_on;
 
 pub(crate) const SIZE: (u16, u16) = (640, 480);
@@ -140,6 +141,7 @@ pub(crate) struct Stage {
     pub(crate) address: SocketAddr,
     pub(crate) host: TcpListener,
     pub(crate) host_identity: Identity,
+    host_target: Target,
     pub(crate) guard: Guard,
     gate: Arc<Gate>,
     listener: TcpListener,
@@ -164,6 +166,12 @@ impl Stage {
         stage
     }
 
+    /// Has a host of its own for one user.
+    pub(crate) fn lead(&mut self, user: &str, target: Target) {
+        let gate = Arc::get_mut(&mut self.gate).unwrap();
+        gate.targets = Targets::new(self.host_target.clone(), vec![(user.to_owned(), target)]).unwrap();
+    }
+
     pub(crate) async fn with(host: TcpListener, host_identity: Identity, target: Target) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -171,9 +179,11 @@ impl Stage {
         let factory = Arc::new(guard.clone());
         let (policy, owner) = (Policy::default(), Asks::Nobody);
         let picture = PathBuf::from("/nonexistent/sudare-picture");
-        let gate = Gate { identity: identity().0, target, policy, owner, factory, picture, nla: None };
+        let targets = Targets::one(target.clone());
+        let gate = Gate { identity: identity().0, targets, policy, owner, factory, picture, nla: None };
         let (_stop, stop) = watch::channel(false);
-        Self { address, host, host_identity, guard, gate: Arc::new(gate), listener, _stop, stop }
+        let gate = Arc::new(gate);
+        Self { address, host, host_identity, host_target: target, guard, gate, listener, _stop, stop }
     }
 
     /// What the gate shows, and proves with: a thief of its key has the same.

@@ -12,13 +12,14 @@ use sudare_relay::credssp::{Refusal, request};
 use sudare_relay::error::{Broken, Fault};
 use sudare_relay::policy::protocol;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::timeout;
 
-use super::ends::{Client, Host, PATIENCE, Stage, ended};
+use super::ends::{Client, Host, PATIENCE, Stage, ended, identity};
 use crate::error::Ended;
 use crate::nla::{Helper, Helpers};
+use crate::target::{Place, Target};
 
 struct Everybody;
 
@@ -199,6 +200,24 @@ async fn a_host_that_refuses_or_is_not_there_is_told_on_a_black_screen() {
         drop(client.await.unwrap().expect("a session with words"));
         ended(served).await;
         assert!(stage.guard.told().is_empty(), "the guard decides about desktops only");
+    };
+    LocalSet::new().run_until(run).await;
+}
+
+#[tokio::test]
+async fn whoever_is_proved_is_led_to_the_own_host() {
+    let run = async {
+        let (nla, _folder) = helpers(HostLeg::Tls, None);
+        let mut stage = Stage::proving(protocol::TLS, nla).await;
+        let own = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (own_identity, pin) = identity();
+        let place = Place::Tcp(own.local_addr().unwrap().to_string());
+        stage.lead("Hanako", Target { place, pin: Some(pin) });
+        let (client, _served) = begin(&stage, "hanako", "word").await;
+        let (tcp, _) = timeout(PATIENCE, own.accept()).await.unwrap().unwrap();
+        let _host = Host::accept(tcp, &own_identity).await.unwrap();
+        let _client = client.await.unwrap().unwrap();
+        assert!(nobody_came(&stage).await, "nobody hears of it at the host for all others");
     };
     LocalSet::new().run_until(run).await;
 }
