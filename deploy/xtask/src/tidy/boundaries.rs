@@ -109,6 +109,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sudare-client-runtime",
             "sudare-guard",
             "sudare-models",
+            "sudare-owner",
             "sudare-protocol",
             "sudare-test-kit",
             "sudare-vision",
