@@ -8,8 +8,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -44,7 +44,12 @@ pub async fn run(
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            Some(_) = running.join_next() => continue,
+            Some(ended) = running.join_next() => {
+                if let Ok((port, Ok(status))) = ended {
+                    killed(port, status);
+                }
+                continue;
+            }
             _ = stop.changed() => break,
         };
         match accepted {
@@ -54,7 +59,7 @@ pub async fn run(
             ),
             Ok((tcp, peer)) => match start(tcp, program()) {
                 Ok(mut child) => {
-                    running.spawn(async move { child.wait().await });
+                    running.spawn(async move { (peer.port(), child.wait().await) });
                 }
                 Err(error) => {
                     tracing::error!(port = peer.port(), %error, "no process for a connection; it was closed");
@@ -72,6 +77,18 @@ pub async fn run(
         // Waiting for them is nobody's task any more.
         running.detach_all();
     }
+}
+
+/// Whoever is killed cannot say so. Gives the signal.
+fn killed(port: u16, status: ExitStatus) -> Option<i32> {
+    let signal = status.signal()?;
+    tracing::warn!(
+        port,
+        signal,
+        "a connection's process was ended by a signal, and its client was disconnected. Look who sent it: a crash, an \
+         administrator, or the kernel for want of memory"
+    );
+    Some(signal)
 }
 
 fn start(tcp: TcpStream, mut program: Command) -> io::Result<tokio::process::Child> {
@@ -101,6 +118,14 @@ mod tests {
         let mut read = [0; 16];
         let count = timeout(Duration::from_secs(20), tcp.read(&mut read)).await.unwrap().unwrap();
         String::from_utf8_lossy(&read[..count]).trim_end().to_owned()
+    }
+
+    #[test]
+    fn an_end_by_a_signal_is_told_and_another_is_not() {
+        assert_eq!(killed(1, ExitStatus::from_raw(9)), Some(9));
+        assert_eq!(killed(1, ExitStatus::from_raw(0)), None);
+        // Exit code 1: it has said why itself.
+        assert_eq!(killed(1, ExitStatus::from_raw(1 << 8)), None);
     }
 
     #[tokio::test]

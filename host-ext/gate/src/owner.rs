@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use sudare_guard::transport::Owner;
 use sudare_owner::wire::{self, Answer};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -116,21 +116,20 @@ async fn converse(
     asked: &mut watch::Receiver<u32>,
     tell: &mpsc::Sender<(u32, Owner)>,
 ) -> io::Result<std::convert::Infallible> {
-    let mut service = reach(socket)?;
-    let (mut answers, mut asks) = service.split();
+    let service = reach(socket)?;
     let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
     // An ask from before this connection was answered by the failure of the one before.
     asked.mark_unchanged();
     loop {
         tokio::select! {
-            answer = receive(&mut answers) => {
+            answer = receive(&service) => {
                 let (number, answer) = answer?;
                 tell.send((number, owner(answer))).await.map_err(gone)?;
             }
             changed = asked.changed() => {
                 changed.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
                 let packet = wire::ask(*asked.borrow_and_update());
-                asks.write_all(&packet).await?;
+                service.async_io(Interest::WRITABLE, || Ok(rustix::io::write(&service, &packet)?)).await?;
             }
         }
     }
@@ -144,9 +143,11 @@ fn reach(path: &Path) -> io::Result<UnixStream> {
     UnixStream::from_std(socket.into())
 }
 
-async fn receive(service: &mut (impl AsyncRead + Unpin)) -> io::Result<(u32, Answer)> {
+/// The next packet. Not by tokio's own read: it takes a buffer that is not full for a stream that is empty, and would
+/// leave a second packet where it is until a third one comes.
+async fn receive(service: &UnixStream) -> io::Result<(u32, Answer)> {
     let mut packet = [0; wire::ANSWER_BYTES + 1];
-    let length = service.read(&mut packet).await?;
+    let length = service.async_io(Interest::READABLE, || Ok(rustix::io::read(service, &mut packet)?)).await?;
     match packet.get(..length) {
         None | Some([]) => Err(Errno::CONNRESET.into()),
         Some(packet) => wire::read_answer(packet).map_err(io::Error::other),
@@ -218,6 +219,22 @@ mod tests {
         }
         drop(gate);
         assert!(matches!(next(&mut owners).await.1, Owner::Unknown(_)));
+    }
+
+    #[tokio::test]
+    async fn answers_that_come_together_are_all_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        let listener = service(&path);
+        let mut owners = Owners::ask_at(path);
+        let gate = tokio::task::spawn_blocking(move || accept(&listener).unwrap()).await.unwrap();
+        // This thread runs the other task only when it waits, so that all are there before it reads.
+        for uid in [7, 8, 9] {
+            send(&gate, &wire::answer(0, Answer::Session { uid }), SendFlags::empty()).unwrap();
+        }
+        for uid in [7, 8, 9] {
+            assert_eq!(next(&mut owners).await, (0, Owner::Session { uid }));
+        }
     }
 
     #[tokio::test]

@@ -73,6 +73,8 @@ pub const HOST_CAPS_WAIT_MS: u64 = 2_000;
 /// After a client has closed `SUDARE`, and how often it is opened again.
 pub const REOPEN_AFTER_MS: u64 = 1_000;
 pub const REOPEN_MAX: u32 = 100;
+/// A host that draws under a cover is told not to again, and no more often: xrdp forgets it when it attaches a desktop.
+pub const SUPPRESS_AGAIN_MS: u64 = 250;
 /// A repaint that has been asked for and has not begun by then is told.
 pub const REPAINT_WAIT_MS: u64 = 1_000;
 

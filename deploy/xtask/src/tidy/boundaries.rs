@@ -114,6 +114,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sudare-client-runtime",
             "sudare-guard",
             "sudare-models",
+            "sudare-owner",
             "sudare-protocol",
             "sudare-test-kit",
             "sudare-vision",

@@ -9,7 +9,7 @@ use super::pointer::Pointer;
 use super::unit::{Mark, Shown, Unit};
 use super::{Event, Live};
 use crate::error::{Broken, Fault, Side, Stage};
-use crate::limits::{PAINT_MAX_BYTES, REPAINT_WAIT_MS};
+use crate::limits::{PAINT_MAX_BYTES, REPAINT_WAIT_MS, SUPPRESS_AGAIN_MS};
 use crate::wire::share::data;
 use crate::wire::{input, mcs, share};
 
@@ -18,10 +18,12 @@ impl Live {
     ///
     /// # Errors
     /// If what must be written cannot be; the connection must end, which covers as well.
-    pub fn cover(&mut self, _now_ms: u64) -> Result<(), Broken> {
+    pub fn cover(&mut self, now_ms: u64) -> Result<(), Broken> {
         if self.shown == Shown::Covered {
             return Ok(());
         }
+        // What is on its way is no sign that the host draws on.
+        self.suppress_again_ms = now_ms.saturating_add(SUPPRESS_AGAIN_MS);
         self.begin(Shown::Covered);
         self.visible_mark = None;
         self.repaint_due_ms = None;
@@ -141,8 +143,19 @@ impl Live {
         if !self.policy.suppress {
             return Ok(());
         }
-        self.suppressed = true;
+        (self.suppressed, self.draws_on) = (true, false);
         self.push_data(data::SUPPRESS_OUTPUT, &[0; 4])
+    }
+
+    /// Tells it once more when it draws all the same. A login screen does and takes no notice; but a desktop that xrdp
+    /// attaches later was never told, and would fill what is held.
+    pub(super) fn suppress_again(&mut self, now_ms: u64) -> Result<(), Fault> {
+        let covered = self.shown == Shown::Covered && self.activation == Activation::Active;
+        if !(covered && self.suppressed && self.draws_on && now_ms >= self.suppress_again_ms) {
+            return Ok(());
+        }
+        self.suppress_again_ms = now_ms.saturating_add(SUPPRESS_AGAIN_MS);
+        self.suppress()
     }
 
     /// Tells the host to draw again, and everything.

@@ -127,6 +127,9 @@ pub struct Live {
     size: Option<Size>,
     /// Whether the gate has told the host to draw nothing.
     suppressed: bool,
+    /// Whether the host has drawn since it was told that last, and from when on it may be told again.
+    draws_on: bool,
+    suppress_again_ms: u64,
     /// Whether the client itself wants to see anything.
     client_looks: bool,
     // From the host to the client.
@@ -178,6 +181,8 @@ impl Live {
             share: 0,
             size: None,
             suppressed: false,
+            draws_on: false,
+            suppress_again_ms: 0,
             client_looks: true,
             fragments: Fragments::default(),
             waiting: Queue::default(),
@@ -272,6 +277,7 @@ impl Live {
             self.events.push(Event::NoRepaint);
         }
         self.recording_tick(now_ms).map_err(|fault| fault.of(Side::Host, Stage::Session))?;
+        self.suppress_again(now_ms).map_err(|fault| fault.of(Side::Host, Stage::Session))?;
         self.dynamic_tick(now_ms).map_err(|fault| fault.of(Side::Client, Stage::Session))
     }
 

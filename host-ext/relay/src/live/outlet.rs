@@ -180,6 +180,7 @@ impl Live {
         if self.held.bytes().saturating_add(item.size()) > HELD_MAX_BYTES {
             return Err(Fault::Overflow);
         }
+        self.draws_on = true;
         self.held.push(item);
         Ok(None)
     }

@@ -84,7 +84,7 @@ impl Attack {
         Self::Resize,
     ];
 
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
             Self::Raise => "raise",

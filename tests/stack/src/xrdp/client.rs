@@ -152,6 +152,21 @@ impl Client {
         lines.get(lines.len().saturating_sub(LAST_LINES)..).unwrap_or_default().join(" | ")
     }
 
+    /// What the host has told the plugin that is shown: whether it is a cover.
+    pub fn is_told_covered(&self) -> anyhow::Result<bool> {
+        let said = std::fs::read_to_string(&self.log)?;
+        Ok(said
+            .rsplit_once("the host's screen shown=")
+            .is_some_and(|(_, shown)| shown.starts_with("Covered")))
+    }
+
+    /// What the server said of the end, in FreeRDP's words.
+    pub fn told_why(&self) -> Option<String> {
+        let text = std::fs::read_to_string(&self.log).ok()?;
+        let (_, word) = text.rsplit_once("ERRINFO_")?;
+        Some(word.split_whitespace().next()?.to_owned())
+    }
+
     pub fn pid(&self) -> rustix::process::Pid {
         self.running.pid()
     }

@@ -225,3 +225,38 @@ fn a_redirection_is_told_and_never_passed() {
         assert_eq!(live.events().collect::<Vec<_>>(), [Event::Redirected(pdu)]);
     }
 }
+
+#[test]
+fn a_host_that_draws_under_a_cover_is_told_again_and_not_with_each_picture() {
+    let asked = |live: &mut Live| {
+        share_to_host(live).iter().filter(|(kind, _)| *kind == data::SUPPRESS_OUTPUT).count()
+    };
+    let mut live = active();
+    asked(&mut live);
+    let mut told = Vec::new();
+    for tick in 0..20 {
+        let now_ms = 1_000 + tick * 50;
+        // It obeys after half of the time.
+        if tick < 10 {
+            host(&mut live, &bitmap(1));
+            relayed(&mut live);
+        }
+        live.tick(now_ms).unwrap();
+        told.extend(std::iter::repeat_n(tick, asked(&mut live)));
+    }
+    assert_eq!(told, [0, 5, 10]);
+    // A host that may draw is not told at all.
+    live.uncover(2_000).unwrap();
+    asked(&mut live);
+    host(&mut live, &bitmap(2));
+    relayed(&mut live);
+    live.tick(3_000).unwrap();
+    assert_eq!(asked(&mut live), 0);
+    // What was on its way when the cover came.
+    live.cover(3_000).unwrap();
+    assert_eq!(asked(&mut live), 1);
+    host(&mut live, &bitmap(3));
+    relayed(&mut live);
+    live.tick(3_050).unwrap();
+    assert_eq!(asked(&mut live), 0);
+}

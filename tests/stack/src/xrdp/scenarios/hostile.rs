@@ -4,11 +4,16 @@ use std::path::Path;
 
 use rustix::process::{Signal, kill_process};
 
+use sudare_test_kit::scene::{ALONE, AWAY};
+
+use super::acts::{Acts, KEYS_TAKE, POLICY};
 use crate::xrdp::client::ClientOptions;
 use crate::xrdp::namespace::PROGRAMS;
 use crate::xrdp::report::Report;
+use crate::xrdp::servers::Door;
 use crate::xrdp::session;
 use crate::xrdp::stack::{Stack, StackOptions};
+use crate::xrdp::sudare::Sudare;
 use crate::xrdp::users::User;
 
 /// Both files draw at once. `~/startwm.sh` is the first code of the user that sesman runs, then
@@ -38,6 +43,30 @@ pub(super) fn control(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let began = std::fs::read_to_string(stack.user.home.join(BEGAN))?;
     report.check("~/startwm.sh of the user ran", !began.trim().is_empty(), began.trim());
     stack.session()?.end()
+}
+
+/// Through the gate nobody sees them at log-on, however early they run; with the desktop they are seen as any window.
+pub(super) fn behind_the_gate(out: &Path, report: &mut Report) -> anyhow::Result<()> {
+    let options = StackOptions { door: Door::Gate, home_files: files(), ..StackOptions::default() };
+    let stack = Stack::raise(out, &options)?;
+    let sudare = Sudare::start_gate(out, POLICY)?;
+    let device = sudare.device()?;
+    let camera = sudare.film()?;
+    camera.show(AWAY);
+    let mut acts = Acts { stack, camera, device, report, number: 0, keys_took: KEYS_TAKE };
+    let mut client = acts.log_on("log-on", true)?;
+    let began = std::fs::read_to_string(acts.stack.user.home.join(BEGAN))?;
+    acts.report.check("~/startwm.sh of the user ran", !began.trim().is_empty(), began.trim());
+    acts.camera.show(ALONE);
+    let count =
+        acts.stack.wait_picture("a hostile window", &mut client, |count| count.hostile * 2 > count.all())?;
+    acts.picture("seen with the desktop")?;
+    acts.report.check("with the desktop they are seen", true, format!("{count:?}"));
+    acts.covers("operator away", &mut client, AWAY)?;
+    client.kill()?;
+    let session = acts.stack.session()?;
+    session.wait_connected(false)?;
+    session.end()
 }
 
 /// Ends what the log-on scripts started.

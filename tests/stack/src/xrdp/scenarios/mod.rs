@@ -8,7 +8,12 @@ mod figures;
 mod gate;
 mod gate_attacks;
 mod gate_channels;
+mod gate_faults;
+mod gate_lockers;
 mod gate_nla;
+mod gate_resize;
+mod gate_takeover;
+mod gate_toggles;
 mod hostile;
 mod no_plugin;
 mod other_user;
@@ -77,6 +82,32 @@ pub const ALL: &[(&str, &str, Play)] = &[
         "gate-channels",
         "a clipboard through the gate: closed by default, open by a setting, and nothing of it under a cover",
         gate_channels::play,
+    ),
+    (
+        "gate-hostile",
+        "what ~/startwm.sh and ~/.profile draw at log-on is seen by nobody before the desktop",
+        hostile::behind_the_gate,
+    ),
+    (
+        "gate-lockers",
+        "screen lockers and window managers of the session: as locked after a cover as before it",
+        gate_lockers::play,
+    ),
+    (
+        "gate-toggles",
+        "covers and uncovers that follow each other faster than any person causes them",
+        gate_toggles::play,
+    ),
+    ("gate-resize", "the client's window changes its size, seen and covered", gate_resize::play),
+    (
+        "gate-faults",
+        "recorder, gate, xrdp, client and whoever tells owners: killed or stopped while the desktop is seen",
+        gate_faults::play,
+    ),
+    (
+        "gate-takeover",
+        "several clients of one user: taken over, stalled, two at once, half-open, killed and back",
+        gate_takeover::play,
     ),
     (
         "gate-attacks",
