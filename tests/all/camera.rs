@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 
-mod emulated;
+pub(crate) mod emulated;
 mod machine;
 mod watching;
 

@@ -2,6 +2,7 @@
 
 mod audit;
 mod blanking;
+mod booted;
 mod camera;
 mod docs;
 mod faults;

@@ -6,9 +6,11 @@
 //! | `xfreerdp` | Debian's xfreerdp with the plugin |
 //! | `blanking` | displays, attackers, and a screen observer that reads every pixel |
 //! | `camera_vm` | Debian's kernel with its driver `vivid` in an emulated machine, for `--long` |
+//! | `booted` | a machine with systemd and Debian's xrdp, for `--long` |
 //! | `gallery` | contact sheets |
 
 pub mod blanking;
+pub mod booted;
 pub mod camera_vm;
 pub mod gallery;
 pub mod xfreerdp;

@@ -79,6 +79,9 @@ const NEEDS: &[Need] = &[
     Need { kind: Kind::Machine, packages: &["busybox-static"] },
     Need { kind: Kind::Machine, packages: &["kmod"] },
     Need { kind: Kind::Machine, packages: &["v4l-utils"] },
+    // A machine with systemd and another release's xrdp, which the installation is tried on.
+    Need { kind: Kind::Machine, packages: &["mmdebstrap"] },
+    Need { kind: Kind::Machine, packages: &["systemd-container"] },
     Need { kind: Kind::Fuzz, packages: &["g++"] },
 ];
 

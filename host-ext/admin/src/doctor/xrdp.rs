@@ -53,6 +53,9 @@ pub(super) fn checks(socket: &Path) -> Vec<Finding> {
             .extend([("program of desktops", desktops(&ini)), ("disconnected sessions", disconnected(&ini))]),
         Err(e) => findings.push(("sesman's settings", Err(format!("{SESMAN_INI}: {e}. Run doctor as root")))),
     }
+    if Path::new("/run/systemd/system").is_dir() {
+        findings.push(("xrdp's unit", unit()));
+    }
     findings.push(("xrdp's ports", super::alone::ports()));
     findings.push(("xrdp-sesman", sesman(since(SESMAN))));
     findings.push(("xrdp's settings in force", in_force(Path::new("/"), since)));
@@ -90,6 +93,25 @@ fn port(ini: &Ini, socket: &Path) -> Result<String, String> {
             socket.display()
         )),
     }
+}
+
+/// Whatever its settings say after an update.
+fn unit() -> Result<String, String> {
+    let mut command = Command::new("systemctl");
+    command.args(["show", "xrdp.service", "--property=SocketBindDeny"]).stdin(Stdio::null());
+    let output = command.output().map_err(|e| format!("systemctl: {e}. Run doctor as root"))?;
+    denies(&String::from_utf8_lossy(&output.stdout))
+}
+
+fn denies(shown: &str) -> Result<String, String> {
+    let rules = shown.trim().strip_prefix("SocketBindDeny=").unwrap_or_default();
+    // systemd writes a rule's ports behind it, with nothing between.
+    if rules.split_whitespace().any(|rule| ["tcp", "tcpany", "tcp:any", "any"].contains(&rule)) {
+        return Ok("keeps xrdp from opening ports".into());
+    }
+    Err(format!(
+        "nothing keeps xrdp from opening a port once an update replaces {XRDP_INI}. {UPGRADE}, then `systemctl restart xrdp`"
+    ))
 }
 
 fn connections(ini: &Ini) -> Result<String, String> {
@@ -236,6 +258,14 @@ mod tests {
     }
 
     #[test]
+    fn a_unit_that_lets_xrdp_open_ports_is_found() {
+        assert!(denies("SocketBindDeny=tcpany\n").is_ok() && denies("SocketBindDeny=any").is_ok());
+        for shown in ["SocketBindDeny=\n", "SocketBindDeny=udpany\n", "SocketBindDeny=tcp:22\n", ""] {
+            assert!(denies(shown).unwrap_err().contains("install.sh"), "{shown}");
+        }
+    }
+
+    #[test]
     fn settings_that_keep_people_out_are_found() {
         // As 0.9 has it, and as 0.10 has it.
         for xorg in
@@ -245,11 +275,10 @@ mod tests {
                 format!("[Globals]\nfork=true\n[Xorg]\n{xorg}\n[any]\nlib=libxrdpneutrinordp.so\nip=ask\n");
             let ini = Ini::parse(&good);
             assert!(connections(&ini).is_ok());
-            assert!(
-                kinds(&ini, |name| SESSIONS.contains(&name)).is_ok(),
-                "a library that is not there leads nowhere"
-            );
-            assert!(kinds(&ini, |_| true).unwrap_err().contains("[any]"));
+            let there = |name: &str| SESSIONS.contains(&name);
+            // A library that is not there leads nowhere.
+            assert_eq!(kinds(&ini, there).as_deref(), Ok("only sessions that sesman starts"));
+            assert!(kinds(&ini, |_| true).unwrap().contains("[any] leads to stays covered"));
         }
         let proxy = Ini::parse("[vnc-any]\nlib=libvnc.so\nip=ask\nport=ask5900\n");
         assert!(kinds(&proxy, |_| true).unwrap_err().contains("stay covered"));

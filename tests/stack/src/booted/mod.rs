@@ -1,0 +1,198 @@
+//! A throw-away machine with systemd as its first process: Debian of a chosen release with its own xrdp, in namespaces.
+//! Needs root, and Debian's mirror once for each release; changes nothing on this machine.
+//!
+//! ```text
+//! mmdebstrap ─► folder of the release, kept for the next time
+//!                 └─ overlay, in memory ─► systemd-nspawn ─► systemd ─► units, as on any host
+//! scripts of a test ─► nsenter ─────────────────────────────┘
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use anyhow::{Context as _, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use sudare_test_kit::needs::find;
+use sudare_test_kit::wait_until;
+
+/// What must be installed, by the name of a program of each package.
+pub const TOOLS: [(&str, &str); 2] = [("mmdebstrap", "mmdebstrap"), ("systemd-nspawn", "systemd-container")];
+
+/// What a machine is made of, beside what only one release has.
+const PACKAGES: &str = "ca-certificates,iproute2,procps,systemd,systemd-sysv,libpam-systemd,dbus,xrdp,xorgxrdp,openbox,\
+    xterm,xvfb,xauth,x11-common,x11-xserver-utils,dbus-x11,ssl-cert,fonts-ipafont-gothic,imagemagick,adduser,openssl,\
+    netbase,nftables";
+
+/// A release of Debian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Release {
+    pub name: &'static str,
+    packages: &'static str,
+}
+
+/// Debian 12: xrdp 0.9.
+pub const BOOKWORM: Release = Release { name: "bookworm", packages: "freerdp2-x11" };
+/// Debian 13: xrdp 0.10.
+pub const TRIXIE: Release = Release { name: "trixie", packages: "freerdp3-x11,polkitd" };
+
+/// What is in the way, if anything is.
+#[must_use]
+pub fn missing() -> Option<String> {
+    let missing: Vec<_> = TOOLS.iter().filter(|(tool, _)| find(tool).is_none()).map(|(_, p)| *p).collect();
+    match missing[..] {
+        [] if !rustix::process::geteuid().is_root() => {
+            Some("only root can boot one. Run it as root".to_owned())
+        }
+        [] => None,
+        _ => Some(format!("apt-get install {}", missing.join(" "))),
+    }
+}
+
+/// A running machine. It ends with its owner.
+#[derive(Debug)]
+pub struct Machine {
+    nspawn: Child,
+    leader: Pid,
+    /// One machine at a time: each is given as much time as it needs, and all of them the same folders.
+    _alone: std::fs::File,
+}
+
+impl Machine {
+    /// Boots. `kept` is the folder in which releases are kept; each of `binds` is seen inside, read-only, as the second
+    /// path.
+    ///
+    /// # Errors
+    /// The release cannot be had, or it does not start.
+    pub fn boot(release: Release, kept: &Path, binds: &[(&Path, &str)]) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(kept)?;
+        let alone = std::fs::File::create(kept.join("lock"))?;
+        alone.lock()?;
+        let root = make(release, kept)?;
+        let name = format!("sudare-{}-{}", release.name, std::process::id());
+        // In a cgroup of its own, or two machines would share one; in a mount namespace of its own, so that the layer
+        // goes with it.
+        let enter = r#"set -e
+            for tree in unified systemd .; do
+                [ -e "/sys/fs/cgroup/$tree/cgroup.procs" ] || continue
+                mkdir -p "/sys/fs/cgroup/$tree/$NAME"
+                echo $$ >"/sys/fs/cgroup/$tree/$NAME/cgroup.procs"
+            done
+            mount -t tmpfs tmpfs "$LAYER"
+            mkdir "$LAYER/upper" "$LAYER/work" "$LAYER/root"
+            mount -t overlay overlay -o "lowerdir=$ROOT,upperdir=$LAYER/upper,workdir=$LAYER/work" "$LAYER/root"
+            exec systemd-nspawn -q -D "$LAYER/root" -b --register=no --keep-unit --private-network \
+                --link-journal=no -M "$NAME" "$@""#;
+        let layer = kept.join("layer");
+        std::fs::create_dir_all(&layer)?;
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", enter, "sh"]);
+        command.args(binds.iter().map(|(from, to)| format!("--bind-ro={}:{to}", from.display())));
+        command.env("NAME", &name).env("ROOT", &root).env("LAYER", &layer);
+        // Its filter would forbid pidfd_getfd and Landlock, as no host does.
+        command.env("SYSTEMD_SECCOMP", "0").env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1");
+        let console = std::fs::File::create(kept.join("console.log"))?;
+        command.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console);
+        let nspawn = command.spawn().context("unshare cannot be started")?;
+        let mut starting = Starting(Some(nspawn));
+        let leader = wait_until("the machine's first process", || starting.leader())?;
+        let nspawn = starting.0.take().context("it has ended")?;
+        let machine = Self { nspawn, leader, _alone: alone };
+        wait_until("the machine to have started", || {
+            let state = machine.run("systemctl is-system-running", "")?;
+            let state = String::from_utf8_lossy(&state.stdout).trim().to_owned();
+            Ok(["running", "degraded"].contains(&&*state).then_some(()))
+        })?;
+        Ok(machine)
+    }
+
+    /// Runs a script of bash inside, with one argument.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn run(&self, script: &str, argument: &str) -> anyhow::Result<Output> {
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &self.leader.as_raw_nonzero().to_string(), "-a", "env", "-i"]);
+        command.args(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"]);
+        command.args(["LANG=C.UTF-8", "bash", "-c", script, "bash", argument]).stdin(Stdio::null());
+        command.output().context("nsenter cannot be started")
+    }
+
+    /// The same, which has to end well; what it printed.
+    ///
+    /// # Errors
+    /// It does not, in its own words.
+    pub fn must(&self, script: &str, argument: &str) -> anyhow::Result<String> {
+        let output = self.run(script, argument)?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{script}\n{}\n{said}{complaint}", output.status);
+        Ok(said)
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // With its first process all others end, and then whoever waits for them.
+        kill_process(self.leader, Signal::KILL).ok();
+        self.nspawn.wait().ok();
+    }
+}
+
+/// Ends with its owner until it has become a machine.
+struct Starting(Option<Child>);
+
+impl Starting {
+    /// The process that is pid 1 inside.
+    fn leader(&mut self) -> anyhow::Result<Option<Pid>> {
+        let nspawn = self.0.as_mut().context("it has ended")?;
+        ensure!(nspawn.try_wait()?.is_none(), "systemd-nspawn ended; see console.log");
+        let children = format!("/proc/{0}/task/{0}/children", nspawn.id());
+        let children = std::fs::read_to_string(children).unwrap_or_default();
+        let mut children = children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
+        // Before it, others come and go.
+        Ok(children.find(|pid| {
+            let comm = std::fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero()));
+            comm.is_ok_and(|comm| comm.trim() == "systemd")
+        }))
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Some(mut nspawn) = self.0.take() {
+            nspawn.kill().ok();
+            nspawn.wait().ok();
+        }
+    }
+}
+
+/// The folder of the release, made if it is not there yet.
+fn make(release: Release, kept: &Path) -> anyhow::Result<PathBuf> {
+    let root = kept.join(release.name);
+    if root.join("usr").is_dir() {
+        return Ok(root);
+    }
+    // Renamed when it is whole: a run that was killed leaves nothing that is taken for a release.
+    let new = kept.join(format!("{}.new", release.name));
+    if new.exists() {
+        std::fs::remove_dir_all(&new)?;
+    }
+    // It mounts this machine's /proc and /sys there. In namespaces of its own they go with it also when it is killed, and
+    // the removal above meets nothing but files.
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+    command.args(["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", "--skip=check/empty"]);
+    command.args(["--aptopt=APT::Install-Recommends \"false\"", "--aptopt=Acquire::Languages \"none\""]);
+    command.arg("--dpkgopt=force-unsafe-io");
+    command.args(["man", "doc", "locale"].map(|part| format!("--dpkgopt=path-exclude=/usr/share/{part}/*")));
+    command.arg(format!("--include={PACKAGES},{}", release.packages)).arg(release.name).arg(&new);
+    let output = command.stdin(Stdio::null()).output().context("mmdebstrap cannot be started")?;
+    ensure!(
+        output.status.success(),
+        "Debian's {} cannot be had: {}",
+        release.name,
+        String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default()
+    );
+    std::fs::rename(&new, &root)?;
+    Ok(root)
+}
