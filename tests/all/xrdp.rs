@@ -167,6 +167,22 @@ fn a_clipboard_passes_the_gate_only_where_settings_open_it_and_only_while_the_de
 }
 
 #[test]
+fn a_gate_with_nla_logs_on_to_xrdp_whoever_has_proved_a_password() {
+    let Some(report) = check_with_models("gate-nla") else { return };
+    for name in ["nobody of them reached xrdp", "whoever logs on reaches xrdp"] {
+        assert!(report.checks.iter().any(|check| check.name == name), "{name} was not tried");
+    }
+}
+
+#[test]
+fn a_gate_with_nla_logs_on_to_a_host_that_speaks_nothing_else() {
+    for scenario in ["gate-nla-shadow", "gate-nla-graphics"] {
+        let Some(report) = check_with_models(scenario) else { return };
+        assert!(report.pictures.len() >= 6, "{:?}", report.pictures);
+    }
+}
+
+#[test]
 fn a_second_client_without_the_plugin_sees_only_the_cover_of_a_session_it_takes_over() {
     let Some(report) = check_with_models("takeover") else { return };
     // A race is tried more than once.
