@@ -379,6 +379,7 @@ retire_old_kind() {
         if is_enabled "$unit"; then
             enable sudare-gate.socket sockets.target
             enable sudare-owner.service multi-user.target
+            enable sudare-recorder.service multi-user.target
         fi
         is_running "$unit" || continue
         old_was_running=yes
