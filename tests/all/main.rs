@@ -1,7 +1,6 @@
 //! Everything that needs both ends, in one binary: linking once is faster than linking ten times.
 
 mod audit;
-mod blanking;
 mod booted;
 mod camera;
 mod docs;

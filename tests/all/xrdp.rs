@@ -117,19 +117,10 @@ fn the_same_holds_with_xvnc() {
 
 #[test]
 fn without_the_plugin_only_the_cover_is_seen() {
-    if let Some(report) = check_with_models("no-plugin") {
-        assert_sampled_often(&report.figures["watched"]);
+    let Some(report) = check_with_models("no-plugin") else { return };
+    for name in ["watched-a-refused-channel", "watched-no-channels"] {
+        assert_sampled_often(&report.figures[name]);
     }
-}
-
-#[test]
-fn a_session_on_xvnc_is_ended_before_anything_is_seen() {
-    check_with_models("xvnc");
-}
-
-#[test]
-fn without_chansrv_the_cover_stays_and_says_what_may_be_wrong() {
-    check_with_models("no-chansrv");
 }
 
 #[test]
@@ -140,35 +131,25 @@ fn the_main_job_is_done_on_the_real_stack() {
 }
 
 #[test]
-fn before_an_xrdp_that_knows_nothing_of_it_the_gate_shows_the_cover_alone() {
-    let Some(report) = check_with_models("gate-no-plugin") else { return };
-    for name in ["watched-a-refused-channel", "watched-no-channels"] {
-        assert_sampled_often(&report.figures[name]);
-    }
-}
-
-#[test]
-fn the_main_job_is_done_through_the_gate() {
-    let Some(report) = check_with_models("gate-story") else { return };
-    // Log-on, stranger, away, the acceptor killed, unplugged: each with its picture.
-    assert!(report.pictures.len() >= 8, "{:?}", report.pictures);
+fn what_log_on_scripts_draw_is_seen_with_the_desktop_and_not_before() {
+    check_with_models("hostile");
 }
 
 #[test]
 fn somebody_elses_desktop_stays_covered_whoever_is_recognised() {
-    let Some(report) = check_with_models("gate-other-user") else { return };
+    let Some(report) = check_with_models("other-user") else { return };
     assert_sampled_often(&report.figures["watched-at-connecting"]);
 }
 
 #[test]
 fn a_clipboard_passes_the_gate_only_where_settings_open_it_and_only_while_the_desktop_is_seen() {
-    let Some(report) = check_with_models("gate-channels") else { return };
+    let Some(report) = check_with_models("channels") else { return };
     assert!(report.checks.iter().any(|check| check.name == "under a cover nothing leaves the session"));
 }
 
 #[test]
 fn a_gate_with_nla_logs_on_to_xrdp_whoever_has_proved_a_password() {
-    let Some(report) = check_with_models("gate-nla") else { return };
+    let Some(report) = check_with_models("nla") else { return };
     for name in ["nobody of them reached xrdp", "whoever logs on reaches xrdp"] {
         assert!(report.checks.iter().any(|check| check.name == name), "{name} was not tried");
     }
@@ -176,7 +157,7 @@ fn a_gate_with_nla_logs_on_to_xrdp_whoever_has_proved_a_password() {
 
 #[test]
 fn a_gate_with_nla_logs_on_to_a_host_that_speaks_nothing_else() {
-    for scenario in ["gate-nla-shadow", "gate-nla-graphics"] {
+    for scenario in ["nla-shadow", "nla-graphics"] {
         let Some(report) = check_with_models(scenario) else { return };
         assert!(report.pictures.len() >= 6, "{:?}", report.pictures);
     }
@@ -186,34 +167,55 @@ fn a_gate_with_nla_logs_on_to_a_host_that_speaks_nothing_else() {
 fn a_second_client_without_the_plugin_sees_only_the_cover_of_a_session_it_takes_over() {
     let Some(report) = check_with_models("takeover") else { return };
     // A race is tried more than once.
-    for round in 1..=3 {
-        assert_sampled_often(&report.figures[&format!("takeover_{round}")]);
+    for name in ["takeover-1", "takeover-2", "takeover-3", "stalled"] {
+        assert_sampled_often(&report.figures[name]);
     }
+    assert!(
+        report.checks.iter().any(|check| check.name.starts_with("half-open: the older connection is ended"))
+    );
 }
 
 #[test]
-fn what_is_killed_stays_covered_and_the_user_can_do_nothing() {
+fn whatever_is_killed_or_stopped_shows_nothing_new_and_the_user_can_do_nothing() {
     let Some(report) = check_with_models("faults") else { return };
-    for name in ["a stopped X server disconnects the client", "a third failed guard disconnects the client"] {
-        assert!(report.checks.iter().any(|check| check.name == name), "{name} was not tried");
+    for fault in
+        ["recorder killed", "owner killed", "gate stopped", "client stopped", "gate killed", "xrdp killed"]
+    {
+        assert!(report.checks.iter().any(|check| check.name.starts_with(fault)), "{fault} was not tried");
     }
 }
 
-/// Needs no models: the matrix drives the blanker itself.
 #[test]
-fn the_worst_attacks_show_nothing_on_the_x_server_of_users() {
-    let Some(report) = check("attacks-worst") else { return };
-    let rows = report.figures["matrix"]["rows"].as_array().unwrap();
-    assert!(rows.len() >= 10, "{rows:?}");
-    // The benchmark asks for 200. Here other tests run beside, and all that matters is that somebody looked.
-    assert!(rows.iter().all(|row| row["samples_per_second"].as_f64().unwrap() > 20.0), "{rows:?}");
+fn covers_and_uncovers_may_follow_each_other_at_any_pace() {
+    let Some(report) = check_with_models("toggles") else { return };
+    assert!(report.figures["pairs"].as_u64().unwrap() >= 100);
 }
 
 #[test]
-fn programs_of_the_session_neither_paint_through_the_gate_nor_hear_what_is_typed_at_its_cover() {
-    let Some(report) = check_with_models("gate-attacks-worst") else { return };
+fn a_window_may_change_its_size_at_any_time() {
+    check_with_models("resize");
+}
+
+#[test]
+fn programs_of_the_session_neither_paint_through_the_cover_nor_hear_what_is_typed_at_it() {
+    let Some(report) = check_with_models("attacks-worst") else { return };
     for name in ["paint-through", "overlay-child", "pointers", "raw-keys", "server-grab"] {
         assert!(report.checks.iter().any(|check| check.name == name), "{name} was not tried");
+    }
+    // The benchmark asks for 200. Here other tests run beside, and all that matters is that somebody looked.
+    let rate = report.figures["looks_per_second_min"].as_f64().unwrap();
+    assert!(rate > 20.0, "{rate} looks a second");
+}
+
+/// Every attack, another X server, and screen lockers as far as they are installed: minutes, so only when asked for.
+#[test]
+fn all_attacks_and_lockers_are_held_off() {
+    if std::env::var_os("SUDARE_LONG").is_none() {
+        return;
+    }
+    for scenario in ["attacks", "attacks-xvnc", "lockers"] {
+        let Some(report) = check_with_models(scenario) else { return };
+        println!("{scenario} did not try: {}", report.figures.get("not_tried").cloned().unwrap_or_default());
     }
 }
 

@@ -4,12 +4,12 @@
 //! |---|---|
 //! | `xrdp` | the real stack in namespaces: servers, clients, scenarios with their controls |
 //! | `xfreerdp` | Debian's xfreerdp with the plugin |
-//! | `blanking` | displays, attackers, and a screen observer that reads every pixel |
+//! | `attackers` | programs inside a session that want to be seen, or to hear keys |
 //! | `camera_vm` | Debian's kernel with its driver `vivid` in an emulated machine, for `--long` |
 //! | `booted` | a machine with systemd and Debian's xrdp, for `--long` |
 //! | `gallery` | contact sheets |
 
-pub mod blanking;
+pub mod attackers;
 pub mod booted;
 pub mod camera_vm;
 pub mod gallery;

@@ -109,7 +109,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "sudare-stack",
         &[
-            "sudare-blanker",
             "sudare-client-core",
             "sudare-client-runtime",
             "sudare-guard",
@@ -154,7 +153,6 @@ const ALLOWED_IN_TESTS: &[(&str, &[&str])] = &[
         &[
             "sudare-audit",
             "sudare-base",
-            "sudare-blanker",
             "sudare-client-core",
             "sudare-client-runtime",
             "sudare-demo",

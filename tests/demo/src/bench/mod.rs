@@ -17,7 +17,6 @@ pub mod plugin;
 mod proxy;
 pub mod stack;
 mod table;
-pub mod x11;
 
 pub use capture::capture_ms;
 pub use cpu::{Cpu, measure as cpu};

@@ -46,8 +46,8 @@ enum Part {
     Seat,
     /// Incidents, entries, audits, kills
     Evidence,
-    /// X servers that people use, and the attacks
-    Servers,
+    /// The gate before xrdp: covers, attacks, takeovers
+    Gate,
     /// Packages, what a change rebuilds, the demo on a busy machine
     Build,
 }
@@ -138,7 +138,7 @@ fn measure(part: Part, table: &mut Table, arguments: &Arguments, step: &dyn Fn(&
             bench::log::measure(&out.join("log"), &bin.join("sudare-audit"))?.tell(table);
             Ok(())
         }
-        Part::Servers => real_servers(table, &bin, &out.join("stack"), step),
+        Part::Gate => gate(table, &bin, &out.join("stack"), step),
         Part::Build => {
             step("packages, rebuilds, the demo on a busy machine");
             bench::build::measure(table, &std::env::current_dir()?, &std::path::absolute(out.join("demo"))?)
@@ -233,16 +233,12 @@ fn loopback(
     Ok(())
 }
 
-/// X servers that people use: Xvfb alone, and xorgxrdp in a session.
-fn real_servers(table: &mut Table, bin: &Path, out: &Path, step: &dyn Fn(&str)) -> anyhow::Result<()> {
-    step("request to black at the host");
-    bench::x11::cover_latency(table)?;
+/// The gate before a real xrdp.
+fn gate(table: &mut Table, bin: &Path, out: &Path, step: &dyn Fn(&str)) -> anyhow::Result<()> {
     step("an xrdp session: lock and silence to black");
     bench::stack::cover_latency(table, bin, out)?;
-    step("attacks on Xvfb and in an xrdp session");
-    let found = [bench::x11::matrix()?, bench::stack::matrix(bin, out)?];
-    bench::x11::tell_matrix(table, &found);
-    Ok(())
+    step("attacks in an xrdp session, and takeovers");
+    bench::stack::matrix(table, bin, out)
 }
 
 fn path(variable: &str) -> anyhow::Result<PathBuf> {

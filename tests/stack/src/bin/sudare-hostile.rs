@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use sudare_stack::blanking::hostile::{self, Attack};
-use sudare_stack::blanking::inside::{self, Inside};
+use sudare_stack::attackers::hostile::{self, Attack};
+use sudare_stack::attackers::inside::{self, Inside};
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);

@@ -120,7 +120,7 @@ fn play_inside(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let programs = this.parent().context("the folder of this program is unknown")?;
     let given = needs::folders();
     let mut keep: Vec<&Path> = given.iter().map(PathBuf::as_path).collect();
-    // Attackers and blanker are started from where this program lies.
+    // Attackers are started from where this program lies.
     keep.extend([programs, &arguments.out]);
     let isolated = namespace::isolate(&keep, programs);
     let report = match isolated {

@@ -11,8 +11,8 @@ use sudare_protocol::reason::Reason;
 /// Covers and notes, in the order of the log.
 #[derive(Debug, Default)]
 pub struct Logged {
-    /// Why it was covered.
-    pub reasons: Vec<Reason>,
+    /// Why it was covered, and when this was recorded, by the clock that counts suspend.
+    pub covers: Vec<(Reason, f64)>,
     /// Code and value.
     pub notes: Vec<(u16, u64)>,
     /// A bundle that grew is there in each of its sizes.
@@ -52,7 +52,11 @@ impl Logged {
             let entry = Entry::open_unverified(leaf)?;
             match entry.event()? {
                 Event::Note(note) => self.notes.push((note.code, note.value)),
-                Event::Cover(_) => self.reasons.extend(entry.reason.and_then(Reason::from_number)),
+                Event::Cover(_) => {
+                    let reason = entry.reason.and_then(Reason::from_number);
+                    #[allow(clippy::cast_precision_loss, reason = "milliseconds since the machine began")]
+                    self.covers.extend(reason.map(|reason| (reason, entry.boot_ms as f64)));
+                }
                 _ => {}
             }
         }

@@ -6,14 +6,11 @@ use std::process::Command;
 use sudare_test_kit::needs::find;
 
 /// Our own programs, which must lie in one folder.
-pub const OURS: [&str; 15] = [
+pub const OURS: [&str; 12] = [
+    "sudare",
     "sudare-stack",
     "sudare-secret-desktop",
     "sudare-hostile",
-    "sudare-blanker",
-    "sudare-supervisor",
-    "sudare-sign-in",
-    "sudare-guard",
     "sudare-gate",
     "sudare-owner",
     "sudare-nla",

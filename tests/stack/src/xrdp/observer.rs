@@ -131,7 +131,8 @@ impl Looks {
 }
 
 /// Reads a screen, and knows the words that were on it last.
-struct Eye {
+#[derive(Debug)]
+pub struct Eye {
     screen: Framebuffer,
     /// Of the words: columns in bytes, then rows.
     columns: std::ops::Range<usize>,
@@ -142,7 +143,7 @@ struct Eye {
 }
 
 impl Eye {
-    fn open(screen: Framebuffer) -> Self {
+    pub fn open(screen: Framebuffer) -> Self {
         let [left, top, right, bottom] = panel(screen.width, screen.height).map(usize::from);
         let (columns, rows) = (left * PIXEL_BYTES..right * PIXEL_BYTES, top..bottom);
         let words = vec![0; columns.len() * rows.len()];
@@ -150,7 +151,7 @@ impl Eye {
     }
 
     /// Whether all is black but the words, and nothing of the user is among these.
-    fn sees_black(&mut self) -> anyhow::Result<bool> {
+    pub fn sees_black(&mut self) -> anyhow::Result<bool> {
         let Self { screen, columns, rows, words, buffer } = self;
         let (mut black, row_bytes) = (true, screen.row_bytes());
         screen.rows(buffer, |first, part| {

@@ -106,10 +106,10 @@ impl Screen {
         Ok(count)
     }
 
-    /// All bytes of a new picture.
-    pub fn pixels(&mut self) -> anyhow::Result<&[u8]> {
+    /// The part of the desktop that does not move: its bar is in the upper quarter, and the pointer in the middle.
+    pub fn lower(&mut self) -> anyhow::Result<Vec<u8>> {
         self.framebuffer.read(&mut self.raw)?;
-        Ok(&self.raw)
+        Ok(self.raw.get(self.raw.len() * 3 / 5..).unwrap_or_default().to_vec())
     }
 
     /// Takes a new picture and saves it.

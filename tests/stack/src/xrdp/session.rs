@@ -13,7 +13,7 @@ use sudare_test_kit::wait_until;
 
 use super::process;
 use super::users::User;
-use crate::blanking::display::Access;
+use crate::attackers::display::Access;
 
 /// Logging on, the X server and the first program take well under this.
 /// X servers that sessions use.

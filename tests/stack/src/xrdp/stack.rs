@@ -53,7 +53,7 @@ pub struct StackOptions {
 
 impl Default for StackOptions {
     fn default() -> Self {
-        StackOptions { backend: Backend::Xorg, door: Door::Port, home_files: Vec::new(), size: client::SIZE }
+        StackOptions { backend: Backend::Xorg, door: Door::Gate, home_files: Vec::new(), size: client::SIZE }
     }
 }
 

@@ -21,33 +21,23 @@ const FOLDER: &str = "/run/sudare-stack/sudare";
 /// What cargo makes of the plugin, and what FreeRDP looks for.
 const BUILT: &str = "libsudare_client.so";
 const INSTALLED: &str = "freerdp2/libsudare-client.so";
-/// What PAM does when somebody signs in at sesman.
-const PAM: &str = "/etc/pam.d/xrdp-sesman";
 
-/// The host's side with a running supervisor, and what the device needs.
+/// The host's side with a running gate, and what the device needs.
 #[derive(Debug)]
 pub struct Sudare {
     pub stage: Stage,
-    supervisor: Option<Running>,
     gate: Option<Running>,
     owner: Option<Running>,
     recorder: Option<Running>,
     logs: PathBuf,
-    starts: u32,
 }
 
 impl Sudare {
-    /// Makes keys and records, enrols the operator, installs the plugin, starts the supervisor.
+    /// Makes keys and records, enrols the operator, installs the plugin, opens the gate.
     pub fn start(logs: &Path, policy: &str) -> anyhow::Result<Self> {
         let mut sudare = Self::prepare(logs, policy)?;
-        sudare.ask_before_sign_ins()?;
-        sudare.supervise()?;
-        Ok(sudare)
-    }
-
-    /// The same with the gate in place of supervisor, guards and blankers.
-    pub fn start_gate(logs: &Path, policy: &str) -> anyhow::Result<Self> {
-        let mut sudare = Self::prepare(logs, policy)?;
+        // It may read xrdp's key.
+        process::output(Command::new("usermod").args(["--append", "--groups", "ssl-cert", GUARD]))?;
         sudare.tell_owners()?;
         sudare.open_gate()?;
         Ok(sudare)
@@ -68,8 +58,7 @@ impl Sudare {
         );
         std::fs::write(stage.dir.join("host.toml"), settings)?;
         let logs = logs.to_owned();
-        let mut sudare =
-            Sudare { stage, supervisor: None, gate: None, owner: None, recorder: None, logs, starts: 0 };
+        let mut sudare = Sudare { stage, gate: None, owner: None, recorder: None, logs };
         process::output(sudare.host_program().arg("init").arg("--recorder"))?;
         for record in ["organisation.pub", "host.record"] {
             std::fs::copy(state.join(record), recorder.join(record))?;
@@ -112,10 +101,10 @@ impl Sudare {
         [self.stage.dir.join("run-recorder/socket"), self.stage.dir.join("recorder")]
     }
 
-    /// Starts the gate at the port at which clients look for xrdp, as the guards' user, who may read xrdp's key.
-    fn open_gate(&mut self) -> anyhow::Result<()> {
-        process::output(Command::new("usermod").args(["--append", "--groups", "ssl-cert", GUARD]))?;
+    /// Starts the gate at the port at which clients look for xrdp, also after [`Self::kill_gate`].
+    pub fn open_gate(&mut self) -> anyhow::Result<()> {
         let log = self.gate_log();
+        let said_before = std::fs::read_to_string(&log).unwrap_or_default().len();
         let user = User::find(GUARD)?;
         let mut command = user.command(&Path::new(PROGRAMS).join("sudare-gate").display().to_string());
         command.arg("--config").arg(self.stage.dir.join("host.toml"));
@@ -124,7 +113,7 @@ impl Sudare {
         wait_until("the gate", || {
             let said = std::fs::read_to_string(&log)?;
             anyhow::ensure!(!running.has_ended()?, "the gate ended: {said}");
-            Ok(said.contains("Listening").then_some(()))
+            Ok(said.get(said_before..).is_some_and(|said| said.contains("Listening")).then_some(()))
         })?;
         self.gate = Some(running);
         Ok(())
@@ -186,52 +175,11 @@ impl Sudare {
         command
     }
 
-    /// Has PAM ask the supervisor, as `install.sh` does.
-    fn ask_before_sign_ins(&self) -> anyhow::Result<()> {
-        let program = Path::new(PROGRAMS).join("sudare-sign-in");
-        let settings = self.stage.dir.join("host.toml");
-        let line = format!(
-            "account required pam_exec.so quiet {} --config {}\n",
-            program.display(),
-            settings.display()
-        );
-        let others = std::fs::read_to_string(PAM)?;
-        Ok(std::fs::write(PAM, line + &others)?)
-    }
-
-    /// Starts the supervisor as its unit does, also after [`Self::kill_supervisor`].
-    pub fn supervise(&mut self) -> anyhow::Result<()> {
-        self.starts += 1;
-        let log = self.logs.join(format!("supervisor-{}.log", self.starts));
-        let mut command = Command::new(Path::new(PROGRAMS).join("sudare-supervisor"));
-        command.args(["--config"]).arg(self.stage.dir.join("host.toml"));
-        command.env("RUST_LOG", "info");
-        let mut running = Running::start(&mut command, &log)?;
-        wait_until("the supervisor to watch for displays", || {
-            let said = std::fs::read_to_string(&log)?;
-            anyhow::ensure!(!running.has_ended()?, "the supervisor ended: {said}");
-            Ok(said.contains("watching").then_some(()))
-        })?;
-        self.supervisor = Some(running);
-        Ok(())
-    }
-
-    /// SIGKILL; its guards notice that they are alone.
-    pub fn kill_supervisor(&mut self) -> anyhow::Result<()> {
-        self.supervisor.take().context("the supervisor does not run")?.kill()
-    }
-
     /// Verifies the evidence of a session that ended, and opens the incident in which somebody
     /// looked, as auditors do: from a copy, with the log's public line that the host told once.
     pub fn prove(&mut self) -> anyhow::Result<Proof> {
         self.end_recording()?;
         stage::prove(&self.stage)
-    }
-
-    /// The same for a cover that takes no screenshots.
-    pub fn prove_camera(&mut self) -> anyhow::Result<Proof> {
-        self.end_recording()?;
-        stage::prove_camera(&self.stage)
     }
 
     fn end_recording(&mut self) -> anyhow::Result<()> {

@@ -9,7 +9,7 @@ use sudare_test_kit::wait_until;
 
 use crate::xrdp::client::ClientOptions;
 use crate::xrdp::report::Report;
-use crate::xrdp::servers::Backend;
+use crate::xrdp::servers::{Backend, Door};
 use crate::xrdp::stack::{Stack, StackOptions};
 
 /// Keys typed in one go.
@@ -17,7 +17,8 @@ const KEYS: usize = 10;
 
 pub(super) fn play(backend: Backend, out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let started = Instant::now();
-    let mut stack = Stack::raise(out, &StackOptions { backend, ..StackOptions::default() })?;
+    let mut stack =
+        Stack::raise(out, &StackOptions { backend, door: Door::Port, ..StackOptions::default() })?;
     report.figure("raised_ms", millis(started.elapsed()));
     let watch = stack.watch("control")?;
     let mut client = stack.connect(&ClientOptions::default())?;

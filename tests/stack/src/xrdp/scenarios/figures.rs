@@ -1,137 +1,145 @@
-//! How soon the cover comes on the real stack: after the plugin's LOCK, and after its silence.
+//! How soon a client is black after its plugin's lock, how soon it shows the whole desktop after its plugin's unlock,
+//! and how soon the host covers a client that says nothing.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
-use rustix::process::{Pid, Signal, kill_process};
-use rustix::time::{ClockId, clock_gettime};
-use sudare_blanker::wire::Rect;
-use sudare_protocol::screen::panel;
+use anyhow::ensure;
+use rustix::process::{Signal, kill_process};
+use sudare_protocol::reason::Reason;
 use sudare_test_kit::scene::{ALONE, Camera, Scene};
-use sudare_test_kit::wait::{PATIENCE, in_vain, wait_until};
+use sudare_test_kit::wait::{PATIENCE, in_vain};
 
-use super::attacks::FULL_HD;
-use crate::blanking::sampler;
 use crate::xrdp::client::Client;
+use crate::xrdp::logged::Logged;
+use crate::xrdp::observer::{Eye, boot_ms};
 use crate::xrdp::report::Report;
-use crate::xrdp::screen;
-use crate::xrdp::session::processes;
+use crate::xrdp::screen::Screen;
 use crate::xrdp::stack::{Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
 
 /// The shortest release that a policy may have, so that a round takes seconds.
 const POLICY: &str = "[timings]\nrelease_ms = 1000\n";
+const FULL_HD: (u16, u16) = (1920, 1080);
 const LOCKS: usize = 24;
 const SILENCES: usize = 6;
-/// Of the picture at the client; no part that is updated by itself is smaller.
-const STEP: usize = 8;
+/// Longer than a silence that is bridged.
+const SILENT: Duration = Duration::from_secs(5);
 /// More rounds than this that go wrong are no accidents of a busy machine.
 const FAILED_MAX: usize = LOCKS / 4;
 
 pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
-    let mut stack = Stack::raise(out, &StackOptions { size: FULL_HD, ..StackOptions::default() })?;
-    let sudare = Sudare::start(out, POLICY)?;
+    let stack = Stack::raise(out, &StackOptions { size: FULL_HD, ..StackOptions::default() })?;
+    let mut sudare = Sudare::start(out, POLICY)?;
     let device = sudare.device()?;
     let camera = sudare.film()?;
     camera.show(ALONE);
-    let mut client = stack.connect(&device)?;
-    let (mut locks, mut failed) = (Vec::new(), Vec::new());
+    let screen = Screen::of(&stack.private)?;
+    let eye = Eye::open(stack.private.framebuffer()?);
+    let mut stage = Figures { stack, camera, screen, eye };
+    let mut client = stage.stack.connect(&device)?;
+    stage.stack.wait_picture("the desktop", &mut client, |count| count.is_desktop())?;
+    let whole = stage.screen.lower()?;
+    let (mut locks, mut opened, mut failed) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..LOCKS {
-        match lock_to_black_ms(&mut stack, &mut client, &camera, round)? {
-            Round::Measured(ms) => locks.push(ms),
-            Round::Failed(why) => failed.push(why),
-        }
+        let (black_ms, visible_ms) = (stage.lock(&mut client, round)?, stage.open(&mut client, &whole)?);
+        black_ms.map_or_else(|why| failed.push(why), |ms| locks.push(ms));
+        visible_ms.map_or_else(|why| failed.push(why), |ms| opened.push(ms));
     }
     report.check("each lock covers", failed.len() <= FAILED_MAX, format!("{locks:.0?}; failed: {failed:?}"));
-    report.figure("xrdp_lock_to_black_ms", locks);
+    report.figure("gate_lock_to_black_ms", locks);
+    report.figure("gate_visible_ms", opened);
     report.figure("rounds_failed", failed);
-    camera.show(ALONE);
-    let silences = (0..SILENCES)
-        .map(|round| stop_to_black_ms(&mut stack, &mut client, round))
-        .collect::<anyhow::Result<Vec<f64>>>()?;
+    let stopped =
+        (0..SILENCES).map(|round| stage.silence(&mut client, round)).collect::<anyhow::Result<Vec<f64>>>()?;
+    stage.stack.session()?.end()?;
+    let silences = covers_after(&sudare.logged()?, &stopped);
     report.check("each silence covers", silences.len() == SILENCES, format!("{silences:.0?}"));
-    report.figure("heartbeat_loss_to_black_ms", silences);
-    stack.session()?.end()
+    report.figure("heartbeat_loss_to_cover_ms", silences);
+    Ok(())
 }
 
-/// What came of one round.
-enum Round {
-    Measured(f64),
-    /// It covered, and yet its time cannot be told: why.
-    Failed(String),
+struct Figures {
+    stack: Stack,
+    camera: Camera,
+    screen: Screen,
+    eye: Eye,
 }
 
-/// From the decision that the plugin notes before it signs its LOCK, to black in xfreerdp's window.
-/// In turn somebody comes, which the host expects, and the camera is blocked, which it does not.
-fn lock_to_black_ms(
-    stack: &mut Stack,
-    client: &mut Client,
-    camera: &Camera,
-    round: usize,
-) -> anyhow::Result<Round> {
-    camera.show(ALONE);
-    stack.wait_picture("the desktop", client, |count| count.is_desktop())?;
-    let before = locks(client)?.len();
-    let mut screen = screen::Screen::of(&stack.private)?;
-    // Not always at the same point of the desktop's own updates.
-    std::thread::sleep(Duration::from_millis(50 + u64::try_from(round)? * 7 % 61));
-    let comes = Scene { stranger: 1.0, ..ALONE };
-    camera.show(if round.is_multiple_of(2) { comes } else { Scene { blocked: true, ..ALONE } });
-    let until = Instant::now() + PATIENCE;
-    while !screen.count(STEP)?.is_cover() {
-        client.ensure_running()?;
-        ensure!(Instant::now() < until, "{}", in_vain(&format!("the cover of round {round}"), "the desktop"));
+impl Figures {
+    /// From the decision that the plugin notes before it signs its LOCK, to black in xfreerdp's window. In turn somebody
+    /// comes, which the host expects, and the camera is blocked, which it does not. The inner error is why the time of
+    /// this round cannot be told.
+    fn lock(&mut self, client: &mut Client, round: usize) -> anyhow::Result<Result<f64, String>> {
+        let before = decisions(client, true)?.len();
+        // Not always at the same point of the desktop's own updates.
+        std::thread::sleep(Duration::from_millis(50 + u64::try_from(round)? * 7 % 61));
+        let comes = Scene { stranger: 1.0, ..ALONE };
+        self.camera.show(if round.is_multiple_of(2) { comes } else { Scene { blocked: true, ..ALONE } });
+        let until = Instant::now() + PATIENCE;
+        while !self.eye.sees_black()? {
+            client.ensure_running()?;
+            ensure!(
+                Instant::now() < until,
+                "{}",
+                in_vain(&format!("the cover of round {round}"), "the desktop")
+            );
+        }
+        only_one(boot_ms(), &decisions(client, true)?, before)
     }
-    let black_ms = boot_ms();
-    let locks = locks(client)?;
-    // On a busy machine a face may be lost and found again, and nobody can say which lock the black was for.
-    match locks.get(before..) {
-        Some([decided_ms]) => Ok(Round::Measured(black_ms - decided_ms)),
-        others => Ok(Round::Failed(format!("round {round} had {} locks", others.map_or(0, <[f64]>::len)))),
+
+    /// From the decision that the plugin notes before it signs its UNLOCK, to the whole desktop.
+    fn open(&mut self, client: &mut Client, whole: &[u8]) -> anyhow::Result<Result<f64, String>> {
+        let before = decisions(client, false)?.len();
+        self.camera.show(ALONE);
+        let until = Instant::now() + PATIENCE;
+        while self.screen.lower()? != whole {
+            client.ensure_running()?;
+            ensure!(Instant::now() < until, "{}", in_vain("the desktop", "a cover"));
+        }
+        let visible_ms = boot_ms();
+        only_one(visible_ms, &decisions(client, false)?, before)
+    }
+
+    /// Stops the whole client for a while. Gives when.
+    fn silence(&mut self, client: &mut Client, round: usize) -> anyhow::Result<f64> {
+        self.stack.wait_picture("the desktop", client, |count| count.is_desktop())?;
+        // Anywhere between two attestations, which come each half second.
+        std::thread::sleep(Duration::from_millis(u64::try_from(round)? * 97 % 500));
+        kill_process(client.pid(), Signal::STOP)?;
+        let stopped_ms = boot_ms();
+        std::thread::sleep(SILENT);
+        kill_process(client.pid(), Signal::CONT)?;
+        self.stack.wait_picture("the cover after a silence", client, |count| count.is_cover())?;
+        Ok(stopped_ms)
     }
 }
 
-/// When the plugin decided to lock, by its own log.
-pub(super) fn locks(client: &Client) -> anyhow::Result<Vec<f64>> {
+/// When the host decided to cover a client that was stopped, by the log, counted from then.
+fn covers_after(logged: &Logged, stopped_ms: &[f64]) -> Vec<f64> {
+    let lost = || logged.covers.iter().filter(|(reason, _)| *reason == Reason::LinkLost);
+    let times = stopped_ms.iter().filter_map(|stopped| {
+        lost()
+            .map(|(_, boot_ms)| boot_ms - stopped)
+            .find(|after| (0.0..SILENT.as_secs_f64() * 1e3).contains(after))
+    });
+    times.collect()
+}
+
+/// On a busy machine a face may be lost and found again, and nobody can say which decision the picture was for.
+fn only_one(seen_ms: f64, decided: &[f64], before: usize) -> anyhow::Result<Result<f64, String>> {
+    Ok(match decided.get(before..) {
+        Some([decided_ms]) => Ok(seen_ms - decided_ms),
+        others => Err(format!("{} decisions", others.map_or(0, <[f64]>::len))),
+    })
+}
+
+/// When the plugin decided to lock, or not to, by its own log.
+pub(super) fn decisions(client: &Client, cover: bool) -> anyhow::Result<Vec<f64>> {
     let said = std::fs::read_to_string(&client.log)?;
-    let decided = said.lines().filter(|line| line.contains("decided") && line.contains("cover=true"));
+    let wanted = format!("cover={cover}");
+    let decided = said.lines().filter(|line| line.contains("decided") && line.contains(&wanted));
     let times =
         decided.filter_map(|line| line.split_once("boot_ms=")?.1.split_whitespace().next()?.parse().ok());
     Ok(times.collect())
-}
-
-/// From SIGSTOP of the whole client to black on the session's own display.
-fn stop_to_black_ms(stack: &mut Stack, client: &mut Client, round: usize) -> anyhow::Result<f64> {
-    let [left, top, right, bottom] = panel(FULL_HD.0, FULL_HD.1);
-    let words = Rect { x: left, y: top, width: right - left, height: bottom - top };
-    let mut screen = sampler::Screen::open(&stack.session()?.access()?)?;
-    // A client that was stopped still shows what it showed then.
-    wait_until("the desktop on the session's display", || Ok(!screen.is_covered(words)?))?;
-    stack.wait_picture("the desktop", client, |count| count.is_desktop())?;
-    // Anywhere between two attestations, which come each half second.
-    std::thread::sleep(Duration::from_millis(u64::try_from(round)? * 97 % 500));
-    let pid = xfreerdp()?;
-    let stopped = Instant::now();
-    kill_process(pid, Signal::STOP)?;
-    let until = stopped + PATIENCE;
-    let covered = loop {
-        if screen.is_covered(words)? || Instant::now() > until {
-            break stopped.elapsed();
-        }
-    };
-    kill_process(pid, Signal::CONT)?;
-    ensure!(covered < PATIENCE, "{}", in_vain(&format!("the cover of silent round {round}"), "the desktop"));
-    Ok(covered.as_secs_f64() * 1e3)
-}
-
-fn xfreerdp() -> anyhow::Result<Pid> {
-    let found = processes()?.into_iter().find(|process| process.program() == "xfreerdp");
-    Ok(found.context("no xfreerdp runs")?.pid)
-}
-
-/// The clock of the plugin's log.
-fn boot_ms() -> f64 {
-    let now = clock_gettime(ClockId::Boottime);
-    now.tv_sec as f64 * 1e3 + now.tv_nsec as f64 / 1e6
 }

@@ -29,7 +29,7 @@ pub(super) const BEGAN: &str = "began";
 
 /// Without Sudare both are seen, and as the first thing.
 pub(super) fn control(out: &Path, report: &mut Report) -> anyhow::Result<()> {
-    let options = StackOptions { home_files: files(), ..StackOptions::default() };
+    let options = StackOptions { door: Door::Port, home_files: files(), ..StackOptions::default() };
     let mut stack = Stack::raise(out, &options)?;
     let watch = stack.watch("control-hostile")?;
     let mut client = stack.connect(&ClientOptions::default())?;
@@ -47,9 +47,9 @@ pub(super) fn control(out: &Path, report: &mut Report) -> anyhow::Result<()> {
 
 /// Through the gate nobody sees them at log-on, however early they run; with the desktop they are seen as any window.
 pub(super) fn behind_the_gate(out: &Path, report: &mut Report) -> anyhow::Result<()> {
-    let options = StackOptions { door: Door::Gate, home_files: files(), ..StackOptions::default() };
+    let options = StackOptions { home_files: files(), ..StackOptions::default() };
     let stack = Stack::raise(out, &options)?;
-    let sudare = Sudare::start_gate(out, POLICY)?;
+    let sudare = Sudare::start(out, POLICY)?;
     let device = sudare.device()?;
     let camera = sudare.film()?;
     camera.show(AWAY);

@@ -1,17 +1,19 @@
-//! A client without the plugin, and a user whose log-on scripts draw at once: the client sees the
-//! cover from the first picture, and nothing else.
+//! Clients without the plugin: they see the cover from the first picture on, with its words and its help, and nobody
+//! reaches xrdp past the gate.
 
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use sudare_test_kit::wait_until;
+use x11rb::connection::Connection as _;
 
 use super::hostile;
-use crate::blanking::sampler;
 use crate::xrdp::client::ClientOptions;
-use crate::xrdp::process;
 use crate::xrdp::report::Report;
+use crate::xrdp::servers::GATE_SOCKET;
 use crate::xrdp::stack::{Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
 
@@ -20,37 +22,49 @@ const WATCHED: Duration = Duration::from_secs(3);
 const KEYS: usize = 10;
 /// Words in two languages have more pixels than this.
 const WORDS: usize = 500;
-
-const CHANSRV: &str = "/usr/sbin/xrdp-chansrv";
 /// Of clients that come back: smaller than the first one, and larger again.
 const SIZES: [(u16, u16); 2] = [(960, 640), (1_020, 690)];
-/// Six lines and two of them broken have more than this, each fourth pixel counted, and the two lines
-/// before have a thousand.
-const REASON: usize = 3_000;
+/// The key that asks for help: its keysym (XK_F1).
+const F1: char = '\u{FFBE}';
 
+/// Nothing of the user is seen, also by a client that has no dynamic channels at all, and nobody reaches xrdp.
 pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
-    let options = StackOptions { home_files: hostile::files(), ..StackOptions::default() };
-    let mut stack = Stack::raise(out, &options)?;
+    let mut stack =
+        Stack::raise(out, &StackOptions { home_files: hostile::files(), ..StackOptions::default() })?;
     let _sudare = Sudare::start(out, "")?;
-    let watch = stack.watch("no-plugin")?;
-    // With some dynamic channel xfreerdp opens drdynvc, and refuses ours alone.
-    let mut client =
-        stack.connect(&ClientOptions { arguments: vec!["/echo".into()], ..Default::default() })?;
-    let began = stack.user.home.join(hostile::BEGAN);
-    wait_until("the user's log-on script", || Ok(began.exists()))?;
-    let words = |count: &crate::xrdp::Count| count.is_cover() && count.other > WORDS / 4;
-    stack.wait_picture("the cover with its words", &mut client, words)?;
-    stack.type_key('a', KEYS)?;
-    std::thread::sleep(WATCHED);
-    stack.save("no-plugin", report)?;
-    let (count, keys) = (stack.count()?, stack.keys_received()?);
-    let seen = watch.stop()?;
-    report.check("the cover says why", count.is_cover() && count.other > WORDS, format!("{count:?}"));
-    report.check("nothing of the user is ever seen", seen.leaked_frames == 0, format!("{seen:?}"));
-    report.check("no key arrives", keys == 0 && stack.is_desk_shown()?, format!("{keys} of {KEYS}"));
-    report.figure("watched", serde_json::to_value(&seen)?);
-    client.kill()?;
+    for (name, argument) in [("a-refused-channel", Some("/echo")), ("no-channels", None)] {
+        let watch = stack.watch(name)?;
+        let arguments = argument.into_iter().map(str::to_owned).collect();
+        let mut client = stack.connect(&ClientOptions { arguments, ..Default::default() })?;
+        wait_until("the user's desktop", || stack.is_desk_shown())?;
+        let words = |count: &crate::xrdp::Count| count.is_cover() && count.other > WORDS / 4;
+        stack.wait_picture("the cover with its words", &mut client, words)?;
+        stack.type_key('a', KEYS)?;
+        std::thread::sleep(WATCHED);
+        stack.save(name, report)?;
+        let (count, keys) = (stack.count()?, stack.keys_received()?);
+        let seen = watch.stop()?;
+        let covered = count.is_cover() && count.other > WORDS;
+        report.check(&format!("{name}: the cover says why"), covered, format!("{count:?}"));
+        report.check(&format!("{name}: nothing is seen"), seen.leaked_frames == 0, format!("{seen:?}"));
+        report.check(&format!("{name}: no key arrives"), keys == 0, format!("{keys} of {KEYS}"));
+        stack.type_key(F1, 1)?;
+        // A picture is counted at each fourth pixel.
+        let more = |now: &crate::xrdp::Count| now.is_cover() && now.other * 4 > count.other + count.other / 4;
+        stack.wait_picture("the cover with its help", &mut client, more)?;
+        stack.save(&format!("{name}-help"), report)?;
+        report.figure(&format!("watched-{name}"), serde_json::to_value(&seen)?);
+        client.kill()?;
+        stack.session()?.wait_connected(false)?;
+    }
     at_other_sizes(&mut stack, report)?;
+    // The scenario itself is root, who reaches everything.
+    let can = UnixStream::connect(GATE_SOCKET).is_ok();
+    let knocks = format!("import socket; socket.socket(socket.AF_UNIX).connect('{GATE_SOCKET}')");
+    let mut user: Command = stack.user.command("/usr/bin/python3");
+    let knocked = user.args(["-c", &knocks]).output()?;
+    let denied = String::from_utf8_lossy(&knocked.stderr).contains("PermissionError");
+    report.check("the user does not reach xrdp past the gate", can && denied, format!("{knocked:?}"));
     stack.session()?.end()
 }
 
@@ -64,49 +78,19 @@ fn at_other_sizes(stack: &mut Stack, report: &mut Report) -> anyhow::Result<()> 
         let mut client =
             stack.connect(&ClientOptions { arguments: vec![size.clone()], ..Default::default() })?;
         let name = format!("the cover at {size}");
-        let count = stack.wait_picture(&name, &mut client, |count| count.is_cover() && count.other > 100)?;
+        let words = |count: &crate::xrdp::Count| count.is_cover() && count.other > WORDS / 4;
+        let count = stack.wait_picture(&name, &mut client, words)?;
         std::thread::sleep(WATCHED);
         stack.save(&format!("size-{width}"), report)?;
         let seen = watch.stop()?;
-        let screen = sampler::Screen::open(&session.access()?)?;
-        let found = (screen.width, screen.height);
-        report.check(
-            &format!("{size} is the size of the screen"),
-            found == (width, height),
-            format!("{found:?}"),
-        );
-        report.check(
-            &format!("{size}: nothing is seen"),
-            seen.leaked_frames == 0,
-            format!("{seen:?}, {count:?}"),
-        );
+        let x = session.access()?.connect()?;
+        let screen = x.setup().roots.first().context("the session has no screen")?;
+        let found = (screen.width_in_pixels, screen.height_in_pixels);
+        let is_size = found == (width, height);
+        report.check(&format!("{size} is the size of the screen"), is_size, format!("{found:?}"));
+        let tight = seen.leaked_frames == 0;
+        report.check(&format!("{size}: nothing is seen"), tight, format!("{seen:?}, {count:?}"));
         client.kill()?;
     }
-    Ok(())
-}
-
-/// Without chansrv nobody tells the guard of the client, as with `allow_channels=false`, with which
-/// xfreerdp 2 does not connect at all.
-pub(super) fn without_chansrv(out: &Path, report: &mut Report) -> anyhow::Result<()> {
-    // In this namespace only.
-    process::output(Command::new("mount").args(["--bind", "/bin/true", CHANSRV]))?;
-    let options = StackOptions { home_files: hostile::files(), ..StackOptions::default() };
-    let mut stack = Stack::raise(out, &options)?;
-    let _sudare = Sudare::start(out, "")?;
-    let watch = stack.watch("no-chansrv")?;
-    let mut client = stack.connect(&ClientOptions::default())?;
-    // xrdp looks for chansrv for a quarter of a minute before it shows anything.
-    let first = stack.wait_picture("the cover", &mut client, |count| count.is_cover() && count.other > 0)?;
-    let explains = |count: &crate::xrdp::Count| count.is_cover() && count.other > REASON;
-    let reason = stack.wait_picture("the cover with its reason", &mut client, explains)?;
-    let began = stack.user.home.join(hostile::BEGAN);
-    wait_until("the user's log-on script", || Ok(began.exists()))?;
-    stack.type_key('a', KEYS)?;
-    std::thread::sleep(WATCHED);
-    stack.save("no-chansrv", report)?;
-    let (seen, keys) = (watch.stop()?, stack.keys_received()?);
-    report.check("the cover says why after a while", true, format!("{first:?}, then {reason:?}"));
-    report.check("nothing of the user is ever seen", seen.leaked_frames == 0, format!("{seen:?}"));
-    report.check("no key arrives", keys == 0, format!("{keys} of {KEYS}"));
-    stack.session()?.end()
+    session.wait_connected(false)
 }

@@ -12,7 +12,6 @@ use sudare_test_kit::wait_until;
 use crate::xrdp::Count;
 use crate::xrdp::client::{Client, ClientOptions, LogOn};
 use crate::xrdp::report::Report;
-use crate::xrdp::servers::Door;
 use crate::xrdp::session::Session;
 use crate::xrdp::stack::{self, Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
@@ -23,11 +22,11 @@ const WATCHED: Duration = Duration::from_secs(3);
 const WORDS: usize = 125;
 
 pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
-    let options = StackOptions { door: Door::Gate, ..StackOptions::default() };
+    let options = StackOptions::default();
     let stack = Stack::raise(out, &options)?;
     let other = users::make_person(OTHER)?;
     stack::furnish(&other)?;
-    let mut sudare = Sudare::start_gate(out, "")?;
+    let mut sudare = Sudare::start(out, "")?;
     let device = sudare.device()?;
     let camera = sudare.film()?;
     camera.show(ALONE);
@@ -37,8 +36,8 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     scene.unknown(&mut sudare)?;
     let Scene { report, .. } = scene;
     let logged = sudare.logged()?;
-    let other = logged.reasons.contains(&Reason::OtherUser);
-    report.check("the log says why it was covered", other, format!("{:?}", logged.reasons));
+    let other = logged.covers.iter().any(|(reason, _)| *reason == Reason::OtherUser);
+    report.check("the log says why it was covered", other, format!("{:?}", logged.covers));
     let by_kernel = (NoteCode::Owner.number(), 1);
     let rules = logged.notes.iter().filter(|note| **note == by_kernel).count();
     report.check("the log says that the kernel told whose desktop it is", rules >= 3, rules);

@@ -25,6 +25,8 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let mut story = Acts { stack, camera, device, report, number: 0, keys_took: KEYS_TAKE };
 
     let mut client = story.main_job()?;
+    // Whoever accepts connections is not needed by those that there are.
+    sudare.kill_gate()?;
     story.covers("camera unplugged", &mut client, UNPLUGGED)?;
     story.uncovers("camera back", &mut client, ALONE)?;
     client.kill()?;
@@ -32,6 +34,7 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let session = story.stack.session()?;
     session.wait_connected(false)?;
     story.camera.show(AWAY);
+    sudare.open_gate()?;
     let mut client = story.log_on("connected again", true)?;
     story.uncovers("operator alone again", &mut client, ALONE)?;
     client.kill()?;
@@ -47,7 +50,7 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
 pub const INCIDENT_PAGE: &str = "incident-page.html";
 
 /// Whoever looked is in the log, with pictures that only auditors can open.
-pub(super) fn evidence(proof: &Proof, out: &Path, report: &mut Report) -> anyhow::Result<()> {
+fn evidence(proof: &Proof, out: &Path, report: &mut Report) -> anyhow::Result<()> {
     report.check("the evidence verifies", true, format!("{} entries: {}", proof.entries, proof.reasons()));
     for (label, file) in &proof.pictures {
         let copy = out.join(format!("evidence-{label}.png"));

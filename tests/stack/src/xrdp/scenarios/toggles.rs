@@ -21,7 +21,6 @@ use super::acts::{Acts, KEYS_TAKE, POLICY};
 use crate::xrdp::client::Client;
 use crate::xrdp::report::Report;
 use crate::xrdp::screen::Screen;
-use crate::xrdp::servers::Door;
 use crate::xrdp::stack::{Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
 
@@ -34,8 +33,8 @@ const WATCHED: Duration = Duration::from_millis(500);
 const SOCKET: &str = "/run/sudare-owner/socket";
 
 pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
-    let stack = Stack::raise(out, &StackOptions { door: Door::Gate, ..StackOptions::default() })?;
-    let mut sudare = Sudare::start_gate(out, POLICY)?;
+    let stack = Stack::raise(out, &StackOptions::default())?;
+    let mut sudare = Sudare::start(out, POLICY)?;
     let device = sudare.device()?;
     let camera = sudare.film()?;
     camera.show(ALONE);
@@ -43,7 +42,7 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let mut client = acts.stack.connect(&acts.device.clone())?;
     acts.uncovers("operator alone", &mut client, ALONE)?;
     let mut screen = Screen::of(&acts.stack.private)?;
-    let before = still(&mut screen)?;
+    let before = screen.lower()?;
     sudare.kill_owners()?;
     let owner = Owner::take_over(acts.stack.user.uid)?;
     owner.tell(true)?;
@@ -63,7 +62,7 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
             let name = format!("the desktop after {pair} pairs");
             acts.stack.wait_picture(&name, &mut client, |count| count.is_desktop())?;
             acts.stack.wait_moving()?;
-            let after = still(&mut screen)?;
+            let after = screen.lower()?;
             acts.report.check(&format!("{name} is what it was"), before == after, differing(&before, &after));
         }
     }
@@ -86,14 +85,6 @@ fn holds(acts: &mut Acts<'_>, client: &mut Client, pair: u32) -> anyhow::Result<
     let seen = watch.stop()?;
     acts.report.check(&format!("cover {pair} holds"), seen.leaked_frames == 0, format!("{seen:?}"));
     Ok(())
-}
-
-/// The part of the desktop that does not move, once it is seen.
-fn still(screen: &mut Screen) -> anyhow::Result<Vec<u8>> {
-    let picture = screen.pixels()?;
-    // The bar moves in the upper quarter; the pointer is in the middle.
-    let (from, to) = (picture.len() * 3 / 5, picture.len());
-    Ok(picture.get(from..to).context("an empty picture")?.to_vec())
 }
 
 fn differing(before: &[u8], after: &[u8]) -> String {

@@ -13,7 +13,6 @@ use x11rb::rust_connection::RustConnection;
 use super::acts::{Acts, KEYS_TAKE, POLICY};
 use crate::xrdp::Count;
 use crate::xrdp::report::Report;
-use crate::xrdp::servers::Door;
 use crate::xrdp::stack::{Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
 
@@ -25,9 +24,9 @@ const SIZES: [(u16, u16); 4] = [(800, 600), (1200, 860), (640, 480), (1100, 700)
 const WATCHED: Duration = Duration::from_secs(3);
 
 pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
-    let options = StackOptions { door: Door::Gate, size: SCREEN, ..StackOptions::default() };
+    let options = StackOptions { size: SCREEN, ..StackOptions::default() };
     let stack = Stack::raise(out, &options)?;
-    let sudare = Sudare::start_gate(out, POLICY)?;
+    let sudare = Sudare::start(out, POLICY)?;
     let mut device = sudare.device()?;
     device.arguments.extend(["/dynamic-resolution".to_owned(), format!("/size:{}x{}", FIRST.0, FIRST.1)]);
     let camera = sudare.film()?;

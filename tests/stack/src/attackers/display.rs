@@ -1,8 +1,6 @@
-//! An Xvfb of its own, with a cookie.
+//! How programs get to a display.
 
 use std::ffi::OsString;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -11,7 +9,7 @@ use x11rb::connection::Connection as _;
 use x11rb::protocol::randr::{ConnectionExt as _, Rotation};
 use x11rb::rust_connection::RustConnection;
 
-pub const COOKIE_NAME: &str = "MIT-MAGIC-COOKIE-1";
+const COOKIE_NAME: &str = "MIT-MAGIC-COOKIE-1";
 
 /// How a program gets to a display.
 #[derive(Debug, Clone)]
@@ -42,44 +40,6 @@ impl Access {
     }
 }
 
-/// A running Xvfb, which ends with this value.
-#[derive(Debug)]
-pub struct Xvfb {
-    server: Running,
-    pub access: Access,
-    _dir: tempfile::TempDir,
-}
-
-impl Xvfb {
-    pub fn start(width: u16, height: u16, depth: u8) -> anyhow::Result<Self> {
-        let dir = tempfile::tempdir()?;
-        let xauthority = dir.path().join("Xauthority");
-        let cookie: Vec<u8> = (0..16).map(|_| rand::random()).collect();
-        write_xauthority(&xauthority, &cookie)?;
-        // Without -noreset the server starts over whenever its last client goes.
-        let mut server = Command::new("Xvfb")
-            .args(["-displayfd", "1", "-nolisten", "tcp", "-noreset", "-screen", "0"])
-            .arg(format!("{width}x{height}x{depth}"))
-            .arg("-auth")
-            .arg(&xauthority)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("Xvfb cannot be started; install the package xvfb")?;
-        let output = server.stdout.take().context("no output")?;
-        let server = Running(server);
-        let mut line = String::new();
-        BufReader::new(output).read_line(&mut line)?;
-        let number = line.trim().parse().context("Xvfb did not tell its display")?;
-        Ok(Self { server, access: Access { number, xauthority, cookie }, _dir: dir })
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.server.0.id()
-    }
-}
-
 /// A child process that ends with this value.
 #[derive(Debug)]
 pub struct Running(pub Child);
@@ -101,15 +61,4 @@ pub fn resize(x: &RustConnection, width: u16, height: u16) -> anyhow::Result<()>
         off.reply()?;
     }
     Ok(x.randr_set_screen_size(root, width, height, 500, 300)?.check()?)
-}
-
-/// One entry for every display (family "wild"), in the format of Xau: big-endian counted strings.
-fn write_xauthority(path: &Path, cookie: &[u8]) -> anyhow::Result<()> {
-    let mut entry = vec![0xff, 0xff];
-    for field in [&b""[..], b"", COOKIE_NAME.as_bytes(), cookie] {
-        entry.extend(u16::try_from(field.len())?.to_be_bytes());
-        entry.extend(field);
-    }
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    Ok(file.write_all(&entry)?)
 }

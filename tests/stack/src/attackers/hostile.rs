@@ -12,8 +12,8 @@ use x11rb::errors::ReplyError;
 use x11rb::protocol::composite::ConnectionExt as _;
 use x11rb::protocol::shape::{ConnectionExt as _, SK, SO};
 use x11rb::protocol::xproto::{
-    AtomEnum, ClipOrdering, ColormapAlloc, ConfigureWindowAux, ConnectionExt as _, CreateWindowAux,
-    EventMask, GrabMode, Rectangle, Screen, StackMode, Visibility, Window, WindowClass,
+    ColormapAlloc, ConfigureWindowAux, ConnectionExt as _, CreateWindowAux, EventMask, GrabMode, Screen,
+    StackMode, Visibility, Window, WindowClass,
 };
 use x11rb::protocol::{ErrorKind, Event};
 use x11rb::rust_connection::RustConnection;
@@ -43,29 +43,19 @@ pub enum Attack {
     RootGrab,
     /// Holds the server for 20 ms at a time, and raises itself meanwhile.
     ServerGrab,
-    /// A window in the cover's own layer.
+    /// A window in the layer above all windows.
     OverlayChild,
-    /// Unmaps the cover's windows every 10 ms.
-    Unmap,
     /// Unmaps the overlay window itself every 10 ms.
     UnmapOverlay,
-    /// Cuts the cover's windows down to a corner every 10 ms.
-    Shape,
     /// Takes the shape of the overlay away every 10 ms.
     OverlayShape,
-    /// Makes the cover's windows small every 10 ms.
-    Shrink,
-    /// Destroys the cover's windows every 50 ms.
-    Destroy,
-    /// Has the X server end the blanker's connection, once.
-    KillClient,
     /// Changes the size of the screen every 200 ms.
     Resize,
 }
 
 impl Attack {
     /// All but `RootGrab`: keys that XTEST types go to whoever holds the keyboard.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 11] = [
         Self::Nothing,
         Self::Raise,
         Self::BusyRaise,
@@ -74,13 +64,8 @@ impl Attack {
         Self::Menu,
         Self::ServerGrab,
         Self::OverlayChild,
-        Self::Unmap,
         Self::UnmapOverlay,
-        Self::Shape,
         Self::OverlayShape,
-        Self::Shrink,
-        Self::Destroy,
-        Self::KillClient,
         Self::Resize,
     ];
 
@@ -95,13 +80,8 @@ impl Attack {
             Self::RootGrab => "root-grab",
             Self::ServerGrab => "server-grab",
             Self::OverlayChild => "overlay-child",
-            Self::Unmap => "unmap",
             Self::UnmapOverlay => "unmap-overlay",
-            Self::Shape => "shape",
             Self::OverlayShape => "overlay-shape",
-            Self::Shrink => "shrink",
-            Self::Destroy => "destroy",
-            Self::KillClient => "kill-client",
             Self::Resize => "resize",
         }
     }
@@ -133,20 +113,8 @@ pub fn attack(attack: Attack, duration: Duration) -> anyhow::Result<Outcome> {
         Attack::RootGrab => hostile.hold_grabs(root),
         Attack::ServerGrab => hostile.server_grab(),
         Attack::OverlayChild => hostile.overlay_child(),
-        Attack::Unmap => {
-            hostile.every(10, |hostile| hostile.on_cover(|x, window| quietly(x.unmap_window(window)?)))
-        }
         Attack::UnmapOverlay => hostile.unmap_overlay(),
-        Attack::Shape => hostile.every(10, |hostile| hostile.on_cover(cut)),
         Attack::OverlayShape => hostile.overlay_shape(),
-        Attack::Shrink => hostile.every(10, |hostile| {
-            let small = ConfigureWindowAux::new().x(5).y(5).width(10).height(10);
-            hostile.on_cover(|x, window| quietly(x.configure_window(window, &small)?))
-        }),
-        Attack::Destroy => {
-            hostile.every(50, |hostile| hostile.on_cover(|x, window| quietly(x.destroy_window(window)?)))
-        }
-        Attack::KillClient => hostile.kill_client(),
         Attack::Resize => hostile.resize(),
     }
 }
@@ -341,14 +309,6 @@ impl Hostile {
         })
     }
 
-    fn kill_client(self) -> anyhow::Result<Outcome> {
-        std::thread::sleep(Duration::from_millis(300));
-        self.on_cover(|x, window| quietly(x.kill_client(window)?))?;
-        self.x.sync()?;
-        let outcome = self.every(50, |_| Ok(()))?;
-        Ok(Outcome { strikes: 1, ..outcome })
-    }
-
     /// xorgxrdp lets nobody but the RDP client change the size: there all that is tried is refused,
     /// and only what was not refused is a strike.
     fn resize(self) -> anyhow::Result<Outcome> {
@@ -365,22 +325,6 @@ impl Hostile {
         let (x, _) = RustConnection::connect(None)?;
         is_allowed(resize(&x, width, height))?;
         Ok(Outcome { strikes: done.get(), ..outcome })
-    }
-
-    /// Does something to each window of the cover.
-    fn on_cover(&self, act: impl Fn(&RustConnection, Window) -> anyhow::Result<()>) -> anyhow::Result<()> {
-        let tag = self.x.intern_atom(false, b"_SUDARE_COVER")?.reply()?.atom;
-        for layer in [self.screen.root, self.overlay()?] {
-            // The overlay exists only under a cover.
-            let Ok(tree) = self.x.query_tree(layer)?.reply() else { continue };
-            for window in tree.children {
-                let property = self.x.get_property(false, window, tag, AtomEnum::CARDINAL, 0, 1)?.reply();
-                if property.is_ok_and(|property| property.value_len > 0) {
-                    act(&self.x, window)?;
-                }
-            }
-        }
-        Ok(())
     }
 
     fn overlay(&self) -> anyhow::Result<Window> {
@@ -403,12 +347,4 @@ fn is_allowed(done: anyhow::Result<()>) -> anyhow::Result<bool> {
         Err(Some(ReplyError::X11Error(error))) if error.error_kind == ErrorKind::Match => Ok(false),
         _ => done.map(|()| true),
     }
-}
-
-fn cut(x: &RustConnection, window: Window) -> anyhow::Result<()> {
-    let hole = [Rectangle { x: 0, y: 0, width: 20, height: 20 }];
-    for kind in [SK::BOUNDING, SK::CLIP] {
-        x.shape_rectangles(SO::SET, kind, ClipOrdering::UNSORTED, window, 0, 0, &hole)?.ignore_error();
-    }
-    Ok(())
 }

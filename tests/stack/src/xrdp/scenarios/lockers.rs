@@ -15,14 +15,12 @@ use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, GrabMode, GrabStatus
 use x11rb::rust_connection::RustConnection;
 
 use super::acts::{Acts, KEYS_TAKE, POLICY};
-use super::gate_attacks::attacker;
-use crate::blanking::display::{Access, Running};
-use crate::blanking::inside;
-use crate::blanking::matrix;
+use crate::attackers;
+use crate::attackers::display::{Access, Running};
+use crate::attackers::inside;
 use crate::xrdp::client::Client;
 use crate::xrdp::namespace::PROGRAMS;
 use crate::xrdp::report::Report;
-use crate::xrdp::servers::Door;
 use crate::xrdp::session::processes;
 use crate::xrdp::stack::{self, Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
@@ -57,9 +55,9 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
             "mode: blank\nlock: True\nlockTimeout: 0:00:00\nsplash: False\nfade: False\n".to_owned(),
         ),
     ];
-    let options = StackOptions { door: Door::Gate, home_files, ..StackOptions::default() };
+    let options = StackOptions { home_files, ..StackOptions::default() };
     let stack = Stack::raise(out, &options)?;
-    let sudare = Sudare::start_gate(out, POLICY)?;
+    let sudare = Sudare::start(out, POLICY)?;
     let device = sudare.device()?;
     let camera = sudare.film()?;
     let mut acts = Acts { stack, camera, device, report, number: 0, keys_took: KEYS_TAKE };
@@ -199,11 +197,11 @@ fn stays_locked(acts: &mut Acts<'_>, client: &mut Client, access: &Access, name:
     acts.camera.show(AWAY);
     // Some lockers are as black as a cover.
     wait_until(&format!("{name}, covered"), || client.is_told_covered())?;
-    let mut listener = attacker(access, "raw-keys", HEARD)?;
+    let mut listener = attackers::start(access, "raw-keys", HEARD)?;
     std::thread::sleep(Duration::from_millis(500));
     let keys = acts.stack.keys_received()?;
     acts.stack.type_key('a', KEYS)?;
-    let heard = matrix::finish(&mut listener)?.keys;
+    let heard = attackers::finish(&mut listener)?.keys;
     let under = inside::viewable(&x)?;
     acts.camera.show(ALONE);
     wait_until(&format!("{name}, uncovered"), || Ok(!client.is_told_covered()?))?;

@@ -9,7 +9,6 @@ use sudare_test_kit::scene::{ALONE, AWAY};
 use super::acts::{Acts, KEYS_TAKE, POLICY};
 use crate::xrdp::clipboard::{Clipboard, arrives};
 use crate::xrdp::report::Report;
-use crate::xrdp::servers::Door;
 use crate::xrdp::stack::{Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
 
@@ -21,9 +20,9 @@ const WATCHED: Duration = Duration::from_secs(5);
 /// A clipboard that is not listed is not there; one that is works while the desktop is seen, and nothing of it passes
 /// under a cover.
 pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
-    let options = StackOptions { door: Door::Gate, ..StackOptions::default() };
+    let options = StackOptions::default();
     let stack = Stack::raise(out, &options)?;
-    let sudare = Sudare::start_gate(out, POLICY)?;
+    let sudare = Sudare::start(out, POLICY)?;
     let mut device = sudare.device()?;
     device.arguments.push("+clipboard".to_owned());
     let camera = sudare.film()?;
