@@ -42,7 +42,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::error::Ended;
 use crate::leg::Leg;
-use crate::limits::{CLIENT_STALL_MAX_MS, FAREWELL_MAX, HOST_STALL_MAX_MS, TICK};
+use crate::limits::{CLIENT_STALL_MAX_MS, FAREWELL_MAX, HOST_STALL_MAX_MS, IDLE_TICK, TICK};
 use crate::owner::Owners;
 use state::State;
 
@@ -101,8 +101,12 @@ where
         self.take(Side::Host)?;
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut idle = false;
         loop {
             self.fill()?;
+            if std::mem::replace(&mut idle, self.state.is_idle()) && !idle {
+                ticks.reset_immediately();
+            }
             let (reads_client, reads_host) = self.state.reads();
             let reads_host = reads_host && !self.owners.as_ref().is_some_and(Owners::is_awaited);
             // `select!` picks a ready branch at random, so no side can starve the other.
@@ -122,7 +126,12 @@ where
                 (number, owner) = whose(&mut self.owners) => self.owned(number, owner)?,
                 drawn = self.state.screen.painter.drawn() => self.state.drawn(drawn),
                 taken = self.state.pictures.taken() => self.state.taken(taken)?,
-                _ = ticks.tick() => self.tick()?,
+                _ = ticks.tick() => {
+                    self.tick()?;
+                    if self.state.is_idle() {
+                        ticks.reset_after(IDLE_TICK);
+                    }
+                }
                 _ = stop.changed() => return Err(Ended::Stopped),
             }
         }

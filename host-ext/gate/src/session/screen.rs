@@ -38,6 +38,7 @@ impl Screen {
             Step::Screenshot(ticket) => live.record(ticket, now_ms)?,
             Step::Cover(text) => {
                 if live.shown() == Shown::Visible {
+                    tracing::debug!(boot_ms = now_ms, "covers");
                     // All that was painted on the last cover is under the desktop now.
                     self.forget();
                 }
@@ -55,6 +56,8 @@ impl Screen {
                 self.paint(live);
             }
             Step::Uncover => {
+                // What a cover held is never more than in this moment.
+                tracing::debug!(boot_ms = now_ms, held_bytes = live.held_bytes(), "uncovers");
                 self.forget();
                 self.text = CoverText::default();
                 live.uncover(now_ms)?;

@@ -46,6 +46,11 @@ impl State {
         self.drive(SessionEvent::Cover(CoverEvent::Painted(message::Shown::Covered)))
     }
 
+    /// Covered, and nobody is there who could prove anything: nothing becomes due soon.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.channel_open && self.live.shown() == Shown::Covered
+    }
+
     /// Whether client and host should be read.
     pub(super) fn reads(&self) -> (bool, bool) {
         (self.live.reads_client(), self.live.reads_host())
