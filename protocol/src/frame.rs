@@ -4,7 +4,7 @@
 //! u32 length | tag 18 …            a signed message (COSE_Sign1)
 //! u32 length | [incident, piece, index, bytes]   a chunk of evidence, bound by the signed manifest
 //! ```
-//! Channels split and join writes ([MS-RDPEDYC] fragments; chansrv coalesces), so frames carry
+//! Channels split and join writes ([MS-RDPEDYC] fragments them), so frames carry
 //! their length. A chunk is not signed itself: the manifest before it is signed and lists the
 //! SHA-256 of each chunk.
 

@@ -91,16 +91,6 @@ fn settings_of_the_plugin_are_those_of_the_code() {
 }
 
 #[test]
-fn times_of_the_supervision_are_those_of_the_code() {
-    let values = TIMES.into_iter().flat_map(|(name, file)| {
-        let found = constants(&read(file));
-        found.into_iter().map(move |(constant, value)| [name.to_owned(), constant, value.to_string()])
-    });
-    let listed = rows(&read("docs/reference/times.md"), &["where", "constant", "value", "meaning"]);
-    same("times", values.collect(), columns(listed, [0, 1, 2]));
-}
-
-#[test]
 fn notes_are_those_of_the_code() {
     let notes = NoteCode::ALL
         .iter()

@@ -106,7 +106,7 @@ impl Toy {
                 self.0.0.lock().unwrap().picture = Some(screenshot);
                 ("picture", HAS_PICTURE)
             }
-            CoverEvent::Key(_) | CoverEvent::Notice(_) | CoverEvent::ScreenshotMissing { .. } => {
+            CoverEvent::Key(_) | CoverEvent::ScreenshotMissing { .. } => {
                 return Vec::new();
             }
         };

@@ -207,16 +207,3 @@ fn the_covers_keys_report_a_wrong_block_and_take_a_break() {
         [(NoteCode::WrongBlock.number(), u64::from(Reason::Onlooker.number()))]
     );
 }
-
-#[test]
-fn what_was_noticed_before_the_handshake_is_recorded_with_it_and_once() {
-    let host = Host::start();
-    let mut seat = Seat::connect(&host, USER);
-    seat.notice(NoteCode::LateStart);
-    seat.open();
-    seat.notice(NoteCode::LateStart);
-    seat.press(CoverKey::Help);
-    seat.link(LinkEvent::Disconnected);
-    drop(seat);
-    assert_eq!(host.verified_notes(), [(NoteCode::LateStart.number(), 0)]);
-}

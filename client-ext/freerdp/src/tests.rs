@@ -177,7 +177,7 @@ impl Setup {
 /// Makes the handshake on a channel, and reads until the session attests.
 fn handshake(fake: &Fake, id: u32, nonce: u8) -> Host {
     let (mut host, hello) = Host::new("vdi-1", nonce);
-    // In two parts, as chansrv may cut it.
+    // In two parts, as a host may cut it.
     let (first, second) = hello.split_at(hello.len() / 2);
     fake.data(id, first);
     fake.data(id, second);

@@ -8,14 +8,12 @@ pub enum AccountError {
     #[error("there is no user {0:?}. Create it (docs/guide/vdi-admin.md), or correct `run_as`")]
     NoUser(String),
     #[error(
-        "`run_as` is root, but guards may not run as root. Use the user that the installation made, sudare"
+        "`run_as` is root, but gates may not run as root. Use the user that the installation made, sudare"
     )]
     Root,
-    #[error("there is no group {0:?}. Install xrdp, or correct `xrdp_group`")]
-    NoGroup(String),
 }
 
-/// The uid and gid that guards run as.
+/// The uid and gid that gates run as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GuardAccount {
     pub uid: u32,
@@ -29,15 +27,9 @@ impl GuardAccount {
         let found = uzers::get_user_by_uid(uid).ok_or_else(|| AccountError::NoUser(user.to_owned()))?;
         Ok(GuardAccount { uid, gid: found.primary_group_id() })
     }
-
-    pub fn find(user: &str, group: &str) -> Result<Self, AccountError> {
-        let uid = system_uid(user)?;
-        let group = uzers::get_group_by_name(group).ok_or_else(|| AccountError::NoGroup(group.to_owned()))?;
-        Ok(GuardAccount { uid, gid: group.gid() })
-    }
 }
 
-/// The uid of the user that guards run as.
+/// The uid of the user that gates run as.
 pub fn system_uid(user: &str) -> Result<u32, AccountError> {
     let found = uzers::get_user_by_name(user).ok_or_else(|| AccountError::NoUser(user.to_owned()))?;
     if found.uid() == 0 { Err(AccountError::Root) } else { Ok(found.uid()) }
@@ -58,12 +50,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn guards_never_run_as_root_or_as_an_unknown_user() {
-        assert!(matches!(GuardAccount::find("root", "root"), Err(AccountError::Root)));
-        assert!(matches!(GuardAccount::find("no-such-user", "root"), Err(AccountError::NoUser(_))));
-        assert!(matches!(GuardAccount::find("nobody", "no-such-group"), Err(AccountError::NoGroup(_))));
-        assert!(GuardAccount::find("nobody", "root").is_ok());
+    fn gates_never_run_as_root_or_as_an_unknown_user() {
         assert!(matches!(GuardAccount::of("root"), Err(AccountError::Root)));
+        assert!(matches!(GuardAccount::of("no-such-user"), Err(AccountError::NoUser(_))));
         assert_eq!(GuardAccount::of("nobody").map(|account| account.uid).ok(), uid_of("nobody"));
         assert_eq!((uid_of("root"), uid_of("no-such-user")), (Some(0), None));
         assert_eq!(name_of(0).as_deref(), Some("root"));

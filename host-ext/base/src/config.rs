@@ -19,9 +19,7 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("state_dir", "/var/lib/sudare", "Folder of keys, policy and registry; private to Sudare's user."),
     ("evidence_dir", "<state_dir>/evidence", "Folder of the evidence store; private to Sudare's user."),
     ("log_origin", "sudare/<host id>", "Name of this host's log in its checkpoints."),
-    ("run_as", "sudare", "User that guards and blankers run as; nobody logs on as this user."),
-    ("xrdp_group", "xrdp", "Group that may open the sockets of xrdp's sessions; the guards' group."),
-    ("xrdp_socket_dir", "/run/xrdp/sockdir", "Folder of the sockets of xrdp's sessions."),
+    ("run_as", "sudare", "User that gates run as; nobody logs on as this user."),
     (
         "recorder_socket",
         "/run/sudare-recorder/socket",
@@ -34,16 +32,10 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ),
     ("ship_state_dir", "<none>", "Folder in which the shipper notes how far the remote store is."),
     ("forward_state_dir", "<none>", "Folder in which the forwarder of alarms keeps its state, for doctor."),
-    ("run_dir", "/run/sudare", "Folder of the supervisor's lock; only root may write there."),
-    (
-        "blanker",
-        "<beside sudare-guard>",
-        "Program that covers a display: the absolute path of sudare-blanker.",
-    ),
     (
         "tls_certificate",
         "/etc/xrdp/cert.pem",
-        "Certificate that xrdp shows, which clients compare with the handshake.",
+        "Certificate that the gate shows, which clients compare with the handshake.",
     ),
     ("tls_key", "/etc/xrdp/key.pem", "The certificate's key, with which the gate shows it to clients."),
     (
@@ -98,12 +90,19 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// What older versions knew: an upgrade keeps the admin's file, and "unknown field" would not say what to do.
+const GONE: [&str; 4] = ["blanker", "run_dir", "xrdp_group", "xrdp_socket_dir"];
+
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error(
         "the settings cannot be read: {0}. Correct the file or the SUDARE_HOST_… variable; docs/reference/settings.md lists all settings"
     )]
     Read(#[from] config::ConfigError),
+    #[error(
+        "the setting {0} belonged to the cover inside of xrdp's sessions, which the gate replaced. Remove it"
+    )]
+    Gone(&'static str),
     #[error("{name} = {value} is out of range. Choose {range}")]
     Range { name: &'static str, value: String, range: &'static str },
 }
@@ -126,19 +125,12 @@ pub struct HostConfig {
     pub log_origin: Option<String>,
     #[serde(default = "default_user")]
     pub run_as: String,
-    #[serde(default = "default_group")]
-    pub xrdp_group: String,
-    #[serde(default = "default_sockets")]
-    pub xrdp_socket_dir: PathBuf,
     #[serde(default = "default_recorder_socket")]
     pub recorder_socket: PathBuf,
     #[serde(default = "default_recorder_dir")]
     pub recorder_dir: PathBuf,
     pub ship_state_dir: Option<PathBuf>,
     pub forward_state_dir: Option<PathBuf>,
-    #[serde(default = "default_run")]
-    pub run_dir: PathBuf,
-    pub blanker: Option<PathBuf>,
     #[serde(default = "default_certificate")]
     pub tls_certificate: PathBuf,
     #[serde(default = "default_key")]
@@ -204,20 +196,11 @@ fn default_state() -> PathBuf {
 fn default_user() -> String {
     "sudare".into()
 }
-fn default_group() -> String {
-    "xrdp".into()
-}
-fn default_sockets() -> PathBuf {
-    "/run/xrdp/sockdir".into()
-}
 fn default_recorder_socket() -> PathBuf {
     "/run/sudare-recorder/socket".into()
 }
 fn default_recorder_dir() -> PathBuf {
     "/var/lib/sudare-recorder".into()
-}
-fn default_run() -> PathBuf {
-    "/run/sudare".into()
 }
 fn default_certificate() -> PathBuf {
     "/etc/xrdp/cert.pem".into()
@@ -253,7 +236,11 @@ impl HostConfig {
         for (name, value) in flags {
             builder = builder.set_override(*name, value.clone())?;
         }
-        let config: HostConfig = builder.build()?.try_deserialize()?;
+        let read = builder.build()?;
+        if let Some(name) = GONE.iter().find(|name| read.get::<config::Value>(name).is_ok()) {
+            return Err(ConfigError::Gone(name));
+        }
+        let config: HostConfig = read.try_deserialize()?;
         config.check()?;
         Ok(config)
     }
@@ -265,12 +252,6 @@ impl HostConfig {
     /// Where the recorder keeps the evidence of all sessions.
     pub fn recorder_evidence_dir(&self) -> PathBuf {
         self.evidence_dir.clone().unwrap_or_else(|| self.recorder_dir.join("evidence"))
-    }
-
-    /// The program in the settings, or the one that was installed beside this program.
-    pub fn blanker(&self) -> PathBuf {
-        let beside = || std::env::current_exe().ok().map(|exe| exe.with_file_name("sudare-blanker"));
-        self.blanker.clone().or_else(beside).unwrap_or_else(|| "/usr/local/bin/sudare-blanker".into())
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -286,10 +267,8 @@ impl HostConfig {
             let value = || path.display().to_string();
             path.is_absolute().then_some(()).ok_or_else(|| ConfigError::Range { name, value: value(), range })
         };
-        absolute("xrdp_socket_dir", &self.xrdp_socket_dir)?;
         absolute("recorder_socket", &self.recorder_socket)?;
         absolute("recorder_dir", &self.recorder_dir)?;
-        absolute("run_dir", &self.run_dir)?;
         absolute("tls_certificate", &self.tls_certificate)?;
         absolute("tls_key", &self.tls_key)?;
         absolute("owner_socket", &self.owner_socket)?;
@@ -298,7 +277,6 @@ impl HostConfig {
             |name, path: &Option<PathBuf>| path.as_deref().map_or(Ok(()), |path| absolute(name, path));
         secret("gate_nla_users", &self.gate_nla_users)?;
         secret("gate_host_credential", &self.gate_host_credential)?;
-        self.blanker.as_deref().map_or(Ok(()), |path| absolute("blanker", path))?;
         if !(1..=1024).contains(&self.max_sessions) {
             let value = self.max_sessions.to_string();
             return Err(ConfigError::Range { name: "max_sessions", value, range: "1 to 1024" });
@@ -333,8 +311,16 @@ mod tests {
         assert!(range.contains("width = 801") && range.contains("multiple of 4"), "{range}");
         assert!(load("max_sessions = 0", &[]).is_err());
         // A relative path would depend on the service's working directory.
-        assert!(load("blanker = \"sudare-blanker\"", &[]).is_err());
+        assert!(load("recorder_dir = \"evidence\"", &[]).is_err());
         assert!(load("listen = \"nowhere\"", &[]).is_err());
+    }
+
+    #[test]
+    fn settings_of_the_cover_that_the_gate_replaced_are_refused_with_what_to_do() {
+        for name in GONE {
+            let error = load(&format!("{name} = \"/x\""), &[]).unwrap_err();
+            assert!(matches!(error, ConfigError::Gone(said) if said == name), "{error}");
+        }
     }
 
     #[test]

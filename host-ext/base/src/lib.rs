@@ -16,20 +16,17 @@
 //! | `harden` | the rights that a service gives up once it has started (Landlock) |
 //! | `notify` | what a service tells systemd |
 //! | `text`, `language` | texts for people |
-//! | `heartbeat`, `build` | what a guard tells its supervisor, and the build that both are of |
 //!
-//! Deliberately absent, because the root supervisor links this crate: the network, TLS, pictures, an async runtime,
+//! Deliberately absent, because what may look into every process links this crate: the network, TLS, pictures, an async runtime,
 //! CBOR, and our protocol.
 
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
 
 pub mod accounts;
-pub mod build;
 pub mod clock;
 pub mod config;
 pub mod files;
 pub mod harden;
-pub mod heartbeat;
 pub mod language;
 pub mod notify;
 pub mod output;
@@ -37,5 +34,3 @@ pub mod proc;
 pub mod program;
 pub mod signals;
 pub mod text;
-
-pub use build::BUILD;

@@ -5,11 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sudare_base::config::{GateOwner, HostConfig, HostSecurity};
-use sudare_evidence::report::Remote;
-use sudare_evidence::store::StoreError;
-use sudare_guard::assemble::{AssembleError, random_id, share};
+use sudare_guard::assemble::{AssembleError, Assembled as Reporting, reporting};
 use sudare_guard::session::Sessions;
-use sudare_guard::session::evidence::{EvidenceThread, OpenSink};
+use sudare_guard::session::evidence::EvidenceThread;
 use sudare_records::keys::StateError;
 use sudare_records::state::HostState;
 use sudare_relay::Policy;
@@ -33,8 +31,6 @@ pub enum StartError {
     Identity(#[from] IdentityError),
     #[error(transparent)]
     State(#[from] StateError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
     #[error(transparent)]
     Sessions(#[from] AssembleError),
     #[error(transparent)]
@@ -69,15 +65,11 @@ pub fn assemble(config: &HostConfig) -> Result<Assembled, StartError> {
     let helper = Files::of(config).map(|files| files.start()).transpose().map_err(StartError::Helper)?;
     // Before the first thread.
     confine(config, &targets)?;
-    let socket = config.recorder_socket.clone();
-    let open: OpenSink = Box::new(move |source| Ok(Box::new(Remote::connect(&socket, source)?)));
-    // Begins without a recorder, and covers until there is one.
-    let rules = state.policy.record().rules();
-    let (thread, evidence) = EvidenceThread::start_without(open, random_id()?, rules)?;
-    let shared = share(state, identity.cert_sha256, evidence)?;
+    let Reporting { shared, evidence } =
+        reporting(state, identity.cert_sha256, config.recorder_socket.clone())?;
     let factory = Arc::new(Sessions::new(shared));
     let (picture, nla) = (picture(), helper.map(nla::once));
-    Ok(Assembled { gate: Gate { identity, targets, policy, owner, factory, picture, nla }, evidence: thread })
+    Ok(Assembled { gate: Gate { identity, targets, policy, owner, factory, picture, nla }, evidence })
 }
 
 /// The program that decodes screenshots lies beside this one. Without it incidents say that they have none.

@@ -1,9 +1,9 @@
 //! Puts together what the sessions of a host share: keys, policy, devices and the thread that keeps their evidence.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use sudare_base::clock::{self, SystemRandom};
-use sudare_base::config::HostConfig;
 use sudare_evidence::report::Remote;
 use sudare_evidence::store::StoreError;
 use sudare_protocol::message::{Digest, Id};
@@ -11,7 +11,6 @@ use sudare_protocol::seal::SealError;
 use sudare_records::keys::StateError;
 use sudare_records::state::HostState;
 
-use crate::certificate::{CertificateError, certificate_sha256};
 use crate::local_time::hour_and_minute;
 use crate::session::Shared;
 use crate::session::evidence::{Evidence, EvidenceThread, OpenSink};
@@ -25,8 +24,6 @@ pub enum AssembleError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Recipients(#[from] SealError),
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
 }
 
 /// What the sessions of a guard share, and the thread that keeps their evidence.
@@ -36,15 +33,17 @@ pub struct Assembled {
     pub evidence: EvidenceThread,
 }
 
-/// What the guard of one display of xrdp needs. It reports to the recorder, and covers while there is none.
-pub fn assemble_guard(config: &HostConfig) -> Result<Assembled, AssembleError> {
-    let state = HostState::load(&config.state_dir)?;
-    let certificate = certificate_sha256(&config.tls_certificate)?;
-    let socket = config.recorder_socket.clone();
-    let open: OpenSink = Box::new(move |source| Ok(Box::new(Remote::connect(&socket, source)?)));
-    let source = random_id()?;
-    let (thread, evidence) = EvidenceThread::start_without(open, source, state.policy.record().rules())?;
-    Ok(Assembled { shared: share(state, certificate, evidence)?, evidence: thread })
+/// What sessions need whose evidence goes to the recorder at this socket. They begin without it, and cover until it is
+/// there if the policy requires evidence.
+pub fn reporting(
+    state: HostState,
+    tls_cert_sha256: Digest,
+    recorder: PathBuf,
+) -> Result<Assembled, AssembleError> {
+    let open: OpenSink = Box::new(move |source| Ok(Box::new(Remote::connect(&recorder, source)?)));
+    let rules = state.policy.record().rules();
+    let (thread, evidence) = EvidenceThread::start_without(open, random_id()?, rules)?;
+    Ok(Assembled { shared: share(state, tls_cert_sha256, evidence)?, evidence: thread })
 }
 
 /// What sessions share on a host with this state, whose clients see this certificate.

@@ -3,10 +3,10 @@
 //!
 //! ```text
 //!  transport (trait) ──► session ──► decision (pure) ──► cover (trait), transport: covered, visible
-//!    xrdp: chansrv, display     └──► session/evidence: a thread that seals, numbers and reports ──► recorder
-//!    (embedded: its own)        cover: pictures and words; x11: starts the blanker
+//!    gate: the relay            └──► session/evidence: a thread that seals, numbers and reports ──► recorder
+//!    embedded: its own          cover: pictures and words
 //! ```
-//! A second transport or another cover docks at [`transport`]; neither X11 nor xrdp is in its types.
+//! Another transport or another cover docks at [`transport`]; RDP is not in its types.
 //!
 //! Deliberately absent: looking at faces, HTTP, object stores, and any key that opens a sealed picture.
 //!
@@ -15,17 +15,14 @@
 //! | `decision` | link, attestations, cover health and time in; cover, uncover, screenshot, incident out; pure, and every unknown covers |
 //! | `session` | carries events and actions between transport, `protocol::host` and the decision; its evidence worker seals and reports |
 //! | `transport` | the seams: the traits for another transport and another cover |
-//! | `xrdp` | a session of xrdp: channel, display, blanker |
-//! | `cover` | pictures and words of covers; starts the blanker |
+//! | `cover` | pictures and words of covers |
 //! | `screen`, `screenshot` | what is on a screen, whoever shows it; a screenshot as PNG, masked where the policy says so |
 //! | `assemble` | puts together what sessions share |
-//! | `certificate` | the hash of the certificate that clients see |
 //! | `local_time` | times of day, for people |
 
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
 
 pub mod assemble;
-pub mod certificate;
 pub mod cover;
 pub mod decision;
 pub mod local_time;
@@ -33,4 +30,3 @@ pub mod screen;
 pub mod screenshot;
 pub mod session;
 pub mod transport;
-pub mod xrdp;

@@ -1,5 +1,5 @@
 //! The seam between the part that decides ([`SessionDriver`]) and what it decides about: a transport and a
-//! cover. Nothing here knows of X11, xrdp or RDP.
+//! cover. Nothing here knows of RDP.
 //!
 //! ```text
 //!  Transport ─ SessionEvent::Link ──┐                         ┌─► Transport: send, disconnect
@@ -7,7 +7,7 @@
 //!  50 ms ───── SessionEvent::Tick ──┘   (never blocks)         └─► Cover: cover, uncover, screenshot
 //! ```
 //!
-//! Whoever owns the connection (`sudare-embedded`: its own RDP host; `xrdp`: a session of xrdp) asks a
+//! Whoever owns the connection (`sudare-gate`: a relay; `sudare-embedded`: its own RDP host) asks a
 //! [`DriverFactory`] for a driver, feeds it events with the time at which they came, and has
 //! [`carry_out`] do what it returns. Another transport or another cover implements its trait, and
 //! nothing in `session` or `decision` changes.
@@ -20,7 +20,7 @@
 use std::fmt;
 
 use sudare_base::clock::Now;
-use sudare_protocol::evidence::note::{Missing, NoteCode};
+use sudare_protocol::evidence::note::Missing;
 use sudare_protocol::message::Shown;
 
 use crate::screen::{CoverText, Screenshot};
@@ -157,8 +157,6 @@ pub enum CoverEvent {
     ScreenshotMissing { ticket: u64, why: Missing },
     /// Somebody pressed a key of the cover; only where [`SessionInfo::keys`] is set.
     Key(CoverKey),
-    /// Somebody worked against the cover, or something had to be done to keep it up: worth a note in the log.
-    Notice(NoteCode),
 }
 
 /// The keys that work on a cover, where the transport can tell them.

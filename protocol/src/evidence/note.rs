@@ -134,6 +134,7 @@ notes! {
     2 WrongBlock "wrong-block" Low Reason "操作者が「誤った遮蔽」と申告" "The operator reported a cover as wrong";
     3 Quota "quota" High Unused "端末の証跡が1日の保存上限に到達" "A device used up its daily quota of evidence";
     4 DeviceRefused "refused" Medium Refusal "端末の接続を拒否（セッションは開始されず）" "A device was refused, and no session began";
+    // 16 to 21 are of hosts whose cover was inside of X11 sessions. Nobody writes them any more; logs are read for years.
     16 CompositorEnded "x11-compositor" Medium Unused "遮蔽の上に描画し得るコンポジタを終了" "A compositor was ended because it would have drawn over the cover";
     17 IntruderRemoved "x11-window-above" High Unused "遮蔽と同じ最前面の層に置かれたウィンドウを除去" "A window in the cover's own layer was removed together with its client";
     18 CoverRestored "x11-cover-unmapped" High Unused "遮蔽のウィンドウが非表示化または破棄されたため復元" "A window of the cover was unmapped or destroyed, and was restored";

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::page::{code, columns, commands, files, read, root, rows};
-use super::places::{BLANKER, CLIENT_SOURCES, HOST_SOURCES, PROGRAMS, Program, SHARED_FLAGS, XTASK};
+use super::places::{CLIENT_SOURCES, HOST_SOURCES, PROGRAMS, Program, SHARED_FLAGS, XTASK};
 
 /// Pages that show commands.
 fn pages() -> Vec<String> {
@@ -20,7 +20,6 @@ fn pages() -> Vec<String> {
 fn commands_that_pages_show_exist() {
     let tasks = read(XTASK);
     let xtask = commands(&tasks, "Task");
-    let blanker = read(BLANKER);
     let mut checked = 0;
     for name in pages() {
         let text = read(&name);
@@ -37,11 +36,6 @@ fn commands_that_pages_show_exist() {
                     let known = tasks.contains(&format!("{}: ", flag.replace('-', "_")));
                     assert!(known, "{name}: cargo xtask {task_name} has no --{flag}");
                 }
-                checked += 1;
-            }
-            for flag in line.strip_prefix("sudare-blanker ").map(flags).unwrap_or_default() {
-                let known = blanker.contains(&format!("\"--{flag}\" =>"));
-                assert!(known, "{name}: sudare-blanker has no --{flag}");
                 checked += 1;
             }
             for program in &PROGRAMS {
@@ -113,13 +107,9 @@ fn messages_that_pages_explain_are_those_of_the_programs() {
     let (client, host) = (words(&CLIENT_SOURCES), words(&HOST_SOURCES));
     let page = read("docs/reference/messages.md");
     let explained = columns(rows(&page, &["message", "whose", "what to do"]), [0, 1]);
-    let disconnects =
-        rows(&page, &["why", "in the log"]).into_iter().map(|row| [row[1].clone(), "supervisor".to_owned()]);
-    let disconnects = disconnects.filter(|[message, _]| message != "the guard's words");
     let mut checked = 0;
-    for [message, whose] in explained.into_iter().chain(disconnects) {
-        let known =
-            ["plugin", "client", "guard", "gate", "blanker", "supervisor", "recorder", "ship", "forward"];
+    for [message, whose] in explained {
+        let known = ["plugin", "client", "guard", "gate", "recorder", "ship", "forward"];
         assert!(known.contains(&&*whose), "{whose} is no program that messages.md knows");
         let sources = if ["plugin", "client"].contains(&&*whose) { &client } else { &host };
         for part in parts(&message) {

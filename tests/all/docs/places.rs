@@ -3,24 +3,12 @@
 /// What the plugin's settings are declared in.
 pub(crate) const PLUGIN_SETTINGS: &str = "client-ext/runtime/src/plugin/settings.rs";
 
-/// Files with constants of the supervision, as `reference/times.md` names them, and their folders.
-pub(crate) const TIMES: [(&str, &str); 8] = [
-    ("supervisor/plan", "host-ext/supervisor/src/plan.rs"),
-    ("supervisor/sign_in", "host-ext/supervisor/src/sign_in.rs"),
-    ("supervisor/sign_ins", "host-ext/supervisor/src/sign_ins.rs"),
-    ("supervisor/arrivals", "host-ext/supervisor/src/arrivals.rs"),
-    ("supervisor/audit", "host-ext/supervisor/src/audit.rs"),
-    ("guard/xrdp/display", "host-ext/guard/src/xrdp/display.rs"),
-    ("guard/xrdp/blanking", "host-ext/guard/src/xrdp/blanking.rs"),
-    ("guard/xrdp/opening", "host-ext/guard/src/xrdp/opening.rs"),
-];
-
 /// Modules with a list of their own modules, besides each crate's first file.
-pub(crate) const MODULE_LISTS: [&str; 1] = ["host-ext/guard/src/xrdp/mod.rs"];
+pub(crate) const MODULE_LISTS: [&str; 1] = ["host-ext/relay/src/live/mod.rs"];
 
 /// Programs whose commands and flags pages show: the file with their commands (none where there is only one), its
 /// enum, and the folder in which flags are declared.
-pub(crate) const PROGRAMS: [Program; 15] = [
+pub(crate) const PROGRAMS: [Program; 12] = [
     Program::new("sudare", Some(("client-ext/cli/src/main.rs", "Command")), "client-ext/cli/src"),
     Program::new("sudare-host", Some(("host-ext/admin/src/main.rs", "Command")), "host-ext/admin/src"),
     Program::new(
@@ -39,9 +27,6 @@ pub(crate) const PROGRAMS: [Program; 15] = [
         Some(("host-ext/ship/src/bin/sudare-notary.rs", "Command")),
         "host-ext/ship/src",
     ),
-    Program::new("sudare-supervisor", None, "host-ext/supervisor/src"),
-    Program::new("sudare-sign-in", None, "host-ext/supervisor/src"),
-    Program::new("sudare-guard", None, "host-ext/guard/src"),
     Program::new("sudare-gate", None, "host-ext/gate/src"),
     Program::new("sudare-owner", None, "host-ext/owner/src"),
     Program::new("sudare-nla", Some(("host-ext/nla/src/main.rs", "Command")), "host-ext/nla/src"),
@@ -53,7 +38,6 @@ pub(crate) const PROGRAMS: [Program; 15] = [
 
 /// Flags that all programs of a host share are declared here.
 pub(crate) const SHARED_FLAGS: &str = "host-ext/base/src";
-pub(crate) const BLANKER: &str = "host-ext/blanker/src/main.rs";
 pub(crate) const XTASK: &str = "deploy/xtask/src/main.rs";
 
 /// Sources in which the words of messages stand.

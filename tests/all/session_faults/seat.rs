@@ -24,7 +24,6 @@ use sudare_guard::transport::{
 use sudare_protocol::client::{AwaitHello, Evidence, Fresh, HostNews, Live, Setup, chunk_digests};
 use sudare_protocol::error::Refusal;
 use sudare_protocol::evidence::Event;
-use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::message::{self, Ack, Id, Lock, Manifest, Moment, Piece, Unlock};
 use sudare_protocol::reason::Reason;
@@ -347,10 +346,6 @@ impl Seat {
     /// The operator presses a key of the cover.
     pub(super) fn press(&mut self, key: CoverKey) {
         self.tell(SessionEvent::Cover(CoverEvent::Key(key)));
-    }
-
-    pub(super) fn notice(&mut self, notice: NoteCode) {
-        self.tell(SessionEvent::Cover(CoverEvent::Notice(notice)));
     }
 
     fn tell(&mut self, event: SessionEvent) {

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `pair` | two real ends in memory |
 //! | `scene`, `lighting`, `noise` | moving people from photographs before a camera; what the light of a screen does to them; a sensor's noise |
+//! | `rdp` | both ends of an RDP connection, after a real handshake |
 //! | `stage` | our programs as people run them: keys, records, host, client |
 //! | `program`, `needs` | where our programs are; what a test needs of the machine |
 //! | `wait`, `pace` | waiting for events, bounded by minutes; how slow this machine is |
@@ -17,6 +18,7 @@ pub mod noise;
 mod pace;
 pub mod pair;
 mod program;
+pub mod rdp;
 pub mod scene;
 pub mod stage;
 pub mod tsa;

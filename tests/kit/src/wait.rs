@@ -83,10 +83,10 @@ mod tests {
     #[test]
     fn a_look_that_fails_ends_it_and_says_what_was_waited_for() {
         let ended: anyhow::Result<()> = wait_until("a guard", || {
-            anyhow::ensure!(false, "the supervisor ended");
+            anyhow::ensure!(false, "the recorder ended");
             Ok(true)
         });
-        assert_eq!(format!("{:#}", ended.unwrap_err()), "while waiting for a guard: the supervisor ended");
+        assert_eq!(format!("{:#}", ended.unwrap_err()), "while waiting for a guard: the recorder ended");
         assert_eq!(
             in_vain("a cover", "the desktop"),
             "waited 5 minutes in vain for a cover; instead: the desktop"

@@ -8,10 +8,8 @@ use std::time::Duration;
 
 use ironrdp_acceptor::{Acceptor, accept_finalize};
 use ironrdp_connector::{ClientConnector, Config, ConnectorResult, Credentials, DesktopSize};
-use ironrdp_pdu::gcc::{ConnectionType, KeyboardType};
 use ironrdp_pdu::nego::SecurityProtocol;
-use ironrdp_pdu::rdp::capability_sets::{self as caps, CapabilitySet, MajorPlatformType, RailSupportLevel};
-use ironrdp_pdu::rdp::client_info::{Credentials as Said, PerformanceFlags, TimezoneInfo};
+use ironrdp_pdu::rdp::client_info::Credentials as Said;
 use ironrdp_tokio::{
     NetworkClient, TokioFramed, connect_begin, connect_finalize, mark_as_upgraded, single_sequence_step,
 };
@@ -25,6 +23,7 @@ use sudare_relay::Policy;
 use sudare_relay::frames::Frames;
 use sudare_relay::policy::protocol;
 use sudare_relay::wire::fastpath;
+use sudare_test_kit::rdp::{SIZE, capabilities, config};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -44,7 +43,6 @@ use crate::target::{Pin, Place, Target};
 use crate::targets::Targets;
 use crate::tests::nla::log_on;
 
-pub(crate) const SIZE: (u16, u16) = (640, 480);
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// What the desktop is made of, which appears in nothing else that is sent.
 pub(crate) const SECRET: [u8; 8] = *b"\xC5\x3Asecret";
@@ -370,65 +368,5 @@ impl NetworkClient for NoNetwork {
         _: &ironrdp_connector::sspi::generator::NetworkRequest,
     ) -> ConnectorResult<Vec<u8>> {
         Err(ironrdp_connector::general_err!("no Kerberos here"))
-    }
-}
-
-fn capabilities() -> Vec<CapabilitySet> {
-    vec![
-        CapabilitySet::General(caps::General { refresh_rect_support: true, ..Default::default() }),
-        CapabilitySet::Bitmap(caps::Bitmap {
-            pref_bits_per_pix: 32,
-            desktop_width: SIZE.0,
-            desktop_height: SIZE.1,
-            desktop_resize_flag: true,
-            drawing_flags: caps::BitmapDrawingFlags::empty(),
-        }),
-    ]
-}
-
-fn config() -> Config {
-    Config {
-        credentials: Credentials::UsernamePassword { username: "hanako".into(), password: "word".into() },
-        domain: None,
-        enable_tls: true,
-        enable_credssp: false,
-        enable_standard_rdp_security: false,
-        autologon: true,
-        desktop_size: DesktopSize { width: SIZE.0, height: SIZE.1 },
-        client_name: "pc".to_owned(),
-        client_build: 0,
-        client_dir: String::new(),
-        platform: MajorPlatformType::UNIX,
-        connection_type: ConnectionType::Lan,
-        performance_flags: PerformanceFlags::default(),
-        keyboard_type: KeyboardType::IBM_ENHANCED,
-        keyboard_subtype: 0,
-        keyboard_layout: 0,
-        keyboard_functional_keys_count: 12,
-        ime_file_name: String::new(),
-        dig_product_id: String::new(),
-        bitmap: None,
-        request_data: None,
-        compression_type: None,
-        enable_server_pointer: true,
-        pointer_software_rendering: false,
-        relative_mouse_input: false,
-        enable_audio_playback: false,
-        enable_audio_capture: false,
-        multitransport_flags: None,
-        support_dyn_vc_gfx_protocol: false,
-        remote_application_mode: false,
-        rail_support_level: RailSupportLevel::empty(),
-        desktop_scale_factor: 0,
-        desktop_physical_size: None,
-        desktop_orientation: None,
-        device_scale_factor: None,
-        monitor_layout: None,
-        monitor_extended_layout: None,
-        hardware_id: None,
-        license_cache: None,
-        timezone_info: TimezoneInfo::default(),
-        alternate_shell: String::new(),
-        work_dir: String::new(),
     }
 }

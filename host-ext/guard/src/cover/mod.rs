@@ -6,7 +6,6 @@
 
 pub mod canvas;
 pub mod fonts;
-pub mod x11;
 
 use std::sync::Arc;
 

@@ -197,12 +197,14 @@ impl Session {
         }
         self.credit(actions);
         let now_ms = self.now.boot_ms;
-        match (&mut self.end, self.shared.random.fresh()) {
-            (End::Live(live), Ok(nonce)) => {
-                let challenge = live.challenge(nonce, now_ms);
-                self.send(challenge, actions);
+        match &mut self.end {
+            End::Live(live) => {
+                if let Ok(nonce) = self.shared.random.fresh() {
+                    let challenge = live.challenge(nonce, now_ms);
+                    self.send(challenge, actions);
+                }
             }
-            (End::AwaitOpen(end), _) if end.is_late(now_ms) => {
+            End::AwaitOpen(end) if end.is_late(now_ms) => {
                 self.refuse(&Refusal::new(Code::Timeout, Fault::Surroundings, ""), actions);
             }
             _ => {}
@@ -221,7 +223,6 @@ impl Session {
                 self.open_incident_if_ready();
             }
             CoverEvent::Key(key) => self.on_key(key, actions),
-            CoverEvent::Notice(notice) => self.on_notice(notice),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::screen::Screenshot;
 
 /// Screenshots requested and not yet taken; more are never needed.
 const ASKED_MAX: usize = 4;
-/// How long an incident waits for its screenshots. One requested of a blanker that ended, or of a screen that was
+/// How long an incident waits for its screenshots. One requested of a screen that was
 /// already covered, never arrives.
 const WAIT_MS: u64 = 5_000;
 

@@ -14,11 +14,10 @@ use serde_json::{Value, json};
 use super::table::{Needed, Table};
 
 /// Programs whose packages are counted: the key, the package, and how many there may be.
-const COUNTED: [(&str, &str, Needed); 3] = [
-    ("supervisor_packages", "sudare-supervisor", Needed::AtMost(70.0)),
-    // Both programs of the package are built from the same dependencies.
-    ("sign_in_packages", "sudare-supervisor", Needed::AtMost(70.0)),
-    ("guard_packages", "sudare-guard", Needed::Nothing),
+const COUNTED: [(&str, &str, Needed); 2] = [
+    // It may look into every process.
+    ("owner_packages", "sudare-owner", Needed::AtMost(70.0)),
+    ("gate_packages", "sudare-gate", Needed::Nothing),
 ];
 /// What is touched: the key, and the file.
 const TOUCHED: [(&str, &str); 3] = [

@@ -10,12 +10,12 @@ pub mod clips;
 mod cpu;
 mod crypto;
 pub mod evidence;
+pub mod gate;
 mod latency;
 pub mod log;
 mod memory;
 pub mod plugin;
 mod proxy;
-pub mod stack;
 mod table;
 
 pub use capture::capture_ms;

@@ -46,7 +46,7 @@ enum Part {
     Seat,
     /// Incidents, entries, audits, kills
     Evidence,
-    /// The gate before xrdp: covers, attacks, takeovers
+    /// The gate: what it adds, how soon it covers in a session of xrdp, and the attacks
     Gate,
     /// Packages, what a change rebuilds, the demo on a busy machine
     Build,
@@ -138,7 +138,7 @@ fn measure(part: Part, table: &mut Table, arguments: &Arguments, step: &dyn Fn(&
             bench::log::measure(&out.join("log"), &bin.join("sudare-audit"))?.tell(table);
             Ok(())
         }
-        Part::Gate => gate(table, &bin, &out.join("stack"), step),
+        Part::Gate => bench::gate::measure(table, &bin, &std::path::absolute(out.join("gate"))?, step),
         Part::Build => {
             step("packages, rebuilds, the demo on a busy machine");
             bench::build::measure(table, &std::env::current_dir()?, &std::path::absolute(out.join("demo"))?)
@@ -231,14 +231,6 @@ fn loopback(
     table.keep("attest_sign_verify_us", crypto_us);
     table.keep("client_peak_mb", peak_mb);
     Ok(())
-}
-
-/// The gate before a real xrdp.
-fn gate(table: &mut Table, bin: &Path, out: &Path, step: &dyn Fn(&str)) -> anyhow::Result<()> {
-    step("an xrdp session: lock and silence to black");
-    bench::stack::cover_latency(table, bin, out)?;
-    step("attacks in an xrdp session, and takeovers");
-    bench::stack::matrix(table, bin, out)
 }
 
 fn path(variable: &str) -> anyhow::Result<PathBuf> {

@@ -1,4 +1,4 @@
-//! A guard as `sudare-guard` runs it, without a display: the session's own code, the evidence thread, and
+//! A guard as the gate runs it, without an RDP connection: the session's own code, the evidence thread, and
 //! the connection to the recorder are the real ones.
 
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -14,10 +14,13 @@ use sudare_guard::transport::{
     Action, CoverEvent, DriverFactory as _, LinkEvent, SessionDriver, SessionEvent, SessionInfo,
 };
 use sudare_protocol::message::Shown;
+use sudare_records::state::HostState;
 
 use super::incident;
 use super::place::{Place, USER};
 
+/// Of the TLS that these clients do not have.
+const CERTIFICATE_SHA256: [u8; 32] = [0; 32];
 const TICK: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_millis(3);
 
@@ -25,7 +28,10 @@ const LOOK: Duration = Duration::from_millis(3);
 pub fn run(place: &Path, number: usize) -> anyhow::Result<()> {
     super::crew::die_with_parent()?;
     let place = Place::at(place);
-    let Assembled { shared, evidence: _thread } = assemble::assemble_guard(&place.load()?)?;
+    let config = place.load()?;
+    let state = HostState::load(&config.state_dir)?;
+    let Assembled { shared, evidence: _thread } =
+        assemble::reporting(state, CERTIFICATE_SHA256, config.recorder_socket)?;
     let who = SessionInfo { user: Some(USER.to_owned()), keys: false, owner: None, tls_exporter: None };
     let driver = Sessions::new(shared).session(who, clock::now());
     let socket = place.guard_socket(number);

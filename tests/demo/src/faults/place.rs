@@ -25,7 +25,6 @@ pub(super) const HOST_ID: &str = "vdi-1";
 pub(super) const USER: &str = "alice";
 /// More than any client uses up: a device may store so much in a day.
 pub(super) const DEVICES: u8 = 24;
-const CERTIFICATE: &str = "rdp-certificate.pem";
 /// Short ones, so that many incidents fit into a run.
 const TIMINGS: [(&str, u64); 3] =
     [("attestation_interval_ms", 200), ("lease_ms", 2_000), ("release_ms", 1_000)];
@@ -54,9 +53,6 @@ impl Place {
             fs::write(folder.join("host.record"), &record)?;
         }
         fs::write(host.join("policy.record"), Signed::sign(&organisation, &policy())?)?;
-        // What an RDP server would show its clients.
-        let certificate = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
-        fs::write(host.join(CERTIFICATE), certificate.cert.pem())?;
         let registry = state::registry(&host)?;
         for number in 0..DEVICES {
             let device_key = device_key(number).verifying_key();
@@ -123,7 +119,6 @@ impl Place {
             ("recorder_dir", path(self.dir.join("recorder"))),
             ("recorder_socket", path(self.recorder_socket())),
             ("evidence_dir", path(evidence.to_owned())),
-            ("tls_certificate", path(self.dir.join("host").join(CERTIFICATE))),
             ("run_as", run_as.unwrap_or_default()),
         ];
         Ok(settings.map(|(name, value)| format!("{name} = {value:?}\n")).concat())

@@ -57,6 +57,12 @@ impl Stage {
 
     /// The same with more lines in the policy.
     pub fn prepare_with(&self, photographs: &[PathBuf], more: &str) -> anyhow::Result<()> {
+        self.prepare_host(more)?;
+        self.enrol(photographs)
+    }
+
+    /// The organisation's keys, and a host with its records, which knows no device yet.
+    pub fn prepare_host(&self, more: &str) -> anyhow::Result<()> {
         let path = |name: &str| self.dir.join(name).display().to_string();
         let (key, state) = (path("organisation.key"), path("host"));
         self.authority(&["new", "--out", &key])?;
@@ -71,15 +77,23 @@ impl Stage {
         self.host_tool(&["init", "--state-dir", &state])?;
         let host_line = self.host_tool(&["key", "--state-dir", &state])?;
         std::fs::copy(path("organisation.pub"), self.dir.join("host/organisation.pub"))?;
-        let sign =
-            |what: &[&str], out: &str| self.authority(&[what, &["--key", &key, "--out", out]].concat());
-        sign(
+        self.sign(
             &["sign-host", "--host-id", HOST_ID, "--public-key", host_line.trim()],
             &path("host/host.record"),
         )?;
-        sign(&["sign-policy", "--in", &path("policy.toml")], &path("host/policy.record"))?;
+        self.sign(&["sign-policy", "--in", &path("policy.toml")], &path("host/policy.record"))?;
+        Ok(())
+    }
+
+    /// The operator's device, and who the operator is.
+    fn enrol(&self, photographs: &[PathBuf]) -> anyhow::Result<()> {
+        let path = |name: &str| self.dir.join(name).display().to_string();
+        let state = path("host");
         let device_line = self.client_tool("device", &["device-key"])?;
-        sign(&["sign-device", "--user", USER, "--public-key", device_line.trim()], &path("device.record"))?;
+        self.sign(
+            &["sign-device", "--user", USER, "--public-key", device_line.trim()],
+            &path("device.record"),
+        )?;
         std::fs::copy(path("organisation.pub"), self.dir.join("device/organisation.pub"))?;
         let mut enrol = vec!["enroll".to_owned(), "--out".into(), path("operator.template")];
         for photograph in photographs {
@@ -143,6 +157,12 @@ impl Stage {
 
     pub fn audit_command(&self) -> Command {
         Command::new(self.bin.join("sudare-audit"))
+    }
+
+    /// Has the organisation's key sign something.
+    fn sign(&self, what: &[&str], out: &str) -> anyhow::Result<String> {
+        let key = self.dir.join("organisation.key").display().to_string();
+        self.authority(&[what, &["--key", &key, "--out", out]].concat())
     }
 
     /// What the security team runs, away from any host.

@@ -93,6 +93,8 @@ pub struct ClientOptions {
     /// More arguments, such as `/dvc:sudare,…`.
     pub arguments: Vec<String>,
     pub environment: Vec<(String, String)>,
+    /// Where it connects to, if not to the usual port.
+    pub port: Option<u16>,
 }
 
 impl LogOn {
@@ -125,7 +127,7 @@ impl Client {
         std::fs::create_dir_all(home)?;
         let mut command = Command::new("xfreerdp");
         command
-            .arg(format!("/v:127.0.0.1:{}", super::servers::RDP_PORT))
+            .arg(format!("/v:127.0.0.1:{}", options.port.unwrap_or(super::servers::RDP_PORT)))
             .args(options.log_on.arguments())
             .arg(format!("/size:{}x{}", screen.size.0, screen.size.1))
             // The certificate is made by the package, for no name in particular.

@@ -18,6 +18,7 @@
 
 pub mod client;
 pub mod clipboard;
+pub mod film;
 pub mod framebuffer;
 pub mod keys;
 pub mod logged;

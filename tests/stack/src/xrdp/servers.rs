@@ -19,6 +19,7 @@ const GATE_PORT: &str = "unix://./run/sudare-xrdp/socket";
 
 /// The stock ports; the namespace has a network of its own.
 pub const RDP_PORT: u16 = 3389;
+pub const PAST_GATE_PORT: u16 = 3390;
 const SESMAN_PORT: u16 = 3350;
 const SETTINGS: &str = "/etc/xrdp/xrdp.ini";
 const KEY: &str = "/etc/ssl/private/ssl-cert-snakeoil.key";
@@ -39,6 +40,8 @@ pub enum Door {
     Port,
     /// At a socket that only the gate can reach.
     Gate,
+    /// At the same socket, and at a port past the gate, to compare.
+    Both,
 }
 
 /// The two daemons; they end with this value.
@@ -56,8 +59,9 @@ impl Servers {
         if backend == Backend::Xvnc {
             change(&[("autorun=", "autorun=Xvnc")])?;
         }
-        if door == Door::Gate {
-            let port = format!("port={GATE_PORT}");
+        if door != Door::Port {
+            let past = if door == Door::Both { format!(" tcp://:{PAST_GATE_PORT}") } else { String::new() };
+            let port = format!("port={GATE_PORT}{past}");
             change(&[("port=3389", &port), ("security_layer=negotiate", "security_layer=tls")])?;
             // The group of the folder becomes that of the socket.
             let owner = ["-d", "-o", "xrdp", "-g", users::GUARD, "-m", "2750", GATE_FOLDER];
@@ -80,7 +84,9 @@ impl Servers {
         let xrdp = Running::start(&mut xrdp, &logs.join("xrdp.log"))?;
         match door {
             Door::Port => wait_for_port("xrdp", RDP_PORT)?,
-            Door::Gate => wait_until("xrdp's socket", || Ok(Path::new(GATE_SOCKET).exists().then_some(())))?,
+            Door::Gate | Door::Both => {
+                wait_until("xrdp's socket", || Ok(Path::new(GATE_SOCKET).exists().then_some(())))?;
+            }
         }
         Ok(Servers { _xrdp: xrdp, _sesman: sesman })
     }

@@ -108,7 +108,9 @@ impl Sudare {
         let user = User::find(GUARD)?;
         let mut command = user.command(&Path::new(PROGRAMS).join("sudare-gate").display().to_string());
         command.arg("--config").arg(self.stage.dir.join("host.toml"));
-        command.args(["--listen", &format!("127.0.0.1:{RDP_PORT}")]).env("RUST_LOG", "info");
+        command.args(["--listen", &format!("127.0.0.1:{RDP_PORT}")]);
+        // It says when it covers and uncovers.
+        command.env("RUST_LOG", "info,sudare_gate::session=debug");
         let mut running = Running::start(&mut command, &log)?;
         wait_until("the gate", || {
             let said = std::fs::read_to_string(&log)?;
@@ -158,6 +160,15 @@ impl Sudare {
         let file = self.stage.dir.join("host.toml");
         let settings = std::fs::read_to_string(&file)?;
         Ok(std::fs::write(&file, format!("{settings}{line}\n"))?)
+    }
+
+    /// Leads the next connections to another host.
+    pub fn aim(&self, target: &str) -> anyhow::Result<()> {
+        let file = self.stage.dir.join("host.toml");
+        let settings = std::fs::read_to_string(&file)?;
+        let others = settings.lines().filter(|line| !line.starts_with("gate_target"));
+        let lines = others.map(|line| format!("{line}\n")).collect::<String>();
+        Ok(std::fs::write(&file, format!("{lines}gate_target = {target:?}\n"))?)
     }
 
     pub fn gate_log(&self) -> PathBuf {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use rustix::process::{Signal, kill_process};
 use sudare_protocol::reason::Reason;
-use sudare_test_kit::scene::{ALONE, Camera, Scene};
-use sudare_test_kit::wait::{PATIENCE, in_vain};
+use sudare_test_kit::scene::{ALONE, AWAY, Camera, Scene};
+use sudare_test_kit::wait::{PATIENCE, in_vain, wait_until};
 
 use crate::xrdp::client::Client;
 use crate::xrdp::logged::Logged;
@@ -23,6 +23,8 @@ const POLICY: &str = "[timings]\nrelease_ms = 1000\n";
 const FULL_HD: (u16, u16) = (1920, 1080);
 const LOCKS: usize = 24;
 const SILENCES: usize = 6;
+/// How long a desktop is drawn behind the first cover.
+const BEFORE: Duration = Duration::from_secs(5);
 /// Longer than a silence that is bridged.
 const SILENT: Duration = Duration::from_secs(5);
 /// More rounds than this that go wrong are no accidents of a busy machine.
@@ -33,11 +35,19 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let mut sudare = Sudare::start(out, POLICY)?;
     let device = sudare.device()?;
     let camera = sudare.film()?;
-    camera.show(ALONE);
+    camera.show(AWAY);
     let screen = Screen::of(&stack.private)?;
     let eye = Eye::open(stack.private.framebuffer()?);
     let mut stage = Figures { stack, camera, screen, eye };
+    let watch = stage.stack.watch("before-first-visible")?;
     let mut client = stage.stack.connect(&device)?;
+    // Otherwise there would be nothing to hide yet.
+    wait_until("the user's desktop", || stage.stack.is_desk_shown())?;
+    std::thread::sleep(BEFORE);
+    let before = watch.stop()?;
+    report.check("nothing before the first visible", before.leaked_frames == 0, format!("{before:?}"));
+    report.figure("gate_before_first_visible", before.leaked_frames);
+    stage.camera.show(ALONE);
     stage.stack.wait_picture("the desktop", &mut client, |count| count.is_desktop())?;
     let whole = stage.screen.lower()?;
     let (mut locks, mut opened, mut failed) = (Vec::new(), Vec::new(), Vec::new());
@@ -56,6 +66,7 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let silences = covers_after(&sudare.logged()?, &stopped);
     report.check("each silence covers", silences.len() == SILENCES, format!("{silences:.0?}"));
     report.figure("heartbeat_loss_to_cover_ms", silences);
+    report.figure("held_bytes", held_bytes(&sudare)?);
     Ok(())
 }
 
@@ -113,6 +124,13 @@ impl Figures {
         self.stack.wait_picture("the cover after a silence", client, |count| count.is_cover())?;
         Ok(stopped_ms)
     }
+}
+
+/// What each cover held when it ended, which the gate logs.
+fn held_bytes(sudare: &Sudare) -> anyhow::Result<Vec<f64>> {
+    let said = std::fs::read_to_string(sudare.gate_log())?;
+    let held = said.lines().filter_map(|line| line.split_once("held_bytes=")?.1.split_whitespace().next());
+    Ok(held.filter_map(|bytes| bytes.parse().ok()).collect())
 }
 
 /// When the host decided to cover a client that was stopped, by the log, counted from then.

@@ -8,10 +8,12 @@ mod faults;
 mod figures;
 mod hostile;
 mod lockers;
+mod moving;
 mod nla;
 mod no_plugin;
 mod other_user;
 mod powerless;
+mod refused;
 mod resize;
 mod story;
 mod takeover;
@@ -94,6 +96,8 @@ pub const ALL: &[(&str, &str, Play)] = &[
         toggles::play,
     ),
     ("resize", "the client's window changes its size, seen and covered", resize::play),
+    ("moving", "how many pictures of a moving desktop arrive, through the gate and without it", moving::play),
+    ("refused", "a host that is missing or is another one: the client's screen says so", refused::play),
     ("figures", "how soon a client is black, and how soon it shows the desktop again", figures::play),
 ];
 

@@ -21,7 +21,6 @@ use crate::xrdp::client::{ClientOptions, LogOn, PrivateScreen};
 use crate::xrdp::namespace::PROGRAMS;
 use crate::xrdp::process::{self, Running};
 use crate::xrdp::report::Report;
-use crate::xrdp::servers::Door;
 use crate::xrdp::session::Session;
 use crate::xrdp::stack::{self, Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
@@ -36,11 +35,11 @@ const SHADOW_PORT: u16 = 13_389;
 const DESK: (&str, &str) = ("desk", "one password for a desk");
 
 pub(super) fn to_xrdp(out: &Path, report: &mut Report) -> anyhow::Result<()> {
-    let options = StackOptions { door: Door::Gate, home_files: hostile::files(), ..StackOptions::default() };
+    let options = StackOptions { home_files: hostile::files(), ..StackOptions::default() };
     let mut stack = Stack::raise(out, &options)?;
     let other = users::make_person(OTHER)?;
     stack::furnish(&other)?;
-    let mut sudare = Sudare::start_gate(out, POLICY)?;
+    let mut sudare = Sudare::start(out, POLICY)?;
     let mut device = sudare.device()?;
     allow(&sudare, &[USER, OTHER])?;
     // As on a host elsewhere, where no kernel tells.
@@ -124,9 +123,9 @@ fn shadow(
     setting: &str,
     credential: Option<&str>,
 ) -> anyhow::Result<()> {
-    let options = StackOptions { door: Door::Gate, ..StackOptions::default() };
+    let options = StackOptions::default();
     let stack = Stack::raise(out, &options)?;
-    let mut sudare = Sudare::start_gate(out, POLICY)?;
+    let mut sudare = Sudare::start(out, POLICY)?;
     let mut device = sudare.device()?;
     device.arguments.extend(["/sec:nla"].iter().chain(arguments).map(|argument| (*argument).to_owned()));
     allow(&sudare, &[USER])?;

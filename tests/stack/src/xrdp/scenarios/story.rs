@@ -50,7 +50,7 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
 pub const INCIDENT_PAGE: &str = "incident-page.html";
 
 /// Whoever looked is in the log, with pictures that only auditors can open.
-fn evidence(proof: &Proof, out: &Path, report: &mut Report) -> anyhow::Result<()> {
+pub(super) fn evidence(proof: &Proof, out: &Path, report: &mut Report) -> anyhow::Result<()> {
     report.check("the evidence verifies", true, format!("{} entries: {}", proof.entries, proof.reasons()));
     for (label, file) in &proof.pictures {
         let copy = out.join(format!("evidence-{label}.png"));
