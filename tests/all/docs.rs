@@ -24,7 +24,7 @@ use sudare_relay::table;
 use page::{
     code, columns, constants, fields, files, links, literals, maps, read, root, rows, same, section, short,
 };
-use places::{PLUGIN_SETTINGS, READERS, TIMES};
+use places::{PLUGIN_SETTINGS, READERS};
 
 fn yes_no(yes: bool) -> String {
     if yes { "yes" } else { "no" }.to_owned()
