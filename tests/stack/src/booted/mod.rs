@@ -53,6 +53,8 @@ pub fn missing() -> Option<String> {
 pub struct Machine {
     nspawn: Child,
     leader: Pid,
+    /// Also of its cgroups.
+    name: String,
     /// One machine at a time: each is given as much time as it needs, and all of them the same folders.
     _alone: std::fs::File,
 }
@@ -96,7 +98,7 @@ impl Machine {
         let mut starting = Starting(Some(nspawn));
         let leader = wait_until("the machine's first process", || starting.leader())?;
         let nspawn = starting.0.take().context("it has ended")?;
-        let machine = Self { nspawn, leader, _alone: alone };
+        let machine = Self { nspawn, leader, name, _alone: alone };
         wait_until("the machine to have started", || {
             let state = machine.run("systemctl is-system-running", "")?;
             let state = String::from_utf8_lossy(&state.stdout).trim().to_owned();
@@ -135,7 +137,20 @@ impl Drop for Machine {
         // With its first process all others end, and then whoever waits for them.
         kill_process(self.leader, Signal::KILL).ok();
         self.nspawn.wait().ok();
+        for tree in ["unified", "systemd", "."] {
+            remove_group(&Path::new("/sys/fs/cgroup").join(tree).join(&self.name));
+        }
     }
+}
+
+/// A cgroup goes once those below it have gone; its files go with it.
+fn remove_group(group: &Path) {
+    for below in std::fs::read_dir(group).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        if below.is_dir() {
+            remove_group(&below);
+        }
+    }
+    std::fs::remove_dir(group).ok();
 }
 
 /// Ends with its owner until it has become a machine.
