@@ -20,7 +20,7 @@ pub(crate) const MODULE_LISTS: [&str; 1] = ["host-ext/guard/src/xrdp/mod.rs"];
 
 /// Programs whose commands and flags pages show: the file with their commands (none where there is only one), its
 /// enum, and the folder in which flags are declared.
-pub(crate) const PROGRAMS: [Program; 15] = [
+pub(crate) const PROGRAMS: [Program; 16] = [
     Program::new("sudare", Some(("client-ext/cli/src/main.rs", "Command")), "client-ext/cli/src"),
     Program::new("sudare-host", Some(("host-ext/admin/src/main.rs", "Command")), "host-ext/admin/src"),
     Program::new(
