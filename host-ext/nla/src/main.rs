@@ -37,8 +37,8 @@ const REFUSAL_DELAY: Duration = Duration::from_secs(1);
     version,
     after_help = "\
 Examples:
-  sudare-nla --config /etc/sudare/host.toml add hanako      reads the password from standard input
-  sudare-nla --config /etc/sudare/host.toml list"
+  sudare-nla add --config /etc/sudare/host.toml hanako      reads the password from standard input
+  sudare-nla list --config /etc/sudare/host.toml"
 )]
 struct Cli {
     #[command(flatten)]

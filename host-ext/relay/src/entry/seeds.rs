@@ -21,10 +21,11 @@ type Seed = (String, Vec<u8>);
 /// What a fuzzer begins with.
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 5] = [
+const TARGETS: [(&str, Target); 6] = [
     ("stream", stream),
     ("wire", wire),
     ("negotiation", negotiation),
+    ("credssp", credssp),
     ("connection", connection),
     ("session", session),
 ];
@@ -208,6 +209,27 @@ fn seeds(target: &str) -> Vec<Seed> {
                 [&length.to_le_bytes()[..], request, &confirm].concat()
             };
             vec![named("tls", both(&request)), named("user", both(&hinted))]
+        }
+        "credssp" => {
+            let token = [&b"NTLMSSP\0"[..], &[1, 0, 0, 0], &[0; 28]].concat();
+            let first = credssp::Request { version: 6, token: Some(token), ..credssp::Request::default() };
+            let (key, nonce) = (Some(vec![1; 48]), Some([2; 32]));
+            let second = credssp::Request { public_key: key, nonce, ..first.clone() };
+            let error =
+                credssp::Request { version: 6, error: Some(0xC000_006D), ..credssp::Request::default() };
+            let password = credssp::Request { credentials: Some(vec![3; 90]), ..error.clone() };
+            let requests = [first, second, password, error].map(|request| request.write());
+            let packet =
+                |at: usize, packet: Vec<u8>| (format!("packet-{at}"), [&packet[..1], &packet[5..]].concat());
+            let logon =
+                Credential { domain: "CORP".into(), user: "hanako".into(), password: "w".to_owned().into() };
+            let proved = credssp::packet::Proved { user: "hanako".into(), logon };
+            let refused = credssp::ToGate::Refused(credssp::Refusal::LogonDenied, vec![7]);
+            let requests =
+                requests.into_iter().enumerate().map(|(at, bytes)| (format!("request-{at}"), bytes));
+            requests
+                .chain([packet(0, credssp::ToGate::Proved(proved).write()), packet(1, refused.write())])
+                .collect()
         }
         "connection" => vec![named("whole", connection_seed())],
         _ => vec![named("whole", session_seed())],
