@@ -30,8 +30,18 @@ const SILENT: Duration = Duration::from_secs(5);
 /// More rounds than this that go wrong are no accidents of a busy machine.
 const FAILED_MAX: usize = LOCKS / 4;
 
-pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
-    let stack = Stack::raise(out, &StackOptions { size: FULL_HD, ..StackOptions::default() })?;
+/// On a small screen.
+pub(super) fn small(out: &Path, report: &mut Report) -> anyhow::Result<()> {
+    play(StackOptions::default(), out, report)
+}
+
+/// On one that has about three times as many pixels.
+pub(super) fn full_hd(out: &Path, report: &mut Report) -> anyhow::Result<()> {
+    play(StackOptions { size: FULL_HD, ..StackOptions::default() }, out, report)
+}
+
+fn play(options: StackOptions, out: &Path, report: &mut Report) -> anyhow::Result<()> {
+    let stack = Stack::raise(out, &options)?;
     let mut sudare = Sudare::start(out, POLICY)?;
     let device = sudare.device()?;
     let camera = sudare.film()?;

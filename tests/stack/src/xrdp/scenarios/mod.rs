@@ -98,7 +98,8 @@ pub const ALL: &[(&str, &str, Play)] = &[
     ("resize", "the client's window changes its size, seen and covered", resize::play),
     ("moving", "how many pictures of a moving desktop arrive, through the gate and without it", moving::play),
     ("refused", "a host that is missing or is another one: the client's screen says so", refused::play),
-    ("figures", "how soon a client is black, and how soon it shows the desktop again", figures::play),
+    ("figures", "how soon a client is black, and how soon it shows the desktop again", figures::small),
+    ("figures-full-hd", "the same on a screen of 1920x1080", figures::full_hd),
 ];
 
 /// Plays the scenario of this name and says how it went, also when it broke off.
