@@ -29,6 +29,8 @@ pub fn measure(table: &mut Table, bin: &Path, out: &Path, step: &dyn Fn(&str)) -
     stack::moving(table, bin, out)?;
     step("gate: cover and uncover between xfreerdp and xrdp");
     stack::figures(table, bin, out)?;
+    step("gate: the same at 1920x1080");
+    stack::figures_full_hd(table, bin, out)?;
     step("gate: many idle connections, and covers beside them");
     let crowd = crowd::Crowd::gather(&out.join("crowd"), bin)?;
     crowd.tell(table)?;
