@@ -54,6 +54,9 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     in_session.copy("seen")?;
     let passed = arrives(&mut in_session, &mut at_pc, "seen", ARRIVES)?;
     acts.report.check("listed: a text leaves the session while the desktop is seen", passed, passed);
+    in_session.copy("seen again")?;
+    let passed = arrives(&mut in_session, &mut at_pc, "seen again", WATCHED)?;
+    acts.report.figure("second_text_of_a_program", passed);
     at_pc.copy("typed")?;
     let passed = arrives(&mut at_pc, &mut in_session, "typed", ARRIVES)?;
     acts.report.check("listed: a text comes in while the desktop is seen", passed, passed);
