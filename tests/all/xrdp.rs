@@ -111,6 +111,11 @@ fn without_sudare_what_log_on_scripts_draw_is_seen() {
 }
 
 #[test]
+fn without_sudare_what_is_copied_leaves_the_session() {
+    check("control-channels");
+}
+
+#[test]
 fn the_same_holds_with_xvnc() {
     check("control-xvnc");
 }

@@ -44,6 +44,7 @@ pub const ALL: &[(&str, &str, Play)] = &[
     ("control-xvnc", "the same with Xvnc as the session's X server", |out, report| {
         control::play(Backend::Xvnc, out, report)
     }),
+    ("control-channels", "without Sudare: what is copied leaves the session", channels::control),
     (
         "no-plugin",
         "a client without the plugin sees the cover, and nobody reaches xrdp past the gate",
