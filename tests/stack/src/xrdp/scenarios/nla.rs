@@ -129,10 +129,10 @@ fn shadow(
     let mut device = sudare.device()?;
     device.arguments.extend(["/sec:nla"].iter().chain(arguments).map(|argument| (*argument).to_owned()));
     allow(&sudare, &[USER])?;
-    let _shadow = Shadow::start(&stack.user, out, sam)?;
+    let shadow = Shadow::start(&stack.user, out, sam)?;
     sudare.set(setting)?;
     sudare.set("gate_host_security = \"nla\"")?;
-    sudare.set(&format!("gate_target = \"tcp:127.0.0.1:{SHADOW_PORT}#{}\"", _shadow.pin))?;
+    sudare.set(&format!("gate_target = \"tcp:127.0.0.1:{SHADOW_PORT}#{}\"", shadow.pin))?;
     if let Some(credential) = credential {
         let path = secret(&sudare, "host-credential", credential)?;
         sudare.set(&format!("gate_host_credential = \"{}\"", path.display()))?;
