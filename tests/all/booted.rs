@@ -11,12 +11,13 @@ use sudare_test_kit::{checkout, programs, wait_until};
 use crate::camera::emulated::target;
 
 /// What is installed, and what the security team has elsewhere.
-const PROGRAMS: [&str; 10] = [
+const PROGRAMS: [&str; 11] = [
     "sudare-audit",
     "sudare-authority",
     "sudare-forward",
     "sudare-gate",
     "sudare-host",
+    "sudare-nla",
     "sudare-notary",
     "sudare-owner",
     "sudare-picture",

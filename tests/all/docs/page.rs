@@ -136,7 +136,8 @@ pub(crate) fn maps(source: &str) -> Vec<&str> {
 pub(crate) fn modules(source: &str) -> Vec<&str> {
     let (mut found, mut for_tests) = (Vec::new(), false);
     for line in source.lines() {
-        let declared = line.strip_prefix("pub ").unwrap_or(line);
+        let seen = ["pub ", "pub(crate) "].iter().find_map(|word| line.strip_prefix(word));
+        let declared = seen.unwrap_or(line);
         if let Some(name) = declared.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) {
             found.extend((!for_tests).then_some(name));
         }

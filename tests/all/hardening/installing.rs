@@ -7,11 +7,12 @@ use std::process::{Command, Output};
 use super::repository;
 
 /// What a host runs.
-pub(super) const PROGRAMS: [&str; 9] = [
+pub(super) const PROGRAMS: [&str; 10] = [
     "sudare-audit",
     "sudare-forward",
     "sudare-gate",
     "sudare-host",
+    "sudare-nla",
     "sudare-notary",
     "sudare-owner",
     "sudare-picture",
