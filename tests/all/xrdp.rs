@@ -141,6 +141,11 @@ fn what_log_on_scripts_draw_is_seen_with_the_desktop_and_not_before() {
 }
 
 #[test]
+fn a_host_that_is_missing_or_another_one_is_said_on_the_clients_screen() {
+    check_with_models("refused");
+}
+
+#[test]
 fn somebody_elses_desktop_stays_covered_whoever_is_recognised() {
     let Some(report) = check_with_models("other-user") else { return };
     assert_sampled_often(&report.figures["watched-at-connecting"]);

@@ -50,10 +50,9 @@ const NEEDS: &[Need] = &[
     // The plugin's types are compared with the headers of the client that loads it.
     Need { kind: Kind::Test, packages: &["freerdp2-dev", "freerdp3-dev"] },
     Need { kind: Kind::Test, packages: &["libwinpr2-dev", "libwinpr3-dev"] },
-    // Window managers that draw over others; the cover must hold against them.
+    // Window managers of the sessions; --long tries those that there are.
     Need { kind: Kind::Test, packages: &["openbox"] },
     Need { kind: Kind::Test, packages: &["xfwm4"] },
-    Need { kind: Kind::Test, packages: &["picom"] },
     // A session in namespaces of its own: its servers, and tools that set it up.
     Need { kind: Kind::Session, packages: &["xrdp"] },
     Need { kind: Kind::Session, packages: &["xorgxrdp"] },

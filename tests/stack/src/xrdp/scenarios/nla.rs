@@ -7,7 +7,7 @@
 //! | `to_shadow_graphics` | the same, RDPGFX with AVC420 | with one password of its own for everybody |
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 use sudare_protocol::evidence::note::NoteCode;
@@ -207,6 +207,8 @@ fn allow(sudare: &Sudare, users: &[&str]) -> anyhow::Result<()> {
     for user in users {
         let mut command = Command::new(Path::new(PROGRAMS).join("sudare-nla"));
         command.arg("--config").arg(sudare.stage.dir.join("host.toml")).args(["add", user]);
+        // The report alone goes to standard output.
+        command.stdout(Stdio::null());
         process::feed(command, format!("{PASSWORD}\n").as_bytes())?;
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! A host that is missing, or is not the one that it should be: the client is told so on its screen, in words.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::xrdp::Count;
 use crate::xrdp::client::ClientOptions;
@@ -11,6 +12,8 @@ use crate::xrdp::sudare::Sudare;
 
 /// Words in two languages have more pixels than this; a picture is counted at each fourth pixel.
 const WORDS: usize = 500 / 4;
+/// A client draws them one after the other.
+const DRAWN: Duration = Duration::from_secs(1);
 /// Of no certificate.
 const WRONG_PIN: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -23,7 +26,9 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
         sudare.aim(&target)?;
         let mut client = stack.connect(&ClientOptions::default())?;
         let told = |count: &Count| count.is_cover() && count.other > WORDS;
-        let count = stack.wait_picture("the reason on a black screen", &mut client, told)?;
+        stack.wait_picture("the reason on a black screen", &mut client, told)?;
+        std::thread::sleep(DRAWN);
+        let count = stack.count()?;
         stack.save(name, report)?;
         report.check(&format!("{name}: the screen says why"), true, format!("{count:?}"));
         report.check(&format!("{name}: nobody was logged on"), !stack.is_desk_shown()?, "");
