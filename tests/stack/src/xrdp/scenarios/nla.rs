@@ -17,6 +17,7 @@ use sudare_test_kit::wait_until;
 use super::acts::{Acts, KEYS_TAKE, POLICY};
 use super::hostile;
 use super::story::evidence;
+use crate::xrdp::Count;
 use crate::xrdp::client::{ClientOptions, LogOn, PrivateScreen};
 use crate::xrdp::namespace::PROGRAMS;
 use crate::xrdp::process::{self, Running};
@@ -30,6 +31,8 @@ use crate::xrdp::users::{self, GUARD, OTHER, PASSWORD, USER, User};
 const LOGON_FAILURE: &str = "LOGON_FAILURE";
 /// Has a line for each connection.
 const XRDP_LOG: &str = "/var/log/xrdp.log";
+/// Black pixels of the client's pointer, of which each fourth is counted; a tile of 64x64 has 1,024 of those.
+const POINTER: usize = 64;
 const SHADOW_PORT: u16 = 13_389;
 /// What the shadow server knows in the place of everybody's password.
 const DESK: (&str, &str) = ("desk", "one password for a desk");
@@ -146,7 +149,8 @@ fn shadow(
     acts.uncovers("stranger gone", &mut client, ALONE)?;
     acts.covers("operator away", &mut client, AWAY)?;
     acts.uncovers("operator back", &mut client, ALONE)?;
-    let count = acts.stack.wait_picture("the whole picture", &mut client, |count| count.black == 0)?;
+    let whole = |count: &Count| count.is_desktop() && count.black < POINTER;
+    let count = acts.stack.wait_picture("the whole picture", &mut client, whole)?;
     acts.report.check("nothing black is left of the cover", true, format!("{count:?}"));
     client.kill()?;
     let logged = sudare.logged()?;
