@@ -66,7 +66,7 @@ pub(super) fn to_xrdp(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let watch = acts.stack.watch("somebody-else")?;
     let mut client = acts.stack.connect(&others)?;
     wait_until("somebody else's desktop", || stack::is_shown_to(&other))?;
-    let cover = |count: &crate::xrdp::Count| count.is_cover() && count.other > 100;
+    let cover = |count: &Count| count.is_cover() && count.other > 100;
     acts.stack.wait_picture("the cover over somebody else's desktop", &mut client, cover)?;
     std::thread::sleep(std::time::Duration::from_secs(4));
     let seen = watch.stop()?;
