@@ -17,7 +17,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use clap::Args;
-use sudare_base::accounts::GuardAccount;
+use sudare_base::accounts::GateAccount;
 use sudare_base::config::HostConfig;
 use sudare_base::output;
 use sudare_base::program::Settings;
@@ -80,7 +80,7 @@ fn checks(config: &HostConfig) -> Vec<Finding> {
 
 /// A host with a gate, or one that is to have one.
 fn guarded(config: &HostConfig) -> Vec<Finding> {
-    let account = GuardAccount::of(&config.run_as);
+    let account = GateAccount::of(&config.run_as);
     let mut findings = vec![
         ("units of the services", layout::check(Path::new("/"))),
         ("enrolled devices", devices(&config.state_dir)),

@@ -15,17 +15,17 @@ pub enum AccountError {
 
 /// The uid and gid that gates run as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GuardAccount {
+pub struct GateAccount {
     pub uid: u32,
     pub gid: u32,
 }
 
-impl GuardAccount {
+impl GateAccount {
     /// The user, with its own group.
     pub fn of(user: &str) -> Result<Self, AccountError> {
         let uid = system_uid(user)?;
         let found = uzers::get_user_by_uid(uid).ok_or_else(|| AccountError::NoUser(user.to_owned()))?;
-        Ok(GuardAccount { uid, gid: found.primary_group_id() })
+        Ok(GateAccount { uid, gid: found.primary_group_id() })
     }
 }
 
@@ -51,9 +51,9 @@ mod tests {
 
     #[test]
     fn gates_never_run_as_root_or_as_an_unknown_user() {
-        assert!(matches!(GuardAccount::of("root"), Err(AccountError::Root)));
-        assert!(matches!(GuardAccount::of("no-such-user"), Err(AccountError::NoUser(_))));
-        assert_eq!(GuardAccount::of("nobody").map(|account| account.uid).ok(), uid_of("nobody"));
+        assert!(matches!(GateAccount::of("root"), Err(AccountError::Root)));
+        assert!(matches!(GateAccount::of("no-such-user"), Err(AccountError::NoUser(_))));
+        assert_eq!(GateAccount::of("nobody").map(|account| account.uid).ok(), uid_of("nobody"));
         assert_eq!((uid_of("root"), uid_of("no-such-user")), (Some(0), None));
         assert_eq!(name_of(0).as_deref(), Some("root"));
         assert_eq!(name_of(u32::MAX - 7), None);

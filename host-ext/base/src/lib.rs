@@ -12,7 +12,7 @@
 //! | `config` | the settings: one table, three layers |
 //! | `clock` | clocks and randomness |
 //! | `files`, `accounts` | private files; users and groups |
-//! | `proc` | what the kernel says about a process |
+//! | `proc`, `tcp` | what the kernel says about a process, and about TCP sockets |
 //! | `harden` | the rights that a service gives up once it has started (Landlock) |
 //! | `notify` | what a service tells systemd |
 //! | `text`, `language` | texts for people |
@@ -33,4 +33,5 @@ pub mod output;
 pub mod proc;
 pub mod program;
 pub mod signals;
+pub mod tcp;
 pub mod text;

@@ -53,7 +53,7 @@ async fn tcp(address: &str) -> io::Result<TcpStream> {
 /// TLS with the host, if it is the one that is meant. It has been told nothing before.
 pub(crate) async fn secure(plain: Plain, target: &Target) -> Result<Secured, Ended> {
     let failed = |source| Ended::HostTls { place: target.place.clone(), source };
-    let config = config(target.pin).map_err(|error| failed(io::Error::other(error)))?;
+    let config = client_config(target.pin).map_err(|error| failed(io::Error::other(error)))?;
     // The pin takes the place of the name.
     let name = ServerName::from(std::net::IpAddr::from(Ipv4Addr::LOCALHOST));
     let mut secured = TlsConnector::from(Arc::new(config)).connect(name, plain).await.map_err(|error| {
@@ -74,7 +74,11 @@ pub(crate) fn certificate(host: &Secured) -> Vec<u8> {
     shown.map(|certificate| certificate.to_vec()).unwrap_or_default()
 }
 
-fn config(pin: Option<Pin>) -> Result<ClientConfig, Error> {
+/// TLS with a host of this certificate, or of any, and never with one that has no key of it.
+///
+/// # Errors
+/// If this machine's TLS has none of the versions that are needed.
+pub fn client_config(pin: Option<Pin>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(ring::default_provider());
     let verifier = Arc::new(Pinned { pin, provider: Arc::clone(&provider) });
     let mut config = ClientConfig::builder_with_provider(provider)
@@ -152,7 +156,7 @@ impl ServerCertVerifier for Pinned {
 
 #[cfg(test)]
 pub(crate) fn any_certificate() -> Result<ClientConfig, Error> {
-    config(None)
+    client_config(None)
 }
 
 #[cfg(test)]

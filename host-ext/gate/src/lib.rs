@@ -45,7 +45,7 @@ pub mod assemble;
 pub mod confine;
 mod connect;
 pub mod error;
-mod host;
+pub mod host;
 pub mod identity;
 mod leg;
 pub mod limits;

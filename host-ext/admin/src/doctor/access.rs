@@ -3,10 +3,10 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use sudare_base::accounts::GuardAccount;
+use sudare_base::accounts::GateAccount;
 
 /// A program that services run: root's own, and there for the account.
-pub(super) fn program(path: &Path, fix: &str, account: Option<&GuardAccount>) -> Result<String, String> {
+pub(super) fn program(path: &Path, fix: &str, account: Option<&GateAccount>) -> Result<String, String> {
     let meta = std::fs::metadata(path).map_err(|e| format!("{}: {e}. {fix}", path.display()))?;
     if meta.uid() != 0 || meta.mode() & 0o022 != 0 {
         return Err(format!(
@@ -18,7 +18,7 @@ pub(super) fn program(path: &Path, fix: &str, account: Option<&GuardAccount>) ->
 }
 
 /// The folder of keys, records and devices.
-pub(super) fn owner(dir: &Path, user: &str, account: GuardAccount) -> Result<String, String> {
+pub(super) fn owner(dir: &Path, user: &str, account: GateAccount) -> Result<String, String> {
     match std::fs::metadata(dir) {
         Ok(meta) if meta.uid() == account.uid => {
             readable(dir, &account).map_err(|e| format!("{e}: run `chown -R {user}: {}`", dir.display()))?;
@@ -34,7 +34,7 @@ pub(super) fn owner(dir: &Path, user: &str, account: GuardAccount) -> Result<Str
 }
 
 /// A single file that root or another user wrote there can lock out a device or the whole host.
-fn readable(dir: &Path, account: &GuardAccount) -> Result<(), String> {
+fn readable(dir: &Path, account: &GateAccount) -> Result<(), String> {
     for folder in [dir.to_owned(), dir.join("devices")] {
         for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
             // The file's existence alone revokes a device.
@@ -47,7 +47,7 @@ fn readable(dir: &Path, account: &GuardAccount) -> Result<(), String> {
 }
 
 /// Whether gates may use the file (4 = read, 1 = execute or enter) and enter all folders above it.
-pub(super) fn reachable(path: &Path, account: Option<&GuardAccount>, right: u32) -> Result<(), String> {
+pub(super) fn reachable(path: &Path, account: Option<&GateAccount>, right: u32) -> Result<(), String> {
     // A missing account is a finding already.
     let Some(account) = account else { return Ok(()) };
     let wrong = |path: &Path, e: &dyn std::fmt::Display| {
@@ -82,7 +82,7 @@ mod tests {
             let path = dir.path().join(name);
             std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
         };
-        let account = GuardAccount { uid: 4_000_000, gid: 4_000_000 };
+        let account = GateAccount { uid: 4_000_000, gid: 4_000_000 };
         std::fs::create_dir(dir.path().join("devices")).unwrap();
         for name in ["host.key", "devices/ab.operators", "devices/ab.revoked"] {
             std::fs::write(dir.path().join(name), "").unwrap();
@@ -108,7 +108,7 @@ mod tests {
             |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
         set(dir.path(), 0o755);
         set(&file, 0o644);
-        let account = GuardAccount { uid: 4_000_000, gid: 4_000_000 };
+        let account = GateAccount { uid: 4_000_000, gid: 4_000_000 };
         assert_eq!(reachable(&file, Some(&account), 4), Ok(()));
         assert!(reachable(&file, Some(&account), 1).is_err());
         set(&file, 0o600);

@@ -5,10 +5,11 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use sudare_base::accounts::{self, GuardAccount};
+use sudare_base::accounts::{self, GateAccount};
+use sudare_base::tcp::{self, Entry};
 
 use super::layout::UPGRADE;
-use super::sockets::{self, Entry};
+use super::sockets;
 
 /// The system's `nobody`, who stands for everybody who is not the gate.
 const NOBODY: u32 = 65_534;
@@ -21,8 +22,7 @@ pub(super) fn ports() -> Result<String, String> {
     if !rustix::process::geteuid().is_root() {
         return Err("only root sees which program listens at which port. Run doctor as root".into());
     }
-    let table =
-        sockets::table().map_err(|e| format!("/proc/net/tcp: {e}. Run doctor outside of a sandbox"))?;
+    let table = tcp::table().map_err(|e| format!("/proc/net/tcp: {e}. Run doctor outside of a sandbox"))?;
     past_the_gate(&table, sockets::holders)
 }
 
@@ -38,7 +38,7 @@ fn past_the_gate(table: &[Entry], holders: impl Fn(u64) -> Vec<String>) -> Resul
 }
 
 /// The folder of xrdp's socket keeps everybody out but the gates' group.
-pub(super) fn folder(socket: &Path, account: &GuardAccount) -> Result<String, String> {
+pub(super) fn folder(socket: &Path, account: &GateAccount) -> Result<String, String> {
     let dir = socket.parent().unwrap_or(Path::new("/"));
     let remake = "Run `systemd-tmpfiles --create sudare-xrdp.conf`, then `systemctl restart xrdp`";
     let meta = std::fs::metadata(dir).map_err(|e| format!("{}: {e}. {remake}", dir.display()))?;
@@ -145,6 +145,7 @@ mod tests {
             local: ([0, 0, 0, 0], port).into(),
             remote: ([0, 0, 0, 0], 0).into(),
             listens,
+            uid: 0,
             inode,
         };
         let table = [entry(3389, true, 1), entry(3350, true, 2), entry(3389, false, 3), entry(3390, true, 4)];
@@ -167,7 +168,7 @@ mod tests {
         let folder_of = dir.path().join("sudare-xrdp");
         let socket = folder_of.join("socket");
         let me = rustix::process::getegid().as_raw();
-        let account = GuardAccount { uid: 4_000_000, gid: me };
+        let account = GateAccount { uid: 4_000_000, gid: me };
         assert!(folder(&socket, &account).unwrap_err().contains("systemd-tmpfiles"));
         std::fs::create_dir(&folder_of).unwrap();
         let set = |mode| std::fs::set_permissions(&folder_of, PermissionsExt::from_mode(mode)).unwrap();
@@ -176,7 +177,7 @@ mod tests {
             assert!(folder(&socket, &account).unwrap_err().contains(&format!("mode {mode:o}")));
         }
         set(0o2750);
-        let other = GuardAccount { gid: me + 1, ..account };
+        let other = GateAccount { gid: me + 1, ..account };
         assert!(folder(&socket, &other).unwrap_err().contains("no gate reaches"));
         if rustix::process::geteuid().is_root() {
             std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use sudare_base::accounts::GuardAccount;
+use sudare_base::accounts::GateAccount;
 use sudare_gate::identity::Identity;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -28,7 +28,7 @@ pub(crate) fn pin(sha256: &[u8; 32]) -> String {
 pub(super) fn check(
     certificate: &Path,
     key: &Path,
-    account: Option<&GuardAccount>,
+    account: Option<&GateAccount>,
     now: Duration,
 ) -> Result<String, String> {
     let identity = Identity::load(certificate, key).map_err(|e| e.to_string())?;
@@ -116,7 +116,7 @@ mod tests {
         assert!(said(&wrong).contains("does not belong to the certificate"));
         std::fs::set_permissions(&key, PermissionsExt::from_mode(0o644)).unwrap();
         assert!(said(&key).contains("chmod o="));
-        let nobody = GuardAccount { uid: 4_000_000, gid: 4_000_000 };
+        let nobody = GateAccount { uid: 4_000_000, gid: 4_000_000 };
         std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
         std::fs::set_permissions(&cert, PermissionsExt::from_mode(0o600)).unwrap();
         assert!(check(&cert, &key, Some(&nobody), day(20)).unwrap_err().contains("keeps gates out"));

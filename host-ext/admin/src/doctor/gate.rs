@@ -14,9 +14,10 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv, send,
     socket_with, sockopt,
 };
-use sudare_base::accounts::GuardAccount;
+use sudare_base::accounts::GateAccount;
 use sudare_base::clock;
 use sudare_base::config::{GateOwner, HostConfig};
+use sudare_base::tcp;
 use sudare_gate::target::{Place, Target};
 use sudare_owner::wire::{self, Answer};
 
@@ -37,7 +38,7 @@ pub(super) fn is_installed() -> bool {
 }
 
 /// All steps, as far as the ones before them lead.
-pub(super) fn checks(config: &HostConfig, account: Option<&GuardAccount>) -> Vec<Finding> {
+pub(super) fn checks(config: &HostConfig, account: Option<&GateAccount>) -> Vec<Finding> {
     let key = key();
     let config = &HostConfig { tls_key: key.clone(), ..config.clone() };
     let now = std::time::Duration::from_millis(clock::wall_ms());
@@ -169,7 +170,7 @@ fn own(listens: SocketAddr) -> SocketAddr {
 /// The programs at the other end of our connection.
 fn who(local: SocketAddr, remote: SocketAddr) -> Vec<String> {
     let ends = (canonical(local), canonical(remote));
-    let table = sockets::table().unwrap_or_default();
+    let table = tcp::table().unwrap_or_default();
     let server = table.iter().find(|entry| (entry.local, entry.remote) == ends);
     server.map(|entry| sockets::holders(entry.inode)).unwrap_or_default()
 }
@@ -309,7 +310,7 @@ fn told(answer: Answer, is_host_there: bool) -> Result<String, String> {
 }
 
 /// Whether screenshots can be decoded in a process that can do nothing else, as the gates' account.
-fn picture(account: Option<&GuardAccount>) -> Result<String, String> {
+fn picture(account: Option<&GateAccount>) -> Result<String, String> {
     use std::os::unix::process::CommandExt as _;
     let mut command = Command::new(beside("sudare-picture"));
     command.arg("--check").current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
