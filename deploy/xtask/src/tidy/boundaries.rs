@@ -142,6 +142,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const ALLOWED_IN_TESTS: &[(&str, &[&str])] = &[
     ("sudare-recorder", &["sudare-audit"]),
     ("sudare-gate", &["sudare-nla", "sudare-test-kit"]),
+    ("sudare-relay", &["sudare-test-kit"]),
     ("sudare-ship", &["sudare-audit", "sudare-witness"]),
     // The one test binary alone knows everybody: nothing links it.
     (

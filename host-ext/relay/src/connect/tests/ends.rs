@@ -1,15 +1,13 @@
 //! A real client and a real host of another implementation, with the relay between them.
 
 use ironrdp_acceptor::{Acceptor, AcceptorResult};
-use ironrdp_connector::{
-    BitmapConfig, ClientConnector, Config, ConnectionResult, Credentials, DesktopSize, Sequence,
-};
+use ironrdp_connector::{BitmapConfig, ClientConnector, Config, ConnectionResult, DesktopSize, Sequence};
 use ironrdp_core::WriteBuf;
 use ironrdp_dvc::{DrdynvcClient, DrdynvcServer};
-use ironrdp_pdu::gcc::{ChannelName, ChannelOptions, ConnectionType, KeyboardType, MultiTransportFlags};
+use ironrdp_pdu::gcc::{ChannelName, ChannelOptions, MultiTransportFlags};
 use ironrdp_pdu::nego::SecurityProtocol;
-use ironrdp_pdu::rdp::capability_sets::{self as caps, CapabilitySet, MajorPlatformType, RailSupportLevel};
-use ironrdp_pdu::rdp::client_info::{CompressionType, PerformanceFlags, TimezoneInfo};
+use ironrdp_pdu::rdp::capability_sets::{self as caps, CapabilitySet};
+use ironrdp_pdu::rdp::client_info::CompressionType;
 use ironrdp_svc::{SvcClientProcessor, SvcMessage, SvcProcessor, SvcServerProcessor, impl_as_any};
 
 use crate::connect::negotiate::{Agreed, Negotiate};
@@ -49,54 +47,21 @@ plain!(2, b"rdpsnd\0\0");
 /// The size that the host announces.
 pub(crate) const SIZE: (u16, u16) = (1024, 768);
 
+/// With everything that a relay has to take away.
 fn config() -> Config {
     Config {
-        credentials: Credentials::UsernamePassword { username: "hanako".into(), password: "secret".into() },
         domain: Some("OFFICE".into()),
-        enable_tls: true,
-        enable_credssp: false,
-        enable_standard_rdp_security: false,
-        autologon: true,
         desktop_size: DesktopSize { width: SIZE.0, height: SIZE.1 },
-        client_name: "pc".to_owned(),
-        client_build: 0,
-        client_dir: String::new(),
-        platform: MajorPlatformType::UNIX,
-        connection_type: ConnectionType::Lan,
-        performance_flags: PerformanceFlags::default(),
-        keyboard_type: KeyboardType::IBM_ENHANCED,
-        keyboard_subtype: 0,
-        keyboard_layout: 0,
-        keyboard_functional_keys_count: 12,
-        ime_file_name: String::new(),
-        dig_product_id: String::new(),
         bitmap: Some(BitmapConfig {
             lossy_compression: true,
             color_depth: 32,
             codecs: caps::client_codecs_capabilities(&[]).unwrap(),
         }),
-        request_data: None,
         compression_type: Some(CompressionType::K64),
-        enable_server_pointer: true,
-        pointer_software_rendering: false,
-        relative_mouse_input: false,
         enable_audio_playback: true,
-        enable_audio_capture: false,
         multitransport_flags: Some(MultiTransportFlags::TRANSPORT_TYPE_UDP_FECR),
         support_dyn_vc_gfx_protocol: true,
-        remote_application_mode: false,
-        rail_support_level: RailSupportLevel::empty(),
-        desktop_scale_factor: 0,
-        desktop_physical_size: None,
-        desktop_orientation: None,
-        device_scale_factor: None,
-        monitor_layout: None,
-        monitor_extended_layout: None,
-        hardware_id: None,
-        license_cache: None,
-        timezone_info: TimezoneInfo::default(),
-        alternate_shell: String::new(),
-        work_dir: String::new(),
+        ..sudare_test_kit::rdp::config()
     }
 }
 
