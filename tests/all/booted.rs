@@ -9,35 +9,21 @@ use sudare_stack::booted::{self, BOOKWORM, Machine, Release, TOOLS, TRIXIE};
 use sudare_test_kit::{checkout, programs, wait_until};
 
 use crate::camera::emulated::target;
-
-/// What is installed, and what the security team has elsewhere.
-const PROGRAMS: [&str; 11] = [
-    "sudare-audit",
-    "sudare-authority",
-    "sudare-forward",
-    "sudare-gate",
-    "sudare-host",
-    "sudare-nla",
-    "sudare-notary",
-    "sudare-owner",
-    "sudare-picture",
-    "sudare-recorder",
-    "sudare-ship",
-];
+use crate::hardening::installing::PROGRAMS;
 
 /// A checkout with a finished build, in which the page's commands are typed.
-const CHECKOUT: &str = "mkdir -p /root/checkout/target && cd /root/checkout && \
+const CHECKOUT: &str = "mkdir -p /srv/checkout/target && cd /srv/checkout && \
     ln -s /source/deploy /source/docs . && ln -s /programs target/release";
 /// What the security team does with the host's line, and where the admin puts what comes back.
 const SIGN: &str = r#"set -e
-    mkdir -p /root/office /root/checkout/records; cd /root/office
+    mkdir -p /srv/office /srv/checkout/records; cd /srv/office
     A=/programs/sudare-authority
     $A new --out organisation.key >/dev/null
     a=$($A new-auditor --out a.age); b=$($A new-auditor --out b.age)
     printf 'organisation = "Demo"\nserial = 1\nauditors = ["%s", "%s"]\n' "$a" "$b" >policy.toml
     $A sign-host --key organisation.key --host-id vdi-1 --public-key "$1" --out host.record
     $A sign-policy --key organisation.key --in policy.toml --out policy.record
-    mv host.record policy.record /root/checkout/records; cp organisation.pub /root/checkout/records"#;
+    mv host.record policy.record /srv/checkout/records; cp organisation.pub /srv/checkout/records"#;
 /// A user whose desktop is red and yellow, and a client without the plugin that logs on as that user.
 const CONNECT: &str = r#"set -e
     useradd -m -s /bin/bash alice; echo 'alice:a desk' | chpasswd
@@ -47,8 +33,8 @@ const CONNECT: &str = r#"set -e
     sleep 1
     client=$(command -v xfreerdp || command -v xfreerdp3)
     DISPLAY=:99 nohup $client /v:127.0.0.1:3389 /u:alice '/p:a desk' /size:1024x700 /cert:ignore -decorations \
-        >/root/client.log 2>&1 </dev/null &
-    echo $! >/root/client.pid"#;
+        >/srv/client.log 2>&1 </dev/null &
+    echo $! >/srv/client.pid"#;
 /// Pixels of the user's window: in the session, and on the client's screen; and those of the cover's words.
 const LOOK: &str = r#"
     yellow() { convert "$1" -fill black +opaque yellow -format '%[fx:int(mean*w*h*3/2+0.5)]' info:; }
@@ -61,7 +47,7 @@ const LOOK: &str = r#"
     echo "$(yellow /tmp/session.png 2>/dev/null || echo 0) $(yellow /tmp/client.png) $lit""#;
 /// What has to stay: the X server, the gate's process, its connection, the client.
 const STATE: &str = r#"
-    client=$(cat /root/client.pid); kill -0 $client || client=gone
+    client=$(cat /srv/client.pid); kill -0 $client || client=gone
     tcp=$(ss -tneH state established 'sport = :3389' 2>/dev/null | grep -o 'ino:[0-9]*')
     echo Xorg $(pgrep -x Xorg) gate $(pgrep -x sudare-gate) tcp $tcp client $client"#;
 /// What happens to services, in the order of their weight.
@@ -75,9 +61,9 @@ const EVENTS: [&str; 10] = [
     "systemctl daemon-reload",
     "deploy/linux/host/install.sh --programs target/release",
     // Other bytes, which are the same program.
-    "mkdir /root/new; cp target/release/sudare-* /root/new 2>/dev/null; \
-     for name in gate owner recorder picture host; do printf x >>/root/new/sudare-$name; done; \
-     deploy/linux/host/install.sh --programs /root/new",
+    "mkdir /srv/new; cp target/release/sudare-* /srv/new 2>/dev/null; \
+     for name in gate owner recorder picture nla host; do printf x >>/srv/new/sudare-$name; done; \
+     deploy/linux/host/install.sh --programs /srv/new",
     "deploy/linux/host/install.sh --records records",
 ];
 
@@ -120,7 +106,8 @@ fn machine(release: Release) -> Option<Machine> {
         assert!(!required, "{why}");
         return skip(&why);
     }
-    let ours = programs(&PROGRAMS).unwrap();
+    // What is installed, and what the security team has elsewhere.
+    let ours = programs(&[&PROGRAMS[..], &["sudare-authority"]].concat()).unwrap();
     let kept = target().join("booted");
     match Machine::boot(release, &kept, &[(checkout(), "/source"), (&ours, "/programs")]) {
         Ok(machine) => Some(machine),
@@ -130,7 +117,7 @@ fn machine(release: Release) -> Option<Machine> {
 }
 
 fn typed(machine: &Machine, command: &str) -> String {
-    let said = machine.must(&format!("cd /root/checkout && {command}"), "").unwrap();
+    let said = machine.must(&format!("cd /srv/checkout && {command}"), "").unwrap();
     println!("$ {command}\n{said}");
     said
 }
@@ -207,7 +194,7 @@ fn goes_on_whatever_happens(release: Release) {
     typed(&machine, "deploy/linux/host/install.sh --uninstall");
     assert_eq!(machine.must("cat /etc/xrdp/xrdp.ini", "").unwrap(), before);
     let left = machine.must("find / -xdev -name '*sudare*' -not -path '/var/*' -not -path '/etc/sudare*' \
-        -not -path '/proc/*' -not -path '/run/*' -not -path '/root/*' -not -path '/source*' -not -path '/programs*'", "");
+        -not -path '/proc/*' -not -path '/run/*' -not -path '/srv/*' -not -path '/source*' -not -path '/programs*'", "");
     assert_eq!(left.unwrap(), "");
 }
 

@@ -5,7 +5,7 @@
 
 mod confined;
 mod enrolling;
-mod installing;
+pub(crate) mod installing;
 mod running;
 mod units;
 mod upgrading;

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use super::repository;
 
 /// What a host runs.
-pub(super) const PROGRAMS: [&str; 10] = [
+pub(crate) const PROGRAMS: [&str; 10] = [
     "sudare-audit",
     "sudare-forward",
     "sudare-gate",
