@@ -25,6 +25,7 @@ pub const FORGET_MS: u64 = 3_600_000;
 /// Places for names.
 const PLACES: u64 = 4096;
 const PLACE_BYTES: usize = 16;
+const PLACE_STEP: u64 = 16;
 
 /// Why attempts cannot be counted.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +95,7 @@ impl Attempts {
                 .mode(0o600)
                 .open(path)?;
             // Whole from the start, so that a lost write of a full disk is noticed here.
-            file.set_len(PLACES.saturating_mul(16))?;
+            file.set_len(PLACES.saturating_mul(PLACE_STEP))?;
             Ok(file)
         };
         let file = open().map_err(|source| AttemptsError { path: path.to_owned(), source })?;
@@ -104,7 +105,7 @@ impl Attempts {
     fn change(&self, name: &str, change: impl FnOnce(Place) -> Option<Place>) -> io::Result<bool> {
         let hash = Sha256::digest(name.to_lowercase().as_bytes());
         let [a, b, ..]: [u8; 32] = hash.into();
-        let at = u64::from(u16::from_le_bytes([a, b])) % PLACES * 16;
+        let at = u64::from(u16::from_le_bytes([a, b])) % PLACES * PLACE_STEP;
         self.file.lock()?;
         let changed = || {
             let mut bytes = [0; PLACE_BYTES];

@@ -23,7 +23,7 @@ use sudare_nla::{Attempts, HostCredential, HostLeg, Serving, Users, sandbox, ser
 use zeroize::Zeroizing;
 
 /// A password may be this long.
-const PASSWORD_MAX_BYTES: u64 = 512;
+const PASSWORD_MAX_BYTES: usize = 511;
 /// A refusal waits this long.
 const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 
@@ -138,10 +138,11 @@ fn shown(name: &str, domain: &str) -> String {
 /// The first line of standard input.
 fn password() -> anyhow::Result<Zeroizing<String>> {
     let mut read = Zeroizing::new(String::new());
-    let most = PASSWORD_MAX_BYTES.saturating_add(1);
+    // Its end of line, and one more to see that it is too long.
+    let most = u64::try_from(PASSWORD_MAX_BYTES)?.saturating_add(2);
     std::io::stdin().lock().take(most).read_to_string(&mut read).context("the password cannot be read")?;
     let password = Zeroizing::new(read.lines().next().unwrap_or_default().to_owned());
-    if password.is_empty() || password.len() >= 512 {
+    if password.is_empty() || password.len() > PASSWORD_MAX_BYTES {
         bail!("the password is empty or too long. Write it as one line to standard input, up to 511 bytes");
     }
     Ok(password)

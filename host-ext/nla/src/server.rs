@@ -34,6 +34,10 @@ pub(crate) const VERSION_MIN: u32 = 5;
 /// Of NTLM, in front of what it seals.
 const SIGNATURE_BYTES: usize = 16;
 const NTLM_SIGNATURE: &[u8] = b"NTLMSSP\0";
+/// Where AUTHENTICATE has its flags ([MS-NLMP] 2.2.1.3), and the one without which `sspi` looks for no MIC: the code
+/// that binds all three messages.
+const FLAGS_AT: usize = 60;
+const TARGET_INFO: u32 = 0x0080_0000;
 /// NTSTATUS, for the client's own words.
 const LOGON_FAILURE: u32 = 0xC000_006D;
 const ACCOUNT_RESTRICTION: u32 = 0xC000_006E;
@@ -181,6 +185,7 @@ impl Server {
         }
         match token {
             Some(token) if !token.starts_with(NTLM_SIGNATURE) => Err(Refusal::NotNtlm),
+            Some(token) if stage == Stage::Proof && !has_mic(token) => Err(Refusal::Malformed),
             _ => Ok(()),
         }
     }
@@ -226,6 +231,11 @@ impl Server {
         };
         Ok(Logon { user: user.name.clone(), credential })
     }
+}
+
+fn has_mic(authenticate: &[u8]) -> bool {
+    let flags = authenticate.get(FLAGS_AT..).and_then(|rest| rest.first_chunk());
+    flags.is_some_and(|flags| u32::from_le_bytes(*flags) & TARGET_INFO != 0)
 }
 
 /// What the lookup and the server both know.

@@ -241,6 +241,20 @@ fn a_torn_message_is_refused_at_every_byte() {
     }
 }
 
+#[test]
+fn a_proof_whose_mic_would_not_be_looked_at_is_refused() {
+    let mut client = Theirs::new("hanako", "word", KEY);
+    let refused = log_on(&mut server(&Counted::default()), &mut client, |number, said| {
+        let mut changed = said;
+        if number == 1 {
+            // NTLMSSP_NEGOTIATE_TARGET_INFO
+            changed.token.as_mut().unwrap()[62] ^= 0x80;
+        }
+        changed.write()
+    });
+    assert_eq!(why(refused), Refusal::Malformed);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
