@@ -48,7 +48,7 @@ impl State {
 
     /// Covered, and nobody is there who could prove anything: nothing becomes due soon.
     pub(super) fn is_idle(&self) -> bool {
-        !self.channel_open && self.live.shown() == Shown::Covered
+        !self.channel_open && self.live.shown() == Shown::Covered && !self.live.is_recording()
     }
 
     /// Whether client and host should be read.

@@ -247,6 +247,12 @@ impl Live {
         self.held.bytes()
     }
 
+    /// Whether a screenshot is being recorded, which has its own time.
+    #[must_use]
+    pub fn is_recording(&self) -> bool {
+        !self.recorders.is_empty()
+    }
+
     /// Whether the host should be read: otherwise enough waits for the client.
     #[must_use]
     pub fn reads_host(&self) -> bool {
