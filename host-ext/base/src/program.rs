@@ -1,7 +1,7 @@
 //! How each program of the host starts and ends.
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -54,4 +54,11 @@ fn start_log() {
         // No colours in a log file.
         .with_ansi(std::io::stderr().is_terminal())
         .init();
+}
+
+/// A program of the same installation, which lies in one folder.
+#[must_use]
+pub fn beside(name: &str) -> PathBuf {
+    let here = std::env::current_exe().map(|this| this.with_file_name(name));
+    here.unwrap_or_else(|_| Path::new("/usr/local/bin").join(name))
 }

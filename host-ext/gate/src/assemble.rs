@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sudare_base::config::{GateOwner, HostConfig, HostSecurity};
+use sudare_base::program::beside;
 use sudare_guard::assemble::{AssembleError, Assembled as Reporting, reporting};
 use sudare_guard::session::Sessions;
 use sudare_guard::session::evidence::EvidenceThread;
@@ -14,7 +15,7 @@ use sudare_relay::Policy;
 use sudare_relay::openings::UnknownOpening;
 use sudare_relay::policy::protocol;
 
-use crate::confine::{ConfineError, confine};
+use crate::confine::{ConfineError, PICTURE, confine};
 use crate::identity::{Identity, IdentityError};
 use crate::nla::{self, Files};
 use crate::serve::{Asks, Gate};
@@ -68,14 +69,9 @@ pub fn assemble(config: &HostConfig) -> Result<Assembled, StartError> {
     let Reporting { shared, evidence } =
         reporting(state, identity.cert_sha256, config.recorder_socket.clone())?;
     let factory = Arc::new(Sessions::new(shared));
-    let (picture, nla) = (picture(), helper.map(nla::once));
+    // Without the program that decodes screenshots, incidents say that they have none.
+    let (picture, nla) = (beside(PICTURE), helper.map(nla::once));
     Ok(Assembled { gate: Gate { identity, targets, policy, owner, factory, picture, nla }, evidence })
-}
-
-/// The program that decodes screenshots lies beside this one. Without it incidents say that they have none.
-fn picture() -> PathBuf {
-    let beside = std::env::current_exe().map(|this| this.with_file_name("sudare-picture"));
-    beside.unwrap_or_else(|_| PathBuf::from("/usr/local/bin/sudare-picture"))
 }
 
 /// Behind a socket of this machine the kernel can tell whose desktop it is, unless the settings say otherwise.

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use sudare_base::config::HostConfig;
 use sudare_base::harden::{self, Enforced, HardenError, Right, Rules};
+use sudare_base::program::beside;
 
 use crate::syscalls;
 use crate::target::{Place, Target};
@@ -23,7 +24,7 @@ const FONTS: [&str; 2] = ["/usr/share/fonts", "/usr/local/share/fonts"];
 /// What the time on a cover and the evidence of a session are told with.
 const TIMES: [&str; 3] = ["/etc/localtime", "/usr/share/zoneinfo", "/proc/sys/kernel/random/boot_id"];
 /// Decodes what the client was sent, beside this program.
-const PICTURE: &str = "sudare-picture";
+pub(crate) const PICTURE: &str = "sudare-picture";
 /// What any program is started with.
 const LOADERS: [&str; 3] =
     ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
@@ -68,8 +69,7 @@ pub fn confine(config: &HostConfig, targets: &Targets) -> Result<Enforced, Confi
 
 /// The program that decodes, if there is one.
 fn picture() -> Option<PathBuf> {
-    let beside = std::env::current_exe().ok()?.with_file_name(PICTURE);
-    beside.is_file().then_some(beside)
+    Some(beside(PICTURE)).filter(|program| program.is_file())
 }
 
 /// The only TCP port that is needed for it: the host's, where it is on another machine.

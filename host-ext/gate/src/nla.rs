@@ -10,11 +10,12 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sudare_base::config::{HostConfig, HostSecurity};
+use sudare_base::program::beside;
 use sudare_relay::credssp::packet::{HEADER_BYTES, Proved, ToGate, ToNla, body_length};
 use sudare_relay::credssp::request;
 use sudare_relay::credssp::{Malformed, Refusal};
@@ -63,7 +64,7 @@ impl<'a> Files<'a> {
     /// If it is not there.
     pub(crate) fn start(&self) -> io::Result<Helper> {
         let (stream, theirs) = StdStream::pair()?;
-        let mut command = Command::new(program());
+        let mut command = Command::new(beside("sudare-nla"));
         command.env_clear().current_dir("/").kill_on_drop(true).arg("serve");
         command
             .arg("--users")
@@ -79,11 +80,6 @@ impl<'a> Files<'a> {
         command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null());
         Ok(Helper { stream, child: Some(command.spawn()?) })
     }
-}
-
-fn program() -> PathBuf {
-    let beside = std::env::current_exe().map(|this| this.with_file_name("sudare-nla"));
-    beside.unwrap_or_else(|_| PathBuf::from("/usr/local/bin/sudare-nla"))
 }
 
 /// One process, for the one connection that this process serves.
