@@ -17,6 +17,19 @@ pub(super) fn program(path: &Path, fix: &str, account: Option<&GateAccount>) -> 
     reachable(path, account, 1).map(|()| format!("{} is installed", path.display()))
 }
 
+/// A file that gates' programs read and nobody else may.
+pub(super) fn secret(path: &Path, fix: &str, account: Option<&GateAccount>) -> Result<String, String> {
+    let meta = std::fs::metadata(path).map_err(|e| format!("{}: {e}. {fix}", path.display()))?;
+    if meta.mode() & 0o077 != 0 {
+        return Err(format!(
+            "others can read {} (mode {:o}). Run `chmod 600` on it",
+            path.display(),
+            meta.mode() & 0o777
+        ));
+    }
+    reachable(path, account, 4).map(|()| format!("{} is private", path.display()))
+}
+
 /// The folder of keys, records and devices.
 pub(super) fn owner(dir: &Path, user: &str, account: GateAccount) -> Result<String, String> {
     match std::fs::metadata(dir) {

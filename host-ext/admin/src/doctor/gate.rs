@@ -17,8 +17,10 @@ use rustix::net::{
 use sudare_base::accounts::GateAccount;
 use sudare_base::clock;
 use sudare_base::config::{GateOwner, HostConfig};
+use sudare_base::program::beside;
 use sudare_base::tcp;
 use sudare_gate::target::{Place, Target};
+use sudare_gate::targets::Targets;
 use sudare_owner::wire::{self, Answer};
 
 use super::certificate::{self, pin};
@@ -30,6 +32,9 @@ const UNIT: &str = "sudare-gate.socket";
 /// Where the unit takes the key from, unless an administrator said otherwise.
 const KEY: &str = "/etc/sudare/gate.key";
 const CREDENTIAL: &str = "LoadCredential=tls_key:";
+/// What tells whose desktop it is where nobody is asked.
+const BY_NAME: &str = "the name at log-on decides, which is the client's word (gate_owner = policy)";
+const BY_PROOF: &str = "the name that a client has proved by NLA decides (gate_owner = credentials)";
 const JOURNAL: &str = "See `journalctl -u 'sudare-gate@*'`";
 
 /// Whether this host has, or is to have, a gate.
@@ -63,8 +68,11 @@ pub(super) fn checks(config: &HostConfig, account: Option<&GateAccount>) -> Vec<
         ),
         Err(why) => findings.push(("gate's port", Err(why.clone()))),
     }
-    if let Ok(target) = config.gate_target.parse::<Target>() {
-        findings.extend(host(config, &target));
+    findings.extend(nla(config, account));
+    // Settings that cannot be used are a finding already.
+    let targets = Targets::read(&config.gate_target, &config.gate_targets);
+    for target in targets.iter().flat_map(Targets::all) {
+        findings.extend(host(config, target));
         if let (Place::Unix(socket), Some(account)) = (&target.place, account) {
             findings.push(("way to the host", alone::folder(socket, account)));
             findings.push(("group of the gates", alone::members(&config.run_as)));
@@ -75,10 +83,21 @@ pub(super) fn checks(config: &HostConfig, account: Option<&GateAccount>) -> Vec<
     findings
 }
 
-/// The programs of one installation lie in one folder.
-fn beside(name: &str) -> PathBuf {
-    let here = std::env::current_exe().map(|this| this.with_file_name(name));
-    here.unwrap_or_else(|_| Path::new("/usr/local/bin").join(name))
+/// What clients prove their passwords with, where the settings want that.
+fn nla(config: &HostConfig, account: Option<&GateAccount>) -> Vec<Finding> {
+    let Some(users) = &config.gate_nla_users else { return Vec::new() };
+    let mut findings = vec![
+        ("program of NLA", access::program(&beside("sudare-nla"), UPGRADE, account)),
+        (
+            "users of NLA",
+            access::secret(users, "Add a user with `sudare-nla add`, or correct `gate_nla_users`", account),
+        ),
+    ];
+    if let Some(credential) = &config.gate_host_credential {
+        let fix = "Make it, or correct `gate_host_credential`";
+        findings.push(("credential of the host", access::secret(credential, fix, account)));
+    }
+    findings
 }
 
 /// The file that systemd hands to each gate.
@@ -169,14 +188,10 @@ fn own(listens: SocketAddr) -> SocketAddr {
 
 /// The programs at the other end of our connection.
 fn who(local: SocketAddr, remote: SocketAddr) -> Vec<String> {
-    let ends = (canonical(local), canonical(remote));
+    let ends = (tcp::canonical(local), tcp::canonical(remote));
     let table = tcp::table().unwrap_or_default();
     let server = table.iter().find(|entry| (entry.local, entry.remote) == ends);
     server.map(|entry| sockets::holders(entry.inode)).unwrap_or_default()
-}
-
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 fn unanswered(address: SocketAddr, error: &ProbeError) -> String {
@@ -217,8 +232,11 @@ fn answered(
 /// The host behind the gate: met as the gate meets it, and asked about as the gate asks.
 fn host(config: &HostConfig, target: &Target) -> Vec<Finding> {
     let asked = match (config.gate_owner, &target.place) {
-        (Some(GateOwner::Policy), _) | (None, Place::Tcp(_)) => None,
-        _ => Some(config.owner_socket.as_path()),
+        (Some(GateOwner::Kernel), _) | (None, Place::Unix(_)) => Ok(config.owner_socket.as_path()),
+        (Some(GateOwner::Policy), _) => Err(BY_NAME),
+        (Some(GateOwner::Credentials), _) => Err(BY_PROOF),
+        (None, Place::Tcp(_)) if config.gate_nla_users.is_some() => Err(BY_PROOF),
+        (None, Place::Tcp(_)) => Err(BY_NAME),
     };
     // Kept open until the service has answered, which looks for the process at its other end.
     let (seen, whose) = match &target.place {
@@ -230,11 +248,11 @@ fn host(config: &HostConfig, target: &Target) -> Vec<Finding> {
 
 fn met<S>(
     met: Result<Met<S>, ProbeError>,
-    asked: Option<&Path>,
+    asked: Result<&Path, &str>,
 ) -> (Result<[u8; 32], ProbeError>, Result<String, String>) {
     let whose = match asked {
-        None => Ok("the name at log-on decides, which is the client's word (gate_owner = policy)".into()),
-        Some(socket) => {
+        Err(otherwise) => Ok(otherwise.into()),
+        Ok(socket) => {
             ask(socket).map_or_else(|error| Err(unasked(socket, &error)), |answer| told(answer, met.is_ok()))
         }
     };

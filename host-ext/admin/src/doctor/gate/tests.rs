@@ -74,6 +74,47 @@ fn a_service_that_cannot_be_asked_or_cannot_tell_is_found() {
     assert!(said.contains("pidfd_getfd") && said.contains("not permitted"), "{said}");
     // Without a host there is nothing to tell; that is another finding.
     assert!(told(Answer::Refused(Refused { why: Why::NoServer, errno: 0 }), false).is_ok());
-    let (seen, whose) = met::<()>(Err(ProbeError::Silent), None);
+    let (seen, whose) = met::<()>(Err(ProbeError::Silent), Err(BY_NAME));
     assert!(seen.is_err() && whose.unwrap().contains("policy"));
+}
+
+#[test]
+fn nla_without_its_program_or_with_a_file_that_others_read_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let users = dir.path().join("nla.users");
+    let off = HostConfig::load(None, &[]).unwrap();
+    assert!(nla(&off, None).is_empty());
+    let on = HostConfig { gate_nla_users: Some(users.clone()), ..off };
+    let of = |part: &str| nla(&on, None).into_iter().find(|(name, _)| *name == part).unwrap().1;
+    assert!(of("program of NLA").unwrap_err().contains("sudare-nla"));
+    assert!(of("users of NLA").unwrap_err().contains("sudare-nla add"));
+    std::fs::write(&users, "").unwrap();
+    let mode = |mode| std::fs::set_permissions(&users, std::os::unix::fs::PermissionsExt::from_mode(mode));
+    mode(0o644).unwrap();
+    assert!(of("users of NLA").unwrap_err().contains("chmod 600"));
+    mode(0o600).unwrap();
+    assert!(of("users of NLA").is_ok());
+    let both = HostConfig { gate_host_credential: Some(dir.path().join("none")), ..on.clone() };
+    assert!(nla(&both, None).iter().any(|(name, found)| *name == "credential of the host" && found.is_err()));
+}
+
+#[test]
+fn nobody_is_asked_whose_desktop_it_is_where_a_proof_or_a_name_tells() {
+    let here: Target = "unix:/nonexistent/xrdp".parse().unwrap();
+    let far: Target = format!("tcp:127.0.0.1:1#{}", "01".repeat(32)).parse().unwrap();
+    let whose = |owner, nla: bool, target| {
+        let users = nla.then(|| "/nonexistent/users".into());
+        let config = HostConfig::load(None, &[]).unwrap();
+        let config = HostConfig {
+            gate_owner: owner,
+            gate_nla_users: users,
+            owner_socket: "/nonexistent/owner".into(),
+            ..config
+        };
+        host(&config, target).pop().unwrap().1
+    };
+    assert!(whose(None, false, &here).unwrap_err().contains("sudare-owner cannot be asked"));
+    assert!(whose(Some(GateOwner::Credentials), true, &here).unwrap().contains("NLA"));
+    assert!(whose(None, true, &far).unwrap().contains("NLA"));
+    assert!(whose(None, false, &far).unwrap().contains("policy"));
 }
