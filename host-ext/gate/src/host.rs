@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -33,7 +33,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
 /// The host's leg before TLS.
 pub(crate) type Plain = Box<dyn Duplex>;
 /// The host's leg.
-pub(crate) type Secured = TlsStream<Plain>;
+pub(crate) type Secured = TlsStream<BufReader<Plain>>;
 
 /// Connects.
 pub(crate) async fn reach(place: &Place) -> Result<Plain, Ended> {
@@ -56,13 +56,10 @@ pub(crate) async fn secure(plain: Plain, target: &Target) -> Result<Secured, End
     let config = client_config(target.pin).map_err(|error| failed(io::Error::other(error)))?;
     // The pin takes the place of the name.
     let name = ServerName::from(std::net::IpAddr::from(Ipv4Addr::LOCALHOST));
-    let mut secured = TlsConnector::from(Arc::new(config)).connect(name, plain).await.map_err(|error| {
-        match wrong_pin(&error) {
-            Some(WrongPin { expected, seen }) => {
-                Ended::WrongPin { place: target.place.clone(), expected, seen }
-            }
-            None => failed(error),
-        }
+    let connected = TlsConnector::from(Arc::new(config)).connect(name, leg::below_tls(plain)).await;
+    let mut secured = connected.map_err(|error| match wrong_pin(&error) {
+        Some(WrongPin { expected, seen }) => Ended::WrongPin { place: target.place.clone(), expected, seen },
+        None => failed(error),
     })?;
     secured.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
     Ok(secured)

@@ -6,15 +6,22 @@ use socket2::SockRef;
 use sudare_relay::error::Fault;
 use sudare_relay::frames::Frames;
 use sudare_relay::live::Mark;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader, ReadHalf, WriteHalf,
+};
 use tokio::net::TcpStream;
 
-use crate::limits::{READ_BYTES, UNSENT_BYTES};
+use crate::limits::{READ_BYTES, TLS_READ_BYTES, UNSENT_BYTES};
 
 /// Sends at once, and lets little wait in the kernel: a cover would wait behind it.
 pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES)
+}
+
+/// What TLS stands on: whole records are read at once, and what is written goes straight through.
+pub(crate) fn below_tls<S: AsyncRead>(stream: S) -> BufReader<S> {
+    BufReader::with_capacity(TLS_READ_BYTES, stream)
 }
 
 /// Both directions of one side.

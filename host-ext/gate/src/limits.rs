@@ -41,6 +41,8 @@ pub const TLS_BUFFER_BYTES: usize = 16 * 1024;
 /// The kernel keeps about this much unsent. What it has sent and not been told of does not count, so long routes
 /// are not slowed down.
 pub const UNSENT_BYTES: u32 = 16 * 1024;
+/// Read at once below TLS, which takes 4 KiB at a time itself: a whole record and its frame in one system call.
+pub const TLS_READ_BYTES: usize = 17 * 1024;
 /// One read: the size of a TLS record.
 pub const READ_BYTES: usize = 16 * 1024;
 /// A certificate chain, or a key.

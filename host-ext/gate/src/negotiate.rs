@@ -27,14 +27,14 @@ use sudare_relay::connect::negotiate::{Agreed, Asked, Negotiate, failure, failur
 use sudare_relay::error::{Broken, Fault, Side, Stage};
 use sudare_relay::frames::{self, Kind};
 use sudare_relay::policy::protocol;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use crate::error::Ended;
 use crate::host::{self, Plain, Secured};
 use crate::identity::Identity;
-use crate::leg::Leg;
+use crate::leg::{Leg, below_tls};
 use crate::limits::{NEGOTIATE_MAX, NLA_MAX, TLS_BUFFER_BYTES};
 use crate::nla::{Helpers, Nla};
 use crate::refusal::{Reached, Waiting};
@@ -43,7 +43,7 @@ use crate::target::Target;
 use crate::targets::Targets;
 
 /// The client's leg.
-pub(crate) type Client = TlsStream<TcpStream>;
+pub(crate) type Client = TlsStream<BufReader<TcpStream>>;
 const TPKT_HEADER_BYTES: usize = 4;
 /// What takes too long, for the journal.
 const ASKING: &str = "the client's request";
@@ -146,7 +146,7 @@ pub(crate) async fn secured(
     identity: &Identity,
 ) -> Result<Client, Ended> {
     tcp.write_all(to_client).await.map_err(Ended::Client)?;
-    let mut client = identity.acceptor.accept(tcp).await.map_err(Ended::ClientTls)?;
+    let mut client = identity.acceptor.accept(below_tls(tcp)).await.map_err(Ended::ClientTls)?;
     client.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
     Ok(client)
 }

@@ -140,7 +140,7 @@ pub(crate) async fn within<T>(
 
 /// `hard` makes the kernel forget what it has not sent yet, because that may be pixels of the desktop.
 pub(crate) fn close(client: Client, hard: bool) {
-    let (tcp, _) = client.into_inner();
+    let tcp = client.into_inner().0.into_inner();
     if hard && let Err(error) = tcp.set_zero_linger() {
         tracing::debug!(%error, "the connection could not be reset");
     }

@@ -83,10 +83,11 @@ impl Line {
     }
 }
 
-/// Reads as far as the end of `mark`. A gate says something of its own at an uncover, such as which keys are up.
+/// Reads until `mark` has come. A gate says something of its own at an uncover, such as which keys are up, before it
+/// or behind it.
 pub(super) async fn until(stream: &mut (impl AsyncRead + Unpin), mark: &[u8]) -> anyhow::Result<()> {
     let (mut read, mut seen) = ([0; 4096], Vec::new());
-    while !seen.ends_with(mark) {
+    while !seen.windows(mark.len()).any(|part| part == mark) {
         let count = stream.read(&mut read).await?;
         ensure!(count > 0, "the connection ended before what was expected");
         seen.extend_from_slice(read.get(..count).unwrap_or_default());
