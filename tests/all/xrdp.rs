@@ -188,9 +188,16 @@ fn a_second_client_without_the_plugin_sees_only_the_cover_of_a_session_it_takes_
 #[test]
 fn whatever_is_killed_or_stopped_shows_nothing_new_and_the_user_can_do_nothing() {
     let Some(report) = check_with_models("faults") else { return };
-    for fault in
-        ["recorder killed", "owner killed", "gate stopped", "client stopped", "gate killed", "xrdp killed"]
-    {
+    for fault in [
+        "recorder killed",
+        "owner killed",
+        "gate stopped",
+        "client stopped",
+        "gate killed",
+        "xrdp killed",
+        "chansrv killed",
+        "X socket cleaned",
+    ] {
         assert!(report.checks.iter().any(|check| check.name.starts_with(fault)), "{fault} was not tried");
     }
 }

@@ -45,12 +45,20 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     client = play.ends(client, "gate killed", "was ended by a signal", |_| the("sudare-gate"))?;
     client = play.ends(client, "xrdp killed", "reason=", |_| the("xrdp"))?;
     client = play.ends(client, "client killed", "reason=", |client| Ok(client.pid()))?;
-    client.kill()?;
     let session = play.acts.stack.session()?;
-    session.wait_connected(false)?;
+    kill_process(the("xrdp-chansrv")?, Signal::KILL)?;
+    client = play.goes_on("chansrv killed", client)?;
+    // As a cleaner of /tmp does; other programs of the session are connected already.
+    let socket = Path::new(SOCKETS).join(format!("X{}", session.display));
+    std::fs::remove_file(&socket).with_context(|| format!("{}", socket.display()))?;
+    client = play.goes_on("X socket cleaned", client)?;
+    client.kill()?;
     play.acts.report.check("the session outlived all of it", session.is_alive(), session.display);
     session.end()
 }
+
+/// Where X servers listen for programs of their session.
+const SOCKETS: &str = "/tmp/.X11-unix";
 
 struct Play<'a> {
     acts: Acts<'a>,
@@ -168,6 +176,17 @@ impl Play<'_> {
         self.says(name, before, words)?;
         let session = self.acts.stack.session()?;
         session.wait_connected(false)?;
+        self.acts.camera.show(AWAY);
+        let mut client = self.acts.log_on(&format!("back after {name}"), true)?;
+        self.acts.uncovers(&format!("desktop after {name}"), &mut client, ALONE)?;
+        Ok(client)
+    }
+
+    /// What a session has beside its X server has no part in the cover, in this connection or in the next.
+    fn goes_on(&mut self, name: &str, mut client: Client) -> anyhow::Result<Client> {
+        self.acts.covers(&format!("{name}: nobody there"), &mut client, AWAY)?;
+        self.acts.uncovers(&format!("{name}: operator back"), &mut client, ALONE)?;
+        client.kill()?;
         self.acts.camera.show(AWAY);
         let mut client = self.acts.log_on(&format!("back after {name}"), true)?;
         self.acts.uncovers(&format!("desktop after {name}"), &mut client, ALONE)?;
