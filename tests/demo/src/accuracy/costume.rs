@@ -29,8 +29,17 @@ impl Cover {
         match self {
             Cover::Mask(_) => [0.30 + 0.30 * u * u, 1.62 - 0.35 * u * u, 1.12 - 0.22 * (v - 0.4).max(0.0)],
             Cover::Hand => [0.72 + 0.25 * u * u, 1.75, 0.95],
-            Cover::Mug => [0.78, 1.70, 0.62],
+            Cover::Mug => [0.74 + 0.08 * round(u), 1.58 + 0.12 * round(u), MUG - 0.06 * (v - 0.8)],
         }
+    }
+
+    /// Whether it is there beside that shape.
+    fn sticks_out(self, u: f32, v: f32) -> bool {
+        let from_middle = |[wide, high]: [f32; 2]| ((u - MUG) / wide).hypot((v - 1.2) / high);
+        self == Cover::Mug
+            && u > MUG * 0.9
+            && from_middle([0.32, 0.34]) < 1.0
+            && from_middle([0.19, 0.21]) > 1.0
     }
 
     /// `skin` is the colour of the face.
@@ -42,14 +51,25 @@ impl Cover {
         }
     }
 
-    /// Lines across, as folds or fingers make: how many to the distance from the eyes to the mouth.
-    const fn folds(self) -> f32 {
+    /// How much light it gives back, this far from the middle and below its top: folds and fingers are lines across, and
+    /// a mug is round and glazed.
+    fn shade(self, u: f32, below: f32) -> f32 {
+        let lines = |to_the_mouth: f32| if (below * to_the_mouth).fract() < 0.22 { 0.90 } else { 1.0 };
         match self {
-            Cover::Mask(_) => 9.0,
-            Cover::Hand => 4.0,
-            Cover::Mug => 0.0,
+            Cover::Mask(_) => (1.0 - 0.18 * u * u) * lines(9.0),
+            Cover::Hand => (1.0 - 0.18 * u * u) * lines(4.0),
+            Cover::Mug if below < 0.07 => 1.25,
+            Cover::Mug => 0.35 + 0.65 * round(u) + 0.45 * (-((u + 0.25) / 0.06).powi(2)).exp(),
         }
     }
+}
+
+/// Half the width of a mug.
+const MUG: f32 = 0.60;
+
+/// How far its side comes towards the camera.
+fn round(u: f32) -> f32 {
+    (1.0 - (u / MUG).powi(2)).max(0.0).sqrt()
 }
 
 /// Surgical blue, white, black.
@@ -79,14 +99,12 @@ pub(super) fn cover_at(
     let shift = ((nose[0] - between[0]) * along[0] + (nose[1] - between[1]) * along[1]) * 0.3;
     let u = ((dx * along[0] + dy * along[1]) - lean - shift) / eyes_px;
     let [top, bottom, side] = cover.shape(u, v);
-    let inside = (v - top).min(bottom - v).min((side - u.abs()) * eyes_px / down_px) * down_px + 0.5;
+    let body = (v - top).min(bottom - v).min((side - u.abs()) * eyes_px / down_px) * down_px + 0.5;
+    let inside = if cover.sticks_out(u, v) { 1.0 } else { body };
     if inside <= 0.0 {
         return None;
     }
-    let folds = cover.folds();
-    let fold = if folds > 0.0 && ((v - top) * folds).fract() < 0.22 { 0.90 } else { 1.0 };
-    let shade = (1.0 - 0.18 * u * u) * fold;
-    let paint = cover.colour(skin).map(|c| (f32::from(c) * shade) as u8);
+    let paint = cover.colour(skin).map(|c| (f32::from(c) * cover.shade(u, v - top)) as u8);
     Some((paint, inside.min(1.0)))
 }
 
@@ -165,6 +183,7 @@ mod tests {
         assert!(!masked(30.0, 40.0) && !masked(70.0, 40.0) && !masked(50.0, 20.0) && !masked(50.0, 125.0));
         let mug = |x, y| covered(x, y, Cover::Mug);
         assert!(mug(50.0, 82.0) && !mug(50.0, 62.0) && !mug(20.0, 82.0), "the nose shows above a mug");
+        assert!(mug(84.0, 90.0) && !mug(78.0, 90.0) && !mug(16.0, 90.0), "a handle on one side, with a gap");
     }
 
     #[test]
