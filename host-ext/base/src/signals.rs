@@ -27,12 +27,6 @@ impl Signals {
     }
 }
 
-/// Returns at the first Ctrl-C (SIGINT) or SIGTERM.
-pub fn wait_for_end() -> io::Result<()> {
-    signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?.forever().next();
-    Ok(())
-}
-
 /// A SIGHUP from here on is remembered, and does not end this process.
 #[derive(Debug, Clone, Default)]
 pub struct Reloads(Arc<AtomicBool>);
