@@ -31,6 +31,9 @@ use crate::session::{HELLO_CONTEXT, OPEN_CONTEXT, Sealer, peer_error, transcript
 use crate::template::{self, OperatorTemplate};
 use crate::timings::Timings;
 
+/// Two of them, in any script, fit the limit of a text.
+const NAME_SHOWN_MAX_CHARS: usize = 32;
+
 /// What the host knows before a client opens the channel.
 pub struct Setup {
     pub host_key: SigningKey,
@@ -66,6 +69,11 @@ pub struct Device {
 /// The registry of enrolled devices. Its records are verified before they are given out.
 pub trait Devices {
     fn find(&self, device_id: &Id) -> Result<Option<Device>, RecordError>;
+
+    /// Whether two names are those of one user. By themselves only equal ones are.
+    fn is_same_user(&self, claimed: &str, enrolled: &str) -> bool {
+        claimed == enrolled
+    }
 }
 
 /// Randomness for one handshake; each field used once.
@@ -229,7 +237,15 @@ impl AwaitOpen {
             ));
         }
         match &self.setup.user {
-            Some(user) if *user != record.user => Err(Refusal::peer(Code::WrongUser)),
+            Some(user) if !devices.is_same_user(user, &record.user) => Err(Refusal::new(
+                Code::WrongUser,
+                Fault::Peer,
+                format!(
+                    "the device is enrolled for {}, and the log-on is as {}",
+                    shortened(&record.user),
+                    shortened(user)
+                ),
+            )),
             _ => Ok(device),
         }
     }
@@ -288,6 +304,9 @@ pub struct Live {
     timings: Timings,
     /// Issued nonces with the time of issue, newest last.
     challenges: VecDeque<(Id, u64)>,
+    /// When the newest of those was issued that are forgotten by now, and the newest that came back.
+    forgotten_ms: Option<u64>,
+    echoed_ms: Option<u64>,
     lease_until_ms: u64,
     intake: Intake,
     second: u64,
@@ -301,6 +320,8 @@ impl Live {
             sealer,
             timings,
             challenges: VecDeque::from([(nonce, now_ms)]),
+            forgotten_ms: None,
+            echoed_ms: None,
             lease_until_ms: 0,
             intake: Intake::default(),
             second: 0,
@@ -347,7 +368,7 @@ impl Live {
         }
         self.challenges.push_back((nonce, now_ms));
         while self.challenges.len() > CHALLENGES_KEPT {
-            self.challenges.pop_front();
+            self.forgotten_ms = self.challenges.pop_front().map(|(_, issued)| issued);
         }
         self.sealer.seal(kind::CHALLENGE, &Challenge { nonce }).map(Some)
     }
@@ -394,7 +415,7 @@ impl Live {
         }
         let message = frame.to_vec();
         Ok(Some(match got {
-            kind::ATTEST => self.attested(message::body(body)?)?,
+            kind::ATTEST => return self.attested(message::body(body)?),
             kind::SUSPECT => ClientNews::Suspect(message::body(body)?),
             kind::LOCK => ClientNews::Lock { lock: message::body(body)?, message },
             kind::UNLOCK => {
@@ -416,16 +437,21 @@ impl Live {
         }))
     }
 
-    fn attested(&mut self, attest: Attest) -> Result<ClientNews, Refusal> {
-        let nonce_issued_ms = self
-            .challenges
-            .iter()
-            .find(|(nonce, _)| bool::from(nonce.ct_eq(&attest.nonce)))
-            .map(|(_, issued)| *issued)
-            .ok_or_else(|| Refusal::peer(Code::NonceUnknown))?;
+    /// `None` for one that echoes a nonce which this host may have forgotten: it proves nothing, and is no fault either. A
+    /// PC that slept sends it first, before it has read what came meanwhile.
+    fn attested(&mut self, attest: Attest) -> Result<Option<ClientNews>, Refusal> {
+        let found = self.challenges.iter().find(|(nonce, _)| bool::from(nonce.ct_eq(&attest.nonce)));
+        let Some(&(_, nonce_issued_ms)) = found else {
+            // A client echoes the newest nonce that it has. After one of those that are known, none that is not follows.
+            let is_behind = self
+                .forgotten_ms
+                .is_some_and(|forgotten| self.echoed_ms.is_none_or(|echoed| echoed <= forgotten));
+            return if is_behind { Ok(None) } else { Err(Refusal::peer(Code::NonceUnknown)) };
+        };
+        self.echoed_ms = self.echoed_ms.max(Some(nonce_issued_ms));
         self.lease_until_ms = self.lease_until_ms.max(nonce_issued_ms + self.timings.lease_ms);
         let lease_until_ms = self.lease_until_ms;
-        Ok(ClientNews::Attested(Attested { attest, nonce_issued_ms, lease_until_ms }))
+        Ok(Some(ClientNews::Attested(Attested { attest, nonce_issued_ms, lease_until_ms })))
     }
 
     /// Counts every frame, including refused ones: otherwise the refusals would be the flood.
@@ -441,6 +467,11 @@ impl Live {
         *count += 1;
         if *count > most { Err(Refusal::peer(Code::Flood)) } else { Ok(()) }
     }
+}
+
+/// Of a name, what fits into a message beside another one.
+fn shortened(name: &str) -> String {
+    name.chars().take(NAME_SHOWN_MAX_CHARS).collect()
 }
 
 /// Messages that are logged verbatim have limits of their own.

@@ -6,7 +6,9 @@
 mod confined;
 mod enrolling;
 pub(crate) mod installing;
+mod reloading;
 mod running;
+mod umask;
 mod units;
 mod upgrading;
 

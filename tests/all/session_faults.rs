@@ -182,6 +182,26 @@ fn an_acknowledgement_lost_with_the_channel_is_given_when_the_evidence_comes_aga
 }
 
 #[test]
+fn where_nothing_else_helps_a_key_pressed_twice_ends_the_connection_and_elsewhere_it_does_nothing() {
+    let host = Host::start();
+    let mut seat = Seat::visible(&host);
+    seat.press(CoverKey::Leave);
+    seat.press(CoverKey::Leave);
+    assert_eq!((seat.shown, seat.disconnected), (Shown::Desktop, false), "there is no cover");
+    seat.lock_with_picture(&host, Reason::Onlooker);
+    seat.press(CoverKey::Leave);
+    seat.press(CoverKey::Leave);
+    assert!(!seat.disconnected, "this cover lifts by itself");
+    // Something that no client sends: from here on the channel is closed to it.
+    seat.send(&[0; 64]);
+    assert_eq!(seat.shown, Shown::Covered(Reason::BadMessage));
+    seat.press(CoverKey::Leave);
+    assert!(!seat.disconnected, "once may be a mistake");
+    seat.press(CoverKey::Leave);
+    assert!(seat.disconnected);
+}
+
+#[test]
 fn the_covers_keys_report_a_wrong_block_and_take_a_break() {
     let host = Host::start();
     let mut seat = Seat::visible(&host);

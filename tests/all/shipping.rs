@@ -12,6 +12,8 @@ mod outside;
 mod server;
 #[path = "shipping/source.rs"]
 mod source;
+#[path = "shipping/telling.rs"]
+mod telling;
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -20,9 +22,11 @@ use std::time::Duration;
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use sudare_evidence::shipped::shipped_size;
 use sudare_evidence::status::ship::Status;
+use sudare_protocol::tlog::VerifierKey;
 use sudare_test_kit::{program, wait_until};
 
 use forwarder::Forwarder;
@@ -114,6 +118,46 @@ impl<'a> Shipping<'a> {
         assert!(ended, "{text}");
         assert_eq!(shipped_size(&self.source.path("ship")).unwrap(), recorder.size());
     }
+}
+
+#[test]
+fn a_reload_ends_no_shipping_and_a_line_of_another_log_is_not_taken() {
+    let source = Source::new();
+    let shipping = Shipping::to_folder(&source);
+    let log = std::fs::File::create(source.path("said")).unwrap();
+    let child = shipping.command(&[]).env("RUST_LOG", "info").stderr(log).spawn().unwrap();
+    let mut running = Running(child);
+    let reload = |running: &Running, expected: &str| {
+        let said = || std::fs::read_to_string(source.path("said")).unwrap();
+        let before = said().len();
+        kill_process(Pid::from_child(&running.0), Signal::HUP).unwrap();
+        wait_until(expected, || Ok(if said()[before..].contains(expected) { Ok(()) } else { Err(said()) }))
+            .unwrap();
+    };
+    let grown = || {
+        source::grow(&mut source.recorder(), 5, 1);
+        let size = source.recorder().size();
+        shipping
+            .wait_until("more to be shipped", |status| status.shipped + 1 >= size && status.error.is_none());
+    };
+    grown();
+    let ours = std::fs::read_to_string(source.path("log.vkey")).unwrap();
+    reload(&running, "keys and certificate authorities are read anew");
+    grown();
+    // As an editor does: another file in its place.
+    let put = |text: &str| {
+        std::fs::write(source.path("new"), text).unwrap();
+        std::fs::rename(source.path("new"), source.path("log.vkey")).unwrap();
+    };
+    put("half a li");
+    reload(&running, "not read anew, what was read before stays in use");
+    grown();
+    let another = VerifierKey::new("example/another", source::key().verifying_key()).unwrap();
+    put(&another.to_string());
+    reload(&running, "not read anew, what was read before stays in use");
+    grown();
+    put(&ours);
+    assert!(running.0.try_wait().unwrap().is_none());
 }
 
 /// Dies with its test.

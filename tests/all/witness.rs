@@ -14,6 +14,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use sudare_evidence::log::{Draft, LogKeys, LogWriter};
 use sudare_evidence::store::OsDisk;
 use sudare_protocol::SigningKey;
@@ -112,6 +113,13 @@ impl Place {
 pub(crate) struct Serving {
     process: Child,
     pub(crate) url: String,
+}
+
+impl Serving {
+    /// `systemctl reload`.
+    fn reload(&self) {
+        kill_process(Pid::from_child(&self.process), Signal::HUP).unwrap();
+    }
 }
 
 impl Drop for Serving {

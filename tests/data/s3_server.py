@@ -68,13 +68,46 @@ def put(s3, bucket, key, text):
     return {}
 
 
+class Odd:
+    """Stands before the server and answers as some providers do."""
+
+    def __init__(self, app):
+        self.app = app
+        self.without = []
+        self.refused_puts = 0
+        self.puts = 0
+
+    def __call__(self, environ, start_response):
+        asked = environ.get("QUERY_STRING", "").split("&")
+        if any(name == query.split("=")[0] for query in asked for name in self.without):
+            return self.refuse(environ, start_response, "501 Not Implemented", "NotImplemented")
+        if environ["REQUEST_METHOD"] == "PUT" and self.refused_puts:
+            self.puts += 1
+            if self.puts % (self.refused_puts + 1):
+                return self.refuse(environ, start_response, "503 Slow Down", "SlowDown")
+        return self.app(environ, start_response)
+
+    def refuse(self, environ, start_response, status, code):
+        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        body = f"<Error><Code>{code}</Code></Error>".encode()
+        start_response(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
+        return [body]
+
+
 def main():
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    odd = server._server.app = Odd(server._server.app)
+
+    def be_odd(_, without=(), refused_puts=0):
+        """Which queries it does not know, and how many uploads it refuses before it takes one."""
+        odd.without, odd.refused_puts = list(without), refused_puts
+        return {}
+
     host, port = server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
     s3 = boto3.client("s3", endpoint_url=endpoint)
-    commands = {"make": make, "count": count, "download": download, "delete": delete, "put": put}
+    commands = {"make": make, "count": count, "download": download, "delete": delete, "put": put, "odd": be_odd}
     print(json.dumps({"endpoint": endpoint}), flush=True)
     for line in sys.stdin:
         command = json.loads(line)

@@ -8,8 +8,10 @@ mod ini;
 mod layout;
 pub(crate) mod probe;
 mod recorder;
+mod retention;
 mod services;
 mod sockets;
+mod users;
 mod xrdp;
 
 use std::net::TcpListener;
@@ -84,7 +86,9 @@ fn guarded(config: &HostConfig) -> Vec<Finding> {
     let mut findings = vec![
         ("units of the services", layout::check(Path::new("/"))),
         ("enrolled devices", devices(&config.state_dir)),
+        ("users of the devices", users::check(config)),
     ];
+    findings.extend(retention::checks());
     if let Ok(account) = account {
         findings
             .push(("owner of the state folder", access::owner(&config.state_dir, &config.run_as, account)));

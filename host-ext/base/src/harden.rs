@@ -39,6 +39,8 @@ pub enum HardenError {
     Missing { path: PathBuf, source: landlock::PathFdError },
     #[error("the kernel refuses to restrict this process: {0}. Check whether a security module forbids it")]
     Landlock(#[from] RulesetError),
+    #[error("{}", Enforced::Forbidden.sentence())]
+    Forbidden,
 }
 
 /// How many of the rules the kernel enforces.
@@ -50,6 +52,8 @@ pub enum Enforced {
     Partly,
     /// None.
     Not,
+    /// None, because somebody forbids to ask the kernel for it.
+    Forbidden,
 }
 
 impl Enforced {
@@ -60,6 +64,11 @@ impl Enforced {
             Enforced::Partly => format!(
                 "files are restricted; this kernel is too old for the rest. Linux {LINUX_REQUESTED} restricts TCP and signals too"
             ),
+            Enforced::Forbidden => {
+                "a filter of system calls forbids Landlock (Operation not permitted), as those of containers do. Allow \
+                 landlock_create_ruleset, landlock_add_rule and landlock_restrict_self there"
+                    .into()
+            }
             Enforced::Not => {
                 "this kernel restricts nothing. Boot it with `lsm=landlock,…`; until then only the unit protects"
                     .into()
@@ -90,6 +99,9 @@ pub fn confine_to_ports(rules: &Rules, ports: &[u16]) -> Result<Enforced, Harden
 }
 
 fn impose(mut ruleset: RulesetCreated, rules: &Rules) -> Result<Enforced, HardenError> {
+    if is_forbidden() {
+        return Err(HardenError::Forbidden);
+    }
     for (path, right) in &rules.paths {
         ruleset = allow(ruleset, path, *right)?;
     }
@@ -98,7 +110,8 @@ fn impose(mut ruleset: RulesetCreated, rules: &Rules) -> Result<Enforced, Harden
     Ok(enforced)
 }
 
-/// Confines a service that reads evidence and sends it elsewhere (see [`Rules::reader`]).
+/// Confines a service that reads evidence and sends it elsewhere (see [`Rules::reader`]). `files` are read anew while it
+/// runs.
 pub fn confine_reader(
     store: &Path,
     state: &Path,
@@ -107,18 +120,34 @@ pub fn confine_reader(
     connects: bool,
 ) -> Result<Enforced, HardenError> {
     protect()?;
-    let authorities = authorities();
-    let files: Vec<&Path> = files.iter().copied().chain(authorities.iter().map(PathBuf::as_path)).collect();
-    confine(&Rules::reader(store, state, &files, folders, connects))
+    let variable = |name| std::env::var_os(name).unwrap_or_default();
+    let authorities = rules::authorities(&variable("SSL_CERT_FILE"), &variable("SSL_CERT_DIR"));
+    let again: Vec<PathBuf> = files
+        .iter()
+        .map(|file| file.to_path_buf())
+        .chain(authorities)
+        // A renewed certificate is often a link that leads to another file now.
+        .flat_map(|path| [path.canonicalize().ok(), Some(path)])
+        .flatten()
+        .collect();
+    confine(&Rules::reader(store, state, &again, folders, connects))
 }
 
-/// Where the environment says the certificate authorities are, instead of the system's locations.
-fn authorities() -> Vec<PathBuf> {
-    ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(std::env::var_os).map(PathBuf::from).collect()
+/// Whether the kernel was never asked. One without Landlock says so by other errors, and an old kernel is no fault.
+fn is_forbidden() -> bool {
+    // The library asks for the version here, and keeps the error to itself.
+    let ruleset = Ruleset::default();
+    let refused = io::Error::last_os_error().kind() == io::ErrorKind::PermissionDenied;
+    let files =
+        ruleset.set_compatibility(CompatLevel::HardRequirement).handle_access(AccessFs::from_all(ABI::V1));
+    refused && files.and_then(Ruleset::create).is_err()
 }
 
 /// How many rules this kernel could enforce; restricts nothing.
 pub fn offered() -> Enforced {
+    if is_forbidden() {
+        return Enforced::Forbidden;
+    }
     let created = |level| requested(level, true).and_then(|ruleset| ruleset.create());
     if created(CompatLevel::HardRequirement).is_ok() {
         return Enforced::Fully;
@@ -189,9 +218,12 @@ mod tests {
 
     #[test]
     fn each_level_says_what_it_lacks_and_what_to_do() {
-        for (enforced, word) in
-            [(Enforced::Fully, "TCP"), (Enforced::Partly, "6.12"), (Enforced::Not, "lsm=landlock")]
-        {
+        for (enforced, word) in [
+            (Enforced::Fully, "TCP"),
+            (Enforced::Partly, "6.12"),
+            (Enforced::Not, "lsm=landlock"),
+            (Enforced::Forbidden, "landlock_create_ruleset"),
+        ] {
             assert!(enforced.sentence().contains(word));
         }
     }
@@ -233,6 +265,31 @@ mod tests {
         let denied = io::ErrorKind::PermissionDenied;
         assert_eq!((read.unwrap_err().kind(), written.unwrap_err().kind()), (denied, denied));
         assert_eq!(own.unwrap(), b"evidence");
+    }
+
+    #[test]
+    fn where_a_filter_forbids_landlock_nothing_starts_and_the_cause_is_said() {
+        use seccompiler::{SeccompAction, SeccompFilter};
+        // landlock_create_ruleset has this number on all machines.
+        let call = std::collections::BTreeMap::from([(444, vec![])]);
+        let (allow, refuse) = (SeccompAction::Allow, SeccompAction::Errno(1));
+        let machine = std::env::consts::ARCH.try_into().unwrap();
+        let filter: seccompiler::BpfProgram =
+            SeccompFilter::new(call, allow, refuse, machine).unwrap().try_into().unwrap();
+        // Of this thread only.
+        let refused = std::thread::spawn(move || {
+            rustix::thread::set_no_new_privs(true).unwrap();
+            seccompiler::apply_filter(&filter).unwrap();
+            (offered(), confine(&Rules { paths: Vec::new(), connects: true }))
+        });
+        let (offered, confined) = refused.join().unwrap();
+        assert_eq!(offered, Enforced::Forbidden);
+        let said = confined.unwrap_err().to_string();
+        assert!(
+            said.contains("filter of system calls") && said.contains("Allow landlock_create_ruleset"),
+            "{said}"
+        );
+        assert!(!is_forbidden(), "only that thread was filtered");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What every program of the host needs.
 //!
 //! ```text
-//!  program: settings (config), log ─► harden: give up rights ─► notify: ready, alive ─► signals: end
+//!  program: settings (config), log ─► harden: give up rights ─► notify: ready, alive ─► signals: end, reload
 //!              │                                      ▲
 //!              └─► files, accounts, clock ────────────┘ read before rights are given up
 //! ```
@@ -9,6 +9,7 @@
 //! | module | what |
 //! |---|---|
 //! | `program`, `output`, `signals` | how a program starts, prints and ends |
+//! | `reload` | settings that are read anew while it runs |
 //! | `config` | the settings: one table, three layers |
 //! | `clock` | clocks and randomness |
 //! | `files`, `accounts` | private files; users and groups |
@@ -32,6 +33,7 @@ pub mod notify;
 pub mod output;
 pub mod proc;
 pub mod program;
+pub mod reload;
 pub mod signals;
 pub mod tcp;
 pub mod text;

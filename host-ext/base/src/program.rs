@@ -11,7 +11,7 @@ use crate::config::{ConfigError, HostConfig};
 use crate::output;
 
 /// The flags of every program of the host. Flags override SUDARE_HOST_… variables, which override the file.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Settings {
     /// Settings file (TOML)
     #[arg(long, global = true, value_name = "FILE")]

@@ -7,8 +7,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use sudare_base::output;
 use sudare_base::program::{self, Settings};
-use sudare_base::{output, signals};
+use sudare_base::signals::Signals;
 use sudare_embedded::host;
 
 /// Run an RDP host with a synthetic desktop, to try Sudare without xrdp. Not for production.
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
 impl Cli {
     fn run(&self) -> anyhow::Result<()> {
         let config = self.settings.load(&[("listen", self.listen.clone())])?;
+        let signals = Signals::hear()?;
         let host = host::start(&config)?;
         let (listen, vkey) = (host.rdp.local_addr(), &host.log_vkey);
         if self.json {
@@ -53,7 +55,7 @@ impl Cli {
         } else {
             output::line(&format!("Listening on {listen}. Give this line to the auditors:\n{vkey}"));
         }
-        signals::wait_for_end()?;
+        signals.until_end(|| tracing::warn!("nothing is read anew here; restart sudare-embedded instead"));
         drop(host);
         Ok(())
     }

@@ -4,8 +4,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sudare_base::clock;
 use sudare_base::files::FileError;
+use sudare_base::signals::Reloads;
+use sudare_base::{clock, reload};
 use sudare_evidence::reader::ReadError;
 use sudare_evidence::status::forward::{State, Status, StatusFile};
 use sudare_protocol::tlog::VerifierKey;
@@ -110,15 +111,44 @@ impl Forwarder {
         Ok(self.outbox.remember()?)
     }
 
-    /// Forwards until the process ends. It may be killed at any moment.
-    pub fn run(&mut self) -> ! {
+    /// Forwards until the process ends. It may be killed at any moment. Where a reload is asked for, `again` gives the
+    /// log's public line and the receiver with its certificates, as their files are then.
+    pub fn run(
+        &mut self,
+        reloads: &Reloads,
+        again: impl Fn() -> anyhow::Result<(VerifierKey, Receiver)>,
+    ) -> ! {
         loop {
-            match self.round_with_status() {
-                Ok(Round::Moved) => {}
-                Ok(Round::Idle) => std::thread::sleep(POLL),
-                Err(_) => std::thread::sleep(backoff(self.status.failed_tries)),
+            let pause = match self.round_with_status() {
+                Ok(Round::Moved) => Duration::ZERO,
+                Ok(Round::Idle) => POLL,
+                Err(_) => backoff(self.status.failed_tries),
+            };
+            let begun = clock::monotonic();
+            // What was mended is tried at once.
+            while !reloads.is_asked() && clock::monotonic().saturating_sub(begun) < pause {
+                std::thread::sleep(pause.min(POLL));
+            }
+            if reloads.take() {
+                match again() {
+                    Ok((verifier, receiver)) => self.renew(&verifier, receiver),
+                    Err(error) => reload::kept(&error),
+                }
             }
         }
+    }
+
+    fn renew(&mut self, verifier: &VerifierKey, receiver: Receiver) {
+        if *verifier != self.settings.verifier {
+            // What was read and sent belongs to the log that it began with.
+            return reload::kept(
+                &"the file of --key has another log's public line now. Restart with a state folder of its own",
+            );
+        }
+        self.settings.receiver = receiver;
+        tracing::info!(
+            "certificates were read anew. Options and variables, such as the token, count from the next start"
+        );
     }
 
     /// The current status.

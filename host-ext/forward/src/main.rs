@@ -7,11 +7,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::{Parser, ValueEnum};
+use sudare_base::signals::Reloads;
 use sudare_base::{files, output, program};
 use sudare_evidence::reader::Store;
 use sudare_evidence::status::forward::{self, Status};
 use sudare_forward::http::Collector;
 use sudare_forward::receiver::Receiver;
+use sudare_forward::syslog::Framing;
 use sudare_forward::tls::Tls;
 use sudare_forward::{Format, Forwarder, Settings, Target, confine};
 use sudare_protocol::tlog::VerifierKey;
@@ -43,12 +45,15 @@ struct Forward {
     /// File with the log's public line, as the auditors received it
     #[arg(long, value_name = "FILE", required_unless_present = "status")]
     key: Option<PathBuf>,
-    /// tcp://HOST:PORT, tls://HOST:PORT, https://HOST:PORT/services/collector or file:PATH
+    /// tcp://HOST:PORT, tls://HOST:PORT, https://HOST:PORT/services/collector (perhaps with ?channel=GUID) or file:PATH
     #[arg(long, value_name = "RECEIVER", required_unless_present = "status")]
     to: Option<String>,
     /// Format of events
     #[arg(long, value_enum, default_value = "ocsf")]
     format: Form,
+    /// How a receiver of syslog (tcp://, tls://) tells events apart; octet unless given
+    #[arg(long, value_enum)]
+    framing: Option<Frames>,
     /// Certificate authority of the receiver (PEM); by default those of the system
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -76,6 +81,14 @@ enum Form {
     Hec,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Frames {
+    /// By the length before each (RFC 6587 octet counting, RFC 5425)
+    Octet,
+    /// By lines, for receivers that read lines
+    Newline,
+}
+
 fn main() -> ExitCode {
     let forward = Forward::parse();
     program::run("sudare-forward", || forward.run())
@@ -86,6 +99,7 @@ impl Forward {
         if self.status {
             return self.show_status();
         }
+        let reloads = Reloads::hear()?;
         let (Some(store), Some(key), Some(to)) = (&self.store, &self.key, &self.to) else {
             bail!("--store, --key and --to are required");
         };
@@ -96,6 +110,9 @@ impl Forward {
             Form::Hec => Format::Hec,
         };
         target.check(format)?;
+        if self.framing.is_some() && !target.is_syslog() {
+            bail!("--framing is for tcp:// and tls:// only. Leave it out");
+        }
         let settings = Settings {
             store: store.clone(),
             state: self.state.clone(),
@@ -109,15 +126,22 @@ impl Forward {
         let own = [Some(key), self.ca.as_ref(), self.identity.as_ref()];
         confine::confine(store, &self.state, own.into_iter().flatten(), &target)?;
         let mut forwarder = Forwarder::open(settings)?;
-        if self.once { Ok(forwarder.run_once()?) } else { forwarder.run() }
+        if self.once {
+            return Ok(forwarder.run_once()?);
+        }
+        forwarder.run(&reloads, || Ok((read_key(store, key)?, self.receiver(target.clone())?)))
     }
 
     fn receiver(&self, target: Target) -> anyhow::Result<Receiver> {
+        let framing = match self.framing {
+            Some(Frames::Newline) => Framing::Newline,
+            Some(Frames::Octet) | None => Framing::Octet,
+        };
         let tls = || Tls::new(self.ca.as_deref(), self.identity.as_deref());
         Ok(match target {
             Target::File(path) => Receiver::File(path),
-            Target::Tcp(address) => Receiver::Syslog { address, tls: None },
-            Target::Tls(address) => Receiver::Syslog { address, tls: Some(tls()?) },
+            Target::Tcp(address) => Receiver::Syslog { address, tls: None, framing },
+            Target::Tls(address) => Receiver::Syslog { address, tls: Some(tls()?), framing },
             Target::Http { tls: encrypted, address, path } => {
                 let token = std::env::var(TOKEN_VARIABLE).with_context(|| {
                     format!("{TOKEN_VARIABLE} is not set. Put the collector's token there")

@@ -5,7 +5,7 @@
 //! | file | its lines are written and synced |
 //! | syslog over TCP | the receiver has closed the connection cleanly, after we closed our sending direction |
 //! | syslog over TLS | the same |
-//! | event collector | it answered 200 |
+//! | event collector | it answered 200 with the code 0 |
 //!
 //! Syslog has no acknowledgement. Bytes that a socket took may be lost with the receiver or the network, so a connection
 //! carries one batch and is closed from our side first: a receiver closes its side after it has read to the end, and one
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use crate::connection::Connection;
 use crate::delivery::DeliveryError;
 use crate::http::Collector;
-use crate::syslog;
+use crate::syslog::{self, Framing};
 use crate::target::Address;
 use crate::tls::Tls;
 
@@ -39,6 +39,8 @@ pub enum Receiver {
         address: Address,
         /// `None` for plain TCP.
         tls: Option<Tls>,
+        /// How it tells events apart.
+        framing: Framing,
     },
     /// HTTP Event Collector.
     Collector(Collector),
@@ -51,7 +53,9 @@ impl Receiver {
             Self::File(path) => {
                 append(path, events).map_err(|source| DeliveryError::File { path: path.clone(), source })
             }
-            Self::Syslog { address, tls } => send_syslog(address, tls.as_ref(), events),
+            Self::Syslog { address, tls, framing } => {
+                send_syslog(address, tls.as_ref(), &syslog::frames(events, *framing))
+            }
             Self::Collector(collector) => collector.post(events),
         }
     }
@@ -75,10 +79,10 @@ fn append(path: &Path, events: &[String]) -> io::Result<()> {
     file.sync_data()
 }
 
-fn send_syslog(address: &Address, tls: Option<&Tls>, events: &[String]) -> Result<(), DeliveryError> {
+fn send_syslog(address: &Address, tls: Option<&Tls>, frames: &[u8]) -> Result<(), DeliveryError> {
     let broken = |source| DeliveryError::Broken { address: address.to_string(), source };
     let mut connection = Connection::open(address, tls)?;
-    connection.write_all(&syslog::frames(events)).map_err(broken)?;
+    connection.write_all(frames).map_err(broken)?;
     connection.finish_writing().map_err(broken)?;
     let unconfirmed = |source| DeliveryError::Unconfirmed { address: address.to_string(), source };
     match io::copy(&mut (&mut connection).take(ANSWER_MAX_BYTES), &mut io::sink()) {

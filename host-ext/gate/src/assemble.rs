@@ -7,8 +7,8 @@ use std::sync::Arc;
 use sudare_base::config::{GateOwner, HostConfig, HostSecurity};
 use sudare_base::program::beside;
 use sudare_guard::assemble::{AssembleError, Assembled as Reporting, reporting};
-use sudare_guard::session::Sessions;
 use sudare_guard::session::evidence::EvidenceThread;
+use sudare_guard::session::{Sessions, Shared};
 use sudare_records::keys::StateError;
 use sudare_records::state::HostState;
 use sudare_relay::Policy;
@@ -102,7 +102,9 @@ pub fn check(config: &HostConfig) -> Result<(), StartError> {
         std::fs::File::open(path).map_err(|source| StartError::Users { path: path.clone(), source })?;
     }
     Identity::load(&config.tls_certificate, &config.tls_key)?;
-    HostState::load(&config.state_dir)?;
+    let state = HostState::load(&config.state_dir)?;
+    // A signed policy whose auditors nothing can be sealed to would end every connection.
+    Shared::recipients_of(state.policy.record()).map_err(AssembleError::from)?;
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -37,7 +38,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 pub async fn run(
     listener: TcpListener,
     program: impl Fn() -> Command,
-    connections_max: usize,
+    connections_max: &AtomicUsize,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut running = JoinSet::new();
@@ -53,7 +54,7 @@ pub async fn run(
             _ = stop.changed() => break,
         };
         match accepted {
-            Ok((_, peer)) if running.len() >= connections_max => tracing::warn!(
+            Ok((_, peer)) if running.len() >= connections_max.load(Ordering::Relaxed) => tracing::warn!(
                 port = peer.port(),
                 "connection closed, because the maximum number of sessions is reached. Raise max_sessions or wait"
             ),
@@ -133,7 +134,7 @@ mod tests {
         let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let (told, stop) = watch::channel(false);
-        let running = tokio::spawn(run(listener, echo, 1, stop));
+        let running = tokio::spawn(async move { run(listener, echo, &AtomicUsize::new(1), stop).await });
         let mut first = TcpStream::connect(address).await.unwrap();
         assert_eq!(line(&mut first).await, "begun");
         let mut second = TcpStream::connect(address).await.unwrap();

@@ -8,11 +8,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context as _;
 use clap::Parser;
-use sudare_base::config::HostConfig;
+use sudare_base::config::{ConfigError, HostConfig};
 use sudare_base::program::{self, Settings};
+use sudare_base::signals::Reloads;
 use sudare_base::{harden, output};
 use sudare_gate::assemble::{self, Assembled};
 use sudare_gate::listen;
@@ -53,12 +55,18 @@ fn main() -> ExitCode {
 impl Cli {
     fn run(&self) -> anyhow::Result<()> {
         harden::protect().context("this process cannot be protected from debuggers")?;
-        let config = self.settings.load(&[("gate_target", self.target.clone())])?;
+        // A connection's process has read what it needs; what accepts hears it below.
+        let _reloads = Reloads::hear()?;
+        let config = self.load()?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         match self.listen {
             Some(address) => self.accept(&runtime, address, &config),
             None => serve(&runtime, &config),
         }
+    }
+
+    fn load(&self) -> Result<HostConfig, ConfigError> {
+        self.settings.load(&[("gate_target", self.target.clone())])
     }
 
     fn accept(&self, runtime: &Runtime, address: SocketAddr, config: &HostConfig) -> anyhow::Result<()> {
@@ -71,9 +79,34 @@ impl Cli {
                 format!("cannot listen on {address}. If another program uses the port, choose another one")
             })?;
             output::line(&format!("Listening on {}.", listener.local_addr()?));
-            listen::run(listener, || self.again(&this), config.max_sessions, stop).await;
-            Ok(())
+            let most = AtomicUsize::new(config.max_sessions);
+            let accepting = listen::run(listener, || self.again(&this), &most, stop);
+            tokio::select! {
+                () = accepting => Ok(()),
+                failed = self.reloads(&most) => failed,
+            }
         })
+    }
+
+    /// Each connection reads everything by itself. Here it is said whether the next one will be able to.
+    async fn reloads(&self, most: &AtomicUsize) -> anyhow::Result<()> {
+        let mut asked = signal(SignalKind::hangup())?;
+        while asked.recv().await.is_some() {
+            match self
+                .load()
+                .map_err(anyhow::Error::from)
+                .and_then(|now| Ok((assemble::check(&now)?, now.max_sessions).1))
+            {
+                Ok(now) => {
+                    most.store(now, Ordering::Relaxed);
+                    tracing::info!(
+                        "the next connections begin with what the files say now; others go on as they began"
+                    );
+                }
+                Err(error) => tracing::error!("the next connections will fail, and others go on: {error:#}"),
+            }
+        }
+        Ok(())
     }
 
     /// This program for one connection, with the same settings.

@@ -168,6 +168,8 @@ pub enum CoverKey {
     Break,
     /// This cover was wrong.
     WrongBlock,
+    /// End this connection; pressed twice.
+    Leave,
 }
 
 /// What the driver wants done.

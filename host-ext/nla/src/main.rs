@@ -16,6 +16,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sudare_base::config::HostConfig;
 use sudare_base::program::Settings;
+use sudare_base::signals::Reloads;
 use sudare_base::{accounts, files, output};
 use sudare_nla::credential::CREDENTIAL_MAX_BYTES;
 use sudare_nla::users::{NtHash, USERS_MAX_BYTES, User};
@@ -181,6 +182,8 @@ fn read_users(path: &Path) -> anyhow::Result<Users> {
 
 impl Serve {
     fn run(&self) -> anyhow::Result<()> {
+        // It was read for this one log-on, and a reload must not end that.
+        let _reloads = Reloads::hear()?;
         let credential = match &self.credential {
             Some(path) => {
                 let text = read_secret(path, "gate_host_credential", CREDENTIAL_MAX_BYTES)?;

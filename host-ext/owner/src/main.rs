@@ -7,10 +7,15 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use sudare_base::config::HostConfig;
 use sudare_base::notify::Notifier;
 use sudare_base::program::{self, Settings};
-use sudare_base::{accounts, harden, signals};
+use sudare_base::reload::{self, Fixed};
+use sudare_base::signals::Signals;
+use sudare_base::{accounts, harden};
 use sudare_owner::server::{self, Askers};
+
+const FIXED: [Fixed; 1] = [("owner_socket", |of| of.owner_socket.display().to_string())];
 
 /// Tell gates whose desktop they show.
 ///
@@ -38,16 +43,27 @@ impl Cli {
     fn run(&self) -> anyhow::Result<()> {
         let config = self.settings.load(&[])?;
         harden::protect()?;
-        let askers = Askers { gates_uid: accounts::system_uid(&config.run_as)? };
+        let askers = Askers::new(accounts::system_uid(&config.run_as)?);
         let notifier = Notifier::from_environment()?;
         let listener = server::open(&config.owner_socket)?;
         server::check(&listener)?;
-        std::thread::Builder::new().name("gates".into()).spawn(move || server::run(&listener, askers))?;
+        let signals = Signals::hear()?;
+        let asking = askers.clone();
+        std::thread::Builder::new().name("gates".into()).spawn(move || server::run(&listener, &asking))?;
         tracing::info!("answering gates");
         if let Some(notifier) = notifier {
             notifier.ready();
         }
-        signals::wait_for_end()?;
+        signals.until_end(|| self.reload(&config, &askers));
         Ok(())
+    }
+
+    /// For gates that ask from here on; those that were let in stay.
+    fn reload(&self, started: &HostConfig, askers: &Askers) {
+        let Some(now) = reload::settings(&self.settings, started, &FIXED) else { return };
+        match accounts::system_uid(&now.run_as) {
+            Ok(uid) => askers.change(uid),
+            Err(error) => reload::kept(&error),
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -50,9 +50,23 @@ pub enum ServerError {
 }
 
 /// Who may ask: the gates' user, and root.
-#[derive(Debug, Clone, Copy)]
-pub struct Askers {
-    pub gates_uid: u32,
+#[derive(Debug, Clone)]
+pub struct Askers(Arc<AtomicU32>);
+
+impl Askers {
+    #[must_use]
+    pub fn new(gates_uid: u32) -> Self {
+        Self(Arc::new(AtomicU32::new(gates_uid)))
+    }
+
+    /// The gates run as another user from here on.
+    pub fn change(&self, gates_uid: u32) {
+        self.0.store(gates_uid, Ordering::Relaxed);
+    }
+
+    fn include(&self, uid: u32) -> bool {
+        uid == 0 || uid == self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Listens at this path.
@@ -88,7 +102,7 @@ pub fn check(own: &OwnedFd) -> Result<(), ServerError> {
 }
 
 /// Serves gates as long as the process lives.
-pub fn run(listener: &OwnedFd, askers: Askers) {
+pub fn run(listener: &OwnedFd, askers: &Askers) {
     let gates = Arc::new(AtomicUsize::new(0));
     loop {
         let socket = match accept_with(listener, SocketFlags::CLOEXEC) {
@@ -102,9 +116,10 @@ pub fn run(listener: &OwnedFd, askers: Askers) {
         let seat = Seat::take(&gates);
         let thread = std::thread::Builder::new().name("gate".into()).stack_size(STACK_BYTES);
         let served = seat.map(|seat| {
+            let askers = askers.clone();
             thread.spawn(move || {
                 let _seat = seat;
-                match gate_of(&socket, askers) {
+                match gate_of(&socket, &askers) {
                     Ok(gate) => {
                         // It ends with the gate, which is no news.
                         let ended = serve(&socket, &gate);
@@ -143,10 +158,10 @@ impl Drop for Seat {
     }
 }
 
-fn gate_of(socket: &OwnedFd, askers: Askers) -> io::Result<Gate> {
+fn gate_of(socket: &OwnedFd, askers: &Askers) -> io::Result<Gate> {
     let them = sockopt::socket_peercred(socket)?;
     let uid = them.uid.as_raw();
-    if uid != askers.gates_uid && uid != 0 {
+    if !askers.include(uid) {
         return Err(io::Error::other(
             "somebody else than a gate asks. Check who is in the group sudare, and `run_as` in host.toml",
         ));
@@ -242,9 +257,9 @@ mod tests {
         let path = dir.path().join("socket");
         let listener = open(&path).unwrap();
         check(&listener).unwrap();
-        let askers = Askers { gates_uid: rustix::process::geteuid().as_raw() };
+        let askers = Askers::new(rustix::process::geteuid().as_raw());
         // Ends with the process.
-        std::thread::spawn(move || run(&listener, askers));
+        std::thread::spawn(move || run(&listener, &askers));
         let socket =
             socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
         connect(&socket, &SocketAddrUnix::new(path.as_path()).unwrap()).unwrap();
@@ -258,13 +273,37 @@ mod tests {
     }
 
     #[test]
+    fn where_a_filter_forbids_pidfd_getfd_it_does_not_start_and_says_why() {
+        use seccompiler::{SeccompAction, SeccompFilter};
+        let dir = tempfile::tempdir().unwrap();
+        let listener = open(&dir.path().join("socket")).unwrap();
+        // pidfd_getfd has this number on all machines.
+        let call = std::collections::BTreeMap::from([(438, vec![])]);
+        let machine = std::env::consts::ARCH.try_into().unwrap();
+        let filter =
+            SeccompFilter::new(call, SeccompAction::Allow, SeccompAction::Errno(1), machine).unwrap();
+        let filter: seccompiler::BpfProgram = filter.try_into().unwrap();
+        // Of this thread only.
+        let refused = std::thread::spawn(move || {
+            rustix::thread::set_no_new_privs(true).unwrap();
+            seccompiler::apply_filter(&filter).unwrap();
+            check(&listener)
+        });
+        let said = refused.join().unwrap().unwrap_err().to_string();
+        assert!(said.contains("pidfd_getfd is refused") && said.contains("container"), "{said}");
+    }
+
+    #[test]
     fn others_than_gates_are_not_answered() {
         let (here, _there) =
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .unwrap();
         let me = rustix::process::geteuid().as_raw();
-        assert!(gate_of(&here, Askers { gates_uid: me }).is_ok());
-        assert_eq!(gate_of(&here, Askers { gates_uid: me + 1 }).is_ok(), me == 0);
+        let askers = Askers::new(me);
+        assert!(gate_of(&here, &askers).is_ok());
+        askers.change(me + 1);
+        assert_eq!(gate_of(&here, &askers).is_ok(), me == 0);
+        assert!(askers.include(0) && askers.include(me + 1) && !askers.include(me + 2));
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 #![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
 
+use std::path::{Path, PathBuf};
+
 use sudare_base::config::HostConfig;
 use sudare_base::harden::{Right, Rules, parent};
 
-/// It may use its evidence and its socket. It has read its key by now and can no longer open it.
-pub fn rules(config: &HostConfig) -> Rules {
+/// It may use its evidence and its socket, and read its settings anew. It has read its key by now and can no longer open
+/// it.
+pub fn rules(config: &HostConfig, settings: Option<&Path>) -> Rules {
     let evidence = config.recorder_evidence_dir();
     let mut paths = vec![
         // Where the kernel has no getrandom(2).
@@ -15,15 +18,22 @@ pub fn rules(config: &HostConfig) -> Rules {
         (evidence, Right::Keep),
         (parent(&config.recorder_socket), Right::Listen),
     ];
+    paths.extend(settings.map(|file| (settings_place(file, &config.recorder_dir), Right::ReadIfThere)));
     // The shipper's progress.
     paths.extend(config.ship_state_dir.clone().map(|dir| (dir, Right::ReadIfThere)));
     Rules { paths, connects: false }
 }
 
+/// The file's folder, because an editor puts a new file in place of the old one. Never one with the key in it: then a
+/// file that was replaced is not read anew, which is said.
+fn settings_place(file: &Path, recorder_dir: &Path) -> PathBuf {
+    let folder = parent(file);
+    if recorder_dir.starts_with(&folder) { file.to_owned() } else { folder }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     /// All rights to a path; a nearer rule does not hide the ones above it.
     fn rights(rules: &Rules, path: &str) -> Vec<Right> {
@@ -34,7 +44,7 @@ mod tests {
     fn recorder() -> Rules {
         let mut config = HostConfig::load(None, &[]).unwrap();
         config.ship_state_dir = Some("/var/lib/sudare-ship".into());
-        rules(&config)
+        rules(&config, Some(Path::new("/etc/sudare/host.toml")))
     }
 
     #[test]
@@ -45,9 +55,17 @@ mod tests {
         assert_eq!(rights("/var/lib/sudare-recorder/log.key"), [Right::List]);
         assert_eq!(rights("/run/sudare-recorder/socket"), [Right::Listen]);
         assert_eq!(rights("/var/lib/sudare-ship/shipped"), [Right::ReadIfThere]);
+        assert_eq!(rights("/etc/sudare/host.toml"), [Right::ReadIfThere]);
         for path in ["/etc/passwd", "/var/lib/sudare/host.key", "/home/alice", "/usr/bin/sh", "/proc/1/mem"] {
             assert_eq!(rights(path), [], "{path}");
         }
         assert!(!rules.connects);
+    }
+
+    #[test]
+    fn settings_beside_the_key_do_not_open_it() {
+        let key = Path::new("/srv/recorder");
+        assert_eq!(settings_place(Path::new("/srv/host.toml"), key), Path::new("/srv/host.toml"));
+        assert_eq!(settings_place(Path::new("/etc/sudare/host.toml"), key), Path::new("/etc/sudare"));
     }
 }

@@ -119,6 +119,8 @@ impl Ledger {
         let size = self.log.size();
         self.lag.grown(size, now_ms);
         let shipped = self.ship_state.as_deref().map(|dir| shipped::shipped_size(dir).unwrap_or(0));
+        // A copy that is ahead is of another past: this store was put back. It has nothing of what follows.
+        let shipped = shipped.filter(|shipped| *shipped <= size);
         let behind_ms = shipped.map(|shipped| self.lag.behind_ms(shipped, now_ms));
         State { size, shipped, behind_ms }
     }

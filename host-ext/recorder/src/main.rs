@@ -10,13 +10,25 @@ use std::time::Duration;
 use clap::Parser;
 use sudare_base::notify::Notifier;
 use sudare_base::program::{self, Settings};
-use sudare_base::{harden, output, signals};
+use sudare_base::reload::{self, Fixed};
+use sudare_base::signals::Signals;
+use sudare_base::{harden, output};
 use sudare_evidence::report::{EvidenceSink as _, Remote};
 use sudare_evidence::store::{Durable, OsDisk, StoreError};
 use sudare_recorder::{confine, server, setup};
 
 /// Checks within the time after which systemd takes silence as a failure.
 const CHECKS_PER_WATCHDOG: u32 = 6;
+
+/// It holds its log, its socket and its few rights from the start.
+const FIXED: [Fixed; 6] = [
+    ("recorder_dir", |of| of.recorder_dir.display().to_string()),
+    ("evidence_dir", |of| of.recorder_evidence_dir().display().to_string()),
+    ("log_origin", |of| format!("{:?}", of.log_origin)),
+    ("recorder_socket", |of| of.recorder_socket.display().to_string()),
+    ("run_as", |of| of.run_as.clone()),
+    ("ship_state_dir", |of| format!("{:?}", of.ship_state_dir)),
+];
 
 /// Record the evidence of all sessions on this host.
 ///
@@ -66,7 +78,7 @@ impl Cli {
                 "the shipper's folder does not exist yet; restart the recorder once the shipper has created it"
             );
         }
-        harden::confine(&confine::rules(&config))?;
+        harden::confine(&confine::rules(&config, self.settings.config.as_deref()))?;
         let mut recorder = server::start(options)?;
         tracing::info!(
             log_vkey = recorder.log_vkey,
@@ -75,11 +87,12 @@ impl Cli {
         if let Some(ended) = recorder.take_ended() {
             end_with(ended)?;
         }
+        let signals = Signals::hear()?;
         if let Some(notifier) = notifier {
             notifier.ready();
-            watch(notifier, config.recorder_socket)?;
+            watch(notifier, config.recorder_socket.clone())?;
         }
-        signals::wait_for_end()?;
+        signals.until_end(|| drop(reload::settings(&self.settings, &config, &FIXED)));
         drop(recorder);
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -229,7 +230,11 @@ fn lock(connections: &Connections) -> std::sync::MutexGuard<'_, BTreeMap<u64, Co
 /// Makes the folder of the socket, open to everybody: the kernel says who connects.
 pub fn make_socket_dir(socket: &Path) -> io::Result<()> {
     match socket.parent() {
-        Some(folder) => std::fs::create_dir_all(folder),
-        None => Ok(()),
+        Some(folder) if !folder.is_dir() => {
+            std::fs::create_dir_all(folder)?;
+            // Whatever the umask is.
+            std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755))
+        }
+        _ => Ok(()),
     }
 }

@@ -539,6 +539,10 @@ fn the_state_says_how_far_and_how_late_the_copy_is() {
     std::fs::write(ship.join("shipped"), state.size.to_string()).unwrap();
     let state = local.state().unwrap();
     assert_eq!((state.shipped, state.behind_ms), (Some(state.size), Some(0)));
+    // The store was put back: the copy is ahead, of another past, and has nothing of what follows.
+    std::fs::write(ship.join("shipped"), (state.size + 1).to_string()).unwrap();
+    let state = local.state().unwrap();
+    assert_eq!((state.shipped, state.behind_ms), (None, None));
 }
 
 #[test]

@@ -82,7 +82,7 @@ classes! {
     /// An activation begins anew.
     Deactivate: "passes", "passes; what was held for the old share is dropped", "–", "–";
     /// Keys and the mouse.
-    Input: "passes; what is down is noted", "dropped; F1 to F3 reach the cover", "all that is down is let go", "lock keys told";
+    Input: "passes; what is down is noted", "dropped; F1 to F4 reach the cover", "all that is down is let go", "lock keys told";
     /// The client's own wish to see nothing.
     Suppress: "passes, noted", "noted", "the gate's own", "allowed again if the client looks";
     /// The client's wish for a repaint.

@@ -7,10 +7,12 @@ use sudare_base::harden::confine_reader;
 
 use crate::state;
 
-/// `places` are addresses: `file://` ones are folders on this host, all others need the network.
+/// `keys` are read anew while it runs. `places` are addresses: `file://` ones are folders on this host, all others need
+/// the network.
 pub fn confine<'a>(
     store: &Path,
     state_dir: &Path,
+    keys: &[&Path],
     places: impl Iterator<Item = &'a str>,
 ) -> anyhow::Result<()> {
     let (folders, addresses): (Vec<&str>, Vec<&str>) =
@@ -20,6 +22,6 @@ pub fn confine<'a>(
     // Landlock rules are about existing folders.
     state::make_dir(state_dir)?;
     folders.iter().try_for_each(|folder| files::make_private_dir(folder))?;
-    confine_reader(store, state_dir, &[], &folders, !addresses.is_empty())?;
+    confine_reader(store, state_dir, keys, &folders, !addresses.is_empty())?;
     Ok(())
 }

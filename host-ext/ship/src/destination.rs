@@ -47,6 +47,9 @@ impl Destination {
     /// versioning.
     pub(super) async fn open(url: &str) -> Result<Self, ShipError> {
         let refuse = |why| ShipError::Url(url.to_owned(), why);
+        if url.contains(|c: char| c.is_control()) {
+            return Err(refuse("it contains a control character, such as the end of a line"));
+        }
         if url.contains(['?', '#', '@']) {
             return Err(refuse("it contains a query, a fragment or a user"));
         }
@@ -276,6 +279,7 @@ mod tests {
             "s3://key@bucket/a",
             "s3://b/a//b",
             "s3://b?x",
+            "s3://b\r/x",
         ] {
             assert!(matches!(Destination::open(url).await, Err(ShipError::Url(..))), "{url}");
         }

@@ -14,6 +14,10 @@ pub enum ShipError {
     )]
     Url(String, &'static str),
     #[error(
+        "the variable {0} contains a character that cannot be sent, such as the carriage return of a file written on Windows. Write it again"
+    )]
+    Variable(String),
+    #[error(
         "AWS_ENDPOINT_URL is {0}, and without TLS evidence would cross the network unprotected. Use https://; http:// is for this machine only"
     )]
     Insecure(String),
@@ -73,7 +77,8 @@ pub enum ShipError {
     #[error("{0}")]
     State(#[from] FileError),
     #[error(
-        "{path} could not be {action} at the destination: {source}. The shipper retries. Check the network, the credentials and their permissions"
+        "{path} could not be {action} at the destination: {}. The shipper retries. Check the network, the credentials and their permissions",
+        cause(source)
     )]
     Remote { path: String, action: &'static str, source: object_store::Error },
     /// Only with `once`: otherwise the notary is asked again, and shipping continues.
@@ -96,6 +101,7 @@ impl ShipError {
             | Self::Bucket { .. } => false,
             Self::Notary(_)
             | Self::Url(..)
+            | Self::Variable(_)
             | Self::Insecure(_)
             | Self::NoRetention(_)
             | Self::HeadersKept(..)
@@ -117,6 +123,7 @@ impl ShipError {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Url(..) => "url",
+            Self::Variable(_) => "variable",
             Self::Insecure(_) => "insecure",
             Self::NoRetention(_) => "no-retention",
             Self::HeadersKept(..) => "headers-kept",
@@ -138,5 +145,16 @@ impl ShipError {
             Self::Notary(_) => "outside",
             Self::Bucket { .. } => "bucket",
         }
+    }
+}
+
+/// The words of the outermost error, and the innermost cause where they do not have it: an unknown issuer, a refused
+/// connection and an unknown name all begin with "error sending request".
+pub(crate) fn cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let outermost = error.to_string();
+    let innermost = std::iter::successors(Some(error), |error| error.source()).last();
+    match innermost.map(ToString::to_string) {
+        Some(inner) if !outermost.contains(&inner) => format!("{outermost}: {inner}"),
+        _ => outermost,
     }
 }

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sudare_base::clock;
+use sudare_base::{clock, reload};
 use sudare_evidence::status::ship::{NotaryStatus, Status};
-use sudare_protocol::tlog::VerifierKey;
+use sudare_protocol::tlog::{VerifierKey, WitnessKey};
 use tokio::sync::watch;
 
 use crate::error::ShipError;
 use crate::notaries::{Notaries, NotaryClient, NotaryTask};
 use crate::shipper::{Places, Shipper};
+use crate::source::Source;
 use crate::state::{State, publish};
 
 /// How often the recorder's checkpoint is read.
@@ -47,37 +48,71 @@ impl Options {
     }
 }
 
-/// Ends [`follow`] from another task.
+/// The keys of a run, as their files have them.
 #[derive(Clone, Debug)]
-pub struct Stopper(watch::Sender<bool>);
+pub struct Keys {
+    /// The log's public line.
+    pub log: VerifierKey,
+    /// The witness's, where there is one.
+    pub witness: Option<WitnessKey>,
+}
+
+/// Ends [`follow`], or renews what it read, from another task.
+#[derive(Clone, Debug)]
+pub struct Stopper {
+    stop: watch::Sender<bool>,
+    renewed: watch::Sender<Option<Keys>>,
+}
 
 impl Default for Stopper {
     fn default() -> Self {
-        Self(watch::Sender::new(false))
+        Self { stop: watch::Sender::new(false), renewed: watch::Sender::new(None) }
     }
 }
 
 impl Stopper {
     /// Abandons uploads in flight, as a kill would; the next run continues from there.
     pub fn stop(&self) {
-        self.0.send_replace(true);
+        self.stop.send_replace(true);
+    }
+
+    /// Uses these keys from the next round on, and reads certificate authorities anew.
+    pub fn renew(&self, keys: Keys) {
+        self.renewed.send_replace(Some(keys));
     }
 
     async fn stopped(&self) {
-        let mut receiver = self.0.subscribe();
+        let mut receiver = self.stop.subscribe();
         // The sender lives in self, so only `stop` ends the wait.
         drop(receiver.wait_for(|stopped| *stopped).await);
     }
 }
 
+/// How a run ended, and how things stood then.
+#[derive(Debug)]
+pub struct Ended {
+    /// As in `status.json`.
+    pub status: Status,
+    /// Why it ended, if it was neither stopped nor finished.
+    pub result: Result<(), ShipError>,
+}
+
 /// Runs until it is stopped, an error needs attention, or (with `once`) everything is shipped.
-pub async fn follow(options: &Options, stopper: &Stopper) -> Result<Status, ShipError> {
-    let mut run = Run::start(options)?;
-    tokio::select! {
-        ended = run.until_final(options) => ended?,
-        () = stopper.stopped() => {}
+pub async fn follow(options: &Options, stopper: &Stopper) -> Ended {
+    let (mut status, result) = match Run::start(options) {
+        Err(error) => (Status { destination: options.to.clone(), ..Status::default() }, Err(error)),
+        Ok(mut run) => {
+            let result = tokio::select! {
+                ended = run.until_final(options.clone(), stopper.renewed.subscribe()) => ended,
+                () = stopper.stopped() => Ok(()),
+            };
+            (run.status, result)
+        }
+    };
+    if let Err(error) = &result {
+        (status.error, status.detail) = (Some(error.name().to_owned()), Some(error.to_string()));
     }
-    Ok(run.status)
+    Ended { status, result }
 }
 
 struct Run {
@@ -87,6 +122,8 @@ struct Run {
     notaries: NotaryWork,
     /// Size of the checkpoint that the notaries were last asked about.
     submitted: u64,
+    /// How far everything was at the last failure.
+    moved: u64,
 }
 
 /// When the notaries are asked.
@@ -98,9 +135,28 @@ enum NotaryWork {
     AtEnd(Box<NotaryClient>),
 }
 
+impl NotaryWork {
+    fn start(options: &Options) -> Result<Self, ShipError> {
+        Ok(match NotaryClient::new(&options.notaries, &options.store, &options.state)? {
+            None => NotaryWork::None,
+            Some(client) if options.once => NotaryWork::AtEnd(Box::new(client)),
+            Some(client) => NotaryWork::Background(NotaryTask::start(client)),
+        })
+    }
+}
+
 enum Phase {
     Closed(State),
     Open(Box<Shipper>),
+}
+
+impl Phase {
+    fn closed(self) -> Self {
+        match self {
+            Phase::Open(shipper) => Phase::Closed(shipper.into_state()),
+            closed @ Phase::Closed(_) => closed,
+        }
+    }
 }
 
 impl Run {
@@ -114,27 +170,67 @@ impl Run {
             failing_since_ms: old.failing_since_ms,
             ..Status::default()
         };
-        let notaries = match NotaryClient::new(&options.notaries, &options.store, &options.state)? {
-            None => NotaryWork::None,
-            Some(client) if options.once => NotaryWork::AtEnd(Box::new(client)),
-            Some(client) => NotaryWork::Background(NotaryTask::start(client)),
-        };
+        let notaries = NotaryWork::start(options)?;
         let state_dir = options.state.clone();
-        Ok(Self { phase: Some(Phase::Closed(state)), status, state_dir, notaries, submitted: 0 })
+        Ok(Self { phase: Some(Phase::Closed(state)), status, state_dir, notaries, submitted: 0, moved: 0 })
     }
 
-    async fn until_final(&mut self, options: &Options) -> Result<(), ShipError> {
+    async fn until_final(
+        &mut self,
+        mut options: Options,
+        mut renewed: watch::Receiver<Option<Keys>>,
+    ) -> Result<(), ShipError> {
         loop {
-            match self.step(options).await {
+            let pause = match self.step(&options).await {
                 Ok(()) if options.once => return self.submit_at_end().await,
-                Ok(()) => tokio::time::sleep(POLL).await,
+                Ok(()) => POLL,
                 Err(error) => {
                     self.failed(&error);
                     if error.is_final() || (options.once && self.status.attempts >= ONCE_ATTEMPTS) {
                         return Err(error);
                     }
-                    tokio::time::sleep(wait(self.status.attempts)).await;
+                    wait(self.status.attempts)
                 }
+            };
+            // What was mended is tried at once. The sender lives as long as this.
+            if let Ok(Ok(())) = tokio::time::timeout(pause, renewed.changed()).await {
+                let keys = renewed.borrow_and_update().clone();
+                if let Some(keys) = keys {
+                    self.renew(&mut options, keys).await;
+                }
+            }
+        }
+    }
+
+    /// Uses what was read anew, part by part; what is broken stays as it was.
+    async fn renew(&mut self, options: &mut Options, keys: Keys) {
+        if keys.log != options.key {
+            // A line of another log would end the shipping.
+            match Source::open(&options.store, keys.log.clone()).and_then(|source| source.checkpoint()) {
+                Ok(_) => {
+                    options.key = keys.log;
+                    self.phase = self.phase.take().map(Phase::closed);
+                }
+                Err(error) => reload::kept(&error),
+            }
+        }
+        let mut notaries = options.notaries.clone();
+        if let (Some((_, key)), Some(new)) = (&mut notaries.witness, keys.witness) {
+            *key = new;
+        }
+        let renewed = Options { notaries, ..options.clone() };
+        match NotaryWork::start(&renewed) {
+            Ok(work) => {
+                (self.notaries, self.submitted) = (work, 0);
+                *options = renewed;
+            }
+            Err(error) => reload::kept(&error),
+        }
+        // Otherwise it is opened with the next step.
+        if let Some(Phase::Open(shipper)) = &mut self.phase {
+            match Places::open(&options.to, options.headers.as_deref(), options.allow_unlocked).await {
+                Ok(places) => shipper.places = places,
+                Err(error) => reload::kept(&error),
             }
         }
     }
@@ -230,6 +326,14 @@ impl Run {
     }
 
     fn failed(&mut self, error: &ShipError) {
+        // A destination that takes some of it is slow, not away: no long waits, and no end.
+        let moved = match &self.phase {
+            Some(Phase::Closed(state)) => state.moved(),
+            _ => self.moved,
+        };
+        if std::mem::replace(&mut self.moved, moved) != moved {
+            self.status.attempts = 0;
+        }
         self.status.attempts = self.status.attempts.saturating_add(1);
         self.status.failing_since_ms.get_or_insert(clock::wall_ms());
         self.status.error = Some(error.name().to_owned());

@@ -48,7 +48,7 @@ pub mod state;
 mod tests;
 
 pub use error::ShipError;
-pub use follow::{Options, Stopper, follow};
+pub use follow::{Ended, Keys, Options, Stopper, follow};
 pub use notaries::Notaries;
 
 /// Call it once, before anything else, in a program that ships.

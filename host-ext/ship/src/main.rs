@@ -8,16 +8,19 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser;
 use sudare_base::files::read_bounded;
-use sudare_base::{output, program, signals};
+use sudare_base::signals::Signals;
+use sudare_base::{output, program, reload};
+use sudare_evidence::status::ship::Status;
 use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
 use sudare_protocol::tlog::{VerifierKey, WitnessKey};
-use sudare_ship::{Notaries, Options, Stopper, confine, follow, prepare_process};
+use sudare_ship::{Ended, Keys, Notaries, Options, Stopper, confine, follow, prepare_process};
 
 /// Copy evidence to a folder or a bucket, resuming where it was interrupted.
 ///
 /// Runs until stopped (SIGTERM). It reads the store and writes its own folder, and confines itself to that (Landlock):
 /// run it as a user of its own. Credentials of a bucket come from the environment (AWS_ACCESS_KEY_ID,
-/// AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL).
+/// AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL), and so do certificate authorities that the system does not have
+/// (SSL_CERT_FILE, or SSL_CERT_DIR, folders with colons between them).
 #[derive(Debug, Parser)]
 #[command(
     name = "sudare-ship",
@@ -71,41 +74,75 @@ fn main() -> ExitCode {
 }
 
 impl Ship {
-    fn run(&self) -> anyhow::Result<()> {
-        let witness = match (&self.witness, &self.witness_key) {
-            (Some(url), Some(key)) => Some((url.clone(), public_line(key)?.parse::<WitnessKey>()?)),
-            _ => None,
+    fn run(self) -> anyhow::Result<()> {
+        let (once, json) = (self.once, self.json);
+        let before =
+            Status { destination: self.to.clone(), error: Some("start".into()), ..Status::default() };
+        let (status, result) = match self.ship() {
+            Ok(Ended { status, result }) => (status, result.map_err(anyhow::Error::from)),
+            Err(error) => (Status { detail: Some(format!("{error:#}")), ..before }, Err(error)),
         };
+        if json {
+            // Also of a failure, for the script that reads it.
+            output::line(&serde_json::to_string(&status)?);
+        } else if once && result.is_ok() {
+            output::line(&format!("{} entries are at {}.", status.shipped, status.destination));
+        }
+        result
+    }
+
+    fn ship(self) -> anyhow::Result<Ended> {
+        let signals = Signals::hear()?;
+        let keys = self.keys()?;
         let options = Options {
             store: self.store.clone(),
-            key: public_line(&self.key)?.parse::<VerifierKey>()?,
+            key: keys.log,
             state: self.state.clone(),
             to: self.to.clone(),
             headers: self.headers.clone(),
             allow_unlocked: self.allow_unlocked,
             once: self.once,
-            notaries: Notaries { witness, stamper: self.timestamps.clone() },
+            notaries: Notaries {
+                witness: self.witness.clone().zip(keys.witness),
+                stamper: self.timestamps.clone(),
+            },
         };
         let notaries = [self.witness.as_deref(), self.timestamps.as_deref()];
         let places = [Some(self.to.as_str()), self.headers.as_deref()];
-        confine::confine(&self.store, &self.state, places.into_iter().chain(notaries).flatten())?;
+        let keys: Vec<&Path> = [Some(&self.key), self.witness_key.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(PathBuf::as_path)
+            .collect();
+        confine::confine(&self.store, &self.state, &keys, places.into_iter().chain(notaries).flatten())?;
         prepare_process();
         let stopper = Stopper::default();
-        let at_end = stopper.clone();
+        let from_outside = stopper.clone();
         std::thread::Builder::new().name("signals".into()).spawn(move || {
-            if let Err(error) = signals::wait_for_end() {
-                tracing::error!(%error, "cannot wait for signals; exiting");
-            }
-            at_end.stop();
+            signals.until_end(|| self.reload(&from_outside));
+            from_outside.stop();
         })?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let status = runtime.block_on(follow(&options, &stopper))?;
-        if self.json {
-            output::line(&serde_json::to_string(&status)?);
-        } else if self.once {
-            output::line(&format!("{} entries are at {}.", status.shipped, status.destination));
+        Ok(runtime.block_on(follow(&options, &stopper)))
+    }
+
+    fn keys(&self) -> anyhow::Result<Keys> {
+        let witness = self.witness_key.as_deref().map(public_line).transpose()?;
+        let witness = witness.map(|line| line.parse::<WitnessKey>()).transpose()?;
+        Ok(Keys { log: public_line(&self.key)?.parse::<VerifierKey>()?, witness })
+    }
+
+    fn reload(&self, running: &Stopper) {
+        match self.keys() {
+            Ok(keys) => {
+                tracing::info!(
+                    "keys and certificate authorities are read anew. Options and variables, such as credentials, count \
+                     from the next start"
+                );
+                running.renew(keys);
+            }
+            Err(error) => reload::kept(&error),
         }
-        Ok(())
     }
 }
 

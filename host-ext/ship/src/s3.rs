@@ -8,7 +8,9 @@
 //! `GET /?object-lock` and `GET /?versioning`
 //! (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectLockConfiguration.html>).
 
+use std::ffi::OsStr;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum};
@@ -20,13 +22,13 @@ use object_store::signer::{SignedUrlOptions, Signer as _};
 use object_store::{BackoffConfig, HeaderMap, HeaderValue, RetryConfig};
 use reqwest::{Method, Url};
 
-use crate::error::ShipError;
+use crate::error::{ShipError, cause};
 
 /// The largest picture has 16 MiB; a line slower than 1 Mbit/s is considered broken.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(150);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Retries of one request; the caller retries after longer waits, and reports it.
-const RETRIES: usize = 2;
+const RETRIES: usize = 5;
 const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
 const SIGNED_FOR: Duration = Duration::from_secs(60);
 /// An answer about a bucket has about 300 bytes.
@@ -63,7 +65,7 @@ impl Bucket {
         let writing = options.clone().with_default_headers(checksum);
         let writer = builder(name, writing).with_checksum_algorithm(Checksum::SHA256).build();
         let reader = builder(name, options.clone()).build();
-        let refused = |e: object_store::Error| about("its settings", e);
+        let refused = |e: object_store::Error| about("its settings", cause(&e));
         let (writer, reader) = (writer.map_err(refused)?, reader.map_err(refused)?);
         let http = ReqwestConnector::default().connect(&options).map_err(refused)?;
         let lock = ask(&reader, &http, "object-lock").await?;
@@ -79,7 +81,18 @@ fn builder(bucket: &str, options: ClientOptions) -> AmazonS3Builder {
     AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry).with_client_options(options)
 }
 
+/// They become headers and addresses, which the libraries expect to be clean.
+fn check_variables() -> Result<(), ShipError> {
+    let clean = |value: &OsStr| value.as_bytes().iter().all(|byte| matches!(byte, b' '..=b'~'));
+    let mut ours = std::env::vars_os().filter(|(name, _)| name.as_bytes().starts_with(b"AWS_"));
+    match ours.find(|(_, value)| !clean(value)) {
+        Some((name, _)) => Err(ShipError::Variable(name.to_string_lossy().into_owned())),
+        None => Ok(()),
+    }
+}
+
 fn client_options() -> Result<ClientOptions, ShipError> {
+    check_variables()?;
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let mut options =
         ClientOptions::new().with_timeout(REQUEST_TIMEOUT).with_connect_timeout(CONNECT_TIMEOUT);
@@ -102,24 +115,35 @@ fn is_loopback(endpoint: &str) -> bool {
     host.is_some_and(|host| matches!(host.as_str(), "127.0.0.1" | "[::1]" | "localhost"))
 }
 
-/// Queries the bucket itself; empty if it has no such configuration.
+/// Queries the bucket itself; empty if it has no such configuration, or its provider has none for any bucket.
 async fn ask(s3: &AmazonS3, http: &HttpClient, query: &'static str) -> Result<String, ShipError> {
     let options = SignedUrlOptions::new().with_query([(query, "")]);
     let url = s3.signed_url_opts(Method::GET, &Path::default(), SIGNED_FOR, &options).await;
     let mut request = HttpRequest::new(HttpRequestBody::empty());
-    let uri = url.map_err(|e| about(query, e))?.as_str().parse();
+    let uri = url.map_err(|e| about(query, cause(&e)))?.as_str().parse();
     *request.uri_mut() = uri.map_err(|e| about(query, e))?;
-    let response = http.execute(request).await.map_err(|e| about(query, e))?;
-    let status = response.status();
-    let body = response.into_body().bytes().await.map_err(|e| about(query, e))?;
+    let response = http.execute(request).await.map_err(|e| about(query, cause(&e)))?;
+    let status = response.status().as_u16();
+    let body = response.into_body().bytes().await.map_err(|e| about(query, cause(&e)))?;
     let text = String::from_utf8_lossy(body.get(..ANSWER_MAX_BYTES).unwrap_or(&body)).into_owned();
-    if status.is_success() {
-        return Ok(text);
+    let code = tag(&text, "Code");
+    match (status, code) {
+        (200..=299, _) => Ok(text),
+        _ if knows_none(status, code) => Ok(String::new()),
+        (_, Some(code)) => Err(about(query, format!("{status}, {code}"))),
+        (_, None) => Err(about(query, status)),
     }
-    match tag(&text, "Code") {
-        Some("ObjectLockConfigurationNotFoundError") => Ok(String::new()),
-        Some(code) => Err(about(query, format!("{status}, {code}"))),
-        None => Err(about(query, status)),
+}
+
+/// Whether this answer says that the bucket has no such configuration, or that its provider has no such query. Nothing
+/// about permissions, credentials or names: what is not known then must not look like "none".
+fn knows_none(status: u16, code: Option<&str>) -> bool {
+    match code {
+        Some("ObjectLockConfigurationNotFoundError" | "NoSuchObjectLockConfiguration") => true,
+        Some("NotImplemented" | "MethodNotAllowed" | "NotSupported" | "UnsupportedOperation") => true,
+        // Providers that read the query as something else, and refuse that.
+        Some("InvalidRequest" | "InvalidArgument") => status == 400,
+        _ => matches!(status, 405 | 501),
     }
 }
 
@@ -172,6 +196,31 @@ mod tests {
         let enabled = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>";
         for none in ["", enabled, &rule("<Mode>COMPLIANCE</Mode><Days>0</Days>"), &rule("<Days>3</Days>")] {
             assert_eq!(found(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_provider_without_locks_has_none_and_whoever_may_not_ask_does_not_know() {
+        for (status, code) in [
+            (404, Some("ObjectLockConfigurationNotFoundError")),
+            (404, Some("NoSuchObjectLockConfiguration")),
+            (501, Some("NotImplemented")),
+            (501, None),
+            (405, Some("MethodNotAllowed")),
+            (400, Some("InvalidRequest")),
+        ] {
+            assert!(knows_none(status, code), "{status} {code:?}");
+        }
+        for (status, code) in [
+            (403, Some("AccessDenied")),
+            (404, Some("NoSuchBucket")),
+            (400, Some("ExpiredToken")),
+            (403, Some("InvalidRequest")),
+            (503, Some("SlowDown")),
+            (404, None),
+            (500, None),
+        ] {
+            assert!(!knows_none(status, code), "{status} {code:?}");
         }
     }
 

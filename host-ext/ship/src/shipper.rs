@@ -12,7 +12,7 @@
 //! After a kill anywhere, the next run starts at the remote checkpoint and skips bundles below `uploaded_to`. Uploads that
 //! were in flight are repeated: equal content is accepted, so nothing exists twice.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,8 +31,6 @@ use crate::state::State;
 
 /// Pictures uploaded at the same time; at 16 MiB each they are the most that is held in memory.
 const UPLOADS_MAX: usize = 4;
-/// Ids of pictures that are remembered, because an incident lists its pictures again when it is complete.
-const RECENT_MAX: usize = 4096;
 
 /// Where evidence goes.
 #[derive(Debug)]
@@ -75,7 +73,6 @@ pub(super) struct Shipper {
     pub(super) tree: Tree,
     /// The checkpoint that is there now.
     remote: Option<Found>,
-    recent: Recent,
     absent_blobs: u64,
 }
 
@@ -89,8 +86,7 @@ impl Shipper {
     ) -> Result<Self, (State, ShipError)> {
         match Self::compare(store, key, &state, &places).await {
             Ok((source, remote, tree)) => {
-                let mut shipper =
-                    Self { source, places, state, tree, remote, recent: Recent::default(), absent_blobs: 0 };
+                let mut shipper = Self { source, places, state, tree, remote, absent_blobs: 0 };
                 match shipper.settle() {
                     Ok(()) => Ok(shipper),
                     Err(error) => Err((shipper.state, error)),
@@ -215,15 +211,26 @@ impl Shipper {
     /// The pictures named by the entries from `start` on, a few at a time.
     async fn pictures(&mut self, bundle: &Bundle, start: u64) -> Result<(), ShipError> {
         let mut uploads = JoinSet::new();
+        let begun = self.begin_pictures(bundle, start, &mut uploads).await;
+        // Also after a failure: what is on its way is not sent again then, and so each attempt gets further.
+        let ended = self.finish(&mut uploads, 0).await;
+        begun.and(ended)
+    }
+
+    async fn begin_pictures(
+        &mut self,
+        bundle: &Bundle,
+        start: u64,
+        uploads: &mut JoinSet<Result<Id, ShipError>>,
+    ) -> Result<(), ShipError> {
+        let mut begun = BTreeSet::new();
         for (index, leaf) in bundle.entries().filter(|(index, _)| *index >= start) {
             let entry = Entry::open_unverified(leaf).map_err(|source| ShipError::Entry { index, source })?;
             for blob in &entry.blobs {
-                if !self.recent.is_new(blob.blob_id) {
+                if self.state.uploaded.has(&blob.blob_id) || !begun.insert(blob.blob_id) {
                     continue;
                 }
-                if uploads.len() >= UPLOADS_MAX {
-                    finish_one(&mut uploads).await?;
-                }
+                self.finish(uploads, UPLOADS_MAX - 1).await?;
                 let halves = self.source.blob(&blob.blob_id)?;
                 if halves.header.is_none() || halves.body.is_none() {
                     self.absent_blobs += 1;
@@ -234,8 +241,9 @@ impl Shipper {
                     );
                 }
                 let (main, headers) = (Arc::clone(&self.places.main), Arc::clone(&self.places.headers));
-                let name = hex(&blob.blob_id);
+                let id = blob.blob_id;
                 uploads.spawn(async move {
+                    let name = hex(&id);
                     // The header comes second: alone it would look as if the body had been lost.
                     if let Some(body) = halves.body {
                         main.create(&format!("{BODIES}/{name}"), body).await?;
@@ -243,14 +251,36 @@ impl Shipper {
                     if let Some(header) = halves.header {
                         headers.create(&format!("{HEADERS}/{name}"), header).await?;
                     }
-                    Ok(())
+                    Ok(id)
                 });
             }
         }
-        while !uploads.is_empty() {
-            finish_one(&mut uploads).await?;
-        }
         Ok(())
+    }
+
+    /// Waits until no more than `most` are on their way. Returns the first failure, once all of these have ended.
+    async fn finish(
+        &mut self,
+        uploads: &mut JoinSet<Result<Id, ShipError>>,
+        most: usize,
+    ) -> Result<(), ShipError> {
+        let mut outcome = Ok(());
+        while uploads.len() > most
+            && let Some(ended) = uploads.join_next().await
+        {
+            let failed = match ended {
+                Ok(Ok(id)) => {
+                    self.state.uploaded.add(id);
+                    continue;
+                }
+                Ok(Err(error)) => error,
+                Err(error) => {
+                    ShipError::Remote { path: "a picture".to_owned(), action: "put", source: error.into() }
+                }
+            };
+            outcome = outcome.and(Err(failed));
+        }
+        outcome
     }
 
     /// Removes partial files that a full one has replaced. Leftovers are correct, only superfluous.
@@ -267,40 +297,6 @@ impl Shipper {
                     tracing::warn!(%error, "a partial tile was left at the destination");
                 }
             }
-        }
-    }
-}
-
-/// The ids of the pictures uploaded last.
-#[derive(Debug, Default)]
-struct Recent {
-    ids: BTreeSet<Id>,
-    order: VecDeque<Id>,
-}
-
-impl Recent {
-    /// True the first time.
-    fn is_new(&mut self, id: Id) -> bool {
-        if !self.ids.insert(id) {
-            return false;
-        }
-        self.order.push_back(id);
-        if self.order.len() > RECENT_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.ids.remove(&oldest);
-        }
-        true
-    }
-}
-
-async fn finish_one(uploads: &mut JoinSet<Result<(), ShipError>>) -> Result<(), ShipError> {
-    match uploads.join_next().await {
-        None => Ok(()),
-        Some(Ok(result)) => result,
-        Some(Err(error)) => {
-            let path = "a picture".to_owned();
-            Err(ShipError::Remote { path, action: "put", source: error.into() })
         }
     }
 }

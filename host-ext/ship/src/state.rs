@@ -10,6 +10,7 @@
 //! The folder is 0755 and two files are readable by everybody, since the recorder runs as another user; they hold sizes,
 //! times, the name of the destination and the last error.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -18,10 +19,13 @@ use serde::{Deserialize, Serialize};
 use sudare_base::files::{self, FileError};
 use sudare_evidence::status::ship::Status;
 use sudare_evidence::store::FileLock;
+use sudare_protocol::evidence::Id;
 
 use crate::error::ShipError;
 
 const MAX_BYTES: usize = 64 * 1024;
+/// More than the pictures of one bundle, whose entries name a few each.
+const UPLOADED_MAX: usize = 4096;
 
 /// Progress of the upload; survives a kill.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,11 +40,40 @@ pub(super) struct Progress {
     pub(super) erased_to: u64,
 }
 
+/// The ids of the pictures uploaded last: an incident lists its pictures again when it is complete, and an attempt that
+/// failed in between goes on after them.
+#[derive(Debug, Default)]
+pub(super) struct Uploaded {
+    ids: BTreeSet<Id>,
+    order: VecDeque<Id>,
+    count: u64,
+}
+
+impl Uploaded {
+    pub(super) fn has(&self, id: &Id) -> bool {
+        self.ids.contains(id)
+    }
+
+    pub(super) fn add(&mut self, id: Id) {
+        self.count += 1;
+        if self.ids.insert(id) {
+            self.order.push_back(id);
+        }
+        if self.order.len() > UPLOADED_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.ids.remove(&oldest);
+        }
+    }
+}
+
 /// The open folder.
 #[derive(Debug)]
 pub(super) struct State {
     dir: PathBuf,
     pub(super) progress: Progress,
+    /// For this run; it is not saved.
+    pub(super) uploaded: Uploaded,
     /// Never read: it is held.
     _lock: FileLock,
 }
@@ -60,7 +93,12 @@ impl State {
         if progress.places != places {
             return Err(ShipError::Moved { before: progress.places.join(" and ") });
         }
-        Ok(Self { dir: dir.to_owned(), progress, _lock: lock })
+        Ok(Self { dir: dir.to_owned(), progress, uploaded: Uploaded::default(), _lock: lock })
+    }
+
+    /// Grows with everything that arrives.
+    pub(super) fn moved(&self) -> u64 {
+        self.uploaded.count + self.progress.uploaded_to + self.progress.erased_to
     }
 
     pub(super) fn save(&self) -> Result<(), ShipError> {

@@ -14,7 +14,7 @@ use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use sudare_base::files::write_private;
 use sudare_base::language::Language;
-use sudare_base::{clock, output};
+use sudare_base::{clock, output, reload};
 use sudare_evidence::store::OsDisk;
 use sudare_evidence::store::disk::read_bounded;
 use sudare_protocol::keyfile;
@@ -24,6 +24,7 @@ use sudare_witness::pull::{PullError, cosign_folder};
 use sudare_witness::server::Server;
 use sudare_witness::status::{SILENCE_S, status};
 use sudare_witness::{Memory, Witness};
+use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 const NAME: &str = "sudare-witness";
@@ -162,13 +163,25 @@ fn serve(
 ) -> anyhow::Result<bool> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     let mut witness = open(state, key, logs)?;
-    let watched = witness.logs().to_vec();
-    witness.memory().change(|memory| memory.set_logs(&watched))?;
+    witness.watch(witness.logs().to_vec())?;
     runtime()?.block_on(async {
+        let mut reload = signal(SignalKind::hangup()).context("signals cannot be heard")?;
         let server = Server::bind(listen, witness, silence).await;
         let server = server.with_context(|| format!("cannot listen on {listen}"))?;
         output::line(&format!("listening on http://{}", server.address()?));
-        server.run().await;
+        let known = server.logs();
+        let reloads = async {
+            while reload.recv().await.is_some() {
+                // A durable write takes milliseconds, as for a request.
+                match public_lines(logs).and_then(|lines| Ok(known.replace(lines)?)) {
+                    Ok(()) => tracing::info!(
+                        "the public lines of logs were read anew. The witness's own key counts from the next start"
+                    ),
+                    Err(error) => reload::kept(&format_args!("{error:#}")),
+                }
+            }
+        };
+        tokio::join!(server.run(), reloads);
         Ok(true)
     })
 }
@@ -210,6 +223,10 @@ fn open(state: &Path, key: &Path, logs: &[PathBuf]) -> anyhow::Result<Witness<Os
     let secret =
         keyfile::parse_secret(secret).with_context(|| format!("{} cannot be used", key.display()))?;
     let name = Memory::open_any(OsDisk, state)?.key().name().to_owned();
+    Ok(Witness::open(OsDisk, state, Cosigner::new(&name, secret)?, public_lines(logs)?)?)
+}
+
+fn public_lines(logs: &[PathBuf]) -> anyhow::Result<Vec<VerifierKey>> {
     let mut keys = Vec::new();
     for path in logs {
         for line in
@@ -220,7 +237,7 @@ fn open(state: &Path, key: &Path, logs: &[PathBuf]) -> anyhow::Result<Witness<Os
             );
         }
     }
-    Ok(Witness::open(OsDisk, state, Cosigner::new(&name, secret)?, keys)?)
+    Ok(keys)
 }
 
 fn text(path: &Path) -> anyhow::Result<String> {

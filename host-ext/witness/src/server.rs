@@ -19,10 +19,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use sudare_base::clock;
 use sudare_evidence::store::OsDisk;
+use sudare_protocol::tlog::VerifierKey;
 use sudare_protocol::tlog::submission::{MAX_SUBMISSION_BYTES, SIZE_TYPE, Submission, size_body};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use crate::error::WitnessError;
 use crate::status::SilenceWatch;
 use crate::submission::{Answer, Witness};
 
@@ -60,6 +62,11 @@ impl Server {
         self.listener.local_addr()
     }
 
+    /// The way to change which logs it knows while it runs.
+    pub fn logs(&self) -> Logs {
+        Logs(Arc::clone(&self.witness))
+    }
+
     /// Answers requests and watches for silence until the task is dropped.
     pub async fn run(self) {
         let routes = Router::new()
@@ -67,6 +74,17 @@ impl Server {
             .layer(DefaultBodyLimit::max(MAX_SUBMISSION_BYTES))
             .with_state(Arc::clone(&self.witness));
         tokio::join!(watch(self.witness, self.silence_s), accept(self.listener, routes));
+    }
+}
+
+/// The logs that a running witness knows.
+#[derive(Debug)]
+pub struct Logs(SharedWitness);
+
+impl Logs {
+    /// Replaces them, for requests from here on. What was cosigned stays in memory.
+    pub fn replace(&self, logs: Vec<VerifierKey>) -> Result<(), WitnessError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).watch(logs)
     }
 }
 

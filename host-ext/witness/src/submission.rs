@@ -61,6 +61,13 @@ impl<D: Disk> Witness<D> {
         &self.logs
     }
 
+    /// Watches these logs from here on.
+    pub fn watch(&mut self, logs: Vec<VerifierKey>) -> Result<(), WitnessError> {
+        self.memory.change(|memory| memory.set_logs(&logs))?;
+        self.logs = logs;
+        Ok(())
+    }
+
     /// Cosigns the checkpoint or says why not; raises an alarm on a contradiction.
     pub fn add_checkpoint(&mut self, submission: &Submission, now_s: u64) -> Result<Answer, WitnessError> {
         let origin = submission.origin();

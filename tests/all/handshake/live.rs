@@ -89,13 +89,43 @@ fn an_attestation_echoes_a_nonce_that_was_issued_lately() {
     let mut ends = ends();
     let never = ends.by_device(kind::ATTEST, FIRST, &clear([0xee; 16]));
     host_refuses(&mut ends.host, &never, Code::NonceUnknown, Fault::Peer);
-    let interval_ms = ends.host.timings().attestation_interval_ms;
-    for i in 1..=u8::try_from(CHALLENGES_KEPT).unwrap() {
-        let at_ms = NOW_MS + interval_ms * u64::from(i);
-        assert!(ends.host.challenge([0x80 + i; 16], at_ms).unwrap().is_some());
-    }
-    let long_ago = ends.by_device(kind::ATTEST, FIRST + 1, &clear(READY_NONCE));
+    let challenged = |ends: &mut Ends, numbers: std::ops::RangeInclusive<u8>| {
+        let interval_ms = ends.host.timings().attestation_interval_ms;
+        for number in numbers {
+            let at_ms = NOW_MS + interval_ms * u64::from(number);
+            assert!(ends.host.challenge([0x80 + number; 16], at_ms).unwrap().is_some());
+        }
+    };
+    let kept = u8::try_from(CHALLENGES_KEPT).unwrap();
+    challenged(&mut ends, 1..=kept);
+    let newest = ends.by_device(kind::ATTEST, FIRST + 1, &clear([0x80 + kept; 16]));
+    assert!(ends.host.handle(&newest, NOW_MS).unwrap().is_some());
+    let long_ago = ends.by_device(kind::ATTEST, FIRST + 2, &clear(READY_NONCE));
     host_refuses(&mut ends.host, &long_ago, Code::NonceUnknown, Fault::Peer);
+}
+
+#[test]
+fn a_pc_that_slept_longer_than_nonces_are_kept_goes_on_without_a_lease_from_before() {
+    let mut ends = ends();
+    let before = ends.by_device(kind::ATTEST, FIRST, &clear(READY_NONCE));
+    assert!(ends.host.handle(&before, NOW_MS).unwrap().is_some());
+    let (lease, interval_ms) = (ends.host.lease_until_ms(), ends.host.timings().attestation_interval_ms);
+    // 40 s of challenges every half second wait in the PC's socket.
+    for number in 1..=80 {
+        ends.host.challenge([0x80 + number; 16], NOW_MS + interval_ms * u64::from(number)).unwrap();
+    }
+    let awake_ms = NOW_MS + interval_ms * 80;
+    for number in 1..=3 {
+        let first = ends.by_device(kind::ATTEST, FIRST + number, &clear(READY_NONCE));
+        assert!(ends.host.handle(&first, awake_ms).unwrap().is_none());
+        assert_eq!(ends.host.lease_until_ms(), lease);
+    }
+    let newest = ends.by_device(kind::ATTEST, FIRST + 4, &clear([0x80 + 80; 16]));
+    assert!(ends.host.handle(&newest, awake_ms).unwrap().is_some());
+    assert!(ends.host.lease_until_ms() > awake_ms);
+    // From here on it has no excuse.
+    let again = ends.by_device(kind::ATTEST, FIRST + 5, &clear(READY_NONCE));
+    host_refuses(&mut ends.host, &again, Code::NonceUnknown, Fault::Peer);
 }
 
 #[test]

@@ -60,7 +60,10 @@ fn the_child_of_the_test_above() {
     let evidence = config.recorder_evidence_dir();
     std::fs::create_dir(&evidence).unwrap();
     if std::env::var_os(CONFINE).is_some() {
-        assert_eq!(harden::confine(&sudare_recorder::confine::rules(&config)).unwrap(), Enforced::Fully);
+        assert_eq!(
+            harden::confine(&sudare_recorder::confine::rules(&config, None)).unwrap(),
+            Enforced::Fully
+        );
     }
     let recorder = server::start(options).unwrap();
     let port: u16 = std::env::var(PORT).unwrap().parse().unwrap();

@@ -53,6 +53,11 @@ impl Server {
         self.ask(&json!({ "do": "make", "name": name, "mode": mode, "versions": versions }));
     }
 
+    /// From here on it does not know these queries, and refuses so many uploads before it takes one.
+    pub(super) fn be_odd(&mut self, without: &[&str], refused_puts: u32) {
+        self.ask(&json!({ "do": "odd", "without": without, "refused_puts": refused_puts }));
+    }
+
     /// Keys and how many versions each has.
     pub(super) fn count(&mut self, bucket: &str) -> BTreeMap<String, u64> {
         serde_json::from_value(self.ask(&json!({ "do": "count", "bucket": bucket }))).unwrap()

@@ -80,6 +80,6 @@ pub(super) fn files(dir: &Path) -> Vec<String> {
     names
 }
 
-fn key() -> SigningKey {
+pub(super) fn key() -> SigningKey {
     SigningKey::from_bytes(&[7; 32])
 }

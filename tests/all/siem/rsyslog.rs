@@ -5,11 +5,12 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use sudare_test_kit::needs::find;
 use sudare_test_kit::wait_until;
 
 use super::log::{Log, ORIGIN};
-use super::program::{forward_once, forwarded, uid};
+use super::program::{forward, forward_once, forwarded, uid};
 use super::skip_or_fail;
 
 /// What rsyslog understood of the header, and the message.
@@ -24,11 +25,16 @@ struct Rsyslog {
 impl Rsyslog {
     /// Listens on `port`, or one of its own for 0; `settings` are those of the module for TCP.
     fn start(program: &Path, folder: &Path, port: u16, global: &str, settings: &str) -> Self {
+        Self::start_with(program, folder, port, [global, settings, ""])
+    }
+
+    /// The settings of all, of the module, and of the port.
+    fn start_with(program: &Path, folder: &Path, port: u16, [global, settings, input]: [&str; 3]) -> Self {
         let shown = folder.display();
         let config = format!(
             "global(workDirectory=\"{shown}\" {global})\n\
              module(load=\"imtcp\" {settings})\n\
-             input(type=\"imtcp\" port=\"{port}\" listenPortFileName=\"{shown}/port\")\n\
+             input(type=\"imtcp\" port=\"{port}\" listenPortFileName=\"{shown}/port\" {input})\n\
              template(name=\"line\" type=\"string\" string=\"{TEMPLATE}\")\n\
              action(type=\"omfile\" file=\"{shown}/received\" template=\"line\" flushOnTXEnd=\"on\")\n"
         );
@@ -109,6 +115,26 @@ fn rsyslog_reads_every_event_over_tcp_also_after_it_was_away() {
     drop(rsyslog);
 }
 
+#[test]
+fn a_receiver_that_only_reads_lines_gets_a_line_for_each_event() {
+    let Some(program) = program("imtcp.so") else {
+        return skip_or_fail("rsyslogd", "a real syslog receiver: apt-get install rsyslog");
+    };
+    let mut log = Log::new();
+    let expected = log.incidents(64);
+    // As receivers are that know nothing else.
+    let rsyslog =
+        Rsyslog::start_with(&program, log.folder(), 0, ["", "", "SupportOctetCountedFraming=\"off\""]);
+    let to = format!("tcp://127.0.0.1:{}", rsyslog.port);
+    forwarded(&log, &to, "cef", &["--framing", "newline"]);
+    let lines = received(log.folder(), expected.len());
+    assert_eq!(lines.iter().map(|line| uid(line)).collect::<Vec<_>>(), expected, "{}", said(log.folder()));
+    let refused = forward_once(&log, "file:/tmp/none", "cef", &["--framing", "newline"]);
+    assert!(
+        !refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("--framing is for")
+    );
+}
+
 fn openssl(folder: &Path, arguments: &str) {
     let words: Vec<&str> = arguments.split(' ').collect();
     let run = Command::new("openssl").args(words).current_dir(folder).output().unwrap();
@@ -173,5 +199,72 @@ fn rsyslog_reads_every_event_over_tls_and_both_sides_are_checked() {
         let came: Vec<_> = lines.iter().map(|line| uid(line)).collect();
         assert_eq!(came, expected, "{driver}: {}", said(log.folder()));
         println!("rsyslog with {driver}: {} events", came.len());
+    }
+}
+
+#[test]
+fn a_renewed_authority_counts_after_a_reload_and_a_broken_one_does_not() {
+    let driver = program("lmnsd_ossl.so").filter(|_| find("openssl").is_some());
+    let Some(program) = driver else {
+        return skip_or_fail("rsyslogd", "syslog over TLS: apt-get install rsyslog-openssl openssl");
+    };
+    let mut log = Log::new();
+    certificates(log.folder());
+    let file = |name: &str| log.path(name).display().to_string();
+    let [ca, cert, key] = ["ca.pem", "localhost.pem", "localhost.key"].map(file);
+    let global = format!(
+        "defaultNetstreamDriverCAFile=\"{ca}\" defaultNetstreamDriverCertFile=\"{cert}\" \
+         defaultNetstreamDriverKeyFile=\"{key}\""
+    );
+    let settings = "StreamDriver.Name=\"ossl\" StreamDriver.Mode=\"1\" StreamDriver.AuthMode=\"anon\"";
+    let rsyslog = Rsyslog::start(&program, log.folder(), 0, &global, settings);
+    let (given, pem) = (log.path("given.pem"), |name: &str| fs::read_to_string(log.path(name)).unwrap());
+    let (wrong, right) = (pem("other.pem"), pem("ca.pem"));
+    // As a renewal does: another file in its place.
+    let put = |text: &str| {
+        fs::write(given.with_extension("new"), text).unwrap();
+        fs::rename(given.with_extension("new"), &given).unwrap();
+    };
+    put(&wrong);
+    let to = format!("tls://localhost:{}", rsyslog.port);
+    let said = fs::File::create(log.path("forward.log")).unwrap();
+    let mut command = forward(&log, &to, "ocsf");
+    let mut running = Dying(command.arg("--ca").arg(&given).stderr(said).spawn().unwrap());
+    let path = log.path("forward.log");
+    let heard = move |what: &str| {
+        wait_until(what, || {
+            let said = fs::read_to_string(&path).unwrap();
+            Ok(if said.contains(what) { Ok(()) } else { Err(said) })
+        })
+        .unwrap();
+    };
+    let mut expected = log.incidents(3);
+    heard("UnknownIssuer");
+    put(&right);
+    running.reload();
+    received(log.folder(), expected.len());
+    put("-----BEGIN CERTIFICATE-----\nhalf a");
+    running.reload();
+    heard("not read anew, what was read before stays in use");
+    expected.extend(log.incidents(3));
+    let lines = received(log.folder(), expected.len());
+    assert_eq!(lines.iter().map(|line| uid(line)).collect::<Vec<_>>(), expected);
+    assert!(running.0.try_wait().unwrap().is_none());
+}
+
+/// Ends with its test.
+struct Dying(Child);
+
+impl Dying {
+    /// `systemctl reload`.
+    fn reload(&self) {
+        kill_process(Pid::from_child(&self.0), Signal::HUP).unwrap();
+    }
+}
+
+impl Drop for Dying {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sudare_evidence::reader::Store;
 use sudare_protocol::tlog::cosignature::check;
-use sudare_protocol::tlog::{SignedCheckpoint, WitnessKey};
+use sudare_protocol::tlog::{SignedCheckpoint, VerifierKey, WitnessKey};
 use sudare_ship::notary::cosign::{SubmitError, Submitter};
 use sudare_test_kit::{Pace, wait_until};
 
@@ -126,6 +126,37 @@ fn a_key_without_its_memory_does_not_start() {
     let pulled = place.pull(&place.path("store"));
     assert_eq!(pulled.status.code(), Some(2), "{}", said(&pulled));
     assert!(said(&pulled).contains("create a new key"), "{}", said(&pulled));
+}
+
+#[test]
+fn a_log_that_is_added_to_the_file_counts_after_a_reload_and_a_broken_file_changes_nothing() {
+    let place = Place::new();
+    let ours = fs::read_to_string(place.path("log.vkey")).unwrap();
+    let another = VerifierKey::new("example/log/another", keys().log.verifying_key()).unwrap();
+    fs::write(place.path("log.vkey"), format!("{another}\n")).unwrap();
+    let mut serving = place.serve("120");
+    fs::write(place.path("log.vkey"), &ours).unwrap();
+    let mut log = log_at(&place.path("store"));
+    grow(&mut log, 3, 0);
+    let unknown = place.submit(&place.path("store"), &serving.url);
+    assert!(said(&unknown).contains("does not know this log"), "{}", said(&unknown));
+    serving.reload();
+    wait_until("the log to be known", || {
+        let submitted = place.submit(&place.path("store"), &serving.url);
+        Ok(if submitted.status.success() { Ok(()) } else { Err(said(&submitted)) })
+    })
+    .unwrap();
+    fs::write(place.path("log.vkey"), "not a line of a key\n").unwrap();
+    serving.reload();
+    sleep(Duration::from_millis(300));
+    fs::write(place.path("log.vkey"), &ours).unwrap();
+    grow(&mut log, 4, 0);
+    let submitted = place.submit(&place.path("store"), &serving.url);
+    assert!(
+        submitted.status.success() && serving.process.try_wait().unwrap().is_none(),
+        "{}",
+        said(&submitted)
+    );
 }
 
 /// kill -9 at times that are not chosen, while it answers and writes without pause.

@@ -237,7 +237,7 @@ fn clock(checkpoint: &Path, now: SystemTime) -> Result<String, String> {
 
 fn kernel(offered: Enforced) -> Result<String, String> {
     match offered {
-        Enforced::Not => Err(offered.sentence()),
+        Enforced::Not | Enforced::Forbidden => Err(offered.sentence()),
         Enforced::Fully | Enforced::Partly => Ok(offered.sentence()),
     }
 }
@@ -340,6 +340,7 @@ mod tests {
     #[test]
     fn a_kernel_that_restricts_nothing_is_a_problem() {
         assert!(kernel(Enforced::Not).unwrap_err().contains("lsm=landlock"));
+        assert!(kernel(Enforced::Forbidden).unwrap_err().contains("landlock_create_ruleset"));
         assert!(kernel(Enforced::Partly).is_ok());
     }
 }

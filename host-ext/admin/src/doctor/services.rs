@@ -40,9 +40,19 @@ fn ship(dir: &Path) -> Result<String, String> {
         return Err(format!("nothing has been copied yet. Fill in /etc/sudare/ship.env. {start}"));
     };
     if !is_held(&dir.join("lock")) {
-        return Err(format!("stopped after {} entries. {start}", status.shipped));
+        return Err(stopped(&status, start));
     }
     copied(&status, clock::wall_ms())
+}
+
+/// Where it ended by itself, starting it again would not help: it says what does.
+fn stopped(status: &Ship, start: &str) -> String {
+    match (&status.error, &status.detail) {
+        (Some(error), Some(detail)) => {
+            format!("stopped after {} entries ({error}): {}", status.shipped, detail.trim_end_matches('.'))
+        }
+        _ => format!("stopped after {} entries. {start}", status.shipped),
+    }
 }
 
 fn copied(status: &Ship, now_ms: u64) -> Result<String, String> {
@@ -53,9 +63,20 @@ fn copied(status: &Ship, now_ms: u64) -> Result<String, String> {
             now_ms.saturating_sub(since_ms) / 60_000,
             status.detail.as_deref().unwrap_or("see `journalctl -u sudare-ship`")
         )),
+        // It ends each time, and systemd starts it again: no repetition helps.
+        Some(_) if status.error.as_deref().is_some_and(needs_somebody) => Err(format!(
+            "{progress} ({}): {}",
+            status.error.as_deref().unwrap_or_default(),
+            status.detail.as_deref().unwrap_or("see `journalctl -u sudare-ship`")
+        )),
         Some(_) => Ok(format!("{progress}; the last attempt failed and is being repeated")),
         None => Ok(format!("{progress}, retention {}", status.retention)),
     }
+}
+
+/// The names of errors that a shipper repeats by itself; all others need somebody (docs/reference/programs.md).
+fn needs_somebody(error: &str) -> bool {
+    !["remote", "bucket", "local", "local-missing", "state"].contains(&error)
 }
 
 /// The answers of the witness and the time-stamp service, where they are used. Nothing on the host waits for them,
@@ -126,6 +147,21 @@ mod tests {
         let lock = File::create(dir.path().join("lock")).unwrap();
         lock.try_lock().unwrap();
         assert!(ship(dir.path()).unwrap().contains("3 of 9 entries are at s3://b/p"));
+        let set_back = Ship {
+            failing_since_ms: Some(clock::wall_ms()),
+            error: Some("remote-ahead".into()),
+            detail: Some("the store here was rolled back to an older state. Tell the security team".into()),
+            ..status
+        };
+        std::fs::write(dir.path().join("status.json"), serde_json::to_vec(&set_back).unwrap()).unwrap();
+        let told = ship(dir.path()).unwrap_err();
+        assert!(told.contains("(remote-ahead)") && told.contains("rolled back to an older state"), "{told}");
+        drop(lock);
+        let told = ship(dir.path()).unwrap_err();
+        assert!(
+            told.contains("stopped after 3 entries (remote-ahead)") && !told.contains("enable --now"),
+            "{told}"
+        );
         std::fs::write(dir.path().join("status.json"), "{").unwrap();
         assert!(ship(dir.path()).is_err());
     }

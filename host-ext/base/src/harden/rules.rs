@@ -2,6 +2,7 @@
 
 #![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// What a process may do with a path and everything below it.
@@ -54,19 +55,33 @@ const SYSTEM: [&str; 10] = [
 ];
 
 impl Rules {
-    /// A service that reads evidence and sends it elsewhere: to `folders`, and over the network if it `connects`.
-    pub fn reader(store: &Path, state: &Path, files: &[&Path], folders: &[&Path], connects: bool) -> Self {
+    /// A service that reads evidence and sends it elsewhere: to `folders`, and over the network if it `connects`. It reads
+    /// `files` again and again, also once others were put in their places.
+    pub fn reader(store: &Path, state: &Path, files: &[PathBuf], folders: &[&Path], connects: bool) -> Self {
         let mut paths = vec![(store.to_owned(), Right::Read), (state.to_owned(), Right::Keep)];
         // The folder that holds the state folder is synced too.
         paths.push((parent(state), Right::List));
         paths.push(("/dev/urandom".into(), Right::ReadIfThere));
-        paths.extend(files.iter().map(|file| ((*file).to_owned(), Right::Read)));
+        // The new one is a file of its own: the right to the old one does not cover it.
+        let places = files.iter().flat_map(|file| [file.clone(), parent(file)]);
+        let places = places.filter(|place| place != Path::new("/"));
+        paths.extend(places.map(|place| (place, Right::ReadIfThere)));
         paths.extend(folders.iter().map(|folder| ((*folder).to_owned(), Right::Keep)));
         if connects {
             paths.extend(SYSTEM.map(|path| (path.into(), Right::ReadIfThere)));
         }
         Rules { paths, connects }
     }
+}
+
+/// Where the environment says the certificate authorities are, instead of the system's locations: a file, and folders
+/// with colons between them.
+pub fn authorities(file: &OsStr, folders: &OsStr) -> Vec<PathBuf> {
+    let file = Some(PathBuf::from(file));
+    file.into_iter()
+        .chain(std::env::split_paths(folders))
+        .filter(|path| !path.as_os_str().is_empty())
+        .collect()
 }
 
 /// The folder that contains the path.
@@ -91,16 +106,26 @@ mod tests {
     #[test]
     fn a_reader_reads_the_store_and_writes_only_to_its_state_and_folders() {
         let (store, state) = (Path::new("/srv/evidence"), Path::new("/var/lib/sudare-ship"));
-        let key = Path::new("/etc/sudare/log.vkey");
-        let net = Rules::reader(store, state, &[key], &[], true);
+        let key = ["/etc/sudare/log.vkey".into()];
+        let net = Rules::reader(store, state, &key, &[], true);
         assert_eq!(rights(&net, "/srv/evidence/wal"), [Right::Read]);
         assert_eq!(rights(&net, "/etc/ssl/certs"), [Right::ReadIfThere]);
-        let local = Rules::reader(store, state, &[key], &[Path::new("/mnt/audit")], false);
+        let local = Rules::reader(store, state, &key, &[Path::new("/mnt/audit")], false);
         assert!(!local.connects && rights(&local, "/mnt/audit/checkpoint") == [Right::Keep]);
         assert_eq!(rights(&local, "/etc/ssl/certs"), []);
+        // Also the file that an editor puts in its place.
+        assert!(rights(&local, "/etc/sudare/log.vkey.new").contains(&Right::ReadIfThere));
         for rules in [net, local] {
             let kept = rules.paths.iter().filter(|(_, right)| *right == Right::Keep);
             assert!(kept.into_iter().all(|(path, _)| !path.starts_with(store) && !store.starts_with(path)));
         }
+    }
+
+    #[test]
+    fn the_folders_of_authorities_are_a_list() {
+        let of = |file: &str, folders: &str| authorities(OsStr::new(file), OsStr::new(folders));
+        assert_eq!(of("/a/ca.pem", "/b:/c"), ["/a/ca.pem", "/b", "/c"].map(PathBuf::from));
+        assert_eq!(of("", "/b:"), [PathBuf::from("/b")]);
+        assert!(of("", "").is_empty());
     }
 }

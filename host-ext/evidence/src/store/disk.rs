@@ -64,8 +64,16 @@ impl Disk for OsDisk {
     type Lock = FileLock;
 
     fn create(&self, path: &Path) -> io::Result<File> {
-        let mode = 0o600 | shared(path) & 0o040;
-        OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(mode).open(path)
+        let group = shared(path) & 0o040;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600 | group)
+            .open(path)?;
+        widen(&file, group)?;
+        Ok(file)
     }
 
     fn open(&self, path: &Path) -> io::Result<File> {
@@ -101,9 +109,11 @@ impl Disk for OsDisk {
     }
 
     fn make_dir(&self, path: &Path) -> io::Result<()> {
-        match fs::DirBuilder::new().mode(0o700 | shared(path) & 0o050).create(path) {
+        let group = shared(path) & 0o050;
+        match fs::DirBuilder::new().mode(0o700 | group).create(path) {
+            Ok(()) => widen(&File::open(path)?, group),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-            result => result,
+            Err(error) => Err(error),
         }
     }
 
@@ -175,6 +185,16 @@ fn at_once<T: Sync>(
         let results: Vec<_> = waited.map(|(at, result)| result.map_err(|error| (at, error))).collect();
         results.into_iter().chain([own]).collect()
     })
+}
+
+/// Gives the group its rights although a strict umask (077 on hardened hosts) took them.
+fn widen(made: &File, group: u32) -> io::Result<()> {
+    let mode = made.metadata()?.permissions().mode();
+    if mode & group == group {
+        Ok(())
+    } else {
+        made.set_permissions(fs::Permissions::from_mode(mode | group))
+    }
 }
 
 /// Rights of the group in the folder of this path, if the folder is marked as shared.

@@ -47,8 +47,15 @@ fn a_file_gets_lines_and_a_torn_one_is_ended() {
 #[test]
 fn syslog_is_accepted_when_the_receiver_closes_after_reading() {
     let (address, receiver) = serve(|mut stream| read_all(&mut stream));
-    Receiver::Syslog { address, tls: None }.deliver(&events()).unwrap();
+    Receiver::Syslog { address, tls: None, framing: Framing::Octet }.deliver(&events()).unwrap();
     assert_eq!(receiver.join().unwrap(), "3 one3 two");
+}
+
+#[test]
+fn a_receiver_that_reads_lines_gets_one_for_each_event() {
+    let (address, receiver) = serve(|mut stream| read_all(&mut stream));
+    Receiver::Syslog { address, tls: None, framing: Framing::Newline }.deliver(&events()).unwrap();
+    assert_eq!(receiver.join().unwrap(), "one\ntwo\n");
 }
 
 #[test]
@@ -59,7 +66,7 @@ fn a_receiver_that_dies_with_unread_events_has_not_accepted_them() {
         // Closing a socket with unread bytes in it resets the connection.
     });
     let many = vec!["x".repeat(8_000); 60];
-    let error = Receiver::Syslog { address, tls: None }.deliver(&many).unwrap_err();
+    let error = Receiver::Syslog { address, tls: None, framing: Framing::Octet }.deliver(&many).unwrap_err();
     assert!(matches!(error, DeliveryError::Broken { .. } | DeliveryError::Unconfirmed { .. }), "{error}");
     receiver.join().unwrap();
 }
@@ -72,7 +79,9 @@ fn a_receiver_that_closes_at_once_has_accepted_nothing() {
     let address = Address { host: "127.0.0.1".into(), port: listener.local_addr().unwrap().port() };
     thread::spawn(move || listener.incoming().for_each(drop));
     for _ in 0..500 {
-        let error = Receiver::Syslog { address: address.clone(), tls: None }.deliver(&events()).unwrap_err();
+        let error = Receiver::Syslog { address: address.clone(), tls: None, framing: Framing::Octet }
+            .deliver(&events())
+            .unwrap_err();
         assert!(matches!(error, DeliveryError::Broken { .. } | DeliveryError::Unconfirmed { .. }), "{error}");
     }
 }
@@ -83,7 +92,8 @@ fn a_missing_receiver_is_reported() {
         host: "127.0.0.1".into(),
         port: TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port(),
     };
-    let error = Receiver::Syslog { address, tls: None }.deliver(&events()).unwrap_err();
+    let error =
+        Receiver::Syslog { address, tls: None, framing: Framing::Octet }.deliver(&events()).unwrap_err();
     assert!(matches!(error, DeliveryError::Connect { .. }), "{error}");
 }
 
@@ -124,19 +134,23 @@ fn tls_checks_the_certificate_and_reading_to_the_end_accepts() {
     let right = identity("localhost");
     let tls = |ca: &Path| Some(Tls::new(Some(ca), None).unwrap());
     let (address, receiver) = serve_tls(&right, true);
-    Receiver::Syslog { address, tls: tls(&right.ca) }.deliver(&events()).unwrap();
+    Receiver::Syslog { address, tls: tls(&right.ca), framing: Framing::Octet }.deliver(&events()).unwrap();
     assert_eq!(receiver.join().unwrap().unwrap(), "3 one3 two");
 
     let (address, receiver) = serve_tls(&right, false);
     let many = vec!["x".repeat(8_000); 60];
-    let error = Receiver::Syslog { address, tls: tls(&right.ca) }.deliver(&many).unwrap_err();
+    let error = Receiver::Syslog { address, tls: tls(&right.ca), framing: Framing::Octet }
+        .deliver(&many)
+        .unwrap_err();
     assert!(matches!(error, DeliveryError::Broken { .. } | DeliveryError::Unconfirmed { .. }), "{error}");
     receiver.join().unwrap();
 
     let (other, foreign) = (identity("localhost"), identity("elsewhere.example"));
     for (server, ca) in [(&right, &other.ca), (&foreign, &foreign.ca)] {
         let (address, receiver) = serve_tls(server, true);
-        let error = Receiver::Syslog { address, tls: tls(ca) }.deliver(&events()).unwrap_err();
+        let error = Receiver::Syslog { address, tls: tls(ca), framing: Framing::Octet }
+            .deliver(&events())
+            .unwrap_err();
         assert!(matches!(error, DeliveryError::Connect { .. }), "{error}");
         assert!(receiver.join().unwrap().unwrap_or_default().is_empty());
     }
@@ -162,7 +176,7 @@ fn an_event_collector_gets_one_post_and_its_response_decides() {
         let result = Receiver::Collector(collector).deliver(&events());
         (result, server.join().unwrap())
     };
-    let (result, request) = exchange("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+    let (result, request) = exchange("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"code\":0}");
     result.unwrap();
     assert!(request.starts_with("POST /services/collector HTTP/1.1\r\nHost: localhost:"), "{request}");
     assert!(
@@ -172,4 +186,31 @@ fn an_event_collector_gets_one_post_and_its_response_decides() {
     let (result, _) = exchange("HTTP/1.1 503 Busy\r\n\r\nlater");
     assert!(matches!(result, Err(DeliveryError::Refused { status: 503, .. })));
     assert!(exchange("").0.is_err());
+    // A log-on page in between has seen the events, and nobody has them.
+    let (result, _) = exchange("HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>");
+    assert!(matches!(result, Err(DeliveryError::Refused { status: 200, .. })), "{result:?}");
+}
+
+#[test]
+fn a_collector_that_keeps_the_connection_has_answered_all_the_same() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\n{\"code\":0}\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\n\r\n{\"code\":0}",
+    ] {
+        let (address, server) = serve(move |mut stream| {
+            let mut request = [0; 4096];
+            let mut read = 0;
+            while !request[..read].ends_with(b"one\ntwo") {
+                read += stream.read(&mut request[read..]).unwrap();
+            }
+            stream.write_all(answer.as_bytes()).unwrap();
+            // Kept until the other side has had enough.
+            stream.read(&mut request).unwrap_or(0)
+        });
+        let token = Zeroizing::new("a-token".to_owned());
+        let path = "/services/collector?channel=0aeeac95-ac74-4aa9-b30d-6c4c0ac581ba";
+        let collector = Collector::new(address, path.into(), None, token).unwrap();
+        Receiver::Collector(collector).deliver(&events()).unwrap();
+        assert_eq!(server.join().unwrap(), 0);
+    }
 }

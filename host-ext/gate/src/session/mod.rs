@@ -4,7 +4,7 @@
 //!  host ─ frames ─► Live ─ units, whole ─► block of 16 KiB ─► TLS ─► client
 //!    ▲               │ ▲                                              │
 //!    │ not read while│ │ cover, uncover, words, send                  │
-//!    │ 256 KiB wait  │ └──────────── wishes ◄── guard's session ◄─────┤ SUDARE, F1 to F3
+//!    │ 256 KiB wait  │ └──────────── wishes ◄── guard's session ◄─────┤ SUDARE, F1 to F4
 //!    └── block ◄─────┴──────────────────────────────────────── frames ┘
 //! ```
 //! One task. A unit is taken only when the writer is idle, and only after the guard was asked within the last

@@ -203,5 +203,6 @@ fn cover_key(key: sudare_relay::CoverKey) -> CoverKey {
         sudare_relay::CoverKey::Help => CoverKey::Help,
         sudare_relay::CoverKey::Break => CoverKey::Break,
         sudare_relay::CoverKey::Report => CoverKey::WrongBlock,
+        sudare_relay::CoverKey::Leave => CoverKey::Leave,
     }
 }

@@ -23,6 +23,12 @@ use super::shots::{Due, Shots};
 use crate::decision::{Action as Decided, Decider, Event, Prompt};
 use crate::transport::{Action, CoverEvent, CoverKey, LinkEvent, SessionDriver, SessionEvent, SessionInfo};
 
+/// The second press that ends a connection comes within this time.
+const LEAVE_MAX_MS: u64 = 15_000;
+/// For the journal.
+const LEFT: &str =
+    "The operator ended the connection at its cover, by a key. The desktop stays; connect again.";
+
 pub(super) struct Session {
     pub(super) shared: Arc<Shared>,
     pub(super) info: SessionInfo,
@@ -155,6 +161,7 @@ impl Session {
         }
         let text = messages::cover(reason, &self.covered_since, &self.info, self.asked);
         let text = messages::with_obstacle(self.obstacle(reason), text);
+        let text = messages::with_names(self.ownership.names(reason), text);
         actions.push(Action::Cover(messages::with_prompt(self.prompt, text)));
     }
 
@@ -238,6 +245,7 @@ impl Session {
                 self.on_break = !self.on_break;
                 return self.decide(Event::Break(self.on_break), actions);
             }
+            CoverKey::Leave => return self.on_leave(reason, actions),
             CoverKey::WrongBlock if self.asked == Asked::Reported => return,
             CoverKey::WrongBlock => {
                 let note = NoteCode::WrongBlock.with(reason.number().into());
@@ -249,6 +257,22 @@ impl Session {
             }
         }
         self.tell_cover(reason, actions);
+    }
+
+    /// Ends the connection at the second press, of which the first one warns. The desktop stays.
+    fn on_leave(&mut self, reason: Reason, actions: &mut Vec<Action>) {
+        if !messages::may_leave(reason) {
+            return;
+        }
+        match self.asked {
+            Asked::Leave { since_ms } if self.now.boot_ms.saturating_sub(since_ms) <= LEAVE_MAX_MS => {
+                actions.push(Action::Disconnect { advice: LEFT.into() });
+            }
+            _ => {
+                self.asked = Asked::Leave { since_ms: self.now.boot_ms };
+                self.tell_cover(reason, actions);
+            }
+        }
     }
 
     pub(super) fn on_notice(&mut self, notice: NoteCode) {

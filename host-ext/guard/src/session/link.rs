@@ -137,8 +137,7 @@ impl Session {
             *secret = random.fresh().map_err(no_randomness)?;
         }
         let fresh = Fresh { nonce: random.fresh().map_err(no_randomness)?, template_secrets };
-        let (live, ready, opened) =
-            end.handle(frame, self.shared.devices.as_ref(), &fresh, self.now.boot_ms)?;
+        let (live, ready, opened) = end.handle(frame, &self.by_user(), &fresh, self.now.boot_ms)?;
         let timings = live.timings();
         (self.end, self.started) = (End::Live(Box::new(live)), true);
         actions.push(Action::Send(ready));
@@ -164,7 +163,16 @@ impl Session {
 
     /// The channel can no longer be trusted: cover, say why, stay covered.
     pub(super) fn refuse(&mut self, refusal: &Refusal, actions: &mut Vec<Action>) {
-        tracing::warn!(code = ?refusal.code, %refusal, "the client's channel is refused");
+        // The cover says the names, and the journal does not.
+        if refusal.code == Code::WrongUser {
+            self.ownership.refuse(&refusal.detail);
+        }
+        let said = if refusal.code == Code::WrongUser {
+            refusal.code.text().to_owned()
+        } else {
+            refusal.to_string()
+        };
+        tracing::warn!(code = ?refusal.code, refusal = said, "the client's channel is refused");
         if let End::Live(live) = &mut self.end {
             let error = live.refuse(refusal);
             actions.extend(error.map(Action::Send));
@@ -173,6 +181,8 @@ impl Session {
         let reason = match refusal.code {
             Code::DeviceUnknown | Code::DeviceRevoked | Code::WrongUser => Reason::DeviceRefused,
             Code::EvidenceStore => Reason::EvidenceNotKept,
+            // Whoever slept, or is slow, has sent nothing wrong.
+            Code::Timeout => Reason::ClientGone,
             _ => Reason::BadMessage,
         };
         if reason == Reason::DeviceRefused && !self.is_refusal_noted {

@@ -15,6 +15,26 @@ pub(super) enum Asked {
     Help,
     /// The operator reported the cover as a mistake, and the report is on its way to the log.
     Reported,
+    /// The operator wants to end the connection since then, and has to say so twice.
+    Leave {
+        since_ms: u64,
+    },
+}
+
+/// Whether nothing that the operator can do at this cover lifts it: then another connection is what helps, and in full
+/// screen the client may offer no way out.
+pub(super) fn may_leave(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::NoClient
+            | Reason::ClientGone
+            | Reason::BadMessage
+            | Reason::EvidenceNotKept
+            | Reason::CoverFault
+            | Reason::DeviceRefused
+            | Reason::OtherUser
+            | Reason::LinkLost
+    )
 }
 
 /// The lines of a cover; `since` is the host's local time, such as "21:05".
@@ -25,6 +45,12 @@ pub(super) fn cover(reason: Reason, since: &str, info: &SessionInfo, asked: Aske
         Asked::Nothing => {}
         Asked::Reported => {
             lines.push("報告を記録しました。 Your report has been recorded.".into());
+        }
+        Asked::Leave { .. } => {
+            lines.push("もう一度 F4 を押すと接続を終了します。デスクトップの作業はそのまま残ります。".into());
+            lines.push(
+                "Press F4 once more to end this connection. What is open on your desktop stays.".into(),
+            );
         }
         Asked::Help => {
             lines.push(
@@ -45,6 +71,9 @@ pub(super) fn cover(reason: Reason, since: &str, info: &SessionInfo, asked: Aske
         let (ja, en) = if reason == Reason::Break { ("再開", "resume") } else { ("休憩", "break") };
         lines.push(format!("[F1] ヘルプ   [F2] {ja}   [F3] 誤検知"));
         lines.push(format!("[F1] help   [F2] {en}   [F3] report a mistake"));
+    }
+    if info.keys && may_leave(reason) {
+        lines.push("[F4] 接続を終了（2回）   end this connection (twice)".into());
     }
     CoverText { lines }
 }
@@ -78,6 +107,20 @@ pub(super) fn with_prompt(prompt: Prompt, mut text: CoverText) -> CoverText {
         ],
     };
     text.lines.splice(0..0, lines.map(str::to_owned));
+    text
+}
+
+/// Says after the reason for whom the device is enrolled and who logs on, as this host was told both.
+pub(super) fn with_names(names: Option<&str>, mut text: CoverText) -> CoverText {
+    if let Some(names) = names {
+        let lines = [
+            "端末に登録された利用者と、ログオンした利用者が異なります（次の行の名前をご確認ください）。"
+                .to_owned(),
+            format!("Two users: {names}."),
+        ];
+        let after = text.lines.len().min(4);
+        text.lines.splice(after..after, lines);
+    }
     text
 }
 
@@ -115,6 +158,23 @@ mod tests {
         assert!(no_keys.iter().all(|line| !line.contains("[F")), "keys that do nothing are not offered");
         assert!(cover(Reason::Break, "", &keys, Asked::Nothing).lines[6].contains("resume"));
         assert!(cover(Reason::Stranger, "", &keys, Asked::Reported).lines[5].contains("recorded"));
+        let leaving = cover(Reason::BadMessage, "", &keys, Asked::Leave { since_ms: 0 }).lines;
+        assert!(leaving[5].contains("もう一度 F4") && leaving[6].contains("once more"), "{leaving:?}");
+        let offered =
+            |reason| cover(reason, "", &keys, Asked::Nothing).lines.iter().any(|line| line.contains("[F4]"));
+        assert!(offered(Reason::OtherUser) && offered(Reason::NoClient) && !offered(Reason::Stranger));
+        assert!(no_keys.iter().all(|line| !line.contains("F4")));
+    }
+
+    #[test]
+    fn a_refused_device_s_cover_names_both_users() {
+        let text = cover(Reason::DeviceRefused, "09:30", &SessionInfo::default(), Asked::Nothing);
+        let names = "the device is enrolled for hanako, and the log-on is as CORP\\taro";
+        let named = with_names(Some(names), text.clone()).lines;
+        assert!(
+            named[4].contains("異なります") && named[5].contains("hanako") && named[5].contains("CORP\\taro")
+        );
+        assert_eq!(with_names(None, text.clone()).lines, text.lines);
     }
 
     #[test]

@@ -11,13 +11,34 @@
 //! of itself counts only where nothing can tell.
 
 use sudare_protocol::evidence::note::NoteCode;
+use sudare_protocol::host::{Device, Devices};
+use sudare_protocol::message::Id;
 use sudare_protocol::message::Shown;
 use sudare_protocol::reason::Reason;
+use sudare_protocol::records::RecordError;
 
 use super::driver::Session;
 use super::evidence::What;
 use crate::decision::{Event, Whose};
 use crate::transport::{Action, Owner, OwnerRule};
+
+/// The registry, for which two names are one user where this host's name service says so: `DOMAIN\user`, `user@domain`,
+/// or a second name of one uid.
+pub(super) struct ByUser<'a> {
+    devices: &'a dyn Devices,
+    uid_of: fn(&str) -> Option<u32>,
+}
+
+impl Devices for ByUser<'_> {
+    fn find(&self, device_id: &Id) -> Result<Option<Device>, RecordError> {
+        self.devices.find(device_id)
+    }
+
+    fn is_same_user(&self, claimed: &str, enrolled: &str) -> bool {
+        let uid = |name| (self.uid_of)(name);
+        claimed == enrolled || uid(claimed).is_some_and(|claimed| uid(enrolled) == Some(claimed))
+    }
+}
 
 /// What is known of it.
 #[derive(Debug, Default)]
@@ -26,6 +47,10 @@ pub(super) struct Ownership {
     owner: Option<Owner>,
     /// For whom the authenticated device is enrolled.
     operator: Option<Operator>,
+    /// The name of that user, if this host has none of that name, in words for the cover.
+    unknown: Option<String>,
+    /// The device is another user's than the one who logs on: both, for the cover.
+    refused: Option<String>,
     /// Somebody else's desktop was behind the cover, and what waits there may be of it: for the whole connection.
     others: bool,
 }
@@ -40,7 +65,17 @@ enum Operator {
 impl Ownership {
     /// Another device may come.
     pub(super) fn forget_operator(&mut self) {
-        self.operator = None;
+        (self.operator, self.refused) = (None, None);
+    }
+
+    /// A device came that is another user's.
+    pub(super) fn refuse(&mut self, names: &str) {
+        self.refused = Some(names.to_owned());
+    }
+
+    /// For a cover with this reason.
+    pub(super) fn names(&self, reason: Reason) -> Option<&str> {
+        if reason == Reason::DeviceRefused { self.refused.as_deref() } else { None }
     }
 
     /// As the decision takes it.
@@ -71,7 +106,9 @@ impl Ownership {
     fn obstacle(&self) -> Option<&str> {
         match (&self.owner, self.operator) {
             (Some(Owner::Unknown(why)), _) => Some(why),
-            (Some(Owner::Session { .. }), Some(Operator::Nobody)) => Some("no such user"),
+            (Some(Owner::Session { .. }), Some(Operator::Nobody)) => {
+                Some(self.unknown.as_deref().unwrap_or("no such user"))
+            }
             _ => None,
         }
     }
@@ -87,6 +124,10 @@ impl Session {
         }
     }
 
+    pub(super) fn by_user(&self) -> ByUser<'_> {
+        ByUser { devices: self.shared.devices.as_ref(), uid_of: self.shared.uid_of }
+    }
+
     /// A device proved itself: for whom it is enrolled.
     pub(super) fn known(&mut self, user: &str) {
         if let Some(rule) = self.info.owner {
@@ -95,6 +136,7 @@ impl Session {
         if self.info.owner == Some(OwnerRule::Kernel) {
             let found = (self.shared.uid_of)(user);
             self.ownership.operator = Some(found.map_or(Operator::Nobody, Operator::Uid));
+            self.ownership.unknown = found.is_none().then(|| format!("no such user: {user}"));
             if found.is_none() {
                 tracing::warn!(
                     "this host has no user with the name in the device's record. Enrol the device for a user of \
@@ -141,7 +183,7 @@ mod tests {
     use super::*;
 
     fn told(owner: Owner, operator: Option<Operator>) -> Ownership {
-        Ownership { owner: Some(owner), operator, others: false }
+        Ownership { owner: Some(owner), operator, unknown: None, refused: None, others: false }
     }
 
     #[test]
@@ -158,6 +200,28 @@ mod tests {
         assert_eq!(told(Owner::Session { uid: 7 }, nobody).obstacle(), Some("no such user"));
         assert_eq!(told(Owner::Unknown("errno 1".into()), mine).obstacle(), Some("errno 1"));
         assert_eq!(told(Owner::Session { uid: 8 }, mine).obstacle(), None);
+    }
+
+    #[test]
+    fn names_are_one_user_where_the_name_service_says_so_and_otherwise_where_they_are_equal() {
+        struct None;
+        impl Devices for None {
+            fn find(&self, _: &Id) -> Result<Option<Device>, RecordError> {
+                Ok(Option::None)
+            }
+        }
+        let uid_of = |name: &str| match name {
+            "hanako" | "CORP\\hanako" | "hanako@corp.example" => Some(7),
+            "taro" => Some(8),
+            _ => Option::None,
+        };
+        let by_user = ByUser { devices: &None, uid_of };
+        for claimed in ["hanako", "CORP\\hanako", "hanako@corp.example"] {
+            assert!(by_user.is_same_user(claimed, "hanako") && by_user.is_same_user("CORP\\hanako", claimed));
+            assert!(!by_user.is_same_user(claimed, "taro"));
+        }
+        // Two names that nobody knows are not the same nobody.
+        assert!(!by_user.is_same_user("x", "y") && by_user.is_same_user("x", "x"));
     }
 
     #[test]

@@ -19,10 +19,13 @@ pub enum CoverKey {
     Break,
     /// F3: this cover is wrong.
     Report,
+    /// F4: the connection is to end.
+    Leave,
 }
 
 impl CoverKey {
-    const ALL: [(u8, Self); 3] = [(0x3B, Self::Help), (0x3C, Self::Break), (0x3D, Self::Report)];
+    const ALL: [(u8, Self); 4] =
+        [(0x3B, Self::Help), (0x3C, Self::Break), (0x3D, Self::Report), (0x3E, Self::Leave)];
 
     fn of(key: Key) -> Option<Self> {
         let known = Self::ALL.iter().find(|(code, _)| key == Key { code: *code, prefix: 0 });

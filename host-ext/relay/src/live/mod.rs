@@ -7,7 +7,7 @@
 //!            apart                     (pixels…)  uncover     │ first: black, words, pointers, SUDARE
 //!
 //!  client ─► from_client ── visible, or nothing of the desktop ──► to_host ──► next_to_host ──► host
-//!                        └─ covered: keys F1 to F3 ──► events
+//!                        └─ covered: keys F1 to F4 ──► events
 //! ```
 //! | module | what |
 //! |---|---|

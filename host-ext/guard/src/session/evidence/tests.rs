@@ -41,6 +41,8 @@ struct Received {
     /// Answers to reports that get lost on their way.
     answers_lost: usize,
     last_serial: u64,
+    /// Who connected, one after the other.
+    sources: Vec<Id>,
     reports: Vec<Vec<NewEntry>>,
 }
 
@@ -57,6 +59,7 @@ impl Recorder {
             refused_kind: None,
             answers_lost: 0,
             last_serial: 0,
+            sources: Vec::new(),
             reports: Vec::new(),
         })))
     }
@@ -74,7 +77,10 @@ impl Recorder {
 
     fn open(&self) -> OpenSink {
         let this = self.clone();
-        Box::new(move |_| Ok(Box::new(this.clone())))
+        Box::new(move |source| {
+            this.set(|told| told.sources.push(source));
+            Ok(Box::new(this.clone()))
+        })
     }
 
     /// All entries, after everything was worked off as at the end of the program.
@@ -444,4 +450,46 @@ fn what_was_handed_in_is_kept_before_the_thread_ends() {
     drop(evidence);
     drop(thread);
     assert_eq!(notes(&recorder.recorded()), [9; 20]);
+}
+
+#[test]
+fn a_log_that_was_put_back_gets_the_beginning_of_the_session_again_and_everything_that_follows() {
+    let recorder = Recorder::new();
+    let mut running = recorder.start(Durable::Local);
+    keep(&running.evidence, None, session_start());
+    note(&running.evidence, 1);
+    note(&running.evidence, 2);
+    running.await_kept(true);
+    // The recorder ends, its disk is put back to where it knew nothing, and it starts again.
+    recorder.set(|told| told.is_down = true);
+    running.await_kept(false);
+    recorder.set(|told| {
+        told.reports.clear();
+        (told.last_serial, told.state.size, told.is_down) = (0, 1, false);
+    });
+    note(&running.evidence, 3);
+    running.await_kept(true);
+    let sources = recorder.0.lock().unwrap().sources.clone();
+    assert!(sources.last().is_some_and(|last| *last != [9; 16]), "{sources:?}");
+    let events = recorder.events(running);
+    assert!(matches!(&events[0], Event::SessionStart(_)), "{events:?}");
+    assert!(matches!(&events[1], Event::Note(Note { value: 3, .. })), "{events:?}");
+}
+
+#[test]
+fn a_log_that_only_forgot_the_source_is_none_that_was_put_back() {
+    let recorder = Recorder::new();
+    let mut running = recorder.start(Durable::Local);
+    keep(&running.evidence, None, session_start());
+    note(&running.evidence, 1);
+    running.await_kept(true);
+    // It restarted after many entries of others, and looks only at the newest.
+    recorder.set(|told| (told.last_serial, told.state.size, told.is_down) = (0, 9_000, true));
+    running.await_kept(false);
+    recorder.set(|told| told.is_down = false);
+    note(&running.evidence, 2);
+    running.await_kept(true);
+    let starts =
+        recorder.events(running).iter().filter(|event| matches!(event, Event::SessionStart(_))).count();
+    assert_eq!(starts, 1);
 }

@@ -52,6 +52,12 @@ pub struct Worker {
     source: Id,
     /// Serial number of our last entry in the log.
     last_serial: u64,
+    /// Index of the newest of our entries that the log is known to have.
+    newest_leaf: Option<u64>,
+    /// How often the log lost entries that it had: its disk was put back to an older state.
+    times_set_back: u32,
+    /// Beginnings of sessions that went with them, and have to be recorded again.
+    lost_starts: VecDeque<NewEntry>,
     /// A job was abandoned whose entries may or may not be in the log.
     is_unsure: bool,
     rules: EvidenceRules,
@@ -78,6 +84,8 @@ struct Device {
     is_refused: bool,
     /// The log says of this session that its device's daily quota is exhausted.
     is_noted: bool,
+    /// The beginning of its session, and where the log has it: nothing of the session could be checked without.
+    start: Option<(NewEntry, u64)>,
 }
 
 struct Awaiting {
@@ -96,6 +104,8 @@ struct Attempt {
     refused: Option<Refused>,
     /// How many of its entries are in the log.
     recorded: usize,
+    /// As the worker's, when that was so.
+    times_set_back: u32,
 }
 
 /// What can never be stored, and the code of the note that says so.
@@ -148,6 +158,9 @@ impl Worker {
             open,
             source,
             last_serial: 0,
+            newest_leaf: None,
+            times_set_back: 0,
+            lost_starts: VecDeque::new(),
             is_unsure: false,
             rules,
             incidents: Incidents::default(),
@@ -255,6 +268,7 @@ impl Worker {
     }
 
     fn ask(&mut self) -> Result<State, StoreError> {
+        self.reach()?;
         let sink = reach(&mut self.sink, &self.open, self.source)?;
         for (session_id, device) in &mut self.devices {
             let has_room = sink.has_room(&device.id)?;
@@ -289,6 +303,11 @@ impl Worker {
 
     /// Continues where the last attempt stopped; nothing is done twice.
     fn advance(&mut self, job: &Job, attempt: &mut Attempt) -> Result<(), StoreError> {
+        self.reach()?;
+        if attempt.times_set_back != self.times_set_back {
+            (attempt.stored, attempt.recorded) = (0, 0);
+            attempt.times_set_back = self.times_set_back;
+        }
         if attempt.refused.is_none() {
             self.put_pictures(job, attempt)?;
         }
@@ -316,6 +335,7 @@ impl Worker {
             _ => None,
         };
         let recorded = self.record_all(&new, once, attempt)?;
+        self.learn_start(job, &new, recorded.as_ref());
         self.incidents.settle(job, stored);
         self.acknowledge(job, recorded);
         Ok(())
@@ -371,6 +391,7 @@ impl Worker {
         let new = NewEntries { source: self.source, serial, entries, receipt: once.is_some(), once };
         let recorded = self.reach()?.record(&new)?;
         self.last_serial = recorded.last_serial;
+        self.newest_leaf = self.newest_leaf.max(Some(recorded.leaf_index));
         Ok(recorded)
     }
 
@@ -405,6 +426,7 @@ impl Worker {
                         has_room: true,
                         is_refused: false,
                         is_noted: false,
+                        start: None,
                     };
                     self.devices.insert(job.session_id, device);
                 }
@@ -414,6 +436,14 @@ impl Worker {
                 self.health.without_room().remove(&job.session_id);
             }
             _ => {}
+        }
+    }
+
+    fn learn_start(&mut self, job: &Job, entries: &[NewEntry], recorded: Option<&Recorded>) {
+        if let (What::SessionStart(_), Some(start), Some(recorded)) = (&job.what, entries.first(), recorded)
+            && let Some(device) = self.devices.get_mut(&job.session_id)
+        {
+            device.start = Some((start.clone(), recorded.leaf_index));
         }
     }
 
@@ -437,7 +467,53 @@ impl Worker {
     }
 
     fn reach(&mut self) -> Result<&mut Box<dyn EvidenceSink>, StoreError> {
+        if self.sink.is_none() {
+            let size = reach(&mut self.sink, &self.open, self.source)?.state()?.size;
+            if self.newest_leaf.is_some_and(|newest| size <= newest) {
+                self.sink = None;
+                self.begin_anew(size)?;
+            }
+        }
+        self.record_lost_starts()?;
         reach(&mut self.sink, &self.open, self.source)
+    }
+
+    /// The log has only `size` entries, and had more: it was put back to an older state. What was acknowledged is not
+    /// here any more. This goes on as a source of its own, whose numbers nobody has seen, with the beginnings of the
+    /// sessions that run.
+    fn begin_anew(&mut self, size: u64) -> Result<(), StoreError> {
+        tracing::error!(
+            size,
+            "the evidence log was put back to an older state, and entries that it had are gone. This gate goes on with \
+             what the log has now. Tell the security team; the copy off this host has what is missing here"
+        );
+        self.source = self.random.fresh().map_err(|error| StoreError::Recorder(error.to_string()))?;
+        (self.last_serial, self.is_unsure) = (0, false);
+        let lost = self.devices.values().filter_map(|device| device.start.as_ref());
+        let lost: Vec<NewEntry> =
+            lost.filter(|(_, leaf)| *leaf >= size).map(|(start, _)| start.clone()).collect();
+        self.newest_leaf = None;
+        self.times_set_back += 1;
+        self.lost_starts.extend(lost);
+        Ok(())
+    }
+
+    /// Before anything else of these sessions.
+    fn record_lost_starts(&mut self) -> Result<(), StoreError> {
+        while let Some(start) = self.lost_starts.front().cloned() {
+            let sink = reach(&mut self.sink, &self.open, self.source)?;
+            let (source, serial) = (self.source, self.last_serial.saturating_add(1));
+            let session_id = start.session_id;
+            let new = NewEntries { source, serial, entries: vec![start.clone()], receipt: false, once: None };
+            let recorded = sink.record(&new)?;
+            self.last_serial = recorded.last_serial;
+            self.newest_leaf = self.newest_leaf.max(Some(recorded.leaf_index));
+            if let Some(device) = session_id.and_then(|id| self.devices.get_mut(&id)) {
+                device.start = Some((start, recorded.leaf_index));
+            }
+            self.lost_starts.pop_front();
+        }
+        Ok(())
     }
 
     fn works(&self) {

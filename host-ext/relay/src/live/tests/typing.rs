@@ -73,14 +73,15 @@ fn the_cover_hears_its_own_keys_once_each() {
     types(
         &mut live,
         false,
-        &[key(0x3B, true), key(0x3B, true), key(0x3B, false), key(0x3C, true), key(0x3E, true)],
+        &[key(0x3B, true), key(0x3B, true), key(0x3B, false), key(0x3C, true), key(0x3F, true)],
     );
     types(
         &mut live,
         true,
-        &[key(0x3D, true), key(0x3B, true), Input::Key(Key { code: 0x3B, prefix: 1 }, true)],
+        &[key(0x3D, true), key(0x3B, true), key(0x3E, true), Input::Key(Key { code: 0x3B, prefix: 1 }, true)],
     );
-    let expected = [CoverKey::Help, CoverKey::Break, CoverKey::Report, CoverKey::Help].map(Event::Key);
+    let expected =
+        [CoverKey::Help, CoverKey::Break, CoverKey::Report, CoverKey::Help, CoverKey::Leave].map(Event::Key);
     assert_eq!(live.events().collect::<Vec<_>>(), expected);
     assert!(heard(&mut live).is_empty());
     live.uncover(0).unwrap();
