@@ -138,8 +138,7 @@ fn body(answer: &[u8]) -> Option<Body> {
 /// RFC 9112, section 7.1: length in hexadecimal, perhaps an extension, data; a length of 0 is the end.
 fn unchunk(mut rest: &[u8]) -> Body {
     let mut content = Vec::new();
-    loop {
-        let Some(end) = rest.windows(2).position(|bytes| bytes == b"\r\n") else { break };
+    while let Some(end) = rest.windows(2).position(|bytes| bytes == b"\r\n") {
         let line = String::from_utf8_lossy(rest.get(..end).unwrap_or_default());
         let length = line.split(';').next().unwrap_or_default().trim();
         // Nobody can say where one of no length ends: nothing more is read.
