@@ -1,0 +1,79 @@
+//! GNOME without a screen, and its remote desktop service. Xwayland is one window of it, with an X11 program in it.
+
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sudare_test_kit::wait_until;
+
+use super::certificate::Certificate;
+use super::client::SIZE;
+use super::namespace::PROGRAMS;
+use super::place::Place;
+use super::process::{self, Running};
+use super::users::User;
+
+const PORT: u16 = 13_391;
+/// Whom the service knows; it has one name and one password.
+pub const CREDENTIAL: (&str, &str) = ("desk", "one password for a desk");
+/// As the units of a user would start them. Arguments: size, port, certificate, key, name and password, our programs.
+/// The overview, which GNOME begins with, would show the window smaller.
+const SESSION: &str = r#"set -e
+    pipewire & wireplumber &
+    gnome-shell --headless --virtual-monitor "$1" &
+    until [ -S "$XDG_RUNTIME_DIR/wayland-0" ]; do sleep 0.2; done
+    overview='org.gnome.Shell OverviewActive'
+    until gdbus call --session -d org.gnome.Shell -o /org/gnome/Shell \
+        -m org.freedesktop.DBus.Properties.Set $overview '<false>'; do sleep 0.5; done
+    grdctl --headless rdp set-port "$2"
+    grdctl --headless rdp disable-port-negotiation
+    grdctl --headless rdp set-tls-cert "$3"
+    grdctl --headless rdp set-tls-key "$4"
+    grdctl --headless rdp set-credentials "$5" "$6"
+    grdctl --headless rdp disable-view-only
+    grdctl --headless rdp enable
+    WAYLAND_DISPLAY=wayland-0 Xwayland :77 -geometry "$1" -fullscreen &
+    until [ -S /tmp/.X11-unix/X77 ]; do sleep 0.2; done
+    DISPLAY=:77 "$7" --log "$HOME/received.jsonl" &
+    exec /usr/libexec/gnome-remote-desktop-daemon --headless"#;
+
+/// Ends with this value.
+#[derive(Debug)]
+pub struct Gnome {
+    _bus: Running,
+    _session: Running,
+    certificate: Certificate,
+}
+
+impl Gnome {
+    pub fn start(user: &User, out: &Path) -> anyhow::Result<Self> {
+        let certificate = Certificate::make(&user.home.join("gnome"), "gnome")?;
+        let run = PathBuf::from(format!("/run/user/{}", user.uid));
+        let owner = user.uid.to_string();
+        process::output(Command::new("install").args(["-d", "-o", &owner, "-m", "700"]).arg(&run))?;
+        process::output(Command::new("chown").args(["-R", &owner]).arg(user.home.join("gnome")))?;
+        std::fs::create_dir_all("/run/dbus")?;
+        let mut bus = Place::Debian13.command("dbus-daemon");
+        let bus = Running::start(bus.args(["--system", "--nofork"]), &out.join("bus.log"))?;
+        wait_until("the system's bus", || Ok(Path::new("/run/dbus/system_bus_socket").exists()))?;
+
+        let (width, height) = SIZE;
+        let mut session = Place::Debian13.command_of(user, "dbus-run-session");
+        session.args(["--", "bash", "-c", SESSION, "bash", &format!("{width}x{height}"), &PORT.to_string()]);
+        session.arg(&certificate.certificate).arg(&certificate.key).args([CREDENTIAL.0, CREDENTIAL.1]);
+        session.arg(Path::new(PROGRAMS).join("sudare-secret-desktop"));
+        session.env("XDG_RUNTIME_DIR", &run).env("XDG_SESSION_TYPE", "wayland");
+        session.env("XDG_CURRENT_DESKTOP", "GNOME").env_remove("DISPLAY");
+        let mut session = Running::start(&mut session, &out.join("gnome.log"))?;
+        wait_until("GNOME's remote desktop", || {
+            anyhow::ensure!(!session.has_ended()?, "it ended; see gnome.log");
+            Ok(TcpStream::connect(("127.0.0.1", PORT)).ok())
+        })?;
+        Ok(Self { _bus: bus, _session: session, certificate })
+    }
+
+    /// As the gate's settings name it.
+    pub fn target(&self) -> String {
+        self.certificate.target(PORT)
+    }
+}
