@@ -117,8 +117,8 @@ pub fn isolate(keep: &[&Path], programs: &Path, newer: Option<&Path>) -> anyhow:
 /// Makes a root writable for us alone, and lets its programs see what they share with this machine's.
 fn furnish(root: &Path, keep: &[&Path]) -> anyhow::Result<()> {
     overlay(root, "debian-13")?;
-    let programs = Path::new(PROGRAMS);
-    for shared in ["/proc", "/dev", "/tmp", "/run"].map(Path::new).iter().chain([&programs]).chain(keep) {
+    let shared = ["/proc", "/dev", "/dev/shm", "/dev/pts", "/tmp", "/run", PROGRAMS].map(Path::new);
+    for shared in shared.iter().chain(keep).filter(|shared| shared.exists()) {
         // The root itself is in one of them, so that each is attached without what is mounted below it; what is needed
         // of that is named.
         let tree = open_tree(CWD, *shared, OpenTreeFlags::OPEN_TREE_CLONE)?;

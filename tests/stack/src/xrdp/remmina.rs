@@ -40,7 +40,7 @@ pub(super) fn command(
         format!("resolution_height={height}"),
     ];
     std::fs::write(&profile, lines.map(|line| line + "\n").concat())?;
-    let mut remmina = || {
+    let remmina = || {
         let mut command = Place::Debian13.command("remmina");
         command.env("HOME", home).env("DBUS_SESSION_BUS_ADDRESS", "disabled:").env("GDK_BACKEND", "x11");
         command
