@@ -30,8 +30,12 @@ impl Weston {
         let (owner, home) = (user.uid.to_string(), user.home.join("weston"));
         process::output(Command::new("install").args(["-d", "-o", &owner, "-m", "700"]).arg(&run))?;
         process::output(Command::new("chown").args(["-R", &owner]).arg(home))?;
-        let desk =
-            format!("#!/bin/sh\nexec {PROGRAMS}/sudare-secret-desktop --log {}/received.jsonl\n", user.home.display());
+        // Weston gives its keyboard to a window that comes when there is one, which is with the first client.
+        let desk = format!(
+            "#!/bin/sh\nsleep 1; until grep -qi ':{PORT:04x} [0-9A-F:]* 01' /proc/net/tcp; do sleep 0.2; done; sleep 1\n\
+             exec {PROGRAMS}/sudare-secret-desktop --log {}/received.jsonl\n",
+            user.home.display()
+        );
         user.write("desk", &desk, 0o755)?;
         let launched = format!("[autolaunch]\npath={}/desk\n", user.home.display());
         user.write("weston.ini", &launched, 0o644)?;

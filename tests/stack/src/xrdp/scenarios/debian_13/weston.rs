@@ -19,7 +19,10 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let mut sudare = Sudare::start(out, POLICY)?;
     allow(&sudare, &[USER])?;
     let weston = Weston::start(&stack.user, out)?;
-    sudare.set("gate_owner = \"credentials\"")?;
+    // Without a clipboard it refuses every client.
+    for line in ["gate_owner = \"credentials\"", "gate_channels = [\"resize\", \"clipboard\"]"] {
+        sudare.set(line)?;
+    }
     sudare.set(&format!("gate_target = \"{}\"", weston.target()))?;
     let mut device = sudare.newer_device()?;
     device.arguments.push("/sec:nla".to_owned());
