@@ -101,7 +101,7 @@ fn newer(name: &str) -> Result<Option<PathBuf>, String> {
     }
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let kept = this.ancestors().nth(2).unwrap_or(&this).join("booted");
-    booted::root(booted::TRIXIE, &kept).map(Some).map_err(|error| format!("{error:#}"))
+    booted::root(booted::TRIXIE_HOSTS, &kept).map(Some).map_err(|error| format!("{error:#}"))
 }
 
 /// Starts this program again in a namespace, and reads its report.

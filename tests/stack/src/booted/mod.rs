@@ -26,16 +26,22 @@ const PACKAGES: &str = "ca-certificates,iproute2,procps,systemd,systemd-sysv,lib
 /// A release of Debian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Release {
+    /// Of the folder in which it is kept.
     pub name: &'static str,
+    suite: &'static str,
     packages: &'static str,
 }
 
 /// Debian 12: xrdp 0.9.
-pub const BOOKWORM: Release = Release { name: "bookworm", packages: "freerdp2-x11" };
-/// Debian 13: xrdp 0.10, FreeRDP 3, and clients and servers that the gate is tried with.
-pub const TRIXIE: Release = Release {
-    name: "trixie",
-    packages: "freerdp3-x11,polkitd,freerdp3-shadow-x11,winpr3-utils,remmina,remmina-plugin-rdp,weston,xwayland,python3",
+pub const BOOKWORM: Release = Release { name: "bookworm", suite: "bookworm", packages: "freerdp2-x11" };
+/// Debian 13: xrdp 0.10.
+pub const TRIXIE: Release = Release { name: "trixie", suite: "trixie", packages: "freerdp3-x11,polkitd" };
+/// The same with all clients and servers of it that the gate is tried with. It is not booted.
+pub const TRIXIE_HOSTS: Release = Release {
+    name: "trixie-hosts",
+    suite: "trixie",
+    packages: "freerdp3-x11,polkitd,freerdp3-shadow-x11,winpr3-utils,remmina,remmina-plugin-rdp,weston,xwayland,python3,\
+        gnome-remote-desktop,gnome-shell,dbus-user-session,pipewire,wireplumber,libgl1-mesa-dri,libglib2.0-bin",
 };
 
 /// What is in the way, if anything is.
@@ -222,7 +228,7 @@ fn make(release: Release, kept: &Path) -> anyhow::Result<PathBuf> {
     command.args(["--aptopt=APT::Install-Recommends \"false\"", "--aptopt=Acquire::Languages \"none\""]);
     command.arg("--dpkgopt=force-unsafe-io");
     command.args(["man", "doc", "locale"].map(|part| format!("--dpkgopt=path-exclude=/usr/share/{part}/*")));
-    command.arg(format!("--include={packages}")).arg(release.name).arg(&new);
+    command.arg(format!("--include={packages}")).arg(release.suite).arg(&new);
     let output = command.stdin(Stdio::null()).output().context("mmdebstrap cannot be started")?;
     ensure!(
         output.status.success(),

@@ -36,3 +36,8 @@ impl Certificate {
         format!("tcp:127.0.0.1:{port}#{}", self.pin)
     }
 }
+
+/// What `grep -i` finds in the kernel's list of connections while somebody is connected to this port.
+pub fn connected_to(port: u16) -> String {
+    format!(":{port:04x} [0-9a-f:]* 01")
+}

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use sudare_test_kit::wait_until;
 
-use super::certificate::Certificate;
+use super::certificate::{Certificate, connected_to};
 use super::client::SIZE;
 use super::namespace::PROGRAMS;
 use super::place::Place;
@@ -16,15 +16,13 @@ use super::users::User;
 const PORT: u16 = 13_391;
 /// Whom the service knows; it has one name and one password.
 pub const CREDENTIAL: (&str, &str) = ("desk", "one password for a desk");
-/// As the units of a user would start them. Arguments: size, port, certificate, key, name and password, our programs.
-/// The overview, which GNOME begins with, would show the window smaller.
+/// As the units of a user would start them. Arguments: size, port, certificate, key, name and password, our programs,
+/// and how a client is known in the kernel's list of connections: the service makes the screen for it. The overview,
+/// which GNOME begins with, would show the window smaller.
 const SESSION: &str = r#"set -e
     pipewire & wireplumber &
-    gnome-shell --headless --virtual-monitor "$1" &
+    gnome-shell --headless &
     until [ -S "$XDG_RUNTIME_DIR/wayland-0" ]; do sleep 0.2; done
-    overview='org.gnome.Shell OverviewActive'
-    until gdbus call --session -d org.gnome.Shell -o /org/gnome/Shell \
-        -m org.freedesktop.DBus.Properties.Set $overview '<false>'; do sleep 0.5; done
     grdctl --headless rdp set-port "$2"
     grdctl --headless rdp disable-port-negotiation
     grdctl --headless rdp set-tls-cert "$3"
@@ -32,9 +30,18 @@ const SESSION: &str = r#"set -e
     grdctl --headless rdp set-credentials "$5" "$6"
     grdctl --headless rdp disable-view-only
     grdctl --headless rdp enable
-    WAYLAND_DISPLAY=wayland-0 Xwayland :77 -geometry "$1" -fullscreen &
-    until [ -S /tmp/.X11-unix/X77 ]; do sleep 0.2; done
-    DISPLAY=:77 "$7" --log "$HOME/received.jsonl" &
+    desk() {
+        sleep 2
+        until grep -qi "$2" /proc/net/tcp /proc/net/tcp6; do sleep 0.2; done
+        sleep 1
+        overview='org.gnome.Shell OverviewActive'
+        until gdbus call --session -d org.gnome.Shell -o /org/gnome/Shell \
+            -m org.freedesktop.DBus.Properties.Set $overview '<false>'; do sleep 0.5; done
+        WAYLAND_DISPLAY=wayland-0 Xwayland :77 -geometry "$3" -fullscreen &
+        until [ -S /tmp/.X11-unix/X77 ]; do sleep 0.2; done
+        DISPLAY=:77 exec "$1" --log "$HOME/received.jsonl"
+    }
+    desk "$7" "$8" "$1" &
     exec /usr/libexec/gnome-remote-desktop-daemon --headless"#;
 
 /// Ends with this value.
@@ -61,7 +68,7 @@ impl Gnome {
         let mut session = Place::Debian13.command_of(user, "dbus-run-session");
         session.args(["--", "bash", "-c", SESSION, "bash", &format!("{width}x{height}"), &PORT.to_string()]);
         session.arg(&certificate.certificate).arg(&certificate.key).args([CREDENTIAL.0, CREDENTIAL.1]);
-        session.arg(Path::new(PROGRAMS).join("sudare-secret-desktop"));
+        session.arg(Path::new(PROGRAMS).join("sudare-secret-desktop")).arg(connected_to(PORT));
         session.env("XDG_RUNTIME_DIR", &run).env("XDG_SESSION_TYPE", "wayland");
         session.env("XDG_CURRENT_DESKTOP", "GNOME").env_remove("DISPLAY");
         let mut session = Running::start(&mut session, &out.join("gnome.log"))?;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use sudare_test_kit::wait_until;
 
-use super::certificate::Certificate;
+use super::certificate::{Certificate, connected_to};
 use super::client::SIZE;
 use super::namespace::PROGRAMS;
 use super::place::Place;
@@ -32,8 +32,9 @@ impl Weston {
         process::output(Command::new("chown").args(["-R", &owner]).arg(home))?;
         // Weston gives its keyboard to a window that comes when there is one, which is with the first client.
         let desk = format!(
-            "#!/bin/sh\nsleep 1; until grep -qi ':{PORT:04x} [0-9A-F:]* 01' /proc/net/tcp; do sleep 0.2; done; sleep 1\n\
+            "#!/bin/sh\nsleep 1; until grep -qi '{}' /proc/net/tcp; do sleep 0.2; done; sleep 1\n\
              exec {PROGRAMS}/sudare-secret-desktop --log {}/received.jsonl\n",
+            connected_to(PORT),
             user.home.display()
         );
         user.write("desk", &desk, 0o755)?;
