@@ -112,8 +112,7 @@ fn play_outside(name: &str, out: &Path, newer: Option<&Path>) -> anyhow::Result<
     }
     std::fs::create_dir_all(&out)?;
     let out = out.canonicalize()?;
-    let mut arguments: Vec<OsString> =
-        vec!["--init".into(), name.into(), "--out".into(), out.clone().into()];
+    let mut arguments: Vec<OsString> = vec!["--init".into(), name.into(), "--out".into(), out.clone().into()];
     arguments.extend(newer.into_iter().flat_map(|root| ["--newer".into(), root.into()]));
     let _alone = wait_for_others()?;
     let mut command: Command = namespace::command(&arguments)?;

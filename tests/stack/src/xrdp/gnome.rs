@@ -1,6 +1,5 @@
 //! GNOME without a screen, and its remote desktop service. Xwayland is one window of it, with an X11 program in it.
 
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -22,7 +21,12 @@ pub const CREDENTIAL: (&str, &str) = ("desk", "one password for a desk");
 const SESSION: &str = r#"set -e
     pipewire & wireplumber &
     gnome-shell --headless &
-    until [ -S "$XDG_RUNTIME_DIR/wayland-0" ]; do sleep 0.2; done
+    # Before it has answered it makes no screen for a client.
+    leave_overview() {
+        gdbus call --session -d org.gnome.Shell -o /org/gnome/Shell \
+            -m org.freedesktop.DBus.Properties.Set org.gnome.Shell OverviewActive '<false>'
+    }
+    until leave_overview; do sleep 0.5; done
     grdctl --headless rdp set-port "$2"
     grdctl --headless rdp disable-port-negotiation
     grdctl --headless rdp set-tls-cert "$3"
@@ -34,9 +38,7 @@ const SESSION: &str = r#"set -e
         sleep 2
         until grep -qi "$2" /proc/net/tcp /proc/net/tcp6; do sleep 0.2; done
         sleep 1
-        overview='org.gnome.Shell OverviewActive'
-        until gdbus call --session -d org.gnome.Shell -o /org/gnome/Shell \
-            -m org.freedesktop.DBus.Properties.Set $overview '<false>'; do sleep 0.5; done
+        leave_overview
         WAYLAND_DISPLAY=wayland-0 Xwayland :77 -geometry "$3" -fullscreen &
         until [ -S /tmp/.X11-unix/X77 ]; do sleep 0.2; done
         DISPLAY=:77 exec "$1" --log "$HOME/received.jsonl"
@@ -71,10 +73,11 @@ impl Gnome {
         session.arg(Path::new(PROGRAMS).join("sudare-secret-desktop")).arg(connected_to(PORT));
         session.env("XDG_RUNTIME_DIR", &run).env("XDG_SESSION_TYPE", "wayland");
         session.env("XDG_CURRENT_DESKTOP", "GNOME").env_remove("DISPLAY");
-        let mut session = Running::start(&mut session, &out.join("gnome.log"))?;
+        let log = out.join("gnome.log");
+        let mut session = Running::start(&mut session, &log)?;
         wait_until("GNOME's remote desktop", || {
             anyhow::ensure!(!session.has_ended()?, "it ended; see gnome.log");
-            Ok(TcpStream::connect(("127.0.0.1", PORT)).ok())
+            Ok(std::fs::read_to_string(&log)?.contains("RDP server started"))
         })?;
         Ok(Self { _bus: bus, _session: session, certificate })
     }

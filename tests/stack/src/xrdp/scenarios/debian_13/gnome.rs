@@ -6,6 +6,7 @@ use sudare_test_kit::scene::AWAY;
 
 use super::super::acts::{Acts, KEYS_TAKE, POLICY};
 use super::super::nla::{allow, secret};
+use super::{codecs, covers_are_logged};
 use crate::xrdp::Place;
 use crate::xrdp::gnome::{CREDENTIAL, Gnome};
 use crate::xrdp::report::Report;
@@ -29,11 +30,13 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     sudare.set(&format!("gate_target = \"{}\"", gnome.target()))?;
     let mut device = sudare.newer_device()?;
     device.arguments.push("/sec:nla".to_owned());
+    codecs::tell(&mut device);
     let camera = sudare.film()?;
     camera.show(AWAY);
     let mut acts = Acts { stack, camera, device, report, number: 0, keys_took: KEYS_TAKE };
-    acts.desk_job()?.kill()?;
-    let logged = sudare.logged()?;
-    report.check("the log has the covers", !logged.covers.is_empty(), format!("{:?}", logged.covers));
-    Ok(())
+    let client = acts.desk_job()?;
+    let log = client.log.clone();
+    client.kill()?;
+    codecs::check(report, &log, &["AVC420", "AVC444", "AVC444v2", "CAPROGRESSIVE"])?;
+    covers_are_logged(&mut sudare, report)
 }

@@ -1,5 +1,6 @@
 //! The main job with clients and hosts of Debian 13; one file for each host.
 
+mod codecs;
 mod gnome;
 mod remmina;
 mod shadow;
@@ -8,7 +9,10 @@ mod xrdp;
 
 use std::path::Path;
 
+use sudare_protocol::reason::Reason;
+
 use crate::xrdp::Report;
+use crate::xrdp::sudare::Sudare;
 
 type Play = fn(&Path, &mut Report) -> anyhow::Result<()>;
 
@@ -23,3 +27,12 @@ pub(super) const ALL: &[(&str, &str, Play)] = &[
     ("debian-13-weston", "weston's RDP backend", weston::play),
     ("debian-13-gnome", "GNOME Remote Desktop without a screen", gnome::play),
 ];
+
+/// A host whose pictures are not decoded has no screenshots; its covers are in the log all the same.
+fn covers_are_logged(sudare: &mut Sudare, report: &mut Report) -> anyhow::Result<()> {
+    let logged = sudare.logged()?;
+    let reasons: Vec<_> = logged.covers.iter().map(|(reason, _)| *reason).collect();
+    let all = [Reason::Onlooker, Reason::Absent].iter().all(|reason| reasons.contains(reason));
+    report.check("the log has the onlooker and the absence", all, format!("{reasons:?}"));
+    Ok(())
+}

@@ -7,6 +7,7 @@ use sudare_test_kit::scene::AWAY;
 
 use super::super::acts::{Acts, KEYS_TAKE, POLICY};
 use super::super::hostile;
+use super::covers_are_logged;
 use crate::xrdp::client::Program;
 use crate::xrdp::process::Running;
 use crate::xrdp::report::Report;
@@ -18,8 +19,7 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let stack = Stack::raise(out, &options)?;
     // It makes windows fill the screen that ask for it.
     let mut manager = Command::new("openbox");
-    let _manager =
-        Running::start(manager.env("DISPLAY", &stack.private.display), &out.join("openbox.log"))?;
+    let _manager = Running::start(manager.env("DISPLAY", &stack.private.display), &out.join("openbox.log"))?;
     let mut sudare = Sudare::start(out, POLICY)?;
     let mut device = sudare.newer_device()?;
     device.program = Program::Remmina;
@@ -28,7 +28,5 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let mut acts = Acts { stack, camera, device, report, number: 0, keys_took: KEYS_TAKE };
     acts.main_job()?.kill()?;
     acts.stack.session()?.end()?;
-    let logged = sudare.logged()?;
-    report.check("the log has the covers", !logged.covers.is_empty(), format!("{:?}", logged.covers));
-    Ok(())
+    covers_are_logged(&mut sudare, report)
 }

@@ -11,6 +11,7 @@ use sudare_test_kit::scene::AWAY;
 
 use super::super::acts::{Acts, KEYS_TAKE, POLICY};
 use super::super::nla::allow;
+use super::{codecs, covers_are_logged};
 use crate::xrdp::Place;
 use crate::xrdp::report::Report;
 use crate::xrdp::shadow::{Shadow, hash_of};
@@ -20,16 +21,22 @@ use crate::xrdp::users::{PASSWORD, USER};
 
 pub(super) fn progressive(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let others = ["-gfx-avc420", "-gfx-avc444", "-gfx-planar", "-gfx-rfx"];
-    play(out, report, &others, "/gfx:progressive")
+    play(out, report, &others, "/gfx:progressive", &["CAPROGRESSIVE"])
 }
 
 pub(super) fn avc444(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     let others = ["-gfx-avc420", "-gfx-progressive", "-gfx-planar", "-gfx-rfx"];
-    play(out, report, &others, "/gfx:AVC444")
+    play(out, report, &others, "/gfx:AVC444", &["AVC444", "AVC444v2"])
 }
 
 /// A host that has all codecs but `others`.
-fn play(out: &Path, report: &mut Report, others: &[&str], codec: &str) -> anyhow::Result<()> {
+fn play(
+    out: &Path,
+    report: &mut Report,
+    others: &[&str],
+    codec: &str,
+    wanted: &[&str],
+) -> anyhow::Result<()> {
     let stack = Stack::raise(out, &StackOptions::default())?;
     Place::Debian13.welcome(&stack.user)?;
     let mut sudare = Sudare::start(out, POLICY)?;
@@ -42,11 +49,13 @@ fn play(out: &Path, report: &mut Report, others: &[&str], codec: &str) -> anyhow
     sudare.set(&format!("gate_target = \"{}\"", shadow.target()))?;
     let mut device = sudare.newer_device()?;
     device.arguments.extend(["/sec:nla".to_owned(), codec.to_owned()]);
+    codecs::tell(&mut device);
     let camera = sudare.film()?;
     camera.show(AWAY);
     let mut acts = Acts { stack, camera, device, report, number: 0, keys_took: KEYS_TAKE };
-    acts.desk_job()?.kill()?;
-    let logged = sudare.logged()?;
-    report.check("the log has the covers", !logged.covers.is_empty(), format!("{:?}", logged.covers));
-    Ok(())
+    let client = acts.desk_job()?;
+    let log = client.log.clone();
+    client.kill()?;
+    codecs::check(report, &log, wanted)?;
+    covers_are_logged(&mut sudare, report)
 }

@@ -6,6 +6,7 @@ use sudare_test_kit::scene::AWAY;
 
 use super::super::acts::{Acts, KEYS_TAKE, POLICY};
 use super::super::nla::allow;
+use super::covers_are_logged;
 use crate::xrdp::Place;
 use crate::xrdp::report::Report;
 use crate::xrdp::stack::{Stack, StackOptions};
@@ -30,7 +31,5 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     camera.show(AWAY);
     let mut acts = Acts { stack, camera, device, report, number: 0, keys_took: KEYS_TAKE };
     acts.desk_job()?.kill()?;
-    let logged = sudare.logged()?;
-    report.check("the log has the covers", !logged.covers.is_empty(), format!("{:?}", logged.covers));
-    Ok(())
+    covers_are_logged(&mut sudare, report)
 }

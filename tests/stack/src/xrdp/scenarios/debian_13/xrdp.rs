@@ -13,6 +13,7 @@ use sudare_test_kit::scene::AWAY;
 use super::super::acts::{Acts, KEYS_TAKE, POLICY};
 use super::super::hostile;
 use super::super::story::evidence;
+use super::{codecs, covers_are_logged};
 use crate::xrdp::Place;
 use crate::xrdp::report::Report;
 use crate::xrdp::stack::{Stack, StackOptions};
@@ -35,12 +36,18 @@ fn play(out: &Path, report: &mut Report, place: Place, setting: Option<&str>) ->
     let stack = Stack::raise(out, &options)?;
     let mut sudare = Sudare::start(out, POLICY)?;
     setting.map_or(Ok(()), |line| sudare.set(line))?;
-    let device = sudare.newer_device()?;
+    let mut device = sudare.newer_device()?;
+    codecs::tell(&mut device);
     let camera = sudare.film()?;
     camera.show(AWAY);
     let mut acts = Acts { stack, camera, device, report, number: 0, keys_took: KEYS_TAKE };
     let client = acts.main_job()?;
+    let log = client.log.clone();
     client.kill()?;
     acts.stack.session()?.end()?;
-    evidence(&sudare.prove()?, out, report)
+    if setting.is_none() {
+        return evidence(&sudare.prove()?, out, report);
+    }
+    codecs::check(report, &log, &["CAPROGRESSIVE"])?;
+    covers_are_logged(&mut sudare, report)
 }
