@@ -14,7 +14,10 @@ const HEIGHT_AT: usize = 14;
 const ORDER_SUPPORT_AT: usize = 36;
 const ORDER_SUPPORT: [u8; 32] = [0; 32];
 const CODEC_COUNT_AT: usize = 4;
+const SET_LENGTH_AT: usize = 2;
 const SET_HEADER_BYTES: usize = 4;
+/// Where a Confirm Active has the length of all its sets.
+const COMBINED_AT: usize = CONTROL_BODY_AT + 8;
 const SETS_MAX: u16 = 64;
 
 /// How far an activation has come.
@@ -58,19 +61,36 @@ pub(super) fn confirm(control: &Control<'_>, plain_bitmaps: bool) -> Result<Vec<
     reader.take(source.into())?;
     let mut edited = control.bytes.to_vec();
     let before = CONTROL_BODY_AT.saturating_add(reader.at());
-    for (kind, at, set) in sets(reader, combined.into())? {
+    // From the end, so that what is cut out moves nothing that comes later.
+    for (kind, at, set) in sets(reader, combined.into())?.into_iter().rev() {
         let at = at.saturating_add(before);
         match kind {
             ORDER if plain_bitmaps && set.len() >= ORDER_SUPPORT_AT.saturating_add(ORDER_SUPPORT.len()) => {
                 patch(&mut edited, at.saturating_add(ORDER_SUPPORT_AT), &ORDER_SUPPORT)?;
             }
             CODECS if plain_bitmaps && set.len() > CODEC_COUNT_AT => {
-                patch(&mut edited, at.saturating_add(CODEC_COUNT_AT), &[0])?;
+                let count_at = at.saturating_add(CODEC_COUNT_AT);
+                patch(&mut edited, count_at, &[0])?;
+                edited = cut(&edited, at, count_at.saturating_add(1), at.saturating_add(set.len()))?;
             }
             _ => {}
         }
     }
     Ok(edited)
+}
+
+/// Without the end of the set that begins at `set`, in all lengths as well: hosts complain about bytes that nothing
+/// announces, and some may refuse them.
+fn cut(pdu: &[u8], set: usize, from: usize, to: usize) -> Result<Vec<u8>, Fault> {
+    let (before, behind) = (pdu.get(..from).ok_or(Fault::Short)?, pdu.get(to..).ok_or(Fault::Short)?);
+    let mut shorter = [before, behind].concat();
+    let cut = to.checked_sub(from).and_then(|bytes| u16::try_from(bytes).ok()).ok_or(Fault::Length)?;
+    for at in [0, COMBINED_AT, set.saturating_add(SET_LENGTH_AT)] {
+        let length = Reader::new(shorter.get(at..).ok_or(Fault::Short)?).u16()?;
+        let length = length.checked_sub(cut).ok_or(Fault::Length)?;
+        patch(&mut shorter, at, &length.to_le_bytes())?;
+    }
+    Ok(shorter)
 }
 
 /// A capability set (1.7): its type, where it begins, and the whole set.

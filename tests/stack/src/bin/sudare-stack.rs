@@ -11,7 +11,9 @@ use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use clap::Parser;
+use sudare_stack::booted;
 use sudare_stack::xrdp::{Report, namespace, needs, scenarios};
+use sudare_test_kit::needs::find;
 
 /// The exit code by which test runners recognise a skipped test.
 const SKIPPED: u8 = 77;
@@ -32,6 +34,9 @@ struct Arguments {
     /// Run as pid 1 of a namespace
     #[arg(long, hide = true)]
     init: bool,
+    /// Root of Debian 13 for a scenario that needs it
+    #[arg(long, hide = true)]
+    newer: Option<PathBuf>,
     /// Run inside the prepared namespace
     #[arg(long, hide = true)]
     inside: bool,
@@ -65,16 +70,16 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         return play_inside(arguments);
     }
     if arguments.scenarios.is_empty() {
-        for (name, says, _) in scenarios::ALL {
-            println!("{name:16} {says}");
+        for (name, says, _) in scenarios::ALL.concat() {
+            println!("{name:28} {says}");
         }
         return Ok(ExitCode::SUCCESS);
     }
     let mut code = ExitCode::SUCCESS;
     for name in &arguments.scenarios {
-        let report = match needs::missing() {
-            Some(reason) => Report { ok: false, skipped: Some(reason), ..Report::new(name) },
-            None => play_outside(name, &arguments.out)?,
+        let report = match needs::missing().map_or_else(|| newer(name), Err) {
+            Err(reason) => Report { ok: false, skipped: Some(reason), ..Report::new(name) },
+            Ok(newer) => play_outside(name, &arguments.out, newer.as_deref())?,
         };
         tell(&report, arguments.json, &arguments.out.join(name))?;
         if report.skipped.is_some() {
@@ -86,15 +91,29 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
+/// The root of Debian 13, made if it is not there yet, if the scenario needs one; or why there is none.
+fn newer(name: &str) -> Result<Option<PathBuf>, String> {
+    if !scenarios::needs_debian_13(name) {
+        return Ok(None);
+    }
+    if find(booted::TOOLS[0].0).is_none() {
+        return Err(format!("apt-get install {}", booted::TOOLS[0].1));
+    }
+    let this = std::env::current_exe().map_err(|error| error.to_string())?;
+    let kept = this.ancestors().nth(2).unwrap_or(&this).join("booted");
+    booted::root(booted::TRIXIE_HOSTS, &kept).map(Some).map_err(|error| format!("{error:#}"))
+}
+
 /// Starts this program again in a namespace, and reads its report.
-fn play_outside(name: &str, out: &Path) -> anyhow::Result<Report> {
+fn play_outside(name: &str, out: &Path, newer: Option<&Path>) -> anyhow::Result<Report> {
     let out = out.join(name);
     if out.exists() {
         std::fs::remove_dir_all(&out).with_context(|| format!("cannot empty {}", out.display()))?;
     }
     std::fs::create_dir_all(&out)?;
     let out = out.canonicalize()?;
-    let arguments: Vec<OsString> = vec!["--init".into(), name.into(), "--out".into(), out.clone().into()];
+    let mut arguments: Vec<OsString> = vec!["--init".into(), name.into(), "--out".into(), out.clone().into()];
+    arguments.extend(newer.into_iter().flat_map(|root| ["--newer".into(), root.into()]));
     let _alone = wait_for_others()?;
     let mut command: Command = namespace::command(&arguments)?;
     let status = command.stdin(Stdio::null()).status().context("cannot start setpriv")?;
@@ -122,7 +141,7 @@ fn play_inside(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut keep: Vec<&Path> = given.iter().map(PathBuf::as_path).collect();
     // Attackers are started from where this program lies.
     keep.extend([programs, &arguments.out]);
-    let isolated = namespace::isolate(&keep, programs);
+    let isolated = namespace::isolate(&keep, programs, arguments.newer.as_deref());
     let report = match isolated {
         Ok(()) => scenarios::play(name, &arguments.out),
         Err(error) => Report::new(name).finish(started, Err(error)),

@@ -26,14 +26,23 @@ const PACKAGES: &str = "ca-certificates,iproute2,procps,systemd,systemd-sysv,lib
 /// A release of Debian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Release {
+    /// Of the folder in which it is kept.
     pub name: &'static str,
+    suite: &'static str,
     packages: &'static str,
 }
 
 /// Debian 12: xrdp 0.9.
-pub const BOOKWORM: Release = Release { name: "bookworm", packages: "freerdp2-x11" };
+pub const BOOKWORM: Release = Release { name: "bookworm", suite: "bookworm", packages: "freerdp2-x11" };
 /// Debian 13: xrdp 0.10.
-pub const TRIXIE: Release = Release { name: "trixie", packages: "freerdp3-x11,polkitd" };
+pub const TRIXIE: Release = Release { name: "trixie", suite: "trixie", packages: "freerdp3-x11,polkitd" };
+/// The same with all clients and servers of it that the gate is tried with. It is not booted.
+pub const TRIXIE_HOSTS: Release = Release {
+    name: "trixie-hosts",
+    suite: "trixie",
+    packages: "freerdp3-x11,polkitd,freerdp3-shadow-x11,winpr3-utils,remmina,remmina-plugin-rdp,weston,xwayland,python3,\
+        gnome-remote-desktop,gnome-shell,dbus-user-session,pipewire,wireplumber,libgl1-mesa-dri,libglib2.0-bin",
+};
 
 /// What is in the way, if anything is.
 #[must_use]
@@ -66,9 +75,7 @@ impl Machine {
     /// # Errors
     /// The release cannot be had, or it does not start.
     pub fn boot(release: Release, kept: &Path, binds: &[(&Path, &str)]) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(kept)?;
-        let alone = std::fs::File::create(kept.join("lock"))?;
-        alone.lock()?;
+        let alone = lock(kept)?;
         let root = make(release, kept)?;
         let name = format!("sudare-{}-{}", release.name, std::process::id());
         // In a cgroup of its own, or two machines would share one; in a mount namespace of its own, so that the layer
@@ -181,11 +188,32 @@ impl Drop for Starting {
     }
 }
 
-/// The folder of the release, made if it is not there yet.
+/// The root of a release, in the folder in which releases are kept. It is made if it is not there yet.
+///
+/// # Errors
+/// It cannot be had.
+pub fn root(release: Release, kept: &Path) -> anyhow::Result<PathBuf> {
+    let _alone = lock(kept)?;
+    make(release, kept)
+}
+
+fn lock(kept: &Path) -> anyhow::Result<std::fs::File> {
+    std::fs::create_dir_all(kept)?;
+    let alone = std::fs::File::create(kept.join("lock"))?;
+    alone.lock()?;
+    Ok(alone)
+}
+
+/// The folder of the release, made if it is not there yet, or is made of other packages.
 fn make(release: Release, kept: &Path) -> anyhow::Result<PathBuf> {
     let root = kept.join(release.name);
+    let list = kept.join(format!("{}.packages", release.name));
+    let packages = format!("{PACKAGES},{}", release.packages);
     if root.join("usr").is_dir() {
-        return Ok(root);
+        if std::fs::read_to_string(&list).is_ok_and(|made_of| made_of == packages) {
+            return Ok(root);
+        }
+        std::fs::remove_dir_all(&root)?;
     }
     // Renamed when it is whole: a run that was killed leaves nothing that is taken for a release.
     let new = kept.join(format!("{}.new", release.name));
@@ -200,7 +228,7 @@ fn make(release: Release, kept: &Path) -> anyhow::Result<PathBuf> {
     command.args(["--aptopt=APT::Install-Recommends \"false\"", "--aptopt=Acquire::Languages \"none\""]);
     command.arg("--dpkgopt=force-unsafe-io");
     command.args(["man", "doc", "locale"].map(|part| format!("--dpkgopt=path-exclude=/usr/share/{part}/*")));
-    command.arg(format!("--include={PACKAGES},{}", release.packages)).arg(release.name).arg(&new);
+    command.arg(format!("--include={packages}")).arg(release.suite).arg(&new);
     let output = command.stdin(Stdio::null()).output().context("mmdebstrap cannot be started")?;
     ensure!(
         output.status.success(),
@@ -208,6 +236,7 @@ fn make(release: Release, kept: &Path) -> anyhow::Result<PathBuf> {
         release.name,
         String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default()
     );
+    std::fs::write(&list, packages)?;
     std::fs::rename(&new, &root)?;
     Ok(root)
 }

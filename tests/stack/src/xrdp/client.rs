@@ -12,7 +12,9 @@ use x11rb::protocol::xproto::{ChangeWindowAttributesAux, ConnectionExt as _};
 
 use super::framebuffer::Framebuffer;
 use super::palette;
+use super::place::Place;
 use super::process::Running;
+use super::remmina;
 use super::users;
 
 /// Width and height of the private screen, unless told; the remote desktop fills it.
@@ -85,9 +87,22 @@ pub enum LogOn {
     Typed,
 }
 
+/// Which client it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Program {
+    /// Debian 12's xfreerdp: FreeRDP 2.11.
+    #[default]
+    Xfreerdp,
+    /// Debian 13's: FreeRDP 3.15.
+    Xfreerdp3,
+    /// Debian 13's Remmina, a program around FreeRDP's library.
+    Remmina,
+}
+
 /// How a client is started.
 #[derive(Debug, Clone, Default)]
 pub struct ClientOptions {
+    pub program: Program,
     /// How it logs on.
     pub log_on: LogOn,
     /// More arguments, such as `/dvc:sudare,…`.
@@ -109,6 +124,23 @@ impl LogOn {
     }
 }
 
+impl ClientOptions {
+    fn port(&self) -> u16 {
+        self.port.unwrap_or(super::servers::RDP_PORT)
+    }
+}
+
+fn xfreerdp(mut command: Command, screen: &PrivateScreen, options: &ClientOptions) -> Command {
+    command
+        .arg(format!("/v:127.0.0.1:{}", options.port()))
+        .args(options.log_on.arguments())
+        .arg(format!("/size:{}x{}", screen.size.0, screen.size.1))
+        // The certificate is made by the package, for no name in particular.
+        .args(["/cert:ignore", "-decorations"])
+        .args(&options.arguments);
+    command
+}
+
 /// A running xfreerdp.
 #[derive(Debug)]
 pub struct Client {
@@ -125,14 +157,12 @@ impl Client {
         log: &Path,
     ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(home)?;
-        let mut command = Command::new("xfreerdp");
+        let mut command = match options.program {
+            Program::Xfreerdp => xfreerdp(Command::new("xfreerdp"), screen, options),
+            Program::Xfreerdp3 => xfreerdp(Place::Debian13.command("xfreerdp3"), screen, options),
+            Program::Remmina => remmina::command(options, users::USER, options.port(), screen.size, home)?,
+        };
         command
-            .arg(format!("/v:127.0.0.1:{}", options.port.unwrap_or(super::servers::RDP_PORT)))
-            .args(options.log_on.arguments())
-            .arg(format!("/size:{}x{}", screen.size.0, screen.size.1))
-            // The certificate is made by the package, for no name in particular.
-            .args(["/cert:ignore", "-decorations"])
-            .args(&options.arguments)
             .env("DISPLAY", &screen.display)
             .env("HOME", home)
             .env_remove("XAUTHORITY")

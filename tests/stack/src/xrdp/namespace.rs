@@ -21,6 +21,8 @@ const EMPTY: &[(&str, &str)] =
 pub const PROGRAMS: &str = "/run/sudare-stack/bin";
 /// Home folders of the throw-away users.
 pub const HOMES: &str = "/run/sudare-stack/home";
+/// The files of Debian 13, where a scenario needs its programs.
+pub const DEBIAN_13: &str = "/run/sudare-stack/debian-13";
 /// What overlays write.
 const UPPER: &str = "/run/sudare-stack/upper";
 
@@ -70,8 +72,8 @@ pub fn init(arguments: &[OsString]) -> anyhow::Result<ExitCode> {
 }
 
 /// Covers what must not be touched. `keep` are folders that stay reachable under the same path
-/// although they may lie in one that is emptied; `programs` is the folder with ours.
-pub fn isolate(keep: &[&Path], programs: &Path) -> anyhow::Result<()> {
+/// although they may lie in one that is emptied; `programs` is the folder with ours; `newer` is a root of Debian 13.
+pub fn isolate(keep: &[&Path], programs: &Path, newer: Option<&Path>) -> anyhow::Result<()> {
     ensure!(
         getppid().is_some_and(rustix::process::Pid::is_init) && same_program_is_init(),
         "this is not inside a namespace of its own, so nothing was mounted. Start it without --inside"
@@ -82,6 +84,7 @@ pub fn isolate(keep: &[&Path], programs: &Path) -> anyhow::Result<()> {
         .map(|path| Ok((path.to_path_buf(), clone_tree(path)?)))
         .collect::<anyhow::Result<Vec<(PathBuf, OwnedFd)>>>()?;
     let programs = clone_tree(programs)?;
+    let newer = newer.map(clone_tree).transpose()?;
     for (folder, options) in EMPTY {
         if Path::new(folder).is_dir() {
             let options = CString::new(*options)?;
@@ -102,8 +105,25 @@ pub fn isolate(keep: &[&Path], programs: &Path) -> anyhow::Result<()> {
     overlay(Path::new("/etc"), "etc")?;
     // FreeRDP looks for plugins in a folder below this one that Debian does not make.
     overlay(&library_folder(), "lib")?;
+    if let Some(newer) = newer {
+        attach(&newer, Path::new(DEBIAN_13))?;
+        furnish(Path::new(DEBIAN_13), keep)?;
+    }
     let up = process::output(Command::new(ip()?).args(["link", "set", "lo", "up"]))?;
     ensure!(up.is_empty(), "the loopback interface is not up: {up}");
+    Ok(())
+}
+
+/// Makes a root writable for us alone, and lets its programs see what they share with this machine's.
+fn furnish(root: &Path, keep: &[&Path]) -> anyhow::Result<()> {
+    overlay(root, "debian-13")?;
+    let shared = ["/proc", "/dev", "/dev/shm", "/dev/pts", "/tmp", "/run", PROGRAMS].map(Path::new);
+    for shared in shared.iter().chain(keep).filter(|shared| shared.exists()) {
+        // The root itself is in one of them, so that each is attached without what is mounted below it; what is needed
+        // of that is named.
+        let tree = open_tree(CWD, *shared, OpenTreeFlags::OPEN_TREE_CLONE)?;
+        attach(&tree, &root.join(shared.strip_prefix("/")?))?;
+    }
     Ok(())
 }
 

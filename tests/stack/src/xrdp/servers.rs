@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use sudare_test_kit::wait_until;
 
+use super::place::Place;
 use super::process::{self, Running};
-use super::users;
+use super::users::{self, User};
 
 /// The folder of the socket that leads to the gate, and what xrdp is told of it: it skips the eight characters
 /// `unix://.`.
@@ -21,6 +22,8 @@ const GATE_PORT: &str = "unix://./run/sudare-xrdp/socket";
 pub const RDP_PORT: u16 = 3389;
 pub const PAST_GATE_PORT: u16 = 3390;
 const SESMAN_PORT: u16 = 3350;
+/// Where xrdp 0.10's listens instead.
+const SESMAN_SOCKET: &str = "/run/xrdp/sockdir/sesman.socket";
 const SETTINGS: &str = "/etc/xrdp/xrdp.ini";
 const KEY: &str = "/etc/ssl/private/ssl-cert-snakeoil.key";
 
@@ -52,36 +55,26 @@ pub struct Servers {
 }
 
 impl Servers {
-    pub fn start(backend: Backend, door: Door, logs: &Path) -> anyhow::Result<Self> {
-        if !Path::new(KEY).exists() {
-            process::output(Command::new("make-ssl-cert").arg("generate-default-snakeoil"))?;
+    pub fn start(place: Place, backend: Backend, door: Door, logs: &Path) -> anyhow::Result<Self> {
+        if !place.path(KEY).exists() {
+            process::output(place.command("make-ssl-cert").arg("generate-default-snakeoil"))?;
         }
         if backend == Backend::Xvnc {
-            change(&[("autorun=", "autorun=Xvnc")])?;
+            change(place, &[("autorun=", "autorun=Xvnc")])?;
         }
         if door != Door::Port {
             let past = if door == Door::Both { format!(" tcp://:{PAST_GATE_PORT}") } else { String::new() };
             let port = format!("port={GATE_PORT}{past}");
-            change(&[("port=3389", &port), ("security_layer=negotiate", "security_layer=tls")])?;
+            change(place, &[("port=3389", &port), ("security_layer=negotiate", "security_layer=tls")])?;
             // The group of the folder becomes that of the socket.
-            let owner = ["-d", "-o", "xrdp", "-g", users::GUARD, "-m", "2750", GATE_FOLDER];
-            process::output(Command::new("install").args(owner))?;
+            let group = User::find(users::GUARD)?.gid.to_string();
+            let owner = ["-d", "-o", "xrdp", "-g", &group, "-m", "2750", GATE_FOLDER];
+            process::output(place.command("install").args(owner))?;
         }
-        process::output(Command::new("sh").arg("/usr/share/xrdp/socksetup"))?;
-        // The package makes it with this owner; ours is an empty folder.
-        process::output(Command::new("install").args([
-            "-o",
-            "xrdp",
-            "-m",
-            "640",
-            "/dev/null",
-            "/var/log/xrdp.log",
-        ]))?;
-        let sesman = Running::start(Command::new("xrdp-sesman").arg("-n"), &logs.join("sesman.log"))?;
-        wait_for_port("xrdp-sesman", SESMAN_PORT)?;
-        let mut xrdp = Command::new("setpriv");
-        xrdp.args(["--reuid", "xrdp", "--regid", "xrdp", "--init-groups", "xrdp", "-n"]);
-        let xrdp = Running::start(&mut xrdp, &logs.join("xrdp.log"))?;
+        let (sesman, xrdp) = match place {
+            Place::Here => stock(logs)?,
+            Place::Debian13 => newer(place, logs)?,
+        };
         match door {
             Door::Port => wait_for_port("xrdp", RDP_PORT)?,
             Door::Gate | Door::Both => {
@@ -92,15 +85,36 @@ impl Servers {
     }
 }
 
+/// Debian 12's: xrdp has an account of its own.
+fn stock(logs: &Path) -> anyhow::Result<(Running, Running)> {
+    process::output(Command::new("sh").arg("/usr/share/xrdp/socksetup"))?;
+    // The package makes it with this owner; ours is an empty folder.
+    let owner = ["-o", "xrdp", "-m", "640", "/dev/null", "/var/log/xrdp.log"];
+    process::output(Command::new("install").args(owner))?;
+    let sesman = Running::start(Command::new("xrdp-sesman").arg("-n"), &logs.join("sesman.log"))?;
+    wait_for_port("xrdp-sesman", SESMAN_PORT)?;
+    let mut xrdp = Command::new("setpriv");
+    xrdp.args(["--reuid", "xrdp", "--regid", "xrdp", "--init-groups", "xrdp", "-n"]);
+    Ok((sesman, Running::start(&mut xrdp, &logs.join("xrdp.log"))?))
+}
+
+/// Debian 13's: both are root's.
+fn newer(place: Place, logs: &Path) -> anyhow::Result<(Running, Running)> {
+    let sesman = Running::start(place.command("xrdp-sesman").arg("-n"), &logs.join("sesman.log"))?;
+    wait_until("xrdp-sesman's socket", || Ok(Path::new(SESMAN_SOCKET).exists().then_some(())))?;
+    Ok((sesman, Running::start(place.command("xrdp").arg("-n"), &logs.join("xrdp.log"))?))
+}
+
 /// Changes whole lines of xrdp's settings, each once.
-fn change(lines: &[(&str, &str)]) -> anyhow::Result<()> {
-    let mut text = std::fs::read_to_string(SETTINGS).with_context(|| SETTINGS.to_owned())?;
+fn change(place: Place, lines: &[(&str, &str)]) -> anyhow::Result<()> {
+    let settings = place.path(SETTINGS);
+    let mut text = std::fs::read_to_string(&settings).with_context(|| SETTINGS.to_owned())?;
     for (old, new) in lines {
         let changed = text.replacen(&format!("\n{old}\n"), &format!("\n{new}\n"), 1);
         ensure!(changed != text, "{SETTINGS} has no line {old}");
         text = changed;
     }
-    Ok(std::fs::write(SETTINGS, text)?)
+    Ok(std::fs::write(settings, text)?)
 }
 
 fn wait_for_port(name: &str, port: u16) -> anyhow::Result<()> {

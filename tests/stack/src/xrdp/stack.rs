@@ -8,6 +8,7 @@ use sudare_test_kit::wait_until;
 use super::client::{self, Client, ClientOptions, PrivateScreen};
 use super::keys::Keyboard;
 use super::namespace::PROGRAMS;
+use super::place::Place;
 use super::report::Report;
 use super::screen::{Count, Screen};
 use super::secret_desktop::{self, Received};
@@ -43,6 +44,8 @@ pub fn forget_shown(user: &User) -> anyhow::Result<()> {
 /// What differs between stages.
 #[derive(Debug, Clone)]
 pub struct StackOptions {
+    /// Whose xrdp it is.
+    pub place: Place,
     pub backend: Backend,
     pub door: Door,
     /// Files of the user besides ~/.xsession: name and text; all may be run.
@@ -53,7 +56,13 @@ pub struct StackOptions {
 
 impl Default for StackOptions {
     fn default() -> Self {
-        StackOptions { backend: Backend::Xorg, door: Door::Gate, home_files: Vec::new(), size: client::SIZE }
+        StackOptions {
+            place: Place::Here,
+            backend: Backend::Xorg,
+            door: Door::Gate,
+            home_files: Vec::new(),
+            size: client::SIZE,
+        }
     }
 }
 
@@ -73,12 +82,13 @@ impl Stack {
     /// Raises the stage; only inside a namespace (see [`super::namespace::isolate`]).
     pub fn raise(out: &Path, options: &StackOptions) -> anyhow::Result<Self> {
         let user = users::make_all()?;
+        options.place.welcome(&user)?;
         furnish(&user)?;
         for (name, text) in &options.home_files {
             user.write(name, text, 0o755)?;
         }
         std::fs::create_dir_all(out)?;
-        let servers = Servers::start(options.backend, options.door, out)?;
+        let servers = Servers::start(options.place, options.backend, options.door, out)?;
         let private = PrivateScreen::start(options.size)?;
         let screen = Screen::of(&private)?;
         let keyboard = Keyboard::open(&private.display)?;

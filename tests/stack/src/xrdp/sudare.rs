@@ -8,9 +8,10 @@ use sudare_test_kit::scene::{Camera, Seat};
 use sudare_test_kit::stage::{self, Proof, Stage};
 use sudare_test_kit::wait_until;
 
-use super::client::ClientOptions;
+use super::client::{ClientOptions, Program};
 use super::logged::Logged;
 use super::namespace::{PROGRAMS, library_folder};
+use super::place::Place;
 use super::process::{self, Running};
 use super::servers::RDP_PORT;
 use super::session::processes;
@@ -236,6 +237,12 @@ impl Sudare {
             environment: cache()?,
             ..ClientOptions::default()
         })
+    }
+
+    /// The same for a client of Debian 13, whose plugin is installed as the guide says.
+    pub fn newer_device(&self) -> anyhow::Result<ClientOptions> {
+        Place::Debian13.install_plugin(BUILT)?;
+        Ok(ClientOptions { program: Program::Xfreerdp3, ..self.device()? })
     }
 
     /// Starts to play the scene; nobody but the operator is in view.

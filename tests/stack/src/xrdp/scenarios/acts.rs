@@ -6,6 +6,7 @@ use sudare_test_kit::scene::{ALONE, AWAY, Camera, Scene};
 use sudare_test_kit::wait_until;
 
 use super::hostile;
+use crate::xrdp::Count;
 use crate::xrdp::client::{Client, ClientOptions};
 use crate::xrdp::report::Report;
 use crate::xrdp::stack::Stack;
@@ -13,6 +14,8 @@ use crate::xrdp::stack::Stack;
 /// The operator is away for 4 s before it counts: the default of 10 s would only make this longer.
 pub(super) const POLICY: &str = "[timings]\nabsence_ms = 4000\n";
 const KEYS: usize = 10;
+/// Black pixels of the client's pointer, of which each fourth is counted; a tile of 64x64 has 1,024 of those.
+const POINTER: usize = 64;
 /// As long as keys take on an idle machine, and more.
 pub(super) const KEYS_TAKE: Duration = Duration::from_millis(700);
 /// How long each cover is watched.
@@ -40,6 +43,20 @@ impl Acts<'_> {
         self.uncovers("stranger gone", &mut client, ALONE)?;
         self.covers("operator away", &mut client, AWAY)?;
         self.uncovers("operator back", &mut client, ALONE)?;
+        Ok(client)
+    }
+
+    /// The same on a desktop that another host than xrdp shows, where no log-on script runs.
+    pub(super) fn desk_job(&mut self) -> anyhow::Result<Client> {
+        let mut client = self.log_on("log-on", true)?;
+        self.uncovers("operator alone", &mut client, ALONE)?;
+        self.stranger(&mut client)?;
+        self.uncovers("stranger gone", &mut client, ALONE)?;
+        self.covers("operator away", &mut client, AWAY)?;
+        self.uncovers("operator back", &mut client, ALONE)?;
+        let whole = |count: &Count| count.is_desktop() && count.black < POINTER;
+        let count = self.stack.wait_picture("the whole picture", &mut client, whole)?;
+        self.report.check("nothing black is left of the cover", true, format!("{count:?}"));
         Ok(client)
     }
 

@@ -4,6 +4,7 @@ mod acts;
 mod attacks;
 mod channels;
 mod control;
+mod debian_13;
 mod faults;
 mod figures;
 mod hostile;
@@ -29,8 +30,10 @@ pub use story::INCIDENT_PAGE;
 /// Plays a scenario inside a namespace.
 type Play = fn(&Path, &mut Report) -> anyhow::Result<()>;
 
-/// Name, sentence and what to play.
-pub const ALL: &[(&str, &str, Play)] = &[
+/// Name, sentence and what to play: on this machine's programs alone, and with those of Debian 13.
+pub const ALL: [&[(&str, &str, Play)]; 2] = [STOCK, debian_13::ALL];
+
+const STOCK: &[(&str, &str, Play)] = &[
     (
         "control",
         "without Sudare: the desktop is seen and keys arrive, so the checks can fail",
@@ -103,6 +106,11 @@ pub const ALL: &[(&str, &str, Play)] = &[
     ("figures-full-hd", "the same on a screen of 1920x1080", figures::full_hd),
 ];
 
+/// Whether a scenario starts programs of Debian 13.
+pub fn needs_debian_13(name: &str) -> bool {
+    debian_13::ALL.iter().any(|(known, ..)| *known == name)
+}
+
 /// Plays the scenario of this name and says how it went, also when it broke off.
 pub fn play(name: &str, out: &Path) -> Report {
     let started = Instant::now();
@@ -110,7 +118,7 @@ pub fn play(name: &str, out: &Path) -> Report {
     if let Ok(namespace) = std::fs::read_link("/proc/self/ns/pid") {
         report.figure("pid_namespace", namespace.to_string_lossy());
     }
-    let ended = match ALL.iter().find(|(known, ..)| *known == name) {
+    let ended = match ALL.concat().iter().find(|(known, ..)| *known == name) {
         Some((_, _, play)) => play(out, &mut report),
         None => Err(anyhow::anyhow!("there is no scenario {name}")),
     };

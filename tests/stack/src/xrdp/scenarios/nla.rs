@@ -9,7 +9,6 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::Context as _;
 use sudare_protocol::evidence::note::NoteCode;
 use sudare_test_kit::scene::{ALONE, AWAY};
 use sudare_test_kit::wait_until;
@@ -18,22 +17,21 @@ use super::acts::{Acts, KEYS_TAKE, POLICY};
 use super::hostile;
 use super::story::evidence;
 use crate::xrdp::Count;
-use crate::xrdp::client::{ClientOptions, LogOn, PrivateScreen};
+use crate::xrdp::client::{ClientOptions, LogOn};
 use crate::xrdp::namespace::PROGRAMS;
-use crate::xrdp::process::{self, Running};
+use crate::xrdp::place::Place;
+use crate::xrdp::process;
 use crate::xrdp::report::Report;
 use crate::xrdp::session::Session;
+use crate::xrdp::shadow::{Shadow, hash_of};
 use crate::xrdp::stack::{self, Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
-use crate::xrdp::users::{self, GUARD, OTHER, PASSWORD, USER, User};
+use crate::xrdp::users::{self, GUARD, OTHER, PASSWORD, USER};
 
 /// STATUS_LOGON_FAILURE, as xfreerdp writes it.
 const LOGON_FAILURE: &str = "LOGON_FAILURE";
 /// Has a line for each connection.
 const XRDP_LOG: &str = "/var/log/xrdp.log";
-/// Black pixels of the client's pointer, of which each fourth is counted; a tile of 64x64 has 1,024 of those.
-const POINTER: usize = 64;
-const SHADOW_PORT: u16 = 13_389;
 /// What the shadow server knows in the place of everybody's password.
 const DESK: (&str, &str) = ("desk", "one password for a desk");
 
@@ -126,16 +124,15 @@ fn shadow(
     setting: &str,
     credential: Option<&str>,
 ) -> anyhow::Result<()> {
-    let options = StackOptions::default();
-    let stack = Stack::raise(out, &options)?;
+    let stack = Stack::raise(out, &StackOptions::default())?;
     let mut sudare = Sudare::start(out, POLICY)?;
     let mut device = sudare.device()?;
     device.arguments.extend(["/sec:nla"].iter().chain(arguments).map(|argument| (*argument).to_owned()));
     allow(&sudare, &[USER])?;
-    let shadow = Shadow::start(&stack.user, out, sam)?;
+    let shadow = Shadow::start(Place::Here, &stack.user, out, sam, &[])?;
     sudare.set(setting)?;
     sudare.set("gate_host_security = \"nla\"")?;
-    sudare.set(&format!("gate_target = \"tcp:127.0.0.1:{SHADOW_PORT}#{}\"", shadow.pin))?;
+    sudare.set(&format!("gate_target = \"{}\"", shadow.target()))?;
     if let Some(credential) = credential {
         let path = secret(&sudare, "host-credential", credential)?;
         sudare.set(&format!("gate_host_credential = \"{}\"", path.display()))?;
@@ -143,16 +140,7 @@ fn shadow(
     let camera = sudare.film()?;
     camera.show(AWAY);
     let mut acts = Acts { stack, camera, device, report, number: 0, keys_took: KEYS_TAKE };
-    let mut client = acts.log_on("log-on", true)?;
-    acts.uncovers("operator alone", &mut client, ALONE)?;
-    acts.stranger(&mut client)?;
-    acts.uncovers("stranger gone", &mut client, ALONE)?;
-    acts.covers("operator away", &mut client, AWAY)?;
-    acts.uncovers("operator back", &mut client, ALONE)?;
-    let whole = |count: &Count| count.is_desktop() && count.black < POINTER;
-    let count = acts.stack.wait_picture("the whole picture", &mut client, whole)?;
-    acts.report.check("nothing black is left of the cover", true, format!("{count:?}"));
-    client.kill()?;
+    acts.desk_job()?.kill()?;
     let logged = sudare.logged()?;
     let by_credentials = logged.notes.contains(&(NoteCode::Owner.number(), 2));
     report.check("the log says that the credentials told whose desktop it is", by_credentials, "");
@@ -163,48 +151,8 @@ fn shadow(
     Ok(())
 }
 
-/// FreeRDP's shadow server, and the display that it shows.
-struct Shadow {
-    _screen: PrivateScreen,
-    _desk: Running,
-    _server: Running,
-    pin: String,
-}
-
-impl Shadow {
-    fn start(user: &User, out: &Path, sam: &str) -> anyhow::Result<Self> {
-        let screen = PrivateScreen::start(crate::xrdp::client::SIZE)?;
-        let mut desk = user.command(&Path::new(PROGRAMS).join("sudare-secret-desktop").display().to_string());
-        desk.arg("--log").arg(user.home.join("received.jsonl")).env("DISPLAY", &screen.display);
-        let desk = Running::start(&mut desk, &out.join("shadow-desk.log"))?;
-        user.write("sam", sam, 0o600)?;
-        let folder = user.home.join(".config/freerdp/shadow");
-        std::fs::create_dir_all(&folder)?;
-        let (certificate, key) = (folder.join("shadow.crt"), folder.join("shadow.key"));
-        let mut openssl = Command::new("openssl");
-        openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=shadow"]);
-        process::output(openssl.arg("-keyout").arg(&key).arg("-out").arg(&certificate))?;
-        let owner = format!("{}:", user.name);
-        process::output(Command::new("chown").args(["-R", &owner]).arg(user.home.join(".config")))?;
-        let mut openssl = Command::new("openssl");
-        openssl.args(["x509", "-noout", "-fingerprint", "-sha256", "-in"]).arg(&certificate);
-        let told = process::output(&mut openssl)?;
-        let pin = told.trim().rsplit('=').next().context("openssl tells no fingerprint")?.to_owned();
-        let mut server = user.command("/usr/bin/freerdp-shadow-cli");
-        server.arg(format!("/port:{SHADOW_PORT}")).arg("/bind-address:127.0.0.1").arg("/sec:nla");
-        server.arg(format!("/sam-file:{}", user.home.join("sam").display()));
-        server.env("DISPLAY", &screen.display);
-        let mut server = Running::start(&mut server, &out.join("shadow.log"))?;
-        wait_until("the shadow server", || {
-            anyhow::ensure!(!server.has_ended()?, "it ended; see shadow.log");
-            Ok(std::net::TcpStream::connect(("127.0.0.1", SHADOW_PORT)).ok())
-        })?;
-        Ok(Self { _screen: screen, _desk: desk, _server: server, pin })
-    }
-}
-
 /// Lets users log on by NLA, with the commands of the guide.
-fn allow(sudare: &Sudare, users: &[&str]) -> anyhow::Result<()> {
+pub(super) fn allow(sudare: &Sudare, users: &[&str]) -> anyhow::Result<()> {
     let file = sudare.stage.dir.join("host/nla.users");
     sudare.set(&format!("gate_nla_users = \"{}\"", file.display()))?;
     process::output(Command::new("install").args(["-d", "-o", GUARD, "-m", "700", "/run/sudare-gate"]))?;
@@ -219,16 +167,10 @@ fn allow(sudare: &Sudare, users: &[&str]) -> anyhow::Result<()> {
 }
 
 /// A file that only the gate's account can read.
-fn secret(sudare: &Sudare, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+pub(super) fn secret(sudare: &Sudare, name: &str, text: &str) -> anyhow::Result<PathBuf> {
     let path = sudare.stage.dir.join("host").join(name);
     std::fs::write(&path, text)?;
     process::set_mode(&path, 0o600)?;
     process::output(Command::new("chown").arg(GUARD).arg(&path))?;
     Ok(path)
-}
-
-/// As FreeRDP's own tool makes it.
-fn hash_of(password: &str) -> anyhow::Result<String> {
-    let told = process::output(Command::new("winpr-hash").args(["-u", "x", "-p", password]))?;
-    Ok(told.trim().to_owned())
 }
