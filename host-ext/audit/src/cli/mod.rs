@@ -12,6 +12,7 @@ mod export;
 mod inputs;
 mod list;
 mod messages;
+mod not_evidence;
 mod open;
 mod output;
 mod retention;
