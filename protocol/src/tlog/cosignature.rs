@@ -183,7 +183,7 @@ impl FromStr for WitnessKey {
 
     fn from_str(line: &str) -> Result<Self, CosignatureError> {
         let bad = CosignatureError::BadKey;
-        let line = line.trim();
+        let line = line.trim_start_matches('\u{feff}').trim();
         if line.len() > MAX_VKEY_BYTES {
             return Err(bad("it is too long"));
         }
