@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use sudare_base::notify::Notifier;
 use sudare_base::program::{self, Settings};
-use sudare_base::{accounts, harden, signals};
+use sudare_base::{accounts, harden, output, signals};
 use sudare_owner::server::{self, Askers};
 
 /// Tell gates whose desktop they show.
@@ -30,7 +30,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = output::parse();
     program::run("sudare-owner", || cli.run())
 }
 

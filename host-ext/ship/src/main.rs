@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use sudare_base::files::read_bounded;
 use sudare_base::{output, program, signals};
+use sudare_protocol::text::given;
 use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
 use sudare_protocol::tlog::{VerifierKey, WitnessKey};
 use sudare_ship::{Notaries, Options, Stopper, confine, follow, prepare_process};
@@ -66,7 +67,7 @@ struct Ship {
 }
 
 fn main() -> ExitCode {
-    let ship = Ship::parse();
+    let ship: Ship = output::parse();
     program::run("sudare-ship", || ship.run())
 }
 
@@ -101,7 +102,7 @@ impl Ship {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let status = runtime.block_on(follow(&options, &stopper))?;
         if self.json {
-            output::line(&serde_json::to_string(&status)?);
+            output::json(&serde_json::to_string(&status)?);
         } else if self.once {
             output::line(&format!("{} entries are at {}.", status.shipped, status.destination));
         }
@@ -113,5 +114,5 @@ fn public_line(path: &Path) -> anyhow::Result<String> {
     let bytes = read_bounded(path, MAX_VKEY_BYTES)?;
     let bytes = bytes
         .with_context(|| format!("{} does not exist. Give the file with the public line", path.display()))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    given(&bytes).with_context(|| format!("{} is not text", path.display()))
 }
