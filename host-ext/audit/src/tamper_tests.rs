@@ -438,7 +438,7 @@ fn list_and_open_give_the_picture_to_the_auditors_identity_only() {
     let out = TempDir::new().unwrap();
     let show = |identity: &Identity| -> Result<Vec<Shown>, AuditError> {
         let request = Request { identity, custody: Custody::default(), full: true };
-        open::open(&store, incident, &request, out.path(), |_| Ok(()))
+        open::open(&store, incident, &request, out.path(), |_, _| Ok(()))
     };
     let refused = show(&Identity::generate()).unwrap();
     assert!(refused[0].problem.as_ref().unwrap().contains("not sealed to this identity"));

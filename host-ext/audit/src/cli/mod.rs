@@ -15,6 +15,7 @@ mod messages;
 mod not_evidence;
 mod open;
 mod output;
+mod passphrase;
 mod retention;
 mod show;
 mod verify;
