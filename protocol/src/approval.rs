@@ -10,11 +10,13 @@
 use minicbor::{Decode, Encode};
 use thiserror::Error;
 
+use crate::cbor;
 use crate::cose::{self, CoseError};
 use crate::evidence::Id;
 use crate::evidence::event::BlobId;
 use crate::limits::APPROVERS_MIN;
 use crate::rules::ByteKey;
+use crate::utc::utc;
 use crate::{SigningKey, VerifyingKey};
 
 /// `external_aad` of every approval.
@@ -80,7 +82,10 @@ pub enum ApprovalError {
     OtherThing(&'static str),
     /// Too late, too early, or valid for too long.
     #[error(
-        "an approval is valid from {made_ms} to {expires_ms} (Unix ms), but it is now {now_ms}. Approvals last {days} days at most: have it signed again",
+        "an approval is valid from {made} to {expires}, but it is now {now}. Approvals last {days} days at most: have it signed again",
+        made = utc(*made_ms),
+        expires = utc(*expires_ms),
+        now = utc(*now_ms),
         days = VALIDITY_MAX_MS / 86_400_000
     )]
     Time {
@@ -125,9 +130,8 @@ pub fn open(signed: &[u8], key: &VerifyingKey) -> Result<Approval, ApprovalError
         CoseError::Malformed => ApprovalError::Malformed,
         CoseError::WrongKey | CoseError::BadSignature => ApprovalError::NotAnApprover,
     })?;
-    let mut decoder = minicbor::Decoder::new(payload);
-    let approval: Approval = decoder.decode().map_err(|_| ApprovalError::Malformed)?;
-    if decoder.position() != payload.len() || approval.pictures.len() > PICTURES_MAX {
+    let approval: Approval = cbor::read(payload).map_err(|_| ApprovalError::Malformed)?;
+    if approval.pictures.len() > PICTURES_MAX {
         return Err(ApprovalError::Malformed);
     }
     if approval.version > VERSION { Err(ApprovalError::Version(approval.version)) } else { Ok(approval) }

@@ -7,7 +7,7 @@
 //! `Live` can only be made from READY verified under a transcript that contains the host's
 //! signed HELLO, whose key is in a record signed by the organisation.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use minicbor::bytes::ByteVec;
@@ -21,10 +21,12 @@ use crate::limits::SPOOL_MAX_BYTES;
 use crate::message::{
     self, Ack, Attest, CertificateCheck, Digest, Hello, Id, KeyKept, Manifest, Open, Status, kind,
 };
+use crate::receipt::{self, ReceiptError};
 use crate::records::{HostRecord, Policy, Signed};
 use crate::session::{self, HELLO_CONTEXT, OPEN_CONTEXT, Sealer, error_body, peer_error, transcript};
 use crate::template::{self, OperatorTemplate};
 use crate::timings::Timings;
+use crate::tlog::VerifierKey;
 
 /// What the client knows before it connects.
 pub struct Setup {
@@ -202,8 +204,10 @@ pub enum HostNews {
     /// The nonce that the next attestation echoes was renewed.
     Challenged,
     Status(Status),
-    /// This incident is in durable storage.
+    /// This incident is in durable storage, as the log proves.
     Acknowledged(Ack),
+    /// An acknowledgement that does not count: the evidence must be kept.
+    Unproven(ReceiptError),
     /// Evidence may flow again.
     Credited,
     /// The host's cover is about to check that somebody alive is there: measure.
@@ -250,6 +254,12 @@ pub struct Live {
     /// Evidence frames waiting for credit; bounded by the spool that fills it.
     waiting: VecDeque<Waiting>,
     waiting_bytes: usize,
+    /// The log's key, if the organisation signed one.
+    log: Option<VerifierKey>,
+    /// Manifest of the incident that is being sent.
+    sending: Option<Manifest>,
+    /// Manifests of incidents that were sent whole and are not acknowledged yet.
+    sent: BTreeMap<Id, Manifest>,
 }
 
 #[derive(Debug)]
@@ -261,6 +271,10 @@ enum Waiting {
 impl Live {
     fn new(from: AwaitReady, nonce: Id) -> Self {
         Live {
+            // A record whose log key cannot be read was refused with HELLO.
+            log: from.host.log().unwrap_or_default(),
+            sending: None,
+            sent: BTreeMap::new(),
             sealer: from.sealer,
             policy: from.policy,
             timings: from.timings,
@@ -304,7 +318,7 @@ impl Live {
                 HostNews::Challenged
             }
             kind::STATUS => HostNews::Status(message::body(body)?),
-            kind::ACK => HostNews::Acknowledged(message::body(body)?),
+            kind::ACK => self.acknowledged(message::body(body)?),
             kind::CREDIT => {
                 let more = message::body::<message::Credit>(body)?.frames;
                 self.credits = self.credits.saturating_add(more).min(crate::limits::CREDITS);
@@ -315,6 +329,20 @@ impl Live {
             unknown if unknown >= message::TYPE_OPTIONAL => return Ok(None),
             _ => return Err(Refusal::peer(Code::Unexpected)),
         }))
+    }
+
+    /// An acknowledgement counts for what was sent whole in this session, and if the log proves it.
+    fn acknowledged(&mut self, ack: Ack) -> HostNews {
+        let Some(manifest) = self.sent.get(&ack.incident_id) else {
+            return HostNews::Unproven(ReceiptError::NotSent);
+        };
+        match receipt::check(&ack, manifest, self.log.as_ref()) {
+            Ok(()) => {
+                self.sent.remove(&ack.incident_id);
+                HostNews::Acknowledged(ack)
+            }
+            Err(error) => HostNews::Unproven(error),
+        }
     }
 
     /// Signs an attestation; its nonce is filled in here.
@@ -383,9 +411,16 @@ impl Live {
         let Some(next) = self.waiting.pop_front() else { return Ok(None) };
         self.credits -= 1;
         match next {
-            Waiting::Manifest(manifest) => self.sealer.seal(kind::MANIFEST, &*manifest).map(Some),
+            Waiting::Manifest(manifest) => {
+                let sealed = self.sealer.seal(kind::MANIFEST, &*manifest)?;
+                self.sending = Some(*manifest);
+                Ok(Some(sealed))
+            }
             Waiting::Chunk(chunk) => {
                 self.waiting_bytes -= chunk.data.len();
+                if !matches!(self.waiting.front(), Some(Waiting::Chunk(_))) {
+                    self.sent.extend(self.sending.take().map(|manifest| (manifest.incident_id, manifest)));
+                }
                 Ok(Some(frame(&chunk.to_bytes())?))
             }
         }

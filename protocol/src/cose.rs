@@ -4,7 +4,7 @@
 //! 18([ protected bstr: {1: -19, 4: key id},  {},  payload bstr,  signature bstr(64) ])
 //! signed bytes = ["Signature1", protected, external_aad, payload]
 //! ```
-//! One message has exactly one encoding here: the protected header is compared with the one
+//! One message has exactly one encoding here: the CBOR is deterministic ([`crate::cbor`]), and the protected header is compared with the one
 //! that the expected key would have written, so neither the algorithm nor the key is ever
 //! taken from the message itself.
 
@@ -12,6 +12,8 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use minicbor::data::Tag;
 use minicbor::{Decoder, Encoder};
 use sha2::{Digest as _, Sha256};
+
+use crate::cbor;
 
 /// Ed25519 as registered by RFC 9864.
 pub const ALGORITHM_ED25519: i64 = -19;
@@ -110,6 +112,7 @@ fn parse(message: &[u8]) -> Result<Parts<'_>, CoseError> {
         }
         Ok(Parts { protected, payload, signature })
     }
+    cbor::check(message).map_err(|_| CoseError::Malformed)?;
     inner(message).map_err(|_| CoseError::Malformed)
 }
 

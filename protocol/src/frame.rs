@@ -11,6 +11,7 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use minicbor::{Decode, Encode};
 
+use crate::cbor;
 use crate::limits::{CHUNK_BYTES, MESSAGE_MAX_BYTES, PIECES_MAX};
 
 const LENGTH_BYTES: usize = 4;
@@ -50,15 +51,11 @@ impl Chunk {
     }
 
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FrameError> {
-        let mut decoder = minicbor::Decoder::new(bytes);
-        let chunk: Chunk = decoder.decode().map_err(|_| FrameError::Chunk)?;
+        let chunk: Chunk = cbor::read(bytes).map_err(|_| FrameError::Chunk)?;
         let fits = !chunk.data.is_empty()
             && chunk.data.len() <= CHUNK_BYTES
             && usize::from(chunk.piece) < PIECES_MAX;
-        if decoder.position() != bytes.len() || !fits {
-            return Err(FrameError::Chunk);
-        }
-        Ok(chunk)
+        if fits { Ok(chunk) } else { Err(FrameError::Chunk) }
     }
 }
 

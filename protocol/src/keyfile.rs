@@ -53,6 +53,8 @@ pub fn device_id(key: &VerifyingKey) -> Id {
 }
 
 fn value(text: &str, kind: &str) -> Option<[u8; 32]> {
+    // Editors put a byte order mark before the first line.
+    let text = text.trim_start_matches('\u{feff}');
     let line = text.lines().map(str::trim).find(|l| !l.is_empty() && !l.starts_with('#'))?;
     let encoded = line.strip_prefix(kind)?.strip_prefix(' ')?;
     STANDARD.decode(encoded.trim()).ok()?.try_into().ok()
@@ -69,6 +71,8 @@ mod tests {
         let public = public_line(&key.verifying_key());
         assert_eq!(parse_secret(&format!("# mine\n{}", *secret)).unwrap().to_bytes(), [5; 32]);
         assert_eq!(parse_public(&public).unwrap(), key.verifying_key());
+        let edited = format!("\u{feff}# ours\r\n{}\r\n", public.trim());
+        assert_eq!(parse_public(&edited).unwrap(), key.verifying_key());
         assert_eq!(parse_secret(&public).err(), Some(KeyFileError::Secret));
         assert_eq!(parse_public(&secret).err(), Some(KeyFileError::Public));
         assert_eq!(parse_public("sudare-ed25519 AAAA").err(), Some(KeyFileError::Public));

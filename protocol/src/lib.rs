@@ -23,9 +23,10 @@
 //! | module | what |
 //! |---|---|
 //! | `limits` | every bound that a peer can run into; relations are asserted at compile time |
-//! | `frame`, `cose`, `message` | bytes to messages and back; one message has one encoding, and nothing is believed before its signature |
+//! | `frame`, `cbor`, `cose`, `message` | bytes to messages and back; one message has one encoding, and nothing is believed before its signature |
 //! | `session` | transcript and sequence numbers: a message of one session means nothing in another |
 //! | `client`, `host` | the two ends as state machines, one type per state; `Live` comes only from a verified handshake |
+//! | `receipt` | what an ACK must prove before a client forgets evidence |
 //! | `intake` | announced pictures, chunk by chunk, and nothing that the signed manifest does not list |
 //! | `eyes`, `light` | what a policy asks of liveness; the check that the cover draws and how its answer is judged |
 //! | `records`, `timings`, `rules` | what the organisation signs; a record is used only as `Signed<R>`, which only `verify` makes |
@@ -37,9 +38,10 @@
 //! | `tlog` | Merkle log, its proofs, checkpoints and cosignatures |
 //! | `seal` | sealed pictures |
 //! | `verify` | checks a log; everything is computed from the entries |
-//! | `keyfile`, `hex`, `utc` | keys, bytes and times as text |
+//! | `keyfile`, `hex`, `utc`, `text` | keys, bytes and times as text; which characters texts may have |
 
 pub mod approval;
+pub mod cbor;
 pub mod client;
 pub mod cose;
 pub mod error;
@@ -54,6 +56,7 @@ pub mod light;
 pub mod limits;
 pub mod message;
 pub mod reason;
+pub mod receipt;
 pub mod records;
 pub mod rules;
 pub mod screen;
@@ -61,6 +64,7 @@ pub mod screen;
 pub mod seal;
 pub mod session;
 pub mod template;
+pub mod text;
 pub mod timings;
 pub mod tlog;
 pub mod utc;

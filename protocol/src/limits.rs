@@ -12,6 +12,8 @@ pub const MESSAGE_MAX_BYTES: usize = 64 * 1024;
 pub const OPEN_MAX_BYTES: usize = 4 * 1024;
 /// LOCK or UNLOCK; a valid one takes about 170 bytes.
 pub const LOCK_MAX_BYTES: usize = 1024;
+/// The entry in ACK: that of an incident with the most pictures takes about 3 KiB.
+pub const ACK_ENTRY_MAX_BYTES: usize = 48 * 1024;
 /// LIT: the longest lists `LIGHT_SAMPLES_MAX` samples.
 pub const LIT_MAX_BYTES: usize = 4 * 1024;
 /// MANIFEST: the longest lists the chunks of `INCIDENT_MAX_BYTES`.
@@ -90,6 +92,10 @@ const _: () = assert!(2 * RECORD_MAX_BYTES + 1024 + ENVELOPE_MAX_BYTES <= MESSAG
 // What a working client sends fits the limit of its message.
 const _: () = assert!(TEXT_MAX_BYTES + MODELS_MAX * 36 + 512 + ENVELOPE_MAX_BYTES <= OPEN_MAX_BYTES);
 const _: () = assert!(64 + ENVELOPE_MAX_BYTES <= LOCK_MAX_BYTES);
+// An entry, its proof and a checkpoint's note.
+const _: () = assert!(
+    ACK_ENTRY_MAX_BYTES + 64 * 34 + 4 * TEXT_MAX_BYTES + 64 + ENVELOPE_MAX_BYTES <= MESSAGE_MAX_BYTES
+);
 const _: () = assert!(
     LIGHT_SAMPLES_MAX * (crate::light::PLACES * 3 * 3 + 12) + 64 + ENVELOPE_MAX_BYTES <= LIT_MAX_BYTES
 );

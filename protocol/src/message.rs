@@ -7,11 +7,13 @@
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Decoder, Encode};
 
+use crate::cbor;
 use crate::error::{Code, Refusal};
 use crate::limits::{
     CHUNK_BYTES, INCIDENT_MAX_BYTES, MODELS_MAX, PIECE_MAX_BYTES, PIECES_MAX, TEXT_MAX_BYTES,
 };
 use crate::reason::{Reason, State};
+use crate::text::is_plain;
 
 /// The only version so far. HELLO lists what the host speaks, OPEN names the one chosen.
 pub const VERSION: u16 = 1;
@@ -450,6 +452,12 @@ pub struct Ack {
     /// The signed note of a checkpoint that covers the leaf.
     #[n(2)]
     pub checkpoint: String,
+    /// The leaf itself: the entry that completes the incident, as the log's key signed it.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub entry: Option<Vec<u8>>,
+    /// Its inclusion proof under the checkpoint: 32 bytes each, from the leaf upwards.
+    #[n(4)]
+    pub proof: Option<Vec<ByteVec>>,
 }
 
 /// More evidence frames may be sent.
@@ -497,6 +505,7 @@ pub fn encode(kind: u8, sequence: u64, body: &impl Encode<()>) -> Vec<u8> {
 
 /// Splits a verified payload into type, sequence and undecoded body.
 pub fn split(payload: &[u8]) -> Result<(u8, u64, &[u8]), Refusal> {
+    cbor::check(payload).map_err(|_| Refusal::peer(Code::Malformed))?;
     let mut d = Decoder::new(payload);
     let mut head = || -> Result<(u8, u64), minicbor::decode::Error> {
         if d.array()? != Some(3) {
@@ -510,12 +519,8 @@ pub fn split(payload: &[u8]) -> Result<(u8, u64, &[u8]), Refusal> {
 
 /// Decodes a body and checks its lengths and relations.
 pub fn body<'b, T: Decode<'b, ()> + Bounded>(bytes: &'b [u8]) -> Result<T, Refusal> {
-    let mut d = Decoder::new(bytes);
-    let value: T = d.decode().map_err(|_| Refusal::peer(Code::Malformed))?;
-    if d.position() != bytes.len() || !value.in_bounds() {
-        return Err(Refusal::peer(Code::Malformed));
-    }
-    Ok(value)
+    let value: T = cbor::read(bytes).map_err(|_| Refusal::peer(Code::Malformed))?;
+    if value.in_bounds() { Ok(value) } else { Err(Refusal::peer(Code::Malformed)) }
 }
 
 /// Limits that the type alone does not state.
@@ -540,6 +545,7 @@ impl Bounded for Hello {
 impl Bounded for Open {
     fn in_bounds(&self) -> bool {
         self.software.len() <= TEXT_MAX_BYTES
+            && is_plain(&self.software)
             && self.models.len() <= MODELS_MAX
             && self.models.iter().all(|m| m.len() == 32)
     }
@@ -549,14 +555,9 @@ impl Bounded for Ready {
         self.templates.len() <= crate::limits::OPERATORS_MAX
     }
 }
-impl Bounded for Ack {
-    fn in_bounds(&self) -> bool {
-        self.checkpoint.len() <= 4 * TEXT_MAX_BYTES
-    }
-}
 impl Bounded for ErrorBody {
     fn in_bounds(&self) -> bool {
-        self.text.len() <= TEXT_MAX_BYTES
+        self.text.len() <= TEXT_MAX_BYTES && is_plain(&self.text)
     }
 }
 impl Bounded for Manifest {

@@ -10,11 +10,15 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use minicbor::{Decode, Encode};
 use sha2::{Digest as _, Sha256};
 
+use crate::cbor;
 use crate::cose::{self, CoseError};
 use crate::eyes::{EyesError, EyesRules};
 use crate::limits::{AUDITORS_MAX, AUDITORS_MIN, RECORD_MAX_BYTES, TEXT_MAX_BYTES};
 use crate::rules::{EvidenceRules, RulesError};
+use crate::text::is_plain;
 use crate::timings::{TimingError, Timings};
+use crate::tlog::{NoteError, VerifierKey};
+use crate::utc::utc;
 
 /// Which host key belongs to a host, and for how long (Unix milliseconds).
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -28,6 +32,10 @@ pub struct HostRecord {
     pub not_before_ms: u64,
     #[n(3)]
     pub not_after_ms: u64,
+    /// The public line of the log in which this host's evidence is kept (C2SP vkey). With it, clients believe only
+    /// receipts that this log's key proves.
+    #[n(4)]
+    pub log: Option<String>,
 }
 
 /// Which device key belongs to a device, and for which RDP user it may speak.
@@ -95,14 +103,20 @@ pub enum RecordError {
     Signature { kind: &'static str, source: CoseError },
     #[error("the {kind} is signed but cannot be decoded. It was made for another version of Sudare")]
     Malformed { kind: &'static str },
+    #[error("the log's key in the host record cannot be used: {source}")]
+    Log { source: NoteError },
     #[error("the {kind} is larger than {RECORD_MAX_BYTES} bytes. The security team must make a smaller one")]
     TooLarge { kind: &'static str },
     #[error(
-        "the {kind} is not valid before {not_before_ms} (Unix ms), but it is now {now_ms}. Check this machine's clock"
+        "the {kind} is not valid before {from}, but it is now {now}. Check this machine's clock",
+        from = utc(*not_before_ms),
+        now = utc(*now_ms)
     )]
     NotYet { kind: &'static str, not_before_ms: u64, now_ms: u64 },
     #[error(
-        "the {kind} expired at {not_after_ms} (Unix ms), and it is now {now_ms}. Ask the security team to renew it"
+        "the {kind} expired at {until}, and it is now {now}. Ask the security team to renew it",
+        until = utc(*not_after_ms),
+        now = utc(*now_ms)
     )]
     Expired { kind: &'static str, not_after_ms: u64, now_ms: u64 },
     #[error(
@@ -116,7 +130,7 @@ pub enum RecordError {
     #[error("the policy cannot be used: {0}")]
     Eyes(#[from] EyesError),
     #[error(
-        "a text in the {kind} is empty or longer than {TEXT_MAX_BYTES} bytes. The security team must correct it"
+        "a text in the {kind} is empty, longer than {TEXT_MAX_BYTES} bytes, or has characters that are not seen. The security team must correct it"
     )]
     Text { kind: &'static str },
 }
@@ -171,11 +185,7 @@ impl<R: Record> Signed<R> {
         }
         let payload = cose::verify1(organisation, R::CONTEXT, bytes)
             .map_err(|source| RecordError::Signature { kind, source })?;
-        let mut decoder = minicbor::Decoder::new(payload);
-        let record: R = decoder.decode().map_err(|_| RecordError::Malformed { kind })?;
-        if decoder.position() != payload.len() {
-            return Err(RecordError::Malformed { kind });
-        }
+        let record: R = cbor::read(payload).map_err(|_| RecordError::Malformed { kind })?;
         record.check()?;
         Ok(Signed { record, bytes: bytes.to_vec() })
     }
@@ -203,13 +213,20 @@ impl Record for HostRecord {
     }
     fn check(&self) -> Result<(), RecordError> {
         key_of(&self.host_key, Self::KIND)?;
-        text(&self.host_id, Self::KIND)
+        text(&self.host_id, Self::KIND)?;
+        self.log().map(|_| ())
     }
 }
 
 impl HostRecord {
     pub fn key(&self) -> Result<VerifyingKey, RecordError> {
         key_of(&self.host_key, Self::KIND)
+    }
+
+    /// The log's public key, if the record names one.
+    pub fn log(&self) -> Result<Option<VerifierKey>, RecordError> {
+        let parse = |line: &String| line.parse().map_err(|source| RecordError::Log { source });
+        self.log.as_ref().map(parse).transpose()
     }
 }
 
@@ -282,7 +299,7 @@ fn key_of(bytes: &[u8; 32], kind: &'static str) -> Result<VerifyingKey, RecordEr
 }
 
 fn text(text: &str, kind: &'static str) -> Result<(), RecordError> {
-    if text.is_empty() || text.len() > TEXT_MAX_BYTES {
+    if text.is_empty() || text.len() > TEXT_MAX_BYTES || !is_plain(text) {
         return Err(RecordError::Text { kind });
     }
     Ok(())

@@ -6,6 +6,7 @@ use minicbor::{Decode, Encode};
 
 use crate::evidence::Label;
 use crate::limits::{APPROVERS_MAX, APPROVERS_MIN, RETENTION_MAX_HOURS, TEXT_MAX_BYTES};
+use crate::text::is_plain;
 
 /// How the screen is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
@@ -108,7 +109,8 @@ impl EvidenceRules {
         if full == 0 || full > all || all > RETENTION_MAX_HOURS {
             return Err(RulesError::Retention { full, all });
         }
-        if self.custodian.as_ref().is_some_and(|to| !to.starts_with("age1") || to.len() > TEXT_MAX_BYTES) {
+        let is_recipient = |to: &String| to.starts_with("age1") && to.len() <= TEXT_MAX_BYTES && is_plain(to);
+        if self.custodian.as_ref().is_some_and(|to| !is_recipient(to)) {
             return Err(RulesError::Custodian);
         }
         let mut different: Vec<[u8; 32]> = self.approvers.iter().map(|key| key.0).collect();

@@ -13,6 +13,7 @@
 //! ephemeral keys and the nonce from the operating system. The salt is an argument.
 
 mod custodian;
+mod identity;
 
 use std::fmt;
 use std::io::{Read as _, Write as _};
@@ -26,6 +27,7 @@ use zeroize::Zeroizing;
 
 use crate::limits::{AUDITORS_MAX, AUDITORS_MIN};
 pub use custodian::{Custodian, seal_for_custodian, split_stored, unwrap_header};
+pub use identity::{Identity, is_protected, unlock};
 
 /// Random bytes after the picture.
 pub const SALT_BYTES: usize = 32;
@@ -57,6 +59,22 @@ pub enum SealError {
     /// Not an identity file.
     #[error("this is not an age identity (AGE-SECRET-KEY-1…). Give the file that `age-keygen` wrote")]
     Identity,
+    /// An identity that another program holds.
+    #[error(
+        "this is the identity of an age plugin (AGE-PLUGIN-…), for which another program would have to be run. Open the picture with `age`, or give an identity of `age-keygen`"
+    )]
+    Plugin,
+    /// An identity of another kind than the recipients of a policy.
+    #[error(
+        "this is {0}, but pictures are sealed to X25519 recipients (age1…) only. Give the identity that `age-keygen` wrote"
+    )]
+    OtherKind(&'static str),
+    /// More identities than one file has.
+    #[error("the file holds more than {0} identities. Give one with your own")]
+    TooMany(usize),
+    /// A passphrase that does not fit, or a damaged file.
+    #[error("the identity file does not open with this passphrase. Type it again, or restore the file")]
+    Passphrase,
     /// Larger than [`PICTURE_MAX_BYTES`].
     #[error("the picture is {0} bytes long, more than {PICTURE_MAX_BYTES}. Take it at a lower resolution")]
     TooLarge(usize),
@@ -108,42 +126,6 @@ impl Recipients {
 impl fmt::Debug for Recipients {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Recipients({})", self.0.len())
-    }
-}
-
-/// An auditor's secret.
-#[derive(Clone)]
-pub struct Identity(x25519::Identity);
-
-impl Identity {
-    /// Reads an identity file: comments, then a line `AGE-SECRET-KEY-1…`.
-    pub fn parse(file: &str) -> Result<Self, SealError> {
-        let line = file.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
-        let identity = line.and_then(|line| x25519::Identity::from_str(line).ok());
-        identity.map(Self).ok_or(SealError::Identity)
-    }
-
-    /// A new one, for set-up and tests; age draws the key.
-    pub fn generate() -> Self {
-        Self(x25519::Identity::generate())
-    }
-
-    /// The public part, for the policy.
-    pub fn recipient(&self) -> String {
-        self.0.to_public().to_string()
-    }
-
-    /// The secret line of an identity file.
-    pub fn to_file(&self) -> Zeroizing<String> {
-        use age::secrecy::ExposeSecret as _;
-        let secret = self.0.to_string();
-        Zeroizing::new(format!("# public key: {}\n{}\n", self.recipient(), secret.expose_secret()))
-    }
-}
-
-impl fmt::Debug for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Identity(secret)")
     }
 }
 
@@ -210,8 +192,7 @@ pub fn open_salted(
     }
     let decryptor =
         age::Decryptor::new(ciphertext).map_err(|_| SealError::Damaged("its header is not age's"))?;
-    let identity: &dyn age::Identity = &identity.0;
-    let mut reader = decryptor.decrypt(std::iter::once(identity)).map_err(|error| match error {
+    let mut reader = decryptor.decrypt(identity.keys()).map_err(|error| match error {
         age::DecryptError::NoMatchingKeys => SealError::NotForThisIdentity,
         _ => SealError::Damaged("its header was changed"),
     })?;
@@ -309,15 +290,6 @@ mod tests {
         assert!(Recipients::parse(&shouted).is_err());
         let broken = [a.recipient(), b.recipient().replace("age1", "age2")];
         assert_eq!(Recipients::parse(&broken).unwrap_err(), SealError::Recipient(2));
-    }
-
-    #[test]
-    fn an_identity_file_is_read_back_and_never_shown() {
-        let identity = Identity::generate();
-        let again = Identity::parse(&identity.to_file()).unwrap();
-        assert_eq!(again.recipient(), identity.recipient());
-        assert_eq!(format!("{identity:?}"), "Identity(secret)");
-        assert_eq!(Identity::parse("# only a comment").unwrap_err(), SealError::Identity);
     }
 
     #[test]

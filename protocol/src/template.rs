@@ -19,6 +19,7 @@ use sha2::Sha256;
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use crate::cbor;
 use crate::limits::{
     OPERATORS_MAX, REGIONS_AREA_MAX_PERMILLE, REGIONS_MAX, TEMPLATE_MAX_BYTES, VECTOR_DIM, VECTORS_MAX,
 };
@@ -144,9 +145,8 @@ impl OperatorTemplate {
         if bytes.len() > TEMPLATE_MAX_BYTES {
             return Err(TemplateError::Malformed);
         }
-        let mut decoder = minicbor::Decoder::new(bytes);
-        let wire: Wire = decoder.decode().map_err(|_| TemplateError::Malformed)?;
-        if wire.version != 1 || decoder.position() != bytes.len() {
+        let wire: Wire = cbor::read(bytes).map_err(|_| TemplateError::Malformed)?;
+        if wire.version != 1 {
             return Err(TemplateError::Malformed);
         }
         // Bytes behind the last whole number would be dropped, and one template have two encodings.

@@ -54,7 +54,7 @@ fn client_refuses(hello: &[u8], code: Code, fault: Fault) {
 
 fn signed_host_record(by: &SigningKey, not_before_ms: u64, not_after_ms: u64) -> Vec<u8> {
     let host_key = pair::host_key().verifying_key().to_bytes();
-    let record = HostRecord { host_id: "vdi-1".into(), host_key, not_before_ms, not_after_ms };
+    let record = HostRecord { host_id: "vdi-1".into(), host_key, not_before_ms, not_after_ms, log: None };
     Signed::sign(by, &record).unwrap()
 }
 

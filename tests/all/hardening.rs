@@ -31,8 +31,13 @@ impl Place {
         keys::init_recorder(&recorder).unwrap();
         let organisation = pair::organisation_key();
         let host_key = pair::host_key().verifying_key().to_bytes();
-        let record =
-            HostRecord { host_id: "vdi-1".into(), host_key, not_before_ms: 0, not_after_ms: u64::MAX };
+        let record = HostRecord {
+            host_id: "vdi-1".into(),
+            host_key,
+            not_before_ms: 0,
+            not_after_ms: u64::MAX,
+            log: None,
+        };
         let public = keyfile::public_line(&organisation.verifying_key());
         std::fs::write(recorder.join("organisation.pub"), public).unwrap();
         std::fs::write(recorder.join("host.record"), Signed::sign(&organisation, &record).unwrap()).unwrap();

@@ -8,6 +8,7 @@ mod faults;
 mod handshake;
 mod hardening;
 mod log_peers;
+mod output;
 mod plugin;
 mod rdp;
 mod session_faults;

@@ -140,7 +140,8 @@ impl Teller {
             map.insert("t_ms".into(), at_ms.into());
             map.insert("own_covered".into(), covers_own.into());
         }
-        output::line(&fields.to_string());
+        // Values of JSON are always written.
+        output::json(&fields).ok();
     }
 
     /// Name, fields and text of an event.
@@ -156,6 +157,10 @@ impl Teller {
             Event::Receipt(ack) => {
                 let text = format!("the host keeps the evidence (entry {})", ack.leaf_index);
                 ("receipt", json!({ "leaf_index": ack.leaf_index, "checkpoint": ack.checkpoint }), text)
+            }
+            Event::Unproven(why) => {
+                let text = why.to_string();
+                ("unproven", json!({ "text": text }), text)
             }
             Event::Break(on) => {
                 let text = if on { "break: the camera is off" } else { "the break has ended" };
@@ -236,7 +241,9 @@ fn blackened(mut picture: ClientPicture) -> ClientPicture {
 fn save(picture: Option<ClientPicture>, path: &Path) {
     let saved = picture.context("no picture was received yet").and_then(|p| write(&p, path));
     match saved {
-        Ok(()) => output::line(&json!({ "event": "saved", "path": path.display().to_string() }).to_string()),
+        Ok(()) => {
+            output::json(&json!({ "event": "saved", "path": path.display().to_string() })).ok();
+        }
         Err(error) => output::error(&error),
     }
 }

@@ -67,7 +67,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments: Arguments = output::parse();
     let filter = EnvFilter::try_from_env("SUDARE_LOG").unwrap_or_else(|_| EnvFilter::new("warn,ort=error"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -3,23 +3,56 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the one module that prints")]
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::process;
 
+use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
+use sudare_protocol::text::{printable, printable_json};
 
-/// One line of a result. If the reader is gone, exits quietly.
+/// As a shell reports a program that SIGPIPE ended: the reader has seen enough.
+const READER_GONE: i32 = 141;
+/// The result could not be told.
+const NOT_WRITTEN: i32 = 2;
+
+/// One line of a result. Whatever in it would do something else than be seen is replaced: names and advice of a host are
+/// among it.
 pub(crate) fn line(text: &str) {
-    let mut out = std::io::stdout().lock();
-    if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
-    }
+    write(&printable(text));
 }
 
-/// One line of JSON.
+/// One line of JSON. Hidden characters are spelt out, so that it says the same.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    line(&serde_json::to_string(value)?);
+    write(&printable_json(&serde_json::to_string(value)?));
     Ok(())
+}
+
+/// Reads the arguments. Help and errors about them are printed here as well.
+pub(crate) fn parse<P: Parser>() -> P {
+    P::try_parse().unwrap_or_else(|error| {
+        finish(error.print());
+        process::exit(error.exit_code())
+    })
+}
+
+fn write(text: &str) {
+    let mut out = std::io::stdout().lock();
+    finish(writeln!(out, "{text}").and_then(|()| out.flush()));
+}
+
+/// Ends the program if its output goes nowhere: quietly if the reader has gone, and with a word if the disk is full.
+fn finish(written: io::Result<()>) {
+    match written {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(READER_GONE),
+        Err(error) => {
+            complain(&format!(
+                "sudare: the output cannot be written: {error}. Free space where it goes, or send it elsewhere"
+            ));
+            process::exit(NOT_WRITTEN)
+        }
+    }
 }
 
 /// An error with its causes on one line. A cause that the message quotes already is not repeated.
@@ -31,12 +64,17 @@ pub(crate) fn error(error: &anyhow::Error) {
             text.push_str(&cause);
         }
     }
-    eprintln!("sudare: {text}");
+    complain(&format!("sudare: {text}"));
 }
 
-/// A remark that is not a result.
+/// A remark that is not a result; it may have several lines.
 pub(crate) fn note(text: &str) {
-    eprintln!("{text}");
+    text.lines().for_each(complain);
+}
+
+/// One line on standard error. If that is closed too, nobody listens.
+fn complain(text: &str) {
+    writeln!(io::stderr(), "{}", printable(text)).ok();
 }
 
 /// A progress bar on standard error; invisible if that is not a terminal, or in JSON mode.

@@ -6,6 +6,7 @@
 
 use sudare_protocol::Refusal;
 use sudare_protocol::message::{Ack, CertificateCheck, Status};
+use sudare_protocol::receipt::ReceiptError;
 use sudare_protocol::template::OperatorTemplate;
 
 use crate::presence::Decision;
@@ -26,6 +27,8 @@ pub enum Event {
     Status(Status),
     /// The host keeps an incident: the receipt.
     Receipt(Ack),
+    /// The host says that it keeps an incident, and does not prove it: the evidence is kept here.
+    Unproven(ReceiptError),
     /// The operator's break on the host's cover began or ended; the camera is off during it.
     Break(bool),
     /// A channel was refused; `live` tells whether it was the host's.

@@ -242,6 +242,7 @@ impl ClientSession {
                 self.spool.acknowledge(&ack.incident_id);
                 out.push(Output::Tell(Event::Receipt(ack)));
             }
+            Some(HostNews::Unproven(why)) => out.push(Output::Tell(Event::Unproven(why))),
             Some(HostNews::Credited) => self.send_evidence(out),
             Some(HostNews::Light(light)) => {
                 if let State::Live(state) = &mut self.state {

@@ -57,6 +57,7 @@ impl Host {
             host_key: host_key.verifying_key().to_bytes(),
             not_before_ms: 0,
             not_after_ms: u64::MAX,
+            log: None,
         };
         let setup = Setup {
             host_key,

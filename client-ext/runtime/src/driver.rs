@@ -266,6 +266,7 @@ impl Driver {
             Event::Refused { refusal, live } => tracing::warn!(%refusal, live, "a channel was refused"),
             Event::Dropped(why) => tracing::warn!("a channel was closed: {why}"),
             Event::Trouble(text) => tracing::error!("{text}"),
+            Event::Unproven(why) => tracing::error!("{why}"),
             Event::EnrolAgain => tracing::warn!("the looks at the operator fit the template less and less"),
             Event::Ready { .. } | Event::Decided(_) | Event::Status(_) | Event::Over { .. } => {}
         }

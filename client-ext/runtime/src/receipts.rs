@@ -138,7 +138,13 @@ mod tests {
     use super::*;
 
     fn receipt(n: u8) -> Receipt {
-        let ack = Ack { incident_id: [n; 16], leaf_index: u64::from(n), checkpoint: "note\n".into() };
+        let ack = Ack {
+            incident_id: [n; 16],
+            leaf_index: u64::from(n),
+            checkpoint: "note\n".into(),
+            entry: None,
+            proof: None,
+        };
         let host = HostKey { organisation: [1; 32], host_id: "vdi-1".into() };
         Receipt::new(&ack, &host, Reason::Onlooker, 5, 1_000 + u64::from(n))
     }

@@ -46,7 +46,7 @@ impl Doctor {
         };
         let wrong = findings.iter().filter(|(_, result)| result.is_err()).count();
         if self.json {
-            output::line(&json(&findings).to_string());
+            output::json(&json(&findings).to_string());
         } else {
             findings.iter().map(row).for_each(|line| output::line(&line));
         }

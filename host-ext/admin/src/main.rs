@@ -70,7 +70,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = output::parse();
     if let Command::Knock { socket } = &cli.command {
         return doctor::alone::knock(socket);
     }

@@ -5,12 +5,12 @@
 //! missing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 use sudare_evidence::reader::{ReadError, Store};
+use sudare_evidence::store::disk::open_regular;
 use sudare_protocol::evidence::event::Tombstone;
 use sudare_protocol::evidence::{BlobRef, Entry, Event, Id};
 use sudare_protocol::hex::hex;
@@ -32,6 +32,17 @@ pub struct BlobCheck<'a> {
     missing: BTreeMap<Id, Missing>,
     /// Erased pictures: they stay erased even if the log lists them again.
     buried: BTreeSet<Id>,
+    /// Pictures whose two files were read and compared.
+    compared: BTreeSet<Id>,
+}
+
+/// The pictures of a store whose files an audit vouches for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pictures {
+    /// Their files were compared with the log.
+    pub compared: BTreeSet<Id>,
+    /// Missing, as a tombstone says.
+    pub erased: BTreeSet<Id>,
 }
 
 #[derive(Debug)]
@@ -45,7 +56,13 @@ struct Missing {
 impl<'a> BlobCheck<'a> {
     /// Starts with nothing checked.
     pub fn new(store: &'a Store) -> Self {
-        Self { store, checked: BTreeMap::new(), missing: BTreeMap::new(), buried: BTreeSet::new() }
+        Self {
+            store,
+            checked: BTreeMap::new(),
+            missing: BTreeMap::new(),
+            buried: BTreeSet::new(),
+            compared: BTreeSet::new(),
+        }
     }
 
     /// Checks the pictures of one entry.
@@ -67,12 +84,12 @@ impl<'a> BlobCheck<'a> {
         Ok(())
     }
 
-    /// Reports pictures that are missing without a tombstone; returns the number of erased ones.
-    pub fn finish(self, findings: &mut Findings) -> u64 {
+    /// Reports pictures that are missing without a tombstone; returns those that are there or were erased.
+    pub(super) fn finish(self, findings: &mut Findings) -> Pictures {
         let mut missing: Vec<(Id, Missing)> = self.missing.into_iter().collect();
         missing.sort_by_key(|(_, missing)| missing.entry);
         missing.iter().for_each(|(blob_id, missing)| report(blob_id, missing, findings));
-        self.buried.len() as u64
+        Pictures { compared: self.compared, erased: self.buried }
     }
 
     fn blob(
@@ -82,7 +99,11 @@ impl<'a> BlobCheck<'a> {
         blob: &BlobRef,
         findings: &mut Findings,
     ) -> Result<(), AuditError> {
-        match compare(self.store, blob)? {
+        let found = compare(self.store, blob)?;
+        if !matches!(found, Found::Missing(_)) {
+            self.compared.insert(blob.blob_id);
+        }
+        match found {
             Found::Same => {}
             Found::Different(detail) => {
                 let detail = format!("picture {}: {detail}", hex(&blob.blob_id));
@@ -108,7 +129,7 @@ impl<'a> BlobCheck<'a> {
                 self.missing.remove(&blob_id);
                 self.buried.insert(blob_id);
             }
-            if self.store.blob(&blob_id).header.exists() {
+            if self.store.blob(&blob_id).header.symlink_metadata().is_ok() {
                 let detail = format!("picture {}: run the erasure again", hex(&blob_id));
                 findings.add(FindingKind::ErasureUnfinished, Some(entry), detail);
             }
@@ -157,7 +178,7 @@ fn add_file(path: &Path, hash: &mut Sha256) -> Result<Option<u64>, AuditError> {
     let limit = u64::try_from(CIPHERTEXT_MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
     let mut piece = vec![0; 64 * 1024];
     let mut hash_all = || -> io::Result<u64> {
-        let mut file = File::open(path)?.take(limit);
+        let mut file = open_regular(path)?.take(limit);
         let mut size = 0;
         loop {
             let read = file.read(&mut piece)?;
@@ -169,6 +190,8 @@ fn add_file(path: &Path, hash: &mut Sha256) -> Result<Option<u64>, AuditError> {
     match hash_all() {
         Ok(size) => Ok(Some(size)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // A pipe or a link in its place: it does not have the picture's length, and is reported.
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Some(0)),
         Err(source) => Err(AuditError::Read(ReadError::Unreadable { path: path.to_owned(), source })),
     }
 }

@@ -1,5 +1,7 @@
 //! Pieces of HTML for the pages of exports and reports.
 
+use sudare_base::text::is_hidden;
+
 /// The style that all pages share.
 pub(crate) const STYLE: &str = include_str!("page.css");
 
@@ -13,9 +15,8 @@ pub(crate) fn escape(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            // Bidirectional controls could make a text read differently.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.push('\u{fffd}'),
-            character if character.is_control() && character != '\n' => out.push('\u{fffd}'),
+            // What is not seen could make a text read differently.
+            character if is_hidden(character) && character != '\n' => out.push('\u{fffd}'),
             character => out.push(character),
         }
     }
@@ -29,6 +30,12 @@ pub(crate) fn heading(ja: &str, en: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn the_same_characters_are_hidden_everywhere() {
+        let differs = |c: &char| super::is_hidden(*c) != sudare_protocol::text::is_hidden(*c);
+        assert_eq!(('\0'..=char::MAX).find(differs), None);
+    }
+
     #[test]
     fn nothing_in_a_text_becomes_markup() {
         assert_eq!(

@@ -14,6 +14,7 @@
 //! |---|---|
 //! | walk, pool, blobs | the audit: reads a log from its first leaf to its checkpoint and collects findings |
 //! | timestamps, authority | time-stamp tokens, and openssl, which verifies them |
+//! | uncovered | the files of a store that an audit does not vouch for |
 //! | report | the result of an audit |
 //! | incidents | the incidents of a log, collected from its entries |
 //! | handshake | what the signed messages of a session's handshake say |
@@ -26,8 +27,8 @@
 //! | live_log | writes entries about these actions through the running recorder |
 //! | error | why an audit could not be done |
 //!
-//! Only `erase` writes to a store; openings and erasures are recorded in the log before they happen. Memory does not
-//! grow with the log: a few bundles of at most 256 entries are held at a time. Keys and receipts come from outside the
+//! Only `erase` writes to a store; openings and erasures are recorded in the log before they happen. Of the
+//! log a few bundles of at most 256 entries are held in memory at a time, and of each picture that is kept its id. Keys and receipts come from outside the
 //! store, because whoever changed the store could have changed them as well.
 //!
 //! Deliberately absent: a network client and any key of a host. An audit works on a copy, on another machine.
@@ -52,6 +53,9 @@ pub mod summary;
 #[cfg(test)]
 mod tamper_tests;
 pub mod timestamps;
+mod uncovered;
+#[cfg(test)]
+mod uncovered_tests;
 pub mod walk;
 
 pub use error::AuditError;

@@ -8,14 +8,13 @@ mod cli;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use sudare_base::output;
 
 use cli::{args, dispatch};
 
 fn main() -> ExitCode {
     // clap exits with 2 by itself when the arguments are wrong, which is our code for "could not be done".
-    let args = args::Args::parse();
+    let args: args::Args = output::parse();
     match dispatch::run(&args) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),

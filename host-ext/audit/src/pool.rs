@@ -25,6 +25,10 @@ const THREADS_MAX: usize = 8;
 /// Bundles read ahead beyond those that threads work on.
 const AHEAD: usize = 2;
 
+/// After this many missing bundles in a row no further ones are looked for (a million entries). Whoever holds the log
+/// key can sign any size, and nothing would end a walk through bundles that never were.
+pub(crate) const MISSING_MAX: usize = 4096;
+
 /// A bundle with its examined leaves.
 #[derive(Debug)]
 pub(super) struct Bundle {
@@ -44,14 +48,15 @@ pub(super) struct Content {
     pub too_many: bool,
 }
 
-/// Calls `take` with each bundle of the first `size` entries, in order.
+/// Calls `take` with each bundle of the first `size` entries, in order. Returns the first bundle that was not looked for,
+/// because [`MISSING_MAX`] before it are missing.
 pub(super) fn examine(
     store: &Store,
     size: u64,
     key: &VerifyingKey,
     depth: Depth,
     mut take: impl FnMut(Bundle) -> Result<(), AuditError>,
-) -> Result<(), AuditError> {
+) -> Result<Option<TilePath>, AuditError> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX);
     let (jobs, queue) = mpsc::sync_channel::<Job>(threads + AHEAD);
     let queue = Mutex::new(queue);
@@ -62,7 +67,12 @@ pub(super) fn examine(
         // Owned by this closure, so that the threads end however it returns.
         let jobs = jobs;
         let mut under_way = VecDeque::new();
+        let (mut missing, mut stopped) = (0, None);
         for path in tiles::bundles(size) {
+            if missing >= MISSING_MAX {
+                stopped = Some(path);
+                break;
+            }
             if under_way.len() >= threads + AHEAD {
                 take_first(&mut under_way, &mut take)?;
             }
@@ -71,14 +81,16 @@ pub(super) fn examine(
                 // Fails only if all threads have ended; then the receiver below reports it.
                 drop(jobs.send(Job { bytes, width: path.width, answer }));
                 under_way.push_back((path, Some(result)));
+                missing = 0;
             } else {
                 under_way.push_back((path, None));
+                missing += 1;
             }
         }
         while !under_way.is_empty() {
             take_first(&mut under_way, &mut take)?;
         }
-        Ok(())
+        Ok(stopped)
     })
 }
 

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use sudare_protocol::verify::{Finding, Findings};
 
+use crate::uncovered::Uncovered;
+
 /// Result of an audit.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -30,6 +32,11 @@ pub struct Report {
     pub findings: Vec<FindingRow>,
     /// Number of findings beyond those listed.
     pub unlisted_findings: u64,
+    /// Files that the audit does not vouch for, relative to the store: a change in them would not be noticed. The
+    /// recorder's own, those that another option would check, and unknown ones. Empty where only the log was read.
+    pub not_evidence: Vec<String>,
+    /// Number of such files beyond those listed.
+    pub unlisted_not_evidence: u64,
 }
 
 /// The counts of one walk.
@@ -96,7 +103,13 @@ impl Report {
             timestamps,
             findings: findings.list().iter().map(FindingRow::from).collect(),
             unlisted_findings: findings.unlisted(),
+            not_evidence: Vec::new(),
+            unlisted_not_evidence: 0,
         }
+    }
+
+    pub(super) fn with_uncovered(self, Uncovered { paths, unlisted }: Uncovered) -> Self {
+        Self { not_evidence: paths, unlisted_not_evidence: unlisted, ..self }
     }
 }
 

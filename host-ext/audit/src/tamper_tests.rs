@@ -26,10 +26,10 @@ use super::incidents::{Incidents, find};
 use super::open::{self, Custody, Request, Shown};
 use super::{AuditError, Walk, verify_store};
 
-const INCIDENT: [u8; 16] = [0xab; 16];
-const BLOB: [u8; 16] = [0xcd; 16];
+pub(super) const INCIDENT: [u8; 16] = [0xab; 16];
+pub(super) const BLOB: [u8; 16] = [0xcd; 16];
 
-fn keys() -> LogKeys {
+pub(super) fn keys() -> LogKeys {
     LogKeys {
         origin: "sudare.example/log/test".into(),
         log: SigningKey::from_bytes(&[1; 32]),
@@ -37,44 +37,44 @@ fn keys() -> LogKeys {
     }
 }
 
-fn verifier() -> VerifierKey {
+pub(super) fn verifier() -> VerifierKey {
     keys().verifier().unwrap()
 }
 
-fn stamp(ms: u64) -> Stamp {
+pub(super) fn stamp(ms: u64) -> Stamp {
     Stamp { wall_ms: ms, boot_ms: ms, boot_id: [0; 16] }
 }
 
-struct Example {
+pub(super) struct Example {
     folder: TempDir,
     auditor: Identity,
 }
 
 impl Example {
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.path().join(name)
     }
 
-    fn blob_file(&self, folder: &str) -> PathBuf {
+    pub(super) fn blob_file(&self, folder: &str) -> PathBuf {
         self.path().join(folder).join(hex(&BLOB))
     }
 
-    fn edit(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn edit(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let path = self.file(name);
         let mut bytes = fs::read(&path).unwrap();
         change(&mut bytes);
         fs::write(path, bytes).unwrap();
     }
 
-    fn writer(&self) -> LogWriter<OsDisk> {
+    pub(super) fn writer(&self) -> LogWriter<OsDisk> {
         LogWriter::open(OsDisk, self.path(), keys(), [3; 16]).unwrap().0
     }
 
-    fn findings(&self, receipts: &[Vec<u8>]) -> BTreeSet<&'static str> {
+    pub(super) fn findings(&self, receipts: &[Vec<u8>]) -> BTreeSet<&'static str> {
         let report = verify_store(self.path(), &verifier(), receipts).unwrap();
         assert_eq!(report.ok, report.findings.is_empty());
         report.findings.iter().map(|finding| finding.kind).collect()
@@ -82,11 +82,11 @@ impl Example {
 }
 
 /// A store of one incident with one picture, then notes up to 300 entries.
-fn example() -> Example {
+pub(super) fn example() -> Example {
     example_with(300, 0)
 }
 
-fn example_with(entries: u64, first_note: u64) -> Example {
+pub(super) fn example_with(entries: u64, first_note: u64) -> Example {
     example_of(entries, first_note, None)
 }
 
@@ -438,7 +438,7 @@ fn list_and_open_give_the_picture_to_the_auditors_identity_only() {
     let out = TempDir::new().unwrap();
     let show = |identity: &Identity| -> Result<Vec<Shown>, AuditError> {
         let request = Request { identity, custody: Custody::default(), full: true };
-        open::open(&store, incident, &request, out.path(), |_| Ok(()))
+        open::open(&store, incident, &request, out.path(), |_, _| Ok(()))
     };
     let refused = show(&Identity::generate()).unwrap();
     assert!(refused[0].problem.as_ref().unwrap().contains("not sealed to this identity"));

@@ -83,6 +83,11 @@ impl Timestamps {
         Ok(times)
     }
 
+    /// Files of which every byte was checked: valid tokens, with the notes that they are for.
+    pub(super) fn checked<'a>(&'a self, times: &'a Times) -> impl Iterator<Item = PathBuf> + 'a {
+        times.good.keys().flat_map(|size| ["note", "tsr"].map(|kind| self.path(*size, kind)))
+    }
+
     /// Sizes of all checkpoints that have a file in the folder.
     fn sizes(&self) -> Result<Vec<u64>, AuditError> {
         let unreadable =

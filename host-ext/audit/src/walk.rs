@@ -1,11 +1,12 @@
 //! Reads a log from its first leaf to its checkpoint and collects findings.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fmt, thread};
 
 use sudare_base::clock;
-use sudare_evidence::reader::{COSIGNED, Store};
+use sudare_evidence::reader::{CHECKPOINT, COSIGNED, Store};
 use sudare_protocol::VerifyingKey;
 use sudare_protocol::evidence::Entry;
 use sudare_protocol::tlog::merkle::HashTile;
@@ -19,6 +20,7 @@ use crate::error::AuditError;
 use crate::pool::{self, Bundle, Content};
 use crate::report::{Cosignature, Counts, Report};
 use crate::timestamps::{Times, Timestamps};
+use crate::uncovered::{self, Covered};
 
 /// A recorder signs the checkpoint within this time after writing tiles.
 const RECORDER_PATIENCE: Duration = Duration::from_secs(2);
@@ -35,6 +37,8 @@ pub struct Walk<'a> {
     depth: Depth,
     progress: Option<Progress<'a>>,
     findings: Findings,
+    /// Missing files of entries in a row: the first entry, the first file, how many.
+    missing: Option<(u64, TilePath, u64)>,
 }
 
 /// Called with the number of entries done and the number of all entries.
@@ -67,6 +71,7 @@ impl<'a> Walk<'a> {
             depth: Depth::Signatures,
             progress: None,
             findings,
+            missing: None,
         }
     }
 
@@ -105,16 +110,20 @@ impl<'a> Walk<'a> {
         self
     }
 
-    /// Checks the log and the sealed pictures; with [`Depth::Hashes`] the log only.
+    /// Checks the log and the sealed pictures, and lists the files that it does not vouch for. With [`Depth::Hashes`] the
+    /// pictures are among those.
     pub fn verify(self) -> Result<Report, AuditError> {
-        if self.depth == Depth::Hashes {
-            return self.run(|_, _, _| Ok(()));
-        }
-        let mut blobs = BlobCheck::new(self.store);
-        let (mut counts, mut findings) =
-            self.walk(|index, entry, findings| blobs.check(index, entry, findings))?;
-        counts.erased = blobs.finish(&mut findings);
-        Ok(Report::new(counts, &findings))
+        let store = self.store;
+        let mut blobs = (self.depth != Depth::Hashes).then(|| BlobCheck::new(store));
+        let (mut counts, mut findings, mut covered) =
+            self.walk(|index, entry, findings| match &mut blobs {
+                Some(blobs) => blobs.check(index, entry, findings),
+                None => Ok(()),
+            })?;
+        covered.pictures = blobs.map(|blobs| blobs.finish(&mut findings));
+        counts.erased = covered.pictures.as_ref().map_or(0, |pictures| pictures.erased.len() as u64);
+        let uncovered = uncovered::find(store, &covered, &mut findings)?;
+        Ok(Report::new(counts, &findings).with_uncovered(uncovered))
     }
 
     /// Checks the log, and calls `visit` with each readable entry, in order.
@@ -122,24 +131,29 @@ impl<'a> Walk<'a> {
         self,
         visit: impl FnMut(u64, &Entry, &mut Findings) -> Result<(), AuditError>,
     ) -> Result<Report, AuditError> {
-        let (counts, findings) = self.walk(visit)?;
+        let (counts, findings, _) = self.walk(visit)?;
         Ok(Report::new(counts, &findings))
     }
 
     fn walk(
         mut self,
         mut visit: impl FnMut(u64, &Entry, &mut Findings) -> Result<(), AuditError>,
-    ) -> Result<(Counts, Findings), AuditError> {
+    ) -> Result<(Counts, Findings, Covered), AuditError> {
         let signatures = self.depth == Depth::Signatures;
         let mut counts = Counts { signatures, ..Counts::default() };
         let checkpoint = self.read_checkpoint()?;
-        self.read_cosigned()?;
+        let cosigned = self.read_cosigned()?;
         let times = self.times()?;
         counts.timestamps = times.newest();
         counts.cosignatures = self.cosignatures(checkpoint.as_ref());
+        let mut covered = Covered { files: self.covered_tokens(&times), ..Covered::default() };
+        for (name, note) in [(CHECKPOINT, checkpoint.as_ref()), (COSIGNED, cosigned.as_ref())] {
+            covered.files.extend(note.filter(|note| self.is_whole(note)).map(|_| PathBuf::from(name)));
+        }
         let receipts = std::mem::take(&mut self.receipts);
         counts.checkpoints = receipts.len() + usize::from(checkpoint.is_some());
-        let Some(checkpoint) = checkpoint else { return Ok((counts, self.findings)) };
+        let Some(checkpoint) = checkpoint else { return Ok((counts, self.findings, covered)) };
+        covered.size = checkpoint.size();
         let (store, depth, key) = (self.store, self.depth, *self.verifier.key());
         let mut check = LogCheck::new(self.verifier.clone(), receipts)
             .with_depth(depth)
@@ -148,20 +162,41 @@ impl<'a> Walk<'a> {
             times.check(index, entry.wall_ms, findings);
             visit(index, entry, findings)
         };
-        pool::examine(store, checkpoint.size(), &key, depth, |bundle| {
+        let stopped = pool::examine(store, checkpoint.size(), &key, depth, |bundle| {
             self.bundle(bundle, &mut check, &mut visit)?;
             if let Some(progress) = &mut self.progress {
                 progress(check.entries(), checkpoint.size());
             }
             Ok(())
         })?;
+        let claim = checkpoint.size();
+        self.report_missing(&stopped.map_or_else(String::new, |path| {
+            format!(". The checkpoint claims {claim} entries: nothing from {path} on was looked for")
+        }));
         for tile in check.partial_tiles() {
             self.compare_tile(&tile)?;
         }
         check.finish(&checkpoint, &mut self.findings);
         self.look_beyond(&checkpoint)?;
         (counts.entries, counts.incidents) = (check.entries(), check.incidents());
-        Ok((counts, self.findings))
+        Ok((counts, self.findings, covered))
+    }
+
+    /// Whether every signature of a note was checked: the log's own, and those of the given witnesses.
+    fn is_whole(&self, note: &SignedCheckpoint) -> bool {
+        let note = note.note().as_bytes();
+        let witnesses = cosignature::check(note, &self.witnesses).map_or(0, |found| found.len());
+        cosignature::lines(note).is_ok_and(|lines| lines == witnesses + 1)
+    }
+
+    /// The files of time stamps that lie in the store and were checked.
+    fn covered_tokens(&self, times: &Times) -> BTreeSet<PathBuf> {
+        let Some(timestamps) = &self.timestamps else { return BTreeSet::new() };
+        let inside = |path: PathBuf| {
+            let path = path.canonicalize().ok()?;
+            path.strip_prefix(self.store.dir().canonicalize().ok()?).ok().map(Path::to_owned)
+        };
+        timestamps.checked(times).filter_map(inside).collect()
     }
 
     fn read_checkpoint(&mut self) -> Result<Option<SignedCheckpoint>, AuditError> {
@@ -179,15 +214,18 @@ impl<'a> Walk<'a> {
     }
 
     /// The newest checkpoint that a witness cosigned proves an earlier state of the log, like any receipt.
-    fn read_cosigned(&mut self) -> Result<(), AuditError> {
-        let Some(note) = self.store.cosigned()? else { return Ok(()) };
+    fn read_cosigned(&mut self) -> Result<Option<SignedCheckpoint>, AuditError> {
+        let Some(note) = self.store.cosigned()? else { return Ok(None) };
         match SignedCheckpoint::open(&note, &self.verifier) {
-            Ok(checkpoint) => self.receipts.push(checkpoint),
+            Ok(checkpoint) => {
+                self.receipts.push(checkpoint.clone());
+                Ok(Some(checkpoint))
+            }
             Err(error) => {
                 self.findings.add(FindingKind::CheckpointRefused, None, format!("{COSIGNED}: {error}"));
+                Ok(None)
             }
         }
-        Ok(())
     }
 
     /// A time-stamped checkpoint is a receipt as well.
@@ -222,6 +260,15 @@ impl<'a> Walk<'a> {
         newest
     }
 
+    /// Files of entries that are missing one after the other are one finding.
+    fn report_missing(&mut self, more: &str) {
+        if let Some((entry, path, count)) = self.missing.take() {
+            let others =
+                if count > 1 { format!(" and the {} files after it", count - 1) } else { String::new() };
+            self.findings.add(FindingKind::BundleMissing, Some(entry), format!("{path}{others}{more}"));
+        }
+    }
+
     fn bundle(
         &mut self,
         bundle: Bundle,
@@ -230,10 +277,12 @@ impl<'a> Walk<'a> {
     ) -> Result<(), AuditError> {
         let Bundle { path, content } = bundle;
         let Some(Content { leaves, broken, too_many }) = content else {
-            self.findings.add(FindingKind::BundleMissing, Some(check.entries()), path.to_string());
+            let (_, _, count) = self.missing.get_or_insert((check.entries(), path, 0));
+            *count += 1;
             check.skip(path.width as u64);
             return Ok(());
         };
+        self.report_missing("");
         let missing = path.width.saturating_sub(leaves.len());
         for leaf in leaves {
             let index = check.entries();

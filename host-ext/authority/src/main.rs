@@ -64,6 +64,10 @@ enum Authority {
         /// The line that `sudare-host key` printed
         #[arg(long, value_name = "LINE")]
         public_key: String,
+        /// The line that `sudare-recorder --print-key` printed: clients then forget evidence only if this log proves that
+        /// it holds it
+        #[arg(long, value_name = "LINE")]
+        log: Option<String>,
     },
     /// Sign the record of a device
     SignDevice {
@@ -100,7 +104,7 @@ struct Sign {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = output::parse();
     program::run("sudare-authority", || cli.command.run())
 }
 
@@ -122,10 +126,11 @@ impl Authority {
                 files::write_private(out, identity.to_file().as_bytes())?;
                 output::line(&identity.recipient());
             }
-            Authority::SignHost { sign, host_id, public_key } => {
+            Authority::SignHost { sign, host_id, log, public_key } => {
                 let host_key = keyfile::parse_public(public_key)?.to_bytes();
                 let (not_before_ms, not_after_ms) = sign.validity();
-                sign.write(&HostRecord { host_id: host_id.clone(), host_key, not_before_ms, not_after_ms })?;
+                let (host_id, log) = (host_id.clone(), log.clone());
+                sign.write(&HostRecord { host_id, host_key, not_before_ms, not_after_ms, log })?;
             }
             Authority::SignDevice { sign, user, public_key } => {
                 let key = keyfile::parse_public(public_key)?;

@@ -37,7 +37,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = output::parse();
     program::run("sudare-embedded", || cli.run())
 }
 
@@ -48,12 +48,13 @@ impl Cli {
         let host = host::start(&config)?;
         let (listen, vkey) = (host.rdp.local_addr(), &host.log_vkey);
         if self.json {
-            output::line(
+            output::json(
                 &serde_json::json!({ "ready": true, "listen": listen.to_string(), "log_vkey": vkey })
                     .to_string(),
             );
         } else {
-            output::line(&format!("Listening on {listen}. Give this line to the auditors:\n{vkey}"));
+            output::line(&format!("Listening on {listen}. Give this line to the auditors:"));
+            output::line(vkey);
         }
         signals.until_end(|| tracing::warn!("nothing is read anew here; restart sudare-embedded instead"));
         drop(host);

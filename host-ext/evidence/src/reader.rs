@@ -28,6 +28,8 @@ pub enum ReadError {
     },
 }
 
+/// File of the newest checkpoint.
+pub const CHECKPOINT: &str = "checkpoint";
 /// File of the newest checkpoint that a witness cosigned. It is not `checkpoint`, which is rewritten without
 /// cosignatures.
 pub const COSIGNED: &str = "checkpoint.cosigned";
@@ -55,7 +57,7 @@ impl Store {
 
     /// The checkpoint's note.
     pub fn checkpoint(&self) -> Result<Option<Vec<u8>>, ReadError> {
-        self.read(&self.dir.join("checkpoint"), MAX_NOTE_BYTES)
+        self.read(&self.dir.join(CHECKPOINT), MAX_NOTE_BYTES)
     }
 
     /// The note of the newest checkpoint that a witness cosigned, if there is one.
@@ -100,7 +102,7 @@ impl Store {
         match read_bounded(path, max_bytes) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            // A file beyond its bound reads as empty: it will not match its hash and be reported.
+            // A file beyond its bound, or no regular one, reads as empty: it will not match its hash and be reported.
             Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Some(Vec::new())),
             Err(source) => Err(ReadError::Unreadable { path: path.to_owned(), source }),
         }

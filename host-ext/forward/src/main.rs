@@ -16,6 +16,7 @@ use sudare_forward::receiver::Receiver;
 use sudare_forward::syslog::Framing;
 use sudare_forward::tls::Tls;
 use sudare_forward::{Format, Forwarder, Settings, Target, confine};
+use sudare_protocol::text::given;
 use sudare_protocol::tlog::VerifierKey;
 use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
 use zeroize::Zeroizing;
@@ -90,7 +91,7 @@ enum Frames {
 }
 
 fn main() -> ExitCode {
-    let forward = Forward::parse();
+    let forward: Forward = output::parse();
     program::run("sudare-forward", || forward.run())
 }
 
@@ -155,7 +156,7 @@ impl Forward {
     fn show_status(&self) -> anyhow::Result<()> {
         let status = forward::read(&self.state)?.unwrap_or_default();
         if self.json {
-            output::line(&serde_json::to_string(&status)?);
+            output::json(&serde_json::to_string(&status)?);
         } else {
             words(&status).iter().for_each(|line| output::line(line));
         }
@@ -193,5 +194,6 @@ fn read_key(store: &Path, path: &Path) -> anyhow::Result<VerifierKey> {
     let bytes = files::read_bounded(path, MAX_VKEY_BYTES)?.with_context(|| {
         format!("{} does not exist. Give the file with the log's public line", path.display())
     })?;
-    Ok(String::from_utf8_lossy(&bytes).trim().parse()?)
+    let text = given(&bytes).with_context(|| format!("{} is not text", path.display()))?;
+    Ok(text.parse()?)
 }

@@ -48,7 +48,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = output::parse();
     program::run("sudare-gate", || cli.run())
 }
 

@@ -157,7 +157,8 @@ fn records(state: &Path) {
     keys::init(state).unwrap();
     let organisation = pair::organisation_key();
     let host_key = keys::read_secret(&state.join("host.key"), "").unwrap().verifying_key().to_bytes();
-    let record = HostRecord { host_id: "vdi-1".into(), host_key, not_before_ms: 0, not_after_ms: u64::MAX };
+    let record =
+        HostRecord { host_id: "vdi-1".into(), host_key, not_before_ms: 0, not_after_ms: u64::MAX, log: None };
     fs::write(state.join("organisation.pub"), keyfile::public_line(&organisation.verifying_key())).unwrap();
     fs::write(state.join("host.record"), Signed::sign(&organisation, &record).unwrap()).unwrap();
     let policy = Policy { auditors: AUDITORS.map(str::to_owned).into(), ..pair::policy() };

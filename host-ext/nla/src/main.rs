@@ -90,7 +90,7 @@ enum Leg {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = output::parse();
     // No log: what the libraries trace are tokens and names.
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,

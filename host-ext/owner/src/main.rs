@@ -12,7 +12,7 @@ use sudare_base::notify::Notifier;
 use sudare_base::program::{self, Settings};
 use sudare_base::reload::{self, Fixed};
 use sudare_base::signals::Signals;
-use sudare_base::{accounts, harden};
+use sudare_base::{accounts, harden, output};
 use sudare_owner::server::{self, Askers};
 
 const FIXED: [Fixed; 1] = [("owner_socket", |of| of.owner_socket.display().to_string())];
@@ -35,7 +35,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = output::parse();
     program::run("sudare-owner", || cli.run())
 }
 

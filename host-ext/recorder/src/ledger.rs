@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sudare_evidence::log::{BATCH_MAX_ENTRIES, Draft, LogStore, Settings};
+use sudare_evidence::proofs;
+use sudare_evidence::reader::Store;
 use sudare_evidence::report::NewEntries;
 use sudare_evidence::report::wire::{NewEntry, Receipt, Recorded, State};
 use sudare_evidence::shipped;
@@ -160,10 +162,24 @@ impl Ledger {
                 last
             }
         };
-        let checkpoint = &self.last_checkpoint;
-        let receipt =
-            new.receipt.then(|| Receipt { size: checkpoint.size(), note: checkpoint.note().to_owned() });
+        let receipt = new.receipt.then(|| self.receipt(last.leaf_index));
         Ok(Recorded { leaf_index: last.leaf_index, last_serial: last.serial, receipt })
+    }
+
+    /// The newest checkpoint with the proof that it covers an entry. Where the proof cannot be made, the client may keep
+    /// its evidence, which is sent again.
+    fn receipt(&self, leaf_index: u64) -> Receipt {
+        let (size, note) = (self.last_checkpoint.size(), self.last_checkpoint.note().to_owned());
+        let proven = Store::open(self.log.dir()).ok().and_then(|store| {
+            let entry = proofs::entry(&store, leaf_index, size).ok()??;
+            let proof = proofs::include(&store, leaf_index, size).ok()?;
+            Some((entry, proof.iter().map(|hash| hash.to_vec().into()).collect()))
+        });
+        if proven.is_none() {
+            tracing::warn!(leaf_index, "a receipt has no proof; the client may send its evidence again");
+        }
+        let (entry, proof) = proven.unzip();
+        Receipt { size, note, entry, proof }
     }
 
     fn forget_oldest(&mut self) {

@@ -22,6 +22,7 @@
 //! | `quota` | how much a device may store in a day, pure |
 //! | `accounting` | what entries cost, and which device they are charged to, pure |
 //! | `role` | who may report which kinds of entries, pure |
+//! | `refusals` | how often refused connections are told, pure |
 //! | `local` | the same within one process, for the embedded host |
 //! | `setup` | settings and keys into options |
 //! | `confine` | what the process gives up once it runs |
@@ -43,6 +44,7 @@ mod guard_connection;
 pub mod ledger;
 pub mod local;
 pub mod quota;
+mod refusals;
 mod replication_lag;
 mod role;
 pub mod server;

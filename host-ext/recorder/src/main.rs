@@ -52,7 +52,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = output::parse();
     program::run("sudare-recorder", || cli.run())
 }
 

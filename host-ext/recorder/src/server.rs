@@ -9,12 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use sudare_base::clock;
 use sudare_evidence::report::socket::{Connection, Listener};
 use sudare_evidence::store::StoreError;
 
 use crate::blob_intake::BlobIntake;
 use crate::committer::{Committer, LogRequest, OpenLedger};
 use crate::guard_connection::GuardConnection;
+use crate::refusals::Refusals;
 use crate::role::Role;
 
 /// Guards that can be connected at once; there is one for each session.
@@ -129,6 +131,7 @@ struct Acceptor {
 impl Acceptor {
     fn run(&self) {
         let mut threads: Vec<JoinHandle<()>> = Vec::new();
+        let mut refusals = Refusals::default();
         for number in 0_u64.. {
             threads.retain(|thread| !thread.is_finished());
             let connection = match self.listener.accept() {
@@ -140,8 +143,10 @@ impl Acceptor {
                     continue;
                 }
             };
-            if let Err(error) = self.admit(number, connection, &mut threads) {
-                tracing::warn!(%error, "dropped a connection");
+            if let Err(error) = self.admit(number, connection, &mut threads, &mut refusals)
+                && let Some(untold) = refusals.tell(clock::monotonic_ms())
+            {
+                tracing::warn!(%error, untold, "dropped a connection");
             }
         }
         lock(&self.connections).values().for_each(Connection::close);
@@ -157,10 +162,17 @@ impl Acceptor {
         number: u64,
         connection: Connection,
         threads: &mut Vec<JoinHandle<()>>,
+        refusals: &mut Refusals,
     ) -> io::Result<()> {
         let uid = connection.peer_uid()?;
         if uid != 0 && !self.allowed_uids.contains(&uid) {
-            tracing::warn!(uid, "refused a process of this user, which may not report to the recorder");
+            if let Some(untold) = refusals.tell(clock::monotonic_ms()) {
+                tracing::warn!(
+                    uid,
+                    untold,
+                    "refused a process of this user, which may not report to the recorder"
+                );
+            }
             return Ok(());
         }
         if threads.len() >= GUARDS_MAX {

@@ -6,6 +6,7 @@ use sudare_base::clock;
 use sudare_base::files::{self, FileError};
 use sudare_protocol::keyfile::{self, KeyFileError};
 use sudare_protocol::records::RecordError;
+use sudare_protocol::text::given;
 use sudare_protocol::{SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
@@ -81,5 +82,6 @@ pub fn read_public(path: &Path, advice: &'static str) -> Result<VerifyingKey, St
 fn read_text(path: &Path, advice: &'static str) -> Result<String, StateError> {
     let bytes = files::read_bounded(path, KEY_MAX_BYTES)?
         .ok_or_else(|| StateError::Missing(path.to_owned(), advice))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    // What is no text is no key either, and is refused as such.
+    Ok(given(&bytes).unwrap_or_default())
 }

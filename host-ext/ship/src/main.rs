@@ -11,6 +11,7 @@ use sudare_base::files::read_bounded;
 use sudare_base::signals::Signals;
 use sudare_base::{output, program, reload};
 use sudare_evidence::status::ship::Status;
+use sudare_protocol::text::given;
 use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
 use sudare_protocol::tlog::{VerifierKey, WitnessKey};
 use sudare_ship::{Ended, Keys, Notaries, Options, Stopper, confine, follow, prepare_process};
@@ -69,7 +70,7 @@ struct Ship {
 }
 
 fn main() -> ExitCode {
-    let ship = Ship::parse();
+    let ship: Ship = output::parse();
     program::run("sudare-ship", || ship.run())
 }
 
@@ -84,7 +85,7 @@ impl Ship {
         };
         if json {
             // Also of a failure, for the script that reads it.
-            output::line(&serde_json::to_string(&status)?);
+            output::json(&serde_json::to_string(&status)?);
         } else if once && result.is_ok() {
             output::line(&format!("{} entries are at {}.", status.shipped, status.destination));
         }
@@ -150,5 +151,5 @@ fn public_line(path: &Path) -> anyhow::Result<String> {
     let bytes = read_bounded(path, MAX_VKEY_BYTES)?;
     let bytes = bytes
         .with_context(|| format!("{} does not exist. Give the file with the public line", path.display()))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    given(&bytes).with_context(|| format!("{} is not text", path.display()))
 }

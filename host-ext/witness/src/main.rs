@@ -18,6 +18,7 @@ use sudare_base::{clock, output, reload};
 use sudare_evidence::store::OsDisk;
 use sudare_evidence::store::disk::read_bounded;
 use sudare_protocol::keyfile;
+use sudare_protocol::text::given;
 use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
 use sudare_protocol::tlog::{Cosigner, VerifierKey};
 use sudare_witness::pull::{PullError, cosign_folder};
@@ -117,7 +118,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = output::parse();
     // clap exits with 2 by itself when the arguments are wrong, which is our code for "could not be done".
     match run(&cli.command, Language::choose(cli.lang)) {
         Ok(true) => ExitCode::SUCCESS,
@@ -190,7 +191,7 @@ fn show(state: &Path, silence: u64, json: bool, language: Language) -> anyhow::R
     let memory = Memory::open_any(OsDisk, state)?;
     let status = status(&memory, clock::wall_ms() / 1000, silence)?;
     if json {
-        output::line(&serde_json::to_string(&status)?);
+        output::json(&serde_json::to_string(&status)?);
     } else {
         messages::status(&status, language).iter().for_each(|line| output::line(line));
     }
@@ -242,7 +243,7 @@ fn public_lines(logs: &[PathBuf]) -> anyhow::Result<Vec<VerifierKey>> {
 
 fn text(path: &Path) -> anyhow::Result<String> {
     let bytes = read(path, sudare_witness::memory::MAX_LOGS * MAX_VKEY_BYTES)?;
-    String::from_utf8(bytes).with_context(|| format!("{} is not text", path.display()))
+    given(&bytes).with_context(|| format!("{} is not text", path.display()))
 }
 
 fn read(path: &Path, max_bytes: usize) -> anyhow::Result<Vec<u8>> {

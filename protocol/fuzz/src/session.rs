@@ -23,7 +23,9 @@ fuzz_target!(|data: &[u8]| {
         let (item, next) = after.split_at(length);
         rest = next;
         let taken = if let Ok((kind, _, body)) = split(item) {
-            let payload = [&[0x83, 0x18, kind, 0x1b][..], &u64::to_be_bytes(sequence), body].concat();
+            let mut payload = vec![0x83];
+            minicbor::encode(kind, &mut payload).and_then(|()| minicbor::encode(sequence, &mut payload)).expect("a Vec");
+            payload.extend_from_slice(body);
             sequence += 1;
             host.handle(&cose::sign1(&key(3), &transcript, &payload), NOW_MS)
         } else {
@@ -69,7 +71,7 @@ impl Devices for OneDevice {
 /// A host after a good handshake.
 fn live() -> (host::Live, [u8; 32]) {
     let host_key = key(2).verifying_key().to_bytes();
-    let record = HostRecord { host_id: "h".into(), host_key, not_before_ms: 0, not_after_ms: u64::MAX };
+    let record = HostRecord { host_id: "h".into(), host_key, not_before_ms: 0, not_after_ms: u64::MAX, log: None };
     let policy = Policy {
         organisation: "o".into(),
         serial: 1,

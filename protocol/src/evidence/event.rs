@@ -5,6 +5,7 @@
 use minicbor::{Decode, Encode};
 
 use super::{EntryError, Id};
+use crate::cbor;
 use crate::cose::KeyId;
 
 macro_rules! events {
@@ -365,9 +366,7 @@ fn to_vec(body: &impl Encode<()>) -> Vec<u8> {
 }
 
 fn from_slice<T: for<'b> Decode<'b, ()>>(body: &[u8]) -> Result<T, EntryError> {
-    let mut decoder = minicbor::Decoder::new(body);
-    let value = decoder.decode().map_err(|_| EntryError::Malformed)?;
-    if decoder.position() == body.len() { Ok(value) } else { Err(EntryError::Malformed) }
+    cbor::read(body).map_err(|_| EntryError::Malformed)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod note;
 use minicbor::{Decode, Encode};
 use thiserror::Error;
 
+use crate::cbor;
 use crate::cose::{self, CoseError};
 use crate::message::Moment;
 use crate::tlog::note::{SigningKey, VerifyingKey};
@@ -228,9 +229,8 @@ impl Entry {
     }
 
     fn decode(payload: &[u8]) -> Result<Self, EntryError> {
-        let mut decoder = minicbor::Decoder::new(payload);
-        let entry: Self = decoder.decode().map_err(|_| EntryError::Malformed)?;
-        if decoder.position() != payload.len() || entry.blobs.len() > BLOBS_MAX {
+        let entry: Self = cbor::read(payload).map_err(|_| EntryError::Malformed)?;
+        if entry.blobs.len() > BLOBS_MAX {
             return Err(EntryError::Malformed);
         }
         if entry.version > VERSION {

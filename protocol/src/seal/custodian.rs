@@ -55,8 +55,7 @@ pub fn unwrap_header(wrapped: &[u8], custodian: &Identity) -> Result<Zeroizing<V
     }
     let decryptor =
         age::Decryptor::new(wrapped).map_err(|_| SealError::Damaged("its first part is not age's"))?;
-    let identity: &dyn age::Identity = &custodian.0;
-    let mut reader = decryptor.decrypt(std::iter::once(identity)).map_err(|error| match error {
+    let mut reader = decryptor.decrypt(custodian.keys()).map_err(|error| match error {
         age::DecryptError::NoMatchingKeys => SealError::NotForThisIdentity,
         _ => SealError::Damaged("its first part was changed"),
     })?;

@@ -160,13 +160,13 @@ fn proof_ranges(old: u64, new: u64) -> Vec<Range<u64>> {
 }
 
 /// Where RFC 6962 splits a tree of at least two leaves: at the largest power of two below its size.
-fn split_of(range: Range<u64>) -> u64 {
+pub(super) fn split_of(range: Range<u64>) -> u64 {
     let leaves = range.end - range.start;
     range.start + (1 << (leaves - 1).ilog2())
 }
 
 /// The root over a range that is a subtree of a tree of `size` leaves.
-fn range_root<E>(
+pub(super) fn range_root<E>(
     range: Range<u64>,
     size: u64,
     tile: &mut impl FnMut(TilePath) -> Result<Vec<Hash>, E>,

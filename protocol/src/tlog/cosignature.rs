@@ -84,6 +84,11 @@ pub fn check(note: &[u8], witnesses: &[WitnessKey]) -> Result<Vec<Cosigned>, Cos
     Ok(found)
 }
 
+/// How many signature lines a note has, whoever wrote them.
+pub fn lines(note: &[u8]) -> Result<usize, NoteError> {
+    note::parts(note).map(|(_, lines)| lines.lines().count())
+}
+
 /// The note with one more signature line, as a witness answers it.
 pub fn attach(note: &str, line: &str) -> String {
     format!("{note}{}\n", line.trim_end_matches('\n'))
@@ -178,7 +183,7 @@ impl FromStr for WitnessKey {
 
     fn from_str(line: &str) -> Result<Self, CosignatureError> {
         let bad = CosignatureError::BadKey;
-        let line = line.trim();
+        let line = line.trim_start_matches('\u{feff}').trim();
         if line.len() > MAX_VKEY_BYTES {
             return Err(bad("it is too long"));
         }

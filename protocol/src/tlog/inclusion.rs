@@ -5,7 +5,9 @@
 //! ```
 //! A proof is short, so one incident can be handed to somebody who never sees the rest of the log.
 
+use super::consistency::{ProveError, range_root, split_of};
 use super::merkle::{Hash, node_hash};
+use super::tiles::TilePath;
 
 /// Siblings in the longest proof: a u64 counts no more leaves.
 pub const PROOF_MAX_HASHES: usize = 64;
@@ -39,6 +41,30 @@ fn computed_root(leaf: &Hash, index: u64, size: u64, proof: &[Hash]) -> Option<H
         (node, last) = (node >> 1, last >> 1);
     }
     (last == 0).then_some(hash)
+}
+
+/// Makes the proof for a leaf from the tiles of the tree of `size` leaves, which `tile` reads.
+pub fn prove<E>(
+    index: u64,
+    size: u64,
+    mut tile: impl FnMut(TilePath) -> Result<Vec<Hash>, E>,
+) -> Result<Vec<Hash>, ProveError<E>> {
+    if index >= size {
+        return Err(ProveError::Backwards { old: index.saturating_add(1), new: size });
+    }
+    let (mut range, mut siblings) = (0..size, Vec::new());
+    while range.end - range.start > 1 {
+        let middle = split_of(range.clone());
+        let (inside, beside) = if index < middle {
+            (range.start..middle, middle..range.end)
+        } else {
+            (middle..range.end, range.start..middle)
+        };
+        siblings.push(range_root(beside, size, &mut tile)?);
+        range = inside;
+    }
+    siblings.reverse();
+    Ok(siblings)
 }
 
 /// All hashes of a log's full subtrees, to make proofs from: 64 bytes a leaf.

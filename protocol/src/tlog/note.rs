@@ -21,6 +21,8 @@ pub use ed25519_dalek::{SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::text::is_hidden;
+
 /// Longest note that is read; ours have about 250 bytes and one cosignature adds about 120.
 pub const MAX_NOTE_BYTES: usize = 16 * 1024;
 /// Longest verifier key line.
@@ -103,7 +105,8 @@ impl FromStr for VerifierKey {
     type Err = NoteError;
 
     fn from_str(line: &str) -> Result<Self, NoteError> {
-        let line = line.trim();
+        // Editors put a byte order mark before the first line.
+        let line = line.trim_start_matches('\u{feff}').trim();
         if line.len() > MAX_VKEY_BYTES {
             return Err(NoteError::BadKey("it is too long"));
         }
@@ -195,7 +198,7 @@ pub(super) fn parse_signature_line(line: &str) -> Result<(&str, [u8; KEY_ID_BYTE
 }
 
 pub(super) fn is_key_name(name: &str) -> bool {
-    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
+    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || is_hidden(c) || c == '+')
 }
 
 fn is_note_text(text: &str) -> bool {

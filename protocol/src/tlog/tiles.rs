@@ -5,6 +5,7 @@
 //! `u16 big-endian length ‖ entry`, repeated.
 
 use std::fmt;
+use std::str::FromStr;
 
 use thiserror::Error;
 
@@ -64,6 +65,59 @@ impl fmt::Display for TilePath {
         write_index(f, self.index)?;
         if self.is_partial() { write!(f, ".p/{}", self.width) } else { Ok(()) }
     }
+}
+
+impl FromStr for TilePath {
+    type Err = NotATile;
+
+    /// Reads what [`Display`](fmt::Display) writes, and nothing else: one tile has one name.
+    fn from_str(text: &str) -> Result<Self, NotATile> {
+        let (content, rest) = text.strip_prefix("tile/").and_then(|t| t.split_once('/')).ok_or(NotATile)?;
+        let content = match content {
+            "entries" => TileContent::Entries,
+            level => TileContent::Hashes(level.parse().map_err(|_| NotATile)?),
+        };
+        let (index, width) = match rest.split_once(".p/") {
+            Some((index, width)) => (index, width.parse().map_err(|_| NotATile)?),
+            None => (rest, TILE_WIDTH),
+        };
+        let index = index.split('/').try_fold(0u64, |index, group| {
+            let group =
+                group.strip_prefix('x').unwrap_or(group).parse().ok().filter(|group| *group < 1000)?;
+            index.checked_mul(1000)?.checked_add(group)
+        });
+        let path = Self { content, index: index.ok_or(NotATile)?, width };
+        if (1..=TILE_WIDTH).contains(&path.width) && path.to_string() == text {
+            Ok(path)
+        } else {
+            Err(NotATile)
+        }
+    }
+}
+
+/// A path that is not the name of a tile file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("this is not the name of a tile. The specification is https://c2sp.org/tlog-tiles")]
+pub struct NotATile;
+
+/// Hashes or entries that the file of a tile holds in a log of `size` entries: 0 where that log has no such tile.
+pub fn width_at(content: TileContent, index: u64, size: u64) -> usize {
+    let all = match content {
+        TileContent::Entries => size,
+        TileContent::Hashes(level) => size.checked_shr(8 * u32::from(level)).unwrap_or(0),
+    };
+    let here = all.saturating_sub(index.saturating_mul(TILE_WIDTH as u64));
+    usize::try_from(here).map_or(TILE_WIDTH, |here| here.min(TILE_WIDTH))
+}
+
+/// The first bytes of a bundle, up to the end of so many entries; `None` if it does not hold them.
+pub fn first_entries(bundle: &[u8], count: usize) -> Option<&[u8]> {
+    let mut end = 0usize;
+    let mut all = entries(bundle);
+    for _ in 0..count {
+        end += 2 + all.next()?.ok()?.len();
+    }
+    bundle.get(..end)
 }
 
 /// Bundles of a log of `size` entries, in order.
@@ -200,6 +254,46 @@ mod tests {
     }
 
     #[test]
+    fn one_tile_has_one_name() {
+        for bad in [
+            "",
+            "tile/0",
+            "tile/0/00",
+            "tile/0/0000",
+            "tile/0/000.p/256",
+            "tile/0/000.p/0",
+            "tile/0/000.p/+1",
+            "tile/0/000.p/01",
+            "tile/00/000",
+            "tile/256/000",
+            "tile/entries/x000/000",
+            "tile/entries/001/000",
+            "tile/entries/000.tmp",
+            "tile/entries/../000",
+            "tile/entries/x018/x446/x744/x073/x709/x551/616",
+        ] {
+            assert_eq!(bad.parse::<TilePath>(), Err(NotATile), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_tile_is_as_wide_as_the_log_is_long() {
+        let hashes = TileContent::Hashes;
+        for (content, index, size, width) in [
+            (TileContent::Entries, 0, 0, 0),
+            (TileContent::Entries, 0, 300, 256),
+            (TileContent::Entries, 1, 300, 44),
+            (hashes(0), 2, 300, 0),
+            (hashes(1), 0, 300, 1),
+            (hashes(2), 0, 300, 0),
+            (hashes(255), 0, u64::MAX, 0),
+            (hashes(0), u64::MAX, u64::MAX, 0),
+        ] {
+            assert_eq!(width_at(content, index, size), width, "{content:?} {index} {size}");
+        }
+    }
+
+    #[test]
     fn bundles_cover_the_size_exactly() {
         let widths = |size| bundles(size).map(|b| b.width).collect::<Vec<_>>();
         assert_eq!(widths(0), [0usize; 0]);
@@ -261,6 +355,13 @@ mod tests {
             let cut = cut.index(bundle.len() + 1);
             let clean = entries(&bundle[..cut]).all(|entry| entry.is_ok());
             prop_assert_eq!(clean, ends.contains(&cut));
+        }
+
+        #[test]
+        fn a_name_is_read_back(level in any::<Option<u8>>(), index in any::<u64>(), width in 1usize..=256) {
+            let content = level.map_or(TileContent::Entries, TileContent::Hashes);
+            let path = TilePath { content, index, width };
+            prop_assert_eq!(path.to_string().parse::<TilePath>(), Ok(path));
         }
 
         #[test]

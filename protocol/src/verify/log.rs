@@ -315,7 +315,8 @@ mod tests {
     fn with_the_organisations_key_a_host_key_needs_a_record() {
         let record = |organisation: u8, host: u8| {
             let host_key = key(host).verifying_key().to_bytes();
-            let record = HostRecord { host_id: "h".into(), host_key, not_before_ms: 10, not_after_ms: 20 };
+            let record =
+                HostRecord { host_id: "h".into(), host_key, not_before_ms: 10, not_after_ms: 20, log: None };
             Signed::sign(&key(organisation), &record).unwrap()
         };
         assert_eq!(with_record(record(5, 2), 15), [""; 0]);

@@ -25,7 +25,7 @@ mod log;
 mod sessions;
 mod sources;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use findings::{Finding, FindingKind, Findings};
 pub use leaf::{Depth, Leaf};

@@ -3,7 +3,7 @@
 use crate::evidence::{BlobRef, Entry, Event, Label, VERSION};
 
 /// The first entry of a log that nobody reported, at time 0, about nothing.
-pub(super) fn entry(event: &Event) -> Entry {
+pub(crate) fn entry(event: &Event) -> Entry {
     let (kind, body) = event.encode();
     Entry {
         version: VERSION,
@@ -23,7 +23,7 @@ pub(super) fn entry(event: &Event) -> Entry {
 }
 
 /// A small picture, identified by a number.
-pub(super) fn blob(n: u8, label: Label) -> BlobRef {
+pub(crate) fn blob(n: u8, label: Label) -> BlobRef {
     BlobRef {
         blob_id: [n; 16],
         label: label.number(),

@@ -61,6 +61,8 @@ pub(super) struct Case {
     custody: bool,
     writer: Option<LogWriter<OsDisk>>,
     pub(super) now_ms: u64,
+    /// What clients say they are.
+    pub(super) software: String,
     sessions: BTreeMap<Id, (SigningKey, [u8; 32], u64, [u8; 32])>,
 }
 
@@ -87,6 +89,7 @@ impl Case {
             custody,
             writer: Some(writer),
             now_ms,
+            software: "sudare 0.1.0".into(),
             sessions: BTreeMap::new(),
             dir,
         };
@@ -184,7 +187,7 @@ impl Case {
             policy_digest,
             template_key: [6; 32],
             certificate: CertificateCheck::Same,
-            software: "sudare 0.1.0".into(),
+            software: self.software.clone(),
             models: vec![],
             wall_ms: self.now_ms - ago_ms + 3,
             key_assurance: Some(0),
@@ -353,6 +356,7 @@ pub(super) fn host_record() -> Vec<u8> {
         host_key: pair::host_key().verifying_key().to_bytes(),
         not_before_ms: 0,
         not_after_ms: u64::MAX,
+        log: None,
     };
     Signed::sign(&pair::organisation_key(), &record).unwrap()
 }

@@ -221,10 +221,37 @@ fn what_counts_is_refused_also_if_the_list_is_made_anew() {
         "another picture on the page",
     );
     assert_refused(&case, &edited("index.html", "</main>", "<script>1</script></main>"), "a script");
-    // Words of the page are our checker's business: it makes the page again.
-    zip(&case.path("words.zip"), &edited("index.html", "別の人が", "本人が"));
-    let (accepted, json) = ours(&case, "words.zip", "log.vkey");
-    assert!(!accepted && json["checks"].as_array().unwrap().last().unwrap()["name"] == "page", "{json}");
+    for (what, from, to) in [
+        ("other words", "別の人が", "本人が"),
+        ("an event of svg", "</main>", "<svg/onload=alert(1)></main>"),
+        ("an event in capitals", "<main>", "<main ONCLICK=x>"),
+        ("an address without a scheme", "</main>", "<img src=//evil.example/x></main>"),
+        (
+            "a refresh",
+            "<meta charset",
+            "<meta http-equiv=refresh content=\"0;url=//evil.example\"><meta charset",
+        ),
+        ("a base", "<meta charset", "<base href=//evil.example><meta charset"),
+        ("a form", "</main>", "<form action=x><button>log in</button></form></main>"),
+        ("a looser policy", "default-src 'none'", "default-src *"),
+        ("a style that hides", "<style>", "<style>.bad{display:none}"),
+        ("a comment", "</main>", "<!-- x --></main>"),
+        ("more space", "</main>", "</main> "),
+    ] {
+        assert_refused(&case, &edited("index.html", from, to), what);
+    }
+    assert_refused(&case, &edited("verify.py", "return False", "return True"), "another verify.py");
+    assert_refused(&case, &edited("README.txt", "log.vkey", "log.key"), "another README");
+    let words = |from: &str, to: &str| edited("proof.json", from, to);
+    let made_by = format!("sudare-audit {}", env!("CARGO_PKG_VERSION"));
+    assert_refused(&case, &words(&made_by, "sudare-audit 9.9.9"), "another version made it");
+    assert_refused(&case, &words(&made_by, "the court"), "somebody else made it");
+    assert_refused(&case, &words("\"not-chosen\"", "\"was innocent\""), "words of one's own about a picture");
+    assert_refused(
+        &case,
+        &words("\"findings\": []", "\"findings\": [\"was innocent\"]"),
+        "and about the log",
+    );
 }
 
 #[test]
@@ -338,4 +365,107 @@ fn a_cosigned_checkpoint_is_handed_on_and_a_witness_can_be_demanded() {
         let (independent, said) = python_with(&case, &[zip, "--key", "log.vkey", "--witness", witness]);
         assert_eq!(independent, accepted, "{zip} {witness}: {said}");
     }
+}
+
+/// What file managers do on the way: nothing of it is the export's, and the export is what it was.
+#[test]
+fn an_export_that_was_unpacked_and_packed_again_is_accepted_and_a_changed_one_is_not() {
+    let (case, _) = exported(&[]);
+    let files = unzip(&case.path("incident.zip"));
+    let litter = [
+        (".DS_Store", "x"),
+        ("entries/.DS_Store", "x"),
+        ("__MACOSX/._index.html", "x"),
+        ("opened/Thumbs.db", "x"),
+        ("desktop.ini", "[.ShellClassInfo]"),
+        ("index.html:Zone.Identifier", "[ZoneTransfer]"),
+    ];
+    let with = |prefix: &str, separator: &str, files: &Files| {
+        let mut again = Files::new();
+        for name in ["entries/", "sealed/", "opened/"] {
+            again.insert(format!("{prefix}{name}"), vec![]);
+        }
+        for (name, bytes) in litter {
+            again.insert(format!("{prefix}{name}"), bytes.into());
+        }
+        again.extend(
+            files
+                .iter()
+                .map(|(name, bytes)| (format!("{prefix}{name}").replace('/', separator), bytes.clone())),
+        );
+        again
+    };
+    let unpack = |folder: &str, files: &Files| {
+        for (name, bytes) in files.iter().filter(|(name, _)| !name.ends_with('/')) {
+            let path = case.path(folder).join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+    };
+    zip(&case.path("again.zip"), &with("", "/", &files));
+    zip(&case.path("inside.zip"), &with("case 12/", "/", &files));
+    zip(&case.path("windows.zip"), &with("", "\\", &files));
+    unpack("folder", &with("", "/", &files));
+    unpack("around", &with("incident/", "/", &files));
+    for export in ["again.zip", "inside.zip", "windows.zip", "folder", "around"] {
+        let (accepted, json) = ours(&case, export, "log.vkey");
+        let said = json["checks"][0]["detail"].as_str().unwrap_or_default();
+        assert!(accepted && said.contains(".DS_Store") && said.contains("not read"), "{export}: {json}");
+        let (accepted, said) = python(&case, export, "log.vkey");
+        assert!(accepted && said.contains(".DS_Store"), "{export}: {said}");
+    }
+    let mut changed = files.clone();
+    changed.get_mut("entries/0.cose").unwrap()[100] ^= 1;
+    relist(&mut changed);
+    assert_refused(&case, &with("", "/", &changed), "a changed entry between the litter");
+    unpack("changed", &changed);
+    let mut twice = with("", "/", &files);
+    twice.insert("entries\\0.cose".into(), b"another".to_vec());
+    assert_refused(&case, &twice, "an entry under two spellings");
+    std::os::unix::fs::symlink("/etc/passwd", case.path("folder").join("more.txt")).unwrap();
+    for export in ["changed", "folder"] {
+        assert!(!ours(&case, export, "log.vkey").0 && !python(&case, export, "log.vkey").0, "{export}");
+    }
+}
+
+#[test]
+fn a_key_file_is_read_whatever_an_editor_did_to_its_ends() {
+    let (case, _) = exported(&[]);
+    let line = std::fs::read_to_string(case.path("log.vkey")).unwrap();
+    let line = line.trim();
+    let wide: Vec<u8> = format!("{line}\r\n").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (name, bytes) in [
+        ("bom.vkey", format!("\u{feff}{line}\n").into_bytes()),
+        ("crlf.vkey", format!("{line}\r\n").into_bytes()),
+        ("bare.vkey", line.as_bytes().to_vec()),
+        ("both.vkey", format!("\u{feff}{line}\r\n\r\n").into_bytes()),
+        ("wide.vkey", [&[0xff, 0xfe], wide.as_slice()].concat()),
+    ] {
+        case.write(name, &bytes);
+        let (accepted, json) = ours(&case, "incident.zip", name);
+        assert!(accepted, "{name}: {json}");
+        let (accepted, said) = python(&case, "incident.zip", name);
+        assert!(accepted, "{name}: {said}");
+        let (code, json) = case.audited(&["verify", "store", "--key", name]);
+        assert_eq!(code, 0, "{name}: {json}");
+    }
+    // A receipt that went through a mail program on Windows is the same receipt.
+    let note = std::fs::read_to_string(case.store().join("checkpoint")).unwrap();
+    case.write("mailed", format!("\u{feff}{}", note.replace('\n', "\r\n")).as_bytes());
+    let (code, json) = case.audited(&["verify", "store", "--key", "log.vkey", "--receipt", "mailed"]);
+    assert_eq!((code, &json["checkpoints"]), (0, &2.into()), "{json}");
+}
+
+#[test]
+fn the_page_that_belongs_to_the_evidence_can_be_had_from_both() {
+    let (case, _) = exported(&[]);
+    let mut files = unzip(&case.path("incident.zip"));
+    let page = files["index.html"].clone();
+    files.insert("index.html".into(), b"<svg/onload=alert(1)>".to_vec());
+    relist(&mut files);
+    zip(&case.path("changed.zip"), &files);
+    let (code, json) =
+        case.audited(&["verify-export", "changed.zip", "--key", "log.vkey", "--page", "ours.html"]);
+    assert!(code == 1 && json["evidence_ok"] == true && json["ok"] == false, "{json}");
+    assert_eq!(std::fs::read(case.path("ours.html")).unwrap(), page);
 }

@@ -127,3 +127,32 @@ fn what_is_gone_or_changed_is_said_and_found() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("T +0.038 s") && said.ends_with("There are findings: run `verify`.\n"), "{said}");
 }
+
+/// Nothing that others wrote commands the auditor's terminal, whether it is refused or shown.
+#[test]
+fn texts_of_others_are_seen_and_do_nothing() {
+    const EVIL: &str = "s\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}txt\nThe evidence is intact.\r\u{200b}";
+    let mut case = Case::new(false);
+    case.software = EVIL.to_owned();
+    let session = case.session(1, HOUR_MS);
+    case.incident(session, 0xa1, HOUR_MS / 2);
+    let case = case.close();
+    std::fs::write(case.store().join(EVIL.replace('/', "")), "").unwrap();
+    let commands: [&[&str]; 5] = [
+        &["verify", "store", "--key", "log.vkey"],
+        &["list", "store", "--key", "log.vkey"],
+        &["show", "store", "a1a1", "--key", "log.vkey"],
+        &["verify", EVIL, "--key", EVIL],
+        &["export", "store", "a1a1", "--key", "log.vkey", "--out", "evil.zip"],
+    ];
+    let hidden = |text: &str| text.chars().any(|c| c != '\n' && sudare_base::text::is_hidden(c));
+    for args in commands {
+        for more in [&[][..], &["--json"]] {
+            let ended = case.audit(&[args, more].concat());
+            let said = [ended.stdout, ended.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+            assert!(!hidden(&said), "{args:?} {more:?}: {said:?}");
+            assert!(said.lines().all(|line| line != "The evidence is intact."), "{args:?}: {said:?}");
+            assert_ne!(ended.status.code(), Some(0), "{args:?}: {said:?}");
+        }
+    }
+}

@@ -14,6 +14,7 @@ use sudare_protocol::limits::{
 };
 use sudare_protocol::message::{Ack, Id, Manifest, Moment, Piece, kind};
 use sudare_protocol::reason::Reason;
+use sudare_protocol::receipt::ReceiptError;
 use sudare_test_kit::pair;
 
 use super::ends::{Ends, FIRST, Padded, assert_refused, one_frame, session};
@@ -62,6 +63,9 @@ fn ends() -> Ends {
     session([0x30; 32], NOW_MS)
 }
 
+/// A note that claims to cover more entries than any ACK here names.
+const CLAIM: &str = "sudare.example/log\n9\nroot\n";
+
 /// Hands frames over until the incident is whole, giving credit as it is used up.
 fn deliver(ends: &mut Ends) -> (Box<Complete>, usize) {
     let mut frames = 0;
@@ -88,9 +92,31 @@ fn evidence_is_queued_sent_on_credit_completed_and_acknowledged() {
     assert_eq!((&complete.manifest, &complete.pieces), (&evidence.manifest, &evidence.pieces));
     assert_eq!(frames, 1 + PIECE_MAX_BYTES / CHUNK_BYTES + 1 + 2);
     assert!(ends.client.next_evidence_frame().unwrap().is_none());
-    let ack = Ack { incident_id: [5; 16], leaf_index: 3, checkpoint: "note".into() };
+    let ack = Ack { incident_id: [5; 16], leaf_index: 3, checkpoint: CLAIM.into(), entry: None, proof: None };
     let message = one_frame(&ends.host.acknowledge(&ack).unwrap());
     assert_eq!(ends.client.handle(&message).unwrap(), Some(HostNews::Acknowledged(ack)));
+}
+
+#[test]
+fn an_acknowledgement_of_what_was_not_sent_whole_does_not_count() {
+    let mut ends = ends();
+    ends.client.queue(&incident([5; 16], &[CHUNK_BYTES * 2])).unwrap();
+    let ack = Ack { incident_id: [5; 16], leaf_index: 1, checkpoint: CLAIM.into(), entry: None, proof: None };
+    let say = |ends: &mut Ends, ack: &Ack| {
+        let message = one_frame(&ends.host.acknowledge(ack).unwrap());
+        ends.client.handle(&message).unwrap().unwrap()
+    };
+    for sent in 0..3 {
+        let news = say(&mut ends, &ack);
+        assert_eq!(news, HostNews::Unproven(ReceiptError::NotSent), "{sent} of 3 frames were sent");
+        ends.client.next_evidence_frame().unwrap().unwrap();
+    }
+    let forged = Ack { leaf_index: u64::MAX, checkpoint: String::new(), ..ack.clone() };
+    assert_eq!(say(&mut ends, &forged), HostNews::Unproven(ReceiptError::NoProof));
+    let beyond = Ack { leaf_index: 9, ..ack.clone() };
+    assert_eq!(say(&mut ends, &beyond), HostNews::Unproven(ReceiptError::NoProof));
+    assert_eq!(say(&mut ends, &ack), HostNews::Acknowledged(ack.clone()));
+    assert_eq!(say(&mut ends, &ack), HostNews::Unproven(ReceiptError::NotSent), "once");
 }
 
 #[test]
@@ -293,7 +319,7 @@ fn a_lost_connection_loses_no_evidence() {
 
     for (left, complete) in [(1, &whole[0]), (0, &whole[1])] {
         let incident_id = complete.manifest.incident_id;
-        let ack = Ack { incident_id, leaf_index: 1, checkpoint: String::new() };
+        let ack = Ack { incident_id, leaf_index: 1, checkpoint: CLAIM.into(), entry: None, proof: None };
         let mut out = Vec::new();
         session.bytes(&second.host.acknowledge(&ack).unwrap(), &mut out);
         assert!(matches!(out.as_slice(), [Output::Tell(Event::Receipt(got))] if *got == ack), "{out:?}");
@@ -306,7 +332,8 @@ fn an_acknowledgement_of_something_else_forgets_nothing() {
     let mut session = ClientSession::new(1);
     let mut connection = Connection::open(&mut session, [0x43; 32]);
     session.evidence(incident([5; 16], &[10]), &mut Vec::new());
-    let ack = Ack { incident_id: [99; 16], leaf_index: 1, checkpoint: String::new() };
+    let ack =
+        Ack { incident_id: [99; 16], leaf_index: 1, checkpoint: CLAIM.into(), entry: None, proof: None };
     session.bytes(&connection.host.acknowledge(&ack).unwrap(), &mut Vec::new());
     assert_eq!(session.waiting(), 1);
 }

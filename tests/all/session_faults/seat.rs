@@ -107,6 +107,7 @@ impl Host {
             host_key: pair::host_key().verifying_key().to_bytes(),
             not_before_ms: 0,
             not_after_ms: u64::MAX,
+            log: None,
         };
         let host_record = Signed::sign(&organisation, &record).unwrap();
         let log = SigningKey::from_bytes(&[4; 32]);
@@ -225,7 +226,7 @@ impl Host {
         for incident in &incidents {
             let out = tempfile::tempdir().unwrap();
             let request = open::Request { identity: &auditor, custody: Custody::default(), full: true };
-            for shown in open::open(&store, incident, &request, out.path(), |_| Ok(())).unwrap() {
+            for shown in open::open(&store, incident, &request, out.path(), |_, _| Ok(())).unwrap() {
                 let file = shown.file.unwrap_or_else(|| panic!("{:?}", shown.problem));
                 if shown.picture.label.starts_with("camera") {
                     assert_eq!(std::fs::read(file).unwrap(), CAMERA);

@@ -88,6 +88,7 @@ fn records() -> Vec<Said> {
         host_key: pair::host_key().verifying_key().to_bytes(),
         not_before_ms: pair::WALL_MS,
         not_after_ms: u64::MAX,
+        log: None,
     };
     let device_key = pair::device_key().verifying_key();
     let device_record = DeviceRecord {

@@ -95,7 +95,7 @@ fn live(mut client: client::Live, mut host: host::Live, context: &[u8], said: &m
     host_says("light", host.light(&light).unwrap());
     host_says("credit", host.credit().unwrap().unwrap());
     let checkpoint = "the signed note of a checkpoint\n".into();
-    let ack = Ack { incident_id: [0x1d; 16], leaf_index: 70_000, checkpoint };
+    let ack = Ack { incident_id: [0x1d; 16], leaf_index: 70_000, checkpoint, entry: None, proof: None };
     host_says("ack", host.acknowledge(&ack).unwrap());
     let refusal = Refusal::new(Code::EvidenceStore, Fault::Us, "");
     host_says("error of the host", host.refuse(&refusal).unwrap());

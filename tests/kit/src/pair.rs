@@ -90,6 +90,7 @@ pub fn host_setup() -> Result<host::Setup, RecordError> {
         host_key: host_key().verifying_key().to_bytes(),
         not_before_ms: 0,
         not_after_ms: u64::MAX,
+        log: None,
     };
     let policy = Signed::sign(&organisation_key(), &policy())?;
     Ok(host::Setup {

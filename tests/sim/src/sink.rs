@@ -54,7 +54,12 @@ impl EvidenceSink for Sink {
             kept.incidents += new.entries.iter().filter(opens).count() as u64;
             kept.last_serial = new.serial + new.entries.len() as u64 - 1;
             let (leaf_index, last_serial) = (kept.last_serial, kept.last_serial);
-            let receipt = new.receipt.then(|| Receipt { size: last_serial + 1, note: "note".into() });
+            let receipt = new.receipt.then(|| Receipt {
+                size: last_serial + 1,
+                note: "note".into(),
+                entry: None,
+                proof: None,
+            });
             Recorded { leaf_index, last_serial, receipt }
         })
     }

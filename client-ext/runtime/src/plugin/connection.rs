@@ -79,6 +79,7 @@ fn log(event: &Event) {
         | Event::Refused { .. }
         | Event::Dropped(_)
         | Event::Trouble(_)
+        | Event::Unproven(_)
         | Event::EnrolAgain => {}
     }
 }

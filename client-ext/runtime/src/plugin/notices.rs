@@ -74,6 +74,7 @@ impl Notices {
             Event::Decided(_)
             | Event::Status(_)
             | Event::Receipt(_)
+            | Event::Unproven(_)
             | Event::Break(_)
             | Event::Dropped(_) => None,
         }

@@ -17,10 +17,9 @@ use sudare_protocol::evidence::Id;
 use sudare_protocol::evidence::event::BlobId;
 use sudare_protocol::hex::unhex;
 use sudare_protocol::tlog::VerifierKey;
-use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
 use sudare_records::keys;
 
-use crate::cli::inputs::{KEY_ADVICE, find_one, read, read_key, require_new};
+use crate::cli::inputs::{KEY_ADVICE, VKEY_FILE_MAX_BYTES, find_one, read, read_key, read_text, require_new};
 use crate::cli::output;
 
 const HOUR_MS: u64 = 3_600_000;
@@ -113,9 +112,8 @@ pub(crate) struct WriterArgs {
 }
 
 pub(crate) fn approve(args: &ApproveArgs, language: Language) -> anyhow::Result<bool> {
-    let line = read(&args.log, MAX_VKEY_BYTES)?;
-    let log: VerifierKey =
-        String::from_utf8_lossy(&line).parse().context("the key given with --log cannot be used")?;
+    let line = read_text(&args.log, VKEY_FILE_MAX_BYTES)?;
+    let log: VerifierKey = line.parse().context("the key given with --log cannot be used")?;
     let approver = keys::read_secret(&args.key, KEY_ADVICE)?;
     let made_ms = clock::wall_ms();
     let approval = Approval {

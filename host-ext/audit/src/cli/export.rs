@@ -2,19 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::json;
 use sudare_audit::export::{self, Bundle, Outcome};
 use sudare_audit::open::views::Viewing;
 use sudare_audit::open::{self, Custody};
 use sudare_base::clock;
+use sudare_base::files::write_private;
 use sudare_base::language::Language::{self, En, Ja};
-use sudare_protocol::seal::Identity;
-use sudare_protocol::tlog::note::MAX_NOTE_BYTES;
 
 use crate::cli::inputs::{
-    collect, find_one, read, read_identity, read_key, read_witnesses, remark, require_new,
+    collect, find_one, read_identity, read_key, read_note, read_witnesses, remark, require_new,
 };
 use crate::cli::open::ViewArgs;
 use crate::cli::{messages, output};
@@ -73,14 +72,17 @@ const VERIFY_EXAMPLES: &str = "\
 Examples:
   sudare-audit verify-export incident.zip --key log.vkey
   sudare-audit verify-export incident.zip --key log.vkey --witness witness.vkey
+  sudare-audit verify-export incident.zip --key log.vkey --page page.html
   python3 verify.py incident.zip --key log.vkey        (the same check without Sudare; verify.py is in the zip)
 
-Exit codes: 0 verified, 1 refused, 2 the check could not be done.";
+The folder with the unpacked files does as well, and so does a zip that was made again from it; what a system added
+(.DS_Store, Thumbs.db, …) is named and not read.
+Exit codes: 0 verified, 1 refused, or something in it is not what this version makes, 2 the check could not be done.";
 
 #[derive(Debug, Args)]
 #[command(after_help = VERIFY_EXAMPLES)]
 pub(crate) struct VerifyExportArgs {
-    /// The zip
+    /// The zip, or the folder with its files
     zip: PathBuf,
     /// File with the log's public key, which must not have come with the zip
     #[arg(long)]
@@ -88,6 +90,9 @@ pub(crate) struct VerifyExportArgs {
     /// File with a witness's public key: require its cosignature; may be given several times
     #[arg(long)]
     witness: Vec<PathBuf>,
+    /// Write the page that this program makes from the verified evidence; the file must not exist
+    #[arg(long)]
+    page: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -96,12 +101,11 @@ pub(crate) struct VerifyExportArgs {
 pub(crate) fn export(args: &ExportArgs, language: Language) -> anyhow::Result<bool> {
     let identity = args.identity.as_deref().map(read_identity).transpose()?;
     let custodian = args.custodian_identity.as_deref().map(read_identity).transpose()?;
-    let checkpoint = args.checkpoint.as_deref().map(|path| read(path, MAX_NOTE_BYTES)).transpose()?;
+    let checkpoint = args.checkpoint.as_deref().map(read_note).transpose()?;
     require_new(&args.out)?;
     let verifier = read_key(&args.dir, &args.key)?;
     let (store, report, incidents) = collect(&args.dir, &args.key)?;
     let incident = find_one(&incidents, &args.incident)?;
-    let viewer = identity.as_ref().map(Identity::recipient);
     let custody = Custody { identity: custodian, released: args.released.clone() };
     let open = identity.as_ref().map(|identity| open::Request { identity, custody, full: args.full });
     let request = export::Request { open, full: args.full, checkpoint, now_ms: clock::wall_ms() };
@@ -109,23 +113,18 @@ pub(crate) fn export(args: &ExportArgs, language: Language) -> anyhow::Result<bo
     let bundle = export::gather(&store, &verifier, &report, incident, &request)?;
     let outcome = export::check(&bundle, &verifier);
     if !outcome.ok {
-        let failed = outcome.checks.last().map_or("nothing was checked", |check| check.detail.as_str());
+        let failed = outcome.checks.iter().find(|check| !check.ok);
+        let failed = failed.map_or("nothing was checked", |check| check.detail.as_str());
         bail!("the export does not pass its own check: {failed}. This is a bug in sudare-audit: report it");
     }
-    if let (Some(viewer), Some(purpose)) = (&viewer, &args.purpose) {
-        let viewing = Viewing {
-            log: verifier.name(),
-            incident: &incident.id,
-            viewer,
-            purpose: remark(purpose, "--purpose")?,
-            purpose_code: args.log.purpose_code,
-        };
+    if let Some(purpose) = &args.purpose {
+        let purpose = remark(purpose, "--purpose")?;
         let folder = args.out.parent().unwrap_or(Path::new("."));
-        let is_opened = |name: &str| bundle.names().any(|file| file == format!("opened/{name}"));
-        for (number, blob) in open::chosen(incident, args.full) {
-            if is_opened(&open::file_name(number, blob)) {
-                viewing.record(recorder.as_mut(), folder, blob, request.now_ms)?;
-            }
+        let (log, purpose_code) = (verifier.name(), args.log.purpose_code);
+        for (_, blob) in open::chosen(incident, args.full) {
+            let Some(viewer) = bundle.viewer(&blob.blob_id) else { continue };
+            let viewing = Viewing { log, incident: &incident.id, viewer, purpose, purpose_code };
+            viewing.record(recorder.as_mut(), folder, blob, request.now_ms)?;
         }
     }
     bundle.write(&args.out)?;
@@ -151,6 +150,7 @@ pub(crate) fn export(args: &ExportArgs, language: Language) -> anyhow::Result<bo
 }
 
 pub(crate) fn verify_export(args: &VerifyExportArgs, language: Language) -> anyhow::Result<bool> {
+    args.page.as_deref().map(require_new).transpose()?;
     let verifier = read_key(&args.zip, &args.key)?;
     let witnesses = read_witnesses(&args.witness)?;
     let outcome = match Bundle::read(&args.zip) {
@@ -166,6 +166,11 @@ pub(crate) fn verify_export(args: &VerifyExportArgs, language: Language) -> anyh
         Err(export::ExportError::Refused(why)) => Outcome::refused(why),
         Err(error) => return Err(error.into()),
     };
+    if let Some(file) = &args.page {
+        let page = outcome.page.as_deref();
+        let page = page.context("there is no page, because the evidence is refused: see without --page")?;
+        write_private(file, page.as_bytes())?;
+    }
     if args.json {
         output::json(&outcome)?;
         return Ok(outcome.ok);
@@ -180,6 +185,12 @@ pub(crate) fn verify_export(args: &VerifyExportArgs, language: Language) -> anyh
     output::line(match (outcome.ok, language) {
         (true, Ja) => "この出力は、渡された鍵のログの記録と一致します。",
         (true, En) => "This export fits the log whose key you gave.",
+        (false, Ja) if outcome.evidence_ok => {
+            "証跡はログの記録と一致しますが、✗ の項目は一致しないか照合できません。それらは使わず、--page で作成したページをお読みください。"
+        }
+        (false, En) if outcome.evidence_ok => {
+            "The evidence fits the log whose key you gave, but what is marked ✗ is NOT OK. Do not use it: read the page that --page makes."
+        }
         (false, Ja) => "この出力は受け入れられません。使用せず、別の写しを求めてください。",
         (false, En) => "This export is REFUSED. Do not rely on this copy; ask for another one.",
     });

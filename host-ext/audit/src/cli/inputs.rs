@@ -1,21 +1,27 @@
 //! Reads what commands are given: keys, identities, files, an incident's id, a purpose.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use sudare_audit::incidents::find;
 use sudare_audit::{Incident, Incidents, Report, Walk};
 use sudare_evidence::reader::Store;
-use sudare_evidence::store::disk::read_bounded;
-use sudare_protocol::seal::Identity;
-use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
+use sudare_protocol::seal::{self, Identity};
+use sudare_protocol::text;
+use sudare_protocol::tlog::note::{MAX_NOTE_BYTES, MAX_VKEY_BYTES};
 use sudare_protocol::tlog::{VerifierKey, WitnessKey};
 use zeroize::Zeroizing;
+
+use crate::cli::passphrase;
 
 /// Advice for a key file that cannot be used.
 pub(crate) const KEY_ADVICE: &str = "Give the file that Sudare wrote, or that the security team gave you";
 
-const IDENTITY_MAX_BYTES: usize = 16 * 1024;
+/// A line in UTF-16, with room around it.
+pub(crate) const VKEY_FILE_MAX_BYTES: usize = 3 * MAX_VKEY_BYTES;
+const IDENTITY_MAX_BYTES: usize = 64 * 1024;
 /// Longest purpose or reason.
 const REMARK_MAX_BYTES: usize = 400;
 
@@ -43,15 +49,14 @@ pub(crate) fn collect(dir: &Path, key: &Path) -> anyhow::Result<(Store, Report, 
 /// Reads the log's public key, which must not lie in the store that it is to verify.
 pub(crate) fn read_key(dir: &Path, key: &Path) -> anyhow::Result<VerifierKey> {
     require_outside(dir, key)?;
-    let text = read(key, MAX_VKEY_BYTES)?;
-    let key_line = String::from_utf8_lossy(&text).parse();
-    key_line.with_context(|| format!("{} cannot be used", key.display()))
+    let line = read_text(key, VKEY_FILE_MAX_BYTES)?;
+    line.parse().with_context(|| format!("{} cannot be used", key.display()))
 }
 
 /// Reads the public keys of witnesses.
 pub(crate) fn read_witnesses(paths: &[PathBuf]) -> anyhow::Result<Vec<WitnessKey>> {
     let one = |path: &PathBuf| {
-        let line = String::from_utf8_lossy(&read(path, MAX_VKEY_BYTES)?).into_owned();
+        let line = read_text(path, VKEY_FILE_MAX_BYTES)?;
         line.parse().with_context(|| format!("{} cannot be used", path.display()))
     };
     paths.iter().map(one).collect()
@@ -80,14 +85,38 @@ pub(crate) fn require_new(path: &Path) -> anyhow::Result<()> {
 
 /// Reads an age identity.
 pub(crate) fn read_identity(path: &Path) -> anyhow::Result<Identity> {
-    let text = Zeroizing::new(read(path, IDENTITY_MAX_BYTES)?);
-    let text = std::str::from_utf8(&text).with_context(|| format!("{} is not text", path.display()))?;
-    Identity::parse(text).with_context(|| format!("{} cannot be used", path.display()))
+    let file = Zeroizing::new(read(path, IDENTITY_MAX_BYTES)?);
+    let text = if seal::is_protected(&file) {
+        let passphrase = passphrase::ask(&format!("Passphrase of {}", path.display()))?;
+        seal::unlock(&file, &passphrase)
+    } else {
+        let text = text::given(&file).with_context(|| format!("{} is not text", path.display()))?;
+        Ok(Zeroizing::new(text))
+    };
+    text.and_then(|text| Identity::parse(&text)).with_context(|| format!("{} cannot be used", path.display()))
 }
 
-/// Reads a file of at most `max_bytes`.
+/// Reads a checkpoint or receipt, which people mail and copy as text.
+pub(crate) fn read_note(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let bytes = read(path, MAX_NOTE_BYTES)?;
+    Ok(text::given(&bytes).map_or(bytes, String::into_bytes))
+}
+
+/// Reads a text file, whatever an editor did to its beginning and to its line ends.
+pub(crate) fn read_text(path: &Path, max_bytes: usize) -> anyhow::Result<String> {
+    text::given(&read(path, max_bytes)?).with_context(|| format!("{} is not text", path.display()))
+}
+
+/// Reads a file of at most `max_bytes` that the command line names. It may be a pipe or a link, unlike a file of a store.
 pub(crate) fn read(path: &Path, max_bytes: usize) -> anyhow::Result<Vec<u8>> {
-    read_bounded(path, max_bytes).with_context(|| format!("{} cannot be read", path.display()))
+    let unreadable = || format!("{} cannot be read", path.display());
+    let mut bytes = Vec::new();
+    let most = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
+    File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)).with_context(unreadable)?;
+    if bytes.len() > max_bytes {
+        bail!("{}: it is longer than {max_bytes} bytes, so it is not the file it should be", unreadable());
+    }
+    Ok(bytes)
 }
 
 /// A purpose or reason that goes into a record: not empty, short, and on one line.

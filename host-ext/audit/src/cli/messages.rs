@@ -9,6 +9,8 @@ use sudare_base::language::Language::{self, En, Ja};
 use sudare_protocol::evidence::Label;
 use sudare_protocol::utc::utc;
 
+use crate::cli::not_evidence;
+
 pub(crate) fn report(report: &Report, language: Language) -> Vec<String> {
     let mut lines = vec![match language {
         Ja => format!(
@@ -37,6 +39,7 @@ pub(crate) fn report(report: &Report, language: Language) -> Vec<String> {
             En => format!("  and {} more", report.unlisted_findings),
         });
     }
+    lines.extend(not_evidence::lines(report, language));
     lines.push(verdict(report, language));
     lines
 }

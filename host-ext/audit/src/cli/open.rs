@@ -121,17 +121,11 @@ pub(crate) fn open(args: &OpenArgs, language: Language) -> anyhow::Result<bool> 
     let incident = find_one(&incidents, &args.incident)?;
     let custody = Custody { identity: custodian, released: args.released.clone() };
     let request = Request { identity: &identity, custody, full: args.full };
-    let viewer = identity.recipient();
     let verifier = read_key(&args.dir, &args.key)?;
     let mut recorder = args.log.connect(&verifier)?;
-    let viewing = Viewing {
-        log: verifier.name(),
-        incident: &incident.id,
-        viewer: &viewer,
-        purpose,
-        purpose_code: args.log.purpose_code,
-    };
-    let shown = open::open(&store, incident, &request, &args.out, |blob| {
+    let shown = open::open(&store, incident, &request, &args.out, |blob, viewer| {
+        let (log, incident, purpose_code) = (verifier.name(), incident.id.as_str(), args.log.purpose_code);
+        let viewing = Viewing { log, incident, viewer, purpose, purpose_code };
         viewing.record(recorder.as_mut(), &args.out, blob, clock::wall_ms())
     })?;
     let left = incident.blobs.len() - shown.len();

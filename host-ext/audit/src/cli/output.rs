@@ -2,11 +2,12 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use sudare_base::output;
 pub(crate) use sudare_base::output::line;
 
 /// The result as one JSON object.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    line(&serde_json::to_string(value)?);
+    output::json(&serde_json::to_string(value)?);
     Ok(())
 }
 

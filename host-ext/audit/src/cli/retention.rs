@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 use sudare_audit::erase::{self, Erased, unlisted};
@@ -12,7 +11,7 @@ use sudare_base::clock;
 use sudare_base::language::Language::{self, En, Ja};
 
 use crate::cli::erase::{WriterArgs, look, tell, writer};
-use crate::cli::inputs::read;
+use crate::cli::inputs::read_text;
 use crate::cli::output;
 
 const EXAMPLES: &str = "\
@@ -49,8 +48,7 @@ pub(crate) struct RetentionArgs {
 pub(crate) fn retention(args: &RetentionArgs, language: Language) -> anyhow::Result<bool> {
     let holds = match &args.hold {
         Some(path) => {
-            let text = String::from_utf8(read(path, HOLDS_MAX_BYTES)?)
-                .context("the file of legal holds is not text")?;
+            let text = read_text(path, HOLDS_MAX_BYTES)?;
             rules::parse_holds(&text)?
         }
         None => BTreeSet::new(),

@@ -8,11 +8,10 @@ use sudare_audit::{Report, Timestamps, Walk};
 use sudare_base::language::Language;
 use sudare_evidence::reader::Store;
 use sudare_protocol::VerifyingKey;
-use sudare_protocol::tlog::note::MAX_NOTE_BYTES;
 use sudare_protocol::verify::Depth;
 use sudare_records::keys;
 
-use crate::cli::inputs::{read, read_key, read_witnesses, require_outside};
+use crate::cli::inputs::{read_key, read_note, read_witnesses, require_outside};
 use crate::cli::{messages, output};
 
 const EXAMPLES: &str = "\
@@ -72,8 +71,7 @@ pub(crate) fn verify(args: &VerifyArgs, language: Language) -> anyhow::Result<bo
 
 fn audit(args: &VerifyArgs) -> anyhow::Result<Report> {
     let verifier = read_key(&args.dir, &args.key)?;
-    let receipts =
-        args.receipt.iter().map(|path| read(path, MAX_NOTE_BYTES)).collect::<Result<Vec<_>, _>>()?;
+    let receipts = args.receipt.iter().map(|path| read_note(path)).collect::<Result<Vec<_>, _>>()?;
     let organisation: Option<VerifyingKey> =
         args.org_key.as_ref().map(|path| keys::read_public(path, ORG_KEY_ADVICE)).transpose()?;
     let depth = if args.hash_only { Depth::Hashes } else { Depth::Signatures };

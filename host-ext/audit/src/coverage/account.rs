@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use sudare_protocol::cose;
 use sudare_protocol::evidence::event::{IncidentComplete, SessionStart};
 use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::evidence::{Entry, Event, Id};
 use sudare_protocol::reason::Reason;
 use sudare_protocol::records::Policy;
+use sudare_protocol::{cbor, cose};
 
 use super::class::Class;
 use super::month::Month;
@@ -180,7 +180,7 @@ fn handshake(start: &SessionStart) -> (Id, u64) {
     let open = handshake::open(start);
     let policy = handshake::hello(start).and_then(|hello| {
         let payload = cose::unverified_payload(&hello.policy).ok()?;
-        minicbor::decode::<Policy>(payload).ok()
+        cbor::read::<Policy>(payload).ok()
     });
     let timings = policy.and_then(|policy| policy.effective().ok()).unwrap_or_default();
     (open.map(|open| open.device_id).unwrap_or_default(), timings.lease_ms)

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read as _, Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
+use sudare_evidence::store::disk::open_regular;
+use sudare_protocol::evidence::Id;
 use sudare_protocol::hex::hex;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::error::ExportError;
+use super::litter;
 
 /// Files of one export.
 pub const FILES_MAX: usize = 1200;
@@ -26,6 +29,9 @@ pub const LIST: &str = "files.sha256";
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Bundle {
     files: BTreeMap<String, Vec<u8>>,
+    extra: Vec<String>,
+    /// Who opened which picture while this export was made; not part of it.
+    viewers: BTreeMap<Id, String>,
 }
 
 impl std::fmt::Debug for Bundle {
@@ -38,6 +44,16 @@ impl Bundle {
     /// Adds or replaces a file.
     pub fn put(&mut self, name: &str, bytes: Vec<u8>) {
         self.files.insert(name.to_owned(), bytes);
+    }
+
+    /// Remembers which age recipient opened a picture.
+    pub(super) fn opened_by(&mut self, picture: Id, viewer: String) {
+        self.viewers.insert(picture, viewer);
+    }
+
+    /// The age recipient that opened a picture while this export was made.
+    pub fn viewer(&self, picture: &Id) -> Option<&str> {
+        self.viewers.get(picture).map(String::as_str)
     }
 
     /// A file's bytes.
@@ -81,36 +97,81 @@ impl Bundle {
         zip.finish().map(|_| ()).map_err(std::io::Error::from)
     }
 
-    /// Reads a zip from an untrusted source.
+    /// Files that lie beside those of the export, which systems and file managers leave. None of them was read.
+    pub fn extra(&self) -> &[String] {
+        &self.extra
+    }
+
+    /// Reads an export from an untrusted source: the zip, one that was made again from its files, or their folder.
     pub fn read(path: &Path) -> Result<Self, ExportError> {
-        let failed = |source| ExportError::File { path: path.to_owned(), action: "read", source };
-        let refused = |why: &str| ExportError::Refused(why.to_owned());
-        let file = File::open(path).map_err(failed)?;
+        let about = fs::metadata(path).map_err(unreadable(path))?;
+        if about.is_dir() {
+            return Self::read_folder(path);
+        }
+        if !about.is_file() {
+            return Err(refused("it is neither a file nor a folder"));
+        }
+        let file = File::open(path).map_err(unreadable(path))?;
         let mut zip =
             ZipArchive::new(file).map_err(|e| ExportError::Refused(format!("it is not a zip: {e}")))?;
-        if zip.len() > FILES_MAX {
-            return Err(refused("it holds more files than any export"));
+        if zip.len() > litter::MEMBERS_MAX {
+            return Err(refused(TOO_MANY));
         }
-        let mut bundle = Self::default();
+        let names = (0..zip.len()).map(|at| (zip.name_for_index(at).unwrap_or_default().to_owned(), at));
+        let (ours, extra) = litter::sort(names.collect());
+        let mut bundle = Self { extra, ..Self::default() };
         let mut left = BYTES_MAX;
-        for at in 0..zip.len() {
+        for (name, at) in ours {
+            bundle.check_name(&name)?;
             let member = zip.by_index(at).map_err(|e| ExportError::Refused(format!("file {at}: {e}")))?;
-            let name = member.name().to_owned();
-            // Zip libraries differ in which of two members of the same name they read.
-            if !is_ours(&name) || bundle.files.contains_key(&name) {
-                let shown: String = name.chars().take(80).flat_map(char::escape_default).collect();
-                return Err(ExportError::Refused(format!("it holds `{shown}`, which no export has")));
-            }
-            let mut bytes = Vec::new();
-            let read = member.take(left + 1).read_to_end(&mut bytes);
-            read.map_err(|e| ExportError::Refused(format!("{name}: {e}")))?;
-            left = left
-                .checked_sub(bytes.len() as u64)
-                .ok_or_else(|| refused("it is larger than any export"))?;
-            bundle.files.insert(name, bytes);
+            bundle.take(name, member, &mut left)?;
         }
         Ok(bundle)
     }
+
+    fn read_folder(path: &Path) -> Result<Self, ExportError> {
+        let (ours, extra) = litter::sort(litter::files(path)?);
+        let mut bundle = Self { extra, ..Self::default() };
+        let mut left = BYTES_MAX;
+        for (name, file) in ours {
+            bundle.check_name(&name)?;
+            let opened = open_regular(&file).map_err(unreadable(&file))?;
+            bundle.take(name, opened, &mut left)?;
+        }
+        Ok(bundle)
+    }
+
+    /// Zip libraries differ in which of two members of the same name they read.
+    fn check_name(&self, name: &str) -> Result<(), ExportError> {
+        if self.files.len() >= FILES_MAX {
+            return Err(refused(TOO_MANY));
+        }
+        if is_ours(name) && !self.files.contains_key(name) {
+            return Ok(());
+        }
+        let shown: String = name.chars().take(80).flat_map(char::escape_default).collect();
+        Err(ExportError::Refused(format!("it holds `{shown}`, which no export has")))
+    }
+
+    fn take(&mut self, name: String, file: impl Read, left: &mut u64) -> Result<(), ExportError> {
+        let mut bytes = Vec::new();
+        let read = file.take(left.saturating_add(1)).read_to_end(&mut bytes);
+        read.map_err(|e| ExportError::Refused(format!("{name}: {e}")))?;
+        *left =
+            left.checked_sub(bytes.len() as u64).ok_or_else(|| refused("it is larger than any export"))?;
+        self.files.insert(name, bytes);
+        Ok(())
+    }
+}
+
+const TOO_MANY: &str = "it holds more files than any export";
+
+pub(super) fn refused(why: &str) -> ExportError {
+    ExportError::Refused(why.to_owned())
+}
+
+pub(super) fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> ExportError {
+    move |source| ExportError::File { path: path.to_owned(), action: "read", source }
 }
 
 /// Whether an export may hold a file of this name.

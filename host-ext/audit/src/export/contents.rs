@@ -51,6 +51,9 @@ fn facts(bundle: &Bundle, checkpoint: &SignedCheckpoint) -> Result<Facts, String
     if facts.version != VERSION || !same {
         return Err("proof.json belongs to another version, log or checkpoint".to_owned());
     }
+    if !facts.has_own_words_only() {
+        return Err("proof.json has words that no export has".to_owned());
+    }
     if facts.entries.len() > ENTRIES_MAX {
         return Err(format!("it lists more than {ENTRIES_MAX} entries"));
     }

@@ -14,7 +14,7 @@ use sudare_protocol::tlog::{SignedCheckpoint, Tree, VerifierKey};
 
 use super::bundle::{Bundle, LIST};
 use super::error::ExportError;
-use super::proof::{AuditFact, ENTRIES_MAX, EntryFact, Facts, PictureFact, VERSION, made_by};
+use super::proof::{AuditFact, ENTRIES_MAX, EntryFact, Facts, PictureFact, Problem, VERSION, made_by};
 use super::{contents, page};
 use crate::error::AuditError;
 use crate::incidents::{Incident, is_full};
@@ -22,10 +22,10 @@ use crate::open::{self, file_name, sealed};
 use crate::report::Report;
 use crate::summary::select::{Wanted, each_leaf};
 
-/// The independent implementation of the check, which is part of every export.
-const VERIFY_PY: &str = include_str!("verify.py");
-/// What the zip says about itself.
-const README: &str = include_str!("README.txt");
+/// What is the same in every export of this version: what the zip says about itself, and the independent implementation
+/// of the check.
+pub(super) const TOOLS: [(&str, &str); 2] =
+    [("README.txt", include_str!("README.txt")), ("verify.py", include_str!("verify.py"))];
 
 /// What to export.
 #[derive(Debug)]
@@ -61,8 +61,9 @@ pub fn gather(
         return Err(ExportError::NotIntact);
     }
     let mut bundle = Bundle::default();
-    bundle.put("README.txt", README.as_bytes().to_vec());
-    bundle.put("verify.py", VERIFY_PY.as_bytes().to_vec());
+    for (name, text) in TOOLS {
+        bundle.put(name, text.as_bytes().to_vec());
+    }
     bundle.put("checkpoint", note);
     let mut entries = Vec::new();
     for (index, leaf) in taken.leaves {
@@ -138,7 +139,7 @@ fn pictures(
         let blob_id = hex(&blob.blob_id);
         let mut fact = PictureFact { blob: blob_id.clone(), sealed: None, opened: None, problem: None };
         if !request.full && is_full(Label::from_number(blob.label)) {
-            fact.problem = Some("not-chosen".to_owned());
+            fact.problem = Some(Problem::NotChosen);
         } else {
             match sealed(store, blob)? {
                 Ok(bytes) => {
@@ -147,7 +148,7 @@ fn pictures(
                     fact.sealed = Some(name);
                     add_opened(store, blob, number, request, bundle, &mut fact)?;
                 }
-                Err(_) => fact.problem = Some("not-in-store".to_owned()),
+                Err(_) => fact.problem = Some(Problem::NotInStore),
             }
         }
         facts.push(fact);
@@ -165,12 +166,14 @@ fn add_opened(
 ) -> Result<(), AuditError> {
     let Some(keys) = &request.open else { return Ok(()) };
     match open::open_salted(store, blob, keys)? {
-        Ok(bytes) => {
+        Ok((bytes, viewer)) => {
+            bundle.opened_by(blob.blob_id, viewer);
             let name = format!("opened/{}", file_name(number, blob));
             bundle.put(&name, bytes.to_vec());
             fact.opened = Some(name);
         }
-        Err(problem) => fact.problem = Some(problem),
+        Err(_) if blob.header_size.is_some() => fact.problem = Some(Problem::Custodian),
+        Err(_) => fact.problem = Some(Problem::NotOpened),
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ pub mod check;
 mod contents;
 mod error;
 pub mod gather;
+mod litter;
 mod page;
 pub mod proof;
 

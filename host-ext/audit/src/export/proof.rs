@@ -1,6 +1,8 @@
 //! `proof.json`: what an export holds and where it stands in the log.
 
 use serde::{Deserialize, Serialize};
+use sudare_protocol::verify::FindingKind;
+use sudare_protocol::verify::findings::FINDINGS_MAX;
 
 use crate::report::FindingRow;
 
@@ -51,7 +53,21 @@ pub struct PictureFact {
     /// File of the opened picture.
     pub opened: Option<String>,
     /// Why one of the two is missing.
-    pub problem: Option<String>,
+    pub problem: Option<Problem>,
+}
+
+/// Why a picture is not in an export, or not opened. The page has words for each; an export chooses none of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Problem {
+    /// Bystanders can be recognised on it.
+    NotChosen,
+    /// Erased or removed.
+    NotInStore,
+    /// Under the custodian's seal, which was not taken off.
+    Custodian,
+    /// The exporter's key did not open it.
+    NotOpened,
 }
 
 /// Result of the exporter's audit.
@@ -74,7 +90,32 @@ impl AuditFact {
     }
 }
 
+impl Facts {
+    /// Whether the texts that the page takes from here are of the few forms that this program writes: nothing signs
+    /// them, so whoever changes them must not be able to say anything.
+    pub(super) fn has_own_words_only(&self) -> bool {
+        let version = self.made_by.strip_prefix(MADE_BY).unwrap_or_default();
+        let is_version = (1..=40).contains(&version.len())
+            && version.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+        is_version
+            && self.audit.findings.len() <= FINDINGS_MAX * 2
+            && self.audit.findings.iter().all(is_finding)
+    }
+}
+
+/// The name of a finding, perhaps with the number of an entry.
+fn is_finding(text: &String) -> bool {
+    let (kind, entry) = match text.split_once(" [") {
+        Some((kind, entry)) => (kind, entry.strip_suffix(']')),
+        None => (text.as_str(), Some("0")),
+    };
+    let is_number = entry.is_some_and(|entry| entry.parse::<u64>().is_ok_and(|n| n.to_string() == entry));
+    is_number && FindingKind::ALL.iter().any(|known| known.as_str() == kind)
+}
+
+const MADE_BY: &str = "sudare-audit ";
+
 /// Name and version of this program.
 pub(super) fn made_by() -> String {
-    format!("sudare-audit {}", env!("CARGO_PKG_VERSION"))
+    format!("{MADE_BY}{}", env!("CARGO_PKG_VERSION"))
 }

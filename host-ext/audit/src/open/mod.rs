@@ -49,23 +49,23 @@ pub fn file_name(number: usize, blob: &BlobRef) -> String {
     format!("{number}-{label}.{extension}")
 }
 
-/// Writes the chosen pictures to `out` (mode 0700, files 0600; nothing is overwritten). `record` is called before each
-/// file is written; if it fails, nothing more is opened. A picture that cannot be opened does not prevent the others
+/// Writes the chosen pictures to `out` (mode 0700, files 0600; nothing is overwritten). `record` is called with the
+/// recipient that opened it before each file is written; if it fails, nothing more is opened. A picture that cannot be opened does not prevent the others
 /// from being opened.
 pub fn open(
     store: &Store,
     incident: &Incident,
     request: &Request<'_>,
     out: &Path,
-    mut record: impl FnMut(&BlobRef) -> Result<(), AuditError>,
+    mut record: impl FnMut(&BlobRef, &str) -> Result<(), AuditError>,
 ) -> Result<Vec<Shown>, AuditError> {
     files::create_folder(out)?;
     let mut shown = Vec::new();
     for (number, blob) in chosen(incident, request.full) {
         let picture = Picture::from(blob);
         match open_picture(store, blob, request)? {
-            Ok(bytes) => {
-                record(blob)?;
+            Ok((bytes, viewer)) => {
+                record(blob, &viewer)?;
                 let file = out.join(file_name(number, blob));
                 files::write_new(&file, &bytes)?;
                 shown.push(Shown { picture, file: Some(file), problem: None });
@@ -76,13 +76,13 @@ pub fn open(
     Ok(shown)
 }
 
-/// A picture in memory, or why it could not be opened.
-pub type Opened = Result<Zeroizing<Vec<u8>>, String>;
+/// A picture in memory and the age recipient that opened it, or why it could not be opened.
+pub type Opened = Result<(Zeroizing<Vec<u8>>, String), String>;
 
 /// Opens one picture after comparing it with what the log vouches for.
 pub fn open_picture(store: &Store, blob: &BlobRef, request: &Request<'_>) -> Result<Opened, AuditError> {
     let mut opened = open_salted(store, blob, request)?;
-    if let Ok(picture) = &mut opened {
+    if let Ok((picture, _)) = &mut opened {
         let picture_bytes = picture.len().saturating_sub(seal::SALT_BYTES);
         picture.truncate(picture_bytes);
     }
@@ -99,5 +99,7 @@ pub fn open_salted(store: &Store, blob: &BlobRef, request: &Request<'_>) -> Resu
         Ok(whole) => whole,
         Err(problem) => return Ok(Err(problem)),
     };
-    Ok(seal::open_salted(&whole, request.identity, &blob.commitment).map_err(|error| error.to_string()))
+    let viewer = request.identity.opener(&whole).unwrap_or_else(|| request.identity.recipient());
+    let opened = seal::open_salted(&whole, request.identity, &blob.commitment);
+    Ok(opened.map(|picture| (picture, viewer)).map_err(|error| error.to_string()))
 }

@@ -7,6 +7,7 @@ use sudare_protocol::evidence::{Entry, Event, Id};
 use sudare_protocol::tlog::tiles;
 
 use crate::error::AuditError;
+use crate::pool::MISSING_MAX;
 
 /// Entries of the same session count from this long before the incident's first entry …
 const BEFORE_MS: u64 = 10_000;
@@ -69,9 +70,13 @@ pub(crate) fn each_leaf(
     size: u64,
     mut visit: impl FnMut(u64, &[u8]),
 ) -> Result<bool, AuditError> {
-    let mut whole = true;
+    let (mut whole, mut missing) = (true, 0);
     for path in tiles::bundles(size) {
+        if missing >= MISSING_MAX {
+            break;
+        }
         let bytes = store.tile(path)?.unwrap_or_default();
+        missing = if bytes.is_empty() { missing + 1 } else { 0 };
         for leaf in tiles::leaves(path, &bytes) {
             match leaf {
                 Ok((index, leaf)) => visit(index, leaf),

@@ -8,7 +8,7 @@ use sudare_protocol::evidence::{Entry, Event, Id};
 use sudare_protocol::message::{Hello, Manifest, Open, kind};
 use sudare_protocol::records::{HostRecord, Policy, Record};
 use sudare_protocol::session::{HELLO_CONTEXT, OPEN_CONTEXT, transcript};
-use sudare_protocol::{VerifyingKey, cose};
+use sudare_protocol::{VerifyingKey, cbor, cose};
 
 use crate::handshake::read;
 
@@ -114,5 +114,5 @@ impl Session {
 }
 
 fn record<R: Record>(signed: &[u8]) -> Option<R> {
-    minicbor::decode(cose::unverified_payload(signed).ok()?).ok()
+    cbor::read(cose::unverified_payload(signed).ok()?).ok()
 }

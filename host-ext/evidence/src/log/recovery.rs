@@ -104,7 +104,7 @@ fn read_edge<D: Disk>(disk: &D, dir: &Path, last: Option<&SignedCheckpoint>) -> 
         let path = dir.join(path.to_string());
         disk.read(&path, MAX_BUNDLE_BYTES).map_err(|e| StoreError::io(&path, "read", e))
     };
-    let newest = tiles::bundles(last.size()).last();
+    let newest = tiles::bundles_from(last.size().saturating_sub(1), last.size()).next();
     let newest = newest.ok_or_else(|| StoreError::damaged("the checkpoint is over nothing"))?;
     let bundle = read(newest)?;
     let leaves: Vec<&[u8]> =

@@ -21,7 +21,9 @@
 
 #![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
 
+use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
+use sudare_protocol::cbor;
 use sudare_protocol::evidence::{BlobRef, Id};
 
 /// Version of these messages; both sides must have the same.
@@ -170,6 +172,11 @@ pub struct Receipt {
     pub size: u64,
     #[n(1)]
     pub note: String,
+    /// The last entry of the report as the log's key signed it, and its inclusion proof under the note.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub entry: Option<Vec<u8>>,
+    #[n(3)]
+    pub proof: Option<Vec<ByteVec>>,
 }
 
 /// The recorder's progress.
@@ -247,9 +254,7 @@ pub fn refused(why: Why, text: &str) -> Answer {
 }
 
 fn decode<T: for<'b> Decode<'b, ()>>(bytes: &[u8]) -> Result<T, Garbled> {
-    let mut decoder = minicbor::Decoder::new(bytes);
-    let packet = decoder.decode().map_err(|_| Garbled)?;
-    if decoder.position() == bytes.len() { Ok(packet) } else { Err(Garbled) }
+    cbor::read(bytes).map_err(|_| Garbled)
 }
 
 #[cfg(test)]
@@ -296,7 +301,12 @@ mod tests {
         for request in requests {
             assert_eq!(decode_request(&encode(&request).unwrap()), Ok(request));
         }
-        let receipt = Some(Receipt { size: 9, note: "note".into() });
+        let receipt = Some(Receipt {
+            size: 9,
+            note: "note".into(),
+            entry: Some(vec![1]),
+            proof: Some(vec![vec![2; 32].into()]),
+        });
         let answers = [
             Answer::Welcome { version: VERSION, last_serial: 4, log_vkey: "log/a+00000000+AA".into() },
             Answer::Stored,

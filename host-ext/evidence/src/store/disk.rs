@@ -9,6 +9,8 @@ use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _, P
 use std::path::Path;
 use std::thread::ScopedJoinHandle;
 
+use rustix::fs::OFlags;
+
 /// A file system, call by call. Files are private to the owner, or readable by the group of a folder that is marked as
 /// shared (see [`OsDisk`]).
 pub trait Disk {
@@ -207,11 +209,26 @@ fn shared(path: &Path) -> u32 {
     }
 }
 
-/// Reads a file of at most `max_bytes`; a longer one is an error, so that no file can fill the memory.
+/// Opens a regular file for reading. Anything else under its name is an error of the kind `InvalidData`: a pipe would
+/// make the reader wait for ever, and a link lead out of the store.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let regular = |about: fs::Metadata| {
+        let wrong = || io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file");
+        about.is_file().then_some(()).ok_or_else(wrong)
+    };
+    // Looked at first, because opening a device may already do something.
+    regular(fs::symlink_metadata(path)?)?;
+    let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    regular(file.metadata()?)?;
+    Ok(file)
+}
+
+/// Reads a regular file of at most `max_bytes`; a longer one is an error, so that no file can fill the memory.
 pub fn read_bounded(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
-    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    open_regular(path)?.take(limit).read_to_end(&mut bytes)?;
     if bytes.len() > max_bytes {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
@@ -224,6 +241,22 @@ pub fn read_bounded(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_regular_file_is_read_and_nothing_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("file"), b"content").unwrap();
+        std::os::unix::fs::symlink(path("file"), path("link")).unwrap();
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, path("pipe"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+        assert_eq!(read_bounded(&path("file"), 7).unwrap(), b"content");
+        for odd in [path("link"), path("pipe"), path("socket"), path("."), "/dev/zero".into()] {
+            let error = read_bounded(&odd, 7).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{}", odd.display());
+        }
+    }
 
     #[test]
     fn only_the_group_of_a_folder_marked_as_shared_reads_what_is_made_in_it() {

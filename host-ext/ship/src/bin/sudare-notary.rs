@@ -13,6 +13,7 @@ use sudare_base::files::write_private;
 use sudare_base::{clock, output};
 use sudare_evidence::reader::Store;
 use sudare_evidence::store::disk::read_bounded;
+use sudare_protocol::text::given;
 use sudare_protocol::tlog::note::MAX_VKEY_BYTES;
 use sudare_protocol::tlog::{SignedCheckpoint, VerifierKey, WitnessKey};
 use sudare_ship::notary::cosign::{SubmitError, Submitter};
@@ -76,7 +77,7 @@ enum Command {
 
 fn main() -> ExitCode {
     // clap exits with 2 for wrong arguments, which is our code for "could not be done".
-    let done = match Cli::parse().command {
+    let done = match output::parse::<Cli>().command {
         Command::Cosign { dir, log, url, witness, out } => cosign(&dir, &log, &url, &witness, &out),
         Command::Stamp { dir, log, url, out } => stamp(&dir, &log, &url, &out),
     };
@@ -134,7 +135,7 @@ fn keep(out: &Path, bytes: &[u8]) -> anyhow::Result<bool> {
 
 fn text(path: &Path) -> anyhow::Result<String> {
     let bytes = read(path, MAX_VKEY_BYTES)?;
-    String::from_utf8(bytes).with_context(|| format!("{} is not text", path.display()))
+    given(&bytes).with_context(|| format!("{} is not text", path.display()))
 }
 
 fn read(path: &Path, max_bytes: usize) -> anyhow::Result<Vec<u8>> {

@@ -132,8 +132,13 @@ struct Maker {
 impl Maker {
     fn new(entry_ms: u64) -> anyhow::Result<Self> {
         let host_key = pair::host_key().verifying_key().to_bytes();
-        let record =
-            HostRecord { host_id: "vdi-1".into(), host_key, not_before_ms: 0, not_after_ms: u64::MAX };
+        let record = HostRecord {
+            host_id: "vdi-1".into(),
+            host_key,
+            not_before_ms: 0,
+            not_after_ms: u64::MAX,
+            log: None,
+        };
         let policy = Signed::sign(&pair::organisation_key(), &pair::policy())?;
         Ok(Self {
             host_record: Signed::sign(&pair::organisation_key(), &record)?,

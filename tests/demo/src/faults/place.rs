@@ -45,8 +45,13 @@ impl Place {
         let organisation = pair::organisation_key();
         let public = keyfile::public_line(&organisation.verifying_key());
         let host_key = keys::read_secret(&host.join("host.key"), "")?.verifying_key().to_bytes();
-        let record =
-            HostRecord { host_id: HOST_ID.into(), host_key, not_before_ms: 0, not_after_ms: u64::MAX };
+        let record = HostRecord {
+            host_id: HOST_ID.into(),
+            host_key,
+            not_before_ms: 0,
+            not_after_ms: u64::MAX,
+            log: None,
+        };
         let record = Signed::sign(&organisation, &record)?;
         for folder in [&host, &recorder] {
             fs::write(folder.join("organisation.pub"), &public)?;

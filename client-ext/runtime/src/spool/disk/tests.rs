@@ -13,7 +13,7 @@ fn kill(mut disk: Disk) {
 }
 
 fn ack(id: u8) -> Ack {
-    Ack { incident_id: [id; 16], leaf_index: 3, checkpoint: "note\n".into() }
+    Ack { incident_id: [id; 16], leaf_index: 3, checkpoint: "note\n".into(), entry: None, proof: None }
 }
 
 fn ids(found: &[Evidence]) -> Vec<u8> {

@@ -8,8 +8,8 @@ use sudare_protocol::seal::SALT_BYTES;
 
 use crate::export::bundle::Bundle;
 use crate::export::contents::Contents;
-use crate::export::proof::PictureFact;
-use crate::html::{escape, heading};
+use crate::export::proof::{PictureFact, Problem};
+use crate::html::heading;
 use crate::summary::messages;
 
 /// Camera pictures with the screenshot of the same moment.
@@ -100,15 +100,24 @@ fn picture(bundle: &Bundle, blob: &BlobRef, fact: &PictureFact) -> Option<String
 }
 
 /// Why there is no picture.
-fn closed(fact: &PictureFact) -> String {
-    match fact.problem.as_deref() {
-        Some("not-chosen") => "周囲の人が識別できる画像のため、既定では出力しません<br>\
+fn closed(fact: &PictureFact) -> &'static str {
+    match fact.problem {
+        Some(Problem::NotChosen) => {
+            "周囲の人が識別できる画像のため、既定では出力しません<br>\
              <span lang=\"en\">Bystanders can be recognised on it: exported on request only</span>"
-            .to_owned(),
-        Some("not-in-store") => "保存先にありません（期限による消去など）<br>\
+        }
+        Some(Problem::NotInStore) => {
+            "保存先にありません（期限による消去など）<br>\
              <span lang=\"en\">Not in the store: erased or removed</span>"
-            .to_owned(),
-        Some(problem) => escape(problem),
-        None => "封印されたまま<br><span lang=\"en\">Sealed, not opened</span>".to_owned(),
+        }
+        Some(Problem::Custodian) => {
+            "保管者の封印のもとにあります<br>\
+             <span lang=\"en\">Under the custodian's seal, which was not taken off</span>"
+        }
+        Some(Problem::NotOpened) => {
+            "出力者の鍵では開けませんでした<br>\
+             <span lang=\"en\">The exporter's key did not open it</span>"
+        }
+        None => "封印されたまま<br><span lang=\"en\">Sealed, not opened</span>",
     }
 }

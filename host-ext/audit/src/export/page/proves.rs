@@ -52,7 +52,7 @@ pub(super) fn section(_: &Bundle, contents: &Contents) -> String {
          <p>鍵 <code>log.vkey</code>（{key}）は、このファイルとは別の経路で入手してください。 / \
          <span lang=\"en\">Obtain the key of <code>{key}</code> by another way than this file.</span></p>\n\
          <pre>python3 verify.py incident.zip --key log.vkey          # Python 3.8+, no package, offline\n\
-         sudare-audit verify-export incident.zip --key log.vkey  # also compares this page</pre>\n",
+         sudare-audit verify-export incident.zip --key log.vkey  # also makes this page again: --page FILE</pre>\n",
         heading("証明できること・できないこと", "What this proves, and what it does not"),
         list("証明できること", "It proves", PROVES),
         list("証明できないこと", "It does not prove", DOES_NOT),

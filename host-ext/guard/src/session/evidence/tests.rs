@@ -169,7 +169,12 @@ impl EvidenceSink for Recorder {
             return Err(StoreError::Poisoned);
         }
         told.state.size = last_serial + 1;
-        let receipt = new.receipt.then(|| Receipt { size: told.state.size, note: "note".into() });
+        let receipt = new.receipt.then(|| Receipt {
+            size: told.state.size,
+            note: "note".into(),
+            entry: None,
+            proof: None,
+        });
         Ok(Recorded { leaf_index: last_serial, last_serial, receipt })
     }
 

@@ -13,6 +13,7 @@ use sudare_evidence::report::{EvidenceSink, NewBlob, NewEntries};
 use sudare_evidence::store::StoreError;
 use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::evidence::{BlobRef, Id};
+use sudare_protocol::limits::ACK_ENTRY_MAX_BYTES;
 use sudare_protocol::message::Ack;
 use sudare_protocol::rules::{Durable, EvidenceRules};
 use sudare_protocol::{VerifyingKey, keyfile};
@@ -402,7 +403,8 @@ impl Worker {
             return;
         };
         let incident_id = complete.manifest.incident_id;
-        let ack = Ack { incident_id, leaf_index, checkpoint: receipt.note };
+        let entry = receipt.entry.filter(|entry| entry.len() <= ACK_ENTRY_MAX_BYTES);
+        let ack = Ack { incident_id, leaf_index, checkpoint: receipt.note, entry, proof: receipt.proof };
         match self.rules.durable {
             Durable::Local => tell(reply, ack),
             Durable::Remote => {
