@@ -1,6 +1,8 @@
 //! What every program does with its output: a reader that has gone, a full disk, closed standard error, and texts of
 //! others that would command a terminal.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
+
 use std::fs::{File, OpenOptions};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Output, Stdio};

@@ -37,7 +37,7 @@ pub(crate) fn parse<P: Parser>() -> P {
 }
 
 fn write(text: &str) {
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     finish(writeln!(out, "{text}").and_then(|()| out.flush()));
 }
 

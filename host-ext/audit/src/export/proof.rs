@@ -99,15 +99,15 @@ impl Facts {
             && version.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
         is_version
             && self.audit.findings.len() <= FINDINGS_MAX * 2
-            && self.audit.findings.iter().all(is_finding)
+            && self.audit.findings.iter().all(|finding| is_finding(finding))
     }
 }
 
 /// The name of a finding, perhaps with the number of an entry.
-fn is_finding(text: &String) -> bool {
+fn is_finding(text: &str) -> bool {
     let (kind, entry) = match text.split_once(" [") {
         Some((kind, entry)) => (kind, entry.strip_suffix(']')),
-        None => (text.as_str(), Some("0")),
+        None => (text, Some("0")),
     };
     let is_number = entry.is_some_and(|entry| entry.parse::<u64>().is_ok_and(|n| n.to_string() == entry));
     is_number && FindingKind::ALL.iter().any(|known| known.as_str() == kind)
