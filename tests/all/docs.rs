@@ -244,6 +244,22 @@ fn anchors(page: &str) -> BTreeSet<String> {
 }
 
 #[test]
+fn tests_that_show_what_happens_in_trouble_exist() {
+    let page = read("docs/reference/troubles.md");
+    let sources: Vec<String> = ["client-ext", "host-ext", "protocol", "tests"]
+        .iter()
+        .flat_map(|folder| files(folder, ".rs"))
+        .map(|file| std::fs::read_to_string(file).expect("a source"))
+        .collect();
+    for [trouble, shown_by] in columns(rows(&page, &["trouble", "what happens here", "shown by"]), [0, 2]) {
+        for name in shown_by.split(", ").map(|name| name.trim_end_matches([' ', '²']).trim_matches('`')) {
+            let declared = format!("fn {name}()");
+            assert!(sources.iter().any(|source| source.contains(&declared)), "{trouble}: {name} is no test");
+        }
+    }
+}
+
+#[test]
 fn environment_variables_are_on_a_page_and_read_somewhere() {
     let pages = read("docs/reference/settings.md") + &read("deploy/xtask/README.md") + &read("docs/style.md");
     let is_name = |text: &str| {

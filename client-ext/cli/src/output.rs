@@ -31,7 +31,11 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
 /// Reads the arguments. Help and errors about them are printed here as well.
 pub(crate) fn parse<P: Parser>() -> P {
     P::try_parse().unwrap_or_else(|error| {
-        finish(error.print());
+        let printed = error.print();
+        // Where standard error goes nowhere, the code still says what was wrong.
+        if !error.use_stderr() {
+            finish(printed);
+        }
         process::exit(error.exit_code())
     })
 }
