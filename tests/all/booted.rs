@@ -51,7 +51,9 @@ const STATE: &str = r#"
     tcp=$(ss -tneH state established 'sport = :3389' 2>/dev/null | grep -o 'ino:[0-9]*')
     echo Xorg $(pgrep -x Xorg) gate $(pgrep -x sudare-gate) tcp $tcp client $client"#;
 /// What happens to services, in the order of their weight.
-const EVENTS: [&str; 10] = [
+const EVENTS: [&str; 12] = [
+    "systemctl reload sudare-recorder sudare-owner",
+    "systemctl reload 'sudare-gate@*.service'",
     "systemctl restart sudare-recorder",
     "systemctl kill --signal=KILL sudare-recorder",
     "systemctl restart sudare-owner",
