@@ -30,7 +30,7 @@ const CONNECT: &str = r#"set -e
     printf '#!/bin/sh\nxterm -geometry 80x24+0+0 -bg yellow &\nexec openbox\n' >/home/alice/.xsession
     chmod +x /home/alice/.xsession; chown alice: /home/alice/.xsession
     Xvfb :99 -screen 0 1024x700x24 -noreset >/dev/null 2>&1 &
-    sleep 1
+    for try in $(seq 120); do [ ! -S /tmp/.X11-unix/X99 ] || break; sleep 0.5; done
     client=$(command -v xfreerdp || command -v xfreerdp3)
     DISPLAY=:99 nohup $client /v:127.0.0.1:3389 /u:alice '/p:a desk' /size:1024x700 /cert:ignore -decorations \
         >/srv/client.log 2>&1 </dev/null &

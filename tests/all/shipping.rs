@@ -123,6 +123,8 @@ impl<'a> Shipping<'a> {
 #[test]
 fn a_reload_ends_no_shipping_and_a_line_of_another_log_is_not_taken() {
     let source = Source::new();
+    // Before it begins, there is something: without a store it ends.
+    source::grow(&mut source.recorder(), 5, 1);
     let shipping = Shipping::to_folder(&source);
     let log = std::fs::File::create(source.path("said")).unwrap();
     let child = shipping.command(&[]).env("RUST_LOG", "info").stderr(log).spawn().unwrap();

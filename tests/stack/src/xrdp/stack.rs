@@ -111,6 +111,13 @@ impl Stack {
         Watch::start(&self.private, self.out.join(format!("leak-{name}.png")))
     }
 
+    /// The same, for a client that is about to connect: what one before it showed goes with its window, which takes a
+    /// moment.
+    pub fn watch_log_on(&mut self, name: &str) -> anyhow::Result<Watch> {
+        wait_until("an empty screen", || Ok(self.count()?.users() == 0))?;
+        self.watch(name)
+    }
+
     /// Counts every pixel of the client's screen.
     pub fn count(&mut self) -> anyhow::Result<Count> {
         self.screen.count(1)

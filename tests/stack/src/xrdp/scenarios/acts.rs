@@ -63,9 +63,7 @@ impl Acts<'_> {
     /// Connects while nobody is before the camera: covered from the first picture on.
     pub(super) fn log_on(&mut self, name: &str, plugin: bool) -> anyhow::Result<Client> {
         let options = if plugin { self.device.clone() } else { ClientOptions::default() };
-        // What a client before it showed is gone with its window, which takes a moment.
-        wait_until("an empty screen", || Ok(self.stack.count()?.users() == 0))?;
-        let watch = self.stack.watch(&file_name(name))?;
+        let watch = self.stack.watch_log_on(&file_name(name))?;
         let mut client = self.stack.connect(&options)?;
         // Otherwise there would be nothing to hide yet.
         wait_until("the user's desktop", || self.stack.is_desk_shown())?;

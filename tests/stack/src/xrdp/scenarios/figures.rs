@@ -49,7 +49,7 @@ fn play(options: StackOptions, out: &Path, report: &mut Report) -> anyhow::Resul
     let screen = Screen::of(&stack.private)?;
     let eye = Eye::open(stack.private.framebuffer()?);
     let mut stage = Figures { stack, camera, screen, eye };
-    let watch = stage.stack.watch("before-first-visible")?;
+    let watch = stage.stack.watch_log_on("before-first-visible")?;
     let mut client = stage.stack.connect(&device)?;
     // Otherwise there would be nothing to hide yet.
     wait_until("the user's desktop", || stage.stack.is_desk_shown())?;

@@ -61,7 +61,7 @@ pub(super) fn to_xrdp(out: &Path, report: &mut Report) -> anyhow::Result<()> {
 
     // Somebody else's password with the own device.
     acts.camera.show(ALONE);
-    let watch = acts.stack.watch("somebody-else")?;
+    let watch = acts.stack.watch_log_on("somebody-else")?;
     let mut client = acts.stack.connect(&others)?;
     wait_until("somebody else's desktop", || stack::is_shown_to(&other))?;
     let cover = |count: &Count| count.is_cover() && count.other > 100;

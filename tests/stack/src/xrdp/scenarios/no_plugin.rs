@@ -33,7 +33,7 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
         Stack::raise(out, &StackOptions { home_files: hostile::files(), ..StackOptions::default() })?;
     let _sudare = Sudare::start(out, "")?;
     for (name, argument) in [("a-refused-channel", Some("/echo")), ("no-channels", None)] {
-        let watch = stack.watch(name)?;
+        let watch = stack.watch_log_on(name)?;
         let arguments = argument.into_iter().map(str::to_owned).collect();
         let mut client = stack.connect(&ClientOptions { arguments, ..Default::default() })?;
         wait_until("the user's desktop", || stack.is_desk_shown())?;
@@ -73,7 +73,7 @@ fn at_other_sizes(stack: &mut Stack, report: &mut Report) -> anyhow::Result<()> 
     let session = stack.session()?;
     for (width, height) in SIZES {
         session.wait_connected(false)?;
-        let watch = stack.watch(&format!("size-{width}"))?;
+        let watch = stack.watch_log_on(&format!("size-{width}"))?;
         let size = format!("/size:{width}x{height}");
         let mut client =
             stack.connect(&ClientOptions { arguments: vec![size.clone()], ..Default::default() })?;

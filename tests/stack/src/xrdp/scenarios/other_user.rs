@@ -69,7 +69,7 @@ impl Scene<'_> {
     }
 
     fn at_connecting(&mut self) -> anyhow::Result<()> {
-        let watch = self.stack.watch("other-at-connecting")?;
+        let watch = self.stack.watch_log_on("other-at-connecting")?;
         let mut client = self.connect(LogOn::Other)?;
         self.others_desktop()?;
         self.stack.wait_picture("the cover over somebody else's desktop", &mut client, covered)?;
