@@ -204,7 +204,7 @@ pub enum HostNews {
     /// The nonce that the next attestation echoes was renewed.
     Challenged,
     Status(Status),
-    /// This incident is in durable storage, as the log proves.
+    /// This incident is in durable storage: the log proves it, if the host's record names the log.
     Acknowledged(Ack),
     /// An acknowledgement that does not count: the evidence must be kept.
     Unproven(ReceiptError),

@@ -15,7 +15,7 @@ mod upgrading;
 use std::path::{Path, PathBuf};
 
 use sudare_protocol::keyfile;
-use sudare_protocol::records::{HostRecord, Signed};
+use sudare_protocol::records::Signed;
 use sudare_records::keys;
 use sudare_test_kit::pair;
 
@@ -31,13 +31,7 @@ impl Place {
         keys::init_recorder(&recorder).unwrap();
         let organisation = pair::organisation_key();
         let host_key = pair::host_key().verifying_key().to_bytes();
-        let record = HostRecord {
-            host_id: "vdi-1".into(),
-            host_key,
-            not_before_ms: 0,
-            not_after_ms: u64::MAX,
-            log: None,
-        };
+        let record = pair::host_record("vdi-1", host_key);
         let public = keyfile::public_line(&organisation.verifying_key());
         std::fs::write(recorder.join("organisation.pub"), public).unwrap();
         std::fs::write(recorder.join("host.record"), Signed::sign(&organisation, &record).unwrap()).unwrap();

@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 
 use sha2::{Digest as _, Sha256};
 use sudare_protocol::keyfile;
-use sudare_protocol::records::{HostRecord, Policy, Signed};
+use sudare_protocol::records::{Policy, Signed};
 use sudare_records::keys;
 use sudare_test_kit::rdp::{self, HostKey};
 use sudare_test_kit::{pair, wait_until};
@@ -157,8 +157,7 @@ fn records(state: &Path) {
     keys::init(state).unwrap();
     let organisation = pair::organisation_key();
     let host_key = keys::read_secret(&state.join("host.key"), "").unwrap().verifying_key().to_bytes();
-    let record =
-        HostRecord { host_id: "vdi-1".into(), host_key, not_before_ms: 0, not_after_ms: u64::MAX, log: None };
+    let record = pair::host_record("vdi-1", host_key);
     fs::write(state.join("organisation.pub"), keyfile::public_line(&organisation.verifying_key())).unwrap();
     fs::write(state.join("host.record"), Signed::sign(&organisation, &record).unwrap()).unwrap();
     let policy = Policy { auditors: AUDITORS.map(str::to_owned).into(), ..pair::policy() };

@@ -19,7 +19,7 @@ use sudare_protocol::message::{
     self, Basis, CertificateCheck, Hello, Lock, Manifest, Moment, Open, Piece, kind,
 };
 use sudare_protocol::reason::Reason;
-use sudare_protocol::records::{HostRecord, Policy, Signed};
+use sudare_protocol::records::{Policy, Signed};
 use sudare_protocol::rules::{ByteKey, EvidenceRules};
 use sudare_protocol::seal::{self, Custodian, Identity, Recipients};
 use sudare_protocol::session::{HELLO_CONTEXT, OPEN_CONTEXT, transcript};
@@ -351,13 +351,7 @@ impl Case {
 
 /// As the organisation signed it.
 pub(super) fn host_record() -> Vec<u8> {
-    let record = HostRecord {
-        host_id: "vdi-1".into(),
-        host_key: pair::host_key().verifying_key().to_bytes(),
-        not_before_ms: 0,
-        not_after_ms: u64::MAX,
-        log: None,
-    };
+    let record = pair::host_record("vdi-1", pair::host_key().verifying_key().to_bytes());
     Signed::sign(&pair::organisation_key(), &record).unwrap()
 }
 

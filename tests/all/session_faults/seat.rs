@@ -27,7 +27,7 @@ use sudare_protocol::evidence::Event;
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::message::{self, Ack, Id, Lock, Manifest, Moment, Piece, Unlock};
 use sudare_protocol::reason::Reason;
-use sudare_protocol::records::{DeviceRecord, EvidenceDuty, HostRecord, Policy, Signed};
+use sudare_protocol::records::{DeviceRecord, EvidenceDuty, Policy, Signed};
 use sudare_protocol::seal::{self, Identity};
 use sudare_protocol::tlog::VerifierKey;
 use sudare_protocol::{SigningKey, keyfile};
@@ -102,13 +102,7 @@ impl Host {
         let device_id = enrol(&registry);
         let (auditor, second) = (Identity::generate(), Identity::generate());
         let policy = signed_policy(&organisation, [&auditor, &second], duty);
-        let record = HostRecord {
-            host_id: "vdi-1".into(),
-            host_key: pair::host_key().verifying_key().to_bytes(),
-            not_before_ms: 0,
-            not_after_ms: u64::MAX,
-            log: None,
-        };
+        let record = pair::host_record("vdi-1", pair::host_key().verifying_key().to_bytes());
         let host_record = Signed::sign(&organisation, &record).unwrap();
         let log = SigningKey::from_bytes(&[4; 32]);
         let verifier = VerifierKey::new("sudare/vdi-1", log.verifying_key()).unwrap();

@@ -84,14 +84,13 @@ impl Devices for OneDevice {
     }
 }
 
+/// Of a host that is one for ever, and names no log.
+pub fn host_record(host_id: &str, host_key: [u8; 32]) -> HostRecord {
+    HostRecord { host_id: host_id.into(), host_key, not_before_ms: 0, not_after_ms: u64::MAX, log: None }
+}
+
 pub fn host_setup() -> Result<host::Setup, RecordError> {
-    let record = HostRecord {
-        host_id: "vdi-1".into(),
-        host_key: host_key().verifying_key().to_bytes(),
-        not_before_ms: 0,
-        not_after_ms: u64::MAX,
-        log: None,
-    };
+    let record = host_record("vdi-1", host_key().verifying_key().to_bytes());
     let policy = Signed::sign(&organisation_key(), &policy())?;
     Ok(host::Setup {
         host_key: host_key(),

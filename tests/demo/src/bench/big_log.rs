@@ -25,7 +25,7 @@ use sudare_protocol::message::{
     self, CertificateCheck, Hello, Lock, Manifest, Moment, Open, Piece, Unlock, kind,
 };
 use sudare_protocol::reason::Reason;
-use sudare_protocol::records::{HostRecord, Policy, Signed};
+use sudare_protocol::records::{Policy, Signed};
 use sudare_protocol::seal::Sealed;
 use sudare_protocol::session::{HELLO_CONTEXT, OPEN_CONTEXT, transcript};
 use sudare_protocol::tlog::merkle::{HashTile, Tree, leaf_hash};
@@ -132,13 +132,7 @@ struct Maker {
 impl Maker {
     fn new(entry_ms: u64) -> anyhow::Result<Self> {
         let host_key = pair::host_key().verifying_key().to_bytes();
-        let record = HostRecord {
-            host_id: "vdi-1".into(),
-            host_key,
-            not_before_ms: 0,
-            not_after_ms: u64::MAX,
-            log: None,
-        };
+        let record = pair::host_record("vdi-1", host_key);
         let policy = Signed::sign(&pair::organisation_key(), &pair::policy())?;
         Ok(Self {
             host_record: Signed::sign(&pair::organisation_key(), &record)?,

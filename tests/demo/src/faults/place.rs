@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sudare_base::{accounts, clock};
-use sudare_protocol::records::{DeviceRecord, HostRecord, Policy, Signed};
+use sudare_protocol::records::{DeviceRecord, Policy, Signed};
 use sudare_protocol::rules::EvidenceRules;
 use sudare_protocol::seal::Identity;
 use sudare_protocol::tlog::VerifierKey;
@@ -45,13 +45,7 @@ impl Place {
         let organisation = pair::organisation_key();
         let public = keyfile::public_line(&organisation.verifying_key());
         let host_key = keys::read_secret(&host.join("host.key"), "")?.verifying_key().to_bytes();
-        let record = HostRecord {
-            host_id: HOST_ID.into(),
-            host_key,
-            not_before_ms: 0,
-            not_after_ms: u64::MAX,
-            log: None,
-        };
+        let record = pair::host_record(HOST_ID, host_key);
         let record = Signed::sign(&organisation, &record)?;
         for folder in [&host, &recorder] {
             fs::write(folder.join("organisation.pub"), &public)?;

@@ -3,8 +3,33 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use sudare_test_kit::scene::AWAY;
+
+use super::super::acts::{Acts, KEYS_TAKE};
+use super::covers_are_logged;
 use crate::xrdp::client::ClientOptions;
 use crate::xrdp::report::Report;
+use crate::xrdp::stack::Stack;
+use crate::xrdp::sudare::Sudare;
+
+/// What a host with RDPGFX has to get right, and that its desktop comes as one of `wanted`.
+pub(super) fn desk_job(
+    stack: Stack,
+    mut sudare: Sudare,
+    mut device: ClientOptions,
+    report: &mut Report,
+    wanted: &[&str],
+) -> anyhow::Result<()> {
+    tell(&mut device);
+    let camera = sudare.film()?;
+    camera.show(AWAY);
+    let mut acts = Acts { stack, camera, device, report, number: 0, keys_took: KEYS_TAKE };
+    let client = acts.desk_job()?;
+    let log = client.log.clone();
+    client.kill()?;
+    check(report, &log, wanted)?;
+    covers_are_logged(&mut sudare, report)
+}
 
 /// Lets a client name the codec of each picture.
 pub(super) fn tell(device: &mut ClientOptions) {

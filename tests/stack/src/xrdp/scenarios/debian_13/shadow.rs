@@ -7,11 +7,9 @@
 
 use std::path::Path;
 
-use sudare_test_kit::scene::AWAY;
-
-use super::super::acts::{Acts, KEYS_TAKE, POLICY};
+use super::super::acts::POLICY;
 use super::super::nla::allow;
-use super::{codecs, covers_are_logged};
+use super::codecs;
 use crate::xrdp::Place;
 use crate::xrdp::report::Report;
 use crate::xrdp::shadow::{Shadow, hash_of};
@@ -39,7 +37,7 @@ fn play(
 ) -> anyhow::Result<()> {
     let stack = Stack::raise(out, &StackOptions::default())?;
     Place::Debian13.welcome(&stack.user)?;
-    let mut sudare = Sudare::start(out, POLICY)?;
+    let sudare = Sudare::start(out, POLICY)?;
     allow(&sudare, &[USER])?;
     let sam = format!("{USER}:::{}:::\n", hash_of(PASSWORD)?);
     let shadow = Shadow::start(Place::Debian13, &stack.user, out, &sam, others)?;
@@ -49,13 +47,5 @@ fn play(
     sudare.set(&format!("gate_target = \"{}\"", shadow.target()))?;
     let mut device = sudare.newer_device()?;
     device.arguments.extend(["/sec:nla".to_owned(), codec.to_owned()]);
-    codecs::tell(&mut device);
-    let camera = sudare.film()?;
-    camera.show(AWAY);
-    let mut acts = Acts { stack, camera, device, report, number: 0, keys_took: KEYS_TAKE };
-    let client = acts.desk_job()?;
-    let log = client.log.clone();
-    client.kill()?;
-    codecs::check(report, &log, wanted)?;
-    covers_are_logged(&mut sudare, report)
+    codecs::desk_job(stack, sudare, device, report, wanted)
 }
