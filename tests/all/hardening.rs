@@ -5,14 +5,13 @@
 
 mod confined;
 mod enrolling;
-pub(crate) mod installing;
 mod reloading;
 mod running;
 mod umask;
 mod units;
-mod upgrading;
 
 use std::path::{Path, PathBuf};
+use std::process::Output;
 
 use sudare_protocol::keyfile;
 use sudare_protocol::records::Signed;
@@ -56,7 +55,7 @@ impl Place {
 }
 
 /// Whether the set-up promised a tool, so that a test that misses it fails instead of leaving itself out.
-fn skip_or_fail(tool: &str, why: &str) {
+pub(crate) fn skip_or_fail(tool: &str, why: &str) {
     let required = std::env::var("SUDARE_REQUIRE_TOOLS").unwrap_or_default();
     assert!(!required.split(',').any(|name| name == tool), "{tool} is required: {why}");
     println!("SKIPPED: {why}");
@@ -64,4 +63,8 @@ fn skip_or_fail(tool: &str, why: &str) {
 
 fn repository() -> &'static Path {
     sudare_test_kit::checkout()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
 }

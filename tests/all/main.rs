@@ -9,6 +9,7 @@ mod handshake;
 mod hardening;
 mod log_peers;
 mod output;
+mod packages;
 mod plugin;
 mod rdp;
 mod session_faults;

@@ -74,22 +74,29 @@ fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
-    let result = match arguments.command {
-        Command::Connect(arguments) => connect::run(&arguments),
-        Command::DeviceKey(arguments) => device_key::run(&arguments),
-        Command::Doctor(arguments) => doctor::run(&arguments),
-        Command::Models(arguments) => models::run(&arguments),
-        Command::Enroll(arguments) => enroll::run(&arguments),
-        Command::Inspect(arguments) => inspect::run(&arguments),
-        Command::Receipts(arguments) => receipts::run(&arguments),
-        Command::Watch(arguments) => watch::run(&arguments),
-    };
+    let result = start(&arguments.command);
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::error(&error);
             ExitCode::from(if is_set_up_at_fault(&error) { 2 } else { 1 })
         }
+    }
+}
+
+fn start(command: &Command) -> anyhow::Result<()> {
+    if matches!(command, Command::Connect(_) | Command::Enroll(_) | Command::Inspect(_) | Command::Watch(_)) {
+        models::fetch_at_first_use()?;
+    }
+    match command {
+        Command::Connect(arguments) => connect::run(arguments),
+        Command::DeviceKey(arguments) => device_key::run(arguments),
+        Command::Doctor(arguments) => doctor::run(arguments),
+        Command::Models(arguments) => models::run(arguments),
+        Command::Enroll(arguments) => enroll::run(arguments),
+        Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Receipts(arguments) => receipts::run(arguments),
+        Command::Watch(arguments) => watch::run(arguments),
     }
 }
 

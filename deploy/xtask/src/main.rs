@@ -6,7 +6,8 @@
 //!     ├── demo   ─► target/debug/sudare-demo, with --xrdp target/debug/sudare-stack
 //!     ├── test   ─► tidy, format, clippy, deny, tests, fuzz
 //!     ├── bench  ─► target/release/sudare-bench
-//!     └── accuracy ► target/release/sudare-accuracy
+//!     ├── accuracy ► target/release/sudare-accuracy
+//!     └── package ─► target/package/*.deb
 //! ```
 //! Every step of the set-up looks first and works only where something is missing, so a
 //! second run is quick and needs no network. What is made lies in `target/xtask`.
@@ -16,13 +17,14 @@
 //! | module | what |
 //! |---|---|
 //! | `setup` | packages, build, Python, models, photographs |
-//! | `demo`, `test`, `bench`, `accuracy` | the commands |
+//! | `demo`, `test`, `bench`, `accuracy`, `package` | the commands |
 //! | `tidy` | rules that no compiler knows |
 //! | `steps`, `report`, `run`, `project` | what a command is made of |
 
 mod accuracy;
 mod bench;
 mod demo;
+mod package;
 mod project;
 mod report;
 mod run;
@@ -75,6 +77,12 @@ enum Task {
         #[arg(long)]
         long: bool,
     },
+    /// Make Debian packages of everything that people install, in target/package
+    Package {
+        /// Build all of it once more in another folder, and see whether the bytes are the same
+        #[arg(long)]
+        twice: bool,
+    },
     /// Measure how far the eyes can be trusted, on clips of people that you give
     Accuracy {
         /// Folder with a clip, or a folder of pictures, of each person
@@ -106,6 +114,7 @@ fn start(project: &Project, task: &Task) -> Result<ExitCode> {
         Task::Demo { camera, .. } => demo::command(project, *camera),
         Task::Test { long } => test::command(project, *long),
         Task::Bench { only, long } => bench::command(project, only.as_deref(), *long),
+        Task::Package { twice } => package::command(project, *twice),
         Task::Accuracy { people, quick, only } => {
             let wanted = accuracy::Wanted { people: people.as_deref(), quick: *quick, only: only.as_deref() };
             accuracy::command(project, &wanted)

@@ -1,6 +1,6 @@
 //! `sudare-host device`: the enrolled devices and their operators.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
@@ -43,24 +43,25 @@ pub(crate) enum Device {
 impl Device {
     pub(crate) fn run(&self, settings: &Settings) -> anyhow::Result<()> {
         let state_dir = settings.load(&[])?.state_dir;
+        // Read while this is still root, to whom they may belong; and before anything is enrolled, since a device
+        // without operators is of no use.
+        let templates = match self {
+            Device::Add { operator: files, .. } | Device::Operator { files, .. } => read_operators(files)?,
+            Device::Revoke { .. } | Device::List => Vec::new(),
+        };
+        let record = match self {
+            Device::Add { record, .. } => read_record(record)?,
+            _ => Vec::new(),
+        };
+        files::become_owner(&state_dir)?;
         let registry = state::registry(&state_dir)?;
-        if matches!(self, Device::Add { .. } | Device::Operator { .. }) {
-            files::check_owner(&state_dir)?;
-        }
         match self {
-            Device::Add { record, operator } => {
-                let bytes = files::read_bounded(record, RECORD_MAX_BYTES)?.with_context(|| {
-                    format!("{} is missing. Give the record that the security team signed", record.display())
-                })?;
-                // Read before the device is enrolled: without operators it would be of no use.
-                let templates = read_operators(operator)?;
-                let id = registry.add(&bytes, clock::wall_ms())?;
+            Device::Add { .. } => {
+                let id = registry.add(&record, clock::wall_ms())?;
                 add_operators(&registry, &id, templates)?;
                 output::line(&format!("Device {} is enrolled.", hex(&id)));
             }
-            Device::Operator { id, files } => {
-                add_operators(&registry, &device_id(id)?, read_operators(files)?)?;
-            }
+            Device::Operator { id, .. } => add_operators(&registry, &device_id(id)?, templates)?,
             Device::Revoke { id } => {
                 registry.revoke(&device_id(id)?)?;
                 output::line(&format!("Device {id} is revoked."));
@@ -86,6 +87,12 @@ impl Device {
         }
         Ok(())
     }
+}
+
+fn read_record(path: &Path) -> anyhow::Result<Vec<u8>> {
+    files::read_bounded(path, RECORD_MAX_BYTES)?.with_context(|| {
+        format!("{} is missing. Give the record that the security team signed", path.display())
+    })
 }
 
 fn read_operators(files: &[PathBuf]) -> anyhow::Result<Vec<OperatorTemplate>> {

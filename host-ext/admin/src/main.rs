@@ -17,8 +17,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sudare_base::output;
 use sudare_base::program::{self, Settings};
+use sudare_base::{files, output};
 use sudare_protocol::keyfile;
 use sudare_records::keys;
 
@@ -32,7 +32,7 @@ Examples:
   sudare-host init --state-dir /var/lib/sudare         make this host's keys
   sudare-host key --state-dir /var/lib/sudare          the line that the security team signs
   sudare-host device add laptop.record --operator alice.operator --state-dir /var/lib/sudare
-                                                       enrol a device; run it, like init, as the folder's owner
+                                                       enrol a device; root becomes the folder's owner
   sudare-host pin 192.0.2.7:3389                       the pin for gate_target; compare it with that host's own
   sudare-host doctor                                   what is wrong, and how to fix it"
 )]
@@ -82,6 +82,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     match &cli.command {
         Command::Init { recorder: true } => {
             let dir = settings.load(&[])?.recorder_dir;
+            files::become_owner(&dir)?;
             keys::init_recorder(&dir)?;
             output::line(&format!(
                 "The recorder's key is in {}. Next: put organisation.pub and host.record there too.",
@@ -91,6 +92,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         }
         Command::Init { recorder: false } => {
             let dir = settings.load(&[])?.state_dir;
+            files::become_owner(&dir)?;
             keys::init(&dir)?;
             output::line(&format!("Keys are in {}. Next: `sudare-host key`.", dir.display()));
             Ok(())

@@ -9,6 +9,9 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::process::{Gid, Uid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+
 use crate::accounts;
 
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +25,7 @@ pub enum FileError {
     )]
     TooLarge { path: PathBuf, max_bytes: usize },
     #[error(
-        "{dir} belongs to {owner}, who could not read files that {us} writes there. Run the command as {owner}: put `setpriv --reuid {owner} …` in front of it, as docs/guide/vdi-admin.md shows"
+        "{dir} belongs to {owner}, who could not read files that {us} writes there. Run the command as root, which becomes {owner}, or as {owner}"
     )]
     NotOurs { dir: PathBuf, owner: String, us: String },
 }
@@ -97,6 +100,22 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Root becomes the user that the folder belongs to, with that user's group and no other, so that what it writes there can
+/// be read by whom it is for. For programs of one thread.
+pub fn become_owner(dir: &Path) -> Result<(), FileError> {
+    let Ok(meta) = fs::metadata(dir) else { return Ok(()) };
+    if !rustix::process::geteuid().is_root() || meta.uid() == 0 {
+        return check_owner(dir);
+    }
+    let (uid, gid) = (Uid::from_raw(meta.uid()), Gid::from_raw(meta.gid()));
+    let step_down = || -> rustix::io::Result<()> {
+        set_thread_groups(&[])?;
+        set_thread_res_gid(gid, gid, gid)?;
+        set_thread_res_uid(uid, uid, uid)
+    };
+    step_down().map_err(|e| FileError::new(dir, "written as its owner", e.into()))
+}
+
 /// Fails if the folder belongs to another user: that user could not read a private file that we write there.
 pub fn check_owner(dir: &Path) -> Result<(), FileError> {
     // A folder that does not exist yet will be ours.
@@ -146,7 +165,10 @@ mod tests {
         check_owner(dir.path()).unwrap();
         check_owner(&dir.path().join("none yet")).unwrap();
         let text = check_owner_is(dir.path(), 65_534, 0).unwrap_err().to_string();
-        assert!(text.contains("belongs to nobody") && text.contains("`setpriv --reuid nobody …`"), "{text}");
+        assert!(
+            text.contains("belongs to nobody") && text.contains("as root, which becomes nobody"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -10,10 +10,13 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{ConfigError, HostConfig};
 use crate::output;
 
+/// Of the host's package.
+const INSTALLED: &str = "/etc/sudare/host.toml";
+
 /// The flags of every program of the host. Flags override SUDARE_HOST_… variables, which override the file.
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
-    /// Settings file (TOML)
+    /// Settings file (TOML). Without this and --state-dir: /etc/sudare/host.toml, if it is there
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Folder of keys, policy and registry
@@ -30,7 +33,13 @@ impl Settings {
             .chain(more.iter().cloned())
             .filter_map(|(name, value)| value.map(|v| (name, v)))
             .collect();
-        HostConfig::load(self.config.as_deref(), &flags)
+        HostConfig::load(self.file(Path::new(INSTALLED)), &flags)
+    }
+
+    /// Whoever names neither a file nor a folder means the host that is installed here.
+    fn file<'a>(&'a self, installed: &'a Path) -> Option<&'a Path> {
+        let is_meant = self.config.is_none() && self.state_dir.is_none() && installed.exists();
+        self.config.as_deref().or(is_meant.then_some(installed))
     }
 }
 
@@ -60,5 +69,24 @@ fn start_log() {
 #[must_use]
 pub fn beside(name: &str) -> PathBuf {
     let here = std::env::current_exe().map(|this| this.with_file_name(name));
-    here.unwrap_or_else(|_| Path::new("/usr/local/bin").join(name))
+    here.unwrap_or_else(|_| Path::new("/usr/bin").join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_installed_host_is_meant_unless_another_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let installed = dir.path().join("host.toml");
+        let neither = Settings { config: None, state_dir: None };
+        assert_eq!(neither.file(&installed), None);
+        std::fs::write(&installed, "").unwrap();
+        assert_eq!(neither.file(&installed), Some(&*installed));
+        let other = Settings { config: Some("/other.toml".into()), state_dir: None };
+        assert_eq!(other.file(&installed), Some(Path::new("/other.toml")));
+        let folder = Settings { config: None, state_dir: Some("/state".into()) };
+        assert_eq!(folder.file(&installed), None);
+    }
 }

@@ -135,9 +135,9 @@ mod tests {
 
     #[test]
     fn only_the_program_that_decodes_can_be_started_and_only_a_far_host_is_looked_up() {
-        let decoding = of("unix:/x", Some(Path::new("/usr/local/bin/sudare-picture")));
-        assert_eq!(rights(&decoding, "/usr/local/bin/sudare-picture"), [Right::RunIfThere]);
-        assert_eq!(rights(&decoding, "/usr/local/bin/sudare-host"), []);
+        let decoding = of("unix:/x", Some(Path::new("/usr/bin/sudare-picture")));
+        assert_eq!(rights(&decoding, "/usr/bin/sudare-picture"), [Right::RunIfThere]);
+        assert_eq!(rights(&decoding, "/usr/bin/sudare-host"), []);
         assert_eq!(rights(&decoding, "/etc/hosts"), []);
         let pin = "ab".repeat(32);
         let far = format!("tcp:host:3390#{pin}");

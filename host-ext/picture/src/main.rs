@@ -15,8 +15,26 @@ const NO_SANDBOX: u8 = 3;
 /// Anything else, such as a gate that has ended.
 const FAILED: u8 = 4;
 
+const HELP: &str = "\
+Decode what a client was sent into a screenshot, in a sandbox
+
+Usage: sudare-picture [OPTIONS]
+
+Gates start it, one for each screenshot: a recording on standard input, its pixels on standard output.
+
+Options:
+      --check    Say from the inside whether the sandbox holds
+  -h, --help     Print help
+  -V, --version  Print version";
+
 fn main() -> ExitCode {
-    let checks = std::env::args_os().nth(1).is_some_and(|argument| argument == "--check");
+    // No parser of options, which would be code beside the decoder.
+    let option = std::env::args_os().nth(1);
+    let checks = option.as_ref().is_some_and(|option| option == "--check");
+    if let Some(said) = option.as_ref().and_then(|option| option.to_str()).and_then(about) {
+        return writeln!(std::io::stdout(), "{said}")
+            .map_or(ExitCode::from(FAILED), |()| ExitCode::from(DONE));
+    }
     // Before the first byte of anybody.
     if let Err(error) = sandbox::enter() {
         return end(NO_SANDBOX, &error.to_string());
@@ -42,6 +60,14 @@ fn main() -> ExitCode {
             }
         },
         Err(error) => end(UNDECODABLE, &error.to_string()),
+    }
+}
+
+fn about(option: &str) -> Option<&'static str> {
+    match option {
+        "-h" | "--help" => Some(HELP),
+        "-V" | "--version" => Some(concat!("sudare-picture ", env!("CARGO_PKG_VERSION"))),
+        _ => None,
     }
 }
 

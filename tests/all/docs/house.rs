@@ -168,13 +168,10 @@ fn programs_are_those_of_the_packages() {
     let listed: Vec<String> = listed.filter(|name| !name.ends_with(".so")).collect();
     same("programs", built.iter().cloned().collect(), listed);
 
-    let script = read("deploy/linux/host/install.sh");
-    let installed: BTreeSet<&str> = script
-        .lines()
-        .filter_map(|line| line.strip_prefix("binaries=\""))
-        .flat_map(|names| names.trim_end_matches('"').split_whitespace())
-        .collect();
-    assert!(installed.len() > 8 && installed.iter().all(|name| built.contains(*name)), "{installed:?}");
+    let list = read("deploy/packages/debian/sudare-host.install");
+    let installed: BTreeSet<&str> =
+        list.lines().filter_map(|line| line.strip_prefix("programs/")?.split(' ').next()).collect();
+    assert!(installed.len() > 7 && installed.iter().all(|name| built.contains(*name)), "{installed:?}");
     // The organisation's key is offline, a witness is elsewhere, and the embedded host checks no passwords.
     for never in ["sudare-authority", "sudare-witness", "sudare-embedded"] {
         assert!(built.contains(never) && !installed.contains(never), "{never} must not be on a host");

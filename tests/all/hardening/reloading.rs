@@ -7,7 +7,6 @@ use rustix::process::{Pid, Signal, kill_process};
 use sudare_evidence::report::{EvidenceSink as _, Remote};
 use sudare_test_kit::{program, wait_until};
 
-use super::installing::read;
 use super::{Place, repository};
 
 /// A service, and what it says.
@@ -92,7 +91,10 @@ fn every_unit_that_runs_on_can_be_reloaded() {
     let mut counted = 0;
     for file in fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
-        let unit = path.extension().is_some_and(|kind| kind == "service").then(|| read(&path));
+        let unit = path
+            .extension()
+            .is_some_and(|kind| kind == "service")
+            .then(|| fs::read_to_string(&path).unwrap());
         if let Some(unit) = unit.filter(|unit| !unit.contains("Type=oneshot")) {
             assert!(unit.contains("\nExecReload=/bin/kill -HUP $MAINPID\n"), "{}", path.display());
             counted += 1;

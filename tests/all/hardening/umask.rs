@@ -7,8 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use sudare_test_kit::{program, wait_until};
 
-use super::Place;
-use super::installing::{Installed, script, text};
+use super::{Place, text};
 
 /// The program, under that umask.
 fn strict(program: &Path) -> Command {
@@ -80,42 +79,4 @@ fn what_services_write_for_each_other_can_be_read_by_them() {
         assert_eq!(mode(&state.join(name)), 0o644, "{name}");
     }
     assert_eq!(mode(&state.join("ship-state")), 0o600, "and this is nobody else's");
-}
-
-#[test]
-fn an_installation_has_the_same_modes_whatever_the_umask_is() {
-    let modes = |installed: &Installed| -> Vec<(String, u32)> {
-        let (root, mut found) = (installed.path("root"), Vec::new());
-        let mut folders = vec![root.clone()];
-        while let Some(folder) = folders.pop() {
-            for path in fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()) {
-                if path.is_symlink() {
-                    continue;
-                }
-                // systemd, which is root, makes and reads these.
-                let wants = path.extension().is_some_and(|end| end == "wants");
-                if path.is_dir() {
-                    folders.push(path.clone());
-                }
-                if !wants {
-                    found.push((path.strip_prefix(&root).unwrap().display().to_string(), mode(&path)));
-                }
-            }
-        }
-        found.sort();
-        found
-    };
-    let (usual, hardened) = (Installed::new(), Installed::nothing());
-    let output = strict(Path::new("sh"))
-        .arg(script())
-        .arg("--programs")
-        .arg(hardened.path("programs"))
-        .arg("--root")
-        .arg(hardened.path("root"))
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", text(&output));
-    let (usual, hardened) = (modes(&usual), modes(&hardened));
-    assert!(usual.len() > 30, "{} files", usual.len());
-    assert_eq!(usual, hardened);
 }

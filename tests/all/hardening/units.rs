@@ -1,11 +1,11 @@
-//! The units, users and folders that `install.sh` puts in place, judged by systemd's own tools.
+//! The units, users and folders of the host's package, judged by systemd's own tools.
 
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::installing::{INI, Installed, PROGRAMS, read, text};
-use super::skip_or_fail;
+use super::{repository, skip_or_fail, text};
+use crate::packages::HOST_PROGRAMS;
 
 /// Most exposure that `systemd-analyze security` may find, in tenths: 0 is none, 100 is all. What connects to other
 /// machines has more than what does not, and so has what looks into other processes.
@@ -20,17 +20,49 @@ const UNITS: [(&str, u32); 6] = [
 /// What starts units that do not run all the time.
 const STARTERS: [&str; 2] = ["sudare-retention.timer", "sudare-gate.socket"];
 
-/// Units as systemd reads them, with programs where they are in the test.
-fn units(installed: &Installed) -> Vec<PathBuf> {
-    let moved = UNITS.map(|(name, _)| {
-        let mut said = read(&installed.root(&format!("etc/systemd/system/{name}.service")));
-        let program =
-            PROGRAMS.iter().find(|name| said.contains(&format!("ExecStart=/usr/local/bin/{name} ")));
-        let program = format!("usr/local/bin/{}", program.unwrap());
-        said = said.replace(&format!("/{program}"), installed.root(&program).to_str().unwrap());
-        installed.write(&format!("{name}.service"), said)
-    });
-    moved.into()
+/// Files of the host's package, below a folder that vanishes with the test.
+struct Host {
+    dir: tempfile::TempDir,
+}
+
+impl Host {
+    fn new() -> Self {
+        let host = Host { dir: tempfile::tempdir().unwrap() };
+        for name in HOST_PROGRAMS.iter().copied().chain(["xrdp"]) {
+            let program = host.write(&format!("bin/{name}"), "#!/bin/sh\n");
+            std::fs::set_permissions(program, PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        host
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Services as systemd reads them, with programs where they are in the test.
+    fn services(&self) -> Vec<PathBuf> {
+        let moved = UNITS.map(|(name, _)| {
+            let said = read(&format!("deploy/linux/host/{name}.service"));
+            let bin = self.path("bin").display().to_string();
+            let said = ["/usr/bin/sudare-", "/usr/lib/sudare/sudare-"].iter().fold(said, |said, from| {
+                said.replace(&format!("ExecStart={from}"), &format!("ExecStart={bin}/sudare-"))
+            });
+            assert!(said.contains(&format!("ExecStart={bin}/sudare-")), "{name} starts none of our programs");
+            self.write(&format!("{name}.service"), said)
+        });
+        moved.into()
+    }
+}
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(repository().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// True if systemd's tools are here; otherwise it is said, or fails.
@@ -53,27 +85,13 @@ fn exposure(unit: &Path, limit: u32) -> (String, bool) {
 }
 
 #[test]
-fn the_page_that_units_name_is_installed() {
-    let installed = Installed::new();
-    let folder = installed.root("etc/systemd/system");
-    for name in UNITS.iter().map(|(name, _)| format!("{name}.service")).chain(STARTERS.map(str::to_owned)) {
-        let unit = std::fs::read_to_string(folder.join(&name)).unwrap();
-        let page = unit.lines().find_map(|line| line.strip_prefix("Documentation=file:///")).expect("a page");
-        assert!(installed.root(page).is_file(), "{name} names /{page}, which is not installed");
-    }
-}
-
-#[test]
 fn units_are_understood_by_systemd_and_leave_little_exposed() {
     if !has_systemd() {
         return;
     }
-    let installed = Installed::new();
-    let units = units(&installed);
-    let starters = STARTERS.map(|name| {
-        std::fs::copy(installed.root("etc/systemd/system").join(name), installed.path(name)).unwrap();
-        installed.path(name)
-    });
+    let host = Host::new();
+    let units = host.services();
+    let starters = STARTERS.map(|name| host.write(name, read(&format!("deploy/linux/host/{name}"))));
     let mut verify = Command::new("systemd-analyze");
     let verified = verify.args(["verify", "--no-pager"]).args(&units).args(starters).output().unwrap();
     assert!(verified.status.success() && text(&verified).is_empty(), "{}", text(&verified));
@@ -89,8 +107,8 @@ fn a_unit_that_was_weakened_or_mistyped_does_not_pass() {
     if !has_systemd() {
         return;
     }
-    let installed = Installed::new();
-    let units = units(&installed);
+    let host = Host::new();
+    let units = host.services();
     let lines = ["ProtectSystem=strict", "PrivateNetwork=yes", "NoNewPrivileges=yes", "User="];
     for (unit, (name, limit)) in units.iter().zip(UNITS) {
         let whole = std::fs::read_to_string(unit).unwrap();
@@ -117,25 +135,27 @@ fn users_and_folders_are_made_so_that_each_part_reaches_only_its_own() {
     if !has_systemd() {
         return;
     }
-    let installed = Installed::nothing();
-    installed.put("etc/xrdp/xrdp.ini", INI);
-    installed.install();
-    for folder in ["var/lib", "tmp", "run"] {
-        std::fs::create_dir_all(installed.root(folder)).unwrap();
+    let host = Host::new();
+    for folder in ["root/var/lib", "root/tmp", "root/run"] {
+        std::fs::create_dir_all(host.path(folder)).unwrap();
     }
-    // Users and groups that Debian and its xrdp make.
-    installed.put("etc/passwd", "root:x:0:0::/root:/bin/sh\nxrdp:x:150:150::/run/xrdp:/usr/sbin/nologin\n");
-    installed.put("etc/group", "root:x:0:\nssl-cert:x:149:\nxrdp:x:150:\n");
-    let root = format!("--root={}", installed.path("root").display());
-    for [program, arguments @ ..] in [
-        ["systemd-sysusers", &root, "sudare.conf", "sudare-xrdp.conf"],
-        ["systemd-tmpfiles", &root, "--create", "--"],
+    // As Debian makes them.
+    host.write("root/etc/passwd", "root:x:0:0::/root:/bin/sh\n");
+    host.write("root/etc/group", "root:x:0:\n");
+    for (kind, part) in [("sysusers", "sysusers"), ("tmpfiles", "tmpfiles")] {
+        let text = read(&format!("deploy/packages/debian/sudare-host.{part}"));
+        host.write(&format!("root/usr/lib/{kind}.d/sudare-host.conf"), text);
+    }
+    let root = format!("--root={}", host.path("root").display());
+    for (program, arguments) in [
+        ("systemd-sysusers", &[&*root, "sudare-host.conf"][..]),
+        ("systemd-tmpfiles", &[&*root, "--create", "sudare-host.conf"]),
     ] {
         let output = Command::new(program).args(arguments).output().unwrap();
         assert!(output.status.success(), "{program}: {}", text(&output));
     }
     let id = |file: &str, name: &str| -> u32 {
-        let lines = std::fs::read_to_string(installed.root(file)).unwrap();
+        let lines = std::fs::read_to_string(host.path("root").join(file)).unwrap();
         let line = lines.lines().find(|line| line.starts_with(&format!("{name}:"))).unwrap().to_owned();
         line.split(':').nth(2).unwrap().parse().unwrap()
     };
@@ -146,17 +166,22 @@ fn users_and_folders_are_made_so_that_each_part_reaches_only_its_own() {
         ("var/lib/sudare-recorder/evidence", 0o2750, "sudare-recorder", "sudare-evidence"),
         ("var/lib/sudare-ship", 0o755, "sudare-ship", "sudare-ship"),
         ("var/lib/sudare-forward", 0o700, "sudare-forward", "sudare-forward"),
-        ("run/sudare-xrdp", 0o2750, "xrdp", "sudare"),
+        ("etc/sudare", 0o755, "root", "root"),
     ] {
-        let meta = std::fs::metadata(installed.root(folder)).unwrap();
+        let meta = std::fs::metadata(host.path("root").join(folder)).unwrap();
         let found = (meta.mode() & 0o7777, meta.uid(), meta.gid());
         assert_eq!(found, (mode, user(owner), group(of)), "{folder}");
     }
-    let groups = std::fs::read_to_string(installed.root("etc/group")).unwrap();
+    let groups = std::fs::read_to_string(host.path("root/etc/group")).unwrap();
     let is_in = |group: &str, user: &str| {
         let members = groups.lines().find_map(|line| line.strip_prefix(&format!("{group}:"))).unwrap();
         members.rsplit(':').next().unwrap().split(',').any(|name| name == user)
     };
-    assert!(is_in("ssl-cert", "xrdp") && !is_in("ssl-cert", "sudare") && !is_in("xrdp", "sudare"));
-    assert!(!is_in("sudare-evidence", "sudare"), "gates do not read");
+    assert!(
+        is_in("sudare-evidence", "sudare-ship") && !is_in("sudare-evidence", "sudare"),
+        "gates do not read"
+    );
+    // Without this list nothing is erased.
+    let holds = std::fs::read_to_string(host.path("root/etc/sudare/holds.txt")).unwrap();
+    assert!(holds.lines().count() == 2 && holds.lines().all(|line| line.starts_with("# ")), "{holds}");
 }

@@ -22,6 +22,8 @@ enum Kind {
     Machine,
     /// The fuzz targets are left out without it: libFuzzer is C++.
     Fuzz,
+    /// No Debian package is made, or tried, without it.
+    Package,
 }
 
 /// One need, and the packages that meet it: any of them will do, the first is preferred.
@@ -82,6 +84,11 @@ const NEEDS: &[Need] = &[
     Need { kind: Kind::Machine, packages: &["mmdebstrap"] },
     Need { kind: Kind::Machine, packages: &["systemd-container"] },
     Need { kind: Kind::Fuzz, packages: &["g++"] },
+    // What makes Debian packages, their manual pages, and judges them.
+    Need { kind: Kind::Package, packages: &["debhelper"] },
+    Need { kind: Kind::Package, packages: &["dpkg-dev"] },
+    Need { kind: Kind::Package, packages: &["help2man"] },
+    Need { kind: Kind::Package, packages: &["lintian"] },
 ];
 
 /// Installs what is missing for this purpose.
@@ -130,6 +137,7 @@ impl Need {
             Kind::Session => purpose.raises_sessions() && uses.root,
             Kind::Machine => matches!(purpose, Purpose::LongTest),
             Kind::Fuzz => purpose.runs_tests() && uses.fuzz,
+            Kind::Package => purpose.runs_tests() || matches!(purpose, Purpose::Package),
         }
     }
 

@@ -5,14 +5,15 @@
 
 mod apt;
 mod build;
-mod deny;
 mod models;
 mod pictures;
 mod python;
 mod services;
+mod tool;
 
 pub(crate) use apt::is_root;
 pub(crate) use pictures::VARIABLE as PICTURES_VARIABLE;
+pub(crate) use tool::CYCLONEDX;
 
 use anyhow::{Context, Result};
 use std::ffi::OsString;
@@ -36,6 +37,8 @@ pub(crate) enum Purpose {
     /// The tests with those that take long.
     LongTest,
     Bench,
+    /// To make packages.
+    Package,
 }
 
 /// What is there after the set-up. A missing value says that its step failed.
@@ -68,10 +71,7 @@ pub(crate) fn command(project: &Project) -> Result<ExitCode> {
 pub(crate) fn run(project: &Project, purpose: Purpose, steps: &mut Steps) -> Result<Ready> {
     let _alone = wait_for_others(project)?;
     let mut ready = Ready::default();
-    let packages = steps.run("packages", "the compilers, fonts and tools that come from Debian", || {
-        apt::install_missing(project, purpose)
-    });
-    if packages.is_none() {
+    if !system_packages(project, purpose, steps) {
         for name in ["build", "python", "models", "photographs"] {
             steps.skip(name, "packages are missing");
         }
@@ -94,10 +94,16 @@ pub(crate) fn run(project: &Project, purpose: Purpose, steps: &mut Steps) -> Res
     if purpose.runs_tests() {
         ready.cargo_deny =
             steps.run("cargo-deny", "reads the licences and sources of what we build on", || {
-                deny::install(project)
+                tool::DENY.install(project)
             });
     }
     Ok(ready)
+}
+
+/// What comes from Debian, for this purpose.
+pub(crate) fn system_packages(project: &Project, purpose: Purpose, steps: &mut Steps) -> bool {
+    let why = "the compilers, fonts and tools that come from Debian";
+    steps.run("packages", why, || apt::install_missing(project, purpose)).is_some()
 }
 
 impl Purpose {

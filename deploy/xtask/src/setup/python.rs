@@ -43,7 +43,7 @@ fn folder(project: &Project) -> PathBuf {
 
 fn lists(purpose: Purpose) -> &'static [&'static str] {
     match purpose {
-        Purpose::Demo | Purpose::Stack => &[],
+        Purpose::Demo | Purpose::Stack | Purpose::Package => &[],
         Purpose::Test | Purpose::LongTest => &["test.txt", "peers.txt"],
         Purpose::Bench => &["bench.txt"],
         Purpose::Everything => &["test.txt", "peers.txt", "bench.txt"],

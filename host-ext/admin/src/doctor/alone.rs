@@ -40,7 +40,7 @@ fn past_the_gate(table: &[Entry], holders: impl Fn(u64) -> Vec<String>) -> Resul
 /// The folder of xrdp's socket keeps everybody out but the gates' group.
 pub(super) fn folder(socket: &Path, account: &GateAccount) -> Result<String, String> {
     let dir = socket.parent().unwrap_or(Path::new("/"));
-    let remake = "Run `systemd-tmpfiles --create sudare-xrdp.conf`, then `systemctl restart xrdp`";
+    let remake = "xrdp's unit makes it: run `systemctl restart xrdp`, which ends its sessions";
     let meta = std::fs::metadata(dir).map_err(|e| format!("{}: {e}. {remake}", dir.display()))?;
     if meta.mode() & 0o027 != 0 {
         return Err(format!(
@@ -109,7 +109,7 @@ fn tried(code: Option<i32>, said: &str, socket: &Path) -> Result<String, String>
     match code {
         Some(KEPT_OUT) => Ok("another user of this host was refused".into()),
         Some(GOT_IN) => Err(format!(
-            "another user of this host got in at {}, and would see desktops that nobody guards. Run `systemd-tmpfiles --create sudare-xrdp.conf`, then `systemctl restart xrdp`",
+            "another user of this host got in at {}, and would see desktops that nobody guards. Run `systemctl restart xrdp`, which ends its sessions and makes the folder anew",
             socket.display()
         )),
         _ => Err(format!(
@@ -159,7 +159,7 @@ mod tests {
         // A connection that xrdp has is no port.
         assert!(past_the_gate(&table, holders(3)).is_ok());
         let said = past_the_gate(&table, holders(4)).unwrap_err();
-        assert!(said.contains("0.0.0.0:3390") && said.contains("install.sh"), "{said}");
+        assert!(said.contains("0.0.0.0:3390") && said.contains("apt install --reinstall"), "{said}");
     }
 
     #[test]
@@ -169,7 +169,7 @@ mod tests {
         let socket = folder_of.join("socket");
         let me = rustix::process::getegid().as_raw();
         let account = GateAccount { uid: 4_000_000, gid: me };
-        assert!(folder(&socket, &account).unwrap_err().contains("systemd-tmpfiles"));
+        assert!(folder(&socket, &account).unwrap_err().contains("systemctl restart xrdp"));
         std::fs::create_dir(&folder_of).unwrap();
         let set = |mode| std::fs::set_permissions(&folder_of, PermissionsExt::from_mode(mode)).unwrap();
         for mode in [0o755, 0o751, 0o770] {

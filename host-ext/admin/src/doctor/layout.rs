@@ -1,4 +1,4 @@
-//! What older versions left: their units, and a line of PAM's that names a program that is gone.
+//! What versions before the package left: programs, units, and a line of PAM's that names a program that is gone.
 
 use std::path::Path;
 
@@ -6,8 +6,13 @@ use std::path::Path;
 const OLD_UNITS: [&str; 2] = ["sudare-host.service", "sudare-supervisor.service"];
 const UNITS: &str = "etc/systemd/system";
 const PAM: &str = "etc/pam.d/xrdp-sesman";
-/// Upgrades an older layout, and repairs the current one.
-pub(super) const UPGRADE: &str = "Run `deploy/linux/host/install.sh --programs DIR` of this version";
+/// Restores what belongs to the package.
+pub(super) const UPGRADE: &str = "Run `apt install --reinstall ./sudare-host_*.deb`";
+/// Removes what no package knows.
+const REMOVE: &str =
+    "Run `install.sh --uninstall` of that version, then `apt install --reinstall ./sudare-host_*.deb`";
+/// Where older versions put their programs, which the shell finds before those of the package.
+const PROGRAMS: &str = "usr/local/bin";
 
 /// Looks below this root for units and lines that depend on programs that no longer exist.
 pub(super) fn check(root: &Path) -> Result<String, String> {
@@ -17,15 +22,21 @@ pub(super) fn check(root: &Path) -> Result<String, String> {
         OLD_UNITS.iter().map(|name| units.join(name)).find(|old| old.symlink_metadata().is_ok())
     {
         return Err(format!(
-            "{} is an older version's unit, whose program no longer exists. {UPGRADE}",
+            "{} is an older version's unit, whose program no longer exists. {REMOVE}",
             old.display()
         ));
+    }
+    let programs = root.join(PROGRAMS);
+    if let Some(old) =
+        ["sudare-gate", "sudare-host"].iter().map(|name| programs.join(name)).find(|old| old.exists())
+    {
+        return Err(format!("{} is an older version's program. {REMOVE}", old.display()));
     }
     let drop_ins = std::fs::read_dir(units.join("xrdp.service.d"));
     for path in drop_ins.into_iter().flatten().flatten().map(|entry| entry.path()) {
         if path.extension().is_some_and(|end| end == "conf") && needs_old_unit(&path) {
             return Err(format!(
-                "{} ties xrdp to a unit that no longer exists, so xrdp does not start. Remove that line. If you never edited it: {UPGRADE}",
+                "{} ties xrdp to a unit that no longer exists, so xrdp does not start. Remove that line. If you never edited it: {REMOVE}",
                 path.display()
             ));
         }
@@ -33,7 +44,7 @@ pub(super) fn check(root: &Path) -> Result<String, String> {
     let pam = root.join(PAM);
     if std::fs::read_to_string(&pam).unwrap_or_default().lines().any(asks_old_program) {
         return Err(format!(
-            "{} still asks a program that no longer exists, so nobody can sign in. {UPGRADE}",
+            "{} still asks a program that no longer exists, so nobody can sign in. {REMOVE}",
             pam.display()
         ));
     }
@@ -72,9 +83,19 @@ mod tests {
             std::fs::remove_file(&drop_in).unwrap();
             std::os::unix::fs::symlink("/nonexistent", units.join(old)).unwrap();
             let said = check(root.path()).unwrap_err();
-            assert!(said.contains(&format!("{old} is")) && said.contains("install.sh --programs"), "{said}");
+            assert!(said.contains(&format!("{old} is")) && said.contains("install.sh --uninstall"), "{said}");
             std::fs::remove_file(units.join(old)).unwrap();
         }
+    }
+
+    #[test]
+    fn programs_of_an_older_version_are_found() {
+        let root = tempfile::tempdir().unwrap();
+        let programs = root.path().join(PROGRAMS);
+        std::fs::create_dir_all(&programs).unwrap();
+        assert!(check(root.path()).is_ok());
+        std::fs::write(programs.join("sudare-host"), "").unwrap();
+        assert!(check(root.path()).unwrap_err().contains("install.sh --uninstall"));
     }
 
     #[test]

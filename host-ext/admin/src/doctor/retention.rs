@@ -7,7 +7,7 @@ use sudare_base::accounts::GateAccount;
 
 use super::{Finding, access};
 
-/// Where install.sh puts it.
+/// Where `sudare-setup` puts it.
 const LINE: &str = "/etc/sudare/log.vkey";
 /// Whoever verifies with it.
 const READERS: [&str; 3] = ["sudare-recorder", "sudare-ship", "sudare-forward"];
@@ -24,7 +24,7 @@ fn line(
 ) -> Result<String, String> {
     if !path.exists() {
         return Err(format!(
-            "{} does not exist, so nothing is copied, sent or erased. Run `install.sh --records` again",
+            "{} does not exist, so nothing is copied, sent or erased. Run `sudare-setup records DIR` again",
             path.display()
         ));
     }

@@ -14,12 +14,8 @@ const PROGRAM: &str = "/usr/sbin/xrdp";
 const SESMAN: &str = "/usr/sbin/xrdp-sesman";
 const XRDP_INI: &str = "/etc/xrdp/xrdp.ini";
 const SESMAN_INI: &str = "/etc/xrdp/sesman.ini";
-/// Files that are read only at start: the settings of each, and what keeps xrdp from opening ports.
-const READ_AT_START: [(&str, &str); 3] = [
-    (PROGRAM, "etc/xrdp/xrdp.ini"),
-    (PROGRAM, "etc/systemd/system/xrdp.service.d/sudare.conf"),
-    (SESMAN, "etc/xrdp/sesman.ini"),
-];
+/// Files that are read only at start.
+const READ_AT_START: [(&str, &str); 2] = [(PROGRAM, "etc/xrdp/xrdp.ini"), (SESMAN, "etc/xrdp/sesman.ini")];
 /// The kernel tells start times from the boot on, whose own time it keeps in whole seconds.
 const SLACK_S: u64 = 2;
 const LIBRARIES: [&str; 4] =
@@ -42,7 +38,7 @@ pub(super) fn checks(socket: &Path) -> Vec<Finding> {
     let mut findings = vec![("xrdp", version())];
     match Ini::read(Path::new(XRDP_INI)) {
         Ok(ini) => findings.extend([
-            ("xrdp's port in its settings", port(&ini, socket)),
+            ("xrdp's port", port(arguments(PROGRAM).as_deref(), &ini, socket)),
             ("xrdp's connections", connections(&ini)),
             ("xrdp's kinds of session", kinds(&ini, has_library)),
         ]),
@@ -82,13 +78,17 @@ fn known(text: &str) -> Result<String, String> {
     }
 }
 
-/// The first of two values counts, and one value may name several ports.
-fn port(ini: &Ini, socket: &Path) -> Result<String, String> {
+/// An option counts before the settings, where the first of two values counts, and one value may name several ports.
+fn port(arguments: Option<&[String]>, ini: &Ini, socket: &Path) -> Result<String, String> {
+    let Some(arguments) = arguments else {
+        return Ok("not known while it does not run".into());
+    };
     let ours = format!("unix://.{}", socket.display());
-    match ini.get("Globals", "port") {
+    let option = arguments.iter().position(|word| word == "--port" || word == "-p");
+    match option.map_or(ini.get("Globals", "port"), |at| arguments.get(at + 1).map(String::as_str)) {
         Some(port) if port == ours => Ok(format!("xrdp listens behind the gate, at {}", socket.display())),
         other => Err(format!(
-            "port={} in [Globals] of {XRDP_INI}, but the gate looks for it at {}. An update of xrdp may have replaced that file. {UPGRADE}, then `systemctl restart xrdp`",
+            "xrdp was started with the port {}, but the gate looks for it at {}. Its unit has a drop-in for that: see `systemctl cat xrdp`. {UPGRADE}, then `systemctl restart xrdp`",
             other.unwrap_or("3389 (the default)"),
             socket.display()
         )),
@@ -110,7 +110,7 @@ fn denies(shown: &str) -> Result<String, String> {
         return Ok("keeps xrdp from opening ports".into());
     }
     Err(format!(
-        "nothing keeps xrdp from opening a port once an update replaces {XRDP_INI}. {UPGRADE}, then `systemctl restart xrdp`"
+        "nothing keeps xrdp from opening a port. Its unit has a drop-in for that: see `systemctl cat xrdp`. {UPGRADE}, then `systemctl restart xrdp`"
     ))
 }
 
@@ -210,13 +210,26 @@ fn in_force(root: &Path, since: impl Fn(&str) -> Option<u64>) -> Result<String, 
 fn since(program: &str) -> Option<u64> {
     let boot = std::fs::read_to_string("/proc/stat").ok()?;
     let boot: u64 = boot.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    let (ticks, _) = oldest(program)?;
+    Some(boot + ticks / rustix::param::clock_ticks_per_second().max(1))
+}
+
+/// What it was started with.
+fn arguments(program: &str) -> Option<Vec<String>> {
+    let (_, folder) = oldest(program)?;
+    let line = proc::text(&folder.join("cmdline")).ok()?;
+    Some(line.split_terminator('\0').map(str::to_owned).collect())
+}
+
+/// The program's oldest process, by the ticks of the clock at its start; xrdp's children are younger.
+fn oldest(program: &str) -> Option<(u64, PathBuf)> {
     let runs = |folder: &PathBuf| std::fs::read_link(folder.join("exe")).is_ok_and(|exe| is(&exe, program));
     let folders = std::fs::read_dir("/proc").ok()?.flatten().map(|entry| entry.path()).filter(runs);
     let started = folders.filter_map(|folder| {
         let stat = proc::text(&folder.join("stat")).ok()?;
-        Some(proc::Stat::parse(&stat)?.started_ticks)
+        Some((proc::Stat::parse(&stat)?.started_ticks, folder))
     });
-    Some(boot + started.min()? / rustix::param::clock_ticks_per_second().max(1))
+    started.min()
 }
 
 /// Also after an update has replaced the file.
@@ -244,24 +257,36 @@ mod tests {
     #[test]
     fn a_port_that_is_not_behind_the_gate_is_found() {
         let socket = Path::new("/run/sudare-xrdp/socket");
-        let said = |text: &str| port(&Ini::parse(text), socket);
-        assert!(said("[Globals]\n;sudare;port=3389\nport=unix://./run/sudare-xrdp/socket\n").is_ok());
-        for text in [
-            "[Globals]\nport=3389\n",
-            "[Globals]\nport=3389\nport=unix://./run/sudare-xrdp/socket\n",
-            "[Globals]\nport=unix://./run/sudare-xrdp/socket tcp://:3389\n",
-            "[Globals]\nport=unix://./run/elsewhere\n",
-            "[Globals]\n[Xorg]\nport=unix://./run/sudare-xrdp/socket\n",
+        let said = |options: &str, settings: &str| {
+            let arguments: Vec<String> =
+                format!("{PROGRAM} {options}").split_whitespace().map(str::to_owned).collect();
+            port(Some(&arguments), &Ini::parse(settings), socket)
+        };
+        let stock = "[Globals]\nport=3389\n";
+        assert!(said("--port unix://./run/sudare-xrdp/socket", stock).is_ok());
+        assert!(said("--nodaemon", "[Globals]\nport=unix://./run/sudare-xrdp/socket\n").is_ok());
+        assert!(port(None, &Ini::parse(stock), socket).is_ok(), "another line says that it does not run");
+        for (options, settings) in [
+            ("", stock),
+            ("", ""),
+            ("--port 3390", "[Globals]\nport=unix://./run/sudare-xrdp/socket\n"),
+            ("--port", stock),
+            ("-p unix://./run/elsewhere", stock),
+            ("", "[Globals]\nport=3389\nport=unix://./run/sudare-xrdp/socket\n"),
+            ("", "[Globals]\nport=unix://./run/sudare-xrdp/socket tcp://:3389\n"),
+            ("", "[Globals]\n[Xorg]\nport=unix://./run/sudare-xrdp/socket\n"),
         ] {
-            assert!(said(text).unwrap_err().contains("install.sh"), "{text}");
+            assert!(said(options, settings).unwrap_err().contains("--reinstall"), "{options} {settings}");
         }
+        let this = std::env::current_exe().unwrap();
+        assert!(arguments(this.to_str().unwrap()).is_some_and(|words| !words.is_empty()));
     }
 
     #[test]
     fn a_unit_that_lets_xrdp_open_ports_is_found() {
         assert!(denies("SocketBindDeny=tcpany\n").is_ok() && denies("SocketBindDeny=any").is_ok());
         for shown in ["SocketBindDeny=\n", "SocketBindDeny=udpany\n", "SocketBindDeny=tcp:22\n", ""] {
-            assert!(denies(shown).unwrap_err().contains("install.sh"), "{shown}");
+            assert!(denies(shown).unwrap_err().contains("--reinstall"), "{shown}");
         }
     }
 

@@ -6,6 +6,16 @@
 //!                 └─ overlay, in memory ─► systemd-nspawn ─► systemd ─► units, as on any host
 //! scripts of a test ─► nsenter ─────────────────────────────┘
 //! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | `packages` | Debian packages of the programs that are built here |
+//! | `seat` | who meets at a host: the security team, its administrator, an employee with a client |
+//! | `field` | what happens to a host while somebody works, and whether that person notices |
+
+pub mod field;
+pub mod packages;
+pub mod seat;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -22,6 +32,11 @@ pub const TOOLS: [(&str, &str); 2] = [("mmdebstrap", "mmdebstrap"), ("systemd-ns
 const PACKAGES: &str = "ca-certificates,iproute2,procps,systemd,systemd-sysv,libpam-systemd,dbus,xrdp,xorgxrdp,openbox,\
     xterm,xvfb,xauth,x11-common,x11-xserver-utils,dbus-x11,ssl-cert,fonts-ipafont-gothic,imagemagick,adduser,openssl,\
     netbase,nftables";
+
+/// Where a folder of this machine is seen inside.
+pub const SHARED: &str = "/shared";
+/// Where xrdp's own packages lie inside, so that it can be installed as if for the first time.
+pub const XRDP_PACKAGES: &str = "/srv/xrdp";
 
 /// A release of Debian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,12 +84,17 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Boots. `kept` is the folder in which releases are kept; each of `binds` is seen inside, read-only, as the second
-    /// path.
+    /// Boots. `kept` is the folder in which releases are kept; `shared` is [`SHARED`] inside, and each of `binds` is seen
+    /// there as the second path, read-only.
     ///
     /// # Errors
     /// The release cannot be had, or it does not start.
-    pub fn boot(release: Release, kept: &Path, binds: &[(&Path, &str)]) -> anyhow::Result<Self> {
+    pub fn boot(
+        release: Release,
+        kept: &Path,
+        shared: &Path,
+        binds: &[(&Path, &str)],
+    ) -> anyhow::Result<Self> {
         let alone = lock(kept)?;
         let root = make(release, kept)?;
         let name = format!("sudare-{}-{}", release.name, std::process::id());
@@ -95,6 +115,7 @@ impl Machine {
         std::fs::create_dir_all(&layer)?;
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-c", enter, "sh"]);
+        command.arg(format!("--bind={}:{SHARED}", shared.display()));
         command.args(binds.iter().map(|(from, to)| format!("--bind-ro={}:{to}", from.display())));
         command.env("NAME", &name).env("ROOT", &root).env("LAYER", &layer);
         // Its filter would forbid pidfd_getfd and Landlock, as no host does.
@@ -106,12 +127,31 @@ impl Machine {
         let leader = wait_until("the machine's first process", || starting.leader())?;
         let nspawn = starting.0.take().context("it has ended")?;
         let machine = Self { nspawn, leader, name, _alone: alone };
+        machine.wait_for_start()?;
+        Ok(machine)
+    }
+
+    fn wait_for_start(&self) -> anyhow::Result<()> {
         wait_until("the machine to have started", || {
-            let state = machine.run("systemctl is-system-running", "")?;
+            let state = self.run("systemctl is-system-running", "")?;
             let state = String::from_utf8_lossy(&state.stdout).trim().to_owned();
             Ok(["running", "degraded"].contains(&&*state).then_some(()))
+        })
+    }
+
+    /// Restarts the machine; its disk stays.
+    ///
+    /// # Errors
+    /// It does not start again.
+    pub fn reboot(&mut self) -> anyhow::Result<()> {
+        let before = self.leader;
+        // Its own process may end before it could answer.
+        self.run("systemctl reboot", "").ok();
+        let nspawn = self.nspawn.id();
+        self.leader = wait_until("the machine's new first process", || {
+            Ok(first_process(nspawn).filter(|leader| *leader != before))
         })?;
-        Ok(machine)
+        self.wait_for_start()
     }
 
     /// Runs a script of bash inside, with one argument.
@@ -168,15 +208,19 @@ impl Starting {
     fn leader(&mut self) -> anyhow::Result<Option<Pid>> {
         let nspawn = self.0.as_mut().context("it has ended")?;
         ensure!(nspawn.try_wait()?.is_none(), "systemd-nspawn ended; see console.log");
-        let children = format!("/proc/{0}/task/{0}/children", nspawn.id());
-        let children = std::fs::read_to_string(children).unwrap_or_default();
-        let mut children = children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
-        // Before it, others come and go.
-        Ok(children.find(|pid| {
-            let comm = std::fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero()));
-            comm.is_ok_and(|comm| comm.trim() == "systemd")
-        }))
+        Ok(first_process(nspawn.id()))
     }
+}
+
+/// Of the machine that this process runs. Before it, others come and go.
+fn first_process(nspawn: u32) -> Option<Pid> {
+    let children =
+        std::fs::read_to_string(format!("/proc/{nspawn}/task/{nspawn}/children")).unwrap_or_default();
+    let mut children = children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
+    children.find(|pid| {
+        let comm = std::fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero()));
+        comm.is_ok_and(|comm| comm.trim() == "systemd")
+    })
 }
 
 impl Drop for Starting {
@@ -209,8 +253,9 @@ fn make(release: Release, kept: &Path) -> anyhow::Result<PathBuf> {
     let root = kept.join(release.name);
     let list = kept.join(format!("{}.packages", release.name));
     let packages = format!("{PACKAGES},{}", release.packages);
+    let made_of = format!("{packages}, and {XRDP_PACKAGES}");
     if root.join("usr").is_dir() {
-        if std::fs::read_to_string(&list).is_ok_and(|made_of| made_of == packages) {
+        if std::fs::read_to_string(&list).is_ok_and(|of| of == made_of) {
             return Ok(root);
         }
         std::fs::remove_dir_all(&root)?;
@@ -228,7 +273,11 @@ fn make(release: Release, kept: &Path) -> anyhow::Result<PathBuf> {
     command.args(["--aptopt=APT::Install-Recommends \"false\"", "--aptopt=Acquire::Languages \"none\""]);
     command.arg("--dpkgopt=force-unsafe-io");
     command.args(["man", "doc", "locale"].map(|part| format!("--dpkgopt=path-exclude=/usr/share/{part}/*")));
-    command.arg(format!("--include={packages}")).arg(release.suite).arg(&new);
+    command.arg(format!("--include={packages}"));
+    let fetch = format!(
+        "--customize-hook=mkdir -p \"$1{XRDP_PACKAGES}\" && chroot \"$1\" sh -c 'cd {XRDP_PACKAGES} && apt-get -qq download xrdp xorgxrdp'"
+    );
+    command.arg(fetch).arg(release.suite).arg(&new);
     let output = command.stdin(Stdio::null()).output().context("mmdebstrap cannot be started")?;
     ensure!(
         output.status.success(),
@@ -236,7 +285,7 @@ fn make(release: Release, kept: &Path) -> anyhow::Result<PathBuf> {
         release.name,
         String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default()
     );
-    std::fs::write(&list, packages)?;
+    std::fs::write(&list, made_of)?;
     std::fs::rename(&new, &root)?;
     Ok(root)
 }
