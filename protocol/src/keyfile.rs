@@ -3,6 +3,7 @@
 //! ```text
 //! SUDARE-ED25519-SECRET-1 <base64 of 32 bytes>      private, 0600
 //! sudare-ed25519 <base64 of 32 bytes>               public
+//! sudare-ed25519 <base64> log <base64>              a host's, with the public key of its log
 //! ```
 //! Lines that begin with `#` are comments.
 
@@ -16,6 +17,8 @@ use crate::message::Id;
 
 const SECRET: &str = "SUDARE-ED25519-SECRET-1";
 const PUBLIC: &str = "sudare-ed25519";
+/// Between a host's key and its log's.
+const LOG: &str = " log ";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyFileError {
@@ -31,6 +34,21 @@ pub fn secret_line(key: &SigningKey) -> Zeroizing<String> {
 
 pub fn public_line(key: &VerifyingKey) -> String {
     format!("{PUBLIC} {}\n", STANDARD.encode(key.as_bytes()))
+}
+
+/// What a host asks the security team to sign. The log has no name before the host has one, so its bare key is here.
+pub fn host_line(host: &VerifyingKey, log: Option<&VerifyingKey>) -> String {
+    let line = public_line(host);
+    match log {
+        Some(log) => format!("{}{LOG}{}\n", line.trim_end(), STANDARD.encode(log.as_bytes())),
+        None => line,
+    }
+}
+
+/// Reads what [`host_line`] writes.
+pub fn parse_host(text: &str) -> Result<(VerifyingKey, Option<VerifyingKey>), KeyFileError> {
+    let Some((host, log)) = text.split_once(LOG) else { return Ok((parse_public(text)?, None)) };
+    Ok((parse_public(host)?, Some(parse_public(&format!("{PUBLIC} {log}"))?)))
 }
 
 pub fn parse_secret(text: &str) -> Result<SigningKey, KeyFileError> {
@@ -63,6 +81,16 @@ fn value(text: &str, kind: &str) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_s_line_is_read_with_and_without_its_log() {
+        let [host, log] = [[5; 32], [6; 32]].map(|seed| SigningKey::from_bytes(&seed).verifying_key());
+        assert_eq!(parse_host(&host_line(&host, Some(&log))).unwrap(), (host, Some(log)));
+        assert_eq!(parse_host(&host_line(&host, None)).unwrap(), (host, None));
+        // A line that lost its end is not taken for one without a log.
+        let line = host_line(&host, Some(&log));
+        assert_eq!(parse_host(&line[..line.len() - 8]).err(), Some(KeyFileError::Public));
+    }
 
     #[test]
     fn keys_survive_their_line_and_the_wrong_kind_is_refused() {

@@ -3,14 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 
-mod guide;
-
 use std::path::PathBuf;
 
-use sudare_models::Store;
 use sudare_stack::booted::field::{EVENTS, Field};
-use sudare_stack::booted::seat::{self, Seat, Shown};
-use sudare_stack::booted::{self, BOOKWORM, Machine, Release, TOOLS, TRIXIE, XRDP_PACKAGES, packages};
+use sudare_stack::booted::guide::{self, Followed};
+use sudare_stack::booted::seat::{Seat, Shown};
+use sudare_stack::booted::{self, BOOKWORM, Machine, Release, TOOLS, TRIXIE, XRDP_PACKAGES};
+use sudare_test_kit::scene::{ALONE, Scene};
 use sudare_test_kit::wait_until;
 
 use crate::camera::emulated::target;
@@ -39,7 +38,7 @@ const FAR: &str = r#"set -e
     exit 1"#;
 /// A machine that has just started, and people around it; or `None` with a loud word. With `--long` a missing tool fails
 /// where the set-up promised it.
-fn seat(release: Release) -> Option<(Seat, tempfile::TempDir, PathBuf)> {
+fn seat(release: Release) -> Option<Seat> {
     let skip = |why: &str| {
         println!("SKIPPED: a machine with systemd ({}): {why}", release.name);
         None
@@ -56,13 +55,8 @@ fn seat(release: Release) -> Option<(Seat, tempfile::TempDir, PathBuf)> {
     let Some(photographs) = std::env::var_os("SUDARE_TEST_PICTURES").map(PathBuf::from) else {
         return skip("no photographs. `cargo xtask setup` fetches them");
     };
-    let kept = target().join("booted");
-    let (packed, models) = (kept.join("packages"), Store::default_dir().unwrap());
-    packages::pack(&packed).unwrap();
-    let shared = seat::shared().unwrap();
-    let binds = seat::binds(&packed, &photographs, &models).unwrap();
-    match Machine::boot(release, &kept, shared.path(), &binds) {
-        Ok(machine) => Some((Seat::new(machine, shared.path()).unwrap(), shared, photographs)),
+    match Seat::meet(release, &target().join("booted"), &photographs) {
+        Ok(seat) => Some(seat),
         Err(error) if format!("{error:#}").contains("cannot be had") => skip(&format!("{error:#}")),
         Err(error) => panic!("{error:#}"),
     }
@@ -74,46 +68,23 @@ fn typed(seat: &Seat, command: &str) -> String {
     said
 }
 
-/// Doctor ends with an error as long as there is a problem.
-fn problems(machine: &Machine) -> Vec<String> {
-    let output = machine.run("sudare-host doctor", "").unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    println!("{said}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.lines().count() > 25, "{said}");
-    said.lines().filter_map(|line| line.strip_prefix("PROBLEM  ")).map(str::to_owned).collect()
+fn tell(command: &str, said: &str) {
+    println!("$ {command}\n{said}");
 }
 
-fn only_nobody_is_enrolled(seat: &Seat) {
-    let problems = problems(&seat.machine);
-    assert!(matches!(&problems[..], [one] if one.starts_with("enrolled devices: ")), "{problems:?}");
+fn problems(seat: &Seat) -> Vec<String> {
+    guide::problems(&seat.machine, &mut tell).unwrap()
+}
+
+fn assert_only_nobody_is_enrolled(problems: &[String]) {
+    assert!(matches!(problems, [one] if one.starts_with("enrolled devices: ")), "{problems:?}");
 }
 
 /// The commands of a section of the page, from nothing to a gate.
-fn follow_the_page(seat: &Seat, heading: &str) {
-    let mut pin = String::new();
-    for command in guide::commands(heading) {
-        // It is typed on the other machine.
-        if command.starts_with("nft ") {
-            let script = "ip netns exec far bash -c \"$1\" && ! timeout 3 ip netns exec far bash -c 'exec 3<>/dev/tcp/192.0.2.7/3389'";
-            seat.machine.must(script, &command).unwrap();
-            continue;
-        }
-        if command.contains("doctor") {
-            only_nobody_is_enrolled(seat);
-            continue;
-        }
-        let said = typed(
-            seat,
-            &command.replace("apt install", "apt-get -qq install -y").replace("#PIN", &format!("#{pin}")),
-        );
-        if command.contains("sudare-host pin ") {
-            said.trim().clone_into(&mut pin);
-        }
-        if said.lines().any(|line| line.starts_with("sudare-ed25519 ")) {
-            assert!(said.contains("everybody sees black"), "{said}");
-            seat.sign(&said).unwrap();
-        }
-    }
+fn follow_the_page(seat: &Seat, heading: &str) -> Followed {
+    let followed = guide::follow(seat, heading, tell).unwrap();
+    assert_only_nobody_is_enrolled(&followed.problems);
+    followed
 }
 
 /// Who listened at the port since [`LISTENERS`] began.
@@ -123,19 +94,16 @@ fn listeners(machine: &Machine) -> Vec<String> {
 }
 
 /// The employee's way, after which the desktop is seen.
-fn enrol_and_log_on(seat: &mut Seat, photographs: &std::path::Path) {
-    seat.enrol(photographs).unwrap();
-    for command in guide::commands("## 4. ") {
-        let said = typed(seat, &command);
-        assert!(!command.contains("device add") || said.contains("is enrolled."), "{said}");
-    }
-    assert_eq!(problems(&seat.machine), Vec::<String>::new());
+fn enrol_and_log_on(seat: &mut Seat) {
+    seat.enrol().unwrap();
+    guide::follow(seat, "## 4. ", tell).unwrap();
+    assert_eq!(problems(seat), Vec::<String>::new());
     seat.connect(true).unwrap();
     seat.wait_for(Shown::Desktop).unwrap();
 }
 
 fn lived_with(release: Release) {
-    let Some((mut seat, _shared, photographs)) = seat(release) else { return };
+    let Some(mut seat) = seat(release) else { return };
     let before = seat.machine.must("md5sum /etc/xrdp/*.ini", "").unwrap();
     follow_the_page(&seat, "## 2. ");
     assert_eq!(
@@ -149,25 +117,42 @@ fn lived_with(release: Release) {
     seat.wait_for(Shown::Words).unwrap();
     seat.wait_for_session().unwrap();
     assert_eq!(seat.shown().unwrap(), Shown::Words, "without the plug-in nobody sees the desktop");
-    enrol_and_log_on(&mut seat, &photographs);
+    enrol_and_log_on(&mut seat);
 
     // What the connection is made of is not this test's imagination.
     let state = seat.state().unwrap();
     assert!(!state.contains("gone") && state.contains("ino:"), "{state}");
+    somebody_looks(&seat);
     let field = Field::play(&seat, EVENTS.len()).unwrap();
     println!("{field:?}");
     assert_eq!(field.lost, Vec::<String>::new());
     // Restarts of the recorder and of who knows the owner cover; the rest need not.
     assert!(field.back.len() >= 4 && field.looks > 1_000, "{field:?}");
-    assert_eq!(problems(&seat.machine), Vec::<String>::new());
+    assert_eq!(problems(&seat), Vec::<String>::new());
 
     seat.machine.reboot().unwrap();
     seat.sit_down().unwrap();
-    wait_until("everything to be well again", || Ok(problems(&seat.machine).is_empty())).unwrap();
+    wait_until("everything to be well again", || Ok(problems(&seat).is_empty())).unwrap();
     seat.connect(true).unwrap();
     seat.wait_for(Shown::Desktop).unwrap();
 
     removed_while_a_session_runs(&seat, &before);
+}
+
+/// Covered, with evidence that the log of the signed record proves to hold, and that verifies.
+fn somebody_looks(seat: &Seat) {
+    seat.show(Scene { stranger: 1.0, ..ALONE });
+    seat.wait_for(Shown::Words).unwrap();
+    seat.show(ALONE);
+    seat.wait_for(Shown::Desktop).unwrap();
+    let receipts = wait_until("a receipt", || {
+        let said = seat.employee_types("sudare receipts")?;
+        Ok(if said.contains("vdi-1") { Ok(said) } else { Err(said) })
+    });
+    println!("{}", receipts.unwrap());
+    let verify = "systemctl reload sudare-recorder; /usr/lib/sudare/sudare-audit verify /var/lib/sudare-recorder/evidence --key /etc/sudare/log.vkey \\
+        --org-key /var/lib/sudare/organisation.pub";
+    tell(verify, &seat.machine.must(verify, "").unwrap());
 }
 
 fn removed_while_a_session_runs(seat: &Seat, settings: &str) {
@@ -199,7 +184,7 @@ fn on_debian_13_nothing_that_happens_to_our_services_ends_a_connection() {
 
 /// On a host that has no xrdp yet, and on one that guards nobody yet.
 fn no_desktop_is_unguarded(release: Release) {
-    let Some((mut seat, _shared, _)) = seat(release) else { return };
+    let Some(mut seat) = seat(release) else { return };
     seat.sit_down().unwrap();
     // Somebody works, unguarded. For TLS, xrdp has to read its key.
     seat.machine
@@ -238,7 +223,7 @@ fn no_desktop_is_unguarded(release: Release) {
     typed(&seat, "sudare-setup records records");
     seat.connect(false).unwrap();
     seat.wait_for(Shown::Words).unwrap();
-    only_nobody_is_enrolled(&seat);
+    assert_only_nobody_is_enrolled(&problems(&seat));
     let listeners = listeners(&seat.machine);
     println!("{listeners:?}");
     // Nobody, then systemd for the gate, with a child of its own for a moment.
@@ -261,7 +246,7 @@ fn on_debian_13_no_desktop_is_unguarded_for_a_moment() {
 
 #[test]
 fn before_another_host_the_page_leads_to_a_gate_past_which_nobody_gets() {
-    let Some((mut seat, _shared, _)) = seat(BOOKWORM) else { return };
+    let Some(mut seat) = seat(BOOKWORM) else { return };
     seat.machine.must(FAR, "").unwrap();
     follow_the_page(&seat, "## 3. ");
     seat.sit_down().unwrap();
@@ -270,14 +255,14 @@ fn before_another_host_the_page_leads_to_a_gate_past_which_nobody_gets() {
     seat.wait_for(Shown::Words).unwrap();
     assert!(seat.state().unwrap().contains("ino:"));
     // Through the gate still, after the rule on the other machine.
-    only_nobody_is_enrolled(&seat);
+    assert_only_nobody_is_enrolled(&problems(&seat));
 }
 
 #[test]
 fn the_pages_have_few_commands() {
-    let xrdp = guide::commands("## 2. ");
-    let other = guide::commands("## 3. ");
-    let device = guide::commands("## 4. ");
+    let xrdp = guide::commands("## 2. ").unwrap();
+    let other = guide::commands("## 3. ").unwrap();
+    let device = guide::commands("## 4. ").unwrap();
     println!("before this machine's xrdp: {xrdp:#?}\nbefore another host: {other:#?}\na device: {device:#?}");
     assert!(xrdp.len() == 3 && other.len() <= 6 && device.len() <= 3);
 }

@@ -17,9 +17,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use sudare_base::config::HostConfig;
 use sudare_base::program::{self, Settings};
 use sudare_base::{files, output};
-use sudare_protocol::keyfile;
+use sudare_protocol::{VerifyingKey, keyfile};
 use sudare_records::keys;
 
 /// Set up and check a host that Sudare guards.
@@ -77,6 +78,16 @@ fn main() -> ExitCode {
     program::run("sudare-host", || run(&cli))
 }
 
+/// Of the recorder, where there is one. A log that settings give a name of its own is named to the security team by hand.
+fn log_key(config: &HostConfig) -> anyhow::Result<Option<VerifyingKey>> {
+    if config.log_origin.is_some() || !config.recorder_dir.exists() {
+        return Ok(None);
+    }
+    let path = config.recorder_dir.join("log.key");
+    let key = keys::read_secret(&path, "Run `sudare-host init --recorder` as root")?;
+    Ok(Some(key.verifying_key()))
+}
+
 fn run(cli: &Cli) -> anyhow::Result<()> {
     let settings = &cli.settings;
     match &cli.command {
@@ -98,9 +109,10 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Key => {
-            let path = settings.load(&[])?.state_dir.join("host.key");
-            let key = keys::read_secret(&path, "Run `sudare-host init`")?;
-            output::line(keyfile::public_line(&key.verifying_key()).trim_end());
+            let config = settings.load(&[])?;
+            let host = keys::read_secret(&config.state_dir.join("host.key"), "Run `sudare-host init`")?;
+            let log = log_key(&config)?;
+            output::line(keyfile::host_line(&host.verifying_key(), log.as_ref()).trim_end());
             Ok(())
         }
         Command::Pin { host } => pin(host),

@@ -15,10 +15,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use sudare_base::config::log_origin;
 use sudare_base::{clock, files, output, program};
 use sudare_protocol::keyfile;
 use sudare_protocol::records::{DeviceRecord, HostRecord, Record, Signed};
 use sudare_protocol::seal::Identity;
+use sudare_protocol::tlog::VerifierKey;
 use sudare_records::keys;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -64,8 +66,8 @@ enum Authority {
         /// The line that `sudare-host key` printed
         #[arg(long, value_name = "LINE")]
         public_key: String,
-        /// The line that `sudare-recorder --print-key` printed: clients then forget evidence only if this log proves that
-        /// it holds it
+        /// Another log than the one that the host's line names, by the line that `sudare-recorder --print-key` printed:
+        /// clients forget evidence only if the log of the record proves that it holds it
         #[arg(long, value_name = "LINE")]
         log: Option<String>,
     },
@@ -127,9 +129,12 @@ impl Authority {
                 output::line(&identity.recipient());
             }
             Authority::SignHost { sign, host_id, log, public_key } => {
-                let host_key = keyfile::parse_public(public_key)?.to_bytes();
+                let (host_key, log_key) = keyfile::parse_host(public_key)?;
+                let host_key = host_key.to_bytes();
                 let (not_before_ms, not_after_ms) = sign.validity();
-                let (host_id, log) = (host_id.clone(), log.clone());
+                let host_id = host_id.clone();
+                let named = log_key.map(|key| VerifierKey::new(&log_origin(&host_id), key)).transpose()?;
+                let log = log.clone().or_else(|| named.map(|named| named.to_string()));
                 sign.write(&HostRecord { host_id, host_key, not_before_ms, not_after_ms, log })?;
             }
             Authority::SignDevice { sign, user, public_key } => {

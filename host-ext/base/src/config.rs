@@ -223,6 +223,12 @@ fn default_channels() -> Vec<String> {
     ["resize", "sound"].map(str::to_owned).into()
 }
 
+/// The name of a host's log in its checkpoints, unless `log_origin` says another.
+#[must_use]
+pub fn log_origin(host_id: &str) -> String {
+    format!("sudare/{host_id}")
+}
+
 impl HostConfig {
     /// Reads the file (if given), then `SUDARE_HOST_<SETTING>` variables, then `flags`; later layers win.
     pub fn load(file: Option<&Path>, flags: &[(&str, String)]) -> Result<Self, ConfigError> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sudare_base::accounts::{self, AccountError};
 use sudare_base::clock;
-use sudare_base::config::HostConfig;
+use sudare_base::config::{self, HostConfig};
 use sudare_evidence::log::{LogKeys, Settings};
 use sudare_protocol::tlog::NoteError;
 use sudare_records::keys::StateError;
@@ -46,7 +46,7 @@ pub fn log_vkey(config: &HostConfig) -> Result<String, SetupError> {
 
 /// The log's name in checkpoints: as configured, or derived from the host's id.
 pub fn log_origin(config: &HostConfig, host_id: &str) -> String {
-    config.log_origin.clone().unwrap_or_else(|| format!("sudare/{host_id}"))
+    config.log_origin.clone().unwrap_or_else(|| config::log_origin(host_id))
 }
 
 /// A function that returns the settings each time the log is opened.

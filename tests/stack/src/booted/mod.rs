@@ -11,9 +11,11 @@
 //! |---|---|
 //! | `packages` | Debian packages of the programs that are built here |
 //! | `seat` | who meets at a host: the security team, its administrator, an employee with a client |
+//! | `guide` | the administrator's page, followed |
 //! | `field` | what happens to a host while somebody works, and whether that person notices |
 
 pub mod field;
+pub mod guide;
 pub mod packages;
 pub mod seat;
 

@@ -7,18 +7,19 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
-use sudare_test_kit::scene::{self, Camera};
+use sudare_models::Store;
+use sudare_test_kit::scene::{self, Camera, Scene};
 use sudare_test_kit::wait_until;
 
-use super::packages::INSIDE;
-use super::{Machine, SHARED};
+use super::packages::{self, INSIDE};
+use super::{Machine, Release};
 use crate::xrdp::framebuffer::Framebuffer;
 
 /// Where packages lie, and the administrator types.
 pub const DESK: &str = "/srv/desk";
-/// Where the camera's test photographs and the models are seen inside.
-pub const PHOTOGRAPHS: &str = "/photographs";
-pub const MODELS: &str = "/models";
+/// Where the photographs of people and the models are seen inside.
+const PHOTOGRAPHS: &str = "/photographs";
+const MODELS: &str = "/models";
 /// Of the session: the window of its user, which nothing else on any screen has.
 const YELLOW: [u8; 3] = [0x00, 0xFF, 0xFF];
 /// A window of xterm's, 80 by 24, has more of them.
@@ -44,7 +45,7 @@ const SIGN: &str = r#"set -e
 /// The user of the host, whose desktop has a yellow window, and the employee's own account, with a screen.
 const PEOPLE: &str = r#"set -e
     id alice >/dev/null 2>&1 || useradd -m -s /bin/bash alice; echo 'alice:a desk' | chpasswd
-    printf '#!/bin/sh\nxterm -geometry 80x24+0+0 -bg yellow &\nexec openbox\n' >/home/alice/.xsession
+    printf '#!/bin/sh\nexec openbox --startup "xterm -geometry 80x24+0+0 -bg yellow"\n' >/home/alice/.xsession
     chmod +x /home/alice/.xsession; chown alice: /home/alice/.xsession
     id taro >/dev/null 2>&1 || useradd -m -s /bin/bash taro
     rm -rf /shared/screen; install -d -o taro /shared/screen
@@ -87,7 +88,8 @@ const STATE: &str = r#"
 #[derive(Debug)]
 pub struct Seat {
     pub machine: Machine,
-    shared: PathBuf,
+    shared: tempfile::TempDir,
+    photographs: PathBuf,
     camera: Option<Camera>,
     screen: Option<Framebuffer>,
 }
@@ -104,13 +106,24 @@ pub enum Shown {
 }
 
 impl Seat {
-    /// At a machine that has booted with `shared` and the packages.
+    /// At a machine of this release that has just started, with packages of the programs that are built here. `kept` is
+    /// the folder in which releases and packages are kept.
     ///
     /// # Errors
-    /// The security team's tools cannot be installed.
-    pub fn new(machine: Machine, shared: &Path) -> anyhow::Result<Self> {
+    /// The release cannot be had, or packages cannot be made.
+    pub fn meet(release: Release, kept: &Path, photographs: &Path) -> anyhow::Result<Self> {
+        let (packed, models) = (kept.join("packages"), Store::default_dir()?);
+        packages::pack(&packed)?;
+        for folder in [photographs, &models] {
+            ensure!(folder.is_dir(), "{} does not exist. Type `cargo xtask setup`", folder.display());
+        }
+        let shared = tempfile::Builder::new().prefix("sudare-shared-").tempdir()?;
+        // Everybody inside may enter it.
+        std::fs::set_permissions(shared.path(), PermissionsExt::from_mode(0o777))?;
+        let binds = [(packed.as_path(), INSIDE), (photographs, PHOTOGRAPHS), (&models, MODELS)];
+        let machine = Machine::boot(release, kept, shared.path(), &binds)?;
         machine.must(SET_UP, INSIDE)?;
-        Ok(Self { machine, shared: shared.to_owned(), camera: None, screen: None })
+        Ok(Self { machine, shared, photographs: photographs.to_owned(), camera: None, screen: None })
     }
 
     /// As the administrator types it.
@@ -137,7 +150,7 @@ impl Seat {
     /// The screen does not start.
     pub fn sit_down(&mut self) -> anyhow::Result<()> {
         self.machine.must(PEOPLE, "")?;
-        self.screen = Some(Framebuffer::open(&self.shared.join("screen"))?);
+        self.screen = Some(Framebuffer::open(&self.shared.path().join("screen"))?);
         Ok(())
     }
 
@@ -146,12 +159,28 @@ impl Seat {
     ///
     /// # Errors
     /// A step fails.
-    pub fn enrol(&mut self, photographs: &Path) -> anyhow::Result<()> {
+    pub fn enrol(&mut self) -> anyhow::Result<()> {
         let images = scene::ENROL.map(|name| format!("--image {PHOTOGRAPHS}/{name}")).join(" ");
         self.machine.must(ENROL, &images)?;
-        let seat = scene::Seat::load(photographs)?;
-        self.camera = Some(Camera::start(seat, &self.shared.join("camera.fifo"))?);
+        let seat = scene::Seat::load(&self.photographs)?;
+        self.camera = Some(Camera::start(seat, &self.shared.path().join("camera.fifo"))?);
         Ok(())
+    }
+
+    /// Who is before the camera, once it plays.
+    pub fn show(&self, scene: Scene) {
+        if let Some(camera) = &self.camera {
+            camera.show(scene);
+        }
+    }
+
+    /// As the employee types it.
+    ///
+    /// # Errors
+    /// The command fails.
+    pub fn employee_types(&self, command: &str) -> anyhow::Result<String> {
+        let script = "HOME=/home/taro SUDARE_CACHE=/models setpriv --reuid taro --regid taro --clear-groups bash -c \"$1\"";
+        self.machine.must(script, command)
     }
 
     /// A client of the employee's, instead of the one that there is.
@@ -218,30 +247,4 @@ impl Seat {
             Ok(if count > WINDOW_PX { Ok(()) } else { Err(self.client_said()) })
         })
     }
-}
-
-/// Whoever asks for a machine has these.
-///
-/// # Errors
-/// A folder of models or photographs is not known.
-pub fn binds<'a>(
-    packages: &'a Path,
-    photographs: &'a Path,
-    models: &'a Path,
-) -> anyhow::Result<[(&'a Path, &'static str); 3]> {
-    for folder in [packages, photographs, models] {
-        ensure!(folder.is_dir(), "{} does not exist. Type `cargo xtask setup`", folder.display());
-    }
-    Ok([(packages, INSIDE), (photographs, PHOTOGRAPHS), (models, MODELS)])
-}
-
-/// A folder for [`SHARED`], which everybody inside may enter.
-///
-/// # Errors
-/// It cannot be made.
-pub fn shared() -> anyhow::Result<tempfile::TempDir> {
-    let dir = tempfile::Builder::new().prefix("sudare-shared-").tempdir()?;
-    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o777))
-        .with_context(|| format!("{SHARED} cannot be made"))?;
-    Ok(dir)
 }
