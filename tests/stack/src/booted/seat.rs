@@ -29,6 +29,8 @@ const WORDS_PX: usize = 500;
 
 /// The administrator's folder with the packages, in which the page's commands are typed.
 const SET_UP: &str = "set -e; mkdir -p /srv/desk /srv/office; cp /packages/*.deb /srv/desk
+    # Everybody here may read what is private where it comes from.
+    cp -r /models /srv/models; cp -r /photographs /srv/photographs; chmod -R a+rX /srv/models /srv/photographs
     chmod 755 /srv /srv/desk
     apt-get -qq install -y /packages/sudare-authority_*.deb >/dev/null 2>&1 || dpkg -i /packages/sudare-authority_*.deb";
 /// What the security team does with the host's line, and where the admin puts what comes back.
@@ -56,10 +58,11 @@ const PEOPLE: &str = r#"set -e
 /// What the employee's page says, up to the files that others need; the models are there already.
 const ENROL: &str = r#"set -e
     cd /srv/desk && apt-get -qq install -y ./sudare-client_*.deb >/dev/null
+    install -o taro -m 600 /srv/office/organisation.pub /home/taro/organisation.pub
     cat >/home/taro/enrol <<'END'
 set -e
-export SUDARE_CACHE=/models
-install -m 0700 -d ~/.config/sudare; cp /srv/office/organisation.pub ~/.config/sudare/
+export SUDARE_CACHE=/srv/models
+install -m 0700 -d ~/.config/sudare; cp ~/organisation.pub ~/.config/sudare/
 sudare device-key >~/device.line
 sudare enroll $IMAGES --out ~/me.operator
 END
@@ -73,7 +76,7 @@ END
 const CONNECT: &str = r#"set -e
     [ ! -e /srv/client.pid ] || kill $(cat /srv/client.pid) 2>/dev/null || true
     client=$(command -v xfreerdp || command -v xfreerdp3)
-    DISPLAY=:99 HOME=/home/taro SUDARE_CACHE=/models nohup setpriv --reuid taro --regid taro --clear-groups \
+    DISPLAY=:99 HOME=/home/taro SUDARE_CACHE=/srv/models nohup setpriv --reuid taro --regid taro --clear-groups \
         $client /v:127.0.0.1:3389 /u:alice '/p:a desk' /size:1024x700 /cert:ignore -decorations $1 \
         >/srv/client.log 2>&1 </dev/null &
     echo $! >/srv/client.pid"#;
@@ -160,10 +163,12 @@ impl Seat {
     /// # Errors
     /// A step fails.
     pub fn enrol(&mut self) -> anyhow::Result<()> {
-        let images = scene::ENROL.map(|name| format!("--image {PHOTOGRAPHS}/{name}")).join(" ");
+        let images = scene::ENROL.map(|name| format!("--image /srv{PHOTOGRAPHS}/{name}")).join(" ");
         self.machine.must(ENROL, &images)?;
         let seat = scene::Seat::load(&self.photographs)?;
-        self.camera = Some(Camera::start(seat, &self.shared.path().join("camera.fifo"))?);
+        let fifo = self.shared.path().join("camera.fifo");
+        self.camera = Some(Camera::start(seat, &fifo)?);
+        std::fs::set_permissions(&fifo, PermissionsExt::from_mode(0o644))?;
         Ok(())
     }
 
@@ -179,7 +184,7 @@ impl Seat {
     /// # Errors
     /// The command fails.
     pub fn employee_types(&self, command: &str) -> anyhow::Result<String> {
-        let script = "HOME=/home/taro SUDARE_CACHE=/models setpriv --reuid taro --regid taro --clear-groups bash -c \"$1\"";
+        let script = "HOME=/home/taro SUDARE_CACHE=/srv/models setpriv --reuid taro --regid taro --clear-groups bash -c \"$1\"";
         self.machine.must(script, command)
     }
 
