@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 
+mod doctor;
 mod guide;
 
 use sudare_stack::booted::{self, BOOKWORM, Machine, Release, TOOLS, TRIXIE};

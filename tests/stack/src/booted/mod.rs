@@ -7,6 +7,8 @@
 //! scripts of a test ─► nsenter ─────────────────────────────┘
 //! ```
 
+pub mod doctor;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
