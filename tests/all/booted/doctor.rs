@@ -2,8 +2,9 @@
 
 use sudare_stack::booted::doctor::{ROWS, enrol, play};
 use sudare_stack::booted::{BOOKWORM, Release, TRIXIE};
+use sudare_test_kit::wait_until;
 
-use super::{follow_the_page, machine};
+use super::{CONNECT, STATE, follow_the_page, machine};
 
 fn is_never_green(release: Release) {
     let Some(machine) = machine(release) else { return };
@@ -25,4 +26,29 @@ fn on_debian_12_doctor_is_never_green_where_a_log_on_would_fail() {
 #[test]
 fn on_debian_13_doctor_is_never_green_where_a_log_on_would_fail() {
     is_never_green(TRIXIE);
+}
+
+/// With somebody connected, whose gate, client and X server stay the same processes.
+#[test]
+fn what_doctor_mends_ends_no_connection() {
+    let Some(machine) = machine(TRIXIE) else { return };
+    follow_the_page(&machine, "## 2. ");
+    enrol(&machine).unwrap();
+    machine.must(CONNECT, "").unwrap();
+    let state = || machine.must(STATE, "").unwrap();
+    let before = wait_until("a desktop behind the gate", || {
+        let state = state();
+        Ok((state.contains("ino:") && !state.contains("Xorg gate")).then_some(state))
+    });
+    let before = before.unwrap();
+    let mended: Vec<_> = ROWS.iter().filter(|row| row.mends).copied().collect();
+    assert!(mended.len() > 20);
+    for row in mended {
+        let outcome = play(&machine, &[row]).unwrap();
+        assert_eq!(outcome.rows[0].fault, None, "{}", row.name);
+        assert_eq!(state(), before, "{}", row.name);
+    }
+    // What is looked at is not this test's imagination.
+    machine.must("kill $(pgrep -x sudare-gate)", "").unwrap();
+    wait_until("the connection to end with its gate", || Ok((state() != before).then_some(()))).unwrap();
 }

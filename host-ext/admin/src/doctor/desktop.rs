@@ -1,20 +1,22 @@
 //! What begins once xrdp has led somebody to sesman: sesman answers, its session starts, and has somewhere to write.
 
 use std::io::{self, Read};
-use std::net::{Shutdown, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::statvfs;
+use sudare_base::tcp;
 
-use super::Finding;
 use super::ini::{Ini, is_yes};
+use super::{Finding, sockets};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Where the packages of 0.9 and 0.10 put a socket that is named without its folder.
 const SOCKET_FOLDERS: [&str; 2] = ["/run/xrdp/sockdir", "/run/xrdp"];
+const PROGRAM: &str = "xrdp-sesman";
 const SOCKET: &str = "sesman.socket";
 const XRDP: &str = "/etc/xrdp";
 const XORG: &str = "/etc/X11";
@@ -27,7 +29,7 @@ const FREE_MIN_BYTES: u64 = 16 << 20;
 pub(super) fn checks(ini: &Ini) -> Vec<Finding> {
     let folders: Vec<&Path> = ["/tmp", "/run"].map(Path::new).to_vec();
     vec![
-        ("sesman's answer", answer(ini)),
+        ("sesman's answer", answer(ini, PROGRAM)),
         ("start of desktops", start(ini, Path::new("/"))),
         ("display sockets", displays(Path::new(DISPLAYS))),
         ("space for sessions", folders.into_iter().try_fold(String::new(), |_, folder| space(folder))),
@@ -35,19 +37,13 @@ pub(super) fn checks(ini: &Ini) -> Vec<Finding> {
 }
 
 /// Says nothing and hangs up: whoever serves the socket hangs up, too. Only a socket would accept that nobody serves.
-fn answer(ini: &Ini) -> Result<String, String> {
+fn answer(ini: &Ini, program: &str) -> Result<String, String> {
     // Unnamed, it is a socket for 0.10 and a port for 0.9.
     let unnamed = if socket(SOCKET).exists() { SOCKET } else { "3350" };
     let named = ini.get("Globals", "ListenPort").unwrap_or(unnamed);
     let (place, hung_up) = match named.parse::<u16>() {
         Ok(port) => {
-            // An address that stands for all is met here as well.
-            let host = match ini.get("Globals", "ListenAddress").unwrap_or("127.0.0.1") {
-                "0.0.0.0" => "127.0.0.1",
-                "::" => "::1",
-                host => host,
-            };
-            (format!("{host} port {port}"), TcpStream::connect((host, port)).and_then(over_tcp))
+            (format!("port {port}"), at(port, program).and_then(TcpStream::connect).and_then(over_tcp))
         }
         Err(_) => {
             let path = socket(named);
@@ -60,6 +56,24 @@ fn answer(ini: &Ini) -> Result<String, String> {
             "sesman does not answer at {place}: {e}, so nobody can log on. See `journalctl -u xrdp-sesman`; `systemctl restart xrdp` starts it anew, and ends running sessions"
         )),
     }
+}
+
+/// Whatever address the settings name: a build for version 6 takes another one. Whoever else listens there is not asked.
+fn at(port: u16, program: &str) -> io::Result<SocketAddr> {
+    let is_sesmans = |entry: &tcp::Entry| {
+        let holders = sockets::holders(entry.inode);
+        // Only root sees who it is.
+        !rustix::process::geteuid().is_root() || holders.iter().any(|name| name == program)
+    };
+    let table = tcp::table()?;
+    let listens = table.iter().find(|entry| entry.listens && entry.local.port() == port && is_sesmans(entry));
+    let local = listens.ok_or_else(|| io::Error::other("it does not listen there"))?.local;
+    let ip = match local.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    Ok(SocketAddr::new(ip, port))
 }
 
 fn socket(named: &str) -> PathBuf {
@@ -182,13 +196,18 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let ini = Ini::parse(&format!("[Globals]\nListenAddress=0.0.0.0\nListenPort={port}\n"));
+        let this = std::env::current_exe().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
+        if rustix::process::geteuid().is_root() {
+            // Somebody else listens there.
+            assert!(answer(&ini, PROGRAM).unwrap_err().contains("does not listen"));
+        }
         let server = std::thread::spawn(move || drop(listener.accept().unwrap()));
-        assert!(answer(&ini).unwrap().contains(&port.to_string()));
+        assert!(answer(&ini, &this).unwrap().contains(&port.to_string()));
         server.join().unwrap();
-        let said = answer(&ini).unwrap_err();
+        let said = answer(&ini, &this).unwrap_err();
         assert!(said.contains("nobody can log on") && said.contains("journalctl"), "{said}");
         let none = Ini::parse("[Globals]\nListenPort=/nonexistent/sesman.socket\n");
-        assert!(answer(&none).unwrap_err().contains("/nonexistent/sesman.socket"));
+        assert!(answer(&none, PROGRAM).unwrap_err().contains("/nonexistent/sesman.socket"));
         assert!(socket(SOCKET).starts_with("/run/xrdp"));
     }
 

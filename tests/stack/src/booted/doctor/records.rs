@@ -2,13 +2,12 @@
 
 use anyhow::Context as _;
 use sudare_protocol::records::{DeviceRecord, HostRecord, Policy, Record, Signed};
-use sudare_protocol::rules::{Durable, EvidenceRules};
 use sudare_protocol::tlog::VerifierKey;
 use sudare_protocol::{SigningKey, keyfile};
 use sudare_test_kit::pair;
 
 use super::super::Machine;
-use super::OFFICE;
+use super::{OFFICE, PROGRAMS};
 
 /// Any time that the machine's clock has passed.
 const LONG_AGO_MS: u64 = 1_700_000_000_000;
@@ -37,8 +36,6 @@ pub fn enrol(machine: &Machine) -> anyhow::Result<()> {
     let host = |until: u64| HostRecord { not_after_ms: until, ..pair::host_record("vdi-1", host_key) };
     let other_log = HostRecord { log: Some(other_log()?), ..host(u64::MAX) };
     let policy = |until: u64| Policy { not_after_ms: until, ..pair::policy() };
-    let elsewhere = EvidenceRules { durable: Durable::Remote, ..EvidenceRules::default() };
-    let elsewhere = Policy { rules: Some(elsewhere), ..policy(u64::MAX) };
     let other = SigningKey::from_bytes(&[5; 32]);
     put(machine, "device.record", &signed(&organisation, &device(0, u64::MAX))?)?;
     put(machine, "me.operator", &pair::template().to_bytes()?)?;
@@ -47,16 +44,18 @@ pub fn enrol(machine: &Machine) -> anyhow::Result<()> {
     put(machine, "bad/host-other-log.record", &signed(&organisation, &other_log)?)?;
     put(machine, "bad/policy-ended.record", &signed(&organisation, &policy(LONG_AGO_MS))?)?;
     put(machine, "bad/policy-of-others.record", &signed(&other, &policy(u64::MAX))?)?;
-    put(machine, "bad/policy-elsewhere.record", &signed(&organisation, &elsewhere)?)?;
-    machine.must(ENROL, "").map(drop)
+    machine.must(ENROL, PROGRAMS).map(drop)
 }
 
-/// As the admin's page says it.
-const ENROL: &str = r"set -e
+/// As the admin's page says it; and a policy of the office's own auditors that wants evidence off the host.
+const ENROL: &str = r#"set -e
+    cd /srv/office
+    (cat policy.toml; printf '[rules]\ndurable = "remote"\n') >bad/elsewhere.toml
+    "$1"/sudare-authority sign-policy --key organisation.key --in bad/elsewhere.toml --out bad/policy-elsewhere.record
     install -o sudare -g sudare -m 600 /srv/office/device.record /srv/office/me.operator /var/lib/sudare/
     cd /var/lib/sudare
     setpriv --reuid sudare --regid sudare --init-groups sudare-host device add device.record --operator me.operator --config /etc/sudare/host.toml
-    rm device.record me.operator";
+    rm device.record me.operator"#;
 
 fn other_log() -> anyhow::Result<String> {
     let key = SigningKey::from_bytes(&[6; 32]).verifying_key();

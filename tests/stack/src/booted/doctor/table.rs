@@ -145,6 +145,12 @@ pub const ROWS: &[Row] = &[
         undo: "mv /usr/share/fonts.away /usr/share/fonts",
         part: "font for the cover", says: "fonts-", mends: false,
     },
+    Row {
+        name: "NLA is wanted and nobody may log on by it",
+        spoil: "keep /etc/sudare/host.toml; install -o sudare -g sudare -m 0600 /dev/null $S/nla.users; printf 'gate_nla_users = \"%s/nla.users\"\\n' $S >>/etc/sudare/host.toml",
+        undo: "back /etc/sudare/host.toml; rm $S/nla.users",
+        part: "who may log on by NLA", says: "sudare-nla add", mends: false,
+    },
     // Devices and their users.
     Row {
         name: "nobody is enrolled",
@@ -230,6 +236,12 @@ pub const ROWS: &[Row] = &[
         spoil: "kill -STOP $(pgrep -x xrdp-sesman)",
         undo: "kill -CONT $(pgrep -x xrdp-sesman)",
         part: "sesman's answer", says: "journalctl", mends: false,
+    },
+    Row {
+        name: "sesman was killed",
+        spoil: "kill -KILL $(pgrep -x xrdp-sesman)",
+        undo: "systemctl restart xrdp; xrdp_is_there",
+        part: "sesman's answer", says: "nobody can log on", mends: false,
     },
     Row {
         name: "the gate looks for xrdp elsewhere",
@@ -342,12 +354,6 @@ pub const ROWS: &[Row] = &[
         part: "unit of the recorder", says: "next start", mends: true,
     },
     Row {
-        name: "somebody has masked the recorder",
-        spoil: "systemctl stop sudare-recorder; systemctl mask -q --runtime sudare-recorder",
-        undo: "systemctl unmask -q --runtime sudare-recorder; systemctl start sudare-recorder",
-        part: "unit of the recorder", says: "unmask", mends: false,
-    },
-    Row {
         name: "gates may not reach the recorder",
         spoil: "chmod 0700 /run/sudare-recorder",
         undo: "chmod 0755 /run/sudare-recorder",
@@ -397,9 +403,21 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "the disk of the evidence is read-only",
-        spoil: "mount --bind $E $E; mount -o remount,bind,ro $E",
-        undo: "umount $E",
-        part: "evidence can be written", says: "mount", mends: false,
+        spoil: "nsenter -t $(systemctl show -P MainPID sudare-recorder) -m sh -c \"mount --bind $E $E; mount -o remount,bind,ro $E\"",
+        undo: "nsenter -t $(systemctl show -P MainPID sudare-recorder) -m umount $E",
+        part: "evidence can be written", says: "Read-only", mends: false,
+    },
+    Row {
+        name: "the disk of the evidence is full",
+        spoil: "systemctl stop sudare-recorder; cp -a $E /srv/store; mount -t tmpfs -o size=4m tmpfs $E; cp -a /srv/store/. $E; chown --reference=/srv/store $E; chmod --reference=/srv/store $E; systemctl start sudare-recorder; dd if=/dev/zero of=$E/filler bs=4k 2>/dev/null || true; chown sudare-recorder: $E/filler",
+        undo: "systemctl stop sudare-recorder; umount $E; rm -r /srv/store; systemctl start sudare-recorder",
+        part: "evidence can be written", says: "No space left", mends: false,
+    },
+    Row {
+        name: "the clock was set back",
+        spoil: "touch -d '+2 hours' $E/checkpoint",
+        undo: "touch $E/checkpoint",
+        part: "clock", says: "NTP", mends: false,
     },
     Row {
         name: "the device has used up its day",
