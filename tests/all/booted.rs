@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 
+mod doctor;
+
 use std::path::PathBuf;
 
 use sudare_stack::booted::field::{EVENTS, Field};

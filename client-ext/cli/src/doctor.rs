@@ -1,4 +1,9 @@
-//! `sudare doctor`: checks that everything needed for watching is here.
+//! `sudare doctor`: checks that everything needed for watching is here, and for the first connection.
+
+mod device;
+mod plugin;
+
+use std::path::PathBuf;
 
 use clap::Args;
 use sudare_client_runtime::spool::{self, Waiting};
@@ -11,12 +16,16 @@ use thiserror::Error;
 
 use crate::output;
 
-/// Check the camera, the models and this device's files, and say how to fix problems
+/// Check the camera, the models, the plugin and this device's files, and say how to fix problems
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
   sudare doctor        exit code 0: no problems; 2: problems found")]
-pub(crate) struct Arguments {}
+pub(crate) struct Arguments {
+    /// Also check this operator file, made by `sudare enroll`; may be repeated
+    #[arg(long, value_name = "FILE")]
+    operator: Vec<PathBuf>,
+}
 
 /// How many checks failed.
 #[derive(Debug, Error)]
@@ -26,16 +35,20 @@ pub(crate) struct Problems(usize);
 /// One line of the result.
 type Check = Result<String, String>;
 
-pub(crate) fn run(_: &Arguments) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut checks = vec![("version", Ok(format!("sudare {}", env!("CARGO_PKG_VERSION"))))];
     let mut lacking = Vec::new();
-    match Store::default_dir().and_then(Store::open) {
-        Ok(store) => checks.extend(model_checks(&store, &mut lacking)),
+    let store = Store::default_dir().and_then(Store::open);
+    match &store {
+        Ok(store) => checks.extend(model_checks(store, &mut lacking)),
         Err(error) => checks.push(("models", Err(error.to_string()))),
     }
-    checks.push(("device seed", device_check()));
+    checks.extend(plugin::checks().into_iter().map(|check| ("plugin", check)));
+    checks.extend(device::checks(&arguments.operator, store.as_ref().ok()));
     checks.push(("evidence", evidence_check()));
-    checks.extend(camera_checks(&trial::all(clock::boottime_ms)).into_iter().map(|check| ("camera", check)));
+    let trials = trial::all(clock::boottime_ms);
+    checks.extend(camera_checks(&trials).into_iter().map(|check| ("camera", check)));
+    checks.extend(device::chosen(&trials).map(|check| ("chosen camera", check)));
     for (name, check) in &checks {
         let (mark, text) = match check {
             Ok(text) => ("ok     ", text),
@@ -86,15 +99,6 @@ fn trial(store: &Store) -> Check {
         Some(lacking) => Err(lacking.why.clone()),
         None => Ok("both models compute correctly".to_owned()),
     }
-}
-
-fn device_check() -> Check {
-    let dir = operator::device_dir().map_err(|e| e.to_string())?;
-    // `device_rotation` would create the seed, and a check must not change anything.
-    if !dir.join("device.seed").exists() {
-        return Ok(format!("not created yet; `sudare enroll` will create it in {}", dir.display()));
-    }
-    operator::device_rotation(&dir).map(|_| dir.display().to_string()).map_err(|e| e.to_string())
 }
 
 /// Evidence waiting to be sent, which is not a problem of this device.

@@ -244,6 +244,20 @@ struct OurChannel {
     events: Mutex<Option<Box<dyn ChannelEvents>>>,
 }
 
+const PLUGIN_VERSION_TEXT: &str = concat!("sudare-freerdp/", env!("CARGO_PKG_VERSION"), ";");
+
+/// For `sudare doctor`, which looks for it in the file: the symbol keeps the linker from leaving it out.
+// SAFETY: no other symbol has this name, and it is read by nobody as a function.
+#[unsafe(no_mangle)]
+pub(crate) static SUDARE_PLUGIN_VERSION: [u8; PLUGIN_VERSION_TEXT.len()] = {
+    let (text, mut bytes, mut at) = (PLUGIN_VERSION_TEXT.as_bytes(), [0; PLUGIN_VERSION_TEXT.len()], 0);
+    while at < bytes.len() {
+        bytes[at] = text[at];
+        at += 1;
+    }
+    bytes
+};
+
 /// The one symbol that FreeRDP looks for.
 ///
 /// # Safety

@@ -6,7 +6,7 @@
 //!  pin ───────► the certificate of a host that a gate is to stand before
 //! ```
 //! Deliberately absent: the organisation's secret key (`sudare-authority`), reading or erasing evidence
-//! (`sudare-audit`), and repairs. Doctor only reports, and says what to do.
+//! (`sudare-audit`). Doctor reports, and says what to do; with `--fix` it mends what is safe, and nothing else.
 
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
 
@@ -35,7 +35,8 @@ Examples:
   sudare-host device add laptop.record --operator alice.operator --state-dir /var/lib/sudare
                                                        enrol a device; root becomes the folder's owner
   sudare-host pin 192.0.2.7:3389                       the pin for gate_target; compare it with that host's own
-  sudare-host doctor                                   what is wrong, and how to fix it"
+  sudare-host doctor                                   what is wrong, and how to fix it
+  sudare-host doctor --fix                             mend what is safe to mend, and say what is left"
 )]
 struct Cli {
     #[command(flatten)]
@@ -65,6 +66,12 @@ enum Command {
     /// Say by the exit code whether this user gets in at a socket; doctor runs it as another user
     #[command(hide = true)]
     Knock { socket: PathBuf },
+    /// Print what a gate meets when it begins; doctor runs it as the gates' user
+    #[command(hide = true)]
+    AsGate,
+    /// Print whether a folder can be written; doctor runs it as the recorder's user
+    #[command(hide = true)]
+    TryWrite { folder: PathBuf },
     /// Manage enrolled devices and their operators
     #[command(subcommand)]
     Device(device::Device),
@@ -74,6 +81,9 @@ fn main() -> ExitCode {
     let cli: Cli = output::parse();
     if let Command::Knock { socket } = &cli.command {
         return doctor::alone::knock(socket);
+    }
+    if let Command::TryWrite { folder } = &cli.command {
+        return doctor::writable::try_write(folder);
     }
     program::run("sudare-host", || run(&cli))
 }
@@ -116,7 +126,11 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Pin { host } => pin(host),
-        Command::Knock { .. } => Ok(()),
+        Command::AsGate => {
+            doctor::as_gate::print(settings);
+            Ok(())
+        }
+        Command::Knock { .. } | Command::TryWrite { .. } => Ok(()),
         Command::Doctor(doctor) => doctor.run(settings),
         Command::Device(device) => device.run(settings),
     }

@@ -40,7 +40,7 @@ fn past_the_gate(table: &[Entry], holders: impl Fn(u64) -> Vec<String>) -> Resul
 /// The folder of xrdp's socket keeps everybody out but the gates' group.
 pub(super) fn folder(socket: &Path, account: &GateAccount) -> Result<String, String> {
     let dir = socket.parent().unwrap_or(Path::new("/"));
-    let remake = "xrdp's unit makes it: run `systemctl restart xrdp`, which ends its sessions";
+    let remake = "Run `sudare-host doctor --fix`; if that is not enough, `systemctl restart xrdp`, which ends its sessions";
     let meta = std::fs::metadata(dir).map_err(|e| format!("{}: {e}. {remake}", dir.display()))?;
     if meta.mode() & 0o027 != 0 {
         return Err(format!(
@@ -109,7 +109,7 @@ fn tried(code: Option<i32>, said: &str, socket: &Path) -> Result<String, String>
     match code {
         Some(KEPT_OUT) => Ok("another user of this host was refused".into()),
         Some(GOT_IN) => Err(format!(
-            "another user of this host got in at {}, and would see desktops that nobody guards. Run `systemctl restart xrdp`, which ends its sessions and makes the folder anew",
+            "another user of this host got in at {}, and would see desktops that nobody guards. Run `sudare-host doctor --fix`; if that is not enough, `systemctl restart xrdp`, which ends its sessions",
             socket.display()
         )),
         _ => Err(format!(

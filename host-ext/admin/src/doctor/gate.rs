@@ -4,6 +4,7 @@
 //!  client ─► port (systemd) ─► gate: certificate, key ─► host: its socket, TLS, pin
 //!                                └─► sudare-owner: whose desktop is it?
 //! ```
+//! [`host`] is gone under the gates' account, by `as_gate`; all else as root, who sees who holds which socket.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -72,7 +73,6 @@ pub(super) fn checks(config: &HostConfig, account: Option<&GateAccount>) -> Vec<
     // Settings that cannot be used are a finding already.
     let targets = Targets::read(&config.gate_target, &config.gate_targets);
     for target in targets.iter().flat_map(Targets::all) {
-        findings.extend(host(config, target));
         if let (Place::Unix(socket), Some(account)) = (&target.place, account) {
             findings.push(("way to the host", alone::folder(socket, account)));
             findings.push(("group of the gates", alone::members(&config.run_as)));
@@ -93,11 +93,22 @@ fn nla(config: &HostConfig, account: Option<&GateAccount>) -> Vec<Finding> {
             access::secret(users, "Add a user with `sudare-nla add`, or correct `gate_nla_users`", account),
         ),
     ];
+    findings.push(("who may log on by NLA", listed(users)));
     if let Some(credential) = &config.gate_host_credential {
         let fix = "Make it, or correct `gate_host_credential`";
         findings.push(("credential of the host", access::secret(credential, fix, account)));
     }
     findings
+}
+
+/// An empty file keeps everybody out.
+fn listed(users: &Path) -> Result<String, String> {
+    // Whoever cannot be read is a finding already.
+    let text = std::fs::read_to_string(users).unwrap_or_default();
+    match text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')).count() {
+        0 => Err(format!("{} names nobody, so nobody can log on. Run `sudare-nla add`", users.display())),
+        count => Ok(format!("{count} users")),
+    }
 }
 
 /// The file that systemd hands to each gate.
@@ -230,7 +241,7 @@ fn answered(
 }
 
 /// The host behind the gate: met as the gate meets it, and asked about as the gate asks.
-fn host(config: &HostConfig, target: &Target) -> Vec<Finding> {
+pub(super) fn host(config: &HostConfig, target: &Target) -> Vec<Finding> {
     let asked = match (config.gate_owner, &target.place) {
         (Some(GateOwner::Kernel), _) | (None, Place::Unix(_)) => Ok(config.owner_socket.as_path()),
         (Some(GateOwner::Policy), _) => Err(BY_NAME),

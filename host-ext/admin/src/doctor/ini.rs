@@ -43,6 +43,13 @@ impl Ini {
     pub(super) fn get(&self, section: &str, key: &str) -> Option<&str> {
         self.sections.iter().find(|s| s.name.eq_ignore_ascii_case(section))?.get(key)
     }
+
+    /// Each value, where a key is meant to occur several times.
+    pub(super) fn all(&self, section: &str, key: &str) -> Vec<&str> {
+        let sections = self.sections.iter().filter(|s| s.name.eq_ignore_ascii_case(section));
+        let keys = sections.flat_map(|section| &section.keys);
+        keys.filter(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value.as_str()).collect()
+    }
 }
 
 impl Section {
@@ -69,6 +76,7 @@ mod tests {
         assert_eq!(ini.get("globals", "Fork"), Some("true"));
         assert_eq!(ini.get("Xorg", "ip"), Some("ask"));
         assert_eq!(ini.get("Xorg", "fork"), None);
+        assert_eq!(ini.all("GLOBALS", "fork"), ["true", "false"]);
         assert!(is_yes("True") && is_yes("1") && !is_yes("false"));
     }
 }

@@ -13,9 +13,9 @@ use sudare_evidence::report::socket::Connection;
 use sudare_evidence::report::wire::State;
 use sudare_evidence::report::{EvidenceSink as _, Remote};
 use sudare_evidence::store::StoreError;
-use sudare_records::state::RecorderState;
+use sudare_records::state::{HostState, RecorderState};
 
-use super::{Finding, advise};
+use super::{Finding, advise, dates, writable};
 
 /// About what 50 busy sessions write in a day, so there is time to act.
 const FREE_MIN_BYTES: u64 = 2 << 30;
@@ -24,29 +24,55 @@ const FREE_MIN_FILES: u64 = 20_000;
 /// NTP corrects clocks by less; a checkpoint further in the future means that the clock was set back.
 const CLOCK_SLACK: Duration = Duration::from_secs(60);
 
+/// A recorder that answers: which process, how far, and the public line of its log.
+pub(super) struct Reached {
+    peer: Peer,
+    state: State,
+    pub(super) log_vkey: String,
+}
+
+impl Reached {
+    pub(super) fn is_run_by(&self, uid: u32) -> bool {
+        self.peer.uid == uid
+    }
+}
+
 /// All checks, or a single note where no recorder is set up.
-pub(super) fn checks(config: &HostConfig, guards_here: bool) -> Vec<Finding> {
+pub(super) fn checks(
+    config: &HostConfig,
+    guards_here: bool,
+    reached: &Result<Reached, String>,
+) -> Vec<Finding> {
     if !guards_here && !config.recorder_dir.exists() {
         let text = "not installed; only sudare-embedded, which keeps its own evidence, works without it";
         return vec![("recorder", Ok(text.into()))];
     }
     let dir = config.recorder_evidence_dir();
-    let mut findings = match reach(&config.recorder_socket) {
-        Ok((peer, state)) => vec![
-            ("recorder", user(&peer, &config.run_as)),
-            ("recorder's log", Ok(size(&state))),
+    let mut findings = match reached {
+        Ok(Reached { peer, state, .. }) => vec![
+            ("recorder", user(peer, &config.run_as)),
+            ("recorder's log", Ok(size(state))),
             ("recorder's process", process(&status_of(peer.pid))),
         ],
-        Err(text) => vec![("recorder", Err(text))],
+        Err(text) => vec![("recorder", Err(text.clone()))],
     };
     findings.extend([
-        ("recorder's key and records", records(&config.recorder_dir)),
+        ("recorder's key and records", records(&config.recorder_dir, &config.state_dir)),
         ("recorder's folder", folder(&config.recorder_dir, &config.run_as)),
         ("recorder's evidence", evidence(&dir, &config.recorder_dir)),
         ("disk of the evidence", space(&dir)),
         ("clock", clock(&dir.join("checkpoint"), sudare_base::clock::wall())),
         ("restriction by the kernel", kernel(harden::offered())),
     ]);
+    // One that was started by hand has no account, which is a finding already.
+    let process =
+        reached.as_ref().ok().filter(|reached| reached.peer.uid != 0).map(|reached| reached.peer.pid);
+    if let Ok(owner) = look(&config.recorder_dir)
+        && guards_here
+        && owner.uid() != 0
+    {
+        findings.push(("evidence can be written", writable::check(&dir, owner.uid(), process)));
+    }
     findings
 }
 
@@ -56,7 +82,7 @@ struct Peer {
     uid: u32,
 }
 
-fn reach(socket: &Path) -> Result<(Peer, State), String> {
+pub(super) fn reach(socket: &Path) -> Result<Reached, String> {
     let advice =
         "Run `systemctl enable --now sudare-recorder`, and see `journalctl -u sudare-recorder` if it exits";
     if !socket.exists() {
@@ -74,15 +100,18 @@ fn reach(socket: &Path) -> Result<(Peer, State), String> {
         ));
     };
     drop(connection);
-    let state = Remote::connect(socket, [0; 16]).and_then(|mut remote| remote.state());
-    let state = state.map_err(|e| match e {
+    let asked = Remote::connect(socket, [0; 16]).and_then(|mut remote| {
+        let state = remote.state()?;
+        Ok((state, remote.log_vkey().to_owned()))
+    });
+    let (state, log_vkey) = asked.map_err(|e| match e {
         StoreError::NoRecorder { .. } => advise(
             e,
             &format!("It answers only root and the guards' user: run doctor as root. Otherwise: {advice}"),
         ),
         refused => format!("answers that it cannot record: {refused}"),
     })?;
-    Ok((Peer { pid, uid }, state))
+    Ok(Reached { peer: Peer { pid, uid }, state, log_vkey })
 }
 
 fn user(peer: &Peer, guards: &str) -> Result<String, String> {
@@ -130,11 +159,22 @@ fn process(status: &str) -> Result<String, String> {
     }
 }
 
-fn records(dir: &Path) -> Result<String, String> {
+/// Its own copies, which have to be those of the gates.
+fn records(dir: &Path, gates: &Path) -> Result<String, String> {
     let state = RecorderState::load(dir).map_err(|e| {
         advise(e, &format!("Its folder is {}; `sudare-host init --recorder` makes its key", dir.display()))
     })?;
-    Ok(format!("of host {}", state.host_record.record().host_id))
+    let record = state.host_record.record();
+    // Those of the gates are a finding of their own.
+    let theirs = HostState::load(gates).ok();
+    if theirs.is_some_and(|theirs| theirs.host_record.record().host_key != record.host_key) {
+        return Err(format!(
+            "{} is of another host key than the gates', so nobody could tell whose evidence this is. Put the same three records at both places: `sudare-setup records DIR`",
+            dir.join("host.record").display()
+        ));
+    }
+    let soon = dates::soon("host record", record.not_after_ms, sudare_base::clock::wall_ms());
+    Ok(format!("of host {}{soon}", record.host_id))
 }
 
 fn folder(dir: &Path, guards: &str) -> Result<String, String> {
@@ -256,10 +296,14 @@ mod tests {
     fn a_recorder_that_does_not_run_is_reported_with_how_to_start_it() {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("socket");
-        assert!(reach(&socket).is_err_and(|text| text.contains("systemctl enable --now sudare-recorder")));
+        assert!(
+            reach(&socket).err().is_some_and(|text| text.contains("systemctl enable --now sudare-recorder"))
+        );
         // A socket that a dead recorder left.
         drop(sudare_evidence::report::socket::Listener::bind(&socket).unwrap());
-        assert!(reach(&socket).is_err_and(|text| text.contains("refused") && text.contains("journalctl")));
+        assert!(
+            reach(&socket).err().is_some_and(|text| text.contains("refused") && text.contains("journalctl"))
+        );
     }
 
     #[test]
@@ -295,7 +339,7 @@ mod tests {
         assert!(folder(dir, &me).unwrap_err().contains("belongs to the guards"));
         set(dir, 0o755);
         assert!(folder(dir, "sudare").unwrap_err().contains("mode 755"));
-        assert!(records(dir).unwrap_err().contains("organisation.pub"));
+        assert!(records(dir, dir).unwrap_err().contains("organisation.pub"));
     }
 
     #[test]

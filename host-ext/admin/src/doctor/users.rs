@@ -11,17 +11,18 @@ pub(super) fn check(config: &HostConfig) -> Result<String, String> {
     if !asks_the_kernel(config) {
         return Ok("not looked up here, because the desktops are another host's".into());
     }
-    // What is wrong with them otherwise, another line says.
-    let Ok(registry) = state::registry(&config.state_dir) else {
-        return Ok("not known as long as the devices cannot be read".into());
-    };
-    let devices = registry.list().unwrap_or_default();
-    let enrolled = devices.iter().filter_map(|id| registry.device(id).ok().flatten());
-    let names = enrolled.filter(|device| !device.revoked).map(|device| device.record.user);
-    told(names.map(|name| {
+    told(names(config).into_iter().map(|name| {
         let canonical = accounts::uid_of(&name).and_then(accounts::name_of);
         (name, canonical)
     }))
+}
+
+/// Of the devices that are not revoked. What is wrong with them otherwise, another line says.
+pub(super) fn names(config: &HostConfig) -> Vec<String> {
+    let Ok(registry) = state::registry(&config.state_dir) else { return Vec::new() };
+    let devices = registry.list().unwrap_or_default();
+    let enrolled = devices.iter().filter_map(|id| registry.device(id).ok().flatten());
+    enrolled.filter(|device| !device.revoked).map(|device| device.record.user).collect()
 }
 
 /// As the gate decides it (`assemble`), for one host.

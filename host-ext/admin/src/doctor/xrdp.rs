@@ -4,11 +4,12 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use sudare_base::config::HostConfig;
 use sudare_base::proc;
 
-use super::Finding;
 use super::ini::{Ini, Section, is_yes};
 use super::layout::UPGRADE;
+use super::{Finding, desktop, people};
 
 const PROGRAM: &str = "/usr/sbin/xrdp";
 const SESMAN: &str = "/usr/sbin/xrdp-sesman";
@@ -30,7 +31,7 @@ pub(super) fn is_installed() -> bool {
 }
 
 /// All checks; `socket` is where the gate looks for xrdp.
-pub(super) fn checks(socket: &Path) -> Vec<Finding> {
+pub(super) fn checks(config: &HostConfig, socket: &Path) -> Vec<Finding> {
     if !is_installed() {
         let text = "not installed, but gate_target leads to it. Run `apt install xrdp xorgxrdp`, or set gate_target to another host";
         return vec![("xrdp", Err(text.into()))];
@@ -45,8 +46,14 @@ pub(super) fn checks(socket: &Path) -> Vec<Finding> {
         Err(e) => findings.push(("xrdp's settings", Err(format!("{XRDP_INI}: {e}. Run doctor as root")))),
     }
     match Ini::read(Path::new(SESMAN_INI)) {
-        Ok(ini) => findings
-            .extend([("program of desktops", desktops(&ini)), ("disconnected sessions", disconnected(&ini))]),
+        Ok(ini) => {
+            findings.extend([
+                ("program of desktops", desktops(&ini)),
+                ("disconnected sessions", disconnected(&ini)),
+            ]);
+            findings.extend(desktop::checks(&ini));
+            findings.push(("sessions of the users", people::check(config, &ini)));
+        }
         Err(e) => findings.push(("sesman's settings", Err(format!("{SESMAN_INI}: {e}. Run doctor as root")))),
     }
     if Path::new("/run/systemd/system").is_dir() {

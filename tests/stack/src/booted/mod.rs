@@ -19,6 +19,8 @@ pub mod guide;
 pub mod packages;
 pub mod seat;
 
+pub mod doctor;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 

@@ -94,6 +94,9 @@ fn nla_without_its_program_or_with_a_file_that_others_read_is_found() {
     assert!(of("users of NLA").unwrap_err().contains("chmod 600"));
     mode(0o600).unwrap();
     assert!(of("users of NLA").is_ok());
+    assert!(of("who may log on by NLA").unwrap_err().contains("names nobody"));
+    std::fs::write(&users, "alice:::0123:::\n").unwrap();
+    assert_eq!(of("who may log on by NLA").as_deref(), Ok("1 users"));
     let both = HostConfig { gate_host_credential: Some(dir.path().join("none")), ..on.clone() };
     assert!(nla(&both, None).iter().any(|(name, found)| *name == "credential of the host" && found.is_err()));
 }
