@@ -113,8 +113,13 @@ impl Machine {
             mount -t tmpfs tmpfs "$LAYER"
             mkdir "$LAYER/upper" "$LAYER/work" "$LAYER/root"
             mount -t overlay overlay -o "lowerdir=$ROOT,upperdir=$LAYER/upper,workdir=$LAYER/work" "$LAYER/root"
-            exec systemd-nspawn -q -D "$LAYER/root" -b --register=no --keep-unit --private-network \
-                --link-journal=no -M "$NAME" "$@""#;
+            # It ends with this code where the machine wants to be started again (systemd-nspawn(1), --keep-unit).
+            code=133
+            while [ $code = 133 ]; do
+                code=0
+                systemd-nspawn -q -D "$LAYER/root" -b --register=no --keep-unit --private-network \
+                    --link-journal=no -M "$NAME" "$@" || code=$?
+            done"#;
         let layer = kept.join("layer");
         std::fs::create_dir_all(&layer)?;
         let mut command = Command::new("unshare");
@@ -216,15 +221,18 @@ impl Starting {
     }
 }
 
-/// Of the machine that this process runs. Before it, others come and go.
-fn first_process(nspawn: u32) -> Option<Pid> {
-    let children =
-        std::fs::read_to_string(format!("/proc/{nspawn}/task/{nspawn}/children")).unwrap_or_default();
-    let mut children = children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
-    children.find(|pid| {
-        let comm = std::fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero()));
+/// Of the machine that this process runs, which is a script around `systemd-nspawn`. Before it, others come and go.
+fn first_process(script: u32) -> Option<Pid> {
+    let below = children(script).into_iter().flat_map(|nspawn| children(nspawn)).find(|pid| {
+        let comm = std::fs::read_to_string(format!("/proc/{pid}/comm"));
         comm.is_ok_and(|comm| comm.trim() == "systemd")
-    })
+    });
+    Pid::from_raw(i32::try_from(below?).ok()?)
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 impl Drop for Starting {
