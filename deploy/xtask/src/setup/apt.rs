@@ -78,11 +78,11 @@ const NEEDS: &[Need] = &[
     Need { kind: Kind::Machine, packages: &["busybox-static"] },
     Need { kind: Kind::Machine, packages: &["kmod"] },
     Need { kind: Kind::Machine, packages: &["v4l-utils"] },
-    // Screen lockers and more window managers of the sessions, each of which is left out where it is missing.
+    // Screen lockers and more window managers of the sessions, each of which is left out where it is missing. Not
+    // light-locker: it brings a display manager, which would take over the machine's own screen.
     Need { kind: Kind::Machine, packages: &["xsecurelock"] },
     Need { kind: Kind::Machine, packages: &["i3lock"] },
     Need { kind: Kind::Machine, packages: &["xscreensaver"] },
-    Need { kind: Kind::Machine, packages: &["light-locker"] },
     Need { kind: Kind::Machine, packages: &["i3-wm"] },
     Need { kind: Kind::Machine, packages: &["marco"] },
     Need { kind: Kind::Machine, packages: &["mutter"] },

@@ -2,11 +2,12 @@
 //! of `sudare-stack`.
 
 use std::path::Path;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use sudare_stack::xrdp::Report;
 
-use crate::bench::scenario::{number, play, tell_failed, why_missing};
+use crate::bench::scenario::{number, play_until, tell_failed, why_missing};
 use crate::bench::table::{Needed, Table};
 
 /// Xorg, where most rows are, and the X server whose pictures come in another form.
@@ -15,12 +16,12 @@ const LOCKERS: &str = "lockers";
 const OF_ATTACKS: [&str; 4] = ["leaked_frames_client", "looks", "looks_per_second_min", "keys_heard"];
 const OF_LOCKERS: [&str; 3] = ["lockers_opened", "windows_lost", "keys_heard"];
 
-pub(super) fn measure(table: &mut Table, programs: &Path, out: &Path) -> anyhow::Result<()> {
+pub(super) fn measure(table: &mut Table, programs: &Path, out: &Path, until: Instant) -> anyhow::Result<()> {
     let mut attacks = Vec::new();
     for name in ATTACKS {
-        attacks.push(play(name, programs, out)?);
+        attacks.push(play_until(name, programs, out, until)?);
     }
-    let lockers = play(LOCKERS, programs, out)?;
+    let lockers = play_until(LOCKERS, programs, out, until)?;
     tell(table, &attacks, &lockers);
     Ok(())
 }
