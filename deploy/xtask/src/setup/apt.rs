@@ -85,6 +85,8 @@ const NEEDS: &[Need] = &[
     Need { kind: Kind::Machine, packages: &["xscreensaver"] },
     Need { kind: Kind::Machine, packages: &["i3-wm"] },
     Need { kind: Kind::Machine, packages: &["marco"] },
+    // It aborts without this one's settings.
+    Need { kind: Kind::Machine, packages: &["mate-settings-daemon-common"] },
     Need { kind: Kind::Machine, packages: &["mutter"] },
     Need { kind: Kind::Machine, packages: &["kwin-x11"] },
     // Some of them want a bus of their own.
