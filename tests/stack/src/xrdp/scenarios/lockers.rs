@@ -22,7 +22,7 @@ use crate::attackers::display::{Access, Running};
 use crate::xrdp::client::Client;
 use crate::xrdp::namespace::PROGRAMS;
 use crate::xrdp::report::Report;
-use crate::xrdp::session::processes;
+use crate::xrdp::session::{Session, processes};
 use crate::xrdp::stack::{self, Stack, StackOptions};
 use crate::xrdp::sudare::Sudare;
 
@@ -108,13 +108,16 @@ fn under(acts: &mut Acts<'_>, tally: &mut Tally, manager: &str) -> anyhow::Resul
     let session = acts.stack.session()?;
     let access = session.access()?;
     let mut not_tried = Vec::new();
+    // Without it the same would be tried again under nobody.
     if !is_managed(&access)? {
         not_tried.push(format!("{manager} does not manage windows here"));
+        leave(acts, client, session)?;
+        return Ok(not_tried);
     }
     windows_stay(acts, tally, &mut client, &access, manager)?;
     for (locker, commands) in LOCKERS {
         let name = format!("{manager} with {locker}");
-        match lock(acts, &access, locker, commands)? {
+        match lock(acts, &access, manager, (locker, commands))? {
             Ok(locked) => {
                 stays_locked(acts, tally, &mut client, &access, &name)?;
                 end(acts, locker, locked)?;
@@ -124,11 +127,16 @@ fn under(acts: &mut Acts<'_>, tally: &mut Tally, manager: &str) -> anyhow::Resul
             Err(why) => not_tried.push(format!("{name}: {why}")),
         }
     }
+    leave(acts, client, session)?;
+    Ok(not_tried)
+}
+
+/// The next session begins anew.
+fn leave(acts: &Acts<'_>, client: Client, session: Session) -> anyhow::Result<()> {
     client.kill()?;
     session.wait_connected(false)?;
     session.end()?;
-    stack::forget_shown(&acts.stack.user)?;
-    Ok(not_tried)
+    stack::forget_shown(&acts.stack.user)
 }
 
 fn is_managed(access: &Access) -> anyhow::Result<bool> {
@@ -173,15 +181,15 @@ impl Tally {
 fn lock(
     acts: &Acts<'_>,
     access: &Access,
-    locker: &str,
-    commands: &[&str],
+    manager: &str,
+    (locker, commands): (&str, &[&str]),
 ) -> anyhow::Result<Result<Vec<Running>, String>> {
     if !is_installed(locker) {
         return Ok(Err("it is not installed".to_owned()));
     }
     let x = access.connect()?;
-    let log = acts.stack.out.join(format!("{locker}.log"));
-    let mut started = Vec::new();
+    let log = acts.stack.out.join(format!("{manager}-{locker}.log"));
+    let mut started: Vec<Running> = Vec::new();
     for command in commands {
         started.push(Running(by_user(acts, access, command, &log)?.spawn()?));
         // The next one is a word to the first.
@@ -192,9 +200,15 @@ fn lock(
         if is_locked(&x)? {
             return Ok(Ok(started));
         }
+        let first = started.first_mut().context("no command")?;
+        if first.0.try_wait()?.is_some() {
+            break;
+        }
         std::thread::sleep(Duration::from_millis(100));
     }
-    Ok(Err(format!("it does not lock: {}", std::fs::read_to_string(&log)?.trim())))
+    let said = std::fs::read_to_string(&log)?;
+    let why = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("and says nothing");
+    Ok(Err(format!("it does not lock: {why}")))
 }
 
 fn by_user(acts: &Acts<'_>, access: &Access, command: &str, log: &Path) -> anyhow::Result<Command> {
