@@ -40,8 +40,6 @@ pub struct Said<'d> {
     pub body: &'d [u8],
     /// Whether what no fuzzer finds by chance is to be put in.
     pub fit: bool,
-    /// The rest of the sequence number, for whatever a target decides by it.
-    pub more: u64,
 }
 
 /// The items of an input.
@@ -59,7 +57,7 @@ pub fn items(data: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// The message in an item, whoever signed it: vectors are of other keys and sessions.
 pub fn said(item: &[u8]) -> Option<Said<'_>> {
     let (kind, sequence, body) = split(cose::unverified_payload(item).unwrap_or(item)).ok()?;
-    Some(Said { kind, body, fit: sequence & AS_IT_IS == 0, more: sequence >> 7 })
+    Some(Said { kind, body, fit: sequence & AS_IT_IS == 0 })
 }
 
 /// A body with its envelope, as the peer must number it, signed for this session.

@@ -1,6 +1,7 @@
 //! What a client that holds the right key may do to a live host: messages of any type and body, signed and numbered as
 //! they should be, and chunks, in any order, while time passes and challenges are issued. The input is a row of
-//! `u16 length ‖ item`; an item is a message, signed by anybody or by nobody, or a chunk.
+//! `u16 length ‖ item`; an item is a message, signed by anybody or by nobody, or a chunk. An empty one stands for the
+//! chunk that is due, and one of one byte for time that passes.
 #![no_main]
 #![allow(dead_code, reason = "the ends are shared, and each target uses some of them")]
 
@@ -15,8 +16,8 @@ use sudare_protocol::host::{ClientNews, Live};
 use sudare_protocol::limits::INCIDENT_MAX_BYTES;
 use sudare_protocol::message::{Attest, Id, Manifest, body, kind};
 
-/// More than one, so that a challenge is due.
-const STEP_MS: u64 = 700;
+/// A challenge is due after a few.
+const STEP_MS: u64 = 100;
 
 fuzz_target!(|data: &[u8]| {
     let mut stage = Stage::new();
@@ -56,11 +57,14 @@ impl Stage {
     /// Whether the session goes on.
     fn take(&mut self, item: &[u8]) -> bool {
         let before = self.host.lease_until_ms();
-        let (frame, echoes) = match said(item) {
-            Some(said) => self.message(&said),
-            // A short one stands for the chunk that is due.
-            None if item.len() < 2 => (self.chunks.pop_front().unwrap_or_else(|| item.to_vec()), None),
-            None => (item.to_vec(), None),
+        let (frame, echoes) = match (item, said(item)) {
+            ([], _) => (self.chunks.pop_front().unwrap_or_default(), None),
+            ([steps], _) => {
+                self.challenge(u64::from(*steps));
+                return true;
+            }
+            (_, Some(said)) => self.message(&said),
+            (chunk, None) => (chunk.to_vec(), None),
         };
         match self.host.handle(&frame, self.now_ms) {
             Ok(Some(ClientNews::Evidence(whole))) => {
@@ -85,9 +89,6 @@ impl Stage {
 
     /// The message, and the nonce that it echoes.
     fn message(&mut self, said: &Said<'_>) -> (Vec<u8>, Option<Id>) {
-        if said.more & 1 == 1 {
-            self.challenge(said.more);
-        }
         let mut echoes = None;
         let mut whole = said.body.to_vec();
         if said.kind == kind::ATTEST
@@ -110,8 +111,8 @@ impl Stage {
     }
 
     /// Time passes, and the host asks anew when it is time for that.
-    fn challenge(&mut self, more: u64) {
-        self.now_ms += STEP_MS + (more >> 1) % 100_000;
+    fn challenge(&mut self, steps: u64) {
+        self.now_ms += STEP_MS * steps;
         let nonce = self.now_ms.to_be_bytes().repeat(2).try_into().expect("16 bytes");
         if self.host.challenge(nonce, self.now_ms).expect("a challenge").is_some() {
             (self.nonce, _) = (nonce, self.issued.insert(nonce));
