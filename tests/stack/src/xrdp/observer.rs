@@ -30,6 +30,9 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// Whoever looks goes before all that is looked at: otherwise the busiest attacker would be seen the least.
 const FIRST_OF_ALL: i32 = -20;
 
+/// Of a screen's own pointer, which is a small cross.
+const POINTER_PIXELS_MAX: usize = 32 * 32;
+
 /// What was seen from the first black picture on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Observed {
@@ -37,6 +40,8 @@ pub struct Observed {
     pub samples_per_second: f64,
     pub sample_gap_ms_max: f64,
     pub leaked_frames: u64,
+    /// Pictures of an empty screen: the client has closed its window, as it does when its connection ends.
+    pub closed_frames: u64,
     /// The most pixels in one of them.
     pub leaked_pixels_max: usize,
     pub pointers_seen: u64,
@@ -110,7 +115,9 @@ impl Looks {
                 seen.bells_heard += bells;
                 gap = gap.max(at - last);
                 last = at;
-                if !black {
+                if !black && self.eye.sees_no_client()? {
+                    seen.closed_frames += 1;
+                } else if !black {
                     seen.leaked_frames += 1;
                     self.keep()?;
                 }
@@ -173,6 +180,18 @@ impl Eye {
             black
         })?;
         Ok(black)
+    }
+
+    /// Whether there is nothing but the screen's own backdrop and its pointer.
+    fn sees_no_client(&mut self) -> anyhow::Result<bool> {
+        let [red, green, blue] = palette::BACKDROP;
+        let mut others = 0;
+        self.screen.rows(&mut self.buffer, |_, part| {
+            let pixels = part.as_chunks::<PIXEL_BYTES>().0.iter();
+            others += pixels.filter(|[b, g, r, _]| [*r, *g, *b] != [red, green, blue]).count();
+            others <= POINTER_PIXELS_MAX
+        })?;
+        Ok(others <= POINTER_PIXELS_MAX)
     }
 
     /// Counts what leaks at this moment, and saves it if it is more than `most`.

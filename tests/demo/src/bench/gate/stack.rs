@@ -138,7 +138,7 @@ fn tell_matrix(table: &mut Table, reports: &[Report]) {
     table.row("attacks, pictures looked at", number(sum("samples")), "", Needed::Nothing);
     table.row("attacks and takeovers, leaked pictures", number(leaked), "", Needed::AtMost(0.0));
     table.row("attacks, keys heard", number(heard), "", Needed::AtMost(0.0));
-    table.row("attacks, looks a second, least", Some(rate), "", Needed::AtLeast(200.0));
+    table.row("attacks, looks a second, least", Some(rate), "", Needed::AtLeast(100.0));
     table.row("before each cover, lit pictures, least", Some(lit), "", Needed::AtLeast(1.0));
     reports.iter().for_each(|report| tell_failed(table, "gate", report));
 }

@@ -85,7 +85,9 @@ struct Row {
 impl Row {
     fn is_tight(&self) -> bool {
         let seen = &self.seen;
-        seen.leaked_frames + seen.pointers_seen + seen.bells_heard + self.keys_delivered == 0
+        let leaked = seen.leaked_frames + seen.pointers_seen + seen.bells_heard + self.keys_delivered;
+        // So much noise may be on its way that the gate ends the connection rather than hold it: black all the same.
+        leaked == 0 && (seen.closed_frames == 0 || self.attack == Pictures::Noise.name())
     }
 
     /// A row that could not have failed is none.
@@ -135,7 +137,13 @@ fn play(out: &Path, report: &mut Report, backend: Backend, attacks: &[&str]) -> 
         let told = serde_json::to_string(&row)?;
         acts.report.check(name, row.is_tight() && row.is_meant(), told);
         rows.push(row);
+        if client.ensure_running().is_err() {
+            acts.camera.show(ALONE);
+            client = acts.stack.connect(&acts.device.clone())?;
+        }
     }
+    let ended = rows.iter().filter(|row| row.seen.closed_frames > 0).count();
+    acts.report.figure("connections_ended", ended);
     for decoy in decoys {
         let (path, listener) = decoy?;
         listener.set_nonblocking(true)?;
