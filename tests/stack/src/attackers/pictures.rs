@@ -183,7 +183,7 @@ impl Program {
         // The server of Xorg's sessions has no power management, Xvnc's has.
         let has_power = self.x.extension_information(dpms::X11_EXTENSION_NAME)?.is_some();
         self.every(100, |program| {
-            let is_on = program.outcome.strikes % 2 == 0;
+            let is_on = program.outcome.strikes.is_multiple_of(2);
             let (saver, power) =
                 if is_on { (ScreenSaver::ACTIVE, DPMSMode::OFF) } else { (ScreenSaver::RESET, DPMSMode::ON) };
             program.x.force_screen_saver(saver)?.ignore_error();
