@@ -61,10 +61,11 @@ impl Region {
     #[must_use]
     pub fn are_acceptable(regions: &[Region]) -> bool {
         let inside = |from: u16, length: u16| length > 0 && u32::from(from) + u32::from(length) <= 1000;
-        let area: u32 = regions.iter().map(|r| u32::from(r.width) * u32::from(r.height)).sum();
+        // Of sides that nobody has checked yet: two of the largest are more than 32 bits hold.
+        let area: u64 = regions.iter().map(|r| u64::from(r.width) * u64::from(r.height)).sum();
         regions.len() <= REGIONS_MAX
             && regions.iter().all(|r| inside(r.left, r.width) && inside(r.top, r.height))
-            && area <= REGIONS_AREA_MAX_PERMILLE * u32::from(WHOLE)
+            && area <= u64::from(REGIONS_AREA_MAX_PERMILLE) * u64::from(WHOLE)
     }
 }
 
@@ -298,7 +299,7 @@ mod tests {
 
     #[test]
     fn marks_are_bounded() {
-        let cases: [(&[[u16; 4]], bool); 9] = [
+        let cases: [(&[[u16; 4]], bool); 10] = [
             (&[[0, 0, 500, 500]], true),
             (&[[0, 0, 501, 500]], false),
             (&[[0, 0, 250, 500], [0, 0, 250, 500]], true),
@@ -308,6 +309,7 @@ mod tests {
             (&[[0, 65_535, 10, 65_535]], false),
             (&[[0, 0, 0, 10]], false),
             (&[[0, 0, 10, 10]; REGIONS_MAX + 1], false),
+            (&[[0, 0, 65_535, 65_535]; 2], false),
         ];
         for (regions, accepted) in cases {
             let result = marked(regions).to_bytes();
@@ -325,6 +327,8 @@ mod tests {
             (Vec::new(), TemplateError::Malformed),
             (vec![Region { left: 0, top: 0, width: 1000, height: 1000 }], TemplateError::Regions),
             (vec![Region { left: 0, top: 0, width: 1, height: 1 }; 5], TemplateError::Regions),
+            // Together more than 32 bits hold.
+            (vec![Region { left: 0, top: 0, width: u16::MAX, height: u16::MAX }; 2], TemplateError::Regions),
         ] {
             let mut wire: Wire = minicbor::decode(&bytes).unwrap();
             wire.regions = Some(regions);

@@ -221,7 +221,7 @@ fn programs_of_the_session_neither_paint_through_the_cover_nor_hear_what_is_type
     for name in ["paint-through", "overlay-child", "pointers", "raw-keys", "server-grab"] {
         assert!(report.checks.iter().any(|check| check.name == name), "{name} was not tried");
     }
-    // The benchmark asks for 200. Here other tests run beside, and all that matters is that somebody looked.
+    // The benchmark asks for 100. Here other tests run beside, and all that matters is that somebody looked.
     let rate = report.figures["looks_per_second_min"].as_f64().unwrap();
     assert!(rate > 20.0, "{rate} looks a second");
 }
@@ -232,10 +232,22 @@ fn all_attacks_and_lockers_are_held_off() {
     if std::env::var_os("SUDARE_LONG").is_none() {
         return;
     }
-    for scenario in ["attacks", "attacks-xvnc", "lockers"] {
+    for (scenario, rows) in [("attacks", 31), ("attacks-xvnc", 10)] {
         let Some(report) = check_with_models(scenario) else { return };
-        println!("{scenario} did not try: {}", report.figures.get("not_tried").cloned().unwrap_or_default());
+        let matrix = report.figures["matrix"].as_array().unwrap();
+        assert_eq!(matrix.len(), rows, "{scenario}");
+        // Each is looked at, and gets through where nothing covers.
+        assert!(matrix.iter().all(|row| row["samples"].as_u64() > Some(0) && row["leaks_uncovered"] == true));
+        let rate = report.figures["looks_per_second_min"].as_f64().unwrap();
+        assert!(rate > 20.0, "{rate} looks a second");
     }
+    let Some(report) = check_with_models("lockers") else { return };
+    let tally = &report.figures["tally"];
+    for lost in ["lockers_opened", "windows_lost", "focus_lost", "keys_heard", "keys_hanging"] {
+        assert_eq!(tally[lost], 0, "{lost}");
+    }
+    assert!(tally["covers"].as_u64() > Some(0));
+    println!("lockers did not try: {}", report.figures["not_tried"]);
 }
 
 /// Whoever kills the program in the middle finds nothing left either.

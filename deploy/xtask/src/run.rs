@@ -73,6 +73,15 @@ impl Job {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Runs the program and returns what it wrote to stderr, of which the end is shown on failure.
+    pub(crate) fn stderr(mut self) -> Result<String> {
+        let output = self.finish()?;
+        if !output.status.success() {
+            bail!("`{self}` failed ({}):\n{}", output.status, last_lines(&output.stderr));
+        }
+        Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
     /// Runs the program and returns its stdout whatever its exit code is.
     pub(crate) fn stdout_of_any_exit(mut self) -> Result<String> {
         Ok(String::from_utf8_lossy(&self.finish()?.stdout).into_owned())

@@ -1,5 +1,6 @@
-//! Records as files: unsigned bytes, and bytes that the organisation signed although they make no
-//! sense.
+//! Records as files: unsigned bytes, and bytes that the organisation signed although they make no sense. What a vector's
+//! signature covers is signed again with the key of this target, so that reading goes on behind it; the time at which a
+//! record is read is among the input.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -17,10 +18,20 @@ fn check<R: Record + PartialEq + std::fmt::Debug>(data: &[u8]) {
     let public = organisation.verifying_key();
     // Nobody finds a signature by chance, but the seeds carry some.
     drop(Signed::<R>::verify(&public, data, 0));
-    let signed = cose::sign1(&organisation, R::CONTEXT, data);
-    if let Ok(read) = Signed::<R>::verify_any_time(&public, &signed) {
-        let again = Signed::sign(&organisation, read.record()).expect("what was read can be signed");
-        let again = Signed::<R>::verify_any_time(&public, &again).expect("and read");
-        assert_eq!(again.record(), read.record());
+    let payload = cose::unverified_payload(data).unwrap_or(data);
+    let signed = cose::sign1(&organisation, R::CONTEXT, payload);
+    let Ok(read) = Signed::<R>::verify_any_time(&public, &signed) else { return };
+    let again = Signed::sign(&organisation, read.record()).expect("what was read can be signed");
+    let again = Signed::<R>::verify_any_time(&public, &again).expect("and read");
+    assert_eq!(again.record(), read.record());
+    // At its edges, and at a time that the input names.
+    let (from, until) = read.record().validity_ms();
+    let named = data.last_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+    for now in [from, until, from.wrapping_sub(1), until.wrapping_add(1), named] {
+        let valid = from <= now && now <= until;
+        match Signed::<R>::verify(&public, &signed, now) {
+            Ok(_) => assert!(valid),
+            Err(error) => assert!(!valid && error.to_string().contains(". "), "{error}"),
+        }
     }
 }

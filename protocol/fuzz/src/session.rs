@@ -1,116 +1,121 @@
-//! What a client that holds the right key may do to a live host: messages of any type and body,
-//! signed and numbered as they should be, and chunks, in any order. The input is a row of
-//! `u16 length ‖ item`; an item is the payload of a message, or a chunk.
+//! What a client that holds the right key may do to a live host: messages of any type and body, signed and numbered as
+//! they should be, and chunks, in any order, while time passes and challenges are issued. The input is a row of
+//! `u16 length ‖ item`; an item is a message, signed by anybody or by nobody, or a chunk. An empty one stands for the
+//! chunk that is due, and one of one byte for time that passes.
 #![no_main]
+#![allow(dead_code, reason = "the ends are shared, and each target uses some of them")]
 
+mod ends;
+mod pictures;
+
+use std::collections::{BTreeSet, VecDeque};
+
+use ends::{DEVICE, Ends, NONCE, NOW_MS, Said, ends, items, said, signed};
 use libfuzzer_sys::fuzz_target;
-use sudare_protocol::client::{AwaitHello, Fresh, Setup};
-use sudare_protocol::host::{self, AwaitOpen, Device, Devices};
-use sudare_protocol::limits::{INCIDENT_MAX_BYTES, OPERATORS_MAX};
-use sudare_protocol::message::{Id, split};
-use sudare_protocol::records::{DeviceRecord, EvidenceDuty, HostRecord, Policy, RecordError, Signed};
-use sudare_protocol::session::transcript;
-use sudare_protocol::{SigningKey, cose};
+use sudare_protocol::host::{ClientNews, Live};
+use sudare_protocol::limits::INCIDENT_MAX_BYTES;
+use sudare_protocol::message::{Attest, Id, Manifest, body, kind};
 
-const NOW_MS: u64 = 1_000;
-const DEVICE_ID: Id = [0xd1; 16];
+/// A challenge is due after a few.
+const STEP_MS: u64 = 100;
 
 fuzz_target!(|data: &[u8]| {
-    let (mut host, transcript) = live();
-    let (mut rest, mut sequence) = (data, 1);
-    while let Some((length, after)) = rest.split_first_chunk::<2>() {
-        let length = usize::from(u16::from_be_bytes(*length)).min(after.len());
-        let (item, next) = after.split_at(length);
-        rest = next;
-        let taken = if let Ok((kind, _, body)) = split(item) {
-            let mut payload = vec![0x83];
-            minicbor::encode(kind, &mut payload).and_then(|()| minicbor::encode(sequence, &mut payload)).expect("a Vec");
-            payload.extend_from_slice(body);
-            sequence += 1;
-            host.handle(&cose::sign1(&key(3), &transcript, &payload), NOW_MS)
-        } else {
-            host.handle(item, NOW_MS)
+    let mut stage = Stage::new();
+    for item in items(data) {
+        if !stage.take(item) {
+            return;
+        }
+    }
+});
+
+struct Stage {
+    host: Live,
+    transcript: [u8; 32],
+    sequence: u64,
+    now_ms: u64,
+    /// Every nonce that the host has issued; the last is the newest.
+    nonce: Id,
+    issued: BTreeSet<Id>,
+    /// Of announced pictures, in their order.
+    chunks: VecDeque<Vec<u8>>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let Ends { host, transcript, .. } = ends(None);
+        Stage {
+            host,
+            transcript,
+            sequence: 1,
+            now_ms: NOW_MS,
+            nonce: NONCE,
+            issued: BTreeSet::from([NONCE]),
+            chunks: VecDeque::new(),
+        }
+    }
+
+    /// Whether the session goes on.
+    fn take(&mut self, item: &[u8]) -> bool {
+        let before = self.host.lease_until_ms();
+        let (frame, echoes) = match (item, said(item)) {
+            ([], _) => (self.chunks.pop_front().unwrap_or_default(), None),
+            ([steps], _) => {
+                self.challenge(u64::from(*steps));
+                return true;
+            }
+            (_, Some(said)) => self.message(&said),
+            (chunk, None) => (chunk.to_vec(), None),
         };
-        match taken {
-            Ok(Some(host::ClientNews::Evidence(whole))) => {
+        match self.host.handle(&frame, self.now_ms) {
+            Ok(Some(ClientNews::Evidence(whole))) => {
                 assert!(whole.pieces.iter().map(Vec::len).sum::<usize>() <= INCIDENT_MAX_BYTES);
             }
             Ok(_) => {}
             // The host ends the session at its first refusal, and can always say why.
             Err(refusal) => {
                 assert!(refusal.to_string().contains(". "));
-                assert!(host.refuse(&refusal).is_some());
-                return;
+                assert!(self.host.refuse(&refusal).is_some());
+                return false;
             }
         }
-        host.credit().expect("credit can be given");
-        assert!(host.lease_until_ms() <= NOW_MS + host.timings().lease_ms);
+        // Nothing but a nonce that was issued lets pixels flow.
+        assert!(
+            self.host.lease_until_ms() == before || echoes.is_some_and(|nonce| self.issued.contains(&nonce))
+        );
+        assert!(self.host.lease_until_ms() <= self.now_ms + self.host.timings().lease_ms);
+        self.host.credit().expect("credit can be given");
+        true
     }
-});
 
-fn key(n: u8) -> SigningKey {
-    SigningKey::from_bytes(&[n; 32])
-}
-
-struct OneDevice;
-
-impl Devices for OneDevice {
-    fn find(&self, _: &Id) -> Result<Option<Device>, RecordError> {
-        let device_key = key(3).verifying_key().to_bytes();
-        let record = DeviceRecord {
-            device_id: DEVICE_ID,
-            device_key,
-            user: "u".into(),
-            not_before_ms: 0,
-            not_after_ms: u64::MAX,
-        };
-        Ok(Some(Device { record, record_sha256: [0; 32], revoked: false, templates: vec![] }))
+    /// The message, and the nonce that it echoes.
+    fn message(&mut self, said: &Said<'_>) -> (Vec<u8>, Option<Id>) {
+        let mut echoes = None;
+        let mut whole = said.body.to_vec();
+        if said.kind == kind::ATTEST
+            && let Ok(attest) = body::<Attest>(said.body)
+        {
+            let attest = Attest { nonce: if said.fit { self.nonce } else { attest.nonce }, ..attest };
+            echoes = Some(attest.nonce);
+            whole = minicbor::to_vec(attest).expect("a Vec");
+        } else if said.kind == kind::MANIFEST
+            && said.fit
+            && let Ok(manifest) = minicbor::decode::<Manifest>(said.body)
+        {
+            let (manifest, pieces) = pictures::fitted(manifest);
+            self.chunks.extend(pictures::chunks(manifest.incident_id, &pieces));
+            whole = minicbor::to_vec(manifest).expect("a Vec");
+        }
+        let frame = signed(DEVICE, &self.transcript, said.kind, self.sequence, &whole);
+        self.sequence += 1;
+        (frame, echoes)
     }
-}
 
-/// A host after a good handshake.
-fn live() -> (host::Live, [u8; 32]) {
-    let host_key = key(2).verifying_key().to_bytes();
-    let record = HostRecord { host_id: "h".into(), host_key, not_before_ms: 0, not_after_ms: u64::MAX, log: None };
-    let policy = Policy {
-        organisation: "o".into(),
-        serial: 1,
-        not_before_ms: 0,
-        not_after_ms: u64::MAX,
-        auditors: vec!["a".into(), "b".into()],
-        evidence: EvidenceDuty::Required,
-        timings: Default::default(),
-        rules: None,
-        eyes: None,
-    };
-    let policy = Signed::sign(&key(1), &policy).expect("a policy");
-    let setup = host::Setup {
-        host_key: key(2),
-        host_record: Signed::sign(&key(1), &record).expect("a record"),
-        policy: Signed::verify(&key(1).verifying_key(), &policy, 0).expect("its own"),
-        session_id: [1; 16],
-        boot_id: [2; 16],
-        tls_cert_sha256: [3; 32],
-        tls_exporter: None,
-        user: None,
-        wall_ms: 0,
-    };
-    let client = Setup {
-        organisation: key(1).verifying_key(),
-        device_key: key(3),
-        device_id: DEVICE_ID,
-        boot_id: [4; 16],
-        software: String::new(),
-        models: vec![],
-        tls_cert_sha256: None,
-        tls_exporter: None,
-        wall_ms: 0,
-    };
-    let (host, hello) = AwaitOpen::new(setup, [5; 32], NOW_MS).expect("HELLO");
-    let fresh = Fresh { nonce: [6; 32], template_secret: [7; 32] };
-    let (_, open) = AwaitHello::new(client, fresh).handle(&hello[4..]).expect("OPEN");
-    let fresh = host::Fresh { nonce: [8; 16], template_secrets: [[9; 32]; OPERATORS_MAX] };
-    let transcript = transcript(&hello[4..], &open[4..]);
-    let (host, _, _) = host.handle(&open[4..], &OneDevice, &fresh, NOW_MS).expect("READY");
-    (host, transcript)
+    /// Time passes, and the host asks anew when it is time for that.
+    fn challenge(&mut self, steps: u64) {
+        self.now_ms += STEP_MS * steps;
+        let nonce = self.now_ms.to_be_bytes().repeat(2).try_into().expect("16 bytes");
+        if self.host.challenge(nonce, self.now_ms).expect("a challenge").is_some() {
+            (self.nonce, _) = (nonce, self.issued.insert(nonce));
+        }
+    }
 }

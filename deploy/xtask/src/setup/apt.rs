@@ -80,6 +80,19 @@ const NEEDS: &[Need] = &[
     Need { kind: Kind::Machine, packages: &["busybox-static"] },
     Need { kind: Kind::Machine, packages: &["kmod"] },
     Need { kind: Kind::Machine, packages: &["v4l-utils"] },
+    // Screen lockers and more window managers of the sessions, each of which is left out where it is missing. Not
+    // light-locker: it brings a display manager, which would take over the machine's own screen.
+    Need { kind: Kind::Machine, packages: &["xsecurelock"] },
+    Need { kind: Kind::Machine, packages: &["i3lock"] },
+    Need { kind: Kind::Machine, packages: &["xscreensaver"] },
+    Need { kind: Kind::Machine, packages: &["i3-wm"] },
+    Need { kind: Kind::Machine, packages: &["marco"] },
+    // It aborts without this one's settings.
+    Need { kind: Kind::Machine, packages: &["mate-settings-daemon-common"] },
+    Need { kind: Kind::Machine, packages: &["mutter"] },
+    Need { kind: Kind::Machine, packages: &["kwin-x11"] },
+    // Some of them want a bus of their own.
+    Need { kind: Kind::Machine, packages: &["dbus-daemon"] },
     // A machine with systemd and another release's xrdp, which the installation is tried on.
     Need { kind: Kind::Machine, packages: &["mmdebstrap"] },
     Need { kind: Kind::Machine, packages: &["systemd-container"] },

@@ -5,6 +5,7 @@ use std::{fs, thread};
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use super::reached::{Reached, table};
 use super::seeds;
 use crate::project::Project;
 use crate::run::{Job, on_path};
@@ -55,7 +56,7 @@ pub(super) fn smoke(project: &Project, long: bool) -> Result<((), String)> {
     }
     let seconds = if long { LONG_S } else { SMOKE_S };
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let mut failures = Vec::new();
+    let (mut failures, mut reached) = (Vec::new(), Vec::new());
     for group in targets.chunks(cores) {
         let results = thread::scope(|scope| {
             let runs: Vec<_> =
@@ -64,12 +65,29 @@ pub(super) fn smoke(project: &Project, long: bool) -> Result<((), String)> {
                 .map(|run| run.join().unwrap_or_else(|_| bail!("the run broke off")))
                 .collect::<Vec<_>>()
         });
-        failures.extend(results.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")));
+        for result in results {
+            match result {
+                Ok(one) => reached.push(one),
+                Err(error) => failures.push(format!("{error:#}")),
+            }
+        }
     }
+    // Also of those beside one that failed.
+    let log = project.own.join("fuzz").join("reached.txt");
+    fs::write(&log, table(&reached, seconds)).with_context(|| format!("cannot write {}", log.display()))?;
     if !failures.is_empty() {
         bail!("{}", failures.join("\n"));
     }
-    Ok(((), format!("{} targets, {seconds} s each", targets.len())))
+    let executions: u64 = reached.iter().map(|one| one.executions).sum();
+    let note = "what each reached";
+    Ok((
+        (),
+        format!(
+            "{} targets, {seconds} s each, {executions} executions; {note}: {}",
+            targets.len(),
+            log.display()
+        ),
+    ))
 }
 
 /// One program, and the folder that it comes from.
@@ -101,14 +119,14 @@ fn build(project: &Project, folder: &str) -> Result<Vec<Target>> {
     Ok(found.map(|name| Target { folder: folder.clone(), program: programs.join(name) }).collect())
 }
 
-fn run(project: &Project, target: &Target, seconds: u32) -> Result<()> {
+fn run(project: &Project, target: &Target, seconds: u32) -> Result<Reached> {
     let Target { folder, program } = target;
     let name = program.file_name().unwrap_or_default();
     let corpus = folder.join("corpus").join(name);
     let artifacts = folder.join("artifacts").join(name);
     let recorded = folder.join("seeds").join(name);
     if !recorded.is_dir() {
-        seeds::write(&project.root.join("tests/data/vectors"), &corpus)?;
+        seeds::write(&project.root.join("tests/data/vectors"), &name.to_string_lossy(), &corpus)?;
     }
     for folder in [&corpus, &artifacts] {
         fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
@@ -119,14 +137,16 @@ fn run(project: &Project, target: &Target, seconds: u32) -> Result<()> {
     artifact_prefix.push(prefix);
     // What is found goes into the first folder, and the others are only read.
     let corpora = [corpus].into_iter().chain(recorded.is_dir().then_some(recorded));
-    Job::new(program)
+    let words = Job::new(program)
         .args([format!("-max_total_time={seconds}"), format!("-max_len={INPUT_BYTES_MAX}")])
-        .args(["-timeout=10", "-verbosity=0"])
+        // It says what it reached, and how often it ran.
+        .args(["-timeout=10", "-print_final_stats=1"])
         .args([artifact_prefix])
         .args(corpora)
-        .stdout()
+        .stderr()
         .map_err(|error| anyhow!("{} failed\n{}", program.display(), findings(&error.to_string())))?;
-    Ok(())
+    let package = folder.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    Reached::read(&format!("{package}/{}", name.to_string_lossy()), &words)
 }
 
 /// Of libFuzzer's many words, those that say what happened and which input did it. Give that

@@ -4,6 +4,7 @@
 
 mod cargo;
 mod fuzz;
+mod reached;
 mod seeds;
 mod summary;
 

@@ -2,18 +2,27 @@
 //!
 //! ```text
 //! tests/data/vectors/*.json ─ each "…" ─► hex is decoded, other text is kept ─► corpus/<target>/vector-N
+//!                           └ what each signer says, in its order ─► a row from each message on
 //! ```
-//! Every target gets every seed: libFuzzer keeps what reaches something new.
+//! Targets that read rows of `u16 length ‖ item` get rows, the others get the values: libFuzzer keeps what reaches
+//! something new.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// Writes the seeds into `corpus`; returns how many.
-pub(super) fn write(vectors: &Path, corpus: &Path) -> Result<usize> {
+/// Items without content, each a length of 0.
+const DUE: [u8; 16] = [0; 16];
+/// Targets that read rows of items.
+const OF_ROWS: [&str; 3] = ["session", "client", "bundle"];
+
+/// Writes the seeds of a target into `corpus`; returns how many.
+pub(super) fn write(vectors: &Path, target: &str, corpus: &Path) -> Result<usize> {
     fs::create_dir_all(corpus).with_context(|| format!("cannot create {}", corpus.display()))?;
-    let seeds = forms(&values(vectors)?);
+    let texts = texts(vectors)?;
+    let seeds = if OF_ROWS.contains(&target) { rows(&texts) } else { values(&texts) };
     for (number, seed) in seeds.iter().enumerate() {
         let path = corpus.join(format!("vector-{number}"));
         fs::write(&path, seed).with_context(|| format!("cannot write {}", path.display()))?;
@@ -21,8 +30,8 @@ pub(super) fn write(vectors: &Path, corpus: &Path) -> Result<usize> {
     Ok(seeds.len())
 }
 
-/// Every value of every vector file, as bytes.
-fn values(vectors: &Path) -> Result<Vec<Vec<u8>>> {
+/// Every vector file.
+fn texts(vectors: &Path) -> Result<Vec<String>> {
     let unreadable = || format!("{} is unreadable. Restore it from the repository", vectors.display());
     let mut files: Vec<_> = fs::read_dir(vectors)
         .with_context(unreadable)?
@@ -31,12 +40,12 @@ fn values(vectors: &Path) -> Result<Vec<Vec<u8>>> {
         .with_context(unreadable)?;
     files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     files.sort();
-    let mut values = Vec::new();
-    for path in files {
-        let text = fs::read_to_string(&path).with_context(unreadable)?;
-        values.extend(strings(&text));
-    }
-    Ok(values)
+    files.iter().map(|path| fs::read_to_string(path).with_context(unreadable)).collect()
+}
+
+/// Every value, as bytes.
+fn values(texts: &[String]) -> Vec<Vec<u8>> {
+    texts.iter().flat_map(|text| strings(text)).collect()
 }
 
 /// What stands between quotation marks. Vectors hold no escape but `\n`.
@@ -59,14 +68,41 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     if whole { pairs().collect() } else { None }
 }
 
-/// Each value as it is and with a length before it, and all of them as one row.
-fn forms(values: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let with_length = |value: &Vec<u8>| {
-        u16::try_from(value.len()).map(|length| [&length.to_be_bytes()[..], value].concat()).ok()
-    };
-    let rows: Vec<Vec<u8>> = values.iter().filter_map(with_length).collect();
-    let all = rows.concat();
-    values.iter().cloned().chain(rows).chain([all]).collect()
+/// Each value with a length before it; then what each signer says in one file, from each of its messages on, since a
+/// session ends at the first that does not belong there; and each of these behind short items and before them, which
+/// stand for whatever is due.
+fn rows(texts: &[String]) -> Vec<Vec<u8>> {
+    let mut rows: Vec<Vec<u8>> = values(texts).iter().filter_map(|value| with_length(value)).collect();
+    for text in texts {
+        let mut by_signer: BTreeMap<&str, Vec<Vec<u8>>> = BTreeMap::new();
+        for (message, signer) in signed(text) {
+            by_signer.entry(signer).or_default().extend(with_length(&message));
+        }
+        for said in by_signer.values() {
+            for from in 0..said.len() {
+                let row = said.get(from..).unwrap_or_default().concat();
+                let first = said.get(from).cloned().unwrap_or_default();
+                rows.extend([[&DUE[..], &row].concat(), [&first[..], &DUE].concat(), row]);
+            }
+        }
+    }
+    rows
+}
+
+fn with_length(value: &[u8]) -> Option<Vec<u8>> {
+    let length = u16::try_from(value.len()).ok()?;
+    Some([&length.to_be_bytes()[..], value].concat())
+}
+
+/// The messages of a file without their signatures, so that a fuzzer can change them, each with who signed it.
+fn signed(json: &str) -> Vec<(Vec<u8>, &str)> {
+    let vectors = json.split("\"payload\": \"").skip(1);
+    let parts = vectors.filter_map(|vector| {
+        let message = unhex(vector.split('"').next()?)?;
+        let (_, signer) = vector.split_once("\"signer\": \"")?;
+        Some((message, signer.split('"').next()?))
+    });
+    parts.collect()
 }
 
 #[cfg(test)]
@@ -84,9 +120,19 @@ mod tests {
     #[test]
     fn the_vectors_of_this_checkout_give_seeds() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let values = values(&root.join("tests/data/vectors")).expect("the vectors are there");
+        let texts = texts(&root.join("tests/data/vectors")).expect("the vectors are there");
         // A signed message begins with the tag of COSE_Sign1.
-        assert!(values.iter().any(|value| value.starts_with(&[0xd2, 0x84])));
-        assert!(forms(&values).len() > 2 * values.len());
+        assert!(values(&texts).iter().any(|value| value.starts_with(&[0xd2, 0x84])));
+        // Many messages in a row.
+        assert!(rows(&texts).iter().any(|seed| seed.len() > 1_000));
+    }
+
+    #[test]
+    fn what_a_signer_says_is_a_row_from_each_of_its_messages_on() {
+        let vector = |hex: &str, who: &str| format!("{{\"payload\": \"{hex}\", \"signer\": \"{who}\"}}");
+        let text = [vector("aaaa", "host"), vector("bbbb", "device"), vector("cccc", "host")].concat();
+        let rows = rows(&[text]);
+        assert!(rows.contains(&vec![0, 2, 0xaa, 0xaa, 0, 2, 0xcc, 0xcc]));
+        assert!(rows.contains(&vec![0, 2, 0xcc, 0xcc]) && rows.contains(&vec![0, 2, 0xbb, 0xbb]));
     }
 }

@@ -10,12 +10,14 @@ pub mod clips;
 mod cpu;
 mod crypto;
 pub mod evidence;
+pub mod field;
 pub mod gate;
 mod latency;
 pub mod log;
 mod memory;
 pub mod plugin;
 mod proxy;
+mod scenario;
 mod table;
 
 pub use capture::capture_ms;

@@ -48,6 +48,8 @@ enum Part {
     Evidence,
     /// The gate: what it adds, how soon it covers in a session of xrdp, and the attacks
     Gate,
+    /// What a site would see: attacks and desktops in sessions of xrdp
+    Field,
     /// Packages, what a change rebuilds, the demo on a busy machine
     Build,
 }
@@ -139,6 +141,7 @@ fn measure(part: Part, table: &mut Table, arguments: &Arguments, step: &dyn Fn(&
             Ok(())
         }
         Part::Gate => bench::gate::measure(table, &bin, &std::path::absolute(out.join("gate"))?, step),
+        Part::Field => bench::field::measure(table, &bin, &std::path::absolute(out.join("field"))?, step),
         Part::Build => {
             step("packages, rebuilds, the demo on a busy machine");
             bench::build::measure(table, &std::env::current_dir()?, &std::path::absolute(out.join("demo"))?)

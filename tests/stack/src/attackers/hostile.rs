@@ -20,9 +20,10 @@ use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
 use super::display::resize;
+use crate::xrdp::palette::{HOSTILE, pixel_value};
 
 /// What a hostile window looks like.
-const COLOUR: u32 = 0xff_00_00;
+const COLOUR: u32 = pixel_value(HOSTILE[0]);
 
 /// The attacks, by the names of the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //!
 //! Each is a mode of the program `sudare-hostile`, as those of [`super::hostile`] are.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use x11rb::connection::Connection as _;
@@ -12,14 +12,13 @@ use x11rb::protocol::composite::{ConnectionExt as _, Redirect};
 use x11rb::protocol::xfixes::ConnectionExt as _;
 use x11rb::protocol::xinput::{ConnectionExt as _, Device, EventMask as InputMask, XIEventMask};
 use x11rb::protocol::xproto::{
-    ChangeWindowAttributesAux, ConnectionExt as _, CreateGCAux, CreateWindowAux, Cursor, Gcontext, GrabMode,
-    MapState, Rectangle, Screen, SubwindowMode, Window, WindowClass,
+    ChangeWindowAttributesAux, ConnectionExt as _, GrabMode, MapState, Rectangle, Window, WindowClass,
 };
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
 use super::hostile::Outcome;
-use crate::xrdp::palette::{HOSTILE, pixel_value};
+use super::program::{Program, windows};
 
 /// Of a pointer; clients scale nothing down.
 const POINTER_PX: u16 = 64;
@@ -56,7 +55,7 @@ impl Inside {
         Self::Locker,
     ];
 
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::PaintThrough => "paint-through",
             Self::CopyThrough => "copy-through",
@@ -75,9 +74,7 @@ impl Inside {
 
 /// Attacks the display of the environment for so long.
 pub fn attack(attack: Inside, duration: Duration) -> anyhow::Result<Outcome> {
-    let (x, _) = RustConnection::connect(None).context("no display")?;
-    let screen = x.setup().roots.first().context("no screen")?.clone();
-    let mut program = Program { x, screen, until: Instant::now() + duration, outcome: Outcome::default() };
+    let mut program = Program::connect(duration)?;
     match attack {
         Inside::PaintThrough => program.paint_through(),
         Inside::CopyThrough => program.copy_through(),
@@ -107,59 +104,7 @@ pub fn viewable(x: &RustConnection) -> anyhow::Result<Vec<Placed>> {
     Ok(found)
 }
 
-/// Those that a window has, and theirs.
-fn windows(x: &RustConnection, of: Window) -> anyhow::Result<Vec<Window>> {
-    let (mut found, mut left) = (Vec::new(), vec![of]);
-    while let Some(window) = left.pop() {
-        // It may have gone meanwhile.
-        let Ok(tree) = x.query_tree(window)?.reply() else { continue };
-        found.extend_from_slice(&tree.children);
-        left.extend(tree.children);
-    }
-    Ok(found)
-}
-
-struct Program {
-    x: RustConnection,
-    screen: Screen,
-    until: Instant,
-    outcome: Outcome,
-}
-
 impl Program {
-    fn every(
-        &mut self,
-        pause_ms: u64,
-        mut strike: impl FnMut(&mut Self) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
-        while Instant::now() < self.until {
-            strike(self)?;
-            self.outcome.strikes += 1;
-            self.x.sync()?;
-            std::thread::sleep(Duration::from_millis(pause_ms));
-        }
-        Ok(())
-    }
-
-    fn overlay(&self) -> anyhow::Result<Window> {
-        self.x.composite_query_version(0, 4)?.reply()?;
-        Ok(self.x.composite_get_overlay_window(self.screen.root)?.reply()?.overlay_win)
-    }
-
-    fn gc(&self, window: Window) -> anyhow::Result<Gcontext> {
-        let gc = self.x.generate_id()?;
-        let look = CreateGCAux::new()
-            .foreground(pixel_value(HOSTILE[0]))
-            .subwindow_mode(SubwindowMode::INCLUDE_INFERIORS);
-        self.x.create_gc(gc, window, &look)?;
-        Ok(gc)
-    }
-
-    fn whole(&self) -> Rectangle {
-        let (width, height) = (self.screen.width_in_pixels, self.screen.height_in_pixels);
-        Rectangle { x: 0, y: 0, width, height }
-    }
-
     fn paint_through(&mut self) -> anyhow::Result<()> {
         let layers = [self.screen.root, self.overlay()?];
         let pens = [self.gc(layers[0])?, self.gc(layers[1])?];
@@ -212,44 +157,6 @@ impl Program {
         Ok(self.x.sync()?)
     }
 
-    fn window(&self, override_redirect: bool) -> anyhow::Result<Window> {
-        let window = self.x.generate_id()?;
-        let look = CreateWindowAux::new()
-            .override_redirect(u32::from(override_redirect))
-            .background_pixel(pixel_value(HOSTILE[1]));
-        let (root, depth, visual) = (self.screen.root, self.screen.root_depth, self.screen.root_visual);
-        let (whole, class) = (self.whole(), WindowClass::INPUT_OUTPUT);
-        self.x.create_window(
-            depth,
-            window,
-            root,
-            0,
-            0,
-            whole.width,
-            whole.height,
-            0,
-            class,
-            visual,
-            &look,
-        )?;
-        Ok(window)
-    }
-
-    /// A square of this size, which is a picture as any other.
-    fn pointer(&self, size: u16) -> anyhow::Result<Cursor> {
-        let (picture, cursor) = (self.x.generate_id()?, self.x.generate_id()?);
-        self.x.create_pixmap(1, picture, self.screen.root, size, size)?;
-        let pen = self.x.generate_id()?;
-        self.x.create_gc(pen, picture, &CreateGCAux::new().foreground(1))?;
-        let all = Rectangle { x: 0, y: 0, width: size, height: size };
-        self.x.poly_fill_rectangle(picture, pen, &[all])?;
-        let [red, green, blue] = POINTER;
-        self.x.create_cursor(cursor, picture, picture, red, green, blue, 0, 0, 0, 0, 0)?;
-        self.x.free_pixmap(picture)?;
-        self.x.free_gc(pen)?;
-        Ok(cursor)
-    }
-
     fn pointers(&mut self) -> anyhow::Result<()> {
         self.x.xfixes_query_version(5, 0)?.reply()?;
         let root = self.screen.root;
@@ -267,11 +174,7 @@ impl Program {
             program.x.free_cursor(cursor)?;
             Ok(())
         })?;
-        let usual = ChangeWindowAttributesAux::new().cursor(x11rb::NONE);
-        for window in windows(&self.x, root)?.into_iter().chain([root]) {
-            self.x.change_window_attributes(window, &usual)?.ignore_error();
-        }
-        Ok(self.x.sync()?)
+        self.usual_pointer()
     }
 
     fn raw_keys(&mut self) -> anyhow::Result<()> {

@@ -19,6 +19,8 @@ use super::users;
 
 /// Width and height of the private screen, unless told; the remote desktop fills it.
 pub const SIZE: (u16, u16) = (1024, 700);
+/// What most people have.
+pub const FULL_HD: (u16, u16) = (1920, 1080);
 /// Of what a client said, to be told.
 const LAST_LINES: usize = 8;
 

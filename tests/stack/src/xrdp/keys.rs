@@ -13,6 +13,11 @@ use x11rb::rust_connection::RustConnection;
 /// Between press and release, and before the next key: slower than any auto-repeat or debounce.
 const KEY_TIME: Duration = Duration::from_millis(15);
 
+/// The keysym of the left Shift key.
+const SHIFT: u32 = 0xFFE1;
+/// How far the pointer goes from the centre.
+const STRIDE_PX: i16 = 40;
+
 /// The keyboard of the private computer.
 pub struct Keyboard {
     connection: RustConnection,
@@ -41,7 +46,8 @@ impl Keyboard {
     /// Presses and releases the key of a character this many times; the window in the middle of
     /// the screen gets it: without a window manager nothing else decides.
     pub fn type_key(&self, character: char, times: usize) -> anyhow::Result<()> {
-        let code = self.key_code(character)?;
+        // Latin letters have their own code as keysym.
+        let code = self.key_code(u32::from(character))?;
         self.fake(MOTION_NOTIFY_EVENT, 0)?;
         self.connection.set_input_focus(
             InputFocus::POINTER_ROOT,
@@ -57,22 +63,32 @@ impl Keyboard {
         Ok(())
     }
 
+    /// Presses Shift, or lets go of it.
+    pub fn hold_shift(&self, down: bool) -> anyhow::Result<()> {
+        self.fake(if down { KEY_PRESS_EVENT } else { KEY_RELEASE_EVENT }, self.key_code(SHIFT)?)
+    }
+
+    /// Moves the pointer away from where keys are typed.
+    pub fn move_pointer(&self) -> anyhow::Result<()> {
+        let (x, y) = (self.centre.0 + STRIDE_PX, self.centre.1 + STRIDE_PX);
+        self.connection.xtest_fake_input(MOTION_NOTIFY_EVENT, 0, 0, self.root, x, y, 0)?.check()?;
+        Ok(())
+    }
+
     fn fake(&self, event: u8, detail: u8) -> anyhow::Result<()> {
         let (x, y) = self.centre;
         self.connection.xtest_fake_input(event, detail, 0, self.root, x, y, 0)?.check()?;
         Ok(())
     }
 
-    fn key_code(&self, character: char) -> anyhow::Result<u8> {
+    fn key_code(&self, keysym: u32) -> anyhow::Result<u8> {
         let setup = self.connection.setup();
         let (first, last) = (setup.min_keycode, setup.max_keycode);
         let mapping = self.connection.get_keyboard_mapping(first, last - first + 1)?.reply()?;
         let per_code = usize::from(mapping.keysyms_per_keycode);
         ensure!(per_code > 0, "the display has no keyboard");
-        // Latin letters have their own code as keysym.
-        let wanted = u32::from(character);
         let mut codes = (first..=last).zip(mapping.keysyms.chunks(per_code));
-        let found = codes.find(|(_, symbols)| symbols.first() == Some(&wanted));
-        found.map(|(code, _)| code).with_context(|| format!("no key gives {character:?}"))
+        let found = codes.find(|(_, symbols)| symbols.first() == Some(&keysym));
+        found.map(|(code, _)| code).with_context(|| format!("no key gives the symbol {keysym:#x}"))
     }
 }

@@ -1,4 +1,5 @@
-//! Looks at everything that a client shows: all pixels of its screen, and its pointer, which is a picture as well.
+//! Looks at everything that a client shows: all pixels of its screen, and its pointer, which is a picture as well; and
+//! hears whether it rings.
 //!
 //! It begins before the cover. From the first picture on that is black outside the cover's words, any pixel that is not
 //! black is a leak, whoever drew it; so is any pixel of the user among the words, and so is any pointer of the user.
@@ -16,6 +17,7 @@ use sudare_protocol::screen::panel;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::Event;
 use x11rb::protocol::xfixes::{ConnectionExt as _, CursorNotifyMask};
+use x11rb::protocol::xkb::{ConnectionExt as _, EventType, ID, MapPart, SelectEventsAux};
 use x11rb::rust_connection::RustConnection;
 
 use super::client::PrivateScreen;
@@ -28,6 +30,9 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// Whoever looks goes before all that is looked at: otherwise the busiest attacker would be seen the least.
 const FIRST_OF_ALL: i32 = -20;
 
+/// Of a screen's own pointer, which is a small cross.
+const POINTER_PIXELS_MAX: usize = 32 * 32;
+
 /// What was seen from the first black picture on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Observed {
@@ -35,14 +40,18 @@ pub struct Observed {
     pub samples_per_second: f64,
     pub sample_gap_ms_max: f64,
     pub leaked_frames: u64,
+    /// Pictures of an empty screen: the client has closed its window, as it does when its connection ends.
+    pub closed_frames: u64,
     /// The most pixels in one of them.
     pub leaked_pixels_max: usize,
     pub pointers_seen: u64,
+    pub bells_heard: u64,
     /// When the first black picture had been read, by the clock of the plugin's log.
     pub black_boot_ms: Option<f64>,
-    /// Before it: pictures that showed something, and pointers.
+    /// Before it: pictures that showed something, pointers, and bells.
     pub lit_before: u64,
     pub pointers_before: u64,
+    pub bells_before: u64,
 }
 
 /// A thread that looks until it is told to stop.
@@ -56,12 +65,12 @@ impl Observer {
     /// Looks at a screen; the worst leak is saved as `evidence`.
     pub fn start(private: &PrivateScreen, evidence: PathBuf) -> anyhow::Result<Self> {
         let eye = Eye::open(private.framebuffer()?);
-        let pointer = Pointer::open(&private.display)?;
+        let signals = Signals::open(&private.display)?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::Builder::new().name("observer".into()).spawn(move || {
             go_first()?;
-            let mut looks = Looks { eye, pointer, observed: Observed::default(), evidence };
+            let mut looks = Looks { eye, signals, observed: Observed::default(), evidence };
             looks.until(&stopped)?;
             Ok(looks.observed)
         })?;
@@ -82,7 +91,7 @@ pub fn go_first() -> anyhow::Result<()> {
 
 struct Looks {
     eye: Eye,
-    pointer: Pointer,
+    signals: Signals,
     observed: Observed,
     evidence: PathBuf,
 }
@@ -94,7 +103,7 @@ impl Looks {
         while !stopped.load(Ordering::Relaxed) {
             let black = self.eye.sees_black()?;
             let at = Instant::now();
-            let pointer = self.pointer.is_secret()?;
+            let (pointer, bells) = self.signals.look()?;
             let seen = &mut self.observed;
             if black && first.is_none() {
                 (first, last) = (Some(at), at);
@@ -103,15 +112,19 @@ impl Looks {
             if first.is_some() {
                 seen.samples += 1;
                 seen.pointers_seen += u64::from(pointer);
+                seen.bells_heard += bells;
                 gap = gap.max(at - last);
                 last = at;
-                if !black {
+                if !black && self.eye.sees_no_client()? {
+                    seen.closed_frames += 1;
+                } else if !black {
                     seen.leaked_frames += 1;
                     self.keep()?;
                 }
             } else {
                 seen.lit_before += u64::from(!black);
                 seen.pointers_before += u64::from(pointer);
+                seen.bells_before += bells;
             }
             std::thread::sleep(PAUSE);
         }
@@ -169,6 +182,18 @@ impl Eye {
         Ok(black)
     }
 
+    /// Whether there is nothing but the screen's own backdrop and its pointer.
+    fn sees_no_client(&mut self) -> anyhow::Result<bool> {
+        let [red, green, blue] = palette::BACKDROP;
+        let mut others = 0;
+        self.screen.rows(&mut self.buffer, |_, part| {
+            let pixels = part.as_chunks::<PIXEL_BYTES>().0.iter();
+            others += pixels.filter(|[b, g, r, _]| [*r, *g, *b] != [red, green, blue]).count();
+            others <= POINTER_PIXELS_MAX
+        })?;
+        Ok(others <= POINTER_PIXELS_MAX)
+    }
+
     /// Counts what leaks at this moment, and saves it if it is more than `most`.
     fn leak(&mut self, evidence: &Path, most: usize) -> anyhow::Result<usize> {
         let mut picture = Vec::new();
@@ -213,37 +238,42 @@ fn users(row: &[u8]) -> usize {
         .count()
 }
 
-/// The pointer of a display, asked for when it has changed.
-struct Pointer {
+/// The pointer of a display, asked for when it has changed, and its bell.
+struct Signals {
     x: RustConnection,
     is_secret: bool,
 }
 
-impl Pointer {
+impl Signals {
     fn open(display: &str) -> anyhow::Result<Self> {
         let (x, number) = x11rb::connect(Some(display))
             .with_context(|| format!("the display {display} cannot be opened"))?;
         x.xfixes_query_version(5, 0)?.reply()?;
         let root = x.setup().roots.get(number).context("the display has no screen")?.root;
         x.xfixes_select_cursor_input(root, CursorNotifyMask::DISPLAY_CURSOR)?.check()?;
-        let mut pointer = Pointer { x, is_secret: false };
-        pointer.look()?;
-        Ok(pointer)
+        x.xkb_use_extension(1, 0)?.reply()?;
+        let (keyboard, none, parts) = (ID::USE_CORE_KBD.into(), EventType::from(0_u16), MapPart::from(0_u16));
+        let details = SelectEventsAux::new();
+        x.xkb_select_events(keyboard, none, EventType::BELL_NOTIFY, parts, parts, &details)?.check()?;
+        let mut signals = Signals { x, is_secret: false };
+        signals.look_at_pointer()?;
+        Ok(signals)
     }
 
-    /// Whether it is of the attacker's colour.
-    fn is_secret(&mut self) -> anyhow::Result<bool> {
-        let mut changed = false;
+    /// Whether the pointer is of the attacker's colour, and how often it rang since the last look.
+    fn look(&mut self) -> anyhow::Result<(bool, u64)> {
+        let (mut changed, mut bells) = (false, 0);
         while let Some(event) = self.x.poll_for_event()? {
             changed |= matches!(event, Event::XfixesCursorNotify(_));
+            bells += u64::from(matches!(event, Event::XkbBellNotify(_)));
         }
         if changed {
-            self.look()?;
+            self.look_at_pointer()?;
         }
-        Ok(self.is_secret)
+        Ok((self.is_secret, bells))
     }
 
-    fn look(&mut self) -> anyhow::Result<()> {
+    fn look_at_pointer(&mut self) -> anyhow::Result<()> {
         let image = self.x.xfixes_get_cursor_image()?.reply()?.cursor_image;
         self.is_secret = image.iter().any(|pixel| pixel & 0x00FF_FFFF == SECRET_POINTER);
         Ok(())

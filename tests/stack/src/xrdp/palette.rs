@@ -47,7 +47,7 @@ pub fn owner(pixel: Rgb) -> Owner {
 }
 
 /// As X wants it for a window of 24 bits.
-pub fn pixel_value([red, green, blue]: Rgb) -> u32 {
+pub const fn pixel_value([red, green, blue]: Rgb) -> u32 {
     u32::from_be_bytes([0, red, green, blue])
 }
 

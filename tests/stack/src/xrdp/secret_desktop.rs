@@ -22,6 +22,8 @@ use super::palette::{self, Rgb};
 
 /// Between two steps of what moves.
 const FRAME: Duration = Duration::from_millis(50);
+/// A window manager that is just starting may lose a request; it is made again until it is met.
+const MAP_AGAIN: Duration = Duration::from_secs(1);
 /// How often a hostile window raises itself.
 const RAISE: Duration = Duration::from_millis(10);
 /// Width of what moves.
@@ -64,8 +66,12 @@ pub fn run(manner: &Manner) -> anyhow::Result<()> {
     let mut painter = Painter { connection: &connection, window, gc, stripes, bar, size, bar_x: 0 };
     let started = Instant::now();
     let mut frame = started;
+    let mut map_again = Some(started + MAP_AGAIN);
     loop {
         while let Some(event) = connection.poll_for_event()? {
+            if matches!(event, Event::MapNotify(_)) {
+                map_again = None;
+            }
             match (&event, manner) {
                 (Event::ConfigureNotify(changed), _) => painter.size = (changed.width, changed.height),
                 (Event::Expose(_), _) => painter.all()?,
@@ -74,6 +80,10 @@ pub fn run(manner: &Manner) -> anyhow::Result<()> {
             }
         }
         let now = Instant::now();
+        if map_again.is_some_and(|again| now >= again) {
+            connection.map_window(window)?;
+            map_again = Some(now + MAP_AGAIN);
+        }
         if now >= frame {
             painter.step()?;
             frame = now + FRAME;

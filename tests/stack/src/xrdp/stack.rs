@@ -159,6 +159,16 @@ impl Stack {
         self.keyboard.type_key(character, times)
     }
 
+    /// Presses Shift on the private keyboard, or lets go of it.
+    pub fn hold_shift(&self, down: bool) -> anyhow::Result<()> {
+        self.keyboard.hold_shift(down)
+    }
+
+    /// Moves the pointer of the private computer.
+    pub fn move_pointer(&self) -> anyhow::Result<()> {
+        self.keyboard.move_pointer()
+    }
+
     /// Whether the desktop was mapped, behind a cover or not.
     pub fn is_desk_shown(&self) -> anyhow::Result<bool> {
         is_shown_to(&self.user)

@@ -10,7 +10,7 @@ use sudare_protocol::reason::Reason;
 use sudare_test_kit::scene::{ALONE, AWAY, Camera, Scene};
 use sudare_test_kit::wait::{PATIENCE, in_vain, wait_until};
 
-use crate::xrdp::client::Client;
+use crate::xrdp::client::{Client, FULL_HD};
 use crate::xrdp::logged::Logged;
 use crate::xrdp::observer::{Eye, boot_ms};
 use crate::xrdp::report::Report;
@@ -20,7 +20,6 @@ use crate::xrdp::sudare::Sudare;
 
 /// The shortest release that a policy may have, so that a round takes seconds.
 const POLICY: &str = "[timings]\nrelease_ms = 1000\n";
-const FULL_HD: (u16, u16) = (1920, 1080);
 const LOCKS: usize = 24;
 const SILENCES: usize = 6;
 /// How long a desktop is drawn behind the first cover.

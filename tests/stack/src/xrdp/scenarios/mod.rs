@@ -1,6 +1,7 @@
 //! What is played on the stack; each scenario has a namespace of its own.
 
 mod acts;
+mod as_before;
 mod attacks;
 mod channels;
 mod control;
