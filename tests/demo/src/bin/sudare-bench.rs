@@ -48,10 +48,19 @@ enum Part {
     Evidence,
     /// The gate: what it adds, how soon it covers in a session of xrdp, and the attacks
     Gate,
-    /// What a site would see: attacks and desktops in sessions of xrdp
+    /// What a site would see: hosts with systemd, attacks and desktops; alone or with --long, for it takes 40 minutes
     Field,
     /// Packages, what a change rebuilds, the demo on a busy machine
     Build,
+}
+
+impl Arguments {
+    fn wants(&self, part: Part) -> bool {
+        match self.only {
+            Some(only) => only == part,
+            None => part != Part::Field || self.long,
+        }
+    }
 }
 
 impl Part {
@@ -90,8 +99,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let file = arguments.out.join("bench.json");
     let mut figures = earlier(&file, arguments.only)?;
     let (started, mut missing) = (Instant::now(), Vec::new());
-    for part in Part::value_variants().iter().filter(|part| arguments.only.is_none_or(|only| only == **part))
-    {
+    for part in Part::value_variants().iter().filter(|part| arguments.wants(**part)) {
         let (mut table, begun) = (Table::default(), Instant::now());
         if let Err(error) = measure(*part, &mut table, arguments, &step) {
             table.broke_off(&part.name(), &format!("{error:#}"));
@@ -141,7 +149,10 @@ fn measure(part: Part, table: &mut Table, arguments: &Arguments, step: &dyn Fn(&
             Ok(())
         }
         Part::Gate => bench::gate::measure(table, &bin, &std::path::absolute(out.join("gate"))?, step),
-        Part::Field => bench::field::measure(table, &bin, &std::path::absolute(out.join("field"))?, step),
+        Part::Field => {
+            let (photographs, out) = (path("SUDARE_TEST_PICTURES")?, std::path::absolute(out.join("field"))?);
+            bench::field::measure(table, &bin, &photographs, &out, step)
+        }
         Part::Build => {
             step("packages, rebuilds, the demo on a busy machine");
             bench::build::measure(table, &std::env::current_dir()?, &std::path::absolute(out.join("demo"))?)
