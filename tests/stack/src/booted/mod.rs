@@ -223,7 +223,7 @@ impl Starting {
 
 /// Of the machine that this process runs, which is a script around `systemd-nspawn`. Before it, others come and go.
 fn first_process(script: u32) -> Option<Pid> {
-    let below = children(script).into_iter().flat_map(|nspawn| children(nspawn)).find(|pid| {
+    let below = children(script).into_iter().flat_map(children).find(|pid| {
         let comm = std::fs::read_to_string(format!("/proc/{pid}/comm"));
         comm.is_ok_and(|comm| comm.trim() == "systemd")
     });
