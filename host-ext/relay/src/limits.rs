@@ -13,8 +13,9 @@ pub const READ_MAX_BYTES: usize = 64 * 1024;
 pub const WAITING_BYTES: usize = 256 * 1024;
 /// What waits all the same: one read may hold many frames, and one frame may become several units.
 pub const WAITING_MAX_BYTES: usize = 4 * 1024 * 1024;
-/// Pixels, pointers and channels held during one cover.
-pub const HELD_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// Pixels, pointers and channels held during one cover. A host is asked to draw nothing meanwhile, but what is on its way
+/// comes: two pictures of 3840x2160 pixels that nothing compresses, such as noise or a film, have 66 MB.
+pub const HELD_MAX_BYTES: usize = 64 * 1024 * 1024;
 /// What the client says meanwhile on channels that wait: answers to what it was asked before.
 pub const HELD_TO_HOST_MAX_BYTES: usize = 1024 * 1024;
 /// One fast-path update whose fragments are still coming ([MS-RDPBCGR] 2.2.9.1.2.1).

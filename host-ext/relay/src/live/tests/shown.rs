@@ -136,7 +136,7 @@ fn a_host_that_ignores_the_cover_ends() {
             break fault;
         }
         sent += large.len();
-        assert!(sent < 20_000_000 && live.held_bytes() <= HELD_MAX_BYTES);
+        assert!(sent < 2 * HELD_MAX_BYTES && live.held_bytes() <= HELD_MAX_BYTES);
     };
     assert_eq!(fault, Fault::Overflow);
     assert!(sent > HELD_MAX_BYTES / 2);

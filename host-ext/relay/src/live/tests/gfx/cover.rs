@@ -290,7 +290,7 @@ fn what_is_held_has_a_bound() {
     run.cover();
     let large = unknown(200_000);
     let message = ironrdp_graphics::zgfx::wrap_uncompressed(&large);
-    let fault = (0..100).find_map(|_| {
+    let fault = (0..1_000).find_map(|_| {
         let pdus = dvc::write_data(ID, &message).unwrap();
         pdus.iter().flat_map(|pdu| split(&frames(Side::Host, pdu))).find_map(|frame| {
             assert!(run.live.held_bytes() <= crate::limits::HELD_MAX_BYTES);
