@@ -14,8 +14,11 @@ use crate::xrdp::sudare::Sudare;
 use crate::xrdp::users::USER;
 use crate::xrdp::weston::Weston;
 
+/// It sends first pictures uncompressed before it hears that nobody looks: more of them than of any other host.
+const FULL_HD: (u16, u16) = (1920, 1080);
+
 pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
-    let stack = Stack::raise(out, &StackOptions::default())?;
+    let stack = Stack::raise(out, &StackOptions { size: FULL_HD, ..StackOptions::default() })?;
     Place::Debian13.welcome(&stack.user)?;
     let mut sudare = Sudare::start(out, POLICY)?;
     allow(&sudare, &[USER])?;
