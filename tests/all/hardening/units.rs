@@ -127,6 +127,15 @@ fn a_unit_that_was_weakened_or_mistyped_does_not_pass() {
     assert!(!text(&verified).is_empty());
 }
 
+/// Homes on NFS or FUSE often refuse root (`root_squash`): nothing of ours may depend on reading one.
+#[test]
+fn no_service_sees_the_homes_of_people() {
+    for (name, _) in UNITS {
+        let unit = read(&format!("deploy/linux/host/{name}.service"));
+        assert!(unit.contains("\nProtectHome=yes\n"), "{name}");
+    }
+}
+
 #[test]
 fn users_and_folders_are_made_so_that_each_part_reaches_only_its_own() {
     if !rustix::process::geteuid().is_root() {
