@@ -22,6 +22,7 @@ use sudare_base::program::{self, Settings};
 use sudare_base::{files, output};
 use sudare_protocol::{VerifyingKey, keyfile};
 use sudare_records::keys;
+use sudare_records::state::HostState;
 
 /// Set up and check a host that Sudare guards.
 #[derive(Debug, Parser)]
@@ -55,6 +56,8 @@ enum Command {
     },
     /// Print this host's public key line, for the security team to sign
     Key,
+    /// Say whether this host's keys and records can be used together
+    Records,
     /// Report what is wrong with this host, and how to fix it
     Doctor(doctor::Doctor),
     /// Print the pin of an RDP host's certificate, for `gate_target`
@@ -123,6 +126,12 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             let host = keys::read_secret(&config.state_dir.join("host.key"), "Run `sudare-host init`")?;
             let log = log_key(&config)?;
             output::line(keyfile::host_line(&host.verifying_key(), log.as_ref()).trim_end());
+            Ok(())
+        }
+        Command::Records => {
+            let state = HostState::load(&settings.load(&[])?.state_dir)?;
+            let (host, policy) = (state.host_record.record(), state.policy.record());
+            output::line(&format!("host {}, policy {}", host.host_id, policy.serial));
             Ok(())
         }
         Command::Pin { host } => pin(host),

@@ -93,8 +93,11 @@ fn programs(source: &Path, target: &Path) -> Result<PathBuf> {
     let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let cargo_home = cargo_home.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cargo")));
     let cargo_home = cargo_home.context("neither CARGO_HOME nor HOME is set. Set one of them")?;
-    let folders = [(cargo_home.as_path(), "/cargo"), (target, "/target"), (source, "/sudare")];
+    // The last one that fits counts, and the target folder is inside of the source's.
+    let folders = [(cargo_home.as_path(), "/cargo"), (source, "/sudare"), (target, "/target")];
     let flags = folders.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
+    // The same for what is written in C.
+    let of_c = folders.map(|(from, to)| format!("-ffile-prefix-map={}={to}", from.display()));
     let crates = PACKAGES.iter().flat_map(|(_, _, crates)| crates.iter()).flat_map(|name| ["-p", name]);
     Job::cargo(source)
         .args(["build", "--release", "--locked", "--target-dir"])
@@ -102,6 +105,7 @@ fn programs(source: &Path, target: &Path) -> Result<PathBuf> {
         .args(crates)
         // Separated by a character that no folder has in its name.
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+        .env("CFLAGS", of_c.join(" "))
         .run()?;
     Ok(target.join("release"))
 }

@@ -18,13 +18,15 @@ pub(super) struct Version {
 impl Version {
     /// A commit that is tagged with the version is that version; any other one comes before it, in the order of time.
     pub(super) fn of(source: &Path) -> Result<Self> {
-        let manifest = fs::read_to_string(source.join("Cargo.toml")).context("Cargo.toml cannot be read")?;
-        let released = declared(&manifest).context("Cargo.toml names no version in [workspace.package]")?;
+        let manifest = fs::read_to_string(source.join("Cargo.toml"))
+            .context("the workspace's Cargo.toml cannot be read")?;
+        let released = declared(&manifest)
+            .context("the workspace's Cargo.toml names no version in [workspace.package]")?;
         let git = |arguments: &[&str]| Job::new("git").dir(source).args(arguments).env("TZ", "UTC").stdout();
         let time_s = git(&["log", "-1", "--format=%ct"])
             .context("packages are made from a checkout of git, whose commit names their version and time")?;
         let tags = git(&["tag", "--points-at", "HEAD"])?;
-        let when = git(&["log", "-1", "--date=format-local:%Y%m%d%H%M%S", "--format=%cd.%h"])?;
+        let when = git(&["log", "-1", "--abbrev=12", "--date=format-local:%Y%m%d%H%M%S", "--format=%cd.%h"])?;
         let has_changes = !git(&["status", "--porcelain"])?.trim().is_empty();
         let is_released = tags.lines().any(|tag| tag == format!("v{released}")) && !has_changes;
         let text = if is_released { released } else { format!("{released}~git{}", when.trim()) };

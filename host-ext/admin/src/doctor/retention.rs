@@ -160,7 +160,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log.vkey");
         let stranger = || [("sudare-recorder", GateAccount { uid: 65_534, gid: 65_534 })].into_iter();
-        assert!(line(&path, stranger()).unwrap_err().contains("--records"));
+        assert!(line(&path, stranger()).unwrap_err().contains("sudare-setup records"));
         std::fs::write(&path, "line").unwrap();
         let set = |path: &Path, mode| {
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();

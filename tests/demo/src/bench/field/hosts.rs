@@ -64,6 +64,8 @@ fn live(release: Release, kept: &Path, photographs: &Path) -> anyhow::Result<Liv
     seat.connect(true)?;
     seat.wait_for(Shown::Desktop)?;
     let field = Field::play(&seat, EVENTS)?;
+    // The rows break the one device that there is.
+    seat.machine.must("rm -f /var/lib/sudare/devices/*", "")?;
     doctor::enrol(&seat.machine)?;
     let doctor = doctor::play(&seat.machine, ROWS)?;
     Ok(Lived { release, followed, log_on, field, doctor })
