@@ -21,6 +21,8 @@ const EVENTS: usize = 50;
 /// Who listens at the port, again and again; and that nobody does, so that the list is never empty.
 const LISTENERS: &str = r#"(while :; do echo at $(ss -Htlnp 'sport = :3389' 2>/dev/null | grep -o '"[^"]*"' | sort -u); sleep 0.01; done) \
     >/srv/listeners 2>&1 </dev/null & echo $! >/srv/listeners.pid"#;
+/// Ends the session and all of its programs.
+const END_SESSION: &str = "kill $(pgrep -x Xorg); for try in $(seq 300); do pgrep -x xrdp-chansrv || exit 0; sleep 0.1; done; exit 1";
 /// Files of ours, beside what stays on purpose.
 const LEFT: &str = "find / -xdev -name '*sudare*' -not -path '/var/lib/sudare*' -not -path '/etc/sudare*' -not -path '/var/lib/dpkg/*' \
     -not -path '/proc/*' -not -path '/run/*' -not -path '/srv/*' -not -path '/packages*' -not -path '/var/cache/*' -not -path '/home/*' \
@@ -190,6 +192,8 @@ fn removed_while_a_session_runs(seat: &Seat, settings: &str) {
     };
     listens("xrdp");
     assert_eq!(machine.must("md5sum /etc/xrdp/*.ini", "").unwrap(), settings);
+    // Debian's xrdp has forgotten the session, whose programs still run; nothing is installed before they have ended.
+    machine.must(END_SESSION, "").unwrap();
     // To dpkg this is no first installation, and it guards all the same. Without sessions, a removal is complete.
     typed(seat, "apt-get -qq install -y ./sudare-host_*.deb");
     listens("systemd");
@@ -239,15 +243,8 @@ fn no_desktop_is_unguarded(release: Release) {
     seat.wait_for(Shown::Desktop).unwrap();
 
     // Nobody works any more. xrdp goes, and comes with the guard in one command.
-    seat.machine
-        .must(
-            "dpkg --remove --force-remove-reinstreq sudare-host 2>/dev/null; kill $(pgrep -x Xorg); true",
-            "",
-        )
-        .unwrap();
-    seat.machine
-        .must("for try in $(seq 300); do pgrep -x xrdp-chansrv || exit 0; sleep 0.1; done; exit 1", "")
-        .unwrap();
+    seat.machine.must("dpkg --remove --force-remove-reinstreq sudare-host 2>/dev/null; true", "").unwrap();
+    seat.machine.must(END_SESSION, "").unwrap();
     typed(&seat, "apt-get -qq purge -y xrdp xorgxrdp");
     seat.machine.must(LISTENERS, "").unwrap();
     let said = typed(&seat, &format!("apt-get -qq install -y {XRDP_PACKAGES}/*.deb ./sudare-host_*.deb"));
