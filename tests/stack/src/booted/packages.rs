@@ -38,6 +38,10 @@ pub const NEWER: &str = r#"set -e
 /// A program is not built, or debhelper fails.
 pub fn pack(out: &Path) -> anyhow::Result<()> {
     let folder = programs(&PROGRAMS)?;
+    // Machines are booted one at a time, but several tests may come here at once.
+    let alone = std::fs::File::create(out.with_extension("lock"))
+        .with_context(|| format!("{} cannot be locked", out.display()))?;
+    alone.lock()?;
     let state = state(&folder)?;
     let mark = out.join("packed-of");
     if std::fs::read_to_string(&mark).is_ok_and(|packed| packed == state) {

@@ -115,6 +115,7 @@ impl Seat {
     /// # Errors
     /// The release cannot be had, or packages cannot be made.
     pub fn meet(release: Release, kept: &Path, photographs: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(kept)?;
         let (packed, models) = (kept.join("packages"), Store::default_dir()?);
         packages::pack(&packed)?;
         for folder in [photographs, &models] {
