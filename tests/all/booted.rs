@@ -22,7 +22,7 @@ const EVENTS: usize = 50;
 const LISTENERS: &str = r#"(while :; do echo at $(ss -Htlnp 'sport = :3389' 2>/dev/null | grep -o '"[^"]*"' | sort -u); sleep 0.01; done) \
     >/srv/listeners 2>&1 </dev/null & echo $! >/srv/listeners.pid"#;
 /// Ends the session and all of its programs.
-const END_SESSION: &str = "kill $(pgrep -x Xorg); for try in $(seq 300); do pgrep -x xrdp-chansrv || exit 0; sleep 0.1; done; exit 1";
+const END_SESSION: &str = "kill $(pgrep -x Xorg) $(pgrep -x xrdp-chansrv); for try in $(seq 300); do pgrep -x xrdp-chansrv || exit 0; sleep 0.1; done; exit 1";
 /// Files of ours, beside what stays on purpose.
 const LEFT: &str = "find / -xdev -name '*sudare*' -not -path '/var/lib/sudare*' -not -path '/etc/sudare*' -not -path '/var/lib/dpkg/*' \
     -not -path '/proc/*' -not -path '/run/*' -not -path '/srv/*' -not -path '/packages*' -not -path '/var/cache/*' -not -path '/home/*' \
