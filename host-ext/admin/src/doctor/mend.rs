@@ -18,8 +18,11 @@ const DISPLAYS: &str = "/tmp/.X11-unix";
 /// As in `xrdp.service.d/sudare.conf` of the package.
 const WAY: &str = "/run/sudare-xrdp";
 const PARTS: &str = "sudare-host.conf";
-const FOLDERS: [&str; 6] = [
+/// What that file names: folders, and the files in the first of them.
+const PLACES: [&str; 8] = [
     "/etc/sudare",
+    "/etc/sudare/host.toml",
+    HOLDS,
     "/var/lib/sudare",
     "/var/lib/sudare-recorder",
     "/var/lib/sudare-recorder/evidence",
@@ -71,7 +74,7 @@ fn one(step: Step, config: &HostConfig, settings: Option<&Path>) -> Result<Vec<S
 
 /// Makes what is missing, and gives modes and owners back; what lies in the folders stays.
 fn folders() -> Result<Vec<String>, String> {
-    let before = FOLDERS.map(look);
+    let before = PLACES.map(look);
     let is_there = |name: &str| {
         ["/etc", "/run", "/usr/lib"].iter().any(|at| Path::new(at).join("tmpfiles.d").join(name).exists())
     };
@@ -79,7 +82,7 @@ fn folders() -> Result<Vec<String>, String> {
         return Err(format!("nothing says which folders there should be: tmpfiles.d/{PARTS} is missing"));
     }
     run("systemd-tmpfiles", &["--create", PARTS])?;
-    let changed = FOLDERS.iter().zip(before).filter(|(path, before)| look(path) != *before);
+    let changed = PLACES.iter().zip(before).filter(|(path, before)| look(path) != *before);
     Ok(changed.map(|(path, before)| told(path, before)).collect())
 }
 
