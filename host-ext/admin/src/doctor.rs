@@ -79,7 +79,7 @@ impl Doctor {
         if self.fix {
             if let Ok(config) = settings.load(&[]) {
                 let plan = remedy::plan(&report.findings);
-                report.tried = mend::all(&plan, &config, settings.config.as_deref());
+                report.tried = mend::all(&plan, &config, settings.file());
             }
             if !report.tried.is_empty() {
                 report.findings = look(settings);

@@ -33,12 +33,19 @@ impl Settings {
             .chain(more.iter().cloned())
             .filter_map(|(name, value)| value.map(|v| (name, v)))
             .collect();
-        HostConfig::load(self.file(Path::new(INSTALLED)), &flags)
+        HostConfig::load(self.file(), &flags)
     }
 
-    /// Whoever names neither a file nor a folder means the host that is installed here.
-    fn file<'a>(&'a self, installed: &'a Path) -> Option<&'a Path> {
-        let is_meant = self.config.is_none() && self.state_dir.is_none() && installed.exists();
+    /// The settings file that is read. Whoever names neither a file nor a folder means the host that is installed here.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.file_or(Path::new(INSTALLED))
+    }
+
+    fn file_or<'a>(&'a self, installed: &'a Path) -> Option<&'a Path> {
+        // Where nobody lets us look, reading it says so; defaults would be another host's settings.
+        let may_be_there = || !matches!(installed.try_exists(), Ok(false));
+        let is_meant = self.config.is_none() && self.state_dir.is_none() && may_be_there();
         self.config.as_deref().or(is_meant.then_some(installed))
     }
 }
@@ -81,12 +88,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let installed = dir.path().join("host.toml");
         let neither = Settings { config: None, state_dir: None };
-        assert_eq!(neither.file(&installed), None);
+        assert_eq!(neither.file_or(&installed), None);
         std::fs::write(&installed, "").unwrap();
-        assert_eq!(neither.file(&installed), Some(&*installed));
+        assert_eq!(neither.file_or(&installed), Some(&*installed));
         let other = Settings { config: Some("/other.toml".into()), state_dir: None };
-        assert_eq!(other.file(&installed), Some(Path::new("/other.toml")));
+        assert_eq!(other.file_or(&installed), Some(Path::new("/other.toml")));
         let folder = Settings { config: None, state_dir: Some("/state".into()) };
-        assert_eq!(folder.file(&installed), None);
+        assert_eq!(folder.file_or(&installed), None);
+        // Not a folder, so that nobody can tell.
+        let below = installed.join("host.toml");
+        assert_eq!(neither.file_or(&below), Some(&*below));
     }
 }

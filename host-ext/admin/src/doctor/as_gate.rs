@@ -65,7 +65,7 @@ pub(crate) fn print(settings: &Settings) {
 
 fn again(settings: &Settings, user: &str, account: &GateAccount) -> Result<String, String> {
     let mut arguments = vec![OsStr::new("as-gate").to_owned()];
-    for (flag, path) in [("--config", &settings.config), ("--state-dir", &settings.state_dir)] {
+    for (flag, path) in [("--config", settings.file()), ("--state-dir", settings.state_dir.as_deref())] {
         if let Some(path) = path {
             let path = std::path::absolute(path).map_err(|e| format!("{}: {e}", path.display()))?;
             arguments.extend([flag.into(), path.into_os_string()]);

@@ -118,7 +118,7 @@ fn well(machine: &Machine) -> anyhow::Result<()> {
 
 /// It ends with an error while there is a problem.
 fn doctor(machine: &Machine, how: &str) -> anyhow::Result<Value> {
-    let output = machine.run(&format!("sudare-host doctor --config /etc/sudare/host.toml {how}"), "")?;
+    let output = machine.run(&format!("sudare-host doctor {how}"), "")?;
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     serde_json::from_slice(&output.stdout).with_context(|| format!("doctor printed no JSON: {complaint}"))
 }
