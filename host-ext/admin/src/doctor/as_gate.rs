@@ -13,6 +13,7 @@ use sudare_base::{clock, output};
 use sudare_evidence::report::wire::State;
 use sudare_evidence::report::{EvidenceSink as _, Remote};
 use sudare_gate::targets::Targets;
+use sudare_guard::session::evidence::REMOTE_LATE_MS;
 use sudare_protocol::hex::hex;
 use sudare_protocol::rules::Durable;
 use sudare_records::state::{self, HostState};
@@ -20,8 +21,6 @@ use sudare_records::state::{self, HostState};
 use super::as_user;
 use super::{Finding, dates, enrolled, font, gate};
 
-/// As the guard allows it (`REMOTE_LATE_MS`).
-const LATE_MS: u64 = 60_000;
 const SETTINGS: &str = "settings of the gates";
 /// What is printed below, so that a name is one of ours whatever was said.
 const PARTS: [&str; 7] = [
@@ -158,7 +157,7 @@ fn kept_elsewhere(durable: Durable, is_set: bool, state: &State) -> Result<(), S
         None => Err(format!(
             "{policy} nothing copies it, so desktops stay covered. Set `ship_state_dir`, and run `systemctl enable --now sudare-ship`"
         )),
-        Some(late) if late > LATE_MS => Err(format!(
+        Some(late) if late > REMOTE_LATE_MS => Err(format!(
             "{policy} the copy is {} s late, so desktops stay covered. See `journalctl -u sudare-ship`",
             late / 1_000
         )),
@@ -209,7 +208,7 @@ mod tests {
         assert!(said(false, None).contains("ship_state_dir"));
         assert!(said(true, None).contains("restart sudare-recorder"));
         assert!(said(true, Some(61_000)).contains("61 s late"));
-        assert!(kept_elsewhere(Durable::Remote, true, &state(Some(LATE_MS))).is_ok());
+        assert!(kept_elsewhere(Durable::Remote, true, &state(Some(REMOTE_LATE_MS))).is_ok());
     }
 
     #[test]

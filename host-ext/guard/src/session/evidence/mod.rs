@@ -36,7 +36,7 @@ use sudare_protocol::message::{Ack, Id};
 use sudare_protocol::reason::Reason;
 use sudare_protocol::rules::EvidenceRules;
 use sudare_protocol::seal::Recipients;
-pub use worker::{RETRY_MS, Turn, Worker};
+pub use worker::{REMOTE_LATE_MS, RETRY_MS, Turn, Worker};
 
 use crate::screen::Screenshot;
 

@@ -27,7 +27,7 @@ pub const RETRY_MS: u64 = 500;
 const LOOK_EVERY_MS: u64 = 250;
 const LOOK_EVERY: Duration = Duration::from_millis(LOOK_EVERY_MS);
 /// Evidence that the remote store does not have after this time counts as not kept.
-const REMOTE_LATE_MS: u64 = 60_000;
+pub const REMOTE_LATE_MS: u64 = 60_000;
 
 /// What a turn came to, and with it when the next one is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
