@@ -11,15 +11,18 @@ pub const FRAME_MAX_BYTES: usize = 65_535;
 pub const READ_MAX_BYTES: usize = 64 * 1024;
 /// While more than this waits for a writer, its other side should not be read.
 pub const WAITING_BYTES: usize = 256 * 1024;
-/// What waits all the same: one read may hold many frames, and one frame may become several units.
-pub const WAITING_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// What waits all the same: one read may hold many frames, one frame may become several units, and fragments become one.
+pub const WAITING_MAX_BYTES: usize = FRAGMENTS_MAX_BYTES + WAITING_TO_HOST_MAX_BYTES;
+/// The same towards the host, where nothing is joined.
+pub const WAITING_TO_HOST_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Pixels, pointers and channels held during one cover. A host is asked to draw nothing meanwhile, but what is on its way
 /// comes: two pictures of 3840x2160 pixels that nothing compresses, such as noise or a film, have 66 MB.
 pub const HELD_MAX_BYTES: usize = 64 * 1024 * 1024;
 /// What the client says meanwhile on channels that wait: answers to what it was asked before.
 pub const HELD_TO_HOST_MAX_BYTES: usize = 1024 * 1024;
-/// One fast-path update whose fragments are still coming ([MS-RDPBCGR] 2.2.9.1.2.1).
-pub const FRAGMENTS_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// One fast-path update whose fragments are still coming ([MS-RDPBCGR] 2.2.9.1.2.1). Weston sends its first picture so,
+/// uncompressed; one of 3840x2160 pixels has 33 MB.
+pub const FRAGMENTS_MAX_BYTES: usize = 32 * 1024 * 1024;
 /// One message of drdynvc: a PDU of [MS-RDPEDYC] has at most 1,600 bytes, some hosts send more.
 pub const DYNAMIC_PDU_MAX_BYTES: usize = 64 * 1024;
 /// Dynamic channels open at once.
@@ -81,8 +84,8 @@ pub const REPAINT_WAIT_MS: u64 = 1_000;
 
 const _: () = assert!(READ_MAX_BYTES >= FRAME_MAX_BYTES, "a whole frame can be read at once");
 const _: () = assert!(WAITING_BYTES >= 2 * FRAME_MAX_BYTES);
-// Fragments become one unit that waits, and what waits may have to be held.
-const _: () = assert!(FRAGMENTS_MAX_BYTES <= WAITING_MAX_BYTES && WAITING_MAX_BYTES <= HELD_MAX_BYTES);
+// What waits may have to be held.
+const _: () = assert!(WAITING_MAX_BYTES <= HELD_MAX_BYTES);
 const _: () = assert!(CHANNEL_WRITE_MAX_BYTES < WAITING_MAX_BYTES);
 // One more unit must fit behind what a screenshot has let in.
 const _: () = assert!(RECORDING_HELD_MAX_BYTES + FRAGMENTS_MAX_BYTES <= HELD_MAX_BYTES);

@@ -8,7 +8,7 @@ use super::{Event, Live};
 use crate::connect::sideband;
 use crate::error::{Broken, Fault, Side, Stage};
 use crate::frames::{self, Kind};
-use crate::limits::{DYNAMIC_PDU_MAX_BYTES, WAITING_MAX_BYTES};
+use crate::limits::{DYNAMIC_PDU_MAX_BYTES, WAITING_TO_HOST_MAX_BYTES};
 use crate::policy::Rule;
 use crate::table;
 use crate::wire::mcs::{self, Domain};
@@ -25,7 +25,7 @@ impl Live {
     }
 
     fn client_frame(&mut self, now_ms: u64, frame: &[u8]) -> Result<(), Fault> {
-        if self.to_host_bytes > WAITING_MAX_BYTES {
+        if self.to_host_bytes > WAITING_TO_HOST_MAX_BYTES {
             return Err(Fault::TooMuch);
         }
         if frames::kind(*frame.first().ok_or(Fault::Short)?)? == Kind::FastPath {

@@ -85,12 +85,43 @@ fn fragments_that_do_not_fit_together_end() {
         assert_eq!(faults.last(), Some(&Some(Fault::Mixed)), "{frames:?}");
     }
     let mut live = visible();
-    let large = [&[0, 0xF0, 0, 0x24, 0xFA, 0x6F][..], &[0; 0x6FFA]].concat();
-    host(&mut live, &large);
-    let mut next = large;
-    next[3] = 0x34;
-    let fault = (0..1_000).find_map(|_| host_fault(&mut live, &next));
+    host(&mut live, &large_fragment(0x24));
+    let next = large_fragment(0x34);
+    let fault = (0..2_000).find_map(|_| host_fault(&mut live, &next));
     assert_eq!(fault, Some(Fault::TooMuch));
+}
+
+/// 28,672 bytes of a picture.
+fn large_fragment(header: u8) -> Vec<u8> {
+    [&[0, 0xF0, 0, header, 0xFA, 0x6F][..], &[0; 0x6FFA]].concat()
+}
+
+#[test]
+fn a_large_screen_may_come_in_fragments_of_one_update() {
+    const UNCOMPRESSED_BYTES: usize = 3_840 * 2_160 * 4;
+    for covered in [false, true] {
+        let mut live = visible();
+        if covered {
+            live.cover(0).unwrap();
+            taken(&mut live);
+        }
+        let mut sent = large_fragment(0x24);
+        host(&mut live, &sent);
+        while sent.len() < UNCOMPRESSED_BYTES {
+            let next = large_fragment(0x34);
+            host(&mut live, &next);
+            sent.extend(next);
+        }
+        host(&mut live, &large_fragment(0x14));
+        // What was read at once with its end.
+        host(&mut live, &bitmap(1));
+        sent.extend([large_fragment(0x14), bitmap(1)].concat());
+        if covered {
+            assert!(relayed(&mut live).is_empty());
+            live.uncover(0).unwrap();
+        }
+        assert!(relayed(&mut live).concat() == sent, "covered: {covered}");
+    }
 }
 
 #[test]

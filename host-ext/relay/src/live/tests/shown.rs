@@ -153,7 +153,7 @@ fn a_host_is_not_read_while_its_pictures_wait() {
     }
     assert!((8..12).contains(&count), "{count}");
     // A runtime that reads all the same ends.
-    let fault = (0..1_000).find_map(|_| live.from_host(0, &large).err());
+    let fault = (0..2_000).find_map(|_| live.from_host(0, &large).err());
     assert_eq!(fault.unwrap().fault, Fault::TooMuch);
 }
 
