@@ -14,13 +14,15 @@ use minicbor::bytes::ByteVec;
 use zeroize::Zeroizing;
 
 use crate::cose;
+use crate::enrol::{Enrolment, PairingCode, fingerprint};
 use crate::error::{Code, Fault, Refusal, Refused};
 use crate::frame::{Chunk, frame};
 use crate::light::{self, Light, Lit};
 use crate::limits::SPOOL_MAX_BYTES;
 use crate::message::{
-    self, Ack, Attest, CertificateCheck, Digest, Hello, Id, KeyKept, Manifest, Open, Status, kind,
+    self, Ack, Attest, CertificateCheck, Digest, Enrol, Hello, Id, KeyKept, Manifest, Open, Status, kind,
 };
+use crate::notice::Notice;
 use crate::receipt::{self, ReceiptError};
 use crate::records::{HostRecord, Policy, Signed};
 use crate::session::{self, HELLO_CONTEXT, OPEN_CONTEXT, Sealer, error_body, peer_error, transcript};
@@ -30,7 +32,12 @@ use crate::tlog::VerifierKey;
 
 /// What the client knows before it connects.
 pub struct Setup {
-    pub organisation: VerifyingKey,
+    /// Pinned at set-up, or by an earlier pairing.
+    pub organisation: Option<VerifyingKey>,
+    /// What was typed, until a host has taken it.
+    pub pairing: Option<Pairing>,
+    /// Digests of the notices that were accepted on this device.
+    pub consents: Vec<Digest>,
     pub device_key: SigningKey,
     pub device_id: Id,
     pub boot_id: Id,
@@ -50,10 +57,24 @@ impl core::fmt::Debug for Setup {
     }
 }
 
+/// What lets this device in at a host that does not know it yet.
+#[derive(Clone)]
+pub struct Pairing {
+    pub code: PairingCode,
+    pub template: OperatorTemplate,
+}
+
+impl core::fmt::Debug for Pairing {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Pairing")
+    }
+}
+
 /// Randomness for one handshake; each field used once.
 pub struct Fresh {
     pub nonce: [u8; 32],
     pub template_secret: [u8; 32],
+    pub enrol_secret: [u8; 32],
 }
 
 impl core::fmt::Debug for Fresh {
@@ -80,6 +101,8 @@ pub struct AwaitReady {
     certificate: CertificateCheck,
     credits: u32,
     template_secret: Zeroizing<[u8; 32]>,
+    organisation: VerifyingKey,
+    pairs: bool,
 }
 
 impl AwaitHello {
@@ -87,7 +110,13 @@ impl AwaitHello {
         AwaitHello { setup, fresh }
     }
 
-    /// Takes HELLO; gives the next state and the framed OPEN.
+    /// The notice in HELLO's policy, if nobody has accepted it on this device yet.
+    pub fn notice(&self, hello: &[u8]) -> Option<Notice> {
+        let notice = look(&self.setup.trust(), hello).ok()?.notice?;
+        (!self.setup.consents.contains(&notice.digest())).then_some(notice)
+    }
+
+    /// Takes HELLO; gives the next state and the framed OPEN, with ENROL behind it where this device pairs.
     pub fn handle(self, hello: &[u8]) -> Result<(AwaitReady, Vec<u8>), Refused> {
         let device_key = self.setup.device_key.clone();
         self.answer(hello).map_err(|refusal| {
@@ -100,9 +129,8 @@ impl AwaitHello {
 
     fn answer(self, hello: &[u8]) -> Result<(AwaitReady, Vec<u8>), Refusal> {
         let AwaitHello { setup, fresh } = self;
-        let (greeting, host, host_key) = check_hello(&setup, hello)?;
-        let policy = Signed::<Policy>::verify(&setup.organisation, &greeting.policy, setup.wall_ms)
-            .map_err(|e| Refusal::new(Code::PolicyRefused, Fault::Organisation, e.to_string()))?;
+        let (organisation, greeting, host, host_key) = check_hello(&setup.trust(), hello)?;
+        let policy = policy(&organisation, &greeting, setup.wall_ms)?;
         let timings = policy
             .record()
             .effective()
@@ -119,6 +147,13 @@ impl AwaitHello {
             let detail = "the TLS session of the pixels is not the one that the host ends";
             return Err(Refusal::new(Code::CertificateMismatch, Fault::Surroundings, detail));
         }
+        let consent = policy.record().notice.as_ref().map(Notice::digest);
+        if consent.is_some_and(|notice| !setup.consents.contains(&notice)) {
+            return Err(Refusal::new(Code::ConsentMissing, Fault::Us, ""));
+        }
+        let pairs = code_for(&setup.trust(), &greeting)?.is_some();
+        let pairing = setup.pairing.clone().filter(|_| pairs);
+        let enrolment = pairing.as_ref().map(|pairing| enrolment(&setup, pairing)).transpose()?;
         let open = Open {
             version: message::VERSION,
             client_nonce: fresh.nonce,
@@ -133,9 +168,15 @@ impl AwaitHello {
             wall_ms: setup.wall_ms,
             key_assurance: Some(KeyKept::File.number()),
             measures: Some(light::MEASURES_LIGHT | light::MEASURES_TURN),
+            enrolment,
+            consent,
         };
         let signed = cose::sign1(&setup.device_key, OPEN_CONTEXT, &message::encode(kind::OPEN, 0, &open));
-        let sealer = Sealer::new(setup.device_key, host_key, transcript(hello, &signed));
+        let mut sealer = Sealer::new(setup.device_key, host_key, transcript(hello, &signed));
+        let mut messages = frame(&signed)?;
+        if let Some(pairing) = &pairing {
+            messages.extend(enrol(&mut sealer, &greeting, pairing, fresh.enrol_secret)?);
+        }
         let next = AwaitReady {
             sealer,
             policy,
@@ -145,13 +186,18 @@ impl AwaitHello {
             certificate,
             credits: greeting.credits.min(crate::limits::CREDITS),
             template_secret: Zeroizing::new(fresh.template_secret),
+            organisation,
+            pairs: pairing.is_some(),
         };
-        Ok((next, frame(&signed)?))
+        Ok((next, messages))
     }
 }
 
 /// Reads HELLO, whose signing key is named in the record that it carries.
-fn check_hello(setup: &Setup, hello: &[u8]) -> Result<(Hello, HostRecord, VerifyingKey), Refusal> {
+fn check_hello(
+    trust: &Trust<'_>,
+    hello: &[u8],
+) -> Result<(VerifyingKey, Hello, HostRecord, VerifyingKey), Refusal> {
     let (claimed_kind, _, claimed_body) = message::split(cose::unverified_payload(hello)?)?;
     if claimed_kind != kind::HELLO {
         return Err(Refusal::peer(Code::Unexpected));
@@ -159,27 +205,127 @@ fn check_hello(setup: &Setup, hello: &[u8]) -> Result<(Hello, HostRecord, Verify
     let claimed: Hello = message::body(claimed_body)?;
     let unknown =
         |e: crate::records::RecordError| Refusal::new(Code::HostUnknown, Fault::Peer, e.to_string());
-    let host = Signed::<HostRecord>::verify(&setup.organisation, &claimed.host_record, setup.wall_ms)
-        .map_err(unknown)?;
+    let organisation = organisation(trust, &claimed)?;
+    let host =
+        Signed::<HostRecord>::verify(&organisation, &claimed.host_record, trust.wall_ms).map_err(unknown)?;
     let host_key = host.record().key().map_err(unknown)?;
     // Nothing in HELLO may be relied on before this line.
     cose::verify1(&host_key, HELLO_CONTEXT, hello)?;
     if !claimed.versions.contains(&message::VERSION) {
         return Err(Refusal::peer(Code::Version));
     }
-    Ok((claimed, host.record().clone(), host_key))
+    Ok((organisation, claimed, host.record().clone(), host_key))
+}
+
+/// What a client goes by before it believes a host.
+#[derive(Debug, Clone, Copy)]
+pub struct Trust<'t> {
+    /// What was pinned.
+    pub organisation: Option<VerifyingKey>,
+    /// What was typed.
+    pub code: Option<&'t PairingCode>,
+    /// As in [`Setup`].
+    pub tls_cert_sha256: Option<Digest>,
+    pub wall_ms: u64,
+}
+
+/// What HELLO says of the host, once it is proved.
+#[derive(Debug, Clone)]
+pub struct Look {
+    pub host_id: String,
+    /// The organisation's name, for people.
+    pub organisation: String,
+    pub notice: Option<Notice>,
+}
+
+impl Setup {
+    fn trust(&self) -> Trust<'_> {
+        Trust {
+            organisation: self.organisation,
+            code: self.pairing.as_ref().map(|pairing| &pairing.code),
+            tls_cert_sha256: self.tls_cert_sha256,
+            wall_ms: self.wall_ms,
+        }
+    }
+}
+
+/// Looks at HELLO, and answers nothing.
+pub fn look(trust: &Trust<'_>, hello: &[u8]) -> Result<Look, Refusal> {
+    let (organisation, greeting, host, _) = check_hello(trust, hello)?;
+    let policy = policy(&organisation, &greeting, trust.wall_ms)?;
+    let Policy { organisation, notice, .. } = policy.record().clone();
+    Ok(Look { host_id: host.host_id, organisation, notice })
+}
+
+/// Whether what was typed is for this connection: a device may meet hosts that know it while it waits for another one.
+fn code_for<'t>(trust: &Trust<'t>, claimed: &Hello) -> Result<Option<&'t PairingCode>, Refusal> {
+    let Some(code) = trust.code else { return Ok(None) };
+    // Where the RDP client does not tell, HELLO says which certificate it is, and the host's key signs that.
+    match code.is_certificate(&trust.tls_cert_sha256.unwrap_or(claimed.tls_cert_sha256)) {
+        true => Ok(Some(code)),
+        false if trust.organisation.is_some() => Ok(None),
+        // The code brings the pin along: before anything is sent, and before anybody is believed.
+        false => Err(Refusal::new(Code::CertificateMismatch, Fault::Surroundings, "")),
+    }
+}
+
+/// Whose signatures count: the pinned key's, or those of the one that the pairing code names.
+fn organisation(trust: &Trust<'_>, claimed: &Hello) -> Result<VerifyingKey, Refusal> {
+    let Some(code) = code_for(trust, claimed)? else {
+        let none = "this device has no organisation";
+        return trust.organisation.ok_or_else(|| Refusal::new(Code::HostUnknown, Fault::Us, none));
+    };
+    let other = |detail| Refusal::new(Code::OtherOrganisation, Fault::Peer, detail);
+    let told = claimed.organisation.ok_or_else(|| Refusal::peer(Code::Version))?;
+    let told = VerifyingKey::from_bytes(&told).map_err(|_| Refusal::peer(Code::Malformed))?;
+    if fingerprint(&told) != code.organisation {
+        return Err(other("the code is for another one"));
+    }
+    if trust.organisation.is_some_and(|pinned| pinned != told) {
+        return Err(other("this device belongs to another one"));
+    }
+    Ok(told)
+}
+
+fn policy(organisation: &VerifyingKey, hello: &Hello, wall_ms: u64) -> Result<Signed<Policy>, Refusal> {
+    Signed::<Policy>::verify(organisation, &hello.policy, wall_ms)
+        .map_err(|e| Refusal::new(Code::PolicyRefused, Fault::Organisation, e.to_string()))
+}
+
+/// Uses the code's key, once, for this device.
+fn enrolment(setup: &Setup, pairing: &Pairing) -> Result<Vec<u8>, Refusal> {
+    if pairing.code.is_expired(setup.wall_ms) {
+        return Err(Refusal::new(Code::InvitationEnded, Fault::Us, ""));
+    }
+    let enrolment = Enrolment { device_key: setup.device_key.verifying_key().to_bytes() };
+    Signed::sign(&pairing.code.key(), &enrolment)
+        .map_err(|e| Refusal::new(Code::InvitationRefused, Fault::Us, e.to_string()))
+}
+
+/// The framed ENROL: the template, sealed to the host's key of this connection.
+fn enrol(
+    sealer: &mut Sealer,
+    hello: &Hello,
+    pairing: &Pairing,
+    secret: [u8; 32],
+) -> Result<Vec<u8>, Refusal> {
+    let host = hello.enrol_key.ok_or_else(|| Refusal::peer(Code::Version))?;
+    let unusable = |e: template::TemplateError| Refusal::new(Code::Template, Fault::Us, e.to_string());
+    let plain = pairing.template.to_bytes().map_err(unusable)?;
+    let template = template::seal(&plain, sealer.transcript(), &host, secret).map_err(unusable)?;
+    sealer.seal(kind::ENROL, &Enrol { template })
 }
 
 impl AwaitReady {
     /// Takes READY; gives the live session and the operators of this seat.
     pub fn handle(mut self, ready: &[u8]) -> Result<(Live, Vec<OperatorTemplate>), Refused> {
         match self.check(ready) {
-            Ok((nonce, operators)) => Ok((Live::new(self, nonce), operators)),
+            Ok((ready, operators)) => Ok((Live::new(self, ready), operators)),
             Err(refusal) => Err(Refused { reply: self.sealer.refuse(&refusal), refusal }),
         }
     }
 
-    fn check(&mut self, ready: &[u8]) -> Result<(Id, Vec<OperatorTemplate>), Refusal> {
+    fn check(&mut self, ready: &[u8]) -> Result<(message::Ready, Vec<OperatorTemplate>), Refusal> {
         let (got, body) = self.sealer.open(ready)?;
         match got {
             kind::READY => {}
@@ -194,7 +340,7 @@ impl AwaitReady {
             .map(|sealed| template::unseal(sealed, &transcript, &self.template_secret))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|e| Refusal::new(Code::Template, Fault::Organisation, e.to_string()))?;
-        Ok((ready.nonce, operators))
+        Ok((ready, operators))
     }
 }
 
@@ -244,6 +390,9 @@ impl Evidence {
 #[derive(Debug)]
 pub struct Live {
     sealer: Sealer,
+    organisation: VerifyingKey,
+    pairs: bool,
+    user: Option<String>,
     policy: Signed<Policy>,
     timings: Timings,
     host: HostRecord,
@@ -269,25 +418,40 @@ enum Waiting {
 }
 
 impl Live {
-    fn new(from: AwaitReady, nonce: Id) -> Self {
+    fn new(from: AwaitReady, ready: message::Ready) -> Self {
         Live {
             // A record whose log key cannot be read was refused with HELLO.
             log: from.host.log().unwrap_or_default(),
             sending: None,
             sent: BTreeMap::new(),
             sealer: from.sealer,
+            organisation: from.organisation,
+            pairs: from.pairs,
             policy: from.policy,
             timings: from.timings,
             host: from.host,
             session_id: from.session_id,
             certificate: from.certificate,
-            nonce,
+            nonce: ready.nonce,
+            user: ready.user,
             credits: from.credits,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
         }
     }
 
+    /// Whose record the host has: for a device that pins it now.
+    pub fn organisation(&self) -> VerifyingKey {
+        self.organisation
+    }
+    /// Whether the host let this device in just now, by what was typed.
+    pub fn pairs(&self) -> bool {
+        self.pairs
+    }
+    /// For whom the host has enrolled this device.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
     pub fn policy(&self) -> &Signed<Policy> {
         &self.policy
     }

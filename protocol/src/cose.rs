@@ -88,6 +88,12 @@ pub fn unverified_payload(message: &[u8]) -> Result<&[u8], CoseError> {
     parse(message).map(|parts| parts.payload)
 }
 
+/// The key that a message claims to be signed with, to find that key by. Nothing is proved by it.
+pub fn claimed_key_id(message: &[u8]) -> Result<KeyId, CoseError> {
+    let protected = parse(message)?.protected;
+    protected.last_chunk().copied().ok_or(CoseError::Malformed)
+}
+
 struct Parts<'m> {
     protected: &'m [u8],
     payload: &'m [u8],

@@ -53,6 +53,14 @@ codes! {
     21 ClockJump "The machine's clock jumped or the machine slept. Connect again.";
     22 EvidenceStore "The host cannot store evidence. The VDI administrator must free its disk.";
     23 PeerEnded "The other end reported an error and ended. Its text says why.";
+    24 InvitationUnknown "The host does not know this pairing code. Look whether it is this host's, or ask the VDI administrator for a new one.";
+    25 InvitationEnded "The pairing code has expired. Ask the VDI administrator for a new one.";
+    26 InvitationUsed "The pairing code was used for another device already. Ask the VDI administrator for a new one; if nobody of yours used it, tell the security team.";
+    27 ApprovalPending "The VDI administrator has to approve this device first (`sudare-host approve`). Connect again afterwards.";
+    28 InvitationRefused "Whoever made this pairing code may not invite this device, or no longer. Ask the VDI administrator.";
+    29 OtherOrganisation "The host is not of the organisation that this pairing code, or this device, belongs to. Do not log on, and tell the security team.";
+    30 ConsentMissing "The notice about Sudare was not accepted on this device. Read it, and accept it with `sudare consent`.";
+    31 NotKept "The host could not keep this device. The VDI administrator must look at its folder `seats` and at its disk.";
 }
 
 impl Code {

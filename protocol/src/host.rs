@@ -1,19 +1,24 @@
 //! The host's end of the channel as a pure state machine, one type per state.
 //!
 //! ```text
-//!  (HELLO sent) AwaitOpen ──OPEN──► Live ⟲ challenges out; attestations, locks, evidence in
+//!  (HELLO sent) AwaitOpen ──OPEN──────────────────────► Live ⟲ challenges out; attestations, locks, evidence in
+//!                   │ └──OPEN of a new device──► AwaitEnrol ─ENROL─┘
 //!                   └── Refusal ──────┘   (the caller covers and ends)
 //! ```
 //! The lease lives here: an attestation that echoes a nonce lets desktop pixels flow until the
 //! lease after that nonce was **issued**, on the host's own clock. What is done with it is the
 //! guard's decision.
 
+mod enrol;
+
 use std::collections::VecDeque;
 
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{SigningKey, VerifyingKey};
 use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
 
-use crate::cose;
+use crate::cose::{self, KeyId};
+use crate::enrol::{Admission, Invited};
 use crate::error::{Code, Fault, Refusal, Refused};
 use crate::frame::{Chunk, frame, is_signed};
 use crate::intake::{Complete, Intake};
@@ -45,6 +50,10 @@ pub struct Setup {
     pub tls_cert_sha256: Digest,
     /// Of the TLS session of the pixels, where this host ends it.
     pub tls_exporter: Option<Digest>,
+    /// For devices that pin it with a pairing code.
+    pub organisation: VerifyingKey,
+    /// Fresh, for the template of such a device.
+    pub enrol_secret: Zeroizing<[u8; 32]>,
     /// The user logged on over RDP, if the transport knows.
     pub user: Option<String>,
     pub wall_ms: u64,
@@ -70,11 +79,26 @@ pub struct Device {
 pub trait Devices {
     fn find(&self, device_id: &Id) -> Result<Option<Device>, RecordError>;
 
+    /// The invitation whose one-time key has this id. By itself nobody is invited.
+    fn invitation(&self, key: &KeyId) -> Result<Option<Invited>, RecordError> {
+        let _ = key;
+        Ok(None)
+    }
+
+    /// Keeps a device that an invitation lets in, for good when this returns, and its operator's template. The same device
+    /// may come again; another one may not.
+    fn admit(&self, admission: &Admission, template: &OperatorTemplate) -> Result<Admitted, NotAdmitted> {
+        let _ = (admission, template);
+        Err(NotAdmitted::NotKept)
+    }
+
     /// Whether two names are those of one user. By themselves only equal ones are.
     fn is_same_user(&self, claimed: &str, enrolled: &str) -> bool {
         claimed == enrolled
     }
 }
+
+pub use enrol::{Admitted, AwaitEnrol, NotAdmitted};
 
 /// Randomness for one handshake; each field used once.
 pub struct Fresh {
@@ -132,6 +156,8 @@ impl AwaitOpen {
             wall_ms: setup.wall_ms,
             credits: CREDITS,
             tls_exporter: setup.tls_exporter,
+            organisation: Some(setup.organisation.to_bytes()),
+            enrol_key: Some(template::public_key(&setup.enrol_secret)),
         };
         let hello = cose::sign1(&setup.host_key, HELLO_CONTEXT, &message::encode(kind::HELLO, 0, &hello));
         let framed = frame(&hello)?;
@@ -178,12 +204,7 @@ impl AwaitOpen {
         fresh: &Fresh,
         now_ms: u64,
     ) -> Result<(Live, Vec<u8>, Opened), Refusal> {
-        if self.is_late(now_ms) {
-            return Err(Refusal::new(Code::Timeout, Fault::Surroundings, ""));
-        }
-        if open.len() > OPEN_MAX_BYTES {
-            return Err(Refusal::peer(Code::TooLarge));
-        }
+        self.check_open(open, now_ms)?;
         let (claimed_kind, _, claimed_body) = message::split(cose::unverified_payload(open)?)?;
         if claimed_kind == kind::ERROR {
             // The client refused HELLO before there was a session; its text is only for people.
@@ -195,13 +216,24 @@ impl AwaitOpen {
         let claimed: Open = message::body(claimed_body)?;
         let device = self.device_of(&claimed, open, devices)?;
         self.check_session(&claimed)?;
-        let sealer = {
-            let key = device
-                .record
-                .key()
-                .map_err(|e| Refusal::new(Code::DeviceUnknown, Fault::Organisation, e.to_string()))?;
-            Sealer::new(self.setup.host_key.clone(), key, transcript(&self.hello, open))
-        };
+        let key = device
+            .record
+            .key()
+            .map_err(|e| Refusal::new(Code::DeviceUnknown, Fault::Organisation, e.to_string()))?;
+        let sealer = Sealer::new(self.setup.host_key.clone(), key, transcript(&self.hello, open));
+        self.go_live(claimed, open, device, sealer, fresh, now_ms)
+    }
+
+    /// Everything was proved.
+    fn go_live(
+        self,
+        claimed: Open,
+        open: &[u8],
+        device: Device,
+        sealer: Sealer,
+        fresh: &Fresh,
+        now_ms: u64,
+    ) -> Result<(Live, Vec<u8>, Opened), Refusal> {
         let opened = Opened {
             device_id: claimed.device_id,
             device_key: device.record.device_key,
@@ -213,8 +245,16 @@ impl AwaitOpen {
             open: open.to_vec(),
         };
         let mut live = Live::new(sealer, self.timings, fresh.nonce, now_ms);
-        let ready = live.ready(&device.templates, &claimed.template_key, fresh)?;
+        let ready = live.ready(&device.record.user, &device.templates, &claimed.template_key, fresh)?;
         Ok((live, ready, opened))
+    }
+
+    /// Whether it came in time, and may be kept in the log.
+    fn check_open(&self, open: &[u8], now_ms: u64) -> Result<(), Refusal> {
+        if self.is_late(now_ms) {
+            return Err(Refusal::new(Code::Timeout, Fault::Surroundings, ""));
+        }
+        if open.len() > OPEN_MAX_BYTES { Err(Refusal::peer(Code::TooLarge)) } else { Ok(()) }
     }
 
     /// The enrolled device that signed OPEN.
@@ -259,7 +299,13 @@ impl AwaitOpen {
         if !same_session || claimed.policy_digest != self.setup.policy.digest() {
             return Err(Refusal::peer(Code::WrongSession));
         }
-        Ok(())
+        // Nothing looks at anybody who was not told.
+        match &self.setup.policy.record().notice {
+            Some(notice) if claimed.consent != Some(notice.digest()) => {
+                Err(Refusal::peer(Code::ConsentMissing))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -332,6 +378,7 @@ impl Live {
 
     fn ready(
         &mut self,
+        user: &str,
         operators: &[OperatorTemplate],
         key: &[u8; 32],
         fresh: &Fresh,
@@ -348,7 +395,7 @@ impl Live {
             .map(|(t, secret)| template::seal(&t.to_bytes()?, &transcript, key, *secret).map(Into::into))
             .collect::<Result<Vec<_>, _>>()
             .map_err(refused)?;
-        self.sealer.seal(kind::READY, &Ready { templates, nonce: fresh.nonce })
+        self.sealer.seal(kind::READY, &Ready { templates, nonce: fresh.nonce, user: Some(user.to_owned()) })
     }
 
     pub fn timings(&self) -> Timings {

@@ -30,7 +30,9 @@
 //! | `intake` | announced pictures, chunk by chunk, and nothing that the signed manifest does not list |
 //! | `eyes`, `light` | what a policy asks of liveness; the check that the cover draws and how its answer is judged |
 //! | `records`, `timings`, `rules` | what the organisation signs; a record is used only as `Signed<R>`, which only `verify` makes |
+//! | `enrol` | invitations: how a device is let in without the organisation's key; the code that a person types |
 //! | `approval` | an approver's wish to erase: names log and incident, and expires |
+//! | `notice` | what an employee accepts before anything looks |
 //! | `template` | the operator's face vectors, sealed to one connection |
 //! | `reason`, `error` | why covered, why refused: words and advice; numbers are never reused |
 //! | `screen` | the channel's name, the panel of a cover |
@@ -44,6 +46,7 @@ pub mod approval;
 pub mod cbor;
 pub mod client;
 pub mod cose;
+pub mod enrol;
 pub mod error;
 pub mod evidence;
 pub mod eyes;
@@ -55,6 +58,7 @@ pub mod keyfile;
 pub mod light;
 pub mod limits;
 pub mod message;
+pub mod notice;
 pub mod reason;
 pub mod receipt;
 pub mod records;

@@ -48,6 +48,15 @@ pub const TEMPLATE_MAX_BYTES: usize = VECTORS_MAX * (VECTOR_DIM * 4 + 8) + 256;
 pub const REGIONS_MAX: usize = 4;
 pub const REGIONS_AREA_MAX_PERMILLE: u32 = 250;
 
+/// Users and groups that one enroller record names.
+pub const ENROLLER_USERS_MAX: usize = 256;
+/// One text of a policy's notice, in one language: a page.
+pub const NOTICE_TEXT_MAX_BYTES: usize = 2_048;
+/// An enrolment in OPEN: one key and one signature.
+pub const ENROLMENT_MAX_BYTES: usize = 256;
+/// ENROL, with one sealed template.
+pub const ENROL_MAX_BYTES: usize = TEMPLATE_MAX_BYTES + 512;
+
 /// Auditors a policy may name, and the fewest it must.
 pub const AUDITORS_MAX: usize = 16;
 pub const AUDITORS_MIN: usize = 2;

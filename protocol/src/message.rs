@@ -10,7 +10,8 @@ use minicbor::{Decode, Decoder, Encode};
 use crate::cbor;
 use crate::error::{Code, Refusal};
 use crate::limits::{
-    CHUNK_BYTES, INCIDENT_MAX_BYTES, MODELS_MAX, PIECE_MAX_BYTES, PIECES_MAX, TEXT_MAX_BYTES,
+    CHUNK_BYTES, ENROL_MAX_BYTES, ENROLMENT_MAX_BYTES, INCIDENT_MAX_BYTES, MODELS_MAX, PIECE_MAX_BYTES,
+    PIECES_MAX, TEXT_MAX_BYTES,
 };
 use crate::reason::{Reason, State};
 use crate::text::is_plain;
@@ -45,6 +46,7 @@ types! {
     UNLOCK = 0x15 "client";
     MANIFEST = 0x16 "client";
     BYE = 0x17 "client";
+    ENROL = 0x18 "client";
     ERROR = 0x21 "both";
     LIGHT = 0x81 "host";
     LIT = 0x91 "client";
@@ -80,6 +82,12 @@ pub struct Hello {
     /// ends of that session can know (RFC 5705, [`TLS_EXPORTER_LABEL`], no context).
     #[cbor(n(9), with = "minicbor::bytes")]
     pub tls_exporter: Option<Digest>,
+    /// The organisation's key, for a device that is about to pin it. Whoever has pinned one believes that.
+    #[cbor(n(10), with = "minicbor::bytes")]
+    pub organisation: Option<[u8; 32]>,
+    /// X25519 public key of this connection, to which a template that enrols is sealed.
+    #[cbor(n(11), with = "minicbor::bytes")]
+    pub enrol_key: Option<[u8; 32]>,
 }
 
 /// What HELLO's `tls_exporter` is derived under.
@@ -129,6 +137,21 @@ pub struct Open {
     /// Which checks of liveness it can measure: bits of `light`.
     #[n(12)]
     pub measures: Option<u8>,
+    /// By which invitation the device wants to be let in: a signed `Enrolment`. ENROL follows.
+    #[cbor(n(13), with = "minicbor::bytes")]
+    pub enrolment: Option<Vec<u8>>,
+    /// Digest of the notice that was accepted on this device, of those that the policy may carry.
+    #[cbor(n(14), with = "minicbor::bytes")]
+    pub consent: Option<Digest>,
+}
+
+/// What the device brings when it is let in, once.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Enrol {
+    /// An operator's template, sealed to HELLO's `enrol_key`.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub template: Vec<u8>,
 }
 
 /// The handshake is complete: operators of this seat, sealed to the connection.
@@ -139,6 +162,9 @@ pub struct Ready {
     pub templates: Vec<ByteVec>,
     #[cbor(n(1), with = "minicbor::bytes")]
     pub nonce: Id,
+    /// For whom the device is enrolled.
+    #[n(2)]
+    pub user: Option<String>,
 }
 
 /// A fresh nonce to echo.
@@ -548,11 +574,18 @@ impl Bounded for Open {
             && is_plain(&self.software)
             && self.models.len() <= MODELS_MAX
             && self.models.iter().all(|m| m.len() == 32)
+            && self.enrolment.as_ref().is_none_or(|enrolment| enrolment.len() <= ENROLMENT_MAX_BYTES)
+    }
+}
+impl Bounded for Enrol {
+    fn in_bounds(&self) -> bool {
+        self.template.len() <= ENROL_MAX_BYTES
     }
 }
 impl Bounded for Ready {
     fn in_bounds(&self) -> bool {
-        self.templates.len() <= crate::limits::OPERATORS_MAX
+        let is_shown = |user: &String| user.len() <= TEXT_MAX_BYTES && is_plain(user);
+        self.templates.len() <= crate::limits::OPERATORS_MAX && self.user.as_ref().is_none_or(is_shown)
     }
 }
 impl Bounded for ErrorBody {

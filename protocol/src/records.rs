@@ -13,7 +13,8 @@ use sha2::{Digest as _, Sha256};
 use crate::cbor;
 use crate::cose::{self, CoseError};
 use crate::eyes::{EyesError, EyesRules};
-use crate::limits::{AUDITORS_MAX, AUDITORS_MIN, RECORD_MAX_BYTES, TEXT_MAX_BYTES};
+use crate::limits::{AUDITORS_MAX, AUDITORS_MIN, ENROLLER_USERS_MAX, RECORD_MAX_BYTES, TEXT_MAX_BYTES};
+use crate::notice::{Notice, NoticeError};
 use crate::rules::{EvidenceRules, RulesError};
 use crate::text::is_plain;
 use crate::timings::{TimingError, Timings};
@@ -93,14 +94,15 @@ pub struct Policy {
     /// What must show that the operator is there, and alive; the defaults if absent.
     #[n(8)]
     pub eyes: Option<EyesRules>,
+    /// What an employee accepts before anything looks; nothing is asked if absent.
+    #[n(9)]
+    pub notice: Option<Notice>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    #[error(
-        "the {kind} is not signed with this organisation's key ({source}). Ask the security team for one that is"
-    )]
-    Signature { kind: &'static str, source: CoseError },
+    #[error("the {kind} is not signed with {signer} ({source}). Ask the security team for one that is")]
+    Signature { kind: &'static str, signer: &'static str, source: CoseError },
     #[error("the {kind} is signed but cannot be decoded. It was made for another version of Sudare")]
     Malformed { kind: &'static str },
     #[error("the log's key in the host record cannot be used: {source}")]
@@ -129,18 +131,34 @@ pub enum RecordError {
     Rules(#[from] RulesError),
     #[error("the policy cannot be used: {0}")]
     Eyes(#[from] EyesError),
+    #[error("the policy cannot be used: {0}")]
+    Notice(#[from] NoticeError),
     #[error(
         "a text in the {kind} is empty, longer than {TEXT_MAX_BYTES} bytes, or has characters that are not seen. The security team must correct it"
     )]
     Text { kind: &'static str },
+    #[error(
+        "an enroller record names {0} users, but 1 to {ENROLLER_USERS_MAX} are possible. Name groups (`@staff`), or everybody (`*`)"
+    )]
+    Users(usize),
+    #[error(
+        "the invitation has the number {number}, and its enroller may invite {most} devices. Ask the security team for a record with more"
+    )]
+    BeyondNumber { number: u32, most: u32 },
+    #[error(
+        "the invitation is for somebody whom its enroller may not invite. Ask the security team for a record that names that user"
+    )]
+    BeyondUsers,
 }
 
-/// A record that the organisation signs. Only this module's types are records.
+/// A record that is signed, mostly by the organisation. Only types of this module and of `enrol` are records.
 pub trait Record: Sized + Encode<()> + for<'b> Decode<'b, ()> {
     /// For people, in errors.
     const KIND: &'static str;
     /// The COSE `external_aad`.
     const CONTEXT: &'static [u8];
+    /// Whose signature it needs, for people.
+    const SIGNER: &'static str = "this organisation's key";
     fn validity_ms(&self) -> (u64, u64);
     fn check(&self) -> Result<(), RecordError>;
 }
@@ -167,14 +185,20 @@ impl<R: Record> Signed<R> {
     /// Checks signature, form and validity at `now_ms` (Unix milliseconds).
     pub fn verify(organisation: &VerifyingKey, bytes: &[u8], now_ms: u64) -> Result<Self, RecordError> {
         let signed = Self::verify_any_time(organisation, bytes)?;
-        let (not_before_ms, not_after_ms) = signed.record.validity_ms();
+        signed.check_time(now_ms)?;
+        Ok(signed)
+    }
+
+    /// Whether it is valid at `now_ms`.
+    pub fn check_time(&self, now_ms: u64) -> Result<(), RecordError> {
+        let (not_before_ms, not_after_ms) = self.record.validity_ms();
         if now_ms < not_before_ms {
             return Err(RecordError::NotYet { kind: R::KIND, not_before_ms, now_ms });
         }
         if now_ms > not_after_ms {
             return Err(RecordError::Expired { kind: R::KIND, not_after_ms, now_ms });
         }
-        Ok(signed)
+        Ok(())
     }
 
     /// As `verify`, at any time: for auditors who read old records.
@@ -184,7 +208,7 @@ impl<R: Record> Signed<R> {
             return Err(RecordError::TooLarge { kind });
         }
         let payload = cose::verify1(organisation, R::CONTEXT, bytes)
-            .map_err(|source| RecordError::Signature { kind, source })?;
+            .map_err(|source| RecordError::Signature { kind, signer: R::SIGNER, source })?;
         let record: R = cbor::read(payload).map_err(|_| RecordError::Malformed { kind })?;
         record.check()?;
         Ok(Signed { record, bytes: bytes.to_vec() })
@@ -268,6 +292,7 @@ impl Record for Policy {
         }
         self.rules().check()?;
         self.eyes().check()?;
+        self.notice.as_ref().map_or(Ok(()), Notice::check)?;
         self.effective().map(|_| ())
     }
 }
@@ -294,11 +319,11 @@ impl Policy {
     }
 }
 
-fn key_of(bytes: &[u8; 32], kind: &'static str) -> Result<VerifyingKey, RecordError> {
+pub(crate) fn key_of(bytes: &[u8; 32], kind: &'static str) -> Result<VerifyingKey, RecordError> {
     VerifyingKey::from_bytes(bytes).map_err(|_| RecordError::Malformed { kind })
 }
 
-fn text(text: &str, kind: &'static str) -> Result<(), RecordError> {
+pub(crate) fn text(text: &str, kind: &'static str) -> Result<(), RecordError> {
     if text.is_empty() || text.len() > TEXT_MAX_BYTES || !is_plain(text) {
         return Err(RecordError::Text { kind });
     }
@@ -324,6 +349,7 @@ mod tests {
             timings: BTreeMap::from([("hold_ms".to_owned(), 500)]),
             rules: None,
             eyes: None,
+            notice: None,
         }
     }
 

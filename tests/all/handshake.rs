@@ -157,7 +157,7 @@ fn no_version_in_common_ends_the_handshake_on_both_sides() {
 
 #[test]
 fn what_is_not_hello_or_open_is_refused_in_their_place() {
-    let ready = message::Ready { templates: vec![], nonce: [1; 16] };
+    let ready = message::Ready { templates: vec![], nonce: [1; 16], user: None };
     let payload = message::encode(kind::READY, 0, &ready);
     let early = cose::sign1(&pair::host_key(), HELLO_CONTEXT, &payload);
     client_refuses(&early, Code::Unexpected, Fault::Peer);

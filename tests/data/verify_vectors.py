@@ -127,6 +127,26 @@ def check_checkpoint(vector):
     public.verify(signature[4:], (text + "\n").encode())
 
 
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+MINUTES_FROM = 1_704_067_200_000  # 2024-01-01
+
+
+def check_code(vector):
+    address, symbols = vector["text"].split("/")
+    value = 0
+    for symbol in symbols.replace("-", ""):
+        value = value * 32 + CROCKFORD.index(symbol)
+    data = value.to_bytes(35, "big")
+    digest = hashlib.sha256(b"sudare pairing code" + address.encode() + data[2:]).digest()
+    check(data[:2] == bytes([0x10 | digest[0] & 15, digest[1]]), "version and check of a code")
+    check(int.from_bytes(data[2:5], "big") * 60_000 + MINUTES_FROM == vector["not_after_ms"], "end of a code")
+    parts = [bytes.fromhex(vector[part]) for part in ("organisation", "certificate", "secret")]
+    check(data[5:] == b"".join(parts), "parts of a code")
+    seed = hashlib.sha256(b"sudare invitation" + parts[2]).digest()
+    public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    check(public.hex() == vector["public"], "key of a code")
+
+
 def main():
     keys = {key["name"]: key for key in read("keys.json")}
     check_keys(keys)
@@ -138,6 +158,8 @@ def main():
     for vector in read("frames.json"):
         check_frame(vector)
     check_checkpoint(read("checkpoint.json")[0])
+    for vector in read("codes.json"):
+        check_code(vector)
     print(f"{len(signed)} signatures verified")
 
 

@@ -6,6 +6,7 @@
 
 use sudare_protocol::Refusal;
 use sudare_protocol::message::{Ack, CertificateCheck, Status};
+use sudare_protocol::notice::Notice;
 use sudare_protocol::receipt::ReceiptError;
 use sudare_protocol::template::OperatorTemplate;
 
@@ -20,7 +21,7 @@ pub type ChannelId = u64;
 #[derive(Debug)]
 pub enum Event {
     /// The host proved itself; the session is live.
-    Ready { host_id: String, certificate: CertificateCheck },
+    Ready { host_id: String, certificate: CertificateCheck, user: Option<String> },
     /// The decision changed. A client with a window of its own covers it by `cover`.
     Decided(Decision),
     /// What the host shows.
@@ -37,6 +38,8 @@ pub enum Event {
     Dropped(&'static str),
     /// Nothing can be seen, and why.
     Trouble(String),
+    /// The organisation tells something that nobody has accepted on this device yet. Nothing looks before.
+    Notice(Box<Notice>),
     /// The operator is recognised less and less well, and should enrol again.
     EnrolAgain,
     /// The host's channel is gone; this many incidents wait for it to come back.

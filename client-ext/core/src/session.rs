@@ -186,13 +186,17 @@ impl ClientSession {
     fn frame(&mut self, frame: &[u8], out: &mut Vec<Output>) -> bool {
         match std::mem::replace(&mut self.state, State::Closed) {
             State::Closed => return false,
-            State::AwaitHello(state) => match state.handle(frame) {
-                Ok((next, open)) => {
-                    self.state = State::AwaitReady(Box::new(next));
-                    out.push(Output::Send(self.id, open));
+            State::AwaitHello(state) => {
+                let notice = state.notice(frame);
+                out.extend(notice.map(|notice| Output::Tell(Event::Notice(Box::new(notice)))));
+                match state.handle(frame) {
+                    Ok((next, open)) => {
+                        self.state = State::AwaitReady(Box::new(next));
+                        out.push(Output::Send(self.id, open));
+                    }
+                    Err(refused) => return self.end(refused, out),
                 }
-                Err(refused) => return self.end(refused, out),
-            },
+            }
             State::AwaitReady(state) => match state.handle(frame) {
                 Ok((live, operators)) => self.ready(live, operators, out),
                 Err(refused) => return self.end(refused, out),
@@ -219,7 +223,8 @@ impl ClientSession {
             }
         }
         let (host_id, certificate) = (live.host_id().to_owned(), live.certificate());
-        out.extend([Output::Tell(Event::Ready { host_id, certificate }), Output::Watch(operators)]);
+        let user = live.user().map(str::to_owned);
+        out.extend([Output::Tell(Event::Ready { host_id, certificate, user }), Output::Watch(operators)]);
         let presence = Presence::new(&live.timings());
         let reporter = Reporter::default();
         self.state = State::Live(Box::new(LiveState {

@@ -67,6 +67,8 @@ impl Host {
             boot_id: [0xb0; 16],
             tls_cert_sha256: [0xce; 32],
             tls_exporter: None,
+            organisation: signer.verifying_key(),
+            enrol_secret: [0x12; 32].into(),
             user: None,
             wall_ms: WALL_MS,
         };
@@ -111,6 +113,7 @@ fn policy(signer: &SigningKey, eyes: Option<EyesRules>) -> Signed<Policy> {
         timings: BTreeMap::new(),
         rules: None,
         eyes,
+        notice: None,
     };
     let signed = Signed::sign(signer, &policy).unwrap();
     Signed::verify(&signer.verifying_key(), &signed, WALL_MS).unwrap()

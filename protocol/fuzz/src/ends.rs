@@ -93,11 +93,15 @@ pub fn ends(log: Option<String>) -> Ends {
         boot_id: [2; 16],
         tls_cert_sha256: [3; 32],
         tls_exporter: None,
+        organisation: organisation.verifying_key(),
+        enrol_secret: [7; 32].into(),
         user: None,
         wall_ms: 0,
     };
     let client = Setup {
-        organisation: organisation.verifying_key(),
+        organisation: Some(organisation.verifying_key()),
+        pairing: None,
+        consents: vec![],
         device_key: key(DEVICE),
         device_id: DEVICE_ID,
         boot_id: [4; 16],
@@ -108,7 +112,7 @@ pub fn ends(log: Option<String>) -> Ends {
         wall_ms: 0,
     };
     let (host, hello) = AwaitOpen::new(setup, [5; 32], NOW_MS).expect("HELLO");
-    let fresh = Fresh { nonce: [6; 32], template_secret: TEMPLATE_SECRET };
+    let fresh = Fresh { nonce: [6; 32], template_secret: TEMPLATE_SECRET, enrol_secret: [8; 32] };
     let (client, open) = AwaitHello::new(client, fresh).handle(&hello[4..]).expect("OPEN");
     let fresh = host::Fresh { nonce: NONCE, template_secrets: [[9; 32]; OPERATORS_MAX] };
     let transcript = transcript(&hello[4..], &open[4..]);
@@ -130,6 +134,7 @@ fn records(log: Option<String>) -> (Vec<u8>, Signed<Policy>) {
         timings: Default::default(),
         rules: None,
         eyes: None,
+        notice: None,
     };
     let organisation = key(ORGANISATION);
     let policy = Signed::sign(&organisation, &policy).expect("a policy");

@@ -4,12 +4,17 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use sudare_protocol::enrol::{EnrollerRecord, Enrolment, Invitation, Revocation};
 use sudare_protocol::records::{DeviceRecord, HostRecord, Policy, Record, Signed};
 use sudare_protocol::{SigningKey, cose};
 
 fuzz_target!(|data: &[u8]| {
     check::<HostRecord>(data);
     check::<DeviceRecord>(data);
+    check::<EnrollerRecord>(data);
+    check::<Invitation>(data);
+    check::<Enrolment>(data);
+    check::<Revocation>(data);
     check::<Policy>(data);
 });
 

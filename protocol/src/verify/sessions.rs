@@ -162,6 +162,8 @@ mod tests {
             policy: b"policy".to_vec(),
             tls_cert_sha256: [0; 32],
             tls_exporter: None,
+            organisation: None,
+            enrol_key: None,
             wall_ms: 0,
             credits: 1,
         }
@@ -182,6 +184,8 @@ mod tests {
             wall_ms: 0,
             key_assurance: None,
             measures: None,
+            enrolment: None,
+            consent: None,
         }
     }
 

@@ -1,10 +1,12 @@
 //! What stands in each vector file, made by our code from the fixed keys of `pair`.
 
 use serde_json::{Value, json};
+use sudare_protocol::enrol::{Enrolment, Revocation};
 use sudare_protocol::evidence::event::{BlobId, Cover, Erasure, Tombstone};
 use sudare_protocol::evidence::{BlobRef, ENTRY_CONTEXT, Entry, Event, Label, Media};
 use sudare_protocol::eyes::{EyesRules, FirstCheck, Liveness, NotMeasurable, Recognition};
 use sudare_protocol::frame::frame;
+use sudare_protocol::notice::{Notice, Words};
 use sudare_protocol::records::{DeviceRecord, EvidenceDuty, HostRecord, Policy, Record, Signed};
 use sudare_protocol::tlog::{Checkpoint, VerifierKey};
 use sudare_protocol::{SigningKey, cose, keyfile, template};
@@ -20,6 +22,7 @@ pub(super) fn files() -> Vec<(&'static str, Value)> {
         ("keys.json", keys()),
         ("messages.json", signed(&session.said)),
         ("records.json", signed(&records())),
+        ("codes.json", codes()),
         ("entries.json", signed(&entries())),
         ("transcript.json", transcript(&session)),
         ("template.json", sealed_template(&session)),
@@ -69,6 +72,8 @@ fn keys() -> Value {
         key("host", pair::host_key()),
         key("device", pair::device_key()),
         key("log", log_key()),
+        key("enroller", pair::enroller_key()),
+        key("invitation", pair::code().key()),
     ])
 }
 
@@ -77,9 +82,27 @@ pub(super) fn log_key() -> SigningKey {
 }
 
 fn record<R: Record>(name: &str, record: &R) -> Said {
-    let key = pair::organisation_key();
+    record_by(name, "organisation", pair::organisation_key(), record)
+}
+
+fn record_by<R: Record>(name: &str, signer: &'static str, key: SigningKey, record: &R) -> Said {
     let message = Signed::sign(&key, record).unwrap();
-    Said { name: name.into(), signer: "organisation", key, context: R::CONTEXT.to_vec(), message }
+    Said { name: name.into(), signer, key, context: R::CONTEXT.to_vec(), message }
+}
+
+/// A code as people type it, and what is in it.
+fn codes() -> Value {
+    let code = pair::code();
+    json!([{
+        "name": "pairing code",
+        "text": *code.to_text(),
+        "address": code.address,
+        "not_after_ms": code.not_after_ms,
+        "organisation": hex(code.organisation),
+        "certificate": hex(code.certificate),
+        "secret": hex(*code.secret),
+        "public": hex(code.key().verifying_key().to_bytes()),
+    }])
 }
 
 fn records() -> Vec<Said> {
@@ -108,6 +131,17 @@ fn records() -> Vec<Said> {
         recognition: Recognition::Strict,
     };
     let checked = Policy { eyes: Some(eyes), serial: 3, ..pair::policy() };
+    let words = |english: &str| Words { japanese: "お知らせ".into(), english: english.into() };
+    let notice = Notice {
+        version: 1,
+        owner: words("Example Ltd."),
+        contact: words("privacy@example.test"),
+        purpose: words("Only you see the desktop."),
+        retention: words("14 days"),
+        alternative: words("Work at the office"),
+    };
+    let told = Policy { notice: Some(notice), serial: 4, ..pair::policy() };
+    let enrolment = Enrolment { device_key: device_key.to_bytes() };
     let strict = Policy { timings, evidence: EvidenceDuty::BestEffort, serial: 2, ..pair::policy() };
     vec![
         record("host record", &host_record),
@@ -115,6 +149,11 @@ fn records() -> Vec<Said> {
         record("policy with the default numbers", &pair::policy()),
         record("policy with numbers of its own", &strict),
         record("policy with a check by light and strict recognition", &checked),
+        record("policy with a notice", &told),
+        record("enroller record", &pair::enroller()),
+        record_by("invitation", "enroller", pair::enroller_key(), &pair::invitation()),
+        record_by("enrolment", "invitation", pair::code().key(), &enrolment),
+        record("revocation", &Revocation { key: pair::enroller().key, at_ms: pair::WALL_MS }),
     ]
 }
 

@@ -48,7 +48,17 @@ pub(super) fn play() -> Session {
     let context = transcript(&hello, &open);
     said.push(by_host("ready", &context, ready));
     let chunk = live(client, host, &context, &mut said);
+    pairing(&hello, &mut said);
     Session { said, hello, open, transcript: context, chunk }
+}
+
+/// What a device says instead that nobody knows yet.
+fn pairing(hello: &[u8], said: &mut Vec<Said>) {
+    let (_, bytes) = AwaitHello::new(pair::pairing_setup(), pair::client_fresh()).handle(hello).unwrap();
+    let [open, enrol] = pair::frames(&bytes).try_into().unwrap();
+    let context = transcript(hello, &open);
+    said.push(by_device("open of a device that pairs", OPEN_CONTEXT, open));
+    said.push(by_device("enrol", &context, enrol));
 }
 
 /// Everything after the handshake, in an order in which it could happen.

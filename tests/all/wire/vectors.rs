@@ -4,13 +4,14 @@ use std::fs;
 
 use minicbor::{Decode, Encode};
 use serde_json::Value;
+use sudare_protocol::enrol::{EnrollerRecord, Enrolment, Invitation, PairingCode, Revocation};
 use sudare_protocol::evidence::{ENTRY_CONTEXT, Entry, Event};
 use sudare_protocol::frame::{Chunk, Deframer};
 use sudare_protocol::message::{self, Bounded, KINDS, kind};
 use sudare_protocol::records::{DeviceRecord, HostRecord, Policy, Record, Signed};
 use sudare_protocol::session::transcript;
 use sudare_protocol::tlog::{SignedCheckpoint, VerifierKey};
-use sudare_protocol::{VerifyingKey, cose, keyfile, light, template};
+use sudare_protocol::{SigningKey, VerifyingKey, cose, keyfile, light, template};
 use sudare_test_kit::pair;
 
 use super::{cases, folder, hex, unhex};
@@ -65,6 +66,7 @@ fn messages_are_read_and_written_again_the_same() {
             kind::UNLOCK => again::<message::Unlock>(number, sequence, body),
             kind::MANIFEST => again::<message::Manifest>(number, sequence, body),
             kind::BYE => again::<message::Bye>(number, sequence, body),
+            kind::ENROL => again::<message::Enrol>(number, sequence, body),
             kind::LIGHT => again::<light::Light>(number, sequence, body),
             kind::LIT => again::<light::Lit>(number, sequence, body),
             kind::ERROR => again::<message::ErrorBody>(number, sequence, body),
@@ -104,20 +106,38 @@ fn records_are_read_and_written_again_the_same() {
     for vector in read("records.json").as_array().unwrap() {
         let bytes = field(vector, "cose");
         let context = field(vector, "external_aad");
-        read_count += usize::from(same_record::<HostRecord>(&context, &bytes));
-        read_count += usize::from(same_record::<DeviceRecord>(&context, &bytes));
-        read_count += usize::from(same_record::<Policy>(&context, &bytes));
+        let key = match vector["signer"].as_str().unwrap() {
+            "organisation" => pair::organisation_key(),
+            "enroller" => pair::enroller_key(),
+            _ => pair::code().key(),
+        };
+        read_count += usize::from(same_record::<HostRecord>(&key, &context, &bytes));
+        read_count += usize::from(same_record::<DeviceRecord>(&key, &context, &bytes));
+        read_count += usize::from(same_record::<Policy>(&key, &context, &bytes));
+        read_count += usize::from(same_record::<EnrollerRecord>(&key, &context, &bytes));
+        read_count += usize::from(same_record::<Invitation>(&key, &context, &bytes));
+        read_count += usize::from(same_record::<Enrolment>(&key, &context, &bytes));
+        read_count += usize::from(same_record::<Revocation>(&key, &context, &bytes));
     }
-    assert_eq!(read_count, 5, "each is read as exactly one kind");
+    assert_eq!(read_count, 10, "each is read as exactly one kind");
 }
 
-fn same_record<R: Record>(context: &[u8], bytes: &[u8]) -> bool {
-    let organisation = pair::organisation_key();
-    let read = Signed::<R>::verify_any_time(&organisation.verifying_key(), bytes);
+fn same_record<R: Record>(key: &SigningKey, context: &[u8], bytes: &[u8]) -> bool {
+    let read = Signed::<R>::verify_any_time(&key.verifying_key(), bytes);
     assert_eq!(read.is_ok(), context == R::CONTEXT, "{}", R::KIND);
     let Ok(read) = read else { return false };
-    assert_eq!(Signed::sign(&organisation, read.record()).unwrap(), bytes);
+    assert_eq!(Signed::sign(key, read.record()).unwrap(), bytes);
     true
+}
+
+#[test]
+fn a_pairing_code_is_read_as_its_vector_says() {
+    for vector in read("codes.json").as_array().unwrap() {
+        let code = PairingCode::parse(vector["text"].as_str().unwrap()).unwrap();
+        assert_eq!(code, pair::code());
+        assert_eq!(hex(*code.secret), vector["secret"]);
+        assert_eq!(hex(code.key().verifying_key().to_bytes()), vector["public"]);
+    }
 }
 
 #[test]

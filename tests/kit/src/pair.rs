@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use sudare_protocol::enrol::{
+    EnrollerRecord, FINGERPRINT_BYTES, Invitation, PairingCode, SECRET_BYTES, fingerprint,
+};
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::host::{self, Device, Devices};
 use sudare_protocol::limits::{OPERATORS_MAX, VECTOR_DIM};
@@ -9,9 +12,11 @@ use sudare_protocol::message::{Attest, Id};
 use sudare_protocol::reason::{Reason, State};
 use sudare_protocol::records::{DeviceRecord, EvidenceDuty, HostRecord, Policy, RecordError, Signed};
 use sudare_protocol::template::OperatorTemplate;
-use sudare_protocol::{SigningKey, client};
+use sudare_protocol::{SigningKey, client, keyfile};
 
 pub const WALL_MS: u64 = 1_800_000_000_000;
+/// Three days later, in whole minutes.
+pub const CODE_UNTIL_MS: u64 = WALL_MS + 3 * 24 * 60 * 60 * 1_000;
 pub const DEVICE_ID: Id = [0xd1; 16];
 pub const USER: &str = "alice";
 pub const CERTIFICATE: [u8; 32] = [0xce; 32];
@@ -28,6 +33,45 @@ pub fn device_key() -> SigningKey {
     SigningKey::from_bytes(&[3; 32])
 }
 
+pub fn enroller_key() -> SigningKey {
+    SigningKey::from_bytes(&[6; 32])
+}
+
+/// What the fixed device was given to type.
+pub fn code() -> PairingCode {
+    PairingCode {
+        address: "vdi-1.example".into(),
+        not_after_ms: CODE_UNTIL_MS,
+        organisation: fingerprint(&organisation_key().verifying_key()),
+        certificate: [0xce; FINGERPRINT_BYTES],
+        secret: [0x5c; SECRET_BYTES].into(),
+    }
+}
+
+pub fn enroller() -> EnrollerRecord {
+    EnrollerRecord {
+        name: "help desk".into(),
+        key: enroller_key().verifying_key().to_bytes(),
+        users: vec![USER.into(), "@staff".into()],
+        devices_max: 500,
+        not_before_ms: 0,
+        not_after_ms: u64::MAX,
+    }
+}
+
+pub fn invitation() -> Invitation {
+    Invitation {
+        key: code().key().verifying_key().to_bytes(),
+        user: USER.into(),
+        host_id: "vdi-1".into(),
+        number: 7,
+        not_before_ms: WALL_MS,
+        not_after_ms: CODE_UNTIL_MS,
+        device_until_ms: u64::MAX,
+        needs_approval: false,
+    }
+}
+
 pub fn policy() -> Policy {
     Policy {
         organisation: "Example".into(),
@@ -42,6 +86,7 @@ pub fn policy() -> Policy {
         timings: BTreeMap::new(),
         rules: None,
         eyes: None,
+        notice: None,
     }
 }
 
@@ -100,6 +145,8 @@ pub fn host_setup() -> Result<host::Setup, RecordError> {
         boot_id: [0xb0; 16],
         tls_cert_sha256: CERTIFICATE,
         tls_exporter: Some(TLS_EXPORTER),
+        organisation: organisation_key().verifying_key(),
+        enrol_secret: [0x12; 32].into(),
         user: Some(USER.into()),
         wall_ms: WALL_MS,
     })
@@ -107,7 +154,9 @@ pub fn host_setup() -> Result<host::Setup, RecordError> {
 
 pub fn client_setup() -> client::Setup {
     client::Setup {
-        organisation: organisation_key().verifying_key(),
+        organisation: Some(organisation_key().verifying_key()),
+        pairing: None,
+        consents: vec![],
         device_key: device_key(),
         device_id: DEVICE_ID,
         boot_id: [0xb1; 16],
@@ -119,12 +168,19 @@ pub fn client_setup() -> client::Setup {
     }
 }
 
+/// The fixed device before anybody knows it.
+pub fn pairing_setup() -> client::Setup {
+    let pairing = Some(client::Pairing { code: code(), template: template() });
+    let device_id = keyfile::device_id(&device_key().verifying_key());
+    client::Setup { organisation: None, pairing, device_id, ..client_setup() }
+}
+
 pub fn host_fresh() -> host::Fresh {
     host::Fresh { nonce: [0x10; 16], template_secrets: [[0x11; 32]; OPERATORS_MAX] }
 }
 
 pub fn client_fresh() -> client::Fresh {
-    client::Fresh { nonce: [0x20; 32], template_secret: [0x21; 32] }
+    client::Fresh { nonce: [0x20; 32], template_secret: [0x21; 32], enrol_secret: [0x22; 32] }
 }
 
 /// The frames in `bytes`; what the tests feed is always whole.

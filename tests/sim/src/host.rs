@@ -65,8 +65,16 @@ struct Line {
 impl HostSide {
     /// A connection whose channel is not open yet, at 0 ms.
     pub(super) fn new(seed: u64) -> Result<Self, String> {
-        let host::Setup { host_key, host_record, policy, boot_id, tls_cert_sha256, tls_exporter, .. } =
-            pair::host_setup().map_err(|e| e.to_string())?;
+        let host::Setup {
+            host_key,
+            host_record,
+            organisation,
+            policy,
+            boot_id,
+            tls_cert_sha256,
+            tls_exporter,
+            ..
+        } = pair::host_setup().map_err(|e| e.to_string())?;
         let random = Arc::new(Seeded(Mutex::new(ChaCha8Rng::seed_from_u64(!seed))));
         let sink = Sink::default();
         let rules = policy.record().rules();
@@ -78,6 +86,7 @@ impl HostSide {
         let shared = Arc::new(Shared {
             host_key,
             host_record,
+            organisation,
             policy,
             recipients,
             devices: Box::new(OneDevice::default()),

@@ -10,7 +10,9 @@ use crate::testing::{Host, NOW_MS, WALL_MS, device_key, organisation_key};
 
 fn client_setup() -> Setup {
     Setup {
-        organisation: organisation_key().verifying_key(),
+        organisation: Some(organisation_key().verifying_key()),
+        pairing: None,
+        consents: vec![],
         device_key: device_key(),
         device_id: keyfile::device_id(&device_key().verifying_key()),
         boot_id: [0xb1; 16],
@@ -23,7 +25,7 @@ fn client_setup() -> Setup {
 }
 
 fn client_fresh() -> Fresh {
-    Fresh { nonce: [0x20; 32], template_secret: [0x21; 32] }
+    Fresh { nonce: [0x20; 32], template_secret: [0x21; 32], enrol_secret: [0x22; 32] }
 }
 
 /// A selector with everything it asked for.

@@ -85,6 +85,37 @@ impl Stage {
         Ok(())
     }
 
+    /// Gives an admin of this host the right to invite these users, so many devices in all.
+    pub fn make_enroller(&self, users: &[&str], devices: u32) -> anyhow::Result<()> {
+        let path = |name: &str| self.dir.join("enroller").join(name).display().to_string();
+        std::fs::create_dir_all(self.dir.join("enroller"))?;
+        let key = path("enroller.key");
+        if !Path::new(&key).exists() {
+            self.authority(&["new-enroller", "--out", &key])?;
+        }
+        let line = std::fs::read_to_string(path("enroller.pub"))?;
+        let devices = devices.to_string();
+        let mut what =
+            vec!["sign-enroller", "--name", "desk", "--devices", &devices, "--public-key", line.trim()];
+        users.iter().for_each(|user| what.extend(["--user", user]));
+        self.sign(&what, &path("enroller.record"))?;
+        Ok(())
+    }
+
+    /// Has the admin make a code for the embedded host that runs.
+    pub fn invite(&self, user: &str, more: &[&str]) -> anyhow::Result<String> {
+        let path = |name: &str| self.dir.join(name).display().to_string();
+        let (state, enroller) = (path("host"), path("enroller"));
+        let (certificate, settings) = (path("host/rdp-tls.pem"), path("host.toml"));
+        let text =
+            format!("state_dir = {state:?}\ntls_certificate = {certificate:?}\ntls_key = {certificate:?}\n");
+        std::fs::write(&settings, text)?;
+        let what =
+            ["invite", user, "--address", &self.listen, "--config", &settings, "--enroller", &enroller];
+        let said = self.host_tool(&[&what, more].concat())?;
+        Ok(said.lines().next().context("no code was printed")?.to_owned())
+    }
+
     /// The operator's device, and who the operator is.
     fn enrol(&self, photographs: &[PathBuf]) -> anyhow::Result<()> {
         let path = |name: &str| self.dir.join(name).display().to_string();
@@ -160,17 +191,18 @@ impl Stage {
     }
 
     /// Has the organisation's key sign something.
-    fn sign(&self, what: &[&str], out: &str) -> anyhow::Result<String> {
+    pub fn sign(&self, what: &[&str], out: &str) -> anyhow::Result<String> {
         let key = self.dir.join("organisation.key").display().to_string();
         self.authority(&[what, &["--key", &key, "--out", out]].concat())
     }
 
     /// What the security team runs, away from any host.
-    fn authority(&self, arguments: &[&str]) -> anyhow::Result<String> {
+    pub fn authority(&self, arguments: &[&str]) -> anyhow::Result<String> {
         output_of(Command::new(self.bin.join("sudare-authority")).args(arguments))
     }
 
-    fn host_tool(&self, arguments: &[&str]) -> anyhow::Result<String> {
+    /// What a VDI admin runs.
+    pub fn host_tool(&self, arguments: &[&str]) -> anyhow::Result<String> {
         output_of(Command::new(self.bin.join("sudare-host")).args(arguments))
     }
 
