@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use sudare_base::program::Settings;
 use sudare_base::{clock, files, output};
 use sudare_protocol::hex::{hex, unhex};
@@ -11,7 +11,42 @@ use sudare_protocol::limits::{RECORD_MAX_BYTES, TEMPLATE_MAX_BYTES};
 use sudare_protocol::message::Id;
 use sudare_protocol::template::OperatorTemplate;
 use sudare_records::registry::Registry;
+use sudare_records::registry::seats::Waiting;
 use sudare_records::state;
+
+/// Devices whose invitation asks for it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sudare-host approve              which devices wait
+  sudare-host approve 4f3c…        let one of them in")]
+pub(crate) struct Approve {
+    /// The device's id (32 hexadecimal digits); without it, those that wait are listed
+    id: Option<String>,
+}
+
+impl Approve {
+    pub(crate) fn run(&self, settings: &Settings) -> anyhow::Result<()> {
+        let dir = settings.load(&[])?.state_dir;
+        files::become_owner(&dir)?;
+        let registry = state::registry(&dir)?;
+        let Some(id) = &self.id else {
+            let waiting = registry.waiting()?;
+            waiting.iter().for_each(|device| output::line(&waits(device)));
+            if waiting.is_empty() {
+                output::line("No device waits for approval.");
+            }
+            return Ok(());
+        };
+        registry.approve(&device_id(id)?)?;
+        output::line(&format!("Device {id} is let in. Its user connects again."));
+        Ok(())
+    }
+}
+
+fn waits(device: &Waiting) -> String {
+    format!("{}  waits  1 operator(s)  {}", hex(&device.device_id), device.user)
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Device {
@@ -83,6 +118,7 @@ impl Device {
                     };
                     output::line(&line);
                 }
+                registry.waiting()?.iter().for_each(|device| output::line(&waits(device)));
             }
         }
         Ok(())

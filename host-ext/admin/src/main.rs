@@ -1,10 +1,18 @@
 //! `sudare-host`, the VDI admin's program: makes keys, enrols devices, and checks this host.
 //!
 //! ```text
+//!  invite ────► pairing code ─► employee      approve ─► a device that waits      revoke ─► a key that counts no more
 //!  init, key ─► key files ─► security team signs ─► records
 //!  device ────► registry of enrolled devices                    doctor ─► settings, keys, gate, xrdp, services: ok?
 //!  pin ───────► the certificate of a host that a gate is to stand before
 //! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | `invite` | pairing codes, and what the organisation takes back |
+//! | `device` | enrolled devices, and those that wait |
+//! | `doctor` | what is wrong on this host, and what can be mended |
+//!
 //! Deliberately absent: the organisation's secret key (`sudare-authority`), reading or erasing evidence
 //! (`sudare-audit`). Doctor reports, and says what to do; with `--fix` it mends what is safe, and nothing else.
 
@@ -12,6 +20,7 @@
 
 mod device;
 mod doctor;
+mod invite;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,6 +44,7 @@ Examples:
   sudare-host key --state-dir /var/lib/sudare          the line that the security team signs
   sudare-host device add laptop.record --operator alice.operator --state-dir /var/lib/sudare
                                                        enrol a device; root becomes the folder's owner
+  sudare-host invite alice                             a pairing code for one PC of alice
   sudare-host pin 192.0.2.7:3389                       the pin for gate_target; compare it with that host's own
   sudare-host doctor                                   what is wrong, and how to fix it
   sudare-host doctor --fix                             mend what is safe to mend, and say what is left"
@@ -75,6 +85,15 @@ enum Command {
     /// Print whether a folder can be written; doctor runs it as the recorder's user
     #[command(hide = true)]
     TryWrite { folder: PathBuf },
+    /// Make a pairing code for one device of a user
+    Invite(invite::Invite),
+    /// Let devices in that wait for it
+    Approve(device::Approve),
+    /// Keep what the organisation took back: the key of an enroller or a device
+    Revoke {
+        /// The record that `sudare-authority revoke` wrote
+        record: PathBuf,
+    },
     /// Manage enrolled devices and their operators
     #[command(subcommand)]
     Device(device::Device),
@@ -141,6 +160,9 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         }
         Command::Knock { .. } | Command::TryWrite { .. } => Ok(()),
         Command::Doctor(doctor) => doctor.run(settings),
+        Command::Invite(invite) => invite.run(settings),
+        Command::Approve(approve) => approve.run(settings),
+        Command::Revoke { record } => invite::revoke(settings, record),
         Command::Device(device) => device.run(settings),
     }
 }

@@ -1,7 +1,7 @@
 //! `sudare-authority`: the organisation's secret key, and the records that the security team signs with it, offline.
 //!
 //! ```text
-//!  new ─► organisation.key (offline) ─► sign-host, sign-device, sign-policy ─► record ─► VDI admin ─► host
+//!  new ─► organisation.key (offline) ─► sign-host, sign-enroller, sign-device, sign-policy, revoke ─► record ─► VDI admin ─► host
 //!     └─► organisation.pub ─► every host and device        new-auditor ─► age identity: opens evidence
 //! ```
 //! A program of its own, which no host installs, so that the key never needs to be where a host's programs are.
@@ -11,12 +11,13 @@
 
 mod policy_file;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use sudare_base::config::log_origin;
 use sudare_base::{clock, files, output, program};
+use sudare_protocol::enrol::{EnrollerRecord, Revocation};
 use sudare_protocol::keyfile;
 use sudare_protocol::records::{DeviceRecord, HostRecord, Record, Signed};
 use sudare_protocol::seal::Identity;
@@ -35,6 +36,9 @@ Examples:
   sudare-authority new --out keys/organisation.key               once; writes organisation.pub too
   sudare-authority new-auditor --out keys/auditor-1.age          at least two of them
   sudare-authority sign-host --key keys/organisation.key --host-id vdi-0042 --public-key LINE --out host.record
+  sudare-authority new-enroller --out keys/enroller.key          once for each desk that invites devices
+  sudare-authority sign-enroller --key keys/organisation.key --name desk --user @staff --public-key LINE --out enroller.record
+  sudare-authority revoke --key keys/organisation.key --public-key LINE --out enroller.revocation
   sudare-authority sign-policy --key keys/organisation.key --in policy.toml --out policy.record"
 )]
 struct Cli {
@@ -46,6 +50,12 @@ struct Cli {
 enum Authority {
     /// Make the organisation key (keep it offline) and its public half
     New {
+        /// Where to write the secret key; the public half gets the same name with .pub
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Make an enroller's key, with which a VDI admin invites devices, and its public half
+    NewEnroller {
         /// Where to write the secret key; the public half gets the same name with .pub
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
@@ -82,6 +92,35 @@ enum Authority {
         #[arg(long, value_name = "LINE")]
         public_key: String,
     },
+    /// Say who may invite devices: for whom, how many, and until when
+    SignEnroller {
+        #[command(flatten)]
+        sign: Sign,
+        /// A name for people, such as "help desk Tokyo"
+        #[arg(long)]
+        name: String,
+        /// The line of the enroller's .pub file
+        #[arg(long, value_name = "LINE")]
+        public_key: String,
+        /// A user, @GROUP for the members of a group of the host, or * for everybody; may be repeated
+        #[arg(long = "user", value_name = "USER", required = true)]
+        users: Vec<String>,
+        /// How many devices it may invite in all
+        #[arg(long, value_name = "N", default_value_t = 500)]
+        devices: u32,
+    },
+    /// Take a key back, for good: an enroller's with all its devices, or a device's
+    Revoke {
+        /// The organisation's secret key
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// The line of the key that counts no more
+        #[arg(long, value_name = "LINE")]
+        public_key: String,
+        /// Where to write the signed record
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
     /// Sign a policy written in TOML (docs/guide/security-team.md shows one)
     SignPolicy {
         #[command(flatten)]
@@ -113,7 +152,7 @@ fn main() -> ExitCode {
 impl Authority {
     fn run(&self) -> anyhow::Result<()> {
         match self {
-            Authority::New { out } => {
+            Authority::New { out } | Authority::NewEnroller { out } => {
                 let public = keyfile::public_line(&keys::new_key(out)?);
                 files::write_private(&out.with_extension("pub"), public.as_bytes())?;
                 output::line(public.trim_end());
@@ -150,6 +189,21 @@ impl Authority {
                     not_after_ms,
                 })?;
             }
+            Authority::SignEnroller { sign, name, public_key, users, devices } => {
+                let (not_before_ms, not_after_ms) = sign.validity();
+                sign.write(&EnrollerRecord {
+                    name: name.clone(),
+                    key: keyfile::parse_public(public_key)?.to_bytes(),
+                    users: users.clone(),
+                    devices_max: *devices,
+                    not_before_ms,
+                    not_after_ms,
+                })?;
+            }
+            Authority::Revoke { key, public_key, out } => {
+                let revoked = keyfile::parse_public(public_key)?.to_bytes();
+                write(key, out, &Revocation { key: revoked, at_ms: clock::wall_ms() })?;
+            }
             Authority::SignPolicy { sign, input } => {
                 sign.write(&policy_file::read(input, sign.validity())?)?;
             }
@@ -166,9 +220,13 @@ impl Sign {
     }
 
     fn write<R: Record>(&self, record: &R) -> anyhow::Result<()> {
-        let key = keys::read_secret(&self.key, "Make it with `sudare-authority new`")?;
-        files::write_private(&self.out, &Signed::sign(&key, record)?)?;
-        output::line(&format!("Signed: {}", self.out.display()));
-        Ok(())
+        write(&self.key, &self.out, record)
     }
+}
+
+fn write<R: Record>(key: &Path, out: &Path, record: &R) -> anyhow::Result<()> {
+    let key = keys::read_secret(key, "Make it with `sudare-authority new`")?;
+    files::write_private(out, &Signed::sign(&key, record)?)?;
+    output::line(&format!("Signed: {}", out.display()));
+    Ok(())
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use sudare_base::files;
 use sudare_protocol::eyes::{EyesRules, FirstCheck, Liveness, NotMeasurable, Recognition};
 use sudare_protocol::keyfile;
+use sudare_protocol::notice::{Notice, Words};
 use sudare_protocol::records::{EvidenceDuty, Policy};
 use sudare_protocol::rules::{
     ByteKey, Durable, EvidenceRules, FULL_RETENTION_HOURS, RETENTION_HOURS, Screenshot,
@@ -28,6 +29,45 @@ struct PolicyFile {
     timings: BTreeMap<String, u64>,
     rules: Option<RulesFile>,
     eyes: Option<EyesFile>,
+    notice: Option<NoticeFile>,
+}
+
+/// What employees accept before anything looks.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoticeFile {
+    version: u32,
+    owner: WordsFile,
+    contact: WordsFile,
+    purpose: WordsFile,
+    retention: WordsFile,
+    alternative: WordsFile,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WordsFile {
+    ja: String,
+    en: String,
+}
+
+impl From<WordsFile> for Words {
+    fn from(WordsFile { ja, en }: WordsFile) -> Self {
+        Words { japanese: ja, english: en }
+    }
+}
+
+impl From<NoticeFile> for Notice {
+    fn from(file: NoticeFile) -> Self {
+        Notice {
+            version: file.version,
+            owner: file.owner.into(),
+            contact: file.contact.into(),
+            purpose: file.purpose.into(),
+            retention: file.retention.into(),
+            alternative: file.alternative.into(),
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -161,6 +201,7 @@ fn parse(text: &str, (not_before_ms, not_after_ms): (u64, u64)) -> anyhow::Resul
         timings: file.timings,
         rules: file.rules.map(RulesFile::into_rules).transpose()?,
         eyes: file.eyes.map(EyesFile::into_rules),
+        notice: file.notice.map(Notice::from),
     })
 }
 

@@ -45,6 +45,13 @@ pub fn name_of(uid: u32) -> Option<String> {
     uzers::get_user_by_uid(uid)?.name().to_str().map(str::to_owned)
 }
 
+/// Whether a user is in a group, both by name. May wait for a directory server.
+pub fn is_in_group(user: &str, group: &str) -> bool {
+    let Some(user) = uzers::get_user_by_name(user) else { return false };
+    let groups = uzers::get_user_groups(user.name(), user.primary_group_id()).unwrap_or_default();
+    groups.iter().any(|of| of.name() == group)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +64,7 @@ mod tests {
         assert_eq!((uid_of("root"), uid_of("no-such-user")), (Some(0), None));
         assert_eq!(name_of(0).as_deref(), Some("root"));
         assert_eq!(name_of(u32::MAX - 7), None);
+        assert!(is_in_group("root", "root") && !is_in_group("root", "nogroup"));
+        assert!(!is_in_group("no-such-user", "root"));
     }
 }

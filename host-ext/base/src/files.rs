@@ -8,6 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
@@ -61,6 +62,35 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 /// Replaces the file atomically; every user may read it. Its folder must exist.
 pub fn write_public(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     replace(path, bytes, 0o644).map_err(|e| FileError::new(path, "written", e))
+}
+
+/// Writes a private file where it stands, for a process that may rename nothing. A power failure can tear it.
+pub fn write_in_place(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+    put(file, path, bytes).map_err(|e| FileError::new(path, "written", e))
+}
+
+/// As [`write_in_place`], if there is no such file yet; otherwise false.
+pub fn write_once(path: &Path, bytes: &[u8]) -> Result<bool, FileError> {
+    let file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        file => file,
+    };
+    put(file, path, bytes).map(|()| true).map_err(|e| FileError::new(path, "written", e))
+}
+
+fn put(file: io::Result<File>, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = file?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// Whether a file was written last before this time, by the clock of the wall.
+pub fn is_older(path: &Path, age: Duration) -> bool {
+    let written = fs::metadata(path).and_then(|meta| meta.modified());
+    written.is_ok_and(|at| crate::clock::wall().duration_since(at).is_ok_and(|passed| passed > age))
 }
 
 /// Replaces the file so that a reader finds either the old or the new content, even after a power failure.

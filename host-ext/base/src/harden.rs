@@ -187,6 +187,13 @@ fn access(right: Right) -> BitFlags<AccessFs> {
     match right {
         Right::List => AccessFs::ReadDir.into(),
         Right::Read | Right::ReadIfThere => AccessFs::ReadFile | AccessFs::ReadDir,
+        Right::WriteIfThere => {
+            AccessFs::ReadFile
+                | AccessFs::ReadDir
+                | AccessFs::WriteFile
+                | AccessFs::Truncate
+                | AccessFs::MakeReg
+        }
         Right::Keep => {
             AccessFs::ReadFile
                 | AccessFs::ReadDir

@@ -1,7 +1,7 @@
 //! The output of the host's programs. Nothing else prints, so that `--json` stays machine-readable and no text that
 //! somebody else wrote can command the reader's terminal.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::process;
 
 use clap::Parser;
@@ -16,6 +16,16 @@ const NOT_WRITTEN: i32 = 2;
 /// Prints a line on standard output. Whatever in it would do something else than be seen is replaced.
 pub fn line(text: &str) {
     write(&printable(text));
+}
+
+/// Prints a remark that is not a result, on standard error.
+pub fn note(text: &str) {
+    complain(text);
+}
+
+/// Whether people see the results at once.
+pub fn is_terminal() -> bool {
+    io::stdout().is_terminal()
 }
 
 /// Prints JSON on standard output; hidden characters are spelt out, so that it says the same.

@@ -36,6 +36,8 @@ const CALLS: &[&str] = &[
     "getcwd",
     "fadvise64",
     "ftruncate",
+    // A device that an invitation lets in is kept for good.
+    "fsync",
     // Sockets, without those that wait for others to connect.
     "connect",
     "getsockname",

@@ -54,6 +54,7 @@ pub fn share(
 ) -> Result<Arc<Shared>, AssembleError> {
     Ok(Arc::new(Shared {
         host_key: state.host_key,
+        organisation: state.organisation,
         host_record: state.host_record.bytes().to_vec(),
         recipients: Shared::recipients_of(state.policy.record())?,
         policy: state.policy,

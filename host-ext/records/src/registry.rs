@@ -4,9 +4,12 @@
 //! devices/<id>.record      DeviceRecord signed by the organisation
 //! devices/<id>.revoked     its existence revokes the device
 //! devices/<id>.operators   operator templates, sealed with the host's storage key
+//! seats/                   devices that came by an invitation, see [`seats`]
 //! ```
 //! Templates are already rotated by the device's secret matrix. Because they are sealed too, a copy of the disk without
 //! the storage key reveals nothing.
+
+pub mod seats;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,10 +17,12 @@ use std::path::{Path, PathBuf};
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use sudare_base::files::{self, FileError};
+use sudare_protocol::cose::KeyId;
+use sudare_protocol::enrol::{Admission, Invited};
 use sudare_protocol::hex::{hex, unhex};
-use sudare_protocol::host::{Device, Devices};
+use sudare_protocol::host::{Admitted, Device, Devices, NotAdmitted};
 use sudare_protocol::limits::{OPERATORS_MAX, RECORD_MAX_BYTES, TEMPLATE_MAX_BYTES};
-use sudare_protocol::message::Id;
+use sudare_protocol::message::{Digest, Id};
 use sudare_protocol::records::{DeviceRecord, RecordError, Signed};
 use sudare_protocol::template::{OperatorTemplate, TemplateError};
 use sudare_protocol::{VerifyingKey, keyfile};
@@ -37,6 +42,8 @@ pub enum RegistryError {
     Template(#[from] TemplateError),
     #[error("device {0} is not enrolled at this host. `sudare-host device list` shows the enrolled ones")]
     Unknown(String),
+    #[error("device {0} does not wait for approval. `sudare-host device list` shows those that do")]
+    NotWaiting(String),
     #[error(
         "the record's device key does not match its device id. Have the security team sign the record again"
     )]
@@ -51,12 +58,18 @@ pub enum RegistryError {
     Random,
 }
 
+/// A device's record, its digest, and the key of the enroller who let it in, if that was not the organisation.
+type LetIn = (DeviceRecord, Digest, Option<[u8; 32]>);
+
 /// The folder of enrolled devices, and the keys to read it.
 #[derive(Clone)]
 pub struct Registry {
+    /// The host's folder of keys and records.
     dir: PathBuf,
     organisation: VerifyingKey,
     storage_key: Zeroizing<[u8; 32]>,
+    /// Of a user and a group of this host, by name.
+    is_in_group: fn(&str, &str) -> bool,
 }
 
 impl std::fmt::Debug for Registry {
@@ -67,7 +80,7 @@ impl std::fmt::Debug for Registry {
 
 impl Registry {
     pub fn new(dir: PathBuf, organisation: VerifyingKey, storage_key: Zeroizing<[u8; 32]>) -> Self {
-        Registry { dir, organisation, storage_key }
+        Registry { dir, organisation, storage_key, is_in_group: sudare_base::accounts::is_in_group }
     }
 
     /// Enrols a device whose record the organisation signed.
@@ -83,7 +96,7 @@ impl Registry {
 
     /// Adds an operator's template to a device, or replaces it. Returns how many operators the device has.
     pub fn add_operator(&self, device_id: &Id, template: OperatorTemplate) -> Result<usize, RegistryError> {
-        if !self.path(device_id, "record").exists() {
+        if self.record(device_id)?.is_none() {
             return Err(RegistryError::Unknown(hex(device_id)));
         }
         let mut templates = self.operators(device_id)?;
@@ -92,8 +105,15 @@ impl Registry {
         if templates.len() > OPERATORS_MAX {
             return Err(TemplateError::TooMany.into());
         }
+        let sealed = self.sealed(device_id, &templates)?;
+        files::write_private(&self.path(device_id, "operators"), &sealed)?;
+        Ok(templates.len())
+    }
+
+    /// Templates as they are kept.
+    fn sealed(&self, device_id: &Id, templates: &[OperatorTemplate]) -> Result<Vec<u8>, RegistryError> {
         let mut plain = Zeroizing::new(Vec::new());
-        for template in &templates {
+        for template in templates {
             let bytes = template.to_bytes()?;
             let length = u32::try_from(bytes.len()).map_err(|_| TemplateError::Malformed)?;
             plain.extend_from_slice(&length.to_be_bytes());
@@ -104,12 +124,11 @@ impl Registry {
             .cipher()
             .encrypt(&XNonce::from(nonce), Payload { msg: &plain, aad: device_id })
             .map_err(|_| RegistryError::Sealed(hex(device_id)))?;
-        files::write_private(&self.path(device_id, "operators"), &[&nonce[..], &sealed].concat())?;
-        Ok(templates.len())
+        Ok([&nonce[..], &sealed].concat())
     }
 
     pub fn revoke(&self, device_id: &Id) -> Result<(), RegistryError> {
-        if !self.path(device_id, "record").exists() {
+        if !self.path(device_id, "record").exists() && !self.seat(device_id, "record").exists() {
             return Err(RegistryError::Unknown(hex(device_id)));
         }
         Ok(files::write_private(&self.path(device_id, "revoked"), b"")?)
@@ -117,38 +136,45 @@ impl Registry {
 
     /// Ids of all enrolled devices, revoked ones included.
     pub fn list(&self) -> Result<Vec<Id>, RegistryError> {
-        let mut ids: Vec<Id> = match fs::read_dir(&self.dir) {
-            Ok(entries) => entries.flatten().filter_map(|e| id_of(&e.path())).collect(),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(e) => return Err(FileError::new(&self.dir, "read", e).into()),
-        };
+        let mut ids = ids_in(&self.dir.join("devices"), "record")?;
+        ids.extend(ids_in(&self.dir.join("seats"), "record")?);
         ids.sort_unstable();
+        ids.dedup();
         Ok(ids)
     }
 
     /// Like `Devices::find`, with an error that names files.
     pub fn device(&self, device_id: &Id) -> Result<Option<Device>, RegistryError> {
-        let Some(bytes) = files::read_bounded(&self.path(device_id, "record"), RECORD_MAX_BYTES)? else {
-            return Ok(None);
-        };
-        let signed = Signed::<DeviceRecord>::verify_any_time(&self.organisation, &bytes)?;
+        let Some((record, record_sha256, enroller)) = self.record(device_id)? else { return Ok(None) };
         // A record that was copied to another file name must not count for that device.
-        if signed.record().device_id != *device_id {
+        if record.device_id != *device_id {
             return Err(RegistryError::Mismatch);
         }
-        Ok(Some(Device {
-            record: signed.record().clone(),
-            record_sha256: signed.digest(),
-            revoked: self.path(device_id, "revoked").exists(),
-            templates: self.operators(device_id)?,
-        }))
+        let revoked = self.path(device_id, "revoked").exists()
+            || self.is_revoked(&record.device_key)
+            || enroller.is_some_and(|key| self.is_revoked(&key));
+        Ok(Some(Device { record, record_sha256, revoked, templates: self.operators(device_id)? }))
+    }
+
+    /// How a device was let in.
+    fn record(&self, device_id: &Id) -> Result<Option<LetIn>, RegistryError> {
+        let Some(bytes) = files::read_bounded(&self.path(device_id, "record"), RECORD_MAX_BYTES)? else {
+            let admission = self.admission(&self.seat(device_id, "record"))?;
+            return Ok(admission.as_ref().map(admitted));
+        };
+        if Admission::is_one(&bytes) {
+            return Ok(Some(admitted(&Admission::verify(&self.organisation, &bytes)?)));
+        }
+        let signed = Signed::<DeviceRecord>::verify_any_time(&self.organisation, &bytes)?;
+        Ok(Some((signed.record().clone(), signed.digest(), None)))
     }
 
     fn operators(&self, device_id: &Id) -> Result<Vec<OperatorTemplate>, RegistryError> {
-        let Some(sealed) = files::read_bounded(&self.path(device_id, "operators"), OPERATORS_MAX_BYTES)?
-        else {
-            return Ok(Vec::new());
-        };
+        let mut sealed = files::read_bounded(&self.path(device_id, "operators"), OPERATORS_MAX_BYTES)?;
+        if sealed.is_none() {
+            sealed = files::read_bounded(&self.seat(device_id, "operators"), OPERATORS_MAX_BYTES)?;
+        }
+        let Some(sealed) = sealed else { return Ok(Vec::new()) };
         let unreadable = || RegistryError::Sealed(hex(device_id));
         let (nonce, body) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or_else(unreadable)?;
         let plain = self
@@ -171,7 +197,7 @@ impl Registry {
     }
 
     fn path(&self, device_id: &Id, kind: &str) -> PathBuf {
-        self.dir.join(format!("{}.{kind}", hex(device_id)))
+        self.dir.join("devices").join(format!("{}.{kind}", hex(device_id)))
     }
 }
 
@@ -186,13 +212,39 @@ impl Devices for Registry {
             }
         })
     }
+
+    fn invitation(&self, key: &KeyId) -> Result<Option<Invited>, RecordError> {
+        self.invited(key).map_err(|error| {
+            tracing::error!(%error, "an invitation cannot be used");
+            match error {
+                RegistryError::Record(record) => record,
+                _ => RecordError::Malformed { kind: "invitation" },
+            }
+        })
+    }
+
+    fn admit(&self, admission: &Admission, template: &OperatorTemplate) -> Result<Admitted, NotAdmitted> {
+        self.keep(admission, template)
+    }
 }
 
-fn id_of(path: &Path) -> Option<Id> {
-    if path.extension()? != "record" {
-        return None;
-    }
-    unhex(path.file_stem()?.to_str()?)
+fn admitted(admission: &Admission) -> LetIn {
+    (admission.device(), admission.digest(), Some(admission.invited().enroller().key))
+}
+
+/// Ids of the devices of which a folder has a file of this kind.
+fn ids_in(folder: &Path, kind: &str) -> Result<Vec<Id>, RegistryError> {
+    let id_of = |path: &Path| {
+        let is_kind = path.extension().is_some_and(|extension| extension == kind);
+        is_kind.then(|| unhex(path.file_stem()?.to_str()?)).flatten()
+    };
+    let mut ids: Vec<Id> = match fs::read_dir(folder) {
+        Ok(entries) => entries.flatten().filter_map(|e| id_of(&e.path())).collect(),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(e) => return Err(FileError::new(folder, "read", e).into()),
+    };
+    ids.sort_unstable();
+    Ok(ids)
 }
 
 #[cfg(test)]
@@ -206,7 +258,7 @@ mod tests {
     }
 
     fn registry(dir: &Path, storage: u8) -> Registry {
-        Registry::new(dir.join("devices"), organisation().verifying_key(), Zeroizing::new([storage; 32]))
+        Registry::new(dir.to_owned(), organisation().verifying_key(), Zeroizing::new([storage; 32]))
     }
 
     fn enrolled(registry: &Registry) -> Id {

@@ -30,6 +30,7 @@ pub struct HostState {
     pub host_record: Signed<HostRecord>,
     pub policy: Signed<Policy>,
     pub registry: Registry,
+    pub organisation: VerifyingKey,
 }
 
 impl std::fmt::Debug for HostState {
@@ -68,11 +69,11 @@ pub fn registry(dir: &Path) -> Result<Registry, StateError> {
         files::read_bounded(&path, 32)?.ok_or_else(|| StateError::Missing(path.clone(), INIT))?,
     );
     let storage: [u8; 32] = bytes.as_slice().try_into().map_err(|_| StateError::Missing(path, INIT))?;
-    Ok(Registry::new(dir.join("devices"), organisation, Zeroizing::new(storage)))
+    Ok(Registry::new(dir.to_owned(), organisation, Zeroizing::new(storage)))
 }
 
 const PIN: &str = "Get the organisation's public key from the security team and put it there";
-const SIGN_HOST: &str =
+pub const SIGN_HOST: &str =
     "Send the line of `sudare-host key` to the security team, and put the record that they sign there";
 const SIGN_POLICY: &str = "Get the signed policy from the security team and put it there";
 
@@ -87,11 +88,12 @@ impl HostState {
             return Err(StateError::OtherHost);
         }
         let policy = record(&dir.join("policy.record"), &organisation, wall_ms, SIGN_POLICY)?;
-        Ok(HostState { host_key, host_record, policy, registry: registry(dir)? })
+        Ok(HostState { host_key, host_record, policy, registry: registry(dir)?, organisation })
     }
 }
 
-fn record<R: sudare_protocol::records::Record>(
+/// A signed record of a file, valid now.
+pub fn record<R: sudare_protocol::records::Record>(
     path: &Path,
     organisation: &VerifyingKey,
     wall_ms: u64,

@@ -174,6 +174,8 @@ impl Case {
             policy: policy.clone(),
             tls_cert_sha256: [5; 32],
             tls_exporter: None,
+            organisation: None,
+            enrol_key: None,
             wall_ms: self.now_ms - ago_ms,
             credits: 32,
         };
@@ -192,6 +194,8 @@ impl Case {
             wall_ms: self.now_ms - ago_ms + 3,
             key_assurance: Some(0),
             measures: None,
+            enrolment: None,
+            consent: None,
         };
         let hello = cose::sign1(&pair::host_key(), HELLO_CONTEXT, &message::encode(kind::HELLO, 0, &hello));
         let open = cose::sign1(&device, OPEN_CONTEXT, &message::encode(kind::OPEN, 0, &open));

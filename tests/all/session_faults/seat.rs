@@ -131,6 +131,7 @@ impl Host {
             start(open, [0x50; 16], policy.record().rules()).unwrap()
         };
         let shared = Arc::new(Shared {
+            organisation: pair::organisation_key().verifying_key(),
             host_key: pair::host_key(),
             host_record,
             recipients: Shared::recipients_of(policy.record()).unwrap(),
@@ -323,12 +324,13 @@ impl Seat {
     /// Opens the channel; the handshake follows by itself.
     pub(super) fn try_open(&mut self) {
         let setup = Setup {
-            organisation: pair::organisation_key().verifying_key(),
+            organisation: Some(pair::organisation_key().verifying_key()),
             device_id: self.device_id,
             wall_ms: clock::wall_ms(),
             ..pair::client_setup()
         };
-        let fresh = Fresh { nonce: clock::random().unwrap(), template_secret: clock::random().unwrap() };
+        let random = || clock::random().unwrap();
+        let fresh = Fresh { nonce: random(), template_secret: random(), enrol_secret: random() };
         self.waiting = Some(AwaitHello::new(setup, fresh));
         (self.client, self.deframer) = (None, Deframer::default());
         self.link(LinkEvent::Opened);

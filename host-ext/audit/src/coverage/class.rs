@@ -41,7 +41,8 @@ impl Class {
                 | Reason::BadMessage
                 | Reason::ClockJump
                 | Reason::DeviceRefused
-                | Reason::OtherUser,
+                | Reason::OtherUser
+                | Reason::NoConsent,
             ) => Self::Connection,
             Some(Reason::None | Reason::EvidenceNotKept | Reason::CoverFault | Reason::ClientAsked)
             | None => Self::System,

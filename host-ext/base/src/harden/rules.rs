@@ -14,6 +14,8 @@ pub enum Right {
     Read,
     /// Read, if it exists on this machine.
     ReadIfThere,
+    /// Create, read and write files, and sync the folder, if it exists on this machine. Nothing is renamed or removed.
+    WriteIfThere,
     /// Create, read, write, rename and remove files and folders.
     Keep,
     /// Create a socket, and remove that of the process before.
@@ -27,7 +29,7 @@ pub enum Right {
 impl Right {
     /// Whether the service must not start if the path is missing.
     pub fn must_exist(self) -> bool {
-        !matches!(self, Right::ReadIfThere | Right::RunIfThere | Right::Device)
+        !matches!(self, Right::ReadIfThere | Right::WriteIfThere | Right::RunIfThere | Right::Device)
     }
 }
 

@@ -62,6 +62,8 @@ pub(super) struct Session {
     pub(super) acks: (Sender<Ack>, Receiver<Ack>),
     /// A client is, or was, authenticated on this channel, and the log has the beginning of its session.
     pub(super) started: bool,
+    /// The device that is let in, and when that was looked at last.
+    pub(super) let_in: Option<(Id, u64)>,
 }
 
 impl Session {
@@ -91,6 +93,7 @@ impl Session {
             pictures_limit: RateLimit::new(now.boot_ms),
             acks: channel(),
             started: false,
+            let_in: None,
         }
     }
 
@@ -196,6 +199,7 @@ impl Session {
             self.watch_gap(is_kept);
         }
         self.decide(Event::Tick, actions);
+        self.look_whether_let_in(actions);
         while let Ok(ack) = self.acks.1.try_recv() {
             if let End::Live(live) = &mut self.end {
                 let sealed = live.acknowledge(&ack);
@@ -204,6 +208,7 @@ impl Session {
         }
         self.credit(actions);
         let now_ms = self.now.boot_ms;
+        let late = Refusal::new(Code::Timeout, Fault::Surroundings, "");
         match &mut self.end {
             End::Live(live) => {
                 if let Ok(nonce) = self.shared.random.fresh() {
@@ -211,9 +216,8 @@ impl Session {
                     self.send(challenge, actions);
                 }
             }
-            End::AwaitOpen(end) if end.is_late(now_ms) => {
-                self.refuse(&Refusal::new(Code::Timeout, Fault::Surroundings, ""), actions);
-            }
+            End::AwaitOpen(end) if end.is_late(now_ms) => self.refuse(&late, actions),
+            End::AwaitEnrol(end) if end.is_late(now_ms) => self.refuse(&late, actions),
             _ => {}
         }
     }

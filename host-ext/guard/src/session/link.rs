@@ -4,9 +4,11 @@ use sudare_protocol::error::{Code, Fault, Refusal, Refused};
 use sudare_protocol::evidence::event::SessionStart;
 use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::frame::Deframer;
-use sudare_protocol::host::{AwaitOpen, Fresh, Live, Setup};
+use sudare_protocol::host::{AwaitEnrol, AwaitOpen, Device, Fresh, Live, Opened, Setup};
 use sudare_protocol::limits::OPERATORS_MAX;
 use sudare_protocol::reason::Reason;
+
+use zeroize::Zeroizing;
 
 use super::driver::Session;
 use super::evidence::{Job, What};
@@ -14,17 +16,24 @@ use super::rate_limit::SESSION_COSTS;
 use crate::decision::Event;
 use crate::transport::Action;
 
+/// How often it is looked whether the device is still let in.
+const LET_IN_EVERY_MS: u64 = 5_000;
+
 /// Where the channel's end is.
 pub(super) enum End {
     Closed,
     AwaitOpen(Box<AwaitOpen>),
+    /// A device that an invitation lets in brings its operator.
+    AwaitEnrol(Box<AwaitEnrol>),
     Live(Box<Live>),
 }
 
 impl Session {
     /// The client opened the channel: greet it.
     pub(super) fn greet(&mut self, actions: &mut Vec<Action>) {
-        let (Ok(session_id), Ok(nonce)) = (self.shared.random.fresh(), self.shared.random.fresh()) else {
+        let random = &self.shared.random;
+        let (Ok(session_id), Ok(nonce), Ok(enrol_secret)) = (random.fresh(), random.fresh(), random.fresh())
+        else {
             tracing::error!("the system gave no random bytes; the session stays covered");
             return;
         };
@@ -44,6 +53,8 @@ impl Session {
             boot_id: shared.boot_id,
             tls_cert_sha256: shared.tls_cert_sha256,
             tls_exporter: self.info.tls_exporter,
+            organisation: shared.organisation,
+            enrol_secret: Zeroizing::new(enrol_secret),
             user: self.claimed_user(),
             wall_ms: self.now.wall_ms,
         };
@@ -79,10 +90,13 @@ impl Session {
         match std::mem::replace(&mut self.end, End::Closed) {
             End::Closed => Ok(()),
             End::AwaitOpen(end) => {
-                if let Err(refused) = self.opened(*end, frame, actions) {
-                    actions.extend(refused.reply.map(Action::Send));
-                    self.refuse(&refused.refusal, actions);
-                }
+                let opened = self.opened(*end, frame, actions);
+                self.or_refuse(opened, actions);
+                Ok(())
+            }
+            End::AwaitEnrol(end) => {
+                let enrolled = self.enrolled(*end, frame, actions);
+                self.or_refuse(enrolled, actions);
                 Ok(())
             }
             End::Live(mut live) => {
@@ -127,6 +141,27 @@ impl Session {
         if let Err(refusal) = self.has_room().and_then(|()| self.spend(SESSION_COSTS)) {
             return Err(end.refuse(frame, refusal));
         }
+        if AwaitOpen::is_enrolling(frame) {
+            let end = end.enrol(frame, &self.by_user(), self.now.boot_ms)?;
+            self.end = End::AwaitEnrol(Box::new(end));
+            return Ok(());
+        }
+        let fresh = self.fresh()?;
+        let (live, ready, opened) = end.handle(frame, &self.by_user(), &fresh, self.now.boot_ms)?;
+        self.go_live(live, ready, opened, actions);
+        Ok(())
+    }
+
+    fn enrolled(&mut self, end: AwaitEnrol, frame: &[u8], actions: &mut Vec<Action>) -> Result<(), Refused> {
+        let fresh = self.fresh()?;
+        let (live, ready, opened) = end.handle(frame, &self.by_user(), &fresh, self.now.boot_ms)?;
+        tracing::info!("a device was let in by an invitation");
+        self.go_live(live, ready, opened, actions);
+        Ok(())
+    }
+
+    /// Randomness for a handshake.
+    fn fresh(&self) -> Result<Fresh, Refused> {
         let no_randomness = |_| {
             let refusal = Refusal::new(Code::EvidenceStore, Fault::Us, "no randomness");
             Refused { refusal, reply: None }
@@ -136,10 +171,21 @@ impl Session {
         for secret in &mut template_secrets {
             *secret = random.fresh().map_err(no_randomness)?;
         }
-        let fresh = Fresh { nonce: random.fresh().map_err(no_randomness)?, template_secrets };
-        let (live, ready, opened) = end.handle(frame, &self.by_user(), &fresh, self.now.boot_ms)?;
+        Ok(Fresh { nonce: random.fresh().map_err(no_randomness)?, template_secrets })
+    }
+
+    /// Tells the client why it is not let in.
+    fn or_refuse(&mut self, result: Result<(), Refused>, actions: &mut Vec<Action>) {
+        if let Err(refused) = result {
+            actions.extend(refused.reply.map(Action::Send));
+            self.refuse(&refused.refusal, actions);
+        }
+    }
+
+    fn go_live(&mut self, live: Live, ready: Vec<u8>, opened: Opened, actions: &mut Vec<Action>) {
         let timings = live.timings();
         (self.end, self.started) = (End::Live(Box::new(live)), true);
+        self.let_in = Some((opened.device_id, self.now.boot_ms));
         actions.push(Action::Send(ready));
         self.keep(
             None,
@@ -158,7 +204,30 @@ impl Session {
         self.decide(Event::Owner(self.whose()), actions);
         self.decide(Event::Eyes { rules, measures: opened.measures }, actions);
         self.decide(Event::LinkUp { timings }, actions);
-        Ok(())
+    }
+
+    /// What was taken back while a session runs counts for it, too.
+    pub(super) fn look_whether_let_in(&mut self, actions: &mut Vec<Action>) {
+        let (End::Live(_), Some((device_id, looked_ms))) = (&self.end, self.let_in) else { return };
+        if self.now.boot_ms.saturating_sub(looked_ms) < LET_IN_EVERY_MS {
+            return;
+        }
+        self.let_in = Some((device_id, self.now.boot_ms));
+        let now_ms = self.now.wall_ms;
+        let refusal = match self.shared.devices.find(&device_id) {
+            Ok(Some(device)) if device.revoked => Refusal::new(Code::DeviceRevoked, Fault::Organisation, ""),
+            Ok(Some(Device { record, .. }))
+                if (record.not_before_ms..=record.not_after_ms).contains(&now_ms) =>
+            {
+                return;
+            }
+            Ok(Some(_)) => {
+                Refusal::new(Code::DeviceUnknown, Fault::Organisation, "its record is not valid now")
+            }
+            Ok(None) => Refusal::new(Code::DeviceUnknown, Fault::Organisation, ""),
+            Err(error) => Refusal::new(Code::DeviceUnknown, Fault::Organisation, error.to_string()),
+        };
+        self.refuse(&refusal, actions);
     }
 
     /// The channel can no longer be trusted: cover, say why, stay covered.
@@ -179,7 +248,16 @@ impl Session {
         }
         self.end = End::Closed;
         let reason = match refusal.code {
-            Code::DeviceUnknown | Code::DeviceRevoked | Code::WrongUser => Reason::DeviceRefused,
+            Code::DeviceUnknown
+            | Code::DeviceRevoked
+            | Code::WrongUser
+            | Code::InvitationUnknown
+            | Code::InvitationEnded
+            | Code::InvitationUsed
+            | Code::InvitationRefused
+            | Code::ApprovalPending
+            | Code::NotKept => Reason::DeviceRefused,
+            Code::ConsentMissing => Reason::NoConsent,
             Code::EvidenceStore => Reason::EvidenceNotKept,
             // Whoever slept, or is slow, has sent nothing wrong.
             Code::Timeout => Reason::ClientGone,

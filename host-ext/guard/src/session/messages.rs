@@ -33,6 +33,7 @@ pub(super) fn may_leave(reason: Reason) -> bool {
             | Reason::CoverFault
             | Reason::DeviceRefused
             | Reason::OtherUser
+            | Reason::NoConsent
             | Reason::LinkLost
     )
 }
@@ -64,7 +65,7 @@ pub(super) fn cover(reason: Reason, since: &str, info: &SessionInfo, asked: Aske
             lines.push("ご不明な点は管理者へ。 Questions? Ask your VDI administrator.".into());
         }
     }
-    if info.keys && matches!(reason, Reason::NoClient | Reason::DeviceRefused) {
+    if info.keys && matches!(reason, Reason::NoClient | Reason::DeviceRefused | Reason::NoConsent) {
         // No client, so no camera to pause, and nothing was seen that could be a mistake.
         lines.push("[F1] ヘルプ help".into());
     } else if info.keys {

@@ -29,11 +29,11 @@ mod shots;
 use std::sync::Arc;
 
 use sudare_base::clock::{Now, RandomSource};
-use sudare_protocol::SigningKey;
 use sudare_protocol::host::Devices;
 use sudare_protocol::message::{Digest, Id};
 use sudare_protocol::records::{EvidenceDuty, Policy, Signed};
 use sudare_protocol::seal::{Recipients, SealError};
+use sudare_protocol::{SigningKey, VerifyingKey};
 
 use crate::transport::{DriverFactory, SessionDriver, SessionInfo};
 use driver::Session;
@@ -43,6 +43,7 @@ use evidence::Evidence;
 pub struct Shared {
     pub host_key: SigningKey,
     pub host_record: Vec<u8>,
+    pub organisation: VerifyingKey,
     pub policy: Signed<Policy>,
     pub recipients: Recipients,
     pub devices: Box<dyn Devices + Send + Sync>,

@@ -10,12 +10,15 @@
 //! Users are compared by uid: one user may have several names, and two users never have one uid. What the client says
 //! of itself counts only where nothing can tell.
 
+use sudare_protocol::cose::KeyId;
+use sudare_protocol::enrol::{Admission, Invited};
 use sudare_protocol::evidence::note::NoteCode;
-use sudare_protocol::host::{Device, Devices};
+use sudare_protocol::host::{Admitted, Device, Devices, NotAdmitted};
 use sudare_protocol::message::Id;
 use sudare_protocol::message::Shown;
 use sudare_protocol::reason::Reason;
 use sudare_protocol::records::RecordError;
+use sudare_protocol::template::OperatorTemplate;
 
 use super::driver::Session;
 use super::evidence::What;
@@ -32,6 +35,14 @@ pub(super) struct ByUser<'a> {
 impl Devices for ByUser<'_> {
     fn find(&self, device_id: &Id) -> Result<Option<Device>, RecordError> {
         self.devices.find(device_id)
+    }
+
+    fn invitation(&self, key: &KeyId) -> Result<Option<Invited>, RecordError> {
+        self.devices.invitation(key)
+    }
+
+    fn admit(&self, admission: &Admission, template: &OperatorTemplate) -> Result<Admitted, NotAdmitted> {
+        self.devices.admit(admission, template)
     }
 
     fn is_same_user(&self, claimed: &str, enrolled: &str) -> bool {

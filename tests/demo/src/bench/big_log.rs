@@ -249,6 +249,8 @@ impl Maker {
             policy: self.policy.bytes().to_vec(),
             tls_cert_sha256: pair::CERTIFICATE,
             tls_exporter: None,
+            organisation: None,
+            enrol_key: None,
             wall_ms: pair::WALL_MS,
             credits: 32,
         };
@@ -266,6 +268,8 @@ impl Maker {
             wall_ms: pair::WALL_MS,
             key_assurance: None,
             measures: None,
+            enrolment: None,
+            consent: None,
         };
         let (host, device) = (pair::host_key(), pair::device_key());
         SessionStart {
