@@ -10,6 +10,7 @@ mod hardening;
 mod log_peers;
 mod output;
 mod packages;
+mod pairing;
 mod plugin;
 mod rdp;
 mod session_faults;

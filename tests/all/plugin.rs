@@ -199,7 +199,7 @@ fn what_is_missing_is_said_and_covered_and_the_connection_goes_on() {
     let listen = setup.stage.listen.clone();
     stays_covered(setup.plain(&listen, &[ANY, "/dvc:sudare,camra:0"], &[]), "\"camra:0\" is not an argument");
     // No settings: an empty home, so no organisation.
-    stays_covered(setup.plain(&listen, &[ANY, "/dvc:sudare"], &[]), "does not know its organisation yet");
+    stays_covered(setup.plain(&listen, &[ANY, "/dvc:sudare"], &[]), "this device has no organisation yet");
     let empty = setup.stage.dir.join("empty");
     std::fs::create_dir_all(&empty).unwrap();
     stays_covered(setup.client_at(&listen, &[ANY], &[("SUDARE_CACHE", &empty)]), "sudare models fetch");

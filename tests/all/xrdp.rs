@@ -154,6 +154,13 @@ fn somebody_elses_desktop_stays_covered_whoever_is_recognised() {
 }
 
 #[test]
+fn a_code_makes_a_seat_behind_the_gate_and_what_let_it_in_can_be_taken_back() {
+    let Some(report) = check_with_models("pairing") else { return };
+    let figure = |name: &str| report.figures[name].as_f64().unwrap();
+    assert!(figure("pair_s") <= 20.0 && figure("revoke_to_black_s") <= 90.0, "{:?}", report.figures);
+}
+
+#[test]
 fn a_clipboard_passes_the_gate_only_where_settings_open_it_and_only_while_the_desktop_is_seen() {
     let Some(report) = check_with_models("channels") else { return };
     assert!(report.checks.iter().any(|check| check.name == "under a cover nothing leaves the session"));

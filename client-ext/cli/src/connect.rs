@@ -17,6 +17,7 @@ use sudare_client_core::presence::Decision;
 use sudare_client_runtime::battery::Sparing;
 use sudare_client_runtime::driver::{Driver, Identity};
 use sudare_client_runtime::inbox::Inbox;
+use sudare_client_runtime::seat::Seat;
 use sudare_client_runtime::spool::Spools;
 use sudare_client_runtime::watcher::CameraWatcher;
 use sudare_client_runtime::{Event, clock, device, operator};
@@ -27,7 +28,7 @@ use sudare_vision::camera::{self, SourceOptions, SourceSpec};
 use sudare_vision::engine::Engine;
 use tokio::sync::mpsc;
 
-use crate::output;
+use crate::{output, pair};
 
 /// Events of the connection that may be waiting.
 const EVENTS_MAX: usize = 256;
@@ -63,13 +64,14 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let home = operator::device_dir()?;
-    let organisation = device::organisation(&home, arguments.organisation.as_deref())?;
+    let seat = Seat::at(&home).with_organisation(arguments.organisation.as_deref());
+    seat.check()?;
     let spec: SourceSpec = arguments.source.parse()?;
     // Opened before connecting, so that errors show at once.
     let source = camera::open(&spec, SourceOptions { fps: None }, clock::boottime_ms)?;
     let engine = Engine::from_cache()?;
     let identity = Identity {
-        organisation,
+        seat,
         device_key: device::device_key(&home)?,
         boot_id: device::boot_id()?,
         models: engine.models(),
@@ -91,12 +93,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 fn options(arguments: &Arguments) -> anyhow::Result<RdpOptions> {
-    let (host, port) = match arguments.host.rsplit_once(':') {
-        Some((host, port)) => (host, port.parse().with_context(|| format!("{port:?} is not a port"))?),
-        None => (arguments.host.as_str(), 3389),
-    };
+    let (host, port) = pair::address(&arguments.host)?;
     Ok(RdpOptions {
-        host: host.to_owned(),
+        host,
         port,
         user: arguments.user.clone(),
         password: std::env::var("SUDARE_RDP_PASSWORD").unwrap_or_default(),
@@ -147,7 +146,7 @@ impl Teller {
     /// Name, fields and text of an event.
     fn describe(&mut self, event: Event) -> (&'static str, Value, String) {
         match event {
-            Event::Ready { host_id, certificate } => {
+            Event::Ready { host_id, certificate, .. } => {
                 let checked = certificate == CertificateCheck::Same;
                 let text = format!("connected to {host_id}");
                 ("ready", json!({ "host": host_id, "certificate_checked": checked }), text)
@@ -173,6 +172,11 @@ impl Teller {
             }
             Event::Dropped(why) => ("dropped", json!({ "text": why }), format!("channel closed: {why}")),
             Event::Trouble(text) => ("trouble", json!({ "text": text }), text),
+            Event::Notice(notice) => {
+                let text =
+                    "the organisation's notice was not accepted on this device: sudare consent".to_owned();
+                ("notice", json!({ "version": notice.version }), text)
+            }
             Event::EnrolAgain => {
                 let text = "the looks at the operator fit the template less and less: enrol again".to_owned();
                 ("enrol-again", json!({}), text)

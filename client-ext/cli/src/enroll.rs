@@ -9,7 +9,7 @@ use sudare_client_core::face::marked;
 use sudare_client_core::face::separation::{PEOPLE, Separation};
 use sudare_client_runtime::random::random;
 use sudare_client_runtime::{clock, drift, operator};
-use sudare_protocol::template::Region;
+use sudare_protocol::template::{OperatorTemplate, Region};
 use sudare_vision::camera::{self, SourceOptions, SourceSpec};
 use sudare_vision::engine::Engine;
 use sudare_vision::enroll::{self, Clip, Enrolled, LOOKS_MIN, Progress, Request};
@@ -66,47 +66,61 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         arguments.clip.is_some() || !mark_still,
         "pictures do not tell what stays still. Give --clip, or the region as numbers"
     );
-    let source = arguments.clip.as_deref().map(open).transpose()?;
-    let mut engine = Engine::from_cache()?;
-    let home = operator::device_dir()?;
-    let rotation = operator::device_rotation(&home)?;
-    let operator_id = random().map_err(|_| operator::OperatorError::NoRandomness)?;
     let regions = arguments.not_a_person.iter().filter_map(|marked| match marked {
         NotAPerson::Region(region) => Some(*region),
         NotAPerson::Still => None,
     });
-    let request = Request { rotation: &rotation, operator_id, regions: regions.collect() };
-    let (enrolled, from) = match source {
-        Some((mut source, guided)) => {
-            let how = Clip { guided, mark_still };
-            let spinner = output::spinner(false);
-            let mut step = None;
-            let mut tell = |progress: &Progress| {
-                let is_new = progress.step != std::mem::replace(&mut step, progress.step);
-                show(&spinner, progress, is_new);
-            };
-            let taken = enroll::clip(&mut engine, source.as_mut(), how, request, &mut tell);
-            spinner.finish_and_clear();
-            let taken = taken?;
-            for region in &taken.still {
-                output::note(&propose(region));
-            }
-            let count = taken.enrolled.template.vectors.len();
-            (taken.enrolled, format!("enrolled with {count} looks of {} pictures", taken.pictures))
-        }
-        None => {
-            let enrolled = enroll::stills(&mut engine, &arguments.images, request)?;
-            let count = enrolled.template.vectors.len();
-            (enrolled, format!("enrolled from {count} picture(s)"))
-        }
-    };
+    let (enrolled, from) =
+        looks(arguments.clip.as_deref(), &arguments.images, mark_still, regions.collect())?;
     let bytes = enrolled.template.to_bytes().context("cannot create the operator file")?;
     operator::write_private(&arguments.out, &bytes)?;
     // What sessions with the template before have left says nothing about this one.
-    drift::forget(&home);
+    drift::forget(&operator::device_dir()?);
     output::line(&format!("{from}: {}", arguments.out.display()));
     tell_about(&enrolled);
     Ok(())
+}
+
+/// Takes looks from a clip or from pictures, and says what the template is worth.
+pub(crate) fn take(clip: Option<&str>, images: &[PathBuf]) -> anyhow::Result<OperatorTemplate> {
+    let (enrolled, from) = looks(clip, images, false, Vec::new())?;
+    drift::forget(&operator::device_dir()?);
+    output::line(&from);
+    tell_about(&enrolled);
+    Ok(enrolled.template)
+}
+
+fn looks(
+    clip: Option<&str>,
+    images: &[PathBuf],
+    mark_still: bool,
+    regions: Vec<Region>,
+) -> anyhow::Result<(Enrolled, String)> {
+    let source = clip.map(open).transpose()?;
+    let mut engine = Engine::from_cache()?;
+    let rotation = operator::device_rotation(&operator::device_dir()?)?;
+    let operator_id = random().map_err(|_| operator::OperatorError::NoRandomness)?;
+    let request = Request { rotation: &rotation, operator_id, regions };
+    let Some((mut source, guided)) = source else {
+        let enrolled = enroll::stills(&mut engine, images, request)?;
+        let count = enrolled.template.vectors.len();
+        return Ok((enrolled, format!("enrolled from {count} picture(s)")));
+    };
+    let how = Clip { guided, mark_still };
+    let spinner = output::spinner(false);
+    let mut step = None;
+    let mut tell = |progress: &Progress| {
+        let is_new = progress.step != std::mem::replace(&mut step, progress.step);
+        show(&spinner, progress, is_new);
+    };
+    let taken = enroll::clip(&mut engine, source.as_mut(), how, request, &mut tell);
+    spinner.finish_and_clear();
+    let taken = taken?;
+    for region in &taken.still {
+        output::note(&propose(region));
+    }
+    let count = taken.enrolled.template.vectors.len();
+    Ok((taken.enrolled, format!("enrolled with {count} looks of {} pictures", taken.pictures)))
 }
 
 /// The source, and whether somebody sits before it who can be told what to do.

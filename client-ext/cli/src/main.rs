@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  doctor · models · enroll · inspect · device-key · receipts   look at or prepare this device
+//!  pair      a code, once · open  the remote desktop, every day · consent  what the organisation tells
 //!  watch     the decision, without a session
 //!  connect   a session through the bundled RDP client (sudare-headless)
 //! ```
@@ -11,18 +12,22 @@
 //! | module | what |
 //! |---|---|
 //! | `doctor`, `models` | what is wrong on this PC; fetches the models |
+//! | `pair`, `open`, `consent` | from a code to a seat; the remote desktop; what was accepted |
 //! | `enroll`, `device_key`, `receipts` | operator files, this device's line, what was recorded of this seat |
 //! | `inspect`, `watch` | faces in pictures; the decision over a film or a camera |
 //! | `connect` | the bundled RDP client |
 //! | `output` | the only place that prints |
 
 mod connect;
+mod consent;
 mod device_key;
 mod doctor;
 mod enroll;
 mod inspect;
 mod models;
+mod open;
 mod output;
+mod pair;
 mod receipts;
 mod watch;
 
@@ -42,10 +47,9 @@ use tracing_subscriber::EnvFilter;
     propagate_version = true,
     after_help = "\
 Start with:
-  sudare models fetch
-  sudare doctor
-  sudare enroll --clip camera:0 --out me.operator
-  sudare watch --source camera:0 --operator me.operator
+  sudare pair CODE             the code that your administrator gave you
+  sudare open NAME             the remote desktop
+  sudare doctor                what is wrong on this PC
 
 Settings: SUDARE_HOME (this device's files), SUDARE_CACHE (models), SUDARE_LOG (such as info or debug)."
 )]
@@ -57,11 +61,14 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Connect(connect::Arguments),
+    Consent(consent::Arguments),
     DeviceKey(device_key::Arguments),
     Doctor(doctor::Arguments),
     Models(models::Arguments),
     Enroll(enroll::Arguments),
     Inspect(inspect::Arguments),
+    Open(open::Arguments),
+    Pair(pair::Arguments),
     Receipts(receipts::Arguments),
     Watch(watch::Arguments),
 }
@@ -90,11 +97,14 @@ fn start(command: &Command) -> anyhow::Result<()> {
     }
     match command {
         Command::Connect(arguments) => connect::run(arguments),
+        Command::Consent(arguments) => consent::run(arguments),
         Command::DeviceKey(arguments) => device_key::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
         Command::Models(arguments) => models::run(arguments),
         Command::Enroll(arguments) => enroll::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Open(arguments) => open::run(arguments),
+        Command::Pair(arguments) => pair::run(arguments),
         Command::Receipts(arguments) => receipts::run(arguments),
         Command::Watch(arguments) => watch::run(arguments),
     }

@@ -11,6 +11,7 @@
 //! | module | what |
 //! |---|---|
 //! | `app` | `sudare connect`: connection, driver, screen |
+//! | `pairing` | a connection that pairs this device, and asks for no desktop |
 //! | `rdp`, `ironrdp` | what a connection does and tells; the same with IronRDP |
 //! | `screen`, `picture` | what the client would show; a window is covered unless the decision says otherwise |
 
@@ -18,6 +19,7 @@
 
 pub mod app;
 mod ironrdp;
+pub mod pairing;
 mod picture;
 mod rdp;
 mod screen;

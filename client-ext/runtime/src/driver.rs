@@ -21,13 +21,14 @@ use sudare_client_core::spool::{HostKey, Spool};
 use sudare_protocol::client::{Evidence, Fresh, Setup};
 use sudare_protocol::message::{Digest, Id};
 use sudare_protocol::template::OperatorTemplate;
-use sudare_protocol::{SigningKey, VerifyingKey, keyfile};
+use sudare_protocol::{SigningKey, keyfile};
 
 use crate::clock;
 use crate::evidence::Terms;
 use crate::inbox::{ChannelState, Inbox, Input, Inputs, LookSender, Transport, Unsaved};
 use crate::random::random;
 use crate::sealer::{Addressee, Sealer};
+use crate::seat::{Seat, SeatError};
 use crate::spool::Spools;
 use crate::watcher::{Look, Watcher};
 
@@ -41,9 +42,18 @@ const LAST_SEALING: Duration = Duration::from_secs(120);
 /// Receives each event, and whether a window of the client's own must be covered.
 pub type Tell<'a> = &'a mut dyn FnMut(Event, bool);
 
+/// Why no handshake can begin.
+#[derive(Debug, thiserror::Error)]
+enum HandshakeError {
+    #[error(transparent)]
+    Seat(#[from] SeatError),
+    #[error("the system has no randomness: {0}.")]
+    Random(#[from] getrandom::Error),
+}
+
 /// Who this device is.
 pub struct Identity {
-    pub organisation: VerifyingKey,
+    pub seat: Seat,
     pub device_key: SigningKey,
     pub boot_id: Id,
     pub models: Vec<Digest>,
@@ -195,7 +205,7 @@ impl Driver {
                 self.selector.opened(id, setup, fresh, clock::boottime_ms(), out);
             }
             Err(error) => {
-                tracing::error!(%error, "the system has no randomness; the host stays covered");
+                tracing::error!("{error} The host stays covered.");
                 channel.transport.close();
             }
         }
@@ -267,6 +277,11 @@ impl Driver {
             Event::Dropped(why) => tracing::warn!("a channel was closed: {why}"),
             Event::Trouble(text) => tracing::error!("{text}"),
             Event::Unproven(why) => tracing::error!("{why}"),
+            Event::Notice(notice) => {
+                if let Err(error) = self.identity.seat.told(notice) {
+                    tracing::error!("{error}");
+                }
+            }
             Event::EnrolAgain => tracing::warn!("the looks at the operator fit the template less and less"),
             Event::Ready { .. } | Event::Decided(_) | Event::Status(_) | Event::Over { .. } => {}
         }
@@ -276,7 +291,13 @@ impl Driver {
     /// The host of the live session sent its operators.
     fn watch_for(&mut self, operators: Vec<OperatorTemplate>, out: &mut Vec<Output>, tell: Tell<'_>) {
         let Some(live) = self.selector.live() else { return };
-        let host = self.host_key(live.host_id().to_owned());
+        let organisation = live.organisation();
+        let host = HostKey { organisation: organisation.to_bytes(), host_id: live.host_id().to_owned() };
+        if live.pairs()
+            && let Err(error) = self.identity.seat.paired(&organisation)
+        {
+            tracing::error!("{error}");
+        }
         let policy = live.policy();
         let recognition = policy.record().eyes().recognition;
         let terms = Terms {
@@ -302,7 +323,10 @@ impl Driver {
         // The watch that follows, if any, is started by the READY that comes after this.
         self.watch += 1;
         self.watcher.stop();
-        self.spools.put(&self.host_key(host_id), unacknowledged);
+        // Of the host that was live; whoever never was has left nothing.
+        if let Some(to) = self.addressee.as_ref().filter(|to| to.host.host_id == host_id) {
+            self.spools.put(&to.host, unacknowledged);
+        }
         let waiting = self.spools.waiting();
         self.happened(Event::Over { waiting }, tell);
     }
@@ -339,14 +363,12 @@ impl Driver {
         }
     }
 
-    fn host_key(&self, host_id: String) -> HostKey {
-        HostKey { organisation: self.identity.organisation.to_bytes(), host_id }
-    }
-
-    fn fresh_handshake(&self, transport: &dyn Transport) -> Result<(Setup, Fresh), getrandom::Error> {
+    fn fresh_handshake(&self, transport: &dyn Transport) -> Result<(Setup, Fresh), HandshakeError> {
         let identity = &self.identity;
         let setup = Setup {
-            organisation: identity.organisation,
+            organisation: identity.seat.organisation()?,
+            pairing: identity.seat.pairing()?,
+            consents: identity.seat.consents(),
             device_key: identity.device_key.clone(),
             device_id: keyfile::device_id(&identity.device_key.verifying_key()),
             boot_id: identity.boot_id,
@@ -356,7 +378,7 @@ impl Driver {
             tls_exporter: transport.tls_exporter(),
             wall_ms: clock::wall_ms(),
         };
-        Ok((setup, Fresh { nonce: random()?, template_secret: random()? }))
+        Ok((setup, Fresh { nonce: random()?, template_secret: random()?, enrol_secret: random()? }))
     }
 }
 

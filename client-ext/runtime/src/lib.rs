@@ -18,6 +18,8 @@
 //! | `watcher` | the thread that looks at the seat: on only while a host has proved itself, and not in a break |
 //! | `evidence`, `sealer` | what the core chose is encoded, sealed and stored, on a thread of its own |
 //! | `spool`, `receipts` | evidence that no host acknowledged, per host; what hosts confirmed |
+//! | `hosts` | where the hosts are that this device is paired with |
+//! | `seat` | the organisation that is pinned, a pairing under way, the notices that were accepted |
 //! | `device`, `operator` | keys, seed and operator files; private, made at first use |
 //! | `drift` | the two numbers about how well the template still fits |
 //! | `battery` | whether this PC runs on its battery, so that the eyes may spare it |
@@ -35,6 +37,7 @@ pub mod drift;
 pub mod driver;
 mod durable;
 pub mod evidence;
+pub mod hosts;
 pub mod inbox;
 pub mod operator;
 mod platform;
@@ -42,6 +45,7 @@ pub mod plugin;
 pub mod random;
 pub mod receipts;
 mod sealer;
+pub mod seat;
 pub mod spool;
 #[cfg(test)]
 #[path = "../../core/src/testing.rs"]

@@ -1,6 +1,7 @@
 //! The client's real driver with its spool on a disk, against a real guard and recorder: the connection is cut in
 //! the middle of the pictures, and what was cut off arrives once, with a receipt.
 
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -21,6 +22,7 @@ use sudare_client_runtime::clock::boottime_ms;
 use sudare_client_runtime::driver::{Driver, Identity};
 use sudare_client_runtime::inbox::{Inbox, LookSender, NotSent, Transport};
 use sudare_client_runtime::receipts::{Listed, Receipt, Receipts};
+use sudare_client_runtime::seat::Seat;
 use sudare_client_runtime::spool::{Spools, waiting};
 use sudare_client_runtime::watcher::{Look, Watcher};
 use sudare_demo::faults::{self, Place, Running};
@@ -29,6 +31,7 @@ use sudare_protocol::evidence::event::IncidentComplete;
 use sudare_protocol::evidence::{Event as LogEvent, Label};
 use sudare_protocol::eyes::Recognition;
 use sudare_protocol::hex::hex;
+use sudare_protocol::keyfile;
 use sudare_protocol::message::{Digest, Shown};
 use sudare_protocol::template::OperatorTemplate;
 use sudare_protocol::tlog::VerifierKey;
@@ -74,7 +77,7 @@ impl Host {
     fn another_guard(&mut self) {
         self.guard.kill().unwrap();
         let socket = self.place.guard_socket(0);
-        std::fs::remove_file(&socket).unwrap();
+        fs::remove_file(&socket).unwrap();
         self.guard = faults::guard(&self.place, &super::programs(), 0).unwrap();
         faults::await_socket(&socket).unwrap();
     }
@@ -104,8 +107,11 @@ struct Client {
 
 impl Client {
     fn start(home: &Path) -> Self {
+        let public = keyfile::public_line(&pair::organisation_key().verifying_key());
+        fs::create_dir_all(home).unwrap();
+        fs::write(home.join("organisation.pub"), public).unwrap();
         let identity = Identity {
-            organisation: pair::organisation_key().verifying_key(),
+            seat: Seat::at(home),
             device_key: faults::device_key(0),
             boot_id: [1; 16],
             models: vec![],
@@ -125,7 +131,7 @@ impl Client {
 
     fn connect(&self, host: &Host, cut: Cut) {
         let completed = host.dir.path().join("evidence/completed");
-        let is_kept = move || std::fs::read_dir(&completed).is_ok_and(|mut files| files.next().is_some());
+        let is_kept = move || fs::read_dir(&completed).is_ok_and(|mut files| files.next().is_some());
         let stream = host.meet_guard();
         let cable = Cable { stream: stream.try_clone().unwrap(), cut };
         let line = self.inbox.opened(Box::new(cable)).unwrap();
@@ -260,7 +266,7 @@ pub(super) fn left_in_spool(home: &Path) -> Vec<String> {
     let mut folders = vec![home.join("spool")];
     let mut left = Vec::new();
     while let Some(folder) = folders.pop() {
-        for file in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        for file in fs::read_dir(folder).into_iter().flatten().flatten() {
             let path = file.path();
             if path.is_dir() {
                 folders.push(path);
@@ -293,7 +299,7 @@ pub(super) fn assert_once(dir: &Path, verifier: &VerifierKey, id: &str) {
     let incident = incidents.iter().find(|incident| incident.id == id).unwrap();
     assert_eq!((incident.reason.as_str(), incident.complete), ("onlooker", true), "{incident:?}");
     let listed: usize = incidents.iter().map(|incident| incident.pictures.len()).sum();
-    assert_eq!(std::fs::read_dir(dir.join("blobs")).unwrap().count(), listed);
+    assert_eq!(fs::read_dir(dir.join("blobs")).unwrap().count(), listed);
 }
 
 /// An incident whose connection ends so; the driver waits for the next one.

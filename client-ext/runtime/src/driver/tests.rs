@@ -8,6 +8,7 @@ use sudare_protocol::reason::{Reason, State};
 
 use super::*;
 use crate::inbox::{ChannelHandle, NotSent, Overflow};
+use crate::seat::Seat;
 use crate::testing::{Host, device_key, organisation_key};
 use crate::testing_pictures::picture;
 
@@ -62,6 +63,7 @@ struct Client {
     looks: Receiver<LookSender>,
     events: Receiver<Event>,
     thread: std::thread::JoinHandle<()>,
+    _home: tempfile::TempDir,
 }
 
 /// The host's end of a channel.
@@ -74,8 +76,11 @@ struct Peer {
 
 impl Client {
     fn start(spools: &Arc<Spools>) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let pinned = keyfile::public_line(&organisation_key().verifying_key());
+        std::fs::write(home.path().join("organisation.pub"), pinned).unwrap();
         let identity = Identity {
-            organisation: organisation_key().verifying_key(),
+            seat: Seat::at(home.path()),
             device_key: device_key(),
             boot_id: [1; 16],
             models: vec![],
@@ -87,7 +92,7 @@ impl Client {
         let inbox = driver.inbox();
         let (tell, events) = channel();
         let thread = std::thread::spawn(move || driver.run(&mut |event, _| drop(tell.send(event))));
-        Client { inbox, asked, looks, events, thread }
+        Client { inbox, asked, looks, events, thread, _home: home }
     }
 
     fn connect(&self, nonce: u8) -> Peer {

@@ -17,6 +17,7 @@ use crate::inbox::{Inbox, Inputs};
 use crate::plugin::notices::{Notice, Notices};
 use crate::plugin::notify;
 use crate::plugin::settings::{Settings, SettingsError};
+use crate::seat::{Seat, SeatError};
 use crate::spool::Spools;
 use crate::watcher::CameraWatcher;
 
@@ -26,6 +27,8 @@ enum StartError {
     Settings(#[from] SettingsError),
     #[error(transparent)]
     Device(#[from] DeviceError),
+    #[error(transparent)]
+    Seat(#[from] SeatError),
     #[error("cannot start a thread: {0}. Close other programs and connect again")]
     Thread(#[from] std::io::Error),
 }
@@ -80,6 +83,7 @@ fn log(event: &Event) {
         | Event::Dropped(_)
         | Event::Trouble(_)
         | Event::Unproven(_)
+        | Event::Notice(_)
         | Event::EnrolAgain => {}
     }
 }
@@ -102,11 +106,17 @@ fn driver(settings: &Settings, inbox: Inbox, inputs: Inputs) -> Result<Driver, S
 
 fn identity(settings: &Settings, home: &Path) -> Result<Identity, StartError> {
     Ok(Identity {
-        organisation: device::organisation(home, settings.organisation.as_deref())?,
+        seat: seat(settings, home)?,
         device_key: device::device_key(home)?,
         boot_id: device::boot_id().map_err(DeviceError::from)?,
         models: Vec::new(),
     })
+}
+
+fn seat(settings: &Settings, home: &Path) -> Result<Seat, SeatError> {
+    let seat = Seat::at(home).with_organisation(settings.organisation.as_deref());
+    seat.check()?;
+    Ok(seat)
 }
 
 /// Evidence that waits for a host, over reconnects within one process. One for each device's folder, because

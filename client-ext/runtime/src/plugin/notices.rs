@@ -60,6 +60,7 @@ impl Notices {
                 Some(notice("カメラで確認できません / Sudare cannot watch the seat", text))
             }
             Event::EnrolAgain => Some(enrol_again()),
+            Event::Notice(_) => Some(reason(Reason::NoConsent)),
             // While the host is connected, only a liar beside it is ever refused.
             Event::Refused { live: false, .. } if self.live => None,
             Event::Refused { refusal, .. } => {
@@ -168,7 +169,7 @@ mod tests {
         assert!(said.body.contains("not signed by this organisation"), "{said:?}");
         let mut notices = Notices::default();
         let certificate = CertificateCheck::NotPossible;
-        notices.event(&Event::Ready { host_id: "vdi".into(), certificate }, start_ms);
+        notices.event(&Event::Ready { host_id: "vdi".into(), certificate, user: None }, start_ms);
         assert_eq!(notices.event(&refused(), start_ms), None);
         assert!(notices.event(&Event::Over { waiting: 2 }, start_ms).unwrap().body.contains("2 records"));
     }

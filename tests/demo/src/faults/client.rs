@@ -183,7 +183,11 @@ impl Client {
         let device_id = keyfile::device_id(&device_key.verifying_key());
         let wall_ms = clock::wall_ms();
         let setup = Setup { device_key, device_id, wall_ms, tls_cert_sha256: None, ..pair::client_setup() };
-        let fresh = Fresh { nonce: clock::random()?, template_secret: clock::random()? };
+        let fresh = Fresh {
+            nonce: clock::random()?,
+            template_secret: clock::random()?,
+            enrol_secret: clock::random()?,
+        };
         let mut shake = Shake { stream, deframer: Deframer::default() };
         let hello = shake.frame()?;
         let (waiting, open) =

@@ -181,7 +181,8 @@ impl Sudare {
         self.gate.take().context("the gate does not run")?.kill()
     }
 
-    fn host_program(&self) -> Command {
+    /// What a VDI admin runs.
+    pub fn host_program(&self) -> Command {
         let mut command = Command::new(Path::new(PROGRAMS).join("sudare-host"));
         command.arg("--config").arg(self.stage.dir.join("host.toml"));
         command
@@ -262,7 +263,7 @@ fn cache() -> anyhow::Result<Vec<(String, String)>> {
     Ok(vec![("SUDARE_CACHE".to_owned(), folder.to_owned())])
 }
 
-fn photographs() -> anyhow::Result<PathBuf> {
+pub(super) fn photographs() -> anyhow::Result<PathBuf> {
     let folder = std::env::var_os("SUDARE_TEST_PICTURES")
         .context("SUDARE_TEST_PICTURES is not set. `cargo xtask test` sets it")?;
     Ok(folder.into())

@@ -14,6 +14,7 @@ mod moving;
 mod nla;
 mod no_plugin;
 mod other_user;
+mod pairing;
 mod powerless;
 mod refused;
 mod resize;
@@ -67,6 +68,11 @@ const STOCK: &[(&str, &str, Play)] = &[
         "other-user",
         "the operator logs on as somebody else, and nobody tells whose desktop it is",
         other_user::play,
+    ),
+    (
+        "pairing",
+        "from a code to the desktop in two commands, and covered when the enroller is revoked",
+        pairing::play,
     ),
     (
         "channels",
