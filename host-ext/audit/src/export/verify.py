@@ -453,6 +453,7 @@ REASONS = {
     20: ("break", "休憩中です（カメラは停止しています）。", "The operator is on a break; the camera is off."),
     21: ("device-refused", "この端末は利用を許可されていません。", "This device is not allowed to use this desktop."),
     22: ("other-user", "ご本人のデスクトップであることを確認できません。", "This desktop is not confirmed to be yours."),
+    24: ("operator-asked", "ご自身の操作で画面を隠しています。", "You covered the desktop yourself."),
 }
 # Number: what its value is, Japanese, English.
 NOTES = {
