@@ -3,6 +3,8 @@
 //! ```text
 //!  doctor · models · enroll · inspect · device-key · receipts   look at or prepare this device
 //!  watch     the decision, without a session
+//!  cover     covers the desktop of running connections
+//!  (none)    the employee's window (sudare-window)
 //!  connect   a session through the bundled RDP client (sudare-headless)
 //! ```
 //! Exit code 0: done; 1: the input is at fault; 2: the set-up is at fault. Deliberately absent: any decision of its
@@ -14,9 +16,11 @@
 //! | `enroll`, `device_key`, `receipts` | operator files, this device's line, what was recorded of this seat |
 //! | `inspect`, `watch` | faces in pictures; the decision over a film or a camera |
 //! | `connect` | the bundled RDP client |
+//! | `cover`, `window` | covers a running session; starts the window, a program of its own |
 //! | `output` | the only place that prints |
 
 mod connect;
+mod cover;
 mod device_key;
 mod doctor;
 mod enroll;
@@ -25,6 +29,7 @@ mod models;
 mod output;
 mod receipts;
 mod watch;
+mod window;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -41,7 +46,7 @@ use tracing_subscriber::EnvFilter;
     version,
     propagate_version = true,
     after_help = "\
-Start with:
+Without a command, the window opens. On a command line, start with:
   sudare models fetch
   sudare doctor
   sudare enroll --clip camera:0 --out me.operator
@@ -50,13 +55,15 @@ Start with:
 Settings: SUDARE_HOME (this device's files), SUDARE_CACHE (models), SUDARE_LOG (such as info or debug)."
 )]
 struct Arguments {
+    /// Without one, the window opens
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Connect(connect::Arguments),
+    Cover(cover::Arguments),
     DeviceKey(device_key::Arguments),
     Doctor(doctor::Arguments),
     Models(models::Arguments),
@@ -74,7 +81,7 @@ fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
-    let result = start(&arguments.command);
+    let result = arguments.command.as_ref().map_or_else(window::open, start);
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -90,6 +97,7 @@ fn start(command: &Command) -> anyhow::Result<()> {
     }
     match command {
         Command::Connect(arguments) => connect::run(arguments),
+        Command::Cover(arguments) => cover::run(arguments),
         Command::DeviceKey(arguments) => device_key::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
         Command::Models(arguments) => models::run(arguments),
@@ -105,6 +113,7 @@ fn is_set_up_at_fault(error: &anyhow::Error) -> bool {
         cause.is::<EngineError>()
             || cause.is::<ModelError>()
             || cause.is::<doctor::Problems>()
+            || cause.is::<window::NoWindow>()
             || matches!(
                 cause.downcast_ref::<OperatorError>(),
                 Some(OperatorError::NoHome | OperatorError::DamagedSeed { .. } | OperatorError::NoRandomness)

@@ -28,6 +28,7 @@ use crate::evidence::Terms;
 use crate::inbox::{ChannelState, Inbox, Input, Inputs, LookSender, Transport, Unsaved};
 use crate::random::random;
 use crate::sealer::{Addressee, Sealer};
+use crate::seat::Pictures;
 use crate::spool::Spools;
 use crate::watcher::{Look, Watcher};
 
@@ -79,6 +80,8 @@ pub struct Driver {
     next_adopt: Instant,
     /// Number of the current watch; looks of earlier ones are dropped.
     watch: u64,
+    /// Where an employee's window asks to see what the camera sees.
+    pictures: Option<Pictures>,
 }
 
 impl std::fmt::Debug for Driver {
@@ -119,7 +122,15 @@ impl Driver {
             next_adopt: clock::instant(),
             addressee: None,
             watch: 0,
+            pictures: None,
         })
+    }
+
+    /// Offers each picture to a window that asks for it.
+    #[must_use]
+    pub fn with_pictures(mut self, pictures: Option<Pictures>) -> Self {
+        self.pictures = pictures;
+        self
     }
 
     /// How other threads reach it.
@@ -137,6 +148,9 @@ impl Driver {
                 Err(RecvTimeoutError::Timeout) => {}
                 // Not possible while `self.inbox` lives.
                 Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if let Some(on) = self.inbox.take_wish() {
+                self.selector.ask_cover(on, clock::boottime_ms(), fresh(), &mut out);
             }
             if clock::instant() >= due {
                 due = clock::instant() + TICK;
@@ -215,6 +229,9 @@ impl Driver {
 
     fn look(&mut self, look: Look, out: &mut Vec<Output>) {
         if let Some(picture) = look.frame {
+            if let Some(pictures) = &mut self.pictures {
+                pictures.offer(&picture);
+            }
             self.ring.push(picture);
         }
         self.selector.observe(&look.observation, clock::boottime_ms(), fresh(), out);

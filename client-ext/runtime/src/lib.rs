@@ -5,6 +5,7 @@
 //!                                    ▲ ▲        ├─► watcher: camera and face models ─┐
 //!                                    │ └────────┼────────────────────────────────────┘
 //!                                    └─ sealer ◄┘ seals (evidence) and stores (spool, receipts, durable)
+//!  seat/ what the employee's window sees and asks
 //!  device, operator   this device's key and seed, its operators' templates
 //!  plugin/            needed by every plugin of an RDP client: settings, start, notifications
 //!  clock, random      the only places that read clocks and randomness · platform/  whatever differs by system
@@ -24,6 +25,7 @@
 //! | `durable` | the one way in which files are written here: whole or not at all |
 //! | `clock`, `random` | the only places that read clocks and randomness |
 //! | `platform` | what differs between systems: modes, folders, notifications |
+//! | `seat` | the private socket on which the employee's window sees a session and asks for a cover |
 //! | `plugin` | what every plugin of an RDP client needs: settings, connection, notices |
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests measure by the real clock"))]
@@ -42,6 +44,7 @@ pub mod plugin;
 pub mod random;
 pub mod receipts;
 mod sealer;
+pub mod seat;
 pub mod spool;
 #[cfg(test)]
 #[path = "../../core/src/testing.rs"]

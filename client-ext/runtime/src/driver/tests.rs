@@ -258,3 +258,42 @@ fn a_channel_that_floods_is_told_so_and_the_driver_goes_on() {
     client.end();
     assert_eq!(handle.bytes(b"x"), Err(Overflow::Ended));
 }
+
+#[test]
+fn who_asks_for_a_cover_is_covered_whatever_the_queue_holds_and_it_is_no_incident() {
+    let client = Client::start(&Arc::default());
+    let mut peer = client.connect(1);
+    let looks = client.looks.recv_timeout(PATIENCE).unwrap();
+    let alone = || looks.send(seen(&[Who::Operator]));
+    let until = Instant::now() + PATIENCE;
+    let mut covered = true;
+    while covered && Instant::now() < until {
+        alone();
+        std::thread::sleep(Duration::from_millis(20));
+        let decided = client.events.try_iter().filter_map(|event| match event {
+            Event::Decided(decision) => Some(decision.cover),
+            _ => None,
+        });
+        covered = decided.last().unwrap_or(covered);
+    }
+    assert!(!covered, "it never opened");
+    client.inbox.ask_cover(true);
+    let asked = |reason| move |news: &ClientNews| matches!(news, ClientNews::Lock { lock, .. } if lock.reason == reason);
+    assert!(peer.read(asked(Reason::OperatorAsked)));
+    client.wait(
+        "the decision",
+        |event| matches!(event, Event::Decided(d) if d.cover && d.reason == Reason::OperatorAsked),
+    );
+    // The last wish counts, and is not lost among others.
+    client.inbox.ask_cover(true);
+    client.inbox.ask_cover(false);
+    let until = Instant::now() + PATIENCE;
+    while !peer.host.news.iter().any(|news| matches!(news, ClientNews::Unlock { .. })) {
+        assert!(Instant::now() < until, "no unlock");
+        alone();
+        if let Ok(bytes) = peer.sent.recv_timeout(Duration::from_millis(20)) {
+            peer.host.take(&bytes);
+        }
+    }
+    client.end();
+}

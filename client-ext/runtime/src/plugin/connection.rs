@@ -17,6 +17,7 @@ use crate::inbox::{Inbox, Inputs};
 use crate::plugin::notices::{Notice, Notices};
 use crate::plugin::notify;
 use crate::plugin::settings::{Settings, SettingsError};
+use crate::seat::Seat;
 use crate::spool::Spools;
 use crate::watcher::CameraWatcher;
 
@@ -47,12 +48,20 @@ pub fn start(arguments: Vec<String>) -> Inbox {
 fn run(arguments: &[String], inbox: Inbox, inputs: Inputs) {
     let settings = Settings::load(arguments);
     log_to_stderr(settings.as_ref().map_or("warn", |s| s.log_level.as_str()));
-    let driver = settings.map_err(StartError::from).and_then(|settings| driver(&settings, inbox, inputs));
+    let seat_inbox = inbox.clone();
+    let driver = settings.map_err(StartError::from).and_then(|settings| {
+        let driver = driver(&settings, inbox, inputs)?;
+        let seat = Seat::open(&settings.home, &settings.camera.to_string(), seat_inbox);
+        Ok((driver.with_pictures(seat.as_ref().map(Seat::pictures)), seat))
+    });
     match driver {
-        Ok(driver) => {
+        Ok((driver, seat)) => {
             let mut notices = Notices::default();
             driver.run(&mut |event, _| {
                 log(&event);
+                if let Some(seat) = &seat {
+                    seat.event(&event);
+                }
                 notices.event(&event, clock::boottime_ms()).into_iter().for_each(notify::show);
             });
         }
