@@ -16,6 +16,7 @@ mod session_faults;
 mod shipping;
 mod siem;
 mod sim;
+mod window;
 mod wire;
 mod witness;
 mod xfreerdp;
