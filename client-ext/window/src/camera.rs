@@ -21,6 +21,7 @@ use sudare_vision::{Mode, Vision};
 
 use crate::model::{Event, Progressed, Taken, Use};
 use crate::post::Post;
+use crate::said::Said;
 use crate::shown::{Shown, operator_file};
 
 /// A second thread may wait so long for the first to release the camera.
@@ -56,18 +57,18 @@ impl Camera {
             let ended = work.run(&source);
             if work.of == Use::Enrol {
                 if let Err(error) = ended {
-                    work.post.send(Event::Enrolled(Err(format!("{error:#}"))));
+                    work.post.send(Event::Enrolled(Err(Said::error(&error))));
                 }
                 work.post.send(Event::CameraOver(Use::Enrol, None));
             } else {
-                let why = ended.err().filter(|_| !work.is_stopped()).map(|error| format!("{error:#}"));
+                let why = ended.err().filter(|_| !work.is_stopped()).map(|error| Said::error(&error));
                 work.post.send(Event::CameraOver(work.of.clone(), why));
             }
         };
         match thread::Builder::new().name("camera".into()).spawn(body) {
             Ok(thread) => self.running = Some(Running { stop, thread }),
             Err(error) => {
-                post.send(Event::CameraOver(of, Some(error.to_string())));
+                post.send(Event::CameraOver(of, Some(Said::english(error.to_string()))));
             }
         }
     }

@@ -7,6 +7,7 @@ use crate::camera::Camera;
 use crate::files;
 use crate::model::{Action, Event};
 use crate::post::Post;
+use crate::said::Said;
 use crate::seats::Seats;
 
 pub(crate) struct Edges {
@@ -34,7 +35,7 @@ impl Edges {
             Action::CloseCamera => self.camera.close(),
             Action::ReadReceipts => self.apart("receipts", |home, post| {
                 let event =
-                    files::listing(&home).map_or_else(|e| Event::Failed(format!("{e:#}")), Event::Receipts);
+                    files::listing(&home).map_or_else(|e| Event::Failed(Said::error(&e)), Event::Receipts);
                 post.send(event);
             }),
             Action::ListCameras => self.apart("cameras", |_, post| {
@@ -43,7 +44,7 @@ impl Edges {
             Action::RunCheck => self.apart("doctor", |_, post| files::check(&post)),
             Action::SaveCamera(source) => self.apart("settings", move |home, post| {
                 if let Err(error) = files::save_camera(&home, &source) {
-                    post.send(Event::Failed(format!("{error:#}")));
+                    post.send(Event::Failed(Said::error(&error)));
                 }
             }),
         }
@@ -53,7 +54,7 @@ impl Edges {
         let (home, post) = (self.home.clone(), self.post.clone());
         let started = thread::Builder::new().name(name.into()).spawn(move || work(home, post));
         if let Err(error) = started {
-            self.post.send(Event::Failed(error.to_string()));
+            self.post.send(Event::Failed(Said::english(error.to_string())));
         }
     }
 }

@@ -10,10 +10,11 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `model`, `headline`, `words` | what the window shows and what follows from what happens; a connection in one word; both languages |
+//! | `model`, `headline` | what the window shows and what follows from what happens; a connection in one word |
+//! | `words`, `said` | both languages; sentences about what went wrong |
 //! | `view`, `fonts`, `shown` | the pages; where letters come from; a picture that is ready to be drawn |
-//! | `shell`, `post` | the window of the operating system, and how threads wake it |
-//! | `edges`, `seats`, `camera`, `files` | sockets of running plugins; our own use of the camera; receipts, settings, `sudare doctor` |
+//! | `shell`, `post`, `output` | the window of the operating system, how threads wake it, and what a terminal is told |
+//! | `edges`, `seats`, `camera`, `files`, `prefs` | sockets of running plugins; our own use of the camera; receipts, settings, `sudare doctor`; what this person likes |
 //! | `desktop` | the global key and the tray, where the desktop has them |
 
 mod camera;
@@ -25,6 +26,8 @@ mod headline;
 mod model;
 mod output;
 mod post;
+mod prefs;
+mod said;
 mod seats;
 mod shell;
 mod shown;
@@ -43,6 +46,8 @@ use winit::event_loop::EventLoop;
 use crate::edges::Edges;
 use crate::model::{Event, Model, Page};
 use crate::post::Post;
+use crate::prefs::Prefs;
+use crate::said::Said;
 use crate::shell::Shell;
 use crate::view::View;
 use crate::words::Language;
@@ -59,7 +64,7 @@ Keys: Ctrl+1 to Ctrl+5 for the pages, F9 covers, Ctrl+Alt+H covers from anywhere
 Settings: SUDARE_HOME (this device's files), SUDARE_CACHE (models), SUDARE_LOG (such as info or debug)."
 )]
 struct Arguments {
-    /// The language to begin with; by default that of the locale
+    /// The language to begin with; by default the last one, or that of the locale
     #[arg(long, value_name = "ja|en", value_parser = language)]
     language: Option<Language>,
     /// The page to begin with
@@ -68,11 +73,7 @@ struct Arguments {
 }
 
 fn language(text: &str) -> Result<Language, String> {
-    match text {
-        "ja" => Ok(Language::Japanese),
-        "en" => Ok(Language::English),
-        _ => Err("use ja or en".to_owned()),
-    }
+    Language::from_tag(text).ok_or_else(|| "use ja or en".to_owned())
 }
 
 fn page(text: &str) -> Result<Page, String> {
@@ -100,18 +101,20 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     )?;
     let post = Post::new(events.create_proxy());
     let (fonts, has_japanese) = fonts::find();
+    let prefs = Prefs::load(&home);
     let locale = || Language::of_locale(|name| std::env::var(name).ok());
-    let language = arguments.language.unwrap_or_else(locale);
+    let language = arguments.language.or(prefs.language).unwrap_or_else(locale);
     let settings = Settings::load(&[]);
     let camera = settings.as_ref().map_or_else(|_| "camera:0".to_owned(), |s| s.camera.to_string());
     let mut model = Model::new(if has_japanese { language } else { Language::English }, camera);
     if let Err(error) = settings {
-        post.send(Event::Failed(error.to_string()));
+        post.send(Event::Failed(Said::english(error.to_string())));
     }
     let egui = egui::Context::default();
     egui.set_fonts(fonts);
     view::style(&egui);
-    let mut edges = Edges::start(home, post.clone()).context("the window cannot start")?;
+    prefs.apply(&egui);
+    let mut edges = Edges::start(home.clone(), post.clone()).context("the window cannot start")?;
     if let Some(page) = arguments.page {
         let actions = model.take(Event::Open(page));
         actions.into_iter().for_each(|action| edges.act(action, &model.camera));
@@ -120,6 +123,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let _desktop = desktop::offer(&post, model.language);
     let view = View::new(has_japanese);
     let mut shell = Shell { model, view, edges, post, egui, open: None, error: None };
-    events.run_app(&mut shell).context("the window ended")?;
+    let ended = events.run_app(&mut shell);
+    Prefs::of(&shell.egui, shell.model.language).save(&home);
+    ended.context("the window ended")?;
     shell.error.map_or(Ok(()), Err)
 }

@@ -18,6 +18,7 @@ use sudare_client_runtime::seat::message::Asked;
 use sudare_client_runtime::seat::state::SeatState;
 
 pub(crate) use self::camera::{Enrolment, Preview, Progressed, Taken, Use};
+use crate::said::Said;
 use crate::shown::Shown;
 use crate::words::Language;
 
@@ -61,16 +62,16 @@ pub(crate) enum Event {
     /// A picture, from a plugin or from our own camera.
     Picture(Use, Arc<Shown>),
     /// Our own camera was released, and why if it was not asked for.
-    CameraOver(Use, Option<String>),
+    CameraOver(Use, Option<Said>),
     Enrolling(Progressed),
-    Enrolled(Result<Taken, String>),
+    Enrolled(Result<Taken, Said>),
     Receipts(Listing),
     Cameras(Vec<Camera>),
     /// A line of the diagnosis.
     CheckLine(String),
     CheckOver(Result<(), String>),
     /// Something that was wanted could not be done.
-    Failed(String),
+    Failed(Said),
     // The person at the window.
     Open(Page),
     CoverNow,
@@ -139,7 +140,7 @@ pub(crate) struct Model {
     /// In use, as the settings name it.
     pub(crate) camera: String,
     pub(crate) check: Diagnosis,
-    pub(crate) failed: Option<String>,
+    pub(crate) failed: Option<Said>,
 }
 
 impl Model {

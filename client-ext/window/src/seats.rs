@@ -12,6 +12,7 @@ use sudare_client_runtime::seat::{SeatError, folder};
 
 use crate::model::{Event, SeatId, Use};
 use crate::post::Post;
+use crate::said::Said;
 use crate::shown::Shown;
 
 /// How often the folder of sockets is looked at: one small system call.
@@ -41,7 +42,7 @@ impl Seats {
         if let Some(talk) = lock(&self.talks).get(id)
             && let Err(error) = talk.ask(&asked)
         {
-            self.post.send(Event::Failed(error.to_string()));
+            self.post.send(Event::Failed(Said::english(error.to_string())));
         }
     }
 
@@ -66,7 +67,7 @@ impl Seats {
                     Err(error) => {
                         let text = error.to_string();
                         if said.insert(socket.path, text.clone()).as_ref() != Some(&text) {
-                            self.post.send(Event::Failed(text));
+                            self.post.send(Event::Failed(Said::english(text)));
                         }
                     }
                 }

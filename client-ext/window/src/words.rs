@@ -24,6 +24,15 @@ impl Language {
         }
     }
 
+    /// As command lines and files name it.
+    pub(crate) fn tag(self) -> &'static str {
+        self.of(["ja", "en"])
+    }
+
+    pub(crate) fn from_tag(tag: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|language| language.tag() == tag)
+    }
+
     pub(crate) fn of(self, [japanese, english]: Words) -> &'static str {
         match self {
             Self::Japanese => japanese,

@@ -24,7 +24,7 @@ fn the_preview_opens_the_camera_within_a_second_and_closes_it_again() {
     wait_until("the first page", || Ok(shown.pixel([14, 66]) == [84, 92, 104])).unwrap();
     assert!(!is_open(), "a camera is open because a window is");
     // Without a connection, "cover now" is no stop.
-    (0..8).for_each(|_| shown.press(&[TAB]));
+    (0..8).for_each(|_| shown.press_and_see(&[TAB]));
     shown.press(&[SPACE]);
     let yellow = |[r, g, b]: [u8; 3]| r > 230 && g > 230 && b < 40;
     wait_until("colour bars", || Ok((240..600).any(|y| yellow(shown.pixel([390, y]))))).unwrap();

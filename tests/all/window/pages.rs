@@ -81,20 +81,15 @@ fn every_page_and_state_is_seen_in_both_languages_by_keyboard_alone() {
 
 fn pages(album: &Album<'_>) {
     for (n, name) in [(2, "enrol"), (3, "receipts"), (4, "check"), (5, "settings")] {
-        album.shown.press(&[CONTROL, digit(n)]);
-        // The field of the first page is gone.
-        wait_until(name, || Ok(album.shown.pixel(FIELD) != QUIET)).unwrap();
+        album.shown.press_and_see(&[CONTROL, digit(n)]);
         album.page(name);
     }
     // Twice the size, and back.
-    for (key, name) in [(u32::from(b'='), "settings-zoomed"), (u32::from(b'-'), "settings-again")] {
-        (0..10).for_each(|_| {
-            album.shown.press(&[CONTROL, key]);
-        });
-        album.page(name);
-    }
-    album.shown.press(&[CONTROL, digit(0)]);
-    album.shown.press(&[CONTROL, digit(1)]);
+    (0..10).for_each(|_| album.shown.press_and_see(&[CONTROL, u32::from(b'=')]));
+    album.page("settings-200-percent");
+    album.shown.press_and_see(&[CONTROL, digit(1)]);
+    album.page("state-200-percent");
+    album.shown.press_and_see(&[CONTROL, digit(0)]);
     album.shown.wait_colour("the first page", FIELD, QUIET);
 }
 
@@ -125,7 +120,7 @@ fn states(album: &Album<'_>, plugin: &Plugin) {
 
 /// The preview is the ninth stop of the Tab key: pages, languages, "cover now", and then the page.
 fn preview(album: &Album<'_>, plugin: &mut Plugin) {
-    (0..9).for_each(|_| album.shown.press(&[TAB]));
+    (0..9).for_each(|_| album.shown.press_and_see(&[TAB]));
     album.shown.press(&[SPACE]);
     let found = wait_until("the picture", || {
         plugin.picture();

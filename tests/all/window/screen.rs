@@ -145,6 +145,13 @@ impl Shown<'_> {
         }
     }
 
+    /// The same, and waits until the window shows something else: two keys between two drawings count as one.
+    pub(super) fn press_and_see(&self, symbols: &[u32]) {
+        let before = self.image().1;
+        self.press(symbols);
+        wait_until("what the key does", || Ok(self.image().1 != before)).unwrap();
+    }
+
     /// Red, green and blue of one pixel.
     pub(super) fn pixel(&self, [x, y]: [i16; 2]) -> [u8; 3] {
         let cookie = self.screen.connection.get_image(ImageFormat::Z_PIXMAP, self.id, x, y, 1, 1, u32::MAX);

@@ -8,6 +8,7 @@ use sudare_client_runtime::seat::state::SeatState;
 use sudare_vision::enroll::Fault;
 
 use super::{Action, Model, Page, SeatId};
+use crate::said::Said;
 use crate::shown::Shown;
 use crate::words::Words;
 
@@ -28,7 +29,7 @@ pub(crate) enum Preview {
     Off,
     On(Use),
     /// It ended by itself.
-    Ended(String),
+    Ended(Said),
 }
 
 /// How an enrolment goes on.
@@ -58,7 +59,7 @@ pub(crate) enum Enrolment {
     /// Given up by the person, and still closing.
     Stopping,
     Done(Taken),
-    Failed(String),
+    Failed(Said),
 }
 
 /// A sentence of ours for something that ended by itself.
@@ -82,7 +83,7 @@ impl Model {
         if !is_new || !self.own_camera() {
             return Vec::new();
         }
-        let why = self.language.of(CONNECTED).to_owned();
+        let why = Said::of(CONNECTED);
         if self.preview == Preview::On(Use::Own) {
             self.preview = Preview::Ended(why);
         } else {
@@ -95,7 +96,7 @@ impl Model {
     pub(super) fn seat_gone(&mut self, id: &SeatId) -> Vec<Action> {
         self.seats.remove(id);
         if self.preview == Preview::On(Use::Seat(id.clone())) {
-            self.preview = Preview::Ended(self.language.of(GONE).to_owned());
+            self.preview = Preview::Ended(Said::of(GONE));
             self.picture = None;
         }
         Vec::new()
@@ -128,7 +129,7 @@ impl Model {
                 Vec::new()
             }
             (_, true) if !self.seats.is_empty() => {
-                self.enrolment = Enrolment::Failed(self.language.of(BUSY).to_owned());
+                self.enrolment = Enrolment::Failed(Said::of(BUSY));
                 Vec::new()
             }
             (_, true) => {
@@ -169,7 +170,7 @@ impl Model {
         Vec::new()
     }
 
-    pub(super) fn camera_over(&mut self, of: &Use, why: Option<String>) -> Vec<Action> {
+    pub(super) fn camera_over(&mut self, of: &Use, why: Option<Said>) -> Vec<Action> {
         if *of == Use::Enrol {
             // What came of it is told by itself.
             if self.enrolment == Enrolment::Stopping {
@@ -190,7 +191,7 @@ impl Model {
     }
 
     /// One that was given up, or that a connection ended, comes to nothing whatever it found.
-    pub(super) fn enrolled(&mut self, result: Result<Taken, String>) -> Vec<Action> {
+    pub(super) fn enrolled(&mut self, result: Result<Taken, Said>) -> Vec<Action> {
         if matches!(self.enrolment, Enrolment::Running(_)) {
             self.picture = None;
             self.enrolment = result.map_or_else(Enrolment::Failed, Enrolment::Done);

@@ -82,7 +82,7 @@ fn an_enrolment_can_be_given_up_and_taken_again() {
     model.take(Event::Enrol(true));
     assert_eq!(model.take(Event::Enrol(false)), [Action::CloseCamera]);
     assert_eq!(model.take(Event::Enrol(true)), [], "it is still closing");
-    model.take(Event::Enrolled(Err("too few looks".into())));
+    model.take(Event::Enrolled(Err(Said::english("too few looks"))));
     assert_eq!(model.enrolment, Enrolment::Stopping);
     model.take(Event::CameraOver(Use::Enrol, None));
     assert_eq!(model.enrolment, Enrolment::Idle);

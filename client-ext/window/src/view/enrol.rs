@@ -26,7 +26,7 @@ pub(super) fn draw(ui: &mut Ui, model: &Model, canvas: &mut Canvas, asked: &mut 
             start(ui, language, ["もう一度撮る", "Take it again"], asked);
         }
         Enrolment::Failed(why) => {
-            note(ui, why);
+            note(ui, why.in_language(language));
             intro(ui, language);
             start(ui, language, ["もう一度始める", "Begin again"], asked);
         }

@@ -58,7 +58,7 @@ impl View {
             note(ui, "No Japanese font was found. Install the package fonts-noto-cjk to use Japanese.");
         }
         if let Some(failed) = &model.failed {
-            note(ui, failed);
+            note(ui, failed.in_language(model.language));
         }
     }
 }

@@ -96,7 +96,7 @@ fn preview(ui: &mut Ui, model: &Model, canvas: &mut Canvas, asked: &mut Vec<Even
         asked.push(Event::Preview(!is_on));
     }
     if let Preview::Ended(why) = &model.preview {
-        note(ui, why);
+        note(ui, why.in_language(language));
     }
     if is_on {
         ui.label(
