@@ -102,7 +102,7 @@ fn listeners(machine: &Machine) -> Vec<String> {
 /// The employee's way, after which the desktop is seen.
 fn enrol_and_log_on(seat: &mut Seat) {
     seat.enrol().unwrap();
-    guide::follow(seat, "## 4. ", tell).unwrap();
+    guide::follow(seat, "## 5. ", tell).unwrap();
     assert_eq!(problems(seat), Vec::<String>::new());
     seat.connect(true).unwrap();
     seat.wait_for(Shown::Desktop).unwrap();
@@ -291,7 +291,7 @@ fn before_another_host_the_page_leads_to_a_gate_past_which_nobody_gets() {
 fn the_pages_have_few_commands() {
     let xrdp = guide::commands("## 2. ").unwrap();
     let other = guide::commands("## 3. ").unwrap();
-    let device = guide::commands("## 4. ").unwrap();
+    let device = guide::commands("## 5. ").unwrap();
     println!("before this machine's xrdp: {xrdp:#?}\nbefore another host: {other:#?}\na device: {device:#?}");
     assert!(xrdp.len() == 3 && other.len() <= 6 && device.len() <= 3);
 }

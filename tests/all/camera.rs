@@ -9,6 +9,8 @@ pub(crate) mod emulated;
 mod machine;
 mod watching;
 
+pub(crate) use watching::ready;
+
 use std::sync::OnceLock;
 use std::time::Duration;
 

@@ -17,6 +17,7 @@ mod session_faults;
 mod shipping;
 mod siem;
 mod sim;
+mod window;
 mod wire;
 mod witness;
 mod xfreerdp;

@@ -111,7 +111,7 @@ fn packages_contain_what_each_reader_needs_and_the_same_bytes_whoever_packs_them
     assert_eq!(found, HOST_PROGRAMS);
     // The organisation's key is offline, a witness is elsewhere, and an auditor's machine is no host.
     let of = |package: &str| programs(&packed.files(package));
-    assert_eq!(of("sudare-client"), ["sudare"]);
+    assert_eq!(of("sudare-client"), ["sudare", "sudare-window"]);
     assert_eq!(of("sudare-audit"), ["sudare-audit", "sudare-notary"]);
     assert_eq!(
         (of("sudare-witness"), of("sudare-authority")),

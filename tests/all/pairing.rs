@@ -115,6 +115,24 @@ fn one_command_makes_a_seat_and_the_desktop_opens() {
     site.is_paired("device", &code);
     site.is_refused("second", &code, "used for another device");
     assert_eq!(site.devices().lines().count(), 1);
+    what_was_agreed_to_is_in_the_log(site);
+}
+
+fn what_was_agreed_to_is_in_the_log(mut site: Site) {
+    site.stage.end().unwrap();
+    let organisation = site.stage.dir.join("organisation.pub");
+    let mut consent = site.stage.audit_command();
+    consent.arg("consent").arg(site.stage.evidence()).arg("--key").arg(&site.stage.log_vkey);
+    let output = consent.arg("--org-key").arg(organisation).arg("--json").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let consents = told["consents"].as_array().unwrap();
+    let only = &consents[0];
+    assert!(consents.len() == 1 && only["version"] == 1 && only["sessions"] == 2, "{told}");
+    assert!(site.devices().starts_with(only["device"].as_str().unwrap()), "{told}");
+    let accepted = site.stage.dir.join("device/notices");
+    let name = format!("{}.accepted", only["notice_sha256"].as_str().unwrap());
+    assert!(accepted.join(name).exists(), "what the device keeps and what the log has are one notice");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use sudare_client_core::presence::Decision;
 use sudare_client_runtime::battery::Sparing;
 use sudare_client_runtime::driver::{Driver, Identity};
 use sudare_client_runtime::inbox::Inbox;
+use sudare_client_runtime::membership::Membership;
 use sudare_client_runtime::seat::Seat;
 use sudare_client_runtime::spool::Spools;
 use sudare_client_runtime::watcher::CameraWatcher;
@@ -64,28 +65,36 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let home = operator::device_dir()?;
-    let seat = Seat::at(&home).with_organisation(arguments.organisation.as_deref());
-    seat.check()?;
+    let membership = Membership::at(&home).with_organisation(arguments.organisation.as_deref());
+    membership.check()?;
     let spec: SourceSpec = arguments.source.parse()?;
     // Opened before connecting, so that errors show at once.
     let source = camera::open(&spec, SourceOptions { fps: None }, clock::boottime_ms)?;
     let engine = Engine::from_cache()?;
     let identity = Identity {
-        seat,
+        membership,
         device_key: device::device_key(&home)?,
         boot_id: device::boot_id()?,
         models: engine.models(),
     };
     let spools = Arc::new(Spools::at(&home));
+    let (inbox, inputs) = Inbox::new();
+    let seat = Seat::open(&home, &spec.to_string(), inbox.clone());
     let watcher = CameraWatcher::new(spec, home).with_sparing(arguments.battery);
     let watcher = watcher.with_source(source).with_engine(engine);
-    let driver = Driver::new(identity, Box::new(watcher), spools)?;
+    let driver = Driver::with_inbox(identity, Box::new(watcher), spools, (inbox, inputs))?;
+    let driver = driver.with_pictures(seat.as_ref().map(Seat::pictures));
     let (events_in, events) = mpsc::channel(EVENTS_MAX);
     let rdp = Arc::new(sudare_headless::connect(options(arguments)?, events_in)?);
     let own_covered = Arc::new(AtomicBool::new(true));
     read_commands(Arc::clone(&rdp), Arc::clone(&own_covered), driver.inbox())?;
     let mut teller = Teller { json: arguments.json, refused: None, screen: None, own_covered };
-    app::run(&rdp, events, driver, &mut |event, covers_own| teller.tell(event, covers_own));
+    app::run(&rdp, events, driver, &mut |event, covers_own| {
+        if let (AppEvent::Driver(event), Some(seat)) = (&event, &seat) {
+            seat.event(event);
+        }
+        teller.tell(event, covers_own);
+    });
     match teller.refused {
         Some(error) => bail!(error),
         None => Ok(()),

@@ -3,8 +3,8 @@
 use std::io::{self, BufRead as _, IsTerminal as _};
 
 use clap::Args;
+use sudare_client_runtime::membership::Membership;
 use sudare_client_runtime::operator;
-use sudare_client_runtime::seat::Seat;
 use sudare_protocol::hex::hex;
 use sudare_protocol::notice::Notice;
 
@@ -25,16 +25,16 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let seat = Seat::at(&operator::device_dir()?);
-    let pending = seat.pending();
+    let membership = Membership::at(&operator::device_dir()?);
+    let pending = membership.pending();
     if pending.is_empty() {
         output::line("新しいお知らせはありません。 / There is nothing new to accept.");
     }
-    pending.iter().try_for_each(|notice| ask(&seat, notice, arguments.accept))
+    pending.iter().try_for_each(|notice| ask(&membership, notice, arguments.accept))
 }
 
 /// Shows a notice, and has it accepted.
-pub(crate) fn ask(seat: &Seat, notice: &Notice, accept: bool) -> anyhow::Result<()> {
+pub(crate) fn ask(membership: &Membership, notice: &Notice, accept: bool) -> anyhow::Result<()> {
     show(notice);
     if !accept {
         anyhow::ensure!(
@@ -49,8 +49,8 @@ pub(crate) fn ask(seat: &Seat, notice: &Notice, accept: bool) -> anyhow::Result<
             notice.alternative.english
         );
     }
-    seat.told(notice)?;
-    seat.accept(notice)?;
+    membership.told(notice)?;
+    membership.accept(notice)?;
     Ok(())
 }
 

@@ -4,6 +4,8 @@
 //!  doctor · models · enroll · inspect · device-key · receipts   look at or prepare this device
 //!  pair      a code, once · open  the remote desktop, every day · consent  what the organisation tells
 //!  watch     the decision, without a session
+//!  cover     covers the desktop of running connections
+//!  (none)    the employee's window (sudare-window)
 //!  connect   a session through the bundled RDP client (sudare-headless)
 //! ```
 //! Exit code 0: done; 1: the input is at fault; 2: the set-up is at fault. Deliberately absent: any decision of its
@@ -16,10 +18,12 @@
 //! | `enroll`, `device_key`, `receipts` | operator files, this device's line, what was recorded of this seat |
 //! | `inspect`, `watch` | faces in pictures; the decision over a film or a camera |
 //! | `connect` | the bundled RDP client |
+//! | `cover`, `window` | covers a running session; starts the window, a program of its own |
 //! | `output` | the only place that prints |
 
 mod connect;
 mod consent;
+mod cover;
 mod device_key;
 mod doctor;
 mod enroll;
@@ -30,6 +34,7 @@ mod output;
 mod pair;
 mod receipts;
 mod watch;
+mod window;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -46,7 +51,7 @@ use tracing_subscriber::EnvFilter;
     version,
     propagate_version = true,
     after_help = "\
-Start with:
+Without a command, the window opens. On a command line, start with:
   sudare pair CODE             the code that your administrator gave you
   sudare open NAME             the remote desktop
   sudare doctor                what is wrong on this PC
@@ -54,14 +59,16 @@ Start with:
 Settings: SUDARE_HOME (this device's files), SUDARE_CACHE (models), SUDARE_LOG (such as info or debug)."
 )]
 struct Arguments {
+    /// Without one, the window opens
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Connect(connect::Arguments),
     Consent(consent::Arguments),
+    Cover(cover::Arguments),
     DeviceKey(device_key::Arguments),
     Doctor(doctor::Arguments),
     Models(models::Arguments),
@@ -81,7 +88,7 @@ fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
-    let result = start(&arguments.command);
+    let result = arguments.command.as_ref().map_or_else(window::open, start);
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -98,6 +105,7 @@ fn start(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Connect(arguments) => connect::run(arguments),
         Command::Consent(arguments) => consent::run(arguments),
+        Command::Cover(arguments) => cover::run(arguments),
         Command::DeviceKey(arguments) => device_key::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
         Command::Models(arguments) => models::run(arguments),
@@ -115,6 +123,7 @@ fn is_set_up_at_fault(error: &anyhow::Error) -> bool {
         cause.is::<EngineError>()
             || cause.is::<ModelError>()
             || cause.is::<doctor::Problems>()
+            || cause.is::<window::NoWindow>()
             || matches!(
                 cause.downcast_ref::<OperatorError>(),
                 Some(OperatorError::NoHome | OperatorError::DamagedSeed { .. } | OperatorError::NoRandomness)

@@ -1,4 +1,4 @@
-//! `sudare pair`: from a code to a seat, in one command.
+//! `sudare pair`: from a code to a membership, in one command.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use sudare_client_runtime::hosts::{self, PairedHost};
-use sudare_client_runtime::seat::Seat;
+use sudare_client_runtime::membership::Membership;
 use sudare_client_runtime::{clock, device, operator};
 use sudare_headless::RdpOptions;
 use sudare_headless::pairing::{self, PairingError, Seen};
@@ -57,8 +57,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         "this code has expired. Ask your VDI administrator for a new one / このコードは期限切れです。管理者に新しいコードをご依頼ください"
     );
     let home = operator::device_dir()?;
-    let seat = Seat::at(&home);
-    let seen = pairing::look(options(&code)?, seat.organisation()?, &code);
+    let membership = Membership::at(&home);
+    let seen = pairing::look(options(&code)?, membership.organisation()?, &code);
     let seen = match seen {
         Ok(seen) => Some(seen),
         // Its notice, if it has one, is told at the log-on.
@@ -68,18 +68,18 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(Seen { look, .. }) = &seen {
         output::line(&format!("{} ({})", look.host_id, look.organisation));
         if let Some(notice) =
-            look.notice.as_ref().filter(|notice| !seat.consents().contains(&notice.digest()))
+            look.notice.as_ref().filter(|notice| !membership.consents().contains(&notice.digest()))
         {
-            consent::ask(&seat, notice, arguments.accept)?;
+            consent::ask(&membership, notice, arguments.accept)?;
         }
     }
     let template = template(arguments)?;
-    seat.begin(&Pairing { code: code.clone(), template })?;
+    membership.begin(&Pairing { code: code.clone(), template })?;
     let name = arguments.name.clone().unwrap_or_else(|| name_of(&code.address));
     let Some(seen) = seen else { return at_log_on(&name) };
     let mut host =
         PairedHost { address: code.address.clone(), certificate_sha256: hex(&seen.certificate), user: None };
-    let paired = pairing::pair(options(&code)?, seat.clone(), device::device_key(&home)?);
+    let paired = pairing::pair(options(&code)?, membership.clone(), device::device_key(&home)?);
     match paired {
         Ok(paired) => {
             host.user = paired.user;
@@ -97,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Err(error) => {
             // A code that does not fit is not tried again at every connection.
             if matches!(error, PairingError::Refused(_)) {
-                seat.forget_pairing()?;
+                membership.forget_pairing()?;
             }
             Err(error.into())
         }

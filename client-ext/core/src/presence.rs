@@ -9,12 +9,14 @@
 //!                  ▼              └─────────────────┴──────────┴──► cover ◄───────┘
 //!            unbroken for `release` ─► uncover
 //! ```
-//! A phone in view, and an operator's face that is a picture (`spoof`), cover at once as well.
+//! A phone in view, and an operator's face that is a picture (`spoof`), cover at once as well, and so does the operator's
+//! own wish (`asked`).
 //!
 //! Not a face count: exposure is dwell x facing x distance of each person (`ledger`, `weight`), in milliseconds that a
 //! near face looking straight at the screen would have needed. Whoever reads nothing, because of distance or
 //! direction, is not there for the decision.
 
+mod asked;
 mod ledger;
 mod weight;
 
@@ -25,6 +27,7 @@ use sudare_protocol::timings::Timings;
 use crate::live::Liveness;
 use crate::phone::PhoneView;
 
+use self::asked::Asked;
 use self::ledger::Ledger;
 use self::weight::distance_of;
 pub use self::weight::weight_of;
@@ -162,6 +165,7 @@ pub struct Presence {
     face_at_ms: u64,
     ledger: Ledger,
     undecided_ms: u64,
+    asked: Asked,
     cover: bool,
     reason: Reason,
 }
@@ -196,9 +200,21 @@ impl Presence {
             face_at_ms: 0,
             ledger: Ledger::default(),
             undecided_ms: 0,
+            asked: Asked::default(),
             cover: true,
             reason: Reason::Starting,
         }
+    }
+
+    /// The operator asks for a cover, or ends the one they asked for.
+    pub fn ask_cover(&mut self, on: bool, now_ms: u64) -> Decision {
+        self.advance(now_ms);
+        if on {
+            self.asked.begin(self.last_ms);
+        } else {
+            self.asked.end(self.last_ms);
+        }
+        self.decide()
     }
 
     /// A new look at the seat.
@@ -282,9 +298,11 @@ impl Presence {
             }
             _ => None,
         };
-        if let Some(reason) = must_cover {
+        let asked = self.asked.holds(self.last_ms).then_some(Reason::OperatorAsked);
+        let alone_ms = clear_ms.min(self.asked.ended_ago_ms(self.last_ms));
+        if let Some(reason) = must_cover.or(asked) {
             (self.cover, self.reason) = (true, reason);
-        } else if self.cover && view.state == State::Clear && clear_ms >= self.timings.release_ms {
+        } else if self.cover && view.state == State::Clear && alone_ms >= self.timings.release_ms {
             (self.cover, self.reason) = (false, Reason::None);
             self.ledger.settle();
         }

@@ -77,6 +77,11 @@ impl ChannelSelector {
         self.with_live(out, |session, said| session.observe(seen, now_ms, fresh, said));
     }
 
+    /// The operator asks for a cover, or ends the one they asked for.
+    pub fn ask_cover(&mut self, on: bool, now_ms: u64, fresh: Id, out: &mut Vec<Output>) {
+        self.with_live(out, |session, said| session.ask_cover(on, now_ms, fresh, said));
+    }
+
     /// Time passes: attestations go out, and channels that stay silent are closed.
     pub fn tick(&mut self, now_ms: u64, fresh: Id, out: &mut Vec<Output>) {
         self.with_live(out, |session, said| session.tick(now_ms, fresh, said));

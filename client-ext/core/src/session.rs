@@ -99,6 +99,16 @@ impl ClientSession {
         }
     }
 
+    /// The operator asks for a cover, or ends the one they asked for. In a break it is covered anyway.
+    pub fn ask_cover(&mut self, on: bool, now_ms: u64, fresh: Id, out: &mut Vec<Output>) {
+        if let State::Live(state) = &mut self.state
+            && !state.on_break
+        {
+            let decision = state.presence.ask_cover(on, now_ms);
+            self.tell(decision, now_ms, fresh, out);
+        }
+    }
+
     /// Time passes: ages grow, attestations and evidence go out.
     pub fn tick(&mut self, now_ms: u64, fresh: Id, out: &mut Vec<Output>) {
         if let State::Live(state) = &mut self.state {

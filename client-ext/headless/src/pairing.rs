@@ -11,7 +11,7 @@ use std::sync::Arc;
 use sudare_client_runtime::clock;
 use sudare_client_runtime::driver::{Driver, Identity};
 use sudare_client_runtime::inbox::LookSender;
-use sudare_client_runtime::seat::Seat;
+use sudare_client_runtime::membership::Membership;
 use sudare_client_runtime::spool::Spools;
 use sudare_client_runtime::watcher::Watcher;
 use sudare_client_runtime::{Event, device};
@@ -123,13 +123,17 @@ pub fn look(
     Ok(Seen { look: seen?, certificate })
 }
 
-/// Has the host let this device in, with the pairing that `seat` holds.
+/// Has the host let this device in, with the pairing that `membership` holds.
 ///
 /// # Errors
-/// As the type says. The pairing stays in `seat`, to be tried again.
-pub fn pair(options: RdpOptions, seat: Seat, device_key: SigningKey) -> Result<Paired, PairingError> {
+/// As the type says. The pairing stays in `membership`, to be tried again.
+pub fn pair(
+    options: RdpOptions,
+    membership: Membership,
+    device_key: SigningKey,
+) -> Result<Paired, PairingError> {
     let boot_id = device::boot_id().map_err(device::DeviceError::from)?;
-    let identity = Identity { seat, device_key, boot_id, models: Vec::new() };
+    let identity = Identity { membership, device_key, boot_id, models: Vec::new() };
     let driver = Driver::new(identity, Box::new(NoWatch), Arc::new(Spools::default()))
         .map_err(PairingError::System)?;
     let inbox = driver.inbox();

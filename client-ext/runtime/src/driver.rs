@@ -26,9 +26,10 @@ use sudare_protocol::{SigningKey, keyfile};
 use crate::clock;
 use crate::evidence::Terms;
 use crate::inbox::{ChannelState, Inbox, Input, Inputs, LookSender, Transport, Unsaved};
+use crate::membership::{Membership, MembershipError};
 use crate::random::random;
 use crate::sealer::{Addressee, Sealer};
-use crate::seat::{Seat, SeatError};
+use crate::seat::Pictures;
 use crate::spool::Spools;
 use crate::watcher::{Look, Watcher};
 
@@ -46,14 +47,14 @@ pub type Tell<'a> = &'a mut dyn FnMut(Event, bool);
 #[derive(Debug, thiserror::Error)]
 enum HandshakeError {
     #[error(transparent)]
-    Seat(#[from] SeatError),
+    Membership(#[from] MembershipError),
     #[error("the system has no randomness: {0}.")]
     Random(#[from] getrandom::Error),
 }
 
 /// Who this device is.
 pub struct Identity {
-    pub seat: Seat,
+    pub membership: Membership,
     pub device_key: SigningKey,
     pub boot_id: Id,
     pub models: Vec<Digest>,
@@ -89,6 +90,8 @@ pub struct Driver {
     next_adopt: Instant,
     /// Number of the current watch; looks of earlier ones are dropped.
     watch: u64,
+    /// Where an employee's window asks to see what the camera sees.
+    pictures: Option<Pictures>,
 }
 
 impl std::fmt::Debug for Driver {
@@ -129,7 +132,15 @@ impl Driver {
             next_adopt: clock::instant(),
             addressee: None,
             watch: 0,
+            pictures: None,
         })
+    }
+
+    /// Offers each picture to a window that asks for it.
+    #[must_use]
+    pub fn with_pictures(mut self, pictures: Option<Pictures>) -> Self {
+        self.pictures = pictures;
+        self
     }
 
     /// How other threads reach it.
@@ -147,6 +158,9 @@ impl Driver {
                 Err(RecvTimeoutError::Timeout) => {}
                 // Not possible while `self.inbox` lives.
                 Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if let Some(on) = self.inbox.take_wish() {
+                self.selector.ask_cover(on, clock::boottime_ms(), fresh(), &mut out);
             }
             if clock::instant() >= due {
                 due = clock::instant() + TICK;
@@ -225,6 +239,9 @@ impl Driver {
 
     fn look(&mut self, look: Look, out: &mut Vec<Output>) {
         if let Some(picture) = look.frame {
+            if let Some(pictures) = &mut self.pictures {
+                pictures.offer(&picture);
+            }
             self.ring.push(picture);
         }
         self.selector.observe(&look.observation, clock::boottime_ms(), fresh(), out);
@@ -278,7 +295,7 @@ impl Driver {
             Event::Trouble(text) => tracing::error!("{text}"),
             Event::Unproven(why) => tracing::error!("{why}"),
             Event::Notice(notice) => {
-                if let Err(error) = self.identity.seat.told(notice) {
+                if let Err(error) = self.identity.membership.told(notice) {
                     tracing::error!("{error}");
                 }
             }
@@ -294,7 +311,7 @@ impl Driver {
         let organisation = live.organisation();
         let host = HostKey { organisation: organisation.to_bytes(), host_id: live.host_id().to_owned() };
         if live.pairs()
-            && let Err(error) = self.identity.seat.paired(&organisation)
+            && let Err(error) = self.identity.membership.paired(&organisation)
         {
             tracing::error!("{error}");
         }
@@ -366,9 +383,9 @@ impl Driver {
     fn fresh_handshake(&self, transport: &dyn Transport) -> Result<(Setup, Fresh), HandshakeError> {
         let identity = &self.identity;
         let setup = Setup {
-            organisation: identity.seat.organisation()?,
-            pairing: identity.seat.pairing()?,
-            consents: identity.seat.consents(),
+            organisation: identity.membership.organisation()?,
+            pairing: identity.membership.pairing()?,
+            consents: identity.membership.consents(),
             device_key: identity.device_key.clone(),
             device_id: keyfile::device_id(&identity.device_key.verifying_key()),
             boot_id: identity.boot_id,

@@ -6,7 +6,7 @@
 //!  sealing thread ────────────────────────┘  (may wait)
 //! ```
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,6 +18,10 @@ use sudare_protocol::message::Digest;
 use sudare_protocol::screen::CHANNEL_WRITE_MAX_BYTES;
 
 use crate::watcher::Look;
+
+const WISH_NOTHING: u8 = 0;
+const WISH_COVER: u8 = 1;
+const WISH_END: u8 = 2;
 
 /// Inputs that wait for the driver.
 const QUEUE_MAX: usize = 256;
@@ -94,6 +98,8 @@ impl std::fmt::Debug for Inputs {
 pub struct Inbox {
     queue: SyncSender<Input>,
     stop: Arc<AtomicBool>,
+    /// What the operator last asked for: one of the three numbers below.
+    wish: Arc<AtomicU8>,
     unsaved: Arc<Counter>,
     next_id: Arc<AtomicU64>,
 }
@@ -109,7 +115,13 @@ impl Inbox {
     pub fn new() -> (Self, Inputs) {
         let (queue, inputs) = sync_channel(QUEUE_MAX);
         (
-            Inbox { queue, stop: Arc::default(), unsaved: Arc::default(), next_id: Arc::default() },
+            Inbox {
+                queue,
+                stop: Arc::default(),
+                wish: Arc::default(),
+                unsaved: Arc::default(),
+                next_id: Arc::default(),
+            },
             Inputs(inputs),
         )
     }
@@ -132,7 +144,23 @@ impl Inbox {
         self.try_put(Input::Flag).ok();
     }
 
-    /// The same when the process may exit next: waits until the pictures of incidents in progress are on disk, for
+    /// The operator asks for a cover, or ends the one they asked for. Never waits, and the last one is never lost.
+    pub fn ask_cover(&self, on: bool) {
+        self.wish.store(if on { WISH_COVER } else { WISH_END }, Ordering::Release);
+        // A full queue wakes the driver as well.
+        self.try_put(Input::Flag).ok();
+    }
+
+    /// What the operator asked for since the last call. For the driver.
+    pub fn take_wish(&self) -> Option<bool> {
+        match self.wish.swap(WISH_NOTHING, Ordering::AcqRel) {
+            WISH_COVER => Some(true),
+            WISH_END => Some(false),
+            _ => None,
+        }
+    }
+
+    /// As [`Inbox::stop`], when the process may exit next: waits until the pictures of incidents in progress are on disk, for
     /// at most this long. Returns at once if there are none.
     pub fn stop_and_save(&self, at_most: Duration) {
         self.stop();

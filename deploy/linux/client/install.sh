@@ -4,8 +4,8 @@
 #   install.sh [--library FILE] [--program FILE] [--root DIR]     copies both (default: those beside this script)
 #   install.sh --uninstall [--root DIR]                           removes what was installed, and nothing else
 #
-# FreeRDP always looks in <folder of libfreerdp-client>/freerdp2 or freerdp3. `sudare` goes to /usr/local/bin; without
-# --program, and without one beside this script, only the plugin is installed.
+# FreeRDP always looks in <folder of libfreerdp-client>/freerdp2 or freerdp3. `sudare`, and `sudare-window` where it lies
+# beside it, go to /usr/local/bin; without --program, and without one beside this script, only the plugin is installed.
 # --root is put before every path, for packages and images.
 set -eu
 
@@ -60,10 +60,11 @@ if [ "$action" = uninstall ]; then
         rmdir -- "$folder" 2>/dev/null || true
         say "removed $folder/libsudare-client.so"
     done
-    if [ -f "$root/usr/local/bin/sudare" ]; then
-        rm -- "$root/usr/local/bin/sudare" || fail "$root/usr/local/bin cannot be changed. Run this with sudo"
-        say "removed $root/usr/local/bin/sudare"
-    fi
+    for name in sudare sudare-window; do
+        [ -f "$root/usr/local/bin/$name" ] || continue
+        rm -- "$root/usr/local/bin/$name" || fail "$root/usr/local/bin cannot be changed. Run this with sudo"
+        say "removed $root/usr/local/bin/$name"
+    done
     say "Each device's files stay in ~/.config/sudare, models in ~/.cache/sudare (or where SUDARE_HOME and SUDARE_CACHE point)."
     say "Each user deletes their own: the first folder holds the device's keys and evidence not yet sent."
     exit 0
@@ -82,9 +83,14 @@ for folder in $found; do
     mv -f -- "$root$folder/.libsudare-client.so.new" "$root$folder/libsudare-client.so"
     say "installed $root$folder/libsudare-client.so"
 done
-if [ -n "$program" ]; then
-    install -D -m 0755 -- "$program" "$root/usr/local/bin/.sudare.new" ||
+put() {
+    install -D -m 0755 -- "$1" "$root/usr/local/bin/.$2.new" ||
         fail "$root/usr/local/bin cannot be written. Run this with sudo"
-    mv -f -- "$root/usr/local/bin/.sudare.new" "$root/usr/local/bin/sudare"
-    say "installed $root/usr/local/bin/sudare"
+    mv -f -- "$root/usr/local/bin/.$2.new" "$root/usr/local/bin/$2"
+    say "installed $root/usr/local/bin/$2"
+}
+if [ -n "$program" ]; then
+    put "$program" sudare
+    window=$(dirname -- "$program")/sudare-window
+    [ ! -f "$window" ] || put "$window" sudare-window
 fi

@@ -17,6 +17,7 @@
 //! | uncovered | the files of a store that an audit does not vouch for |
 //! | report | the result of an audit |
 //! | incidents | the incidents of a log, collected from its entries |
+//! | consents | which device had agreed to which notice, and when |
 //! | handshake | what the signed messages of a session's handshake say |
 //! | summary | one incident in words: facts, timeline, pictures; the words in both languages |
 //! | open | opens sealed pictures, and records each opening |
@@ -37,6 +38,7 @@
 
 pub mod authority;
 pub mod blobs;
+pub mod consents;
 pub mod coverage;
 pub mod erase;
 pub mod error;
@@ -58,6 +60,7 @@ mod uncovered;
 mod uncovered_tests;
 pub mod walk;
 
+pub use consents::{Consent, Consents};
 pub use error::AuditError;
 pub use incidents::{Incident, Incidents};
 pub use report::Report;

@@ -67,7 +67,7 @@ impl Drop for Watch {
 }
 
 /// The folder of photographs, or `None` with a loud word where they or the models are not there.
-fn ready() -> Option<PathBuf> {
+pub(crate) fn ready() -> Option<PathBuf> {
     let photographs = std::env::var_os("SUDARE_TEST_PICTURES").map(PathBuf::from);
     let required = std::env::var("SUDARE_REQUIRE_TOOLS").unwrap_or_default();
     let required = |tool: &str| required.split(',').any(|name| name == tool);

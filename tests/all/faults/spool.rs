@@ -21,8 +21,8 @@ use sudare_client_runtime::Event;
 use sudare_client_runtime::clock::boottime_ms;
 use sudare_client_runtime::driver::{Driver, Identity};
 use sudare_client_runtime::inbox::{Inbox, LookSender, NotSent, Transport};
+use sudare_client_runtime::membership::Membership;
 use sudare_client_runtime::receipts::{Listed, Receipt, Receipts};
-use sudare_client_runtime::seat::Seat;
 use sudare_client_runtime::spool::{Spools, waiting};
 use sudare_client_runtime::watcher::{Look, Watcher};
 use sudare_demo::faults::{self, Place, Running};
@@ -111,7 +111,7 @@ impl Client {
         fs::create_dir_all(home).unwrap();
         fs::write(home.join("organisation.pub"), public).unwrap();
         let identity = Identity {
-            seat: Seat::at(home),
+            membership: Membership::at(home),
             device_key: faults::device_key(0),
             boot_id: [1; 16],
             models: vec![],

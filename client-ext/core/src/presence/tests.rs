@@ -235,3 +235,31 @@ fn a_picture_of_the_operator_covers_at_once_and_confirms_nobody() {
     let d = at_work().observe(&denied(5_100, &[face(Who::Stranger)]));
     assert_eq!(d.state, State::Stranger);
 }
+
+#[test]
+fn who_asks_is_covered_at_once_and_sees_the_desktop_again_after_the_end_and_the_release() {
+    let mut p = at_work();
+    let asked = p.ask_cover(true, 5_100);
+    assert_eq!((asked.cover, asked.reason, asked.state), (true, Reason::OperatorAsked, State::Clear));
+    assert!(!asked.reason.is_incident());
+    let (_, uncovered) = show(&mut p, 5_200, 20_000, &[face(Who::Operator)]);
+    assert_eq!(uncovered, Some(17_100), "10 s, and the release counts from their end");
+    p.ask_cover(true, 20_100);
+    p.ask_cover(false, 21_000);
+    let (_, uncovered) = show(&mut p, 21_000, 30_000, &[face(Who::Operator)]);
+    assert_eq!(uncovered, Some(23_000), "ended by the operator");
+}
+
+#[test]
+fn a_cover_that_was_asked_for_hides_no_other_reason_and_is_not_lifted_by_the_seat_alone() {
+    let mut p = at_work();
+    p.ask_cover(true, 5_100);
+    let (last, _) = show(&mut p, 5_200, 7_000, &[face(Who::Operator), face(Who::Stranger)]);
+    assert_eq!((last.cover, last.reason), (true, Reason::Onlooker));
+    // The other one leaves; what was asked for still holds.
+    let (last, uncovered) = show(&mut p, 7_100, 14_000, &[face(Who::Operator)]);
+    assert_eq!((last.reason, uncovered), (Reason::OperatorAsked, None));
+    p.ask_cover(false, 14_100);
+    let (last, _) = show(&mut p, 14_100, 18_000, &[]);
+    assert!(last.cover, "nobody is there");
+}

@@ -8,7 +8,7 @@ use sudare_protocol::reason::{Reason, State};
 
 use super::*;
 use crate::inbox::{ChannelHandle, NotSent, Overflow};
-use crate::seat::Seat;
+use crate::membership::Membership;
 use crate::testing::{Host, device_key, organisation_key};
 use crate::testing_pictures::picture;
 
@@ -80,7 +80,7 @@ impl Client {
         let pinned = keyfile::public_line(&organisation_key().verifying_key());
         std::fs::write(home.path().join("organisation.pub"), pinned).unwrap();
         let identity = Identity {
-            seat: Seat::at(home.path()),
+            membership: Membership::at(home.path()),
             device_key: device_key(),
             boot_id: [1; 16],
             models: vec![],
@@ -262,4 +262,43 @@ fn a_channel_that_floods_is_told_so_and_the_driver_goes_on() {
     assert_eq!((*closed.lock().unwrap(), *peer.closed.lock().unwrap()), (1, 0));
     client.end();
     assert_eq!(handle.bytes(b"x"), Err(Overflow::Ended));
+}
+
+#[test]
+fn who_asks_for_a_cover_is_covered_whatever_the_queue_holds_and_it_is_no_incident() {
+    let client = Client::start(&Arc::default());
+    let mut peer = client.connect(1);
+    let looks = client.looks.recv_timeout(PATIENCE).unwrap();
+    let alone = || looks.send(seen(&[Who::Operator]));
+    let until = Instant::now() + PATIENCE;
+    let mut covered = true;
+    while covered && Instant::now() < until {
+        alone();
+        std::thread::sleep(Duration::from_millis(20));
+        let decided = client.events.try_iter().filter_map(|event| match event {
+            Event::Decided(decision) => Some(decision.cover),
+            _ => None,
+        });
+        covered = decided.last().unwrap_or(covered);
+    }
+    assert!(!covered, "it never opened");
+    client.inbox.ask_cover(true);
+    let asked = |reason| move |news: &ClientNews| matches!(news, ClientNews::Lock { lock, .. } if lock.reason == reason);
+    assert!(peer.read(asked(Reason::OperatorAsked)));
+    client.wait(
+        "the decision",
+        |event| matches!(event, Event::Decided(d) if d.cover && d.reason == Reason::OperatorAsked),
+    );
+    // The last wish counts, and is not lost among others.
+    client.inbox.ask_cover(true);
+    client.inbox.ask_cover(false);
+    let until = Instant::now() + PATIENCE;
+    while !peer.host.news.iter().any(|news| matches!(news, ClientNews::Unlock { .. })) {
+        assert!(Instant::now() < until, "no unlock");
+        alone();
+        if let Ok(bytes) = peer.sent.recv_timeout(Duration::from_millis(20)) {
+            peer.host.take(&bytes);
+        }
+    }
+    client.end();
 }

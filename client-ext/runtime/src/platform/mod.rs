@@ -6,6 +6,7 @@
 //!  device ────────► boot_id, config_folder
 //!  durable, spool ► private, create_private_folder, sync_folder
 //!  plugin ────────► notify
+//!  seat ──────────► runtime_folder, private_folder, SeatListener, SeatStream
 //! ```
 //! The rest of the client names no system: no mode bits, no D-Bus, no system call. A new system is one more file here.
 
@@ -16,11 +17,11 @@ mod windows;
 
 #[cfg(unix)]
 pub(crate) use unix::{
-    boot_id, boottime_ms, config_folder, cpu_ms, create_private_folder, notify, power_supplies, private,
-    sync_folder,
+    SeatListener, SeatStream, boot_id, boottime_ms, config_folder, cpu_ms, create_private_folder, is_alive,
+    is_private_folder, notify, power_supplies, private, private_folder, runtime_folder, sync_folder,
 };
 #[cfg(windows)]
 pub(crate) use windows::{
-    boot_id, boottime_ms, config_folder, cpu_ms, create_private_folder, notify, power_supplies, private,
-    sync_folder,
+    SeatListener, SeatStream, boot_id, boottime_ms, config_folder, cpu_ms, create_private_folder, is_alive,
+    is_private_folder, notify, power_supplies, private, private_folder, runtime_folder, sync_folder,
 };

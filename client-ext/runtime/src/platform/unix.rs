@@ -1,11 +1,16 @@
 //! Linux and its relatives: rustix for clocks, mode bits for privacy, D-Bus for notifications.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::net::Shutdown;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use notify_rust::{Notification, Urgency};
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::geteuid;
 use rustix::time::{ClockId, clock_gettime};
 use sudare_protocol::message::Id;
 
@@ -60,6 +65,93 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     // A file name without a folder is in the current one.
     let path = if path.as_os_str().is_empty() { PathBuf::from(".") } else { path.to_owned() };
     File::open(path)?.sync_all()
+}
+
+/// Where sockets of the user's session belong; the system empties it at the end of the last log-on.
+pub(crate) fn runtime_folder() -> Option<PathBuf> {
+    let folder = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from)?;
+    folder.is_absolute().then_some(folder)
+}
+
+/// Makes the folder private if it is new; whether it is.
+pub(crate) fn private_folder(path: &Path) -> io::Result<bool> {
+    create_private_folder(path)?;
+    Ok(is_private_folder(path))
+}
+
+/// Whether it is this user's folder, and nobody else can enter it.
+pub(crate) fn is_private_folder(path: &Path) -> bool {
+    let Ok(found) = std::fs::symlink_metadata(path) else { return false };
+    found.is_dir() && found.uid() == geteuid().as_raw() && found.mode() & 0o077 == 0
+}
+
+/// Whether there is a process of this number.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    Path::new("/proc").join(pid.to_string()).exists()
+}
+
+/// A socket on which windows are waited for.
+pub(crate) struct SeatListener(UnixListener);
+
+impl SeatListener {
+    /// In a private folder, so that nobody else comes in before its own mode is set.
+    pub(crate) fn bind(path: &Path) -> io::Result<Self> {
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+        Ok(SeatListener(listener))
+    }
+
+    pub(crate) fn accept(&self) -> io::Result<SeatStream> {
+        self.0.accept().map(|(stream, _)| SeatStream(stream))
+    }
+}
+
+/// A conversation between the plugin and a window.
+#[derive(Debug)]
+pub(crate) struct SeatStream(UnixStream);
+
+impl SeatStream {
+    pub(crate) fn connect(path: &Path) -> io::Result<Self> {
+        UnixStream::connect(path).map(SeatStream)
+    }
+
+    /// Whether the process at the other end is this user's.
+    pub(crate) fn is_own_user(&self) -> bool {
+        socket_peercred(&self.0).is_ok_and(|peer| peer.uid == geteuid())
+    }
+
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(SeatStream)
+    }
+
+    pub(crate) fn set_write_timeout(&self, at_most: Duration) -> io::Result<()> {
+        self.0.set_write_timeout(Some(at_most))
+    }
+
+    pub(crate) fn set_read_timeout(&self, at_most: Duration) -> io::Result<()> {
+        self.0.set_read_timeout(Some(at_most))
+    }
+
+    /// Ends both directions, also for clones. It may have ended before.
+    pub(crate) fn shutdown(&self) {
+        self.0.shutdown(Shutdown::Both).ok();
+    }
+}
+
+impl io::Read for SeatStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl io::Write for &SeatStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&self.0).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Shows a notification of the desktop. Waits for its bus, which may take long.

@@ -14,10 +14,11 @@ use crate::clock;
 use crate::device::{self, DeviceError};
 use crate::driver::{Driver, Identity};
 use crate::inbox::{Inbox, Inputs};
+use crate::membership::{Membership, MembershipError};
 use crate::plugin::notices::{Notice, Notices};
 use crate::plugin::notify;
 use crate::plugin::settings::{Settings, SettingsError};
-use crate::seat::{Seat, SeatError};
+use crate::seat::Seat;
 use crate::spool::Spools;
 use crate::watcher::CameraWatcher;
 
@@ -28,7 +29,7 @@ enum StartError {
     #[error(transparent)]
     Device(#[from] DeviceError),
     #[error(transparent)]
-    Seat(#[from] SeatError),
+    Membership(#[from] MembershipError),
     #[error("cannot start a thread: {0}. Close other programs and connect again")]
     Thread(#[from] std::io::Error),
 }
@@ -50,12 +51,20 @@ pub fn start(arguments: Vec<String>) -> Inbox {
 fn run(arguments: &[String], inbox: Inbox, inputs: Inputs) {
     let settings = Settings::load(arguments);
     log_to_stderr(settings.as_ref().map_or("warn", |s| s.log_level.as_str()));
-    let driver = settings.map_err(StartError::from).and_then(|settings| driver(&settings, inbox, inputs));
+    let seat_inbox = inbox.clone();
+    let driver = settings.map_err(StartError::from).and_then(|settings| {
+        let driver = driver(&settings, inbox, inputs)?;
+        let seat = Seat::open(&settings.home, &settings.camera.to_string(), seat_inbox);
+        Ok((driver.with_pictures(seat.as_ref().map(Seat::pictures)), seat))
+    });
     match driver {
-        Ok(driver) => {
+        Ok((driver, seat)) => {
             let mut notices = Notices::default();
             driver.run(&mut |event, _| {
                 log(&event);
+                if let Some(seat) = &seat {
+                    seat.event(&event);
+                }
                 notices.event(&event, clock::boottime_ms()).into_iter().for_each(notify::show);
             });
         }
@@ -106,17 +115,17 @@ fn driver(settings: &Settings, inbox: Inbox, inputs: Inputs) -> Result<Driver, S
 
 fn identity(settings: &Settings, home: &Path) -> Result<Identity, StartError> {
     Ok(Identity {
-        seat: seat(settings, home)?,
+        membership: membership(settings, home)?,
         device_key: device::device_key(home)?,
         boot_id: device::boot_id().map_err(DeviceError::from)?,
         models: Vec::new(),
     })
 }
 
-fn seat(settings: &Settings, home: &Path) -> Result<Seat, SeatError> {
-    let seat = Seat::at(home).with_organisation(settings.organisation.as_deref());
-    seat.check()?;
-    Ok(seat)
+fn membership(settings: &Settings, home: &Path) -> Result<Membership, MembershipError> {
+    let membership = Membership::at(home).with_organisation(settings.organisation.as_deref());
+    membership.check()?;
+    Ok(membership)
 }
 
 /// Evidence that waits for a host, over reconnects within one process. One for each device's folder, because

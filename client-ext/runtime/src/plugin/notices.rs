@@ -86,9 +86,9 @@ fn is_camera(reason: Reason) -> bool {
     matches!(reason, Reason::CameraBlocked | Reason::CameraLost | Reason::CameraBusy)
 }
 
-/// At the log-on and in a break the cover is expected.
+/// At the log-on, in a break, and where the operator asked for it, the cover is expected.
 fn is_told(reason: Reason) -> bool {
-    !matches!(reason, Reason::None | Reason::Starting | Reason::Break)
+    !matches!(reason, Reason::None | Reason::Starting | Reason::Break | Reason::OperatorAsked)
 }
 
 fn reason(reason: Reason) -> Notice {

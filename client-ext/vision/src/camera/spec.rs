@@ -1,5 +1,6 @@
 //! The sources that `--source` accepts.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -44,6 +45,18 @@ impl SourceSpec {
     #[must_use]
     pub fn is_live(&self) -> bool {
         matches!(self, Self::Camera(_) | Self::NamedCamera(_) | Self::Mjpeg(_))
+    }
+}
+
+/// As it is parsed.
+impl fmt::Display for SourceSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Camera(number) => write!(f, "camera:{number}"),
+            Self::NamedCamera(name) => write!(f, "camera:{name}"),
+            Self::Mjpeg(path) => write!(f, "mjpeg:{}", path.display()),
+            Self::Folder(path) | Self::Avi(path) | Self::Y4m(path) => path.display().fmt(f),
+        }
     }
 }
 
@@ -106,7 +119,7 @@ mod tests {
         {
             let spec = format!("camera:{name}").parse();
             assert_eq!(spec, Ok(SourceSpec::NamedCamera(name.to_owned())));
-            assert!(spec.is_ok_and(|spec| spec.is_live()));
+            assert!(spec.is_ok_and(|spec| spec.is_live() && spec.to_string() == format!("camera:{name}")));
         }
         assert_eq!("mjpeg:/run/feed".parse(), Ok(SourceSpec::Mjpeg("/run/feed".into())));
         assert_eq!(folder_text.parse(), Ok(SourceSpec::Folder(folder.path().into())));

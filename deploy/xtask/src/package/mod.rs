@@ -42,7 +42,7 @@ const PACKAGES: [Package; 5] = [
             "sudare-admin",
         ],
     ),
-    ("sudare-client", "an employee's PC", &["sudare-cli", "sudare-freerdp"]),
+    ("sudare-client", "an employee's PC", &["sudare-cli", "sudare-window", "sudare-freerdp"]),
     ("sudare-audit", "an auditor", &["sudare-audit", "sudare-ship"]),
     ("sudare-witness", "other people, who remember checkpoints", &["sudare-witness"]),
     ("sudare-authority", "the security team, on a machine without a network", &["sudare-authority"]),

@@ -23,6 +23,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sudare-headless",
         ],
     ),
+    // Beside the command line, so that nothing but the window links what draws it.
+    ("sudare-window", &["sudare-protocol", "sudare-client-core", "sudare-vision", "sudare-client-runtime"]),
     // The host, one package for each account or audience.
     ("sudare-base", &[]),
     ("sudare-records", &["sudare-base", "sudare-protocol"]),

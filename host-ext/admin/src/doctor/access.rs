@@ -48,7 +48,8 @@ pub(super) fn owner(dir: &Path, user: &str, account: GateAccount) -> Result<Stri
 
 /// A single file that root or another user wrote there can lock out a device or the whole host.
 fn readable(dir: &Path, account: &GateAccount) -> Result<(), String> {
-    for folder in [dir.to_owned(), dir.join("devices")] {
+    let folders = ["devices", "seats", "invitations", "revoked"].map(|folder| dir.join(folder));
+    for folder in folders.into_iter().chain([dir.to_owned()]) {
         for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
             // The file's existence alone revokes a device.
             if path.is_file() && path.extension().is_none_or(|end| end != "revoked") {
@@ -56,7 +57,9 @@ fn readable(dir: &Path, account: &GateAccount) -> Result<(), String> {
             }
         }
     }
-    Ok(())
+    // Here gates keep who comes with an invitation.
+    let seats = dir.join("seats");
+    if seats.exists() { reachable(&seats, Some(account), 3) } else { Ok(()) }
 }
 
 /// Whether gates may use the file (4 = read, 1 = execute or enter) and enter all folders above it.

@@ -29,13 +29,17 @@ pub(super) fn check(state_dir: &Path, now_ms: u64) -> Result<String, String> {
             )
         })?;
         if let Some(device) = device {
+            if device.revoked {
+                revoked += 1;
+                continue;
+            }
             usable += 1;
             said.push_str(&judged(&name, &device, now_ms)?);
         }
     }
     match usable {
         0 => Err(
-            "there is none with an operator, so every desktop stays covered. Run `sudare-host device add`"
+            "there is none with an operator, so every desktop stays covered. Run `sudare-host invite` or `sudare-host device add`"
                 .into(),
         ),
         _ if revoked > 0 => Ok(format!("{usable} can be used, {revoked} are revoked{said}")),

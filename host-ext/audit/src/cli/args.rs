@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use sudare_base::language::Language;
 
-use crate::cli::{coverage, erase, export, list, open, retention, show, verify};
+use crate::cli::{consent, coverage, erase, export, list, open, retention, show, verify};
 
 /// Name of this program.
 pub(crate) const NAME: &str = "sudare-audit";
@@ -14,6 +14,7 @@ Examples:
   sudare-audit verify /srv/evidence --key log.vkey --receipt checkpoint-of-monday --json
   sudare-audit list /srv/evidence --key log.vkey
   sudare-audit show /srv/evidence 3f5c --key log.vkey
+  sudare-audit consent /srv/evidence --key log.vkey --org-key organisation.pub
   sudare-audit open /srv/evidence 3f5c --key log.vkey --identity auditor.age --purpose \"case 12\" --out ./pictures
   sudare-audit export /srv/evidence 3f5c --key log.vkey --identity auditor.age --purpose \"case 12\" --out incident.zip
   sudare-audit retention /srv/evidence --key log.vkey --org-key organisation.pub
@@ -42,6 +43,8 @@ pub(crate) enum Command {
     List(list::ListArgs),
     /// Show what is known about one incident, without opening any picture
     Show(show::ShowArgs),
+    /// Show which device had agreed to which notice, and when
+    Consent(consent::ConsentArgs),
     /// Open pictures for a review: pixelated ones and screenshots, full ones on request
     Open(open::OpenArgs),
     /// As the custodian: remove your seal from the full pictures of an incident

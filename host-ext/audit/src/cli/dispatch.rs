@@ -1,7 +1,7 @@
 //! Runs the command that was given; `Ok(true)` means that nothing was found wrong.
 
 use crate::cli::args::{Args, Command};
-use crate::cli::{coverage, erase, export, list, open, retention, show, verify};
+use crate::cli::{consent, coverage, erase, export, list, open, retention, show, verify};
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     let language = args.language();
@@ -9,6 +9,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         Command::Verify(args) => verify::verify(args, language),
         Command::List(args) => list::list(args, language),
         Command::Show(args) => show::show(args, language),
+        Command::Consent(args) => consent::consent(args, language),
         Command::Open(args) => open::open(args, language),
         Command::Release(args) => open::release(args, language),
         Command::Export(args) => export::export(args, language),

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use sudare_audit::incidents::find;
-use sudare_audit::{Incident, Incidents, Report, Walk};
+use sudare_audit::{Consents, Incident, Incidents, Report, Walk};
 use sudare_evidence::reader::Store;
 use sudare_protocol::seal::{self, Identity};
 use sudare_protocol::text;
 use sudare_protocol::tlog::note::{MAX_NOTE_BYTES, MAX_VKEY_BYTES};
 use sudare_protocol::tlog::{VerifierKey, WitnessKey};
+use sudare_records::keys;
 use zeroize::Zeroizing;
 
 use crate::cli::passphrase;
@@ -44,6 +45,29 @@ pub(crate) fn collect(dir: &Path, key: &Path) -> anyhow::Result<(Store, Report, 
         Ok(())
     })?;
     Ok((store, report, incidents.into_list()))
+}
+
+/// Verifies the log, and with the organisation's key its policies, and collects what was agreed to on the way.
+pub(crate) fn collect_consents(
+    dir: &Path,
+    key: &Path,
+    organisation: Option<&Path>,
+) -> anyhow::Result<(Report, Consents)> {
+    let verifier = read_key(dir, key)?;
+    let organisation = organisation
+        .map(|path| {
+            require_outside(dir, path)?;
+            keys::read_public(path, KEY_ADVICE).map_err(anyhow::Error::from)
+        })
+        .transpose()?;
+    let store = Store::open(dir)?;
+    let mut consents = Consents::default();
+    let walk = Walk::new(&store, &verifier, &[]).with_organisation(organisation);
+    let report = walk.run(|index, entry, _| {
+        consents.add(index, entry);
+        Ok(())
+    })?;
+    Ok((report, consents))
 }
 
 /// Reads the log's public key, which must not lie in the store that it is to verify.

@@ -4,7 +4,7 @@ use sudare_audit::incidents::took;
 use sudare_audit::open::Shown;
 use sudare_audit::report::Stamped;
 use sudare_audit::summary::messages::{Text, of_label, of_reason};
-use sudare_audit::{Incident, Report};
+use sudare_audit::{Consent, Incident, Report};
 use sudare_base::language::Language::{self, En, Ja};
 use sudare_protocol::evidence::Label;
 use sudare_protocol::utc::utc;
@@ -123,6 +123,31 @@ pub(crate) fn listed(report: &Report, incidents: usize, language: Language) -> S
     let count = match language {
         Ja => format!("インシデント {incidents} 件。"),
         En => format!("{incidents} incidents. "),
+    };
+    format!("{count}{}", log_verdict(report, language))
+}
+
+/// What one device had agreed to.
+pub(crate) fn consent(consent: &Consent, language: Language) -> String {
+    let short = consent.device.get(..8).unwrap_or(&consent.device);
+    let (first, last) = (utc(consent.first_wall_ms), utc(consent.last_wall_ms));
+    let notice = match (&consent.notice_sha256, consent.version, language) {
+        (Some(digest), Some(version), Ja) => format!("お知らせ第{version}版に同意（SHA-256 {digest}）"),
+        (Some(digest), Some(version), En) => format!("agreed to notice {version} (SHA-256 {digest})"),
+        (_, _, Ja) => "お知らせのないポリシー".to_owned(),
+        (_, _, En) => "policy without a notice".to_owned(),
+    };
+    let sessions = consent.sessions;
+    match language {
+        Ja => format!("{short}  {notice}、{sessions} セッション、{first} から {last} まで"),
+        En => format!("{short}  {notice}, {sessions} sessions, {first} to {last}"),
+    }
+}
+
+pub(crate) fn consents_listed(report: &Report, consents: usize, language: Language) -> String {
+    let count = match language {
+        Ja => format!("{consents} 件。"),
+        En => format!("{consents} lines. "),
     };
     format!("{count}{}", log_verdict(report, language))
 }

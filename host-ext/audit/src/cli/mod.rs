@@ -5,6 +5,7 @@
 //! ```
 
 pub(crate) mod args;
+mod consent;
 mod coverage;
 pub(crate) mod dispatch;
 mod erase;

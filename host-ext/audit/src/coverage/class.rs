@@ -7,7 +7,7 @@ use sudare_protocol::reason::Reason;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
-    /// The operator was away, on a break, not clearly seen, or the session was starting.
+    /// The operator was away, on a break, not clearly seen, or asked for the cover, or the session was starting.
     OperatorNotConfirmed,
     /// A stranger, an onlooker, a phone, or a picture of a face.
     SomebodyElse,
@@ -27,9 +27,9 @@ impl Class {
     /// The class of a reason.
     pub fn of(reason: Option<Reason>) -> Self {
         match reason {
-            Some(Reason::Absent | Reason::Break | Reason::Starting | Reason::Undecided) => {
-                Self::OperatorNotConfirmed
-            }
+            Some(
+                Reason::Absent | Reason::Break | Reason::Starting | Reason::Undecided | Reason::OperatorAsked,
+            ) => Self::OperatorNotConfirmed,
             Some(Reason::Stranger | Reason::Onlooker | Reason::Phone | Reason::Spoof) => Self::SomebodyElse,
             Some(Reason::CameraBlocked | Reason::CameraLost | Reason::CameraBusy | Reason::StaleView) => {
                 Self::Camera

@@ -454,6 +454,7 @@ REASONS = {
     21: ("device-refused", "この端末は利用を許可されていません。", "This device is not allowed to use this desktop."),
     22: ("other-user", "ご本人のデスクトップであることを確認できません。", "This desktop is not confirmed to be yours."),
     23: ("no-consent", "この端末で Sudare のお知らせに同意されていません。", "The notice about Sudare was not accepted on this device."),
+    24: ("operator-asked", "ご自身の操作で画面を隠しています。", "You covered the desktop yourself."),
 }
 # Number: what its value is, Japanese, English.
 NOTES = {

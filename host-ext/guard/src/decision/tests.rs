@@ -174,6 +174,17 @@ fn a_lock_holds_until_unlock_and_names_its_incident() {
 }
 
 #[test]
+fn a_cover_that_the_operator_asked_for_is_no_incident_and_lasts_until_the_client_ends_it() {
+    let mut seat = Seat::at_work();
+    seat.tell(Event::Lock(Lock { reason: Reason::OperatorAsked, incident_id: [5; 16], boot_ms: 0 }));
+    assert_eq!((seat.covered_for(), seat.incidents()), (Some(Reason::OperatorAsked), vec![]));
+    seat.pass(5_000, Some(State::Clear));
+    assert_eq!(seat.decider.shown(), Shown::Covered, "until the client says so");
+    seat.tell(Event::Unlock);
+    assert_eq!(seat.decider.shown(), Shown::Visible);
+}
+
+#[test]
 fn no_link_no_evidence_no_confirmation_no_desktop() {
     let mut gone = Seat::at_work();
     gone.tell(Event::LinkDown { reason: Reason::ClientGone });

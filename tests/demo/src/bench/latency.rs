@@ -15,7 +15,7 @@ use sudare_client_runtime::clock::boottime_ms;
 use sudare_client_runtime::device;
 use sudare_client_runtime::driver::{Driver, Identity};
 use sudare_client_runtime::inbox::{Inbox, LookSender};
-use sudare_client_runtime::seat::Seat;
+use sudare_client_runtime::membership::Membership;
 use sudare_client_runtime::watcher::{Look, Watcher};
 use sudare_headless::RdpOptions;
 use sudare_headless::app::{self, AppEvent};
@@ -88,7 +88,7 @@ pub fn measure(stage: &Stage, rounds: usize, rtt: Option<Duration>) -> anyhow::R
         let (events_in, events) = mpsc::channel(256);
         let rdp = Arc::new(sudare_headless::connect(options(address), events_in)?);
         let identity = Identity {
-            seat: Seat::at(&home),
+            membership: Membership::at(&home),
             device_key: device::device_key(&home)?,
             boot_id: device::boot_id()?,
             models: vec![],

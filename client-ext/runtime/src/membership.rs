@@ -27,7 +27,7 @@ use crate::durable;
 const NOTICES_MAX: usize = 64;
 
 #[derive(Debug, thiserror::Error)]
-pub enum SeatError {
+pub enum MembershipError {
     #[error(transparent)]
     Device(#[from] DeviceError),
     #[error("{path}: {source}. Type the code again with `sudare pair`")]
@@ -40,32 +40,32 @@ pub enum SeatError {
     NotPaired,
 }
 
-/// The seat of one device folder.
+/// The membership of one device folder.
 #[derive(Debug, Clone)]
-pub struct Seat {
+pub struct Membership {
     home: PathBuf,
     /// Given by a setting in place of the folder's.
     organisation: Option<PathBuf>,
 }
 
-impl Seat {
+impl Membership {
     #[must_use]
     pub fn at(home: &Path) -> Self {
-        Seat { home: home.to_owned(), organisation: None }
+        Membership { home: home.to_owned(), organisation: None }
     }
 
     #[must_use]
     pub fn with_organisation(self, file: Option<&Path>) -> Self {
-        Seat { organisation: file.map(Path::to_owned), ..self }
+        Membership { organisation: file.map(Path::to_owned), ..self }
     }
 
     /// Fails if no session could begin from here: nothing is pinned, and nothing was typed.
     ///
     /// # Errors
     /// What is missing or cannot be read.
-    pub fn check(&self) -> Result<(), SeatError> {
+    pub fn check(&self) -> Result<(), MembershipError> {
         match (self.organisation()?, self.pairing()?) {
-            (None, None) => Err(SeatError::NotPaired),
+            (None, None) => Err(MembershipError::NotPaired),
             _ => Ok(()),
         }
     }
@@ -74,7 +74,7 @@ impl Seat {
     ///
     /// # Errors
     /// The file cannot be read, or is none.
-    pub fn organisation(&self) -> Result<Option<VerifyingKey>, SeatError> {
+    pub fn organisation(&self) -> Result<Option<VerifyingKey>, MembershipError> {
         match device::organisation(&self.home, self.organisation.as_deref()) {
             Ok(key) => Ok(Some(key)),
             Err(DeviceError::NoOrganisation(_)) if self.organisation.is_none() => Ok(None),
@@ -86,15 +86,16 @@ impl Seat {
     ///
     /// # Errors
     /// Its files cannot be read.
-    pub fn pairing(&self) -> Result<Option<Pairing>, SeatError> {
+    pub fn pairing(&self) -> Result<Option<Pairing>, MembershipError> {
         let path = self.path("pairing.code");
         let Some(text) = read(&path, RECORD_MAX_BYTES)? else { return Ok(None) };
         let text = Zeroizing::new(String::from_utf8_lossy(&text).into_owned());
-        let code = PairingCode::parse(text.trim()).map_err(|source| SeatError::Code { path, source })?;
+        let code =
+            PairingCode::parse(text.trim()).map_err(|source| MembershipError::Code { path, source })?;
         let path = self.path("pairing.operator");
         let Some(bytes) = read(&path, TEMPLATE_MAX_BYTES)? else { return Ok(None) };
-        let template =
-            OperatorTemplate::from_bytes(&bytes).map_err(|source| SeatError::Operator { path, source })?;
+        let template = OperatorTemplate::from_bytes(&bytes)
+            .map_err(|source| MembershipError::Operator { path, source })?;
         Ok(Some(Pairing { code, template }))
     }
 
@@ -102,12 +103,12 @@ impl Seat {
     ///
     /// # Errors
     /// The disk.
-    pub fn begin(&self, pairing: &Pairing) -> Result<(), SeatError> {
+    pub fn begin(&self, pairing: &Pairing) -> Result<(), MembershipError> {
         let operator = self.path("pairing.operator");
         let bytes = pairing
             .template
             .to_bytes()
-            .map_err(|source| SeatError::Operator { path: operator.clone(), source })?;
+            .map_err(|source| MembershipError::Operator { path: operator.clone(), source })?;
         write(&operator, &bytes)?;
         write(&self.path("pairing.code"), pairing.code.to_text().as_bytes())
     }
@@ -116,7 +117,7 @@ impl Seat {
     ///
     /// # Errors
     /// The disk.
-    pub fn paired(&self, organisation: &VerifyingKey) -> Result<(), SeatError> {
+    pub fn paired(&self, organisation: &VerifyingKey) -> Result<(), MembershipError> {
         if self.organisation()?.is_none() {
             write(&self.path("organisation.pub"), keyfile::public_line(organisation).as_bytes())?;
         }
@@ -127,7 +128,7 @@ impl Seat {
     ///
     /// # Errors
     /// The disk.
-    pub fn forget_pairing(&self) -> Result<(), SeatError> {
+    pub fn forget_pairing(&self) -> Result<(), MembershipError> {
         ["pairing.code", "pairing.operator"].iter().try_for_each(|name| remove(&self.path(name)))
     }
 
@@ -141,7 +142,7 @@ impl Seat {
     ///
     /// # Errors
     /// The disk.
-    pub fn told(&self, notice: &Notice) -> Result<(), SeatError> {
+    pub fn told(&self, notice: &Notice) -> Result<(), MembershipError> {
         let path = self.notice_path(&notice.digest(), "cbor");
         if path.exists() || self.digests("cbor").len() >= NOTICES_MAX {
             return Ok(());
@@ -165,7 +166,7 @@ impl Seat {
     ///
     /// # Errors
     /// The disk.
-    pub fn accept(&self, notice: &Notice) -> Result<(), SeatError> {
+    pub fn accept(&self, notice: &Notice) -> Result<(), MembershipError> {
         write(&self.notice_path(&notice.digest(), "accepted"), b"")
     }
 
@@ -187,9 +188,9 @@ impl Seat {
     }
 }
 
-fn read(path: &Path, max_bytes: usize) -> Result<Option<Zeroizing<Vec<u8>>>, SeatError> {
+fn read(path: &Path, max_bytes: usize) -> Result<Option<Zeroizing<Vec<u8>>>, MembershipError> {
     use std::io::Read as _;
-    let failed = |source| SeatError::File { action: "read", path: path.to_owned(), source };
+    let failed = |source| MembershipError::File { action: "read", path: path.to_owned(), source };
     let file = match fs::File::open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -201,16 +202,16 @@ fn read(path: &Path, max_bytes: usize) -> Result<Option<Zeroizing<Vec<u8>>>, Sea
     Ok(Some(bytes))
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), SeatError> {
-    let failed = |source| SeatError::File { action: "write", path: path.to_owned(), source };
+fn write(path: &Path, bytes: &[u8]) -> Result<(), MembershipError> {
+    let failed = |source| MembershipError::File { action: "write", path: path.to_owned(), source };
     path.parent().map_or(Ok(()), durable::create_folder).map_err(failed)?;
     durable::write(path, bytes).map_err(failed)
 }
 
-fn remove(path: &Path) -> Result<(), SeatError> {
+fn remove(path: &Path) -> Result<(), MembershipError> {
     match fs::remove_file(path) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            Err(SeatError::File { action: "remove", path: path.to_owned(), source })
+            Err(MembershipError::File { action: "remove", path: path.to_owned(), source })
         }
         _ => Ok(()),
     }
