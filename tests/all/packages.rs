@@ -25,7 +25,7 @@ pub(crate) const HOST_PROGRAMS: [&str; 9] = [
     "sudare-ship",
 ];
 /// Programs of the other packages.
-const OTHERS: [&str; 4] = ["sudare", "sudare-authority", "sudare-notary", "sudare-witness"];
+const OTHERS: [&str; 5] = ["sudare", "sudare-authority", "sudare-notary", "sudare-window", "sudare-witness"];
 const PLUGIN: &str = "libsudare_client.so";
 /// Debian's tools, by a program of each package.
 const TOOLS: [&str; 3] = ["dpkg-buildpackage", "dh", "help2man"];

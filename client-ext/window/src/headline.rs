@@ -35,10 +35,7 @@ pub(crate) fn headline(seat: Option<&SeatState>) -> Headline {
             Tone::Quiet,
             ["未接続", "Not connected"],
             ["リモートデスクトップに接続していません。", "No remote desktop is connected."],
-            [
-                "接続すると、ここに状態が表示されます。カメラは停止しています。",
-                "Connect, and this window shows its state. The camera is off.",
-            ],
+            ["接続すると、ここに状態が表示されます。", "Connect, and this window shows its state."],
         );
     };
     if seat.host.is_none() {

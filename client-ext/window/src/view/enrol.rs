@@ -76,10 +76,11 @@ fn running(ui: &mut Ui, model: &Model, now: Progressed, canvas: &mut Canvas, ask
         language.of(["良い画像", "good pictures"]),
         now.good
     ));
-    canvas.draw(ui, model.picture.as_ref(), language);
+    // Above the picture, where a small window shows it as well.
     if ui.button(language.of(["中止する", "Give up"])).clicked() {
         asked.push(Event::Enrol(false));
     }
+    canvas.draw(ui, model.picture.as_ref(), language);
 }
 
 /// What to do about a picture that cannot be used.

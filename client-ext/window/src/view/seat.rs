@@ -6,19 +6,40 @@ use sudare_protocol::reason::State;
 
 use super::picture::Canvas;
 use super::{banner, note};
+use crate::headline::{Tone, headline};
 use crate::model::{Event, Model, Preview};
 use crate::words::{Language, Words};
+
+/// So wide, in points, is a page with two columns.
+const BESIDE_MIN: f32 = 640.0;
 
 pub(super) fn draw(ui: &mut Ui, model: &Model, canvas: &mut Canvas, asked: &mut Vec<Event>) {
     if model.seats.is_empty() {
         banner(ui, model, None);
     }
+    let only = model.seats.values().next().filter(|_| model.seats.len() == 1);
     for (id, seat) in &model.seats {
         banner(ui, model, Some(seat));
-        ui.push_id(id, |ui| facts(ui, seat, model.language));
+        if only.is_none() {
+            ui.push_id(id, |ui| facts(ui, seat, model.language));
+        }
     }
-    ui.separator();
-    preview(ui, model, canvas, asked);
+    // Always in the same place, so that the keyboard stays on it.
+    button(ui, model, asked);
+    match only {
+        // Beside each other where there is room.
+        Some(seat) if is_on(model) && ui.available_width() >= BESIDE_MIN => {
+            ui.columns_const(|[left, right]| {
+                facts(left, seat, model.language);
+                preview(right, model, canvas);
+            });
+        }
+        Some(seat) => {
+            preview(ui, model, canvas);
+            facts(ui, seat, model.language);
+        }
+        None => preview(ui, model, canvas),
+    }
 }
 
 fn facts(ui: &mut Ui, seat: &SeatState, language: Language) {
@@ -60,7 +81,8 @@ fn facts(ui: &mut Ui, seat: &SeatState, language: Language) {
             row(["送信待ちの記録", "Records to be sent"], &seat.waiting.to_string());
         }
     });
-    if seat.covered && seat.host.is_some() {
+    // Not where the operator wanted it.
+    if seat.covered && seat.host.is_some() && headline(Some(seat)).tone != Tone::Wanted {
         let hint: Words = [
             "誤りだと思うときは、隠された画面の上で F3 を押すと報告できます。",
             "If you think that this is wrong, press F3 on the covered screen to report it.",
@@ -84,28 +106,32 @@ fn seen(state: State) -> Words {
     }
 }
 
-fn preview(ui: &mut Ui, model: &Model, canvas: &mut Canvas, asked: &mut Vec<Event>) {
-    let language = model.language;
-    let is_on = matches!(model.preview, Preview::On(_));
-    let words: Words = if is_on {
+fn is_on(model: &Model) -> bool {
+    matches!(model.preview, Preview::On(_))
+}
+
+fn button(ui: &mut Ui, model: &Model, asked: &mut Vec<Event>) {
+    let words: Words = if is_on(model) {
         ["プレビューを閉じる", "Close the preview"]
     } else {
         ["カメラのプレビューを開く", "Open the camera's preview"]
     };
-    if ui.button(language.of(words)).clicked() {
-        asked.push(Event::Preview(!is_on));
+    if ui.button(model.language.of(words)).clicked() {
+        asked.push(Event::Preview(!is_on(model)));
     }
+}
+
+fn preview(ui: &mut Ui, model: &Model, canvas: &mut Canvas) {
+    let language = model.language;
     if let Preview::Ended(why) = &model.preview {
         note(ui, why.in_language(language));
     }
-    if is_on {
-        ui.label(
-            RichText::new(language.of([
-                "カメラは開いています。映像はこの PC の外へ出ません。",
-                "The camera is on. Pictures do not leave this PC.",
-            ]))
-            .small(),
-        );
+    if is_on(model) {
+        let words: Words = [
+            "カメラは開いています。映像はこの PC の外へ出ません。",
+            "The camera is on. Pictures do not leave this PC.",
+        ];
+        ui.label(RichText::new(language.of(words)).small());
         canvas.draw(ui, model.picture.as_ref(), language);
     }
 }
