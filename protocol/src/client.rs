@@ -152,7 +152,9 @@ impl AwaitHello {
             return Err(Refusal::new(Code::ConsentMissing, Fault::Us, ""));
         }
         let pairs = code_for(&setup.trust(), &greeting)?.is_some();
-        let pairing = setup.pairing.clone().filter(|_| pairs);
+        // A code that has ended lets nobody in any more. Whoever waited for approval meanwhile is known by now.
+        let is_usable = |pairing: &Pairing| pairs && !pairing.code.is_expired(setup.wall_ms);
+        let pairing = setup.pairing.clone().filter(is_usable);
         let enrolment = pairing.as_ref().map(|pairing| enrolment(&setup, pairing)).transpose()?;
         let open = Open {
             version: message::VERSION,
@@ -187,7 +189,7 @@ impl AwaitHello {
             credits: greeting.credits.min(crate::limits::CREDITS),
             template_secret: Zeroizing::new(fresh.template_secret),
             organisation,
-            pairs: pairing.is_some(),
+            pairs,
         };
         Ok((next, messages))
     }
@@ -294,9 +296,6 @@ fn policy(organisation: &VerifyingKey, hello: &Hello, wall_ms: u64) -> Result<Si
 
 /// Uses the code's key, once, for this device.
 fn enrolment(setup: &Setup, pairing: &Pairing) -> Result<Vec<u8>, Refusal> {
-    if pairing.code.is_expired(setup.wall_ms) {
-        return Err(Refusal::new(Code::InvitationEnded, Fault::Us, ""));
-    }
     let enrolment = Enrolment { device_key: setup.device_key.verifying_key().to_bytes() };
     Signed::sign(&pairing.code.key(), &enrolment)
         .map_err(|e| Refusal::new(Code::InvitationRefused, Fault::Us, e.to_string()))

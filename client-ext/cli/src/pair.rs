@@ -10,7 +10,7 @@ use sudare_client_runtime::hosts::{self, PairedHost};
 use sudare_client_runtime::membership::Membership;
 use sudare_client_runtime::{clock, device, operator};
 use sudare_headless::RdpOptions;
-use sudare_headless::pairing::{self, PairingError, Seen};
+use sudare_headless::pairing::{self, Seen};
 use sudare_protocol::client::Pairing;
 use sudare_protocol::enrol::PairingCode;
 use sudare_protocol::hex::hex;
@@ -96,7 +96,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         Err(error) => {
             // A code that does not fit is not tried again at every connection.
-            if matches!(error, PairingError::Refused(_)) {
+            if error.is_final() {
                 membership.forget_pairing()?;
             }
             Err(error.into())

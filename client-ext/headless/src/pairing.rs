@@ -7,6 +7,7 @@
 //! A host that wants a password before it shows anything (NLA) ends this connection: there the plugin pairs, at the log-on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sudare_client_runtime::clock;
 use sudare_client_runtime::driver::{Driver, Identity};
@@ -17,19 +18,31 @@ use sudare_client_runtime::watcher::Watcher;
 use sudare_client_runtime::{Event, device};
 use sudare_protocol::client::{Look, Trust, look as look_at};
 use sudare_protocol::enrol::PairingCode;
-use sudare_protocol::error::{Code, Fault};
+use sudare_protocol::error::Code;
 use sudare_protocol::eyes::Recognition;
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::message::Digest;
 use sudare_protocol::template::OperatorTemplate;
 use sudare_protocol::{Refusal, SigningKey, VerifyingKey};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
 
 use crate::app::{self, AppEvent};
 use crate::rdp::{RdpError, RdpEvent, RdpOptions};
 
 /// Events of the connection that may be waiting.
 const EVENTS_MAX: usize = 64;
+/// A host has answered by then, or will not.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Whatever else changes, this code will not let this device in.
+const FINAL: [Code; 5] = [
+    Code::InvitationUnknown,
+    Code::InvitationEnded,
+    Code::InvitationUsed,
+    Code::InvitationRefused,
+    Code::OtherOrganisation,
+];
 
 /// Why a pairing did not come about.
 #[derive(Debug, thiserror::Error)]
@@ -57,10 +70,19 @@ impl PairingError {
     /// Whether the code is good, and the host's admin has to act first.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
+        self.is_refusal(Code::ApprovalPending)
+    }
+
+    /// Whether trying again is of no use.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        FINAL.iter().any(|code| self.is_refusal(*code))
+    }
+
+    /// What the host says comes as its number, in words of ours.
+    fn is_refusal(&self, code: Code) -> bool {
         let Self::Refused(refusal) = self else { return false };
-        // What the host says comes as its number, in words of ours.
-        let told = format!("code {}:", Code::ApprovalPending.number());
-        refusal.code == Code::ApprovalPending || refusal.detail.starts_with(&told)
+        refusal.code == code || refusal.detail.starts_with(&format!("code {}:", code.number()))
     }
 
     /// Whether the host wants a log-on first.
@@ -104,9 +126,12 @@ pub fn look(
         wall_ms: clock::wall_ms(),
     };
     let mut deframer = Deframer::default();
+    let until = clock::instant() + ANSWER_WITHIN;
     let seen = loop {
-        match events.blocking_recv() {
-            Some(RdpEvent::ChannelBytes(bytes)) => {
+        match events.try_recv() {
+            Err(TryRecvError::Empty) if clock::instant() < until => std::thread::sleep(LOOK_EVERY),
+            Err(TryRecvError::Empty) => break Err(ended(None)),
+            Ok(RdpEvent::ChannelBytes(bytes)) => {
                 deframer.push(&bytes);
                 match deframer.next_frame() {
                     Ok(None) => {}
@@ -114,9 +139,9 @@ pub fn look(
                     Err(error) => break Err(PairingError::Refused(error.into())),
                 }
             }
-            Some(RdpEvent::Ended { error }) => break Err(ended(error)),
-            Some(_) => {}
-            None => break Err(ended(None)),
+            Ok(RdpEvent::Ended { error }) => break Err(ended(error)),
+            Ok(_) => {}
+            Err(TryRecvError::Disconnected) => break Err(ended(None)),
         }
     };
     rdp.disconnect();
@@ -139,6 +164,15 @@ pub fn pair(
     let inbox = driver.inbox();
     let (events_in, events) = mpsc::channel(EVENTS_MAX);
     let rdp = Arc::new(crate::connect(options, events_in)?);
+    let late = inbox.clone();
+    // A host without Sudare opens no channel, and goes on showing its log-on for ever.
+    std::thread::Builder::new()
+        .name("late".into())
+        .spawn(move || {
+            std::thread::sleep(ANSWER_WITHIN);
+            late.stop();
+        })
+        .map_err(PairingError::System)?;
     let mut result = None;
     app::run(&rdp, events, driver, &mut |event, _| {
         let outcome = match event {
@@ -150,7 +184,7 @@ pub fn pair(
         result.get_or_insert(outcome);
         inbox.stop();
     });
-    result.unwrap_or_else(|| Err(PairingError::Refused(Refusal::new(Code::Timeout, Fault::Surroundings, ""))))
+    result.unwrap_or_else(|| Err(ended(None)))
 }
 
 fn ended(error: Option<String>) -> PairingError {

@@ -38,8 +38,8 @@ impl Approve {
             }
             return Ok(());
         };
-        registry.approve(&device_id(id)?)?;
-        output::line(&format!("Device {id} is let in. Its user connects again."));
+        let user = registry.approve(&device_id(id)?)?;
+        output::line(&format!("Device {id} is let in for {user}, who connects again."));
         Ok(())
     }
 }

@@ -160,6 +160,8 @@ impl Registry {
     fn record(&self, device_id: &Id) -> Result<Option<LetIn>, RegistryError> {
         let Some(bytes) = files::read_bounded(&self.path(device_id, "record"), RECORD_MAX_BYTES)? else {
             let admission = self.admission(&self.seat(device_id, "record"))?;
+            // What the admin approved lies where no gate writes.
+            let admission = admission.filter(|one| !one.invited().invitation().needs_approval);
             return Ok(admission.as_ref().map(admitted));
         };
         if Admission::is_one(&bytes) {

@@ -12,7 +12,7 @@ use crate::error::{Code, Fault, Refusal, Refused};
 use crate::keyfile;
 use crate::limits::ENROL_MAX_BYTES;
 use crate::message::{self, Enrol, Open, kind};
-use crate::records::RecordError;
+use crate::records::{HostRecord, RecordError, Signed};
 use crate::session::{OPEN_CONTEXT, Sealer, transcript};
 use crate::template::{self, OperatorTemplate};
 
@@ -74,6 +74,12 @@ impl AwaitOpen {
             RecordError::Signature { .. } => unknown(),
             other => refused(other),
         })?;
+        // A copy of the host's folder must not make one code good for several hosts.
+        let organisation = &self.setup.organisation;
+        let host = Signed::<HostRecord>::verify_any_time(organisation, &self.setup.host_record);
+        if host.map_err(refused)?.record().host_id != admission.invited().invitation().host_id {
+            return Err(Refusal::peer(Code::InvitationUnknown));
+        }
         let device = admission.device();
         let key = device.key().map_err(refused)?;
         if claimed.device_id != keyfile::device_id(&key) {

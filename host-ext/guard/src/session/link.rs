@@ -233,7 +233,7 @@ impl Session {
     /// The channel can no longer be trusted: cover, say why, stay covered.
     pub(super) fn refuse(&mut self, refusal: &Refusal, actions: &mut Vec<Action>) {
         // The cover says the names, and the journal does not.
-        if refusal.code == Code::WrongUser {
+        if refusal.code == Code::WrongUser && !refusal.detail.is_empty() {
             self.ownership.refuse(&refusal.detail);
         }
         let said = if refusal.code == Code::WrongUser {

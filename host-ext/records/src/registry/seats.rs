@@ -4,7 +4,8 @@
 //! invitations/<key id>.invitation   [enroller record, invitation]; the admin's, gates read it
 //! seats/<key id>.claim              id of the device for which it was used: whoever makes this file first has it
 //! seats/<id>.operators              as in `devices/`
-//! seats/<id>.record                 the admission; without approval its name is <id>.waiting until the admin renames it
+//! seats/<id>.record                 the admission. One that needs approval is <id>.waiting, with <id>.waiting-operators,
+//!                                   until the admin moves both to `devices/`
 //! revoked/<key id>.revocation       signed by the organisation; the admin's
 //! ```
 //! Gates write into `seats/` and nowhere else, and they can neither rename nor remove. So each file is written in place,
@@ -27,6 +28,8 @@ use sudare_protocol::template::OperatorTemplate;
 
 use super::{Registry, RegistryError, ids_in};
 
+/// What waits for approval: the operator, then the record.
+const WAITING: [&str; 2] = ["waiting-operators", "waiting"];
 const CLAIM_MAX_BYTES: usize = 16;
 /// A file of 16 bytes that is still not whole then will not be.
 const TORN_AFTER: Duration = Duration::from_secs(10);
@@ -58,19 +61,25 @@ impl Registry {
     /// Devices that wait for the admin.
     pub fn waiting(&self) -> Result<Vec<Waiting>, RegistryError> {
         let ids = ids_in(&self.dir.join("seats"), "waiting")?;
+        // One that cannot be read, such as one that a power failure tore, waits for nobody: the device comes again.
         let read = |id: &Id| {
-            let admission = self.admission(&self.seat(id, "waiting"))?.ok_or_else(|| unknown(id))?;
-            Ok(Waiting { device_id: *id, user: admission.invited().invitation().user.clone() })
+            let admission = self.admission(&self.seat(id, "waiting")).ok()??;
+            Some(Waiting { device_id: *id, user: admission.invited().invitation().user.clone() })
         };
-        ids.iter().map(read).collect()
+        Ok(ids.iter().filter_map(read).collect())
     }
 
-    /// Lets a waiting device in.
-    pub fn approve(&self, device_id: &Id) -> Result<(), RegistryError> {
-        let from = self.seat(device_id, "waiting");
-        self.admission(&from)?.ok_or_else(|| unknown(device_id))?;
-        let to = self.seat(device_id, "record");
-        fs::rename(&from, &to).map_err(|e| files::FileError::new(&from, "renamed", e).into())
+    /// Lets a waiting device in: out of the folder into which gates write, so that no gate can do it.
+    pub fn approve(&self, device_id: &Id) -> Result<String, RegistryError> {
+        let admission = self.admission(&self.seat(device_id, "waiting"))?;
+        let user = admission.ok_or_else(|| unknown(device_id))?.device().user;
+        files::make_private_dir(&self.dir.join("devices"))?;
+        for (from, to) in WAITING.into_iter().zip(["operators", "record"]) {
+            let from = self.seat(device_id, from);
+            let failed = |e| files::FileError::new(&from, "renamed", e);
+            fs::rename(&from, self.path(device_id, to)).map_err(failed)?;
+        }
+        Ok(user)
     }
 
     /// Keeps what the organisation takes back.
@@ -106,35 +115,38 @@ impl Registry {
         let invited = admission.invited();
         let (by, invitation) = (invited.enroller(), invited.invitation());
         let is_in_group = |group: &str| (self.is_in_group)(&invitation.user, group);
-        if !by.allows(&invitation.user, &is_in_group) || self.is_revoked(&by.key) {
+        let device = admission.device();
+        let id = device.device_id;
+        if !by.allows(&invitation.user, &is_in_group)
+            || [by.key, invitation.key, device.device_key].iter().any(|key| self.is_revoked(key))
+            || self.path(&id, "revoked").exists()
+        {
             return Err(NotAdmitted::NotAllowed);
         }
-        let device = admission.device();
-        let known = self.device(&device.device_id).ok().flatten();
-        if known.is_some_and(|known| known.record.user != device.user) {
-            return Err(NotAdmitted::OtherUser);
-        }
-        self.claim(invitation, &device.device_id)?;
         let not_kept = |error: RegistryError| {
             tracing::error!(%error, "a device that was invited cannot be kept");
             NotAdmitted::NotKept
         };
-        let record = self.seat(&device.device_id, "record");
-        // It comes again, because the answer was lost.
-        if self.admission(&record).ok().flatten().as_ref() == Some(admission) {
-            return Ok(Admitted::Kept);
+        let known = match self.record(&id) {
+            // Torn by a power failure: nobody is known by it.
+            Err(RegistryError::Record(_)) if !self.path(&id, "record").exists() => None,
+            known => known.map_err(not_kept)?,
+        };
+        match known {
+            Some((record, ..)) if record.user != device.user => return Err(NotAdmitted::OtherUser),
+            // It comes again, because the answer was lost.
+            Some((_, digest, _)) if digest == admission.digest() => return Ok(Admitted::Kept),
+            _ => {}
         }
-        let (kind, admitted) = match invitation.needs_approval {
-            true => ("waiting", Admitted::Waiting),
-            false => ("record", Admitted::Kept),
-        };
-        let operators = self.sealed(&device.device_id, std::slice::from_ref(template)).map_err(not_kept)?;
+        self.claim(invitation, &id)?;
+        let [operators, record] = if invitation.needs_approval { WAITING } else { ["operators", "record"] };
+        let sealed = self.sealed(&id, std::slice::from_ref(template)).map_err(not_kept)?;
         let write = |kind, bytes: &[u8]| {
-            files::write_in_place(&self.seat(&device.device_id, kind), bytes).map_err(|e| not_kept(e.into()))
+            files::write_in_place(&self.seat(&id, kind), bytes).map_err(|e| not_kept(e.into()))
         };
-        write("operators", &operators)?;
-        write(kind, admission.bytes())?;
-        Ok(admitted)
+        write(operators, &sealed)?;
+        write(record, admission.bytes())?;
+        Ok(if invitation.needs_approval { Admitted::Waiting } else { Admitted::Kept })
     }
 
     /// Uses the invitation for this device, if it was not used for another one.
