@@ -5,18 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use sudare_test_kit::stage::{PROGRAMS, Stage, USER};
+use sudare_test_kit::stage::{NOTICE, PROGRAMS, Stage, USER};
 use sudare_test_kit::{needs, programs, wait_until};
-
-const NOTICE: &str = r#"
-[notice]
-version = 1
-owner = { ja = "れい株式会社", en = "Example Ltd." }
-contact = { ja = "privacy@example.test", en = "privacy@example.test" }
-purpose = { ja = "画面を操作者だけに見せるため", en = "Only the operator sees the desktop" }
-retention = { ja = "14日間", en = "14 days" }
-alternative = { ja = "出社", en = "Work at the office" }
-"#;
 
 /// A host of an organisation, an admin who may invite, and operator files of two devices.
 struct Site {

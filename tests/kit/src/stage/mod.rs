@@ -18,6 +18,16 @@ pub const USER: &str = "alice";
 /// The programs of ours that a stage starts.
 pub const PROGRAMS: [&str; 5] =
     ["sudare", "sudare-host", "sudare-authority", "sudare-embedded", "sudare-audit"];
+/// For a policy: what employees accept before anything looks.
+pub const NOTICE: &str = r#"
+[notice]
+version = 1
+owner = { ja = "れい株式会社", en = "Example Ltd." }
+contact = { ja = "privacy@example.test", en = "privacy@example.test" }
+purpose = { ja = "画面を操作者だけに見せるため", en = "Only the operator sees the desktop" }
+retention = { ja = "14日間", en = "14 days" }
+alternative = { ja = "出社", en = "Work at the office" }
+"#;
 const HOST_ID: &str = "vdi-demo";
 
 /// Folders and programs of one demo.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use serde_json::json;
 use sudare_test_kit::scene::ALONE;
-use sudare_test_kit::stage::Stage;
+use sudare_test_kit::stage::{NOTICE, Stage};
 
 use crate::xrdp::Count;
 use crate::xrdp::namespace::PROGRAMS;
@@ -19,15 +19,6 @@ use crate::xrdp::stack::{Stack, StackOptions};
 use crate::xrdp::sudare::{Sudare, photographs};
 use crate::xrdp::users::{GUARD, USER};
 
-const NOTICE: &str = r#"
-[notice]
-version = 1
-owner = { ja = "れい株式会社", en = "Example Ltd." }
-contact = { ja = "privacy@example.test", en = "privacy@example.test" }
-purpose = { ja = "画面を操作者だけに見せるため", en = "Only the operator sees the desktop" }
-retention = { ja = "14日間", en = "14 days" }
-alternative = { ja = "出社", en = "Work at the office" }
-"#;
 /// The words of a cover have at least so many bright pixels.
 const WORDS: usize = 125;
 /// What the folder of the paired device is called.
