@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use sudare_client_runtime::hosts::{self, PairedHost};
+use sudare_client_runtime::hosts::{self, NAME_MAX_CHARS, PairedHost};
 use sudare_client_runtime::membership::Membership;
 use sudare_client_runtime::{clock, device, operator};
 use sudare_headless::RdpOptions;
@@ -56,6 +56,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         !code.is_expired(clock::wall_ms()),
         "this code has expired. Ask your VDI administrator for a new one / このコードは期限切れです。管理者に新しいコードをご依頼ください"
     );
+    let name = arguments.name.clone().map_or_else(|| name_of(&code.address), Ok)?;
+    // A code is used up once, and not for a host that cannot be kept.
+    hosts::check_name(&name)?;
     let home = operator::device_dir()?;
     let membership = Membership::at(&home);
     let seen = pairing::look(options(&code)?, membership.organisation()?, &code);
@@ -75,7 +78,6 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let template = template(arguments)?;
     membership.begin(&Pairing { code: code.clone(), template })?;
-    let name = arguments.name.clone().unwrap_or_else(|| name_of(&code.address));
     let Some(seen) = seen else { return at_log_on(&name) };
     let mut host =
         PairedHost { address: code.address.clone(), certificate_sha256: hex(&seen.certificate), user: None };
@@ -164,10 +166,11 @@ pub(crate) fn address(text: &str) -> anyhow::Result<(String, u16)> {
     Ok((host.trim_matches(['[', ']']).to_owned(), port))
 }
 
-fn name_of(address: &str) -> String {
+/// What `sudare open` calls a host that nobody gave a name: its address without the port.
+fn name_of(text: &str) -> anyhow::Result<String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    host.chars().map(|c| if is_plain(c) { c } else { '-' }).collect()
+    let (host, _) = address(text)?;
+    Ok(host.chars().map(|c| if is_plain(c) { c } else { '-' }).take(NAME_MAX_CHARS).collect())
 }
 
 #[cfg(test)]
@@ -185,6 +188,9 @@ mod tests {
             assert_eq!(address(text).unwrap(), (host.to_owned(), port));
         }
         assert!(address("vdi:port").is_err());
-        assert_eq!(name_of("[2001:db8::1]:3390"), "-2001-db8--1-");
+        for text in ["[2001:db8::1]:3390", "2001:db8::1"] {
+            assert_eq!(name_of(text).unwrap(), "2001-db8--1");
+        }
+        assert_eq!(name_of(&"long.".repeat(60)).unwrap().len(), NAME_MAX_CHARS);
     }
 }

@@ -48,7 +48,7 @@ pub type Tell<'a> = &'a mut dyn FnMut(Event, bool);
 enum HandshakeError {
     #[error(transparent)]
     Membership(#[from] MembershipError),
-    #[error("the system has no randomness: {0}.")]
+    #[error("the system has no randomness: {0}. Restart this computer")]
     Random(#[from] getrandom::Error),
 }
 
@@ -219,7 +219,7 @@ impl Driver {
                 self.selector.opened(id, setup, fresh, clock::boottime_ms(), out);
             }
             Err(error) => {
-                tracing::error!("{error} The host stays covered.");
+                tracing::error!("{error}. The host stays covered");
                 channel.transport.close();
             }
         }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::durable;
 
 const FILE_MAX_BYTES: u64 = 16 * 1024;
-const NAME_MAX_CHARS: usize = 64;
+/// Of a host's name on this device.
+pub const NAME_MAX_CHARS: usize = 64;
 
 #[derive(Debug, thiserror::Error)]
 pub enum HostsError {
@@ -89,6 +90,14 @@ pub fn names(home: &Path) -> Vec<String> {
     names
 }
 
+/// Whether a host can be kept under a name, before anything is done for it.
+///
+/// # Errors
+/// It cannot.
+pub fn check_name(name: &str) -> Result<(), HostsError> {
+    path(Path::new(""), name).map(drop)
+}
+
 fn path(home: &Path, name: &str) -> Result<PathBuf, HostsError> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if name.is_empty() || name.starts_with('.') || name.len() > NAME_MAX_CHARS || !name.chars().all(is_plain)
@@ -117,6 +126,7 @@ mod tests {
         assert!(matches!(find(dir.path(), "other"), Err(HostsError::Unknown(_))));
         for name in ["", "../x", ".hidden", "a/b", "名"] {
             assert!(matches!(keep(dir.path(), name, &host), Err(HostsError::Name(_))), "{name:?}");
+            assert!(check_name(name).is_err());
         }
         std::fs::write(dir.path().join("hosts/vdi.example.json"), "{").unwrap();
         assert!(matches!(find(dir.path(), "vdi.example"), Err(HostsError::Damaged { .. })));
