@@ -12,6 +12,7 @@
 //! the record last; what a power failure tears is no record, and the device comes again.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -77,7 +78,11 @@ impl Registry {
         for (from, to) in WAITING.into_iter().zip(["operators", "record"]) {
             let from = self.seat(device_id, from);
             let failed = |e| files::FileError::new(&from, "renamed", e);
-            fs::rename(&from, self.path(device_id, to)).map_err(failed)?;
+            match fs::rename(&from, self.path(device_id, to)) {
+                // Moved by an approval that was cut off before it came to the record.
+                Err(e) if to == "operators" && e.kind() == ErrorKind::NotFound => {}
+                moved => moved.map_err(failed)?,
+            }
         }
         Ok(user)
     }
@@ -193,4 +198,118 @@ pub fn claimed_by(state_dir: &Path, key: &KeyId) -> Option<Id> {
     let path = state_dir.join("seats").join(format!("{}.claim", hex(key)));
     let bytes = files::read_bounded(&path, CLAIM_MAX_BYTES).ok()??;
     unhex(&hex(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use sudare_protocol::enrol::{EVERYBODY, EnrollerRecord, Enrolment};
+    use sudare_protocol::limits::VECTOR_DIM;
+    use sudare_protocol::{SigningKey, keyfile};
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    fn key(n: u8) -> SigningKey {
+        SigningKey::from_bytes(&[n; 32])
+    }
+
+    fn registry(dir: &Path) -> Registry {
+        fs::create_dir_all(dir.join("seats")).unwrap();
+        Registry::new(dir.to_owned(), key(1).verifying_key(), Zeroizing::new([9; 32]))
+    }
+
+    fn id(device: u8) -> Id {
+        keyfile::device_id(&key(device).verifying_key())
+    }
+
+    /// A device that uses the invitation of key 3, which is for this user.
+    fn admission(device: u8, user: &str, needs_approval: bool) -> Admission {
+        let enroller = EnrollerRecord {
+            name: "desk".into(),
+            key: key(2).verifying_key().to_bytes(),
+            users: vec![EVERYBODY.into()],
+            devices_max: 9,
+            not_before_ms: 0,
+            not_after_ms: u64::MAX,
+        };
+        let invitation = Invitation {
+            key: key(3).verifying_key().to_bytes(),
+            user: user.into(),
+            host_id: "vdi-1".into(),
+            number: 1,
+            not_before_ms: 0,
+            not_after_ms: u64::MAX,
+            device_until_ms: u64::MAX,
+            needs_approval,
+        };
+        let enroller = Signed::sign(&key(1), &enroller).unwrap();
+        let invitation = Signed::sign(&key(2), &invitation).unwrap();
+        let invited = Invited::of(&key(1).verifying_key(), &enroller, &invitation).unwrap();
+        let enrolment = Enrolment { device_key: key(device).verifying_key().to_bytes() };
+        Admission::new(invited, &Signed::sign(&key(3), &enrolment).unwrap()).unwrap()
+    }
+
+    fn template() -> OperatorTemplate {
+        let mut vector = vec![0.0; VECTOR_DIM];
+        vector[0] = 1.0;
+        OperatorTemplate {
+            operator_id: [1; 16],
+            model_sha256: [2; 32],
+            rotation_id: [3; 16],
+            vectors: vec![vector],
+            regions: Vec::new(),
+            self_cosine: None,
+        }
+    }
+
+    #[test]
+    fn an_invitation_is_one_devices_and_a_device_one_users() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = registry(dir.path());
+        let keep = |device, user| registry.keep(&admission(device, user, false), &template());
+        assert_eq!(keep(4, "alice"), Ok(Admitted::Kept));
+        assert_eq!(keep(4, "alice"), Ok(Admitted::Kept), "its answer was lost");
+        assert_eq!(keep(5, "alice"), Err(NotAdmitted::Used));
+        assert_eq!(keep(4, "bob"), Err(NotAdmitted::OtherUser));
+        assert_eq!(registry.device(&id(4)).unwrap().unwrap().templates.len(), 1);
+        registry.revoke(&id(4)).unwrap();
+        assert_eq!(keep(4, "alice"), Err(NotAdmitted::NotAllowed));
+    }
+
+    #[test]
+    fn a_claim_that_was_torn_is_nobodys_once_nobody_can_be_writing_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = registry(dir.path());
+        let claim = dir.path().join("seats").join(format!("{}.claim", hex(&key_id(&key(3).verifying_key()))));
+        fs::write(&claim, b"torn").unwrap();
+        let keep = || registry.keep(&admission(4, "alice", false), &template());
+        assert_eq!(keep(), Err(NotAdmitted::Used));
+        let before = std::time::SystemTime::now() - 2 * TORN_AFTER;
+        fs::File::options().write(true).open(&claim).unwrap().set_modified(before).unwrap();
+        assert_eq!(keep(), Ok(Admitted::Kept));
+        // A torn record is none, and the device comes again.
+        fs::write(registry.seat(&id(4), "record"), b"torn").unwrap();
+        assert!(registry.device(&id(4)).is_err());
+        assert_eq!(keep(), Ok(Admitted::Kept));
+        assert!(registry.device(&id(4)).unwrap().is_some());
+    }
+
+    #[test]
+    fn what_needs_approval_counts_only_where_no_gate_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = registry(dir.path());
+        let admission = admission(4, "alice", true);
+        assert_eq!(registry.keep(&admission, &template()), Ok(Admitted::Waiting));
+        // A gate that somebody has broken into says that it was approved.
+        fs::write(registry.seat(&id(4), "record"), admission.bytes()).unwrap();
+        assert!(registry.device(&id(4)).unwrap().is_none());
+        assert_eq!(registry.waiting().unwrap().len(), 1);
+        // Cut off in its middle, and typed again.
+        fs::create_dir_all(dir.path().join("devices")).unwrap();
+        fs::rename(registry.seat(&id(4), "waiting-operators"), registry.path(&id(4), "operators")).unwrap();
+        assert_eq!(registry.approve(&id(4)).unwrap(), "alice");
+        assert_eq!(registry.device(&id(4)).unwrap().unwrap().templates.len(), 1);
+        assert!(registry.waiting().unwrap().is_empty() && registry.approve(&id(4)).is_err());
+        assert_eq!(registry.keep(&admission, &template()), Ok(Admitted::Kept));
+    }
 }
