@@ -20,7 +20,8 @@ fuzz_target!(|data: &[u8]| {
     // One signature is never enough, whatever it says.
     let wish = Wish { origin: "", incident_id: [0; 16], pictures: &[] };
     assert!(approval::agree(&wish, &[signed.clone(), signed], &[ByteKey(public.to_bytes())], 0).is_err());
-    let hashes: Vec<[u8; 32]> = data.chunks_exact(32).map(|hash| hash.try_into().expect("32 bytes")).collect();
+    let hashes: Vec<[u8; 32]> =
+        data.chunks_exact(32).map(|hash| hash.try_into().expect("32 bytes")).collect();
     let numbers = data.first_chunk::<16>().map(|n| u128::from_be_bytes(*n)).unwrap_or_default();
     let (index, size) = (numbers as u64, (numbers >> 64) as u64);
     assert!(!inclusion::verify(&[1; 32], index, size, &hashes, &[2; 32]));

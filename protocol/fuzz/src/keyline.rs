@@ -1,7 +1,8 @@
-//! Key lines: text that people copy, cut and edit.
+//! Key lines and pairing codes: text that people copy, cut and edit.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use sudare_protocol::enrol::PairingCode;
 use sudare_protocol::keyfile;
 
 fuzz_target!(|data: &[u8]| {
@@ -12,5 +13,8 @@ fuzz_target!(|data: &[u8]| {
     }
     if let Ok(key) = keyfile::parse_public(text) {
         assert_eq!(keyfile::parse_public(&keyfile::public_line(&key)), Ok(key));
+    }
+    if let Ok(code) = PairingCode::parse(text) {
+        assert_eq!(PairingCode::parse(&code.to_text()).expect("a code of ours"), code);
     }
 });

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sudare_protocol::enrol::{EnrollerRecord, Enrolment, Invitation, Revocation};
+use sudare_protocol::enrol::{Admission, EnrollerRecord, Enrolment, Invitation, Invited, Revocation};
 use sudare_protocol::records::{DeviceRecord, HostRecord, Policy, Record, Signed};
 use sudare_protocol::{SigningKey, cose};
 
@@ -16,7 +16,29 @@ fuzz_target!(|data: &[u8]| {
     check::<Enrolment>(data);
     check::<Revocation>(data);
     check::<Policy>(data);
+    admission(data);
 });
+
+/// What the input says of an enroller, an invitation and a device, each signed by whom it should be: three parts, with the
+/// lengths of the first two before them.
+fn admission(data: &[u8]) {
+    let organisation = SigningKey::from_bytes(&[1; 32]);
+    drop(Admission::verify(&organisation.verifying_key(), data));
+    let Some(([first, second], rest)) = data.split_first_chunk() else { return };
+    let Some((enroller, rest)) = rest.split_at_checked(usize::from(*first)) else { return };
+    let Some((invitation, enrolment)) = rest.split_at_checked(usize::from(*second)) else { return };
+    let enroller = cose::sign1(&organisation, EnrollerRecord::CONTEXT, enroller);
+    // With this key both the enroller and the one-time key can be anybody's.
+    let invitation = cose::sign1(&organisation, Invitation::CONTEXT, invitation);
+    let enrolment = cose::sign1(&organisation, Enrolment::CONTEXT, enrolment);
+    let Ok(invited) = Invited::of(&organisation.verifying_key(), &enroller, &invitation) else { return };
+    let again = Invited::verify(&organisation.verifying_key(), &invited.to_bytes());
+    assert_eq!(again.as_ref(), Ok(&invited));
+    let Ok(admission) = Admission::new(invited, &enrolment) else { return };
+    let again = Admission::verify(&organisation.verifying_key(), admission.bytes()).expect("what was read");
+    assert_eq!(again.device(), admission.device());
+    assert!(admission.device().not_after_ms <= admission.invited().enroller().not_after_ms);
+}
 
 fn check<R: Record + PartialEq + std::fmt::Debug>(data: &[u8]) {
     let organisation = SigningKey::from_bytes(&[1; 32]);
