@@ -7,6 +7,8 @@
 //! `Live` can only be made from READY verified under a transcript that contains the host's
 //! signed HELLO, whose key is in a record signed by the organisation.
 
+mod trust;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
@@ -14,9 +16,10 @@ use minicbor::bytes::ByteVec;
 use zeroize::Zeroizing;
 
 use crate::cose;
-use crate::enrol::{Enrolment, PairingCode, fingerprint};
+use crate::enrol::{Enrolment, PairingCode};
 use crate::error::{Code, Fault, Refusal, Refused};
 use crate::frame::{Chunk, frame};
+use crate::groups::InForce;
 use crate::light::{self, Light, Lit};
 use crate::limits::SPOOL_MAX_BYTES;
 use crate::message::{
@@ -25,10 +28,13 @@ use crate::message::{
 use crate::notice::Notice;
 use crate::receipt::{self, ReceiptError};
 use crate::records::{HostRecord, Policy, Signed};
-use crate::session::{self, HELLO_CONTEXT, OPEN_CONTEXT, Sealer, error_body, peer_error, transcript};
+use crate::session::{self, OPEN_CONTEXT, Sealer, error_body, peer_error, transcript};
 use crate::template::{self, OperatorTemplate};
 use crate::timings::Timings;
 use crate::tlog::VerifierKey;
+
+pub use trust::{Look, Trust, look};
+use trust::{check_hello, code_for, policy};
 
 /// What the client knows before it connects.
 pub struct Setup {
@@ -61,7 +67,8 @@ impl core::fmt::Debug for Setup {
 #[derive(Clone)]
 pub struct Pairing {
     pub code: PairingCode,
-    pub template: OperatorTemplate,
+    /// `None` where the policy compares nobody.
+    pub template: Option<OperatorTemplate>,
 }
 
 impl core::fmt::Debug for Pairing {
@@ -95,7 +102,6 @@ pub struct AwaitHello {
 pub struct AwaitReady {
     sealer: Sealer,
     policy: Signed<Policy>,
-    timings: Timings,
     host: HostRecord,
     session_id: Id,
     certificate: CertificateCheck,
@@ -131,10 +137,6 @@ impl AwaitHello {
         let AwaitHello { setup, fresh } = self;
         let (organisation, greeting, host, host_key) = check_hello(&setup.trust(), hello)?;
         let policy = policy(&organisation, &greeting, setup.wall_ms)?;
-        let timings = policy
-            .record()
-            .effective()
-            .map_err(|e| Refusal::new(Code::PolicyRefused, Fault::Organisation, e.to_string()))?;
         let certificate = match setup.tls_cert_sha256 {
             None => CertificateCheck::NotPossible,
             Some(seen) if seen == greeting.tls_cert_sha256 => CertificateCheck::Same,
@@ -182,7 +184,6 @@ impl AwaitHello {
         let next = AwaitReady {
             sealer,
             policy,
-            timings,
             host,
             session_id: greeting.session_id,
             certificate,
@@ -193,105 +194,6 @@ impl AwaitHello {
         };
         Ok((next, messages))
     }
-}
-
-/// Reads HELLO, whose signing key is named in the record that it carries.
-fn check_hello(
-    trust: &Trust<'_>,
-    hello: &[u8],
-) -> Result<(VerifyingKey, Hello, HostRecord, VerifyingKey), Refusal> {
-    let (claimed_kind, _, claimed_body) = message::split(cose::unverified_payload(hello)?)?;
-    if claimed_kind != kind::HELLO {
-        return Err(Refusal::peer(Code::Unexpected));
-    }
-    let claimed: Hello = message::body(claimed_body)?;
-    let unknown =
-        |e: crate::records::RecordError| Refusal::new(Code::HostUnknown, Fault::Peer, e.to_string());
-    let organisation = organisation(trust, &claimed)?;
-    let host =
-        Signed::<HostRecord>::verify(&organisation, &claimed.host_record, trust.wall_ms).map_err(unknown)?;
-    let host_key = host.record().key().map_err(unknown)?;
-    // Nothing in HELLO may be relied on before this line.
-    cose::verify1(&host_key, HELLO_CONTEXT, hello)?;
-    if !claimed.versions.contains(&message::VERSION) {
-        return Err(Refusal::peer(Code::Version));
-    }
-    Ok((organisation, claimed, host.record().clone(), host_key))
-}
-
-/// What a client goes by before it believes a host.
-#[derive(Debug, Clone, Copy)]
-pub struct Trust<'t> {
-    /// What was pinned.
-    pub organisation: Option<VerifyingKey>,
-    /// What was typed.
-    pub code: Option<&'t PairingCode>,
-    /// As in [`Setup`].
-    pub tls_cert_sha256: Option<Digest>,
-    pub wall_ms: u64,
-}
-
-/// What HELLO says of the host, once it is proved.
-#[derive(Debug, Clone)]
-pub struct Look {
-    pub host_id: String,
-    /// The organisation's name, for people.
-    pub organisation: String,
-    pub notice: Option<Notice>,
-}
-
-impl Setup {
-    fn trust(&self) -> Trust<'_> {
-        Trust {
-            organisation: self.organisation,
-            code: self.pairing.as_ref().map(|pairing| &pairing.code),
-            tls_cert_sha256: self.tls_cert_sha256,
-            wall_ms: self.wall_ms,
-        }
-    }
-}
-
-/// Looks at HELLO, and answers nothing.
-pub fn look(trust: &Trust<'_>, hello: &[u8]) -> Result<Look, Refusal> {
-    let (organisation, greeting, host, _) = check_hello(trust, hello)?;
-    let policy = policy(&organisation, &greeting, trust.wall_ms)?;
-    let Policy { organisation, notice, .. } = policy.record().clone();
-    Ok(Look { host_id: host.host_id, organisation, notice })
-}
-
-/// Whether what was typed is for this connection: a device may meet hosts that know it while it waits for another one.
-fn code_for<'t>(trust: &Trust<'t>, claimed: &Hello) -> Result<Option<&'t PairingCode>, Refusal> {
-    let Some(code) = trust.code else { return Ok(None) };
-    // Where the RDP client does not tell, HELLO says which certificate it is, and the host's key signs that.
-    match code.is_certificate(&trust.tls_cert_sha256.unwrap_or(claimed.tls_cert_sha256)) {
-        true => Ok(Some(code)),
-        false if trust.organisation.is_some() => Ok(None),
-        // The code brings the pin along: before anything is sent, and before anybody is believed.
-        false => Err(Refusal::new(Code::CertificateMismatch, Fault::Surroundings, "")),
-    }
-}
-
-/// Whose signatures count: the pinned key's, or those of the one that the pairing code names.
-fn organisation(trust: &Trust<'_>, claimed: &Hello) -> Result<VerifyingKey, Refusal> {
-    let Some(code) = code_for(trust, claimed)? else {
-        let none = "this device has no organisation";
-        return trust.organisation.ok_or_else(|| Refusal::new(Code::HostUnknown, Fault::Us, none));
-    };
-    let other = |detail| Refusal::new(Code::OtherOrganisation, Fault::Peer, detail);
-    let told = claimed.organisation.ok_or_else(|| Refusal::peer(Code::Version))?;
-    let told = VerifyingKey::from_bytes(&told).map_err(|_| Refusal::peer(Code::Malformed))?;
-    if fingerprint(&told) != code.organisation {
-        return Err(other("the code is for another one"));
-    }
-    if trust.organisation.is_some_and(|pinned| pinned != told) {
-        return Err(other("this device belongs to another one"));
-    }
-    Ok(told)
-}
-
-fn policy(organisation: &VerifyingKey, hello: &Hello, wall_ms: u64) -> Result<Signed<Policy>, Refusal> {
-    Signed::<Policy>::verify(organisation, &hello.policy, wall_ms)
-        .map_err(|e| Refusal::new(Code::PolicyRefused, Fault::Organisation, e.to_string()))
 }
 
 /// Uses the code's key, once, for this device.
@@ -310,21 +212,24 @@ fn enrol(
 ) -> Result<Vec<u8>, Refusal> {
     let host = hello.enrol_key.ok_or_else(|| Refusal::peer(Code::Version))?;
     let unusable = |e: template::TemplateError| Refusal::new(Code::Template, Fault::Us, e.to_string());
-    let plain = pairing.template.to_bytes().map_err(unusable)?;
-    let template = template::seal(&plain, sealer.transcript(), &host, secret).map_err(unusable)?;
-    sealer.seal(kind::ENROL, &Enrol { template })
+    let sealed = |template: &OperatorTemplate| {
+        let plain = template.to_bytes()?;
+        template::seal(&plain, sealer.transcript(), &host, secret)
+    };
+    let template = pairing.template.as_ref().map(sealed).transpose().map_err(unusable)?;
+    sealer.seal(kind::ENROL, &Enrol { template: template.unwrap_or_default() })
 }
 
 impl AwaitReady {
     /// Takes READY; gives the live session and the operators of this seat.
     pub fn handle(mut self, ready: &[u8]) -> Result<(Live, Vec<OperatorTemplate>), Refused> {
         match self.check(ready) {
-            Ok((ready, operators)) => Ok((Live::new(self, ready), operators)),
+            Ok((ready, in_force, operators)) => Ok((Live::new(self, ready, in_force), operators)),
             Err(refusal) => Err(Refused { reply: self.sealer.refuse(&refusal), refusal }),
         }
     }
 
-    fn check(&mut self, ready: &[u8]) -> Result<(message::Ready, Vec<OperatorTemplate>), Refusal> {
+    fn check(&mut self, ready: &[u8]) -> Result<(message::Ready, InForce, Vec<OperatorTemplate>), Refusal> {
         let (got, body) = self.sealer.open(ready)?;
         match got {
             kind::READY => {}
@@ -332,6 +237,11 @@ impl AwaitReady {
             _ => return Err(Refusal::peer(Code::Unexpected)),
         }
         let ready: message::Ready = message::body(body)?;
+        let in_force = self
+            .policy
+            .record()
+            .in_force(ready.group.as_deref())
+            .map_err(|e| Refusal::new(Code::PolicyRefused, Fault::Organisation, e.to_string()))?;
         let transcript = *self.sealer.transcript();
         let operators = ready
             .templates
@@ -339,7 +249,7 @@ impl AwaitReady {
             .map(|sealed| template::unseal(sealed, &transcript, &self.template_secret))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|e| Refusal::new(Code::Template, Fault::Organisation, e.to_string()))?;
-        Ok((ready, operators))
+        Ok((ready, in_force, operators))
     }
 }
 
@@ -393,7 +303,7 @@ pub struct Live {
     pairs: bool,
     user: Option<String>,
     policy: Signed<Policy>,
-    timings: Timings,
+    in_force: InForce,
     host: HostRecord,
     session_id: Id,
     certificate: CertificateCheck,
@@ -417,7 +327,7 @@ enum Waiting {
 }
 
 impl Live {
-    fn new(from: AwaitReady, ready: message::Ready) -> Self {
+    fn new(from: AwaitReady, ready: message::Ready, in_force: InForce) -> Self {
         Live {
             // A record whose log key cannot be read was refused with HELLO.
             log: from.host.log().unwrap_or_default(),
@@ -427,7 +337,7 @@ impl Live {
             organisation: from.organisation,
             pairs: from.pairs,
             policy: from.policy,
-            timings: from.timings,
+            in_force,
             host: from.host,
             session_id: from.session_id,
             certificate: from.certificate,
@@ -455,7 +365,11 @@ impl Live {
         &self.policy
     }
     pub fn timings(&self) -> Timings {
-        self.timings
+        self.in_force.timings
+    }
+    /// What the policy sets for whoever sits here.
+    pub fn in_force(&self) -> &InForce {
+        &self.in_force
     }
     pub fn host_id(&self) -> &str {
         &self.host.host_id

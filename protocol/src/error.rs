@@ -61,6 +61,7 @@ codes! {
     29 OtherOrganisation "The host is not of the organisation that this pairing code, or this device, belongs to. Do not log on, and tell the security team.";
     30 ConsentMissing "The notice about Sudare was not accepted on this device. Read it, and accept it with `sudare consent`.";
     31 NotKept "The host could not keep this device. The VDI administrator must look at its folder `seats` and at its disk.";
+    32 RulesUnclear "The host cannot determine which rules apply to this user. The VDI administrator must look at its directory.";
 }
 
 impl Code {

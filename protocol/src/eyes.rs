@@ -77,6 +77,9 @@ pub enum Recognition {
     /// Operators open in worse light, and so do more strangers.
     #[n(2)]
     Lenient,
+    /// No faces are compared at all: one person is at the seat, and no second one. No operating point, and not in `ALL`.
+    #[n(3)]
+    Presence,
 }
 
 impl Recognition {
@@ -89,6 +92,7 @@ impl Recognition {
             Recognition::Normal => "normal",
             Recognition::Strict => "strict",
             Recognition::Lenient => "lenient",
+            Recognition::Presence => "presence",
         }
     }
 }
@@ -186,7 +190,7 @@ mod tests {
             away_minutes: 1,
             recognition: Recognition::Strict,
         };
-        for recognition in Recognition::ALL {
+        for recognition in [Recognition::Presence].into_iter().chain(Recognition::ALL) {
             let rules = EyesRules { recognition, ..rules };
             let bytes = minicbor::to_vec(rules).unwrap();
             assert_eq!(minicbor::decode::<EyesRules>(&bytes).unwrap(), rules);
@@ -201,7 +205,7 @@ mod tests {
         let mut old = bytes[..bytes.len() - 2].to_vec();
         old[0] -= 1;
         assert_eq!(minicbor::decode::<EyesRules>(&old).unwrap(), EyesRules::default());
-        *bytes.last_mut().unwrap() = 3;
+        *bytes.last_mut().unwrap() = 4;
         assert!(minicbor::decode::<EyesRules>(&bytes).is_err());
     }
 }

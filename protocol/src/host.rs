@@ -21,6 +21,7 @@ use crate::cose::{self, KeyId};
 use crate::enrol::{Admission, Invited};
 use crate::error::{Code, Fault, Refusal, Refused};
 use crate::frame::{Chunk, frame, is_signed};
+use crate::groups::{InForce, Membership, Person};
 use crate::intake::{Complete, Intake};
 use crate::light::{Light, Lit};
 use crate::limits::{
@@ -87,9 +88,19 @@ pub trait Devices {
 
     /// Keeps a device that an invitation lets in, for good when this returns, and its operator's template. The same device
     /// may come again; another one may not.
-    fn admit(&self, admission: &Admission, template: &OperatorTemplate) -> Result<Admitted, NotAdmitted> {
+    fn admit(
+        &self,
+        admission: &Admission,
+        template: Option<&OperatorTemplate>,
+    ) -> Result<Admitted, NotAdmitted> {
         let _ = (admission, template);
         Err(NotAdmitted::NotKept)
+    }
+
+    /// Whether a user is in a group of the host. By itself there are no groups.
+    fn membership(&self, user: &str, group: &str) -> Membership {
+        let _ = (user, group);
+        Membership::NoSuchGroup
     }
 
     /// Whether two names are those of one user. By themselves only equal ones are.
@@ -116,7 +127,6 @@ impl core::fmt::Debug for Fresh {
 #[derive(Debug)]
 pub struct AwaitOpen {
     setup: Setup,
-    timings: Timings,
     hello: Vec<u8>,
     since_ms: u64,
 }
@@ -130,6 +140,8 @@ pub struct Opened {
     /// For whom the device is enrolled.
     pub user: String,
     pub certificate: CertificateCheck,
+    /// What the policy sets for this user.
+    pub in_force: InForce,
     /// Which checks of liveness the client can measure.
     pub measures: u8,
     /// Both signed handshake messages: the log keeps them, so that every later signature can be checked.
@@ -140,11 +152,6 @@ pub struct Opened {
 impl AwaitOpen {
     /// Makes the framed HELLO.
     pub fn new(setup: Setup, host_nonce: [u8; 32], now_ms: u64) -> Result<(Self, Vec<u8>), Refusal> {
-        let timings = setup
-            .policy
-            .record()
-            .effective()
-            .map_err(|e| Refusal::new(Code::PolicyRefused, Fault::Organisation, e.to_string()))?;
         let hello = Hello {
             versions: vec![message::VERSION],
             host_nonce,
@@ -161,7 +168,7 @@ impl AwaitOpen {
         };
         let hello = cose::sign1(&setup.host_key, HELLO_CONTEXT, &message::encode(kind::HELLO, 0, &hello));
         let framed = frame(&hello)?;
-        Ok((AwaitOpen { setup, timings, hello, since_ms: now_ms }, framed))
+        Ok((AwaitOpen { setup, hello, since_ms: now_ms }, framed))
     }
 
     /// Whether the client has taken too long.
@@ -216,12 +223,13 @@ impl AwaitOpen {
         let claimed: Open = message::body(claimed_body)?;
         let device = self.device_of(&claimed, open, devices)?;
         self.check_session(&claimed)?;
+        let in_force = self.in_force(&device.record, devices)?;
         let key = device
             .record
             .key()
             .map_err(|e| Refusal::new(Code::DeviceUnknown, Fault::Organisation, e.to_string()))?;
         let sealer = Sealer::new(self.setup.host_key.clone(), key, transcript(&self.hello, open));
-        self.go_live(claimed, open, device, sealer, fresh, now_ms)
+        self.go_live(claimed, open, (device, in_force), sealer, fresh, now_ms)
     }
 
     /// Everything was proved.
@@ -229,24 +237,39 @@ impl AwaitOpen {
         self,
         claimed: Open,
         open: &[u8],
-        device: Device,
+        (device, in_force): (Device, InForce),
         sealer: Sealer,
         fresh: &Fresh,
         now_ms: u64,
     ) -> Result<(Live, Vec<u8>, Opened), Refusal> {
+        // A template that nobody compares with anything has no reason to be there.
+        let templates = if in_force.recognises() { device.templates.as_slice() } else { &[] };
         let opened = Opened {
             device_id: claimed.device_id,
             device_key: device.record.device_key,
             device_record_sha256: device.record_sha256,
             user: device.record.user.clone(),
             certificate: claimed.certificate,
+            in_force: in_force.clone(),
             measures: claimed.measures.unwrap_or(0),
             hello: self.hello,
             open: open.to_vec(),
         };
-        let mut live = Live::new(sealer, self.timings, fresh.nonce, now_ms);
-        let ready = live.ready(&device.record.user, &device.templates, &claimed.template_key, fresh)?;
+        let mut live = Live::new(sealer, in_force, fresh.nonce, now_ms);
+        let ready = live.ready(&device.record.user, templates, &claimed.template_key, fresh)?;
         Ok((live, ready, opened))
+    }
+
+    /// What the policy sets for the user of this device.
+    fn in_force(&self, device: &DeviceRecord, devices: &dyn Devices) -> Result<InForce, Refusal> {
+        let (user, policy) = (device.user.as_str(), self.setup.policy.record());
+        let person = Person { user, device_id: &device.device_id };
+        let group = policy
+            .group_of(&person, &|group| devices.membership(user, group))
+            .map_err(|e| Refusal::new(Code::RulesUnclear, Fault::Us, e.to_string()))?;
+        policy
+            .in_force(group.map(|group| group.name.as_str()))
+            .map_err(|e| Refusal::new(Code::PolicyRefused, Fault::Organisation, e.to_string()))
     }
 
     /// Whether it came in time, and may be kept in the log.
@@ -347,7 +370,7 @@ pub enum ClientNews {
 #[derive(Debug)]
 pub struct Live {
     sealer: Sealer,
-    timings: Timings,
+    in_force: InForce,
     /// Issued nonces with the time of issue, newest last.
     challenges: VecDeque<(Id, u64)>,
     /// When the newest of those was issued that are forgotten by now, and the newest that came back.
@@ -361,10 +384,10 @@ pub struct Live {
 }
 
 impl Live {
-    fn new(sealer: Sealer, timings: Timings, nonce: Id, now_ms: u64) -> Self {
+    fn new(sealer: Sealer, in_force: InForce, nonce: Id, now_ms: u64) -> Self {
         Live {
             sealer,
-            timings,
+            in_force,
             challenges: VecDeque::from([(nonce, now_ms)]),
             forgotten_ms: None,
             echoed_ms: None,
@@ -395,11 +418,12 @@ impl Live {
             .map(|(t, secret)| template::seal(&t.to_bytes()?, &transcript, key, *secret).map(Into::into))
             .collect::<Result<Vec<_>, _>>()
             .map_err(refused)?;
-        self.sealer.seal(kind::READY, &Ready { templates, nonce: fresh.nonce, user: Some(user.to_owned()) })
+        let (user, group) = (Some(user.to_owned()), self.in_force.group.clone());
+        self.sealer.seal(kind::READY, &Ready { templates, nonce: fresh.nonce, user, group })
     }
 
     pub fn timings(&self) -> Timings {
-        self.timings
+        self.in_force.timings
     }
 
     /// The end of the time in which desktop pixels may flow; 0 = never yet.
@@ -410,7 +434,7 @@ impl Live {
     /// A new challenge when it is time for one. `nonce` is 16 fresh random bytes.
     pub fn challenge(&mut self, nonce: Id, now_ms: u64) -> Result<Option<Vec<u8>>, Refusal> {
         let last = self.challenges.back().map_or(0, |(_, at)| *at);
-        if now_ms.saturating_sub(last) < self.timings.attestation_interval_ms {
+        if now_ms.saturating_sub(last) < self.in_force.timings.attestation_interval_ms {
             return Ok(None);
         }
         self.challenges.push_back((nonce, now_ms));
@@ -495,8 +519,12 @@ impl Live {
                 .is_some_and(|forgotten| self.echoed_ms.is_none_or(|echoed| echoed <= forgotten));
             return if is_behind { Ok(None) } else { Err(Refusal::peer(Code::NonceUnknown)) };
         };
+        // Who compares nobody may say so only where the policy asks for no more.
+        if self.in_force.recognises() && attest.recognised == Some(false) {
+            return Err(Refusal::new(Code::Unexpected, Fault::Peer, "the operator was not recognised"));
+        }
         self.echoed_ms = self.echoed_ms.max(Some(nonce_issued_ms));
-        self.lease_until_ms = self.lease_until_ms.max(nonce_issued_ms + self.timings.lease_ms);
+        self.lease_until_ms = self.lease_until_ms.max(nonce_issued_ms + self.in_force.timings.lease_ms);
         let lease_until_ms = self.lease_until_ms;
         Ok(Some(ClientNews::Attested(Attested { attest, nonce_issued_ms, lease_until_ms })))
     }

@@ -30,6 +30,7 @@
 //! | `intake` | announced pictures, chunk by chunk, and nothing that the signed manifest does not list |
 //! | `eyes`, `light` | what a policy asks of liveness; the check that the cover draws and how its answer is judged |
 //! | `records`, `timings`, `rules` | what the organisation signs; a record is used only as `Signed<R>`, which only `verify` makes |
+//! | `groups` | what a policy sets for some people only, and how far Sudare goes with them |
 //! | `enrol` | invitations: how a device is let in without the organisation's key; the code that a person types |
 //! | `approval` | an approver's wish to erase: names log and incident, and expires |
 //! | `notice` | what an employee accepts before anything looks |
@@ -51,6 +52,7 @@ pub mod error;
 pub mod evidence;
 pub mod eyes;
 pub mod frame;
+pub mod groups;
 pub mod hex;
 pub mod host;
 pub mod intake;

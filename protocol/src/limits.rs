@@ -50,6 +50,9 @@ pub const REGIONS_AREA_MAX_PERMILLE: u32 = 250;
 
 /// Users and groups that one enroller record names.
 pub const ENROLLER_USERS_MAX: usize = 256;
+/// Groups of a policy, and whom one of them names.
+pub const GROUPS_MAX: usize = 32;
+pub const GROUP_MEMBERS_MAX: usize = 64;
 /// One text of a policy's notice, in one language: a page.
 pub const NOTICE_TEXT_MAX_BYTES: usize = 2_048;
 /// An enrolment in OPEN: one key and one signature.

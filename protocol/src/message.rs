@@ -153,7 +153,7 @@ pub struct Open {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Enrol {
-    /// An operator's template, sealed to HELLO's `enrol_key`.
+    /// An operator's template, sealed to HELLO's `enrol_key`; empty where the policy compares nobody.
     #[cbor(n(0), with = "minicbor::bytes")]
     pub template: Vec<u8>,
 }
@@ -169,6 +169,9 @@ pub struct Ready {
     /// For whom the device is enrolled.
     #[n(2)]
     pub user: Option<String>,
+    /// Which group of the policy applies; absent: none does.
+    #[n(3)]
+    pub group: Option<String>,
 }
 
 /// A fresh nonce to echo.
@@ -226,6 +229,9 @@ pub struct Attest {
     pub assurance: Option<u8>,
     #[n(15)]
     pub suspect: Option<bool>,
+    /// Whether the operator's face was compared; absent in older clients, which always do.
+    #[n(16)]
+    pub recognised: Option<bool>,
 }
 
 /// Someone else came into view (or left again): the host takes a screenshot into memory (or drops it).
@@ -396,6 +402,9 @@ pub struct Basis {
     pub phone: Option<bool>,
     #[n(13)]
     pub assurance: Option<u8>,
+    /// As in the attestation: false where the policy asks for presence only.
+    #[n(14)]
+    pub recognised: Option<bool>,
 }
 
 /// The incident is in durable storage: the client may forget it, and keeps this receipt.
@@ -516,7 +525,9 @@ impl Bounded for Enrol {
 impl Bounded for Ready {
     fn in_bounds(&self) -> bool {
         let is_shown = |user: &String| user.len() <= TEXT_MAX_BYTES && is_plain(user);
-        self.templates.len() <= crate::limits::OPERATORS_MAX && self.user.as_ref().is_none_or(is_shown)
+        self.templates.len() <= crate::limits::OPERATORS_MAX
+            && self.user.as_ref().is_none_or(is_shown)
+            && self.group.as_ref().is_none_or(is_shown)
     }
 }
 impl Bounded for ErrorBody {

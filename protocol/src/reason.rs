@@ -124,6 +124,8 @@ reasons! {
     22 OtherUser "other-user" false High "This desktop is not confirmed to be yours." "Log on as the user for whom this device is enrolled, or contact your VDI administrator." "ご本人のデスクトップであることを確認できません。" "この端末に登録された利用者でログオンするか、管理者にご連絡ください。";
     23 NoConsent "no-consent" false Medium "The notice about Sudare was not accepted on this device." "Read it and accept it with `sudare consent`; your VDI administrator knows the alternative." "この端末で Sudare のお知らせに同意されていません。" "sudare consent でお読みのうえ同意してください。代替手段は管理者にお尋ねください。";
     24 OperatorAsked "operator-asked" false Informational "You covered the desktop yourself." "Face the camera by yourself; the desktop comes back a few seconds after you end it, or after 10 seconds." "ご自身の操作で画面を隠しています。" "おひとりでカメラの正面を向いてください。解除するか 10 秒たつと、数秒後に再表示されます。";
+    25 Observing "observing" false Informational "This is a pilot: Sudare observes and records, and does not cover your desktop." "The desktop appears in a few seconds." "試験運用中です。Sudare は監視と記録のみを行い、画面は隠しません。" "数秒後に画面が表示されます。";
+    26 RulesUnclear "rules-unclear" false High "It cannot be determined which rules apply to you." "Contact your VDI administrator; the host's directory may be down." "適用される規則を確認できません。" "管理者にご連絡ください（ディレクトリサービスの停止の可能性があります）。";
 }
 
 impl Reason {

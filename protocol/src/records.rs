@@ -13,11 +13,15 @@ use sha2::{Digest as _, Sha256};
 use crate::cbor;
 use crate::cose::{self, CoseError};
 use crate::eyes::{EyesError, EyesRules};
-use crate::limits::{AUDITORS_MAX, AUDITORS_MIN, ENROLLER_USERS_MAX, RECORD_MAX_BYTES, TEXT_MAX_BYTES};
+use crate::groups::Group;
+use crate::limits::{
+    AUDITORS_MAX, AUDITORS_MIN, ENROLLER_USERS_MAX, GROUP_MEMBERS_MAX, GROUPS_MAX, RECORD_MAX_BYTES,
+    TEXT_MAX_BYTES,
+};
 use crate::notice::{Notice, NoticeError};
 use crate::rules::{EvidenceRules, RulesError};
 use crate::text::is_plain;
-use crate::timings::{TimingError, Timings};
+use crate::timings::TimingError;
 use crate::tlog::{NoteError, VerifierKey};
 use crate::utc::utc;
 
@@ -97,6 +101,9 @@ pub struct Policy {
     /// What an employee accepts before anything looks; nothing is asked if absent.
     #[n(9)]
     pub notice: Option<Notice>,
+    /// What differs for some people; the first that names somebody applies.
+    #[n(10)]
+    pub groups: Option<Vec<Group>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -141,6 +148,26 @@ pub enum RecordError {
         "an enroller record names {0} users, but 1 to {ENROLLER_USERS_MAX} are possible. Name groups (`@staff`), or everybody (`*`)"
     )]
     Users(usize),
+    #[error(
+        "the policy has {0} groups, and at most {GROUPS_MAX} are possible. The security team must merge some"
+    )]
+    Groups(usize),
+    #[error("the policy has two groups {0:?}. The security team must give one another name")]
+    GroupTwice(String),
+    #[error(
+        "the policy's group {name:?} names {count} members, but 1 to {GROUP_MEMBERS_MAX} are possible. Name groups of the hosts (`@staff`) instead"
+    )]
+    GroupMembers { name: String, count: usize },
+    #[error(
+        "the policy's group {0:?} is observed for more than 30 days. The security team must choose an earlier end: a pilot ends"
+    )]
+    ObservedTooLong(String),
+    #[error(
+        "the policy's group {name:?} sets {timing}, which is the same for everybody. The security team must set it outside of groups"
+    )]
+    GroupTiming { name: String, timing: String },
+    #[error("the policy has no group {0:?}. Compare the versions of client and host")]
+    NoGroup(String),
     #[error(
         "the invitation has the number {number}, and its enroller may invite {most} devices. Ask the security team for a record with more"
     )]
@@ -293,7 +320,8 @@ impl Record for Policy {
         self.rules().check()?;
         self.eyes().check()?;
         self.notice.as_ref().map_or(Ok(()), Notice::check)?;
-        self.effective().map(|_| ())
+        self.check_groups()?;
+        self.in_force(None).map(|_| ())
     }
 }
 
@@ -306,16 +334,6 @@ impl Policy {
     /// The rules in force about the eyes.
     pub fn eyes(&self) -> EyesRules {
         self.eyes.unwrap_or_default()
-    }
-
-    /// The timings in force: the defaults with this policy's changes.
-    pub fn effective(&self) -> Result<Timings, RecordError> {
-        let mut timings = Timings::default();
-        for (name, value) in &self.timings {
-            timings.set(name, *value)?;
-        }
-        timings.check()?;
-        Ok(timings)
     }
 }
 
@@ -350,6 +368,7 @@ mod tests {
             rules: None,
             eyes: None,
             notice: None,
+            groups: None,
         }
     }
 
@@ -358,7 +377,7 @@ mod tests {
         let bytes = Signed::sign(&organisation(), &policy()).unwrap();
         let key = organisation().verifying_key();
         let signed = Signed::<Policy>::verify(&key, &bytes, 1_500).unwrap();
-        assert_eq!(signed.record().effective().unwrap().hold_ms, 500);
+        assert_eq!(signed.record().in_force(None).unwrap().timings.hold_ms, 500);
         assert!(matches!(Signed::<Policy>::verify(&key, &bytes, 999), Err(RecordError::NotYet { .. })));
         assert!(matches!(Signed::<Policy>::verify(&key, &bytes, 2_001), Err(RecordError::Expired { .. })));
         let foreign = SigningKey::from_bytes(&[2; 32]).verifying_key();

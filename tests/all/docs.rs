@@ -102,8 +102,9 @@ fn notes_are_those_of_the_code() {
     for note in NoteCode::ALL {
         let name = note.as_str();
         // Said at each session, so it is no alarm.
-        let told =
-            *note == NoteCode::Owner || name.starts_with("x11-") || sent.contains(&format!("`{name}`"));
+        let told = matches!(note, NoteCode::Owner | NoteCode::Rules)
+            || name.starts_with("x11-")
+            || sent.contains(&format!("`{name}`"));
         assert!(told, "programs.md does not say that a SIEM is told {name}");
     }
 }
@@ -116,7 +117,8 @@ fn messages_and_their_fields_are_those_of_the_code() {
         .map(|(name, number, sender)| [format!("0x{number:02x}"), name.to_string(), sender.to_string()]);
     same("messages", kinds.collect(), columns(rows(&page, &["type", "name", "sender"]), [0, 1, 2]));
     let mut tables = 0;
-    for source in ["message", "records", "rules", "eyes", "light/mod", "template", "notice", "enrol/records"]
+    for source in
+        ["message", "records", "rules", "eyes", "light/mod", "template", "notice", "groups", "enrol/records"]
     {
         let text = read(&format!("protocol/src/{source}.rs"));
         for name in maps(&text) {

@@ -5,6 +5,7 @@
 
 mod ends;
 mod evidence;
+mod groups;
 mod live;
 
 use sudare_protocol::client::AwaitHello;
@@ -157,7 +158,7 @@ fn no_version_in_common_ends_the_handshake_on_both_sides() {
 
 #[test]
 fn what_is_not_hello_or_open_is_refused_in_their_place() {
-    let ready = message::Ready { templates: vec![], nonce: [1; 16], user: None };
+    let ready = message::Ready { templates: vec![], nonce: [1; 16], user: None, group: None };
     let payload = message::encode(kind::READY, 0, &ready);
     let early = cose::sign1(&pair::host_key(), HELLO_CONTEXT, &payload);
     client_refuses(&early, Code::Unexpected, Fault::Peer);
@@ -237,9 +238,9 @@ fn host_turns_away(setup: host::Setup, devices: &dyn host::Devices, now_ms: u64,
 #[test]
 fn a_device_that_may_not_speak_is_turned_away_and_told_why() {
     let setup = || pair::host_setup().unwrap();
-    let missing = pair::OneDevice { missing: true, revoked: false };
+    let missing = pair::OneDevice { missing: true, ..pair::OneDevice::default() };
     host_turns_away(setup(), &missing, NOW_MS, Code::DeviceUnknown, Fault::Organisation);
-    let revoked = pair::OneDevice { missing: false, revoked: true };
+    let revoked = pair::OneDevice { revoked: true, ..pair::OneDevice::default() };
     host_turns_away(setup(), &revoked, NOW_MS, Code::DeviceRevoked, Fault::Organisation);
     let known = pair::OneDevice::default();
     let bob = host::Setup { user: Some("bob".into()), ..setup() };

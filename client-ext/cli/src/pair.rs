@@ -28,7 +28,8 @@ use crate::{consent, enroll, models, output};
 Examples:
   sudare pair vdi.example/4J8K-7M2P-…
   sudare pair --clip camera:1                  asks for the code
-  sudare pair --operator me.operator           with a file of `sudare enroll`")]
+  sudare pair --operator me.operator           with a file of `sudare enroll`
+  sudare pair --no-face                        where only somebody's presence counts")]
 pub(crate) struct Arguments {
     /// The code; O for 0, small letters, spaces and no hyphens are fine
     #[arg(value_name = "CODE")]
@@ -42,6 +43,9 @@ pub(crate) struct Arguments {
     /// An operator file of `sudare enroll` instead
     #[arg(long, value_name = "OPERATOR")]
     operator: Option<PathBuf>,
+    /// No looks at you, where your organisation compares no faces (presence only)
+    #[arg(long, conflicts_with_all = ["clip", "images", "operator"])]
+    no_face: bool,
     /// Accept the notice without being asked, after you have read it elsewhere
     #[arg(long)]
     accept: bool,
@@ -76,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             consent::ask(&membership, notice, arguments.accept)?;
         }
     }
-    let template = template(arguments)?;
+    let template = if arguments.no_face { None } else { Some(template(arguments)?) };
     membership.begin(&Pairing { code: code.clone(), template })?;
     let Some(seen) = seen else { return at_log_on(&name) };
     let mut host =

@@ -34,13 +34,14 @@ Sources:
 
 Examples:
   sudare watch --source camera:0 --operator me.operator
-  sudare watch --source scene.avi --operator me.operator --json")]
+  sudare watch --source scene.avi --operator me.operator --json
+  sudare watch --source camera:0 --recognition presence")]
 pub(crate) struct Arguments {
     /// Source of the pictures
     #[arg(long, value_name = "SOURCE")]
     source: String,
     /// Operator files created by `sudare enroll` on this device
-    #[arg(long, value_name = "OPERATOR", required = true, num_args = 1..)]
+    #[arg(long, value_name = "OPERATOR", num_args = 1..)]
     operator: Vec<PathBuf>,
     /// A signed policy whose timings and recognition replace the defaults
     #[arg(long, value_name = "FILE")]
@@ -48,6 +49,9 @@ pub(crate) struct Arguments {
     /// The organisation's public key that signed it; by default organisation.pub in SUDARE_HOME
     #[arg(long, value_name = "FILE", requires = "policy")]
     org_key: Option<PathBuf>,
+    /// The group of that policy whose timings and recognition count
+    #[arg(long, value_name = "NAME", requires = "policy")]
+    group: Option<String>,
     /// How alike a face must be; by default as the policy says, otherwise normal
     #[arg(long, value_name = "POINT")]
     recognition: Option<Point>,
@@ -70,6 +74,8 @@ enum Point {
     Normal,
     /// Operators open in worse light
     Lenient,
+    /// No face is compared: one person is there, and no second one
+    Presence,
 }
 
 impl Point {
@@ -78,6 +84,7 @@ impl Point {
             Point::Strict => Recognition::Strict,
             Point::Normal => Recognition::Normal,
             Point::Lenient => Recognition::Lenient,
+            Point::Presence => Recognition::Presence,
         }
     }
 }
@@ -95,6 +102,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let spec: SourceSpec = arguments.source.parse()?;
     let live = spec.is_live();
     let (timings, recognition) = rules(arguments)?;
+    anyhow::ensure!(
+        recognition == Recognition::Presence || !arguments.operator.is_empty(),
+        "no operator was given. Give a file of `sudare enroll` with --operator, or --recognition presence"
+    );
     let mut source = camera::open(&spec, SourceOptions { fps: arguments.fps }, clock::boottime_ms)?;
     let engine = Engine::from_cache()?;
     let rotation = operator::device_rotation(&operator::device_dir()?)?;
@@ -145,8 +156,9 @@ fn rules(arguments: &Arguments) -> anyhow::Result<(Timings, Recognition)> {
     let bytes = read_small(policy)?;
     let signed = Signed::<Policy>::verify(&key, &bytes, clock::wall_ms())
         .with_context(|| policy.display().to_string())?;
-    let timings = signed.record().effective().with_context(|| policy.display().to_string())?;
-    Ok((timings, given.unwrap_or(signed.record().eyes().recognition)))
+    let in_force =
+        signed.record().in_force(arguments.group.as_deref()).with_context(|| policy.display().to_string())?;
+    Ok((in_force.timings, given.unwrap_or(in_force.eyes.recognition)))
 }
 
 fn read_small(path: &Path) -> anyhow::Result<Vec<u8>> {

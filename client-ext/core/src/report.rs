@@ -70,14 +70,15 @@ impl Reporter {
         let changed = before.is_none_or(|b| (b.state, b.cover) != (decision.state, decision.cover));
         if changed || now_ms >= self.next_attest_ms {
             self.next_attest_ms = now_ms + live.timings().attestation_interval_ms;
-            outgoing.messages.push(live.attest(attestation(decision, now_ms))?);
+            let recognised = live.in_force().recognises();
+            outgoing.messages.push(live.attest(attestation(decision, recognised, now_ms))?);
         }
         Ok(outgoing)
     }
 }
 
 /// The message form of a decision; the nonce is filled in when it is signed.
-fn attestation(decision: &Decision, now_ms: u64) -> Attest {
+fn attestation(decision: &Decision, recognised: bool, now_ms: u64) -> Attest {
     Attest {
         nonce: [0; 16],
         state: decision.state,
@@ -94,6 +95,7 @@ fn attestation(decision: &Decision, now_ms: u64) -> Attest {
         facing: None,
         phone: decision.phone,
         assurance: Some(decision.liveness.number()),
+        recognised: Some(recognised),
         suspect: Some(decision.suspect),
     }
 }

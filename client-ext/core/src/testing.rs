@@ -114,6 +114,7 @@ fn policy(signer: &SigningKey, eyes: Option<EyesRules>) -> Signed<Policy> {
         rules: None,
         eyes,
         notice: None,
+        groups: None,
     };
     let signed = Signed::sign(signer, &policy).unwrap();
     Signed::verify(&signer.verifying_key(), &signed, WALL_MS).unwrap()

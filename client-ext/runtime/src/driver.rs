@@ -316,12 +316,13 @@ impl Driver {
             tracing::error!("{error}");
         }
         let policy = live.policy();
-        let recognition = policy.record().eyes().recognition;
+        let recognition = live.in_force().eyes.recognition;
         let terms = Terms {
             auditors: policy.record().auditors.clone(),
             custodian: policy.record().rules.as_ref().and_then(|rules| rules.custodian.clone()),
             policy_digest: policy.digest(),
             hold_ms: live.timings().hold_ms,
+            recognised: live.in_force().recognises(),
             certificate: live.certificate(),
             models: self.identity.models.clone(),
             boot_id: self.identity.boot_id,

@@ -52,6 +52,8 @@ pub struct Terms {
     pub custodian: Option<String>,
     pub policy_digest: Digest,
     pub hold_ms: u64,
+    /// Whether faces are compared.
+    pub recognised: bool,
     pub certificate: CertificateCheck,
     pub models: Vec<Digest>,
     pub boot_id: Id,
@@ -144,6 +146,7 @@ fn basis(shots: &Shots, terms: &Terms) -> Option<Basis> {
         certificate: terms.certificate,
         phone: decision.phone,
         assurance: Some(decision.liveness.number()),
+        recognised: Some(terms.recognised),
     })
 }
 
@@ -190,6 +193,7 @@ mod tests {
             auditors: auditors.iter().map(seal::Identity::recipient).collect(),
             custodian: custodian.map(seal::Identity::recipient),
             policy_digest: [1; 32],
+            recognised: true,
             hold_ms: 1_000,
             certificate: CertificateCheck::Same,
             models: vec![[2; 32]],

@@ -94,7 +94,10 @@ impl Membership {
             PairingCode::parse(text.trim()).map_err(|source| MembershipError::Code { path, source })?;
         let path = self.path("pairing.operator");
         let Some(bytes) = read(&path, TEMPLATE_MAX_BYTES)? else { return Ok(None) };
-        let template = OperatorTemplate::from_bytes(&bytes)
+        let template = Some(bytes)
+            .filter(|bytes| !bytes.is_empty())
+            .map(|bytes| OperatorTemplate::from_bytes(&bytes))
+            .transpose()
             .map_err(|source| MembershipError::Operator { path, source })?;
         Ok(Some(Pairing { code, template }))
     }
@@ -107,9 +110,11 @@ impl Membership {
         let operator = self.path("pairing.operator");
         let bytes = pairing
             .template
-            .to_bytes()
+            .as_ref()
+            .map(OperatorTemplate::to_bytes)
+            .transpose()
             .map_err(|source| MembershipError::Operator { path: operator.clone(), source })?;
-        write(&operator, &bytes)?;
+        write(&operator, bytes.as_deref().map_or(&[], |bytes| bytes))?;
         write(&self.path("pairing.code"), pairing.code.to_text().as_bytes())
     }
 

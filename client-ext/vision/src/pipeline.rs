@@ -123,6 +123,8 @@ pub struct Vision {
     marked: Marked,
     /// Cosines of good looks at the operator.
     own_looks: Vec<f32>,
+    /// No face is ever compared.
+    only_presence: bool,
 }
 
 impl Vision {
@@ -168,6 +170,7 @@ impl Vision {
             mode,
             marked,
             own_looks: Vec::new(),
+            only_presence: recognition == Recognition::Presence,
         })
     }
 
@@ -305,6 +308,10 @@ impl Vision {
 
     /// Hands new faces to the worker and takes its results.
     fn identify(&mut self, frame: &Frame) -> Result<(), WorkerGone> {
+        if self.only_presence {
+            self.tracker.presume(frame.t_ms);
+            return Ok(());
+        }
         self.note(false)?;
         for (track, face) in self.tracker.due(frame.t_ms) {
             let refused = match align::align(frame, &face.landmarks, &self.embedder_facts.landmarks_px) {

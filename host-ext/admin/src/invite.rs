@@ -121,7 +121,7 @@ impl Invite {
 
     /// Whether the enroller may, and whether there is such a user.
     fn may_invite(&self, enroller: &EnrollerRecord) -> anyhow::Result<()> {
-        let is_in_group = |group: &str| accounts::is_in_group(&self.user, group);
+        let is_in_group = |group: &str| accounts::group_member(&self.user, group) == Ok(Some(true));
         anyhow::ensure!(
             enroller.allows(&self.user, &is_in_group),
             "enroller {:?} may not invite {:?}. Ask the security team for a record that names that user, or a group of theirs",

@@ -1,12 +1,14 @@
 //! The policy as the security team writes it: a TOML file that becomes a record.
 
+mod eyes;
+mod groups;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
 use serde::Deserialize;
 use sudare_base::files;
-use sudare_protocol::eyes::{EyesRules, FirstCheck, Liveness, NotMeasurable, Recognition};
 use sudare_protocol::keyfile;
 use sudare_protocol::notice::{Notice, Words};
 use sudare_protocol::records::{EvidenceDuty, Policy};
@@ -14,6 +16,9 @@ use sudare_protocol::rules::{
     ByteKey, Durable, EvidenceRules, FULL_RETENTION_HOURS, RETENTION_HOURS, Screenshot,
 };
 use sudare_protocol::seal::{Custodian, Recipients};
+
+use self::eyes::EyesFile;
+use self::groups::GroupFile;
 
 const POLICY_MAX_BYTES: usize = 64 * 1024;
 
@@ -30,6 +35,8 @@ struct PolicyFile {
     rules: Option<RulesFile>,
     eyes: Option<EyesFile>,
     notice: Option<NoticeFile>,
+    #[serde(default)]
+    groups: Vec<GroupFile>,
 }
 
 /// What employees accept before anything looks.
@@ -117,65 +124,6 @@ enum DurableRule {
     Remote,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct EyesFile {
-    liveness: LivenessRule,
-    /// What suits `liveness` if it is not written.
-    not_measurable: Option<NotMeasurableRule>,
-    first_check: FirstCheckRule,
-    holds_minutes: u32,
-    away_minutes: u32,
-    /// How alike a face must be to open; what that comes to is in docs/decisions/0029-operating-points.md.
-    recognition: RecognitionRule,
-}
-
-impl Default for EyesFile {
-    fn default() -> Self {
-        let EyesRules { holds_minutes, away_minutes, .. } = EyesRules::default();
-        EyesFile {
-            liveness: LivenessRule::Passive,
-            not_measurable: None,
-            first_check: FirstCheckRule::Light,
-            holds_minutes,
-            away_minutes,
-            recognition: RecognitionRule::Normal,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum LivenessRule {
-    Off,
-    Passive,
-    LightPreferred,
-    LightRequired,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum NotMeasurableRule {
-    GoOn,
-    Turn,
-    Cover,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum FirstCheckRule {
-    Light,
-    Turn,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum RecognitionRule {
-    Strict,
-    Normal,
-    Lenient,
-}
-
 /// Reads the file; `validity` is the first and the last moment in Unix milliseconds.
 pub(crate) fn read(path: &Path, validity: (u64, u64)) -> anyhow::Result<Policy> {
     let bytes = files::read_bounded(path, POLICY_MAX_BYTES)?.with_context(|| {
@@ -202,35 +150,8 @@ fn parse(text: &str, (not_before_ms, not_after_ms): (u64, u64)) -> anyhow::Resul
         rules: file.rules.map(RulesFile::into_rules).transpose()?,
         eyes: file.eyes.map(EyesFile::into_rules),
         notice: file.notice.map(Notice::from),
+        groups: groups::groups(file.groups, not_before_ms)?,
     })
-}
-
-impl EyesFile {
-    fn into_rules(self) -> EyesRules {
-        let liveness = match self.liveness {
-            LivenessRule::Off => Liveness::Off,
-            LivenessRule::Passive => Liveness::Passive,
-            LivenessRule::LightPreferred => Liveness::LightPreferred,
-            LivenessRule::LightRequired => Liveness::LightRequired,
-        };
-        let not_measurable = match self.not_measurable {
-            None if liveness == Liveness::LightRequired => NotMeasurable::Turn,
-            None | Some(NotMeasurableRule::GoOn) => NotMeasurable::GoOn,
-            Some(NotMeasurableRule::Turn) => NotMeasurable::Turn,
-            Some(NotMeasurableRule::Cover) => NotMeasurable::Cover,
-        };
-        let first_check = match self.first_check {
-            FirstCheckRule::Light => FirstCheck::Light,
-            FirstCheckRule::Turn => FirstCheck::Turn,
-        };
-        let recognition = match self.recognition {
-            RecognitionRule::Strict => Recognition::Strict,
-            RecognitionRule::Normal => Recognition::Normal,
-            RecognitionRule::Lenient => Recognition::Lenient,
-        };
-        let EyesFile { holds_minutes, away_minutes, .. } = self;
-        EyesRules { liveness, not_measurable, first_check, holds_minutes, away_minutes, recognition }
-    }
 }
 
 impl RulesFile {
@@ -262,12 +183,13 @@ impl RulesFile {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use sudare_protocol::SigningKey;
+    use sudare_protocol::eyes::{EyesRules, FirstCheck, Liveness, NotMeasurable, Recognition};
     use sudare_protocol::seal::Identity;
 
-    fn policy(more: &str) -> anyhow::Result<Policy> {
+    pub(super) fn policy(more: &str) -> anyhow::Result<Policy> {
         let (one, two) = (Identity::generate().recipient(), Identity::generate().recipient());
         let text =
             format!("organisation = \"Example\"\nserial = 1\nauditors = [\"{one}\", \"{two}\"]\n{more}");

@@ -1,5 +1,10 @@
 //! Users and groups, from the system's name service: in a VDI they are rarely in /etc/passwd.
 
+use std::ffi::CString;
+
+use nix::errno::Errno;
+use nix::unistd::{Group, Uid, User, getgrouplist};
+
 /// Smaller ids are system accounts (login.defs(5), SYS_UID_MAX): xrdp runs as one, people do not.
 pub const PEOPLE_FROM_UID: u32 = 1_000;
 
@@ -24,32 +29,40 @@ impl GateAccount {
     /// The user, with its own group.
     pub fn of(user: &str) -> Result<Self, AccountError> {
         let uid = system_uid(user)?;
-        let found = uzers::get_user_by_uid(uid).ok_or_else(|| AccountError::NoUser(user.to_owned()))?;
-        Ok(GateAccount { uid, gid: found.primary_group_id() })
+        let found = of_uid(uid).ok_or_else(|| AccountError::NoUser(user.to_owned()))?;
+        Ok(GateAccount { uid, gid: found.gid.as_raw() })
     }
 }
 
 /// The uid of the user that gates run as.
 pub fn system_uid(user: &str) -> Result<u32, AccountError> {
-    let found = uzers::get_user_by_name(user).ok_or_else(|| AccountError::NoUser(user.to_owned()))?;
-    if found.uid() == 0 { Err(AccountError::Root) } else { Ok(found.uid()) }
+    let uid = uid_of(user).ok_or_else(|| AccountError::NoUser(user.to_owned()))?;
+    if uid == 0 { Err(AccountError::Root) } else { Ok(uid) }
 }
 
 /// The uid of a user. May wait for a directory server.
 pub fn uid_of(name: &str) -> Option<u32> {
-    Some(uzers::get_user_by_name(name)?.uid())
+    Some(User::from_name(name).ok()??.uid.as_raw())
 }
 
 /// The name of a user. May wait for a directory server.
 pub fn name_of(uid: u32) -> Option<String> {
-    uzers::get_user_by_uid(uid)?.name().to_str().map(str::to_owned)
+    Some(of_uid(uid)?.name)
 }
 
-/// Whether a user is in a group, both by name. May wait for a directory server.
-pub fn is_in_group(user: &str, group: &str) -> bool {
-    let Some(user) = uzers::get_user_by_name(user) else { return false };
-    let groups = uzers::get_user_groups(user.name(), user.primary_group_id()).unwrap_or_default();
-    groups.iter().any(|of| of.name() == group)
+/// Whether a user is in a group, both by name; `None` if there is no such group. May wait for a directory server.
+///
+/// # Errors
+/// The name service failed, or does not know the user: then it cannot be told what they belong to.
+pub fn group_member(user: &str, group: &str) -> Result<Option<bool>, Errno> {
+    let Some(group) = Group::from_name(group)? else { return Ok(None) };
+    let user = User::from_name(user)?.ok_or(Errno::ESRCH)?;
+    let name = CString::new(user.name).map_err(|_| Errno::EINVAL)?;
+    Ok(Some(getgrouplist(&name, user.gid)?.contains(&group.gid)))
+}
+
+fn of_uid(uid: u32) -> Option<User> {
+    User::from_uid(Uid::from_raw(uid)).ok()?
 }
 
 #[cfg(test)]
@@ -64,7 +77,9 @@ mod tests {
         assert_eq!((uid_of("root"), uid_of("no-such-user")), (Some(0), None));
         assert_eq!(name_of(0).as_deref(), Some("root"));
         assert_eq!(name_of(u32::MAX - 7), None);
-        assert!(is_in_group("root", "root") && !is_in_group("root", "nogroup"));
-        assert!(!is_in_group("no-such-user", "root"));
+        assert_eq!(group_member("root", "root"), Ok(Some(true)));
+        assert_eq!(group_member("root", "nogroup"), Ok(Some(false)));
+        assert_eq!(group_member("root", "no-such-group"), Ok(None));
+        group_member("no-such-user", "root").unwrap_err();
     }
 }

@@ -168,7 +168,11 @@ fn words(event: &Event, reason: Option<Reason>) -> Option<Words> {
         Event::Cover(cover) => cover_words(cover, reason),
         Event::Gap(gap) => Some(gap_words(gap)),
         // Said at each session, so it is no alarm.
-        Event::Note(note) if note.code == NoteCode::Owner.number() => None,
+        Event::Note(note)
+            if [NoteCode::Owner, NoteCode::Rules].iter().any(|said| said.number() == note.code) =>
+        {
+            None
+        }
         Event::Note(note) => Some(note_words(*note)),
         Event::Liveness(check) => liveness_words(check),
         Event::RecorderStart(start) => recorder_words(start),

@@ -14,6 +14,7 @@
 #![deny(clippy::disallowed_methods, reason = "pure: what it needs of the world comes in as arguments")]
 
 mod liveness;
+mod pilot;
 
 use sudare_protocol::evidence::event::LivenessResult;
 use sudare_protocol::eyes::EyesRules;
@@ -26,6 +27,7 @@ use sudare_protocol::timings::Timings;
 
 use self::liveness::Liveness;
 pub use self::liveness::Prompt;
+use self::pilot::Pilot;
 
 /// A cover that stays unconfirmed for longer cannot be relied on: the session is disconnected.
 pub const COVER_CONFIRM_MAX_MS: u64 = 2_000;
@@ -38,6 +40,8 @@ pub enum Event {
     /// The handshake is complete.
     LinkUp {
         timings: Timings,
+        /// Until then what is seen is recorded only.
+        observed_until_ms: Option<u64>,
     },
     /// There is no client, or it can no longer be trusted.
     LinkDown {
@@ -114,6 +118,8 @@ pub enum Action {
         incident_id: Id,
         reason: Reason,
     },
+    /// A pilot: this would have covered. Worth an entry in the log.
+    Observed(Reason),
     /// A silence ended well: worth an entry in the log, but no incident.
     Gap {
         ms: u64,
@@ -168,6 +174,7 @@ pub struct Decider {
     pending: Option<(Shown, u64)>,
     silence: Option<Silence>,
     liveness: Liveness,
+    pilot: Pilot,
     owner: Whose,
     suspect: bool,
     evidence_kept: bool,
@@ -190,6 +197,7 @@ impl Decider {
             pending: Some((Shown::Covered, now_ms)),
             silence: None,
             liveness: Liveness::off(),
+            pilot: Pilot::default(),
             owner: Whose::Own,
             suspect: false,
             evidence_kept: true,
@@ -228,9 +236,12 @@ impl Decider {
         let greets = matches!(event, Event::LinkUp { .. });
         match event {
             Event::Tick => {}
-            Event::LinkUp { timings } => self.link = Some(Link::new(timings)),
+            Event::LinkUp { timings, observed_until_ms } => {
+                self.link = Some(Link::new(timings));
+                self.pilot = Pilot::until(observed_until_ms, now_ms);
+            }
             Event::LinkDown { reason } => {
-                (self.link, self.no_link) = (None, reason);
+                (self.link, self.no_link, self.pilot) = (None, reason, Pilot::default());
                 self.liveness.abandon(&mut actions);
                 self.liveness.end_with_client();
             }
@@ -364,11 +375,13 @@ impl Decider {
     /// `fresh` is the host's own randomness; `wanted_id` is the client's name for an incident that begins.
     fn decide(&mut self, now_ms: u64, fresh: Id, wanted_id: Option<Id>, actions: &mut Vec<Action>) {
         let incident_id = wanted_id.unwrap_or(fresh);
-        match self.why_cover(now_ms) {
+        let why = self.why_cover(now_ms);
+        match self.observe(why, now_ms, incident_id, actions) {
             Some(reason) => {
                 self.liveness.abandon(actions);
                 self.cover(reason, now_ms, incident_id, actions);
             }
+            None if self.shown == Shown::Covered && self.pilot.is_on(now_ms) => self.uncover(now_ms, actions),
             None if self.shown == Shown::Covered && self.released(now_ms) => {
                 // A check begins on a cover that is confirmed, and not without randomness, or it could be known.
                 let fresh = Some(fresh).filter(|fresh| self.pending.is_none() && *fresh != [0; 16]);

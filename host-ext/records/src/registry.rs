@@ -16,9 +16,11 @@ use std::path::{Path, PathBuf};
 
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use sudare_base::accounts;
 use sudare_base::files::{self, FileError};
 use sudare_protocol::cose::KeyId;
 use sudare_protocol::enrol::{Admission, Invited};
+use sudare_protocol::groups::Membership;
 use sudare_protocol::hex::{hex, unhex};
 use sudare_protocol::host::{Admitted, Device, Devices, NotAdmitted};
 use sudare_protocol::limits::{OPERATORS_MAX, RECORD_MAX_BYTES, TEMPLATE_MAX_BYTES};
@@ -69,7 +71,7 @@ pub struct Registry {
     organisation: VerifyingKey,
     storage_key: Zeroizing<[u8; 32]>,
     /// Of a user and a group of this host, by name.
-    is_in_group: fn(&str, &str) -> bool,
+    membership: fn(&str, &str) -> Membership,
 }
 
 impl std::fmt::Debug for Registry {
@@ -80,7 +82,7 @@ impl std::fmt::Debug for Registry {
 
 impl Registry {
     pub fn new(dir: PathBuf, organisation: VerifyingKey, storage_key: Zeroizing<[u8; 32]>) -> Self {
-        Registry { dir, organisation, storage_key, is_in_group: sudare_base::accounts::is_in_group }
+        Registry { dir, organisation, storage_key, membership }
     }
 
     /// Enrols a device whose record the organisation signed.
@@ -225,8 +227,30 @@ impl Devices for Registry {
         })
     }
 
-    fn admit(&self, admission: &Admission, template: &OperatorTemplate) -> Result<Admitted, NotAdmitted> {
+    fn membership(&self, user: &str, group: &str) -> Membership {
+        let answer = (self.membership)(user, group);
+        if answer == Membership::Unknown {
+            tracing::error!(group, "the directory does not say who is in this group");
+        }
+        answer
+    }
+
+    fn admit(
+        &self,
+        admission: &Admission,
+        template: Option<&OperatorTemplate>,
+    ) -> Result<Admitted, NotAdmitted> {
         self.keep(admission, template)
+    }
+}
+
+/// What this host's name service says.
+fn membership(user: &str, group: &str) -> Membership {
+    match accounts::group_member(user, group) {
+        Ok(Some(true)) => Membership::Member,
+        Ok(Some(false)) => Membership::NotMember,
+        Ok(None) => Membership::NoSuchGroup,
+        Err(_) => Membership::Unknown,
     }
 }
 

@@ -56,7 +56,7 @@ fn ready_of(said: &Said<'_>, transcript: &[u8; 32]) -> Vec<u8> {
     {
         let templates =
             ready.templates.iter().map(|bytes| sealed(&plain(bytes), transcript).into()).collect();
-        whole = minicbor::to_vec(Ready { templates, nonce: NONCE, user: None }).expect("a Vec");
+        whole = minicbor::to_vec(Ready { templates, nonce: NONCE, user: None, group: None }).expect("a Vec");
     }
     signed(HOST, transcript, kind::READY, 1, &whole)
 }

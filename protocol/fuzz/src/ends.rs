@@ -135,6 +135,7 @@ fn records(log: Option<String>) -> (Vec<u8>, Signed<Policy>) {
         rules: None,
         eyes: None,
         notice: None,
+        groups: None,
     };
     let organisation = key(ORGANISATION);
     let policy = Signed::sign(&organisation, &policy).expect("a policy");

@@ -139,7 +139,7 @@ mod tests {
     use ed25519_dalek::SigningKey;
 
     use super::*;
-    use crate::enrol::EVERYBODY;
+    use crate::groups::EVERYBODY;
 
     fn key(n: u8) -> SigningKey {
         SigningKey::from_bytes(&[n; 32])

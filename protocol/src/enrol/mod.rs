@@ -23,4 +23,4 @@ mod records;
 
 pub use admission::{Admission, Invited};
 pub use code::{CodeError, FINGERPRINT_BYTES, PairingCode, SECRET_BYTES, fingerprint, invitation_key};
-pub use records::{EVERYBODY, EnrollerRecord, Enrolment, Invitation, Revocation};
+pub use records::{EnrollerRecord, Enrolment, Invitation, Revocation};

@@ -3,13 +3,9 @@
 use ed25519_dalek::VerifyingKey;
 use minicbor::{Decode, Encode};
 
+use crate::groups::{EVERYBODY, OF_HOST};
 use crate::limits::ENROLLER_USERS_MAX;
 use crate::records::{Record, RecordError, key_of, text};
-
-/// In `users` of an [`EnrollerRecord`]: whoever the host knows.
-pub const EVERYBODY: &str = "*";
-/// Before the name of a group of the host, in the same place.
-const GROUP: char = '@';
 
 /// Who may invite devices: for whom, how many, until when. Signed by the organisation.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -102,7 +98,7 @@ impl EnrollerRecord {
 
     /// Whether it may invite this user, who is in some groups of the host.
     pub fn allows(&self, user: &str, is_in_group: &dyn Fn(&str) -> bool) -> bool {
-        self.users.iter().any(|allowed| match allowed.strip_prefix(GROUP) {
+        self.users.iter().any(|allowed| match allowed.strip_prefix(OF_HOST) {
             Some(group) => is_in_group(group),
             None => allowed == EVERYBODY || allowed == user,
         })
@@ -110,7 +106,7 @@ impl EnrollerRecord {
 
     /// Whether it names groups, whose members only the host knows.
     pub(super) fn names_groups(&self) -> bool {
-        self.users.iter().any(|allowed| allowed.starts_with(GROUP))
+        self.users.iter().any(|allowed| allowed.starts_with(OF_HOST))
     }
 }
 

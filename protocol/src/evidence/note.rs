@@ -5,6 +5,7 @@
 
 use super::event::Note;
 use crate::error::Code;
+use crate::groups::InForce;
 use crate::reason::{Reason, Severity};
 
 /// What the value of a note says.
@@ -20,7 +21,21 @@ pub enum Value {
     OwnerRule,
     /// Number of a [`Missing`].
     Missing,
+    /// See [`rules_value`].
+    Rules,
 }
+
+/// The value of note 35: which group of the policy applies (from 1; 0 = none), and how far Sudare goes.
+#[must_use]
+pub fn rules_value(group: u64, in_force: &InForce, is_observed: bool) -> u64 {
+    let presence = if in_force.recognises() { 0 } else { PRESENCE };
+    let observed = if is_observed { OBSERVED } else { 0 };
+    group << RULES_BITS | presence | observed
+}
+
+const PRESENCE: u64 = 1;
+const OBSERVED: u64 = 2;
+const RULES_BITS: u32 = 2;
 
 /// Why there is no screenshot. The numbers are the values of note 34 and are never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -144,6 +159,8 @@ notes! {
     32 Owner "owner" Informational OwnerRule "デスクトップの利用者を確認した方法" "What told whose desktop it is";
     33 OwnerMismatch "owner-mismatch" High Unused "操作者とは別の利用者のデスクトップへの接続（遮蔽を継続）" "The connection led to the desktop of another user than the operator, and stayed covered";
     34 ScreenshotMissing "screenshot-missing" Medium Missing "事案の画面画像を取得できず" "A screenshot of an incident could not be taken";
+    35 Rules "rules" Informational Rules "この利用者に適用される方針" "Which rules of the policy apply to this user";
+    36 Observed "observed" Medium Reason "試験運用のため遮蔽せず記録のみ" "Seen, and not covered, because the policy only observes";
 }
 
 impl Note {
@@ -172,6 +189,7 @@ impl Note {
                 Some(missing) => format!("{words}：{}", missing.japanese()),
                 None => format!("{words}：この版では不明な理由（番号 {}）", self.value),
             },
+            Value::Rules => format!("{words}：{}", rules(self.value).0),
         }
     }
 
@@ -203,8 +221,27 @@ impl Note {
                 Some(missing) => format!("{words}: {}", missing.english()),
                 None => format!("{words}: a reason that this version does not know (number {})", self.value),
             },
+            Value::Rules => format!("{words}: {}", rules(self.value).1),
         }
     }
+}
+
+/// Group and mode, in Japanese and English.
+fn rules(value: u64) -> (String, String) {
+    let group = value >> RULES_BITS;
+    let (mut ja, mut en) = match group {
+        0 => ("全員向けの設定".to_owned(), "those for everybody".to_owned()),
+        _ => (format!("グループ {group} の設定"), format!("those of its group {group}")),
+    };
+    if value & PRESENCE != 0 {
+        ja.push_str("、顔の照合なし（在席のみ）");
+        en.push_str(", without comparing faces (presence only)");
+    }
+    if value & OBSERVED != 0 {
+        ja.push_str("、試験運用（遮蔽なし）");
+        en.push_str(", as a pilot that covers nothing");
+    }
+    (ja, en)
 }
 
 fn reason(value: u64) -> Option<Reason> {

@@ -117,7 +117,10 @@ impl AwaitEnrol {
         }
         let AwaitEnrol { opening, claimed, open, sealer, .. } = self;
         let mut teller = opening.teller(&open);
-        let device = opening.device_of(&claimed, &open, devices);
+        let device = opening.device_of(&claimed, &open, devices).and_then(|device| {
+            let in_force = opening.in_force(&device.record, devices)?;
+            Ok((device, in_force))
+        });
         device
             .and_then(|device| opening.go_live(claimed, &open, device, sealer, fresh, now_ms))
             .map_err(|refusal| Refused { reply: teller.refuse(&refusal), refusal })
@@ -136,9 +139,19 @@ impl AwaitEnrol {
         }
         let enrol: Enrol = message::body(body)?;
         let secret = &self.opening.setup.enrol_secret;
-        let template: OperatorTemplate = template::unseal(&enrol.template, self.sealer.transcript(), secret)
+        let unseal = |sealed: &Vec<u8>| template::unseal(sealed, self.sealer.transcript(), secret);
+        let template: Option<OperatorTemplate> = Some(&enrol.template)
+            .filter(|sealed| !sealed.is_empty())
+            .map(unseal)
+            .transpose()
             .map_err(|error| Refusal::new(Code::Template, Fault::Peer, error.to_string()))?;
-        match devices.admit(&self.admission, &template) {
+        let recognises = self.opening.in_force(&self.admission.device(), devices)?.recognises();
+        if recognises && template.is_none() {
+            return Err(Refusal::new(Code::Template, Fault::Peer, "the device brought none"));
+        }
+        // What nobody compares is not kept.
+        let template = template.filter(|_| recognises);
+        match devices.admit(&self.admission, template.as_ref()) {
             Ok(Admitted::Kept) => Ok(()),
             Ok(Admitted::Waiting) => Err(Refusal::new(Code::ApprovalPending, Fault::Organisation, "")),
             Err(NotAdmitted::Used) => Err(Refusal::peer(Code::InvitationUsed)),

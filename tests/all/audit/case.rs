@@ -379,6 +379,7 @@ fn basis() -> Basis {
         certificate: CertificateCheck::Same,
         phone: None,
         assurance: Some(1),
+        recognised: Some(true),
     }
 }
 

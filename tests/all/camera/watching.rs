@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Instant;
 
 use serde_json::Value;
-use sudare_test_kit::scene::{ALONE, ENROL, Seat, jpeg};
+use sudare_test_kit::scene::{ALONE, AWAY, ENROL, Scene, Seat, jpeg};
 use sudare_test_kit::wait::in_vain;
 use sudare_test_kit::{PATIENCE, program};
 
@@ -149,6 +149,44 @@ fn the_operator_is_seen_and_an_unplugged_camera_covers_until_it_is_back() {
     let back_after_ms = ms(&back) - ms(&lost);
     assert!(back_after_ms >= 2_000, "shown again after {back_after_ms} ms");
     println!("clear at {} ms, covered {lost_after_ms} ms after, shown {back_after_ms} ms later", ms(&clear));
+}
+
+/// Where the policy compares no faces: nobody has to be enrolled.
+#[test]
+fn one_person_is_enough_where_nobody_is_compared_and_a_second_one_covers() {
+    let Some(photographs) = ready() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let film = home.path().join("film");
+    std::fs::create_dir(&film).unwrap();
+    let seat = Seat::load(&photographs).unwrap();
+    let beside = Scene { stranger: 1.0, ..ALONE };
+    // Ten pictures a second.
+    for (number, scene) in (0..100)
+        .map(|n| (n, ALONE))
+        .chain((100..160).map(|n| (n, beside)))
+        .chain((160..260).map(|n| (n, AWAY)))
+    {
+        let picture = jpeg(&seat.frame(&scene, number)).unwrap();
+        std::fs::write(film.join(format!("{number:03}.jpg")), picture).unwrap();
+    }
+    let source = film.to_str().unwrap();
+    let output =
+        run(sudare(home.path(), &[], &["watch", "--json", "--source", source, "--recognition", "presence"]));
+    let said = String::from_utf8_lossy(&output.stdout);
+    let changes: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let at = |state: &str, cover: bool| {
+        let is_it = |line: &&Value| line["state"] == state && line["cover"] == cover;
+        changes.iter().find(is_it).unwrap_or_else(|| panic!("{state}, {cover}: {said}"))["t_ms"]
+            .as_u64()
+            .unwrap()
+    };
+    let (opened, onlooker, away) = (at("clear", false), at("onlooker", true), at("absent", true));
+    assert!((2_000..10_000).contains(&opened), "{said}");
+    assert!((10_000..13_000).contains(&onlooker), "{said}");
+    assert!(away > 16_000, "{said}");
+    // And an operator is asked for where faces are compared.
+    let output = run(sudare(home.path(), &[], &["watch", "--source", source]));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no operator was given"));
 }
 
 #[test]

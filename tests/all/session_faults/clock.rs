@@ -33,7 +33,7 @@ fn until_visible(decider: &mut Decider, from_ms: u64) -> u64 {
 fn visible() -> (Decider, u64) {
     let mut decider = Decider::new(UP_MS);
     decider.handle(UP_MS, Event::Painted(Shown::Covered), FRESH);
-    decider.handle(UP_MS, Event::LinkUp { timings: Timings::default() }, FRESH);
+    decider.handle(UP_MS, Event::LinkUp { timings: Timings::default(), observed_until_ms: None }, FRESH);
     let now_ms = until_visible(&mut decider, UP_MS + 20);
     (decider, now_ms)
 }

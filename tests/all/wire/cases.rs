@@ -6,6 +6,7 @@ use sudare_protocol::evidence::event::{BlobId, Cover, Erasure, Tombstone};
 use sudare_protocol::evidence::{BlobRef, ENTRY_CONTEXT, Entry, Event, Label, Media};
 use sudare_protocol::eyes::{EyesRules, FirstCheck, Liveness, NotMeasurable, Recognition};
 use sudare_protocol::frame::frame;
+use sudare_protocol::groups::Group;
 use sudare_protocol::notice::{Notice, Words};
 use sudare_protocol::records::{DeviceRecord, EvidenceDuty, HostRecord, Policy, Record, Signed};
 use sudare_protocol::tlog::{Checkpoint, VerifierKey};
@@ -141,6 +142,14 @@ fn records() -> Vec<Said> {
         alternative: words("Work at the office"),
     };
     let told = Policy { notice: Some(notice), serial: 4, ..pair::policy() };
+    let groups = vec![Group {
+        name: "pilot".into(),
+        members: vec!["@pilot".into(), "花子".into()],
+        timings: [("hold_ms".to_owned(), 700)].into(),
+        eyes: Some(EyesRules { recognition: Recognition::Presence, ..EyesRules::default() }),
+        observed_until_ms: Some(1_000),
+    }];
+    let grouped = Policy { groups: Some(groups), serial: 5, ..pair::policy() };
     let enrolment = Enrolment { device_key: device_key.to_bytes() };
     let strict = Policy { timings, evidence: EvidenceDuty::BestEffort, serial: 2, ..pair::policy() };
     vec![
@@ -150,6 +159,7 @@ fn records() -> Vec<Said> {
         record("policy with numbers of its own", &strict),
         record("policy with a check by light and strict recognition", &checked),
         record("policy with a notice", &told),
+        record("policy with a group", &grouped),
         record("enroller record", &pair::enroller()),
         record_by("invitation", "enroller", pair::enroller_key(), &pair::invitation()),
         record_by("enrolment", "invitation", pair::code().key(), &enrolment),

@@ -129,6 +129,7 @@ fn attest(state: State, reserved: Option<u8>) -> Attest {
         facing: reserved,
         phone: reserved.map(|_| true),
         assurance: reserved,
+        recognised: reserved.map(|_| true),
         suspect: reserved.map(|_| false),
     }
 }
@@ -188,6 +189,7 @@ fn full_evidence(plain: &client::Evidence) -> client::Evidence {
         certificate: CertificateCheck::Same,
         phone: Some(true),
         assurance: Some(1),
+        recognised: Some(true),
     });
     client::Evidence { manifest, pieces: vec![plain.pieces[0].clone(), plain.pieces[0].clone()] }
 }

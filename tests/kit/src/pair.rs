@@ -6,6 +6,7 @@ use sudare_protocol::enrol::{
     EnrollerRecord, FINGERPRINT_BYTES, Invitation, PairingCode, SECRET_BYTES, fingerprint,
 };
 use sudare_protocol::frame::Deframer;
+use sudare_protocol::groups::Membership;
 use sudare_protocol::host::{self, Device, Devices};
 use sudare_protocol::limits::{OPERATORS_MAX, VECTOR_DIM};
 use sudare_protocol::message::{Attest, Id};
@@ -87,6 +88,7 @@ pub fn policy() -> Policy {
         rules: None,
         eyes: None,
         notice: None,
+        groups: None,
     }
 }
 
@@ -108,6 +110,8 @@ pub fn template() -> OperatorTemplate {
 pub struct OneDevice {
     pub revoked: bool,
     pub missing: bool,
+    /// What the host's name service says of every group; there is none if nothing is said.
+    pub membership: Option<Membership>,
 }
 
 impl Devices for OneDevice {
@@ -126,6 +130,10 @@ impl Devices for OneDevice {
             revoked: self.revoked,
             templates: vec![template()],
         }))
+    }
+
+    fn membership(&self, _: &str, _: &str) -> Membership {
+        self.membership.unwrap_or(Membership::NoSuchGroup)
     }
 }
 
@@ -170,7 +178,7 @@ pub fn client_setup() -> client::Setup {
 
 /// The fixed device before anybody knows it.
 pub fn pairing_setup() -> client::Setup {
-    let pairing = Some(client::Pairing { code: code(), template: template() });
+    let pairing = Some(client::Pairing { code: code(), template: Some(template()) });
     let device_id = keyfile::device_id(&device_key().verifying_key());
     client::Setup { organisation: None, pairing, device_id, ..client_setup() }
 }
@@ -224,6 +232,7 @@ pub fn clear(boot_ms: u64) -> Attest {
         facing: None,
         phone: None,
         assurance: None,
+        recognised: None,
         suspect: None,
     }
 }

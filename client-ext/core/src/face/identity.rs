@@ -56,7 +56,8 @@ impl Thresholds {
         let Thresholds { operator_min, same_person_min, .. } = self;
         let operator_min = match recognition {
             Recognition::Strict => (operator_min + STRICT_ABOVE).min(1.0),
-            Recognition::Normal => operator_min,
+            // Where nobody is compared they are used for nothing.
+            Recognition::Normal | Recognition::Presence => operator_min,
             // Nobody opens by looks with which an operator would not stay one.
             Recognition::Lenient => (operator_min - LENIENT_BELOW).max(same_person_min),
         };
@@ -100,6 +101,11 @@ impl Identity {
     #[must_use]
     pub const fn who(&self) -> Who {
         self.who
+    }
+
+    /// Settles without comparing: for as long as the face is followed.
+    pub const fn presume(&mut self, who: Who) {
+        self.who = who;
     }
 
     /// Somebody else may have taken this place.

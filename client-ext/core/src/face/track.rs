@@ -4,6 +4,7 @@
 //! three pictures a second in dim light shows nobody more often than every 333 ms.
 
 mod matching;
+mod presumed;
 
 use self::matching::Matching;
 use super::gone::{self, Gone};

@@ -182,6 +182,9 @@ fn handshake(start: &SessionStart) -> (Id, u64) {
         let payload = cose::unverified_payload(&hello.policy).ok()?;
         cbor::read::<Policy>(payload).ok()
     });
-    let timings = policy.and_then(|policy| policy.effective().ok()).unwrap_or_default();
+    let timings = policy
+        .and_then(|policy| policy.in_force(None).ok())
+        .map(|in_force| in_force.timings)
+        .unwrap_or_default();
     (open.map(|open| open.device_id).unwrap_or_default(), timings.lease_ms)
 }

@@ -28,7 +28,12 @@ impl Class {
     pub fn of(reason: Option<Reason>) -> Self {
         match reason {
             Some(
-                Reason::Absent | Reason::Break | Reason::Starting | Reason::Undecided | Reason::OperatorAsked,
+                Reason::Absent
+                | Reason::Break
+                | Reason::Starting
+                | Reason::Undecided
+                | Reason::Observing
+                | Reason::OperatorAsked,
             ) => Self::OperatorNotConfirmed,
             Some(Reason::Stranger | Reason::Onlooker | Reason::Phone | Reason::Spoof) => Self::SomebodyElse,
             Some(Reason::CameraBlocked | Reason::CameraLost | Reason::CameraBusy | Reason::StaleView) => {
@@ -42,6 +47,7 @@ impl Class {
                 | Reason::ClockJump
                 | Reason::DeviceRefused
                 | Reason::OtherUser
+                | Reason::RulesUnclear
                 | Reason::NoConsent,
             ) => Self::Connection,
             Some(Reason::None | Reason::EvidenceNotKept | Reason::CoverFault | Reason::ClientAsked)

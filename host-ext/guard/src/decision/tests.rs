@@ -28,6 +28,7 @@ pub(super) fn attest(state: State) -> Attest {
         facing: None,
         phone: None,
         assurance: None,
+        recognised: None,
         suspect: None,
     }
 }
@@ -37,7 +38,7 @@ impl Seat {
     fn at_work() -> Self {
         let mut seat = Seat { decider: Decider::new(0), now_ms: 0, clear_ms: 0, actions: Vec::new() };
         seat.tell(Event::Painted(Shown::Covered));
-        seat.tell(Event::LinkUp { timings: Timings::default() });
+        seat.tell(Event::LinkUp { timings: Timings::default(), observed_until_ms: None });
         seat.pass(4_000, Some(State::Clear));
         assert_eq!(seat.decider.shown(), Shown::Visible);
         seat.actions.clear();
@@ -227,7 +228,7 @@ fn a_client_that_comes_is_told_what_is_shown() {
     seat.tell(Event::Painted(Shown::Covered));
     seat.pass(300, None);
     seat.actions.clear();
-    seat.tell(Event::LinkUp { timings: Timings::default() });
+    seat.tell(Event::LinkUp { timings: Timings::default(), observed_until_ms: None });
     let (shown, reason, boot_ms) = (Shown::Covered, Reason::Starting, seat.now_ms);
     let status = Action::Status(Status { shown, reason, boot_ms, incident_id: None });
     assert_eq!(seat.actions, [status]);

@@ -146,6 +146,7 @@ impl Session {
             Decided::OpenIncident { incident_id, reason } => {
                 self.shots.need(Due { incident_id, reason, boot_ms: now_ms });
             }
+            Decided::Observed(reason) => self.keep_observed(reason),
             Decided::Gap { ms } => self.keep_gap(Reason::LinkLost, now_ms.saturating_sub(ms)),
             Decided::Disconnect => {
                 self.keep_unconfirmed();

@@ -183,7 +183,7 @@ impl Session {
     }
 
     fn go_live(&mut self, live: Live, ready: Vec<u8>, opened: Opened, actions: &mut Vec<Action>) {
-        let timings = live.timings();
+        let in_force = opened.in_force;
         (self.end, self.started) = (End::Live(Box::new(live)), true);
         self.let_in = Some((opened.device_id, self.now.boot_ms));
         actions.push(Action::Send(ready));
@@ -200,10 +200,13 @@ impl Session {
         // Notices from before there was a session to record them in.
         self.noticed.iter().for_each(|code| self.keep_notice(*code));
         self.known(&opened.user);
-        let rules = self.shared.policy.record().eyes();
+        self.keep_rules(&in_force);
+        let (rules, timings) = (in_force.eyes, in_force.timings);
+        let left_ms = |until_ms: u64| until_ms.saturating_sub(self.now.wall_ms);
+        let observed_until_ms = in_force.observed_until_ms.map(|at| self.now.boot_ms + left_ms(at));
         self.decide(Event::Owner(self.whose()), actions);
         self.decide(Event::Eyes { rules, measures: opened.measures }, actions);
-        self.decide(Event::LinkUp { timings }, actions);
+        self.decide(Event::LinkUp { timings, observed_until_ms }, actions);
     }
 
     /// What was taken back while a session runs counts for it, too.
@@ -258,6 +261,7 @@ impl Session {
             | Code::ApprovalPending
             | Code::NotKept => Reason::DeviceRefused,
             Code::ConsentMissing => Reason::NoConsent,
+            Code::RulesUnclear => Reason::RulesUnclear,
             Code::EvidenceStore => Reason::EvidenceNotKept,
             // Whoever slept, or is slow, has sent nothing wrong.
             Code::Timeout => Reason::ClientGone,

@@ -34,6 +34,7 @@ pub(super) fn may_leave(reason: Reason) -> bool {
             | Reason::DeviceRefused
             | Reason::OtherUser
             | Reason::NoConsent
+            | Reason::RulesUnclear
             | Reason::LinkLost
     )
 }
@@ -65,7 +66,12 @@ pub(super) fn cover(reason: Reason, since: &str, info: &SessionInfo, asked: Aske
             lines.push("ご不明な点は管理者へ。 Questions? Ask your VDI administrator.".into());
         }
     }
-    if info.keys && matches!(reason, Reason::NoClient | Reason::DeviceRefused | Reason::NoConsent) {
+    if info.keys
+        && matches!(
+            reason,
+            Reason::NoClient | Reason::DeviceRefused | Reason::NoConsent | Reason::RulesUnclear
+        )
+    {
         // No client, so no camera to pause, and nothing was seen that could be a mistake.
         lines.push("[F1] ヘルプ help".into());
     } else if info.keys {

@@ -13,6 +13,7 @@
 use sudare_protocol::cose::KeyId;
 use sudare_protocol::enrol::{Admission, Invited};
 use sudare_protocol::evidence::note::NoteCode;
+use sudare_protocol::groups::Membership;
 use sudare_protocol::host::{Admitted, Device, Devices, NotAdmitted};
 use sudare_protocol::message::Id;
 use sudare_protocol::message::Shown;
@@ -41,8 +42,16 @@ impl Devices for ByUser<'_> {
         self.devices.invitation(key)
     }
 
-    fn admit(&self, admission: &Admission, template: &OperatorTemplate) -> Result<Admitted, NotAdmitted> {
+    fn admit(
+        &self,
+        admission: &Admission,
+        template: Option<&OperatorTemplate>,
+    ) -> Result<Admitted, NotAdmitted> {
         self.devices.admit(admission, template)
+    }
+
+    fn membership(&self, user: &str, group: &str) -> Membership {
+        self.devices.membership(user, group)
     }
 
     fn is_same_user(&self, claimed: &str, enrolled: &str) -> bool {

@@ -1,13 +1,15 @@
 //! What a session tells the log.
 
 use sudare_protocol::evidence::event::{Cover, Gap, Liveness, LivenessResult, Note, PresenceInterval};
-use sudare_protocol::evidence::note::NoteCode;
+use sudare_protocol::evidence::note::{NoteCode, rules_value};
+use sudare_protocol::groups::InForce;
 use sudare_protocol::message::{Id, Shown, Status};
 use sudare_protocol::reason::Reason;
 
 use super::driver::Session;
 use super::evidence::{Job, What};
 use super::link::End;
+use super::rate_limit::MESSAGE_COSTS;
 use super::shots::Given;
 use crate::decision::COVER_CONFIRM_MAX_MS;
 
@@ -32,6 +34,24 @@ impl Session {
     pub(super) fn keep_check(&self, result: LivenessResult, opened: bool) {
         let check = Liveness { boot_ms: self.now.boot_ms, result: result.number(), opened };
         self.keep(None, What::Liveness(check));
+    }
+
+    /// By which rules of the policy this session is guarded, where it has several.
+    pub(super) fn keep_rules(&self, in_force: &InForce) {
+        let policy = self.shared.policy.record();
+        if !policy.groups().is_empty() {
+            let group = policy.group_number(in_force.group.as_deref());
+            let value = rules_value(group, in_force, in_force.is_observed(self.now.wall_ms));
+            self.keep(None, What::Note(NoteCode::Rules.with(value)));
+        }
+    }
+
+    /// What would have covered. The client causes it, so that it is bounded as whatever else clients cause.
+    pub(super) fn keep_observed(&mut self, reason: Reason) {
+        if self.spend(MESSAGE_COSTS).is_ok() {
+            let note = NoteCode::Observed.with(reason.number().into());
+            self.keep(self.decider.incident_id(), What::Note(note));
+        }
     }
 
     pub(super) fn keep_gap(&self, reason: Reason, from_boot_ms: u64) {

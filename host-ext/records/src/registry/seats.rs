@@ -20,6 +20,7 @@ use sudare_base::files;
 use sudare_protocol::VerifyingKey;
 use sudare_protocol::cose::{KeyId, key_id};
 use sudare_protocol::enrol::{Admission, Invitation, Invited, Revocation};
+use sudare_protocol::groups::Membership;
 use sudare_protocol::hex::{hex, unhex};
 use sudare_protocol::host::{Admitted, NotAdmitted};
 use sudare_protocol::limits::RECORD_MAX_BYTES;
@@ -115,11 +116,11 @@ impl Registry {
     pub(super) fn keep(
         &self,
         admission: &Admission,
-        template: &OperatorTemplate,
+        template: Option<&OperatorTemplate>,
     ) -> Result<Admitted, NotAdmitted> {
         let invited = admission.invited();
         let (by, invitation) = (invited.enroller(), invited.invitation());
-        let is_in_group = |group: &str| (self.is_in_group)(&invitation.user, group);
+        let is_in_group = |group: &str| (self.membership)(&invitation.user, group) == Membership::Member;
         let device = admission.device();
         let id = device.device_id;
         if !by.allows(&invitation.user, &is_in_group)
@@ -145,7 +146,8 @@ impl Registry {
         }
         self.claim(invitation, &id)?;
         let [operators, record] = if invitation.needs_approval { WAITING } else { ["operators", "record"] };
-        let sealed = self.sealed(&id, std::slice::from_ref(template)).map_err(not_kept)?;
+        let sealed =
+            self.sealed(&id, template.map(std::slice::from_ref).unwrap_or_default()).map_err(not_kept)?;
         let write = |kind, bytes: &[u8]| {
             files::write_in_place(&self.seat(&id, kind), bytes).map_err(|e| not_kept(e.into()))
         };
@@ -202,7 +204,8 @@ pub fn claimed_by(state_dir: &Path, key: &KeyId) -> Option<Id> {
 
 #[cfg(test)]
 mod tests {
-    use sudare_protocol::enrol::{EVERYBODY, EnrollerRecord, Enrolment};
+    use sudare_protocol::enrol::{EnrollerRecord, Enrolment};
+    use sudare_protocol::groups::EVERYBODY;
     use sudare_protocol::limits::VECTOR_DIM;
     use sudare_protocol::{SigningKey, keyfile};
     use zeroize::Zeroizing;
@@ -266,7 +269,7 @@ mod tests {
     fn an_invitation_is_one_devices_and_a_device_one_users() {
         let dir = tempfile::tempdir().unwrap();
         let registry = registry(dir.path());
-        let keep = |device, user| registry.keep(&admission(device, user, false), &template());
+        let keep = |device, user| registry.keep(&admission(device, user, false), Some(&template()));
         assert_eq!(keep(4, "alice"), Ok(Admitted::Kept));
         assert_eq!(keep(4, "alice"), Ok(Admitted::Kept), "its answer was lost");
         assert_eq!(keep(5, "alice"), Err(NotAdmitted::Used));
@@ -282,7 +285,7 @@ mod tests {
         let registry = registry(dir.path());
         let claim = dir.path().join("seats").join(format!("{}.claim", hex(&key_id(&key(3).verifying_key()))));
         fs::write(&claim, b"torn").unwrap();
-        let keep = || registry.keep(&admission(4, "alice", false), &template());
+        let keep = || registry.keep(&admission(4, "alice", false), Some(&template()));
         assert_eq!(keep(), Err(NotAdmitted::Used));
         let before = std::time::SystemTime::now() - 2 * TORN_AFTER;
         fs::File::options().write(true).open(&claim).unwrap().set_modified(before).unwrap();
@@ -299,7 +302,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let registry = registry(dir.path());
         let admission = admission(4, "alice", true);
-        assert_eq!(registry.keep(&admission, &template()), Ok(Admitted::Waiting));
+        assert_eq!(registry.keep(&admission, Some(&template())), Ok(Admitted::Waiting));
         // A gate that somebody has broken into says that it was approved.
         fs::write(registry.seat(&id(4), "record"), admission.bytes()).unwrap();
         assert!(registry.device(&id(4)).unwrap().is_none());
@@ -310,6 +313,6 @@ mod tests {
         assert_eq!(registry.approve(&id(4)).unwrap(), "alice");
         assert_eq!(registry.device(&id(4)).unwrap().unwrap().templates.len(), 1);
         assert!(registry.waiting().unwrap().is_empty() && registry.approve(&id(4)).is_err());
-        assert_eq!(registry.keep(&admission, &template()), Ok(Admitted::Kept));
+        assert_eq!(registry.keep(&admission, Some(&template())), Ok(Admitted::Kept));
     }
 }

@@ -92,7 +92,7 @@ impl Try {
         };
         self.tell(0, Event::Painted(Shown::Covered), dice);
         self.tell(0, Event::Eyes { rules, measures: MEASURES_LIGHT }, dice);
-        self.tell(0, Event::LinkUp { timings: Timings::default() }, dice);
+        self.tell(0, Event::LinkUp { timings: Timings::default(), observed_until_ms: None }, dice);
         for now_ms in (STEP_MS..STAYS_MS).step_by(usize::try_from(STEP_MS)?) {
             if now_ms.is_multiple_of(ATTESTS_MS) {
                 self.tell(now_ms, Event::Attested(clear(now_ms)), dice);
@@ -154,6 +154,7 @@ fn clear(now_ms: u64) -> Attested {
         facing: None,
         phone: None,
         assurance: Some(1),
+        recognised: Some(true),
         suspect: None,
     };
     Attested { attest, nonce_issued_ms: now_ms, lease_until_ms: now_ms + LEASE_MS }

@@ -73,7 +73,7 @@ impl Seat {
         };
         seat.tell(Event::Painted(Shown::Covered));
         seat.tell(Event::Eyes { rules, measures });
-        seat.tell(Event::LinkUp { timings: Timings::default() });
+        seat.tell(Event::LinkUp { timings: Timings::default(), observed_until_ms: None });
         seat
     }
 
@@ -238,7 +238,7 @@ fn after_a_failure_one_good_answer_may_be_luck_and_a_new_connection_changes_noth
             seat.tell(Event::LinkDown { reason: Reason::ClientGone });
             let rules = rules(Asked::LightRequired);
             seat.tell(Event::Eyes { rules, measures: MEASURES_LIGHT | MEASURES_TURN });
-            seat.tell(Event::LinkUp { timings: Timings::default() });
+            seat.tell(Event::LinkUp { timings: Timings::default(), observed_until_ms: None });
             seat.clear_ms = 0;
         }
         seat.client = Client::Head;
