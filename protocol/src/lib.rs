@@ -31,6 +31,7 @@
 //! | `eyes`, `light` | what a policy asks of liveness; the check that the cover draws and how its answer is judged |
 //! | `records`, `timings`, `rules` | what the organisation signs; a record is used only as `Signed<R>`, which only `verify` makes |
 //! | `groups` | what a policy sets for some people only, and how far Sudare goes with them |
+//! | `bundle` | all records for a fleet of hosts in one signed file that only gets newer |
 //! | `enrol` | invitations: how a device is let in without the organisation's key; the code that a person types |
 //! | `approval` | an approver's wish to erase: names log and incident, and expires |
 //! | `notice` | what an employee accepts before anything looks |
@@ -44,6 +45,7 @@
 //! | `keyfile`, `hex`, `utc`, `text` | keys, bytes and times as text; which characters texts may have |
 
 pub mod approval;
+pub mod bundle;
 pub mod cbor;
 pub mod client;
 pub mod cose;

@@ -53,6 +53,11 @@ pub const ENROLLER_USERS_MAX: usize = 256;
 /// Groups of a policy, and whom one of them names.
 pub const GROUPS_MAX: usize = 32;
 pub const GROUP_MEMBERS_MAX: usize = 64;
+/// Everything for a fleet of hosts in one file.
+pub const BUNDLE_MAX_BYTES: usize = 50 * 1024 * 1024;
+pub const BUNDLE_DEVICES_MAX: usize = 100_000;
+pub const BUNDLE_HOSTS_MAX: usize = 4_096;
+pub const BUNDLE_REVOCATIONS_MAX: usize = 16_384;
 /// One text of a policy's notice, in one language: a page.
 pub const NOTICE_TEXT_MAX_BYTES: usize = 2_048;
 /// An enrolment in OPEN: one key and one signature.

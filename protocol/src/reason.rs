@@ -126,6 +126,7 @@ reasons! {
     24 OperatorAsked "operator-asked" false Informational "You covered the desktop yourself." "Face the camera by yourself; the desktop comes back a few seconds after you end it, or after 10 seconds." "ご自身の操作で画面を隠しています。" "おひとりでカメラの正面を向いてください。解除するか 10 秒たつと、数秒後に再表示されます。";
     25 Observing "observing" false Informational "This is a pilot: Sudare observes and records, and does not cover your desktop." "The desktop appears in a few seconds." "試験運用中です。Sudare は監視と記録のみを行い、画面は隠しません。" "数秒後に画面が表示されます。";
     26 RulesUnclear "rules-unclear" false High "It cannot be determined which rules apply to you." "Contact your VDI administrator; the host's directory may be down." "適用される規則を確認できません。" "管理者にご連絡ください（ディレクトリサービスの停止の可能性があります）。";
+    27 PolicyChanged "policy-changed" false Informational "Your organisation has new rules for Sudare." "Wait a few seconds; the desktop comes back under the new rules." "Sudare の新しい規則が届きました。" "数秒お待ちください。新しい規則のもとで再表示されます。";
 }
 
 impl Reason {

@@ -117,9 +117,18 @@ fn messages_and_their_fields_are_those_of_the_code() {
         .map(|(name, number, sender)| [format!("0x{number:02x}"), name.to_string(), sender.to_string()]);
     same("messages", kinds.collect(), columns(rows(&page, &["type", "name", "sender"]), [0, 1, 2]));
     let mut tables = 0;
-    for source in
-        ["message", "records", "rules", "eyes", "light/mod", "template", "notice", "groups", "enrol/records"]
-    {
+    for source in [
+        "message",
+        "records",
+        "rules",
+        "eyes",
+        "light/mod",
+        "template",
+        "notice",
+        "groups",
+        "bundle",
+        "enrol/records",
+    ] {
         let text = read(&format!("protocol/src/{source}.rs"));
         for name in maps(&text) {
             let heading = heading_of(name);

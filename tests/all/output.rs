@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use sudare_test_kit::program;
 
 /// Programs with a command line, and something that they print on standard output.
-const PRINTING: [(&str, &[&str]); 20] = [
+const PRINTING: [(&str, &[&str]); 21] = [
     ("sudare", &["--help"]),
     ("sudare", &["watch", "--help"]),
     ("sudare", &["--version"]),
@@ -19,6 +19,7 @@ const PRINTING: [(&str, &[&str]); 20] = [
     ("sudare-audit", &["--version"]),
     ("sudare-authority", &["--help"]),
     ("sudare-embedded", &["--help"]),
+    ("sudare-fleet", &["--help"]),
     ("sudare-forward", &["--help"]),
     ("sudare-gate", &["--help"]),
     ("sudare-host", &["--help"]),

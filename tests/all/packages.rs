@@ -13,8 +13,9 @@ use sudare_test_kit::needs::find;
 use crate::hardening::skip_or_fail;
 
 /// What a host runs.
-pub(crate) const HOST_PROGRAMS: [&str; 9] = [
+pub(crate) const HOST_PROGRAMS: [&str; 10] = [
     "sudare-audit",
+    "sudare-fleet",
     "sudare-forward",
     "sudare-gate",
     "sudare-host",

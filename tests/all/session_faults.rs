@@ -7,6 +7,7 @@ mod clock;
 mod full_disk;
 mod hostile;
 mod logs;
+mod policy;
 mod quota;
 mod seat;
 

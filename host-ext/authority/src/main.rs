@@ -9,6 +9,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
 
+mod bundle;
 mod policy_file;
 
 use std::path::{Path, PathBuf};
@@ -121,6 +122,24 @@ enum Authority {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Put all records of a folder into one file, from which every host takes what is new (docs/guide/security-team.md)
+    Bundle {
+        /// The organisation's secret key
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// The folder with the signed records, such as one that is kept in git; folders in it are read as well
+        #[arg(long, value_name = "DIR")]
+        from: PathBuf,
+        /// Where to write the bundle
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Hosts that may use it; may be repeated. Without it: all of them
+        #[arg(long = "host", value_name = "HOST_ID")]
+        hosts: Vec<String>,
+        /// Hosts refuse one that is lower than what they had; by default the Unix time in seconds
+        #[arg(long, value_name = "N")]
+        serial: Option<u64>,
+    },
     /// Sign a policy written in TOML (docs/guide/security-team.md shows one)
     SignPolicy {
         #[command(flatten)]
@@ -203,6 +222,10 @@ impl Authority {
             Authority::Revoke { key, public_key, out } => {
                 let revoked = keyfile::parse_public(public_key)?.to_bytes();
                 write(key, out, &Revocation { key: revoked, at_ms: clock::wall_ms() })?;
+            }
+            Authority::Bundle { key, from, out, hosts, serial } => {
+                let key = keys::read_secret(key, "Make it with `sudare-authority new`")?;
+                bundle::write(&key, from, out, hosts, *serial)?;
             }
             Authority::SignPolicy { sign, input } => {
                 sign.write(&policy_file::read(input, sign.validity())?)?;

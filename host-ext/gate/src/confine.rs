@@ -85,7 +85,7 @@ fn rules(config: &HostConfig, targets: &Targets, picture: Option<&Path>) -> Rule
     let read = |path: &str| (PathBuf::from(path), Right::ReadIfThere);
     let mut paths: Vec<_> = FONTS.into_iter().chain(TIMES).chain(["/dev/urandom"]).map(read).collect();
     // Who may open which desktop is looked up when a device says who it is. The keys beside it have been read.
-    for folder in ["devices", "invitations", "revoked"] {
+    for folder in ["devices", "fleet", "invitations", "revoked"] {
         paths.push((config.state_dir.join(folder), Right::ReadIfThere));
     }
     paths.push((config.state_dir.join("seats"), Right::WriteIfThere));

@@ -52,7 +52,12 @@ pub fn share(
     tls_cert_sha256: Digest,
     evidence: Evidence,
 ) -> Result<Arc<Shared>, AssembleError> {
+    let fleet = state.registry.fleet();
     Ok(Arc::new(Shared {
+        newest_policy: Box::new(move |wall_ms| {
+            let newest = fleet.policy(wall_ms);
+            newest.inspect_err(|error| tracing::error!(%error, "the bundle's policy cannot be used")).ok()?
+        }),
         host_key: state.host_key,
         organisation: state.organisation,
         host_record: state.host_record.bytes().to_vec(),

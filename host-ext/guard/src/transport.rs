@@ -31,6 +31,11 @@ pub trait Transport {
     fn send(&mut self, message: Vec<u8>);
     /// Ends the connection; `advice` says why and what to do, for the host's log.
     fn disconnect(&mut self, advice: String);
+
+    /// Closes the channel and opens it again. A transport that cannot ends the connection: the desktop stays.
+    fn reopen(&mut self) {
+        self.disconnect("There is a newer policy. Connect again to go on under it.".into());
+    }
 }
 
 /// What stands between the desktop and the client.
@@ -62,6 +67,7 @@ pub fn carry_out(actions: Vec<Action>, now_ms: u64, transport: &mut impl Transpo
             Action::Cover(text) => cover.cover(text, wanted.take(), now_ms),
             Action::Light(rgb) => cover.light(rgb),
             Action::Uncover => cover.uncover(),
+            Action::Reopen => transport.reopen(),
             Action::Disconnect { advice } => transport.disconnect(advice),
         }
     }
@@ -182,6 +188,8 @@ pub enum Action {
     Uncover,
     /// Takes a screenshot, answered by [`CoverEvent::Screenshot`] or [`CoverEvent::ScreenshotMissing`] with this ticket.
     Screenshot(u64),
+    /// Closes the channel and opens it again, so that the client begins anew: under another policy.
+    Reopen,
     Disconnect {
         /// Two short sentences for the host's log.
         advice: String,
@@ -196,6 +204,7 @@ impl fmt::Debug for Action {
             Self::Light(rgb) => write!(f, "Light({rgb:?})"),
             Self::Uncover => f.write_str("Uncover"),
             Self::Screenshot(ticket) => write!(f, "Screenshot({ticket})"),
+            Self::Reopen => f.write_str("Reopen"),
             Self::Disconnect { advice } => write!(f, "Disconnect({advice})"),
         }
     }
@@ -281,10 +290,12 @@ mod tests {
             Action::Screenshot(3),
             Action::Light(Some([1, 2, 3])),
             Action::Uncover,
+            Action::Reopen,
             Action::Disconnect { advice: "why".into() },
         ];
         carry_out(actions, 5, &mut transport, &mut cover);
-        assert_eq!(transport.0, ["send [7]", "disconnect why"]);
+        let newer = "disconnect There is a newer policy. Connect again to go on under it.";
+        assert_eq!(transport.0, ["send [7]", newer, "disconnect why"]);
         let cover_with_screenshot = r#"cover ["away"] Some(2) at 5"#;
         let done =
             ["screenshot 1", cover_with_screenshot, "light Some([1, 2, 3])", "uncover", "screenshot 3"];

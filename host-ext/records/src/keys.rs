@@ -10,6 +10,8 @@ use sudare_protocol::text::given;
 use sudare_protocol::{SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
+use crate::fleet::FleetError;
+
 const KEY_MAX_BYTES: usize = 4096;
 pub(crate) const INIT: &str = "Run `sudare-host init`";
 
@@ -21,6 +23,8 @@ pub enum StateError {
     Key { path: PathBuf, source: KeyFileError },
     #[error("{path}: {source}")]
     Record { path: PathBuf, source: RecordError },
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
     #[error("{0} is missing. {1}")]
     Missing(PathBuf, &'static str),
     #[error(
@@ -44,6 +48,10 @@ pub fn init_recorder(dir: &Path) -> Result<(), StateError> {
 pub fn init(dir: &Path) -> Result<(), StateError> {
     init_recorder(dir)?;
     make_key(&dir.join("host.key"))?;
+    // What comes later has to be within the reach of gates that run by then.
+    for folder in ["fleet", "revoked"] {
+        files::make_private_dir(&dir.join(folder))?;
+    }
     let storage = dir.join("storage.key");
     if !storage.exists() {
         files::write_private(&storage, &Zeroizing::new(clock::random::<32>()?)[..])?;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! devices/<id>.record      DeviceRecord signed by the organisation
+//! fleet/current/devices/    those of the organisation's bundle, see [`fleet`](crate::fleet)
 //! devices/<id>.revoked     its existence revokes the device
 //! devices/<id>.operators   operator templates, sealed with the host's storage key
 //! seats/                   devices that came by an invitation, see [`seats`]
@@ -29,6 +30,8 @@ use sudare_protocol::records::{DeviceRecord, RecordError, Signed};
 use sudare_protocol::template::{OperatorTemplate, TemplateError};
 use sudare_protocol::{VerifyingKey, keyfile};
 use zeroize::Zeroizing;
+
+use crate::fleet::Fleet;
 
 const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;
@@ -129,8 +132,18 @@ impl Registry {
         Ok([&nonce[..], &sealed].concat())
     }
 
+    /// What the organisation gives all its hosts.
+    pub fn fleet(&self) -> Fleet {
+        Fleet::new(&self.dir, self.organisation)
+    }
+
     pub fn revoke(&self, device_id: &Id) -> Result<(), RegistryError> {
-        if !self.path(device_id, "record").exists() && !self.seat(device_id, "record").exists() {
+        let records = [
+            self.path(device_id, "record"),
+            self.seat(device_id, "record"),
+            self.fleet().device_path(device_id),
+        ];
+        if !records.iter().any(|record| record.exists()) {
             return Err(RegistryError::Unknown(hex(device_id)));
         }
         Ok(files::write_private(&self.path(device_id, "revoked"), b"")?)
@@ -140,6 +153,7 @@ impl Registry {
     pub fn list(&self) -> Result<Vec<Id>, RegistryError> {
         let mut ids = ids_in(&self.dir.join("devices"), "record")?;
         ids.extend(ids_in(&self.dir.join("seats"), "record")?);
+        ids.extend(ids_in(&self.fleet().devices(), "record")?);
         ids.sort_unstable();
         ids.dedup();
         Ok(ids)
@@ -160,7 +174,11 @@ impl Registry {
 
     /// How a device was let in.
     fn record(&self, device_id: &Id) -> Result<Option<LetIn>, RegistryError> {
-        let Some(bytes) = files::read_bounded(&self.path(device_id, "record"), RECORD_MAX_BYTES)? else {
+        let mut bytes = files::read_bounded(&self.path(device_id, "record"), RECORD_MAX_BYTES)?;
+        if bytes.is_none() {
+            bytes = files::read_bounded(&self.fleet().device_path(device_id), RECORD_MAX_BYTES)?;
+        }
+        let Some(bytes) = bytes else {
             let admission = self.admission(&self.seat(device_id, "record"))?;
             // What the admin approved lies where no gate writes.
             let admission = admission.filter(|one| !one.invited().invitation().needs_approval);

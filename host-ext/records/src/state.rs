@@ -21,6 +21,7 @@ use sudare_protocol::records::{HostRecord, Policy, Signed};
 use sudare_protocol::{SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
+use crate::fleet::Fleet;
 use crate::keys::{INIT, StateError, read_public, read_secret};
 use crate::registry::Registry;
 
@@ -72,7 +73,7 @@ pub fn registry(dir: &Path) -> Result<Registry, StateError> {
     Ok(Registry::new(dir.to_owned(), organisation, Zeroizing::new(storage)))
 }
 
-const PIN: &str = "Get the organisation's public key from the security team and put it there";
+pub const PIN: &str = "Get the organisation's public key from the security team and put it there";
 pub const SIGN_HOST: &str =
     "Send the line of `sudare-host key` to the security team, and put the record that they sign there";
 const SIGN_POLICY: &str = "Get the signed policy from the security team and put it there";
@@ -82,13 +83,32 @@ impl HostState {
         let organisation = read_public(&dir.join("organisation.pub"), PIN)?;
         let host_key = read_secret(&dir.join("host.key"), INIT)?;
         let wall_ms = clock::wall_ms();
-        let host_record: Signed<HostRecord> =
-            record(&dir.join("host.record"), &organisation, wall_ms, SIGN_HOST)?;
+        let fleet = Fleet::new(dir, organisation);
+        let host_record = match fleet.host_record(wall_ms)? {
+            Some(newest) if newest.record().host_key == host_key.verifying_key().to_bytes() => newest,
+            _ => record(&dir.join("host.record"), &organisation, wall_ms, SIGN_HOST)?,
+        };
         if host_record.record().host_key != host_key.verifying_key().to_bytes() {
             return Err(StateError::OtherHost);
         }
-        let policy = record(&dir.join("policy.record"), &organisation, wall_ms, SIGN_POLICY)?;
+        let policy = newest_policy(dir, &organisation, wall_ms, &fleet)?;
         Ok(HostState { host_key, host_record, policy, registry: registry(dir)?, organisation })
+    }
+}
+
+/// The bundle's, unless the host's own is newer.
+fn newest_policy(
+    dir: &Path,
+    organisation: &VerifyingKey,
+    wall_ms: u64,
+    fleet: &Fleet,
+) -> Result<Signed<Policy>, StateError> {
+    let own = record::<Policy>(&dir.join("policy.record"), organisation, wall_ms, SIGN_POLICY);
+    match fleet.policy(wall_ms)? {
+        Some(newest) if own.as_ref().map_or(true, |own| own.record().serial <= newest.record().serial) => {
+            Ok(newest)
+        }
+        _ => own,
     }
 }
 

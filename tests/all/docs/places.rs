@@ -8,7 +8,7 @@ pub(crate) const MODULE_LISTS: [&str; 1] = ["host-ext/relay/src/live/mod.rs"];
 
 /// Programs whose commands and flags pages show: the file with their commands (none where there is only one), its
 /// enum, and the folder in which flags are declared.
-pub(crate) const PROGRAMS: [Program; 13] = [
+pub(crate) const PROGRAMS: [Program; 14] = [
     Program::new("sudare", Some(("client-ext/cli/src/main.rs", "Command")), "client-ext/cli/src"),
     Program::new("sudare-host", Some(("host-ext/admin/src/main.rs", "Command")), "host-ext/admin/src"),
     Program::new(
@@ -33,6 +33,7 @@ pub(crate) const PROGRAMS: [Program; 13] = [
     Program::new("sudare-recorder", None, "host-ext/recorder/src"),
     Program::new("sudare-ship", None, "host-ext/ship/src"),
     Program::new("sudare-forward", None, "host-ext/forward/src"),
+    Program::new("sudare-fleet", None, "host-ext/fleet/src"),
     Program::new("sudare-embedded", None, "host-ext/embedded/src"),
 ];
 

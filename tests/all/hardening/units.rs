@@ -9,11 +9,12 @@ use crate::packages::HOST_PROGRAMS;
 
 /// Most exposure that `systemd-analyze security` may find, in tenths: 0 is none, 100 is all. What connects to other
 /// machines has more than what does not, and so has what looks into other processes.
-const UNITS: [(&str, u32); 6] = [
+const UNITS: [(&str, u32); 7] = [
     ("sudare-recorder", 7),
     ("sudare-retention", 7),
     ("sudare-ship", 17),
     ("sudare-forward", 17),
+    ("sudare-fleet", 17),
     ("sudare-gate@", 16),
     ("sudare-owner", 17),
 ];
@@ -175,6 +176,7 @@ fn users_and_folders_are_made_so_that_each_part_reaches_only_its_own() {
         ("var/lib/sudare-recorder/evidence", 0o2750, "sudare-recorder", "sudare-evidence"),
         ("var/lib/sudare-ship", 0o755, "sudare-ship", "sudare-ship"),
         ("var/lib/sudare-forward", 0o700, "sudare-forward", "sudare-forward"),
+        ("var/lib/sudare/fleet", 0o700, "sudare", "sudare"),
         ("etc/sudare", 0o755, "root", "root"),
     ] {
         let meta = std::fs::metadata(host.path("root").join(folder)).unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -47,6 +47,8 @@ pub(super) struct Host {
     registry: Registry,
     pub(super) device_id: Id,
     pub(super) auditor: Identity,
+    /// What the host has now.
+    pub(super) newest: Arc<Mutex<Option<Signed<Policy>>>>,
     evidence_dir: PathBuf,
     verifier: VerifierKey,
     thread: EvidenceThread,
@@ -130,6 +132,8 @@ impl Host {
             let start = if keeps { EvidenceThread::start } else { EvidenceThread::start_without };
             start(open, [0x50; 16], policy.record().rules()).unwrap()
         };
+        let newest = Arc::new(Mutex::new(None));
+        let offered = Arc::clone(&newest);
         let shared = Arc::new(Shared {
             organisation: pair::organisation_key().verifying_key(),
             host_key: pair::host_key(),
@@ -143,9 +147,11 @@ impl Host {
             random: Arc::new(SystemRandom),
             local_time: hour_and_minute,
             uid_of: |_| None,
+            newest_policy: Box::new(move |_| offered.lock().unwrap().clone()),
         });
         Host {
             shared,
+            newest,
             registry,
             device_id,
             auditor,
@@ -278,6 +284,8 @@ pub(super) struct Seat {
     /// Whoever draws hangs: no cover is confirmed.
     pub(super) paints_not: bool,
     pub(super) disconnected: bool,
+    /// How often the host wished for a new beginning.
+    pub(super) reopened: u32,
     pub(super) refused: Option<Refusal>,
     pub(super) receipts: Vec<Ack>,
     attested: Instant,
@@ -299,6 +307,7 @@ impl Seat {
             deaf: false,
             paints_not: false,
             disconnected: false,
+            reopened: 0,
             refused: None,
             receipts: Vec::new(),
             attested: Instant::now(),
@@ -489,6 +498,7 @@ impl Seat {
                 let screenshot = Screenshot { width: 32, height: 8, bgra: SCREEN.repeat(32 * 8).into() };
                 return Some(CoverEvent::Screenshot { ticket, screenshot });
             }
+            Action::Reopen => self.reopened += 1,
             Action::Disconnect { advice } => {
                 assert!(self.paints_not || advice.contains("by a key"), "disconnected: {advice}");
                 self.disconnected = true;

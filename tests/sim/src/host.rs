@@ -96,6 +96,7 @@ impl HostSide {
             random,
             local_time: |_| "21:05".into(),
             uid_of: |_| None,
+            newest_policy: Box::new(|_| None),
         });
         let info = SessionInfo { user: Some(pair::USER.into()), keys: true, owner: None, tls_exporter };
         let black = (DRAWING_MS, CoverEvent::Painted(Shown::Covered));

@@ -38,6 +38,7 @@ const PACKAGES: [Package; 5] = [
             "sudare-recorder",
             "sudare-ship",
             "sudare-forward",
+            "sudare-fleet",
             "sudare-audit",
             "sudare-admin",
         ],

@@ -33,6 +33,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sudare-recorder", &["sudare-base", "sudare-protocol", "sudare-records", "sudare-evidence"]),
     ("sudare-ship", &["sudare-base", "sudare-protocol", "sudare-evidence"]),
     ("sudare-forward", &["sudare-base", "sudare-protocol", "sudare-evidence"]),
+    // Of the evidence the form of its status only.
+    ("sudare-fleet", &["sudare-base", "sudare-protocol", "sudare-records", "sudare-evidence"]),
     ("sudare-witness", &["sudare-base", "sudare-protocol", "sudare-evidence"]),
     ("sudare-audit", &["sudare-base", "sudare-protocol", "sudare-records", "sudare-evidence"]),
     // Pure: what it knows of ours is the name of the channel.

@@ -1,10 +1,11 @@
-//! Checks the services that send evidence elsewhere: the shipper and the forwarder.
+//! Checks the services that talk to other machines: the shipper, the forwarder, and what fetches records.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use sudare_base::clock;
 use sudare_base::config::HostConfig;
+use sudare_evidence::status::fleet::Status as Fleet;
 use sudare_evidence::status::forward::{self, State, Status as Forward};
 use sudare_evidence::status::ship::{NotaryStatus, Status as Ship};
 
@@ -21,7 +22,31 @@ pub(super) fn checks(config: &HostConfig) -> Vec<Finding> {
     let status = ship_dir.and_then(|dir| Ship::read(dir).ok().flatten());
     findings.extend(status.iter().flat_map(|status| notaries(&status.notaries)));
     findings.push(("alarms", config.forward_state_dir.as_deref().map_or_else(no_alarms, forward)));
+    findings.push(("records of the organisation", fleet(&config.state_dir.join("fleet"), clock::wall_ms())));
     findings
+}
+
+/// Whether the organisation's bundle comes.
+fn fleet(dir: &Path, now_ms: u64) -> Result<String, String> {
+    let Some(status) = Fleet::read(dir).map_err(|e| advise(e, "Run doctor as root"))? else {
+        return Ok("put here by hand. See sudare-fleet.service to have them fetched".into());
+    };
+    let serial =
+        status.serial.map_or_else(|| "no bundle yet".to_owned(), |serial| format!("bundle {serial}"));
+    let error = status.error.as_deref().unwrap_or("see `journalctl -u sudare-fleet`").trim_end_matches('.');
+    let late_ms = now_ms.saturating_sub(status.last_success_ms.unwrap_or(0));
+    match (&status.failing_since_ms, late_ms > FAILING_MAX_MS) {
+        (Some(_), true) => Err(format!("{serial} from {}, and none since: {error}", status.from)),
+        (Some(_), false) => {
+            Ok(format!("{serial} from {}; the last attempt failed and is being repeated", status.from))
+        }
+        (None, true) => Err(format!(
+            "{serial} from {}, and nobody has looked for {} minutes. Run `systemctl enable --now sudare-fleet`",
+            status.from,
+            late_ms / 60_000
+        )),
+        (None, false) => Ok(format!("{serial} from {}", status.from)),
+    }
 }
 
 fn no_copy() -> Result<String, String> {

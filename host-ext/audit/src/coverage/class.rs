@@ -50,7 +50,13 @@ impl Class {
                 | Reason::RulesUnclear
                 | Reason::NoConsent,
             ) => Self::Connection,
-            Some(Reason::None | Reason::EvidenceNotKept | Reason::CoverFault | Reason::ClientAsked)
+            Some(
+                Reason::None
+                | Reason::PolicyChanged
+                | Reason::EvidenceNotKept
+                | Reason::CoverFault
+                | Reason::ClientAsked,
+            )
             | None => Self::System,
         }
     }

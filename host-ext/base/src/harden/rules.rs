@@ -57,6 +57,11 @@ const SYSTEM: [&str; 10] = [
 ];
 
 impl Rules {
+    /// What a service that connects needs of the system.
+    pub fn system() -> impl Iterator<Item = (PathBuf, Right)> {
+        SYSTEM.into_iter().map(|path| (path.into(), Right::ReadIfThere))
+    }
+
     /// A service that reads evidence and sends it elsewhere: to `folders`, and over the network if it `connects`. It reads
     /// `files` again and again, also once others were put in their places.
     pub fn reader(store: &Path, state: &Path, files: &[PathBuf], folders: &[&Path], connects: bool) -> Self {
@@ -70,7 +75,7 @@ impl Rules {
         paths.extend(places.map(|place| (place, Right::ReadIfThere)));
         paths.extend(folders.iter().map(|folder| ((*folder).to_owned(), Right::Keep)));
         if connects {
-            paths.extend(SYSTEM.map(|path| (path.into(), Right::ReadIfThere)));
+            paths.extend(Self::system());
         }
         Rules { paths, connects }
     }

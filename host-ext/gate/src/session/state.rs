@@ -185,6 +185,10 @@ impl State {
                 return Err(Ended::ClientStalled);
             }
         }
+        if wishes.reopens {
+            self.live.reopen(now.boot_ms)?;
+            self.react()?;
+        }
         wishes.advice.map_or(Ok(()), |advice| Err(Ended::Advised(advice)))
     }
 }

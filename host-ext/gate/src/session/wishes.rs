@@ -10,6 +10,8 @@ use sudare_guard::transport::{Action, Cover, Transport, carry_out};
 pub(super) struct Wishes {
     pub(super) steps: Vec<Step>,
     pub(super) messages: Vec<Vec<u8>>,
+    /// The channel is to begin anew.
+    pub(super) reopens: bool,
     /// The connection is to end, with this advice.
     pub(super) advice: Option<String>,
 }
@@ -29,13 +31,14 @@ impl Wishes {
     pub(super) fn of(actions: Vec<Action>, now_ms: u64) -> Self {
         let (mut said, mut screen) = (Said::default(), Shown::default());
         carry_out(actions, now_ms, &mut said, &mut screen);
-        Self { steps: screen.steps, messages: said.messages, advice: said.advice }
+        Self { steps: screen.steps, messages: said.messages, reopens: said.reopens, advice: said.advice }
     }
 }
 
 #[derive(Default)]
 struct Said {
     messages: Vec<Vec<u8>>,
+    reopens: bool,
     advice: Option<String>,
 }
 
@@ -46,6 +49,10 @@ impl Transport for Said {
 
     fn disconnect(&mut self, advice: String) {
         self.advice = Some(advice);
+    }
+
+    fn reopen(&mut self) {
+        self.reopens = true;
     }
 }
 

@@ -18,6 +18,7 @@ use super::incident_ids::IncidentIds;
 use super::link::End;
 use super::messages::{self, Asked};
 use super::owner::Ownership;
+use super::policy::Rules;
 use super::rate_limit::RateLimit;
 use super::shots::{Due, Shots};
 use crate::decision::{Action as Decided, Decider, Event, Prompt};
@@ -62,6 +63,9 @@ pub(super) struct Session {
     pub(super) acks: (Sender<Ack>, Receiver<Ack>),
     /// A client is, or was, authenticated on this channel, and the log has the beginning of its session.
     pub(super) started: bool,
+    pub(super) rules: Rules,
+    /// The channel is closed because it begins anew.
+    pub(super) is_renewing: bool,
     /// The device that is let in, and when that was looked at last.
     pub(super) let_in: Option<(Id, u64)>,
 }
@@ -69,7 +73,10 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(shared: Arc<Shared>, info: SessionInfo, now: Now) -> Self {
         let covered_since = (shared.local_time)(now.wall_ms);
+        let rules = Rules::of(&shared);
         Session {
+            rules,
+            is_renewing: false,
             shared,
             info,
             now,
@@ -181,7 +188,11 @@ impl Session {
             LinkEvent::Opened => self.greet(actions),
             LinkEvent::Closed => {
                 // The session goes on without its client: covered, and worth an incident.
-                let reason = if self.started { Reason::ClientGone } else { Reason::NoClient };
+                let reason = match self.started {
+                    _ if self.is_renewing => Reason::PolicyChanged,
+                    true => Reason::ClientGone,
+                    false => Reason::NoClient,
+                };
                 self.end = End::Closed;
                 self.decide(Event::LinkDown { reason }, actions);
             }
@@ -194,7 +205,7 @@ impl Session {
 
     fn on_tick(&mut self, actions: &mut Vec<Action>) {
         let is_kept = self.shared.evidence.health().is_kept(&self.session_id);
-        if self.shared.evidence_is_required() {
+        if self.evidence_is_required() {
             self.decide(Event::EvidenceKept(is_kept), actions);
         } else {
             self.watch_gap(is_kept);

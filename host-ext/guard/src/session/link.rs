@@ -39,8 +39,9 @@ impl Session {
         };
         if self.started {
             // The channel was opened again: its session is over, and another begins.
-            self.finish(Reason::ClientGone);
+            self.finish(if self.is_renewing { Reason::PolicyChanged } else { Reason::ClientGone });
         }
+        self.adopt_policy();
         self.session_id = session_id;
         self.incident_ids.begin();
         self.ownership.forget_operator();
@@ -48,7 +49,7 @@ impl Session {
         let setup = Setup {
             host_key: shared.host_key.clone(),
             host_record: shared.host_record.clone(),
-            policy: shared.policy.clone(),
+            policy: self.rules.policy.clone(),
             session_id,
             boot_id: shared.boot_id,
             tls_cert_sha256: shared.tls_cert_sha256,
@@ -126,7 +127,7 @@ impl Session {
     /// A client whose acts cannot be recorded is not let in. The queue is only long while the store is slow
     /// or away: `RateLimit` stops a client that floods long before.
     fn has_room(&self) -> Result<(), Refusal> {
-        match self.shared.evidence.health().has_room(self.shared.evidence_is_required()) {
+        match self.shared.evidence.health().has_room(self.evidence_is_required()) {
             true => Ok(()),
             false => Err(Refusal::new(Code::EvidenceStore, Fault::Us, "")),
         }
@@ -222,7 +223,7 @@ impl Session {
             Ok(Some(Device { record, .. }))
                 if (record.not_before_ms..=record.not_after_ms).contains(&now_ms) =>
             {
-                return;
+                return self.look_for_policy(actions);
             }
             Ok(Some(_)) => {
                 Refusal::new(Code::DeviceUnknown, Fault::Organisation, "its record is not valid now")

@@ -22,6 +22,7 @@ mod incident_ids;
 mod link;
 mod messages;
 mod owner;
+mod policy;
 mod rate_limit;
 mod record;
 mod shots;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 use sudare_base::clock::{Now, RandomSource};
 use sudare_protocol::host::Devices;
 use sudare_protocol::message::{Digest, Id};
-use sudare_protocol::records::{EvidenceDuty, Policy, Signed};
+use sudare_protocol::records::{Policy, Signed};
 use sudare_protocol::seal::{Recipients, SealError};
 use sudare_protocol::{SigningKey, VerifyingKey};
 
@@ -39,13 +40,18 @@ use crate::transport::{DriverFactory, SessionDriver, SessionInfo};
 use driver::Session;
 use evidence::Evidence;
 
+/// The policy that the host has now, at this Unix time in milliseconds; `None`: nothing but what sessions began with.
+pub type NewestPolicy = Box<dyn Fn(u64) -> Option<Signed<Policy>> + Send + Sync>;
+
 /// What all sessions of a host share.
 pub struct Shared {
     pub host_key: SigningKey,
     pub host_record: Vec<u8>,
     pub organisation: VerifyingKey,
+    /// With which sessions begin.
     pub policy: Signed<Policy>,
     pub recipients: Recipients,
+    pub newest_policy: NewestPolicy,
     pub devices: Box<dyn Devices + Send + Sync>,
     pub boot_id: Id,
     pub tls_cert_sha256: Digest,
@@ -67,10 +73,6 @@ impl Shared {
     /// The auditors of a policy, as recipients.
     pub fn recipients_of(policy: &Policy) -> Result<Recipients, SealError> {
         Recipients::parse(&policy.auditors)
-    }
-
-    fn evidence_is_required(&self) -> bool {
-        self.policy.record().evidence == EvidenceDuty::Required
     }
 }
 

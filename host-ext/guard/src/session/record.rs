@@ -38,7 +38,7 @@ impl Session {
 
     /// By which rules of the policy this session is guarded, where it has several.
     pub(super) fn keep_rules(&self, in_force: &InForce) {
-        let policy = self.shared.policy.record();
+        let policy = self.rules.policy.record();
         if !policy.groups().is_empty() {
             let group = policy.group_number(in_force.group.as_deref());
             let value = rules_value(group, in_force, in_force.is_observed(self.now.wall_ms));
@@ -90,11 +90,11 @@ impl Session {
     fn keep_incident(&self, Given { due, mut shots, missing }: Given) {
         let mut dropped = 0;
         // Where evidence is required nothing is dropped: the session is covered until it can be stored.
-        if !self.shared.evidence_is_required() && !self.shared.evidence.health().takes_pictures() {
+        if !self.evidence_is_required() && !self.shared.evidence.health().takes_pictures() {
             dropped = u16::try_from(shots.len()).unwrap_or(u16::MAX);
             shots.clear();
         }
-        let recipients = self.shared.recipients.clone();
+        let recipients = self.rules.recipients.clone();
         let what = What::Incident { reason: due.reason, boot_ms: due.boot_ms, shots, dropped, recipients };
         self.keep(Some(due.incident_id), what);
         // Not counted as missing: nothing that was due is lost, and the log says why there is none.

@@ -11,7 +11,7 @@ use super::flow::{Counted, Step};
 use super::gfx::Graphics;
 use super::unit::Shown;
 use super::{ChannelEvent, Event, Live};
-use crate::error::{Fault, Side};
+use crate::error::{Broken, Fault, Side, Stage};
 use crate::limits::{DYNAMIC_CHANNELS_MAX, HOST_CAPS_WAIT_MS, REOPEN_AFTER_MS, REOPEN_MAX};
 use crate::policy::{DISPLAY_CONTROL, GRAPHICS, Rule};
 use crate::wire::channel::{self, Assembly};
@@ -313,6 +313,18 @@ impl Live {
         let at_ms = now_ms.saturating_add(REOPEN_AFTER_MS);
         self.dynamic.own = if again { Own::Reopen { at_ms } } else { Own::Missing };
         Verdict::Drop
+    }
+
+    /// Closes `SUDARE` and opens it again a moment later. The client answers the close; that comes late, and is dropped.
+    ///
+    /// # Errors
+    /// If the client has no dynamic channels, of which none could have been open.
+    pub fn reopen(&mut self, now_ms: u64) -> Result<(), Broken> {
+        if self.dynamic.own != Own::Open {
+            return Ok(());
+        }
+        self.own_closed(now_ms);
+        self.push_own(&dvc::write_close(OWN_ID)).map_err(|fault| fault.of(Side::Client, Stage::Session))
     }
 
     fn open_own(&mut self) -> Result<(), Fault> {

@@ -124,6 +124,7 @@ impl FakeDisplay {
                 Action::Screenshot(ticket) => {
                     CoverEvent::Screenshot { ticket, screenshot: self.screen.clone() }
                 }
+                Action::Reopen => continue,
                 Action::Disconnect { advice } => {
                     tracing::warn!(advice, "disconnected");
                     self.stream = None;

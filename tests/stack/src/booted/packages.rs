@@ -6,10 +6,11 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use sudare_test_kit::{checkout, programs};
 
-const PROGRAMS: [&str; 13] = [
+const PROGRAMS: [&str; 14] = [
     "sudare",
     "sudare-audit",
     "sudare-authority",
+    "sudare-fleet",
     "sudare-forward",
     "sudare-gate",
     "sudare-host",

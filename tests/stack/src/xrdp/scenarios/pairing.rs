@@ -11,6 +11,7 @@ use sudare_test_kit::scene::ALONE;
 use sudare_test_kit::stage::{NOTICE, Stage};
 
 use crate::xrdp::Count;
+use crate::xrdp::client::Client;
 use crate::xrdp::namespace::PROGRAMS;
 use crate::xrdp::process;
 use crate::xrdp::report::Report;
@@ -48,13 +49,21 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     stack.wait_picture("the desktop of who was paired", &mut client, Count::is_desktop)?;
     stack.save("paired", report)?;
     report.check("the desktop opens to who was enrolled on the way", true, "");
-    revoke(&sudare)?;
+    newer_policy(&sudare, &mut stack, &mut client, report)?;
+    let path = |name: &str| sudare.stage.dir.join(name).display().to_string();
+    let line = std::fs::read_to_string(path("enroller/enroller.pub"))?;
+    sudare.stage.sign(&["revoke", "--public-key", line.trim()], &path("git/enroller.revocation"))?;
     let started = Instant::now();
+    take_bundle(&sudare, 3)?;
     let covered = |count: &Count| count.is_cover() && count.other > WORDS;
     stack.wait_picture("the cover once the enroller is revoked", &mut client, covered)?;
     report.figure("revoke_to_black_s", json!(started.elapsed().as_secs_f64()));
     stack.save("revoked", report)?;
+    let older = take_bundle(&sudare, 2);
+    let said = format!("{older:?}");
+    report.check("an older bundle is refused", said.contains("serial 2"), said);
     client.kill()?;
+    revoke(&sudare)?;
     let again = pair(&sudare, &code, &device.environment);
     report.check("the code is worth nothing any more", again.is_err(), format!("{again:?}"));
     let logged = sudare.logged()?;
@@ -83,6 +92,42 @@ fn pair(sudare: &Sudare, code: &str, environment: &[(String, String)]) -> anyhow
     pair.args(Stage::enrolment_pictures(&photographs()?));
     pair.env("SUDARE_HOME", sudare.stage.dir.join(HOME)).envs(environment.iter().cloned());
     process::output(&mut pair)
+}
+
+/// A policy that the host is given while the desktop is seen: the session begins anew under it, and nobody is
+/// disconnected.
+fn newer_policy(
+    sudare: &Sudare,
+    stack: &mut Stack,
+    client: &mut Client,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let path = |name: &str| sudare.stage.dir.join(name).display().to_string();
+    std::fs::create_dir_all(path("git"))?;
+    let text = std::fs::read_to_string(path("policy.toml"))?;
+    std::fs::write(path("policy-2.toml"), text.replace("serial = 1", "serial = 2"))?;
+    sudare.stage.sign(&["sign-policy", "--in", &path("policy-2.toml")], &path("git/policy.record"))?;
+    take_bundle(sudare, 2)?;
+    let started = Instant::now();
+    stack.wait_picture("a cover that says that the policy changed", client, |count| {
+        count.is_cover() && count.other > WORDS
+    })?;
+    stack.save("newer-policy", report)?;
+    stack.wait_picture("the desktop under the newer policy", client, Count::is_desktop)?;
+    report.figure("newer_policy_to_desktop_s", json!(started.elapsed().as_secs_f64()));
+    client.ensure_running()?;
+    report.check("the same connection goes on under the newer policy", true, "");
+    Ok(())
+}
+
+/// What the security team and the host do, with the records of a folder.
+fn take_bundle(sudare: &Sudare, serial: u64) -> anyhow::Result<String> {
+    let path = |name: &str| sudare.stage.dir.join(name).display().to_string();
+    let (serial, bundle) = (serial.to_string(), path("fleet.bundle"));
+    sudare.stage.sign(&["bundle", "--from", &path("git"), "--serial", &serial], &bundle)?;
+    let mut fleet = Command::new(Path::new(PROGRAMS).join("sudare-fleet"));
+    fleet.arg("--config").arg(path("host.toml")).args(["--once", "--from", &format!("file://{bundle}")]);
+    process::output(&mut fleet)
 }
 
 /// One record of the security team, put into the host by its admin.

@@ -1,0 +1,193 @@
+//! What the organisation gives all its hosts in one bundle: taken apart, and put in place while sessions run.
+//!
+//! ```text
+//! state_dir/fleet/
+//!   next/                      the newer one, as long as it is taken apart
+//!   current/                   exchanged with it in one step: whoever opens a file meanwhile gets the old or the new one
+//!     mark                     serial and digest of the bundle
+//!     policy.record            used if it is newer than the host's own
+//!     host.record              of this host, if the bundle has one
+//!     devices/<id>.record
+//! state_dir/revoked/           revocations are added there, and stay
+//! ```
+//! Revocations are put in place first: whatever fails afterwards, they count.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use sudare_base::files::{self, FileError};
+use sudare_protocol::VerifyingKey;
+use sudare_protocol::bundle::{Bundle, BundleError, Mark, SignedBundle, claimed_device};
+use sudare_protocol::cose::key_id;
+use sudare_protocol::enrol::Revocation;
+use sudare_protocol::hex::{hex, unhex};
+use sudare_protocol::limits::RECORD_MAX_BYTES;
+use sudare_protocol::message::Id;
+use sudare_protocol::records::{HostRecord, Policy, RecordError, Signed};
+
+const MARK_MAX_BYTES: usize = 128;
+
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(
+        "{0} does not say which bundle this host has. Remove the folder {0} is in; the next bundle makes it again"
+    )]
+    Mark(PathBuf),
+}
+
+/// What became of a bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    New {
+        serial: u64,
+        devices: usize,
+    },
+    /// It is the one that is in place.
+    Same {
+        serial: u64,
+    },
+}
+
+/// The folder of one host.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    state_dir: PathBuf,
+    organisation: VerifyingKey,
+}
+
+impl Fleet {
+    pub fn new(state_dir: &Path, organisation: VerifyingKey) -> Self {
+        Fleet { state_dir: state_dir.to_owned(), organisation }
+    }
+
+    /// Which bundle is in place.
+    ///
+    /// # Errors
+    /// Somebody has changed the folder.
+    pub fn mark(&self) -> Result<Option<Mark>, FleetError> {
+        let path = self.current("mark");
+        let Some(bytes) = files::read_bounded(&path, MARK_MAX_BYTES)? else { return Ok(None) };
+        let read = || {
+            let text = String::from_utf8(bytes).ok()?;
+            let (serial, digest) = text.trim_end().split_once(' ')?;
+            Some(Mark { serial: serial.parse().ok()?, digest: unhex(digest)? })
+        };
+        read().map(Some).ok_or(FleetError::Mark(path))
+    }
+
+    /// Puts a bundle in place, if it is newer than what is there.
+    ///
+    /// # Errors
+    /// It is not for this host, not newer, or not the organisation's; or the disk. Nothing has changed then, except that
+    /// revocations may be in place.
+    pub fn take(&self, bytes: &[u8], host_id: &str) -> Result<Taken, FleetError> {
+        let signed = SignedBundle::verify(&self.organisation, bytes)?;
+        let serial = signed.mark().serial;
+        if !signed.is_news(host_id, self.mark()?)? {
+            return Ok(Taken::Same { serial });
+        }
+        let bundle = signed.bundle();
+        self.take_back(bundle)?;
+        let next = self.folder().join("next");
+        self.unpack(&next, &signed, host_id)?;
+        files::exchange(&next, &self.folder().join("current"))?;
+        files::sync_file_system(&self.folder())?;
+        if let Err(error) = remove(&next) {
+            tracing::warn!(%error, "what the bundle before it left is removed with the next one");
+        }
+        Ok(Taken::New { serial, devices: bundle.devices.len() })
+    }
+
+    /// The policy of the bundle in place, if it is valid.
+    pub fn policy(&self, wall_ms: u64) -> Result<Option<Signed<Policy>>, FleetError> {
+        let Some(bytes) = files::read_bounded(&self.current("policy.record"), RECORD_MAX_BYTES)? else {
+            return Ok(None);
+        };
+        Ok(Some(Signed::verify(&self.organisation, &bytes, wall_ms).map_err(BundleError::from)?))
+    }
+
+    /// The record of this host in it.
+    pub fn host_record(&self, wall_ms: u64) -> Result<Option<Signed<HostRecord>>, FleetError> {
+        let Some(bytes) = files::read_bounded(&self.current("host.record"), RECORD_MAX_BYTES)? else {
+            return Ok(None);
+        };
+        Ok(Some(Signed::verify(&self.organisation, &bytes, wall_ms).map_err(BundleError::from)?))
+    }
+
+    /// Where the record of a device is, if the bundle in place has one.
+    pub fn device_path(&self, device_id: &Id) -> PathBuf {
+        self.devices().join(format!("{}.record", hex(device_id)))
+    }
+
+    /// Where all of them are.
+    pub fn devices(&self) -> PathBuf {
+        self.current("devices")
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.state_dir.join("fleet")
+    }
+
+    fn current(&self, name: &str) -> PathBuf {
+        self.folder().join("current").join(name)
+    }
+
+    fn take_back(&self, bundle: &Bundle) -> Result<(), FleetError> {
+        for bytes in &bundle.revocations {
+            let signed = Signed::<Revocation>::verify_any_time(&self.organisation, bytes);
+            let signed = signed.map_err(BundleError::from)?;
+            let key = VerifyingKey::from_bytes(&signed.record().key)
+                .map_err(|_| BundleError::Record(RecordError::Malformed { kind: "revocation" }))?;
+            let path = self.state_dir.join("revoked").join(format!("{}.revocation", hex(&key_id(&key))));
+            // Most of them have been there for long.
+            if files::read_bounded(&path, RECORD_MAX_BYTES)?.is_none() {
+                files::write_private(&path, bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn unpack(&self, folder: &Path, signed: &SignedBundle, host_id: &str) -> Result<(), FleetError> {
+        // Left over from an attempt that was cut off.
+        remove(folder)?;
+        let devices = folder.join("devices");
+        files::make_private_dir(&devices)?;
+        let bundle = signed.bundle();
+        let write = |path: PathBuf, bytes: &[u8]| {
+            files::write_unsynced(&path, bytes).map_err(|e| FileError::new(&path, "written", e))
+        };
+        for record in &bundle.devices {
+            // Signed by itself as well; one that cannot be read names nobody.
+            if let Some(id) = claimed_device(record) {
+                write(devices.join(format!("{}.record", hex(&id))), record)?;
+            }
+        }
+        let ours = bundle.host_records.iter().find(|bytes| {
+            let record = Signed::<HostRecord>::verify_any_time(&self.organisation, bytes);
+            record.is_ok_and(|record| record.record().host_id == host_id)
+        });
+        if let Some(record) = ours {
+            write(folder.join("host.record"), record)?;
+        }
+        write(folder.join("policy.record"), &bundle.policy)?;
+        let Mark { serial, digest } = signed.mark();
+        write(folder.join("mark"), format!("{serial} {}\n", hex(&digest)).as_bytes())?;
+        // Once for all of them.
+        Ok(files::sync_file_system(folder)?)
+    }
+}
+
+fn remove(folder: &Path) -> Result<(), FileError> {
+    match fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(FileError::new(folder, "removed", e)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
