@@ -57,7 +57,7 @@ mod tests {
 
     /// A face of this width somewhere, which breathes.
     fn breathing(x: f32, width: f32, t_ms: u64) -> Sighting {
-        let sway = if (t_ms / 400) % 2 == 0 { 0.0 } else { width * 0.05 };
+        let sway = if (t_ms / 400).is_multiple_of(2) { 0.0 } else { width * 0.05 };
         sighting([x + sway, 100.0 + sway, width, width * 1.2])
     }
 
