@@ -40,6 +40,11 @@ pub fn uid_of(name: &str) -> Option<u32> {
     Some(uzers::get_user_by_name(name)?.uid())
 }
 
+/// The gid of a group. May wait for a directory server.
+pub fn gid_of(name: &str) -> Option<u32> {
+    Some(uzers::get_group_by_name(name)?.gid())
+}
+
 /// The name of a user. May wait for a directory server.
 pub fn name_of(uid: u32) -> Option<String> {
     uzers::get_user_by_uid(uid)?.name().to_str().map(str::to_owned)
@@ -62,6 +67,7 @@ mod tests {
         assert!(matches!(GateAccount::of("no-such-user"), Err(AccountError::NoUser(_))));
         assert_eq!(GateAccount::of("nobody").map(|account| account.uid).ok(), uid_of("nobody"));
         assert_eq!((uid_of("root"), uid_of("no-such-user")), (Some(0), None));
+        assert_eq!((gid_of("root"), gid_of("no-such-group")), (Some(0), None));
         assert_eq!(name_of(0).as_deref(), Some("root"));
         assert_eq!(name_of(u32::MAX - 7), None);
         assert!(is_in_group("root", "root") && !is_in_group("root", "nogroup"));

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
 
+use crate::metrics::MetricsPlace;
+
 /// (name, default, sentence) of each setting; docs/reference/settings.md repeats it, and a test compares both.
 pub const SETTINGS: &[(&str, &str, &str)] = &[
     (
@@ -88,6 +90,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
         "false",
         "Whether hosts may draw by the graphics pipeline (RDPGFX), which some of them need.",
     ),
+    (
+        "metrics",
+        "unix:/run/sudare-recorder/metrics",
+        "Where the recorder shows its figures: off, unix:/path, or tcp:ADDRESS:PORT of the loopback.",
+    ),
 ];
 
 /// What older versions knew: an upgrade keeps the admin's file, and "unknown field" would not say what to do.
@@ -152,6 +159,8 @@ pub struct HostConfig {
     pub gate_channels: Vec<String>,
     #[serde(default)]
     pub gate_graphics: bool,
+    #[serde(default)]
+    pub metrics: MetricsPlace,
 }
 
 /// What tells a gate whose desktop it shows.
@@ -319,6 +328,8 @@ mod tests {
         // A relative path would depend on the service's working directory.
         assert!(load("recorder_dir = \"evidence\"", &[]).is_err());
         assert!(load("listen = \"nowhere\"", &[]).is_err());
+        let metrics = load("metrics = \"tcp:192.0.2.7:9464\"", &[]).unwrap_err().to_string();
+        assert!(metrics.contains("loopback") && metrics.contains("192.0.2.7"), "{metrics}");
     }
 
     #[test]
