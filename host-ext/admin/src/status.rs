@@ -17,6 +17,7 @@ use std::time::UNIX_EPOCH;
 use anyhow::Context as _;
 use clap::Args;
 use sudare_base::config::HostConfig;
+use sudare_base::metrics::MetricsPlace;
 use sudare_base::program::Settings;
 use sudare_base::{clock, files, output};
 use sudare_protocol::limits::RECORD_MAX_BYTES;
@@ -55,6 +56,8 @@ struct Host {
     host_id: Option<String>,
     /// Or why there are none.
     figures: Result<Figures, String>,
+    /// Whether there are to be any.
+    shows: bool,
     findings: Vec<doctor::Finding>,
     ends: Vec<End>,
     devices: Vec<Listed>,
@@ -112,7 +115,8 @@ fn look(settings: &Settings) -> anyhow::Result<Host> {
     let ends = ends.into_iter().filter_map(|(what, until_ms)| Some(End { what, until_ms: until_ms? }));
     Ok(Host {
         host_id: host_record.map(|signed| signed.record().host_id.clone()),
-        figures: figures::read(&config.metrics),
+        shows: config.metrics() != MetricsPlace::Off,
+        figures: figures::read(&config.metrics()),
         findings: doctor::look(settings),
         ends: ends.collect(),
         devices: state::registry(dir)
@@ -153,6 +157,13 @@ impl Host {
             };
             Some(Need { part: end.what.to_owned(), text })
         });
+        // Where the recorder is well, and where there are to be figures.
+        let is_well = |(part, result): &doctor::Finding| *part == "recorder" && result.is_ok();
+        let missing = self.figures.as_ref().err().filter(|_| self.shows && self.findings.iter().any(is_well));
+        let missing = missing.map(|why| Need {
+            part: "figures".into(),
+            text: format!("{why}. See `journalctl -u sudare-recorder`, then restart it while nobody works"),
+        });
         let waiting = self.count(&Standing::Waiting);
         let waiting = (waiting > 0).then(|| Need {
             part: "devices".into(),
@@ -160,7 +171,7 @@ impl Host {
                 "{waiting} wait for approval. `sudare-host approve` lists them, and lets one in by its id"
             ),
         });
-        problems.chain(soon).chain(waiting).collect()
+        problems.chain(missing).chain(soon).chain(waiting).collect()
     }
 
     fn count(&self, standing: &Standing) -> usize {

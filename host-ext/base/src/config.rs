@@ -92,7 +92,7 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ),
     (
         "metrics",
-        "unix:/run/sudare-recorder/metrics",
+        "unix:<folder of recorder_socket>/metrics",
         "Where the recorder shows its figures: off, unix:/path, or tcp:ADDRESS:PORT of the loopback.",
     ),
 ];
@@ -159,8 +159,7 @@ pub struct HostConfig {
     pub gate_channels: Vec<String>,
     #[serde(default)]
     pub gate_graphics: bool,
-    #[serde(default)]
-    pub metrics: MetricsPlace,
+    pub metrics: Option<MetricsPlace>,
 }
 
 /// What tells a gate whose desktop it shows.
@@ -264,6 +263,12 @@ impl HostConfig {
         self.evidence_dir.clone().unwrap_or_else(|| self.state_dir.join("evidence"))
     }
 
+    /// Where the recorder shows its figures.
+    pub fn metrics(&self) -> MetricsPlace {
+        let beside = || MetricsPlace::Unix(self.recorder_socket.with_file_name("metrics"));
+        self.metrics.clone().unwrap_or_else(beside)
+    }
+
     /// Where the recorder keeps the evidence of all sessions.
     pub fn recorder_evidence_dir(&self) -> PathBuf {
         self.evidence_dir.clone().unwrap_or_else(|| self.recorder_dir.join("evidence"))
@@ -316,6 +321,7 @@ mod tests {
         let config = load("width = 800\nheight = 600", &[("width", "1024".into())]).unwrap();
         assert_eq!((config.width, config.height, config.max_sessions), (1024, 600, 16));
         assert_eq!(config.evidence_dir(), Path::new("/var/lib/sudare/evidence"));
+        assert_eq!(config.metrics().to_string(), "unix:/run/sudare-recorder/metrics");
     }
 
     #[test]

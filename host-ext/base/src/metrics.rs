@@ -24,12 +24,6 @@ pub enum MetricsPlace {
 )]
 pub struct NoPlace(String);
 
-impl Default for MetricsPlace {
-    fn default() -> Self {
-        Self::Unix("/run/sudare-recorder/metrics".into())
-    }
-}
-
 impl FromStr for MetricsPlace {
     type Err = NoPlace;
 

@@ -29,7 +29,7 @@ const FIXED: [Fixed; 8] = [
     ("recorder_socket", |of| of.recorder_socket.display().to_string()),
     ("run_as", |of| of.run_as.clone()),
     ("ship_state_dir", |of| format!("{:?}", of.ship_state_dir)),
-    ("metrics", |of| of.metrics.to_string()),
+    ("metrics", |of| of.metrics().to_string()),
     ("tls_certificate", |of| of.tls_certificate.display().to_string()),
 ];
 
@@ -82,7 +82,7 @@ impl Cli {
             );
         }
         // Later it may open no socket for them.
-        let figures = figures(&config.metrics);
+        let figures = figures(&config.metrics());
         let certificate = [Some(facts.certificate.clone()), facts.certificate.canonicalize().ok()];
         let certificate: Vec<PathBuf> = certificate.into_iter().flatten().collect();
         harden::confine(&confine::rules(&config, self.settings.config.as_deref(), &certificate))?;

@@ -196,6 +196,7 @@ mod tests {
                  sudare_cover_latency_seconds_bucket{le=\"0.02\"} 12\nsudare_cover_latency_seconds_bucket{le=\"+Inf\"} 12\n\
                  sudare_cover_latency_seconds_count 12\n",
             )),
+            shows: true,
             findings: vec![("disk of the evidence", Ok("120 GiB are free".into()))],
             ends: vec![End { what: "policy", until_ms: now_ms + 300 * DAY_MS }],
             checkpoint_ms: Some(now_ms - 4_000),
@@ -241,6 +242,11 @@ mod tests {
         ] {
             assert!(said.iter().any(|line| line.starts_with(wanted)), "{wanted}: {said:#?}");
         }
+        host.findings = vec![("recorder", Ok("answers".into()))];
+        assert!(host.needs()[0].part == "figures", "{:?}", host.needs());
+        host.shows = false;
+        assert!(host.needs()[0].part == "certificate", "nobody wants them");
+        host.findings = vec![("recorder", Err("does not run. Start it".into()))];
         let json = json(&host);
         assert_eq!((&json["ok"], json["needs"].as_array().unwrap().len()), (&false.into(), 3));
         assert_eq!((&json["sessions"], &json["devices"]["waiting"]), (&Value::Null, &1.into()));

@@ -20,6 +20,15 @@ const NOBODY: Id = [0; 16];
 /// As a label, a number that a later version writes.
 const UNKNOWN: &str = "unknown";
 
+/// The reasons by which somebody is not at the seat, or hid it: figures do not tell them apart, so that they are no
+/// record of anybody's breaks.
+const AWAY: [Reason; 3] = [Reason::Absent, Reason::Break, Reason::OperatorAsked];
+
+/// A reason as the value of a label.
+pub(super) fn label(reason: Reason) -> &'static str {
+    if AWAY.contains(&reason) { "away" } else { reason.as_str() }
+}
+
 pub(super) type Counts = BTreeMap<&'static str, u64>;
 
 /// How often something took how long.
@@ -85,7 +94,7 @@ impl Tally {
         let Ok(event) = Event::decode(entry.kind, &entry.body) else { return };
         let reason = entry.reason.and_then(Reason::from_number);
         let before = entry.session_id.and_then(|id| self.sessions.note(source, id, reason, &event));
-        let name = reason.map_or(UNKNOWN, Reason::as_str);
+        let name = reason.map_or(UNKNOWN, label);
         match event {
             Event::SessionStart(_) => self.started += 1,
             Event::SessionEnd(_) => self.ended += 1,
@@ -116,7 +125,7 @@ impl Tally {
                 add(&mut self.notes, code.map_or(UNKNOWN, NoteCode::as_str));
                 if code == Some(NoteCode::WrongBlock) {
                     let about = u8::try_from(note.value).ok().and_then(Reason::from_number);
-                    add(&mut self.wrong, about.map_or(UNKNOWN, Reason::as_str));
+                    add(&mut self.wrong, about.map_or(UNKNOWN, label));
                 }
             }
             _ => {}
@@ -232,6 +241,15 @@ pub(super) mod tests {
         assert_eq!((tally.started, tally.ended, tally.unconfirmed), (1, 1, 1));
         assert_eq!((tally.black.sum_ms, tally.black.counts[1], tally.black.counts[2]), (19, 1, 1));
         assert_eq!(tally.black.counts.iter().sum::<u64>(), 2, "one was never seen black");
+    }
+
+    #[test]
+    fn breaks_and_absences_are_not_told_apart() {
+        let mut tally = Tally::default();
+        for reason in AWAY {
+            tally.take(&report(vec![uncover(), cover(reason, 1, true)]));
+        }
+        assert_eq!(tally.covers.into_iter().collect::<Vec<_>>(), [("away", 3)]);
     }
 
     #[test]

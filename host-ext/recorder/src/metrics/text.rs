@@ -16,7 +16,7 @@ use sudare_protocol::reason::Reason;
 
 use super::readings::Disk;
 use super::sessions::Shown;
-use super::tally::{CLASSES_MS, Counts, Tally, Times};
+use super::tally::{CLASSES_MS, Counts, Tally, Times, label};
 
 /// Everything that one answer is made of.
 #[derive(Debug)]
@@ -230,7 +230,7 @@ fn with_zeros(counts: &Counts, names: impl Iterator<Item = &'static str>) -> Val
 
 fn by_reason(counts: &Counts) -> Values {
     let reasons = Reason::ALL.iter().filter(|reason| **reason != Reason::None);
-    with_zeros(counts, reasons.map(|reason| reason.as_str()))
+    with_zeros(counts, reasons.map(|reason| label(*reason)))
 }
 
 fn notes(page: &Page) -> Values {
@@ -258,7 +258,7 @@ fn covered(page: &Page) -> Values {
     let mut counts = Counts::new();
     for shown in page.tally.shown() {
         if let Shown::Covered(reason) = shown {
-            *counts.entry(reason.as_str()).or_default() += 1;
+            *counts.entry(label(reason)).or_default() += 1;
         }
     }
     by_reason(&counts)
@@ -363,7 +363,7 @@ mod tests {
         let said = render(page()).unwrap();
         for line in [
             "sudare_covers_total{reason=\"stranger\"} 1",
-            "sudare_covers_total{reason=\"absent\"} 0",
+            "sudare_covers_total{reason=\"away\"} 0",
             "sudare_cover_latency_seconds_bucket{le=\"0.01\"} 0",
             "sudare_cover_latency_seconds_bucket{le=\"0.02\"} 1",
             "sudare_cover_latency_seconds_bucket{le=\"+Inf\"} 1",
