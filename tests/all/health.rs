@@ -159,7 +159,9 @@ fn what_the_role_writes_are_settings_that_this_version_reads() {
     );
     std::fs::write(path("play.yml"), play).unwrap();
     let play = path("play.yml").display().to_string();
-    if ansible(&["-i", "localhost,", &play]).is_none() {
+    if ansible(&["-i", "localhost,", "-e", "ansible_python_interpreter={{ ansible_playbook_python }}", &play])
+        .is_none()
+    {
         return;
     }
     let config = HostConfig::load(Some(&path("host.toml")), &[]).unwrap();

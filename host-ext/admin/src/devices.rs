@@ -21,7 +21,7 @@ const COLUMNS: [&str; 8] = ["host", "device", "user", "enrolled", "since", "unti
 /// Characters that no person's name begins with, and that make a spreadsheet calculate.
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
-/// List all devices of this host: whose, how they were enrolled, until when, and whether they are let in.
+/// List all devices of this host: whose they are, how they came, until when, whether they are let in
 ///
 /// Whether the user's agreement to the notice is in force is not shown: only the evidence log tells it
 /// (`sudare-audit show`).

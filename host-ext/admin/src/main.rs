@@ -76,7 +76,6 @@ enum Command {
     Records,
     /// Report what is wrong with this host, and how to fix it
     Doctor(doctor::Doctor),
-    /// Show how this host is, on one screen
     Status(status::Status),
     /// Print the pin of an RDP host's certificate, for `gate_target`
     Pin {
@@ -86,13 +85,17 @@ enum Command {
     },
     /// Say by the exit code whether this user gets in at a socket; doctor runs it as another user
     #[command(hide = true)]
-    Knock { socket: PathBuf },
+    Knock {
+        socket: PathBuf,
+    },
     /// Print what a gate meets when it begins; doctor runs it as the gates' user
     #[command(hide = true)]
     AsGate,
     /// Print whether a folder can be written; doctor runs it as the recorder's user
     #[command(hide = true)]
-    TryWrite { folder: PathBuf },
+    TryWrite {
+        folder: PathBuf,
+    },
     /// Make a pairing code for one device of a user
     Invite(invite::Invite),
     /// Let devices in that wait for it
@@ -102,7 +105,6 @@ enum Command {
         /// The record that `sudare-authority revoke` wrote
         record: PathBuf,
     },
-    /// List all devices of this host in one table
     Devices(devices::Devices),
     /// Manage enrolled devices and their operators
     #[command(subcommand)]

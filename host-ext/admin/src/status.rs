@@ -34,9 +34,9 @@ const NEEDS_A_PERSON: u8 = 1;
 /// Nobody can say.
 const NOT_READABLE: u8 = 2;
 
-/// Show how this host is, on one screen. Run it as root.
+/// Show how this host is, on one screen
 ///
-/// The exit code is 0 if all is well, 1 if something needs a person, and 2 if the host could not be looked at. What
+/// Run it as root. The exit code is 0 if all is well, 1 if something needs a person, and 2 if the host could not be looked at. What
 /// needs a person is what doctor finds, what ends within 30 days, and who waits for approval.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -120,7 +120,7 @@ fn look(settings: &Settings) -> anyhow::Result<Host> {
         findings: doctor::look(settings),
         ends: ends.collect(),
         devices: state::registry(dir)
-            .and_then(|all| Ok(all.overview(now_ms)))
+            .map(|all| all.overview(now_ms))
             .ok()
             .and_then(Result::ok)
             .unwrap_or_default(),

@@ -83,8 +83,7 @@ impl Cli {
         }
         // Later it may open no socket for them.
         let figures = figures(&config.metrics());
-        let certificate = [Some(facts.certificate.clone()), facts.certificate.canonicalize().ok()];
-        let certificate: Vec<PathBuf> = certificate.into_iter().flatten().collect();
+        let certificate = facts.certificate_files();
         harden::confine(&confine::rules(&config, self.settings.config.as_deref(), &certificate))?;
         let counted = options.metrics.clone();
         let mut recorder = server::start(options)?;

@@ -52,7 +52,8 @@ impl Recorder {
         command.arg("--config").arg(path("host.toml")).stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.stderr(Stdio::null()).spawn().unwrap();
         let recorder = Recorder { child, dir };
-        wait_until("the recorder", || Ok(UnixStream::connect(recorder.path("run/metrics")).is_ok())).unwrap();
+        wait_until("the recorder", || Ok(Remote::connect(&recorder.path("run/socket"), [0; 16]).is_ok()))
+            .unwrap();
         recorder
     }
 

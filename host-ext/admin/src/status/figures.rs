@@ -79,7 +79,8 @@ impl Figures {
     }
 
     pub(super) fn sum(&self, name: &str) -> f64 {
-        self.by_label(name).iter().map(|(_, value)| value).sum()
+        // A sum of nothing would be -0.
+        self.by_label(name).iter().fold(0.0, |sum, (_, value)| sum + value)
     }
 
     /// The time within which so large a part of what a histogram counted was, in seconds; `None` if it counted nothing.

@@ -222,6 +222,11 @@ mod tests {
         let json = json(&host);
         assert_eq!((&json["ok"], &json["covers"]["absent"]), (&true.into(), &9.0.into()));
         assert_eq!((&json["ends"][0]["days"], &json["unshipped_s"]), (&300.into(), &40.0.into()));
+        let nothing = lines(&Host { figures: Ok(figures("")), ..host });
+        assert!(
+            nothing.iter().any(|line| line == "since start 0 covers; 0 leases lost; 0 called wrong"),
+            "{nothing:#?}"
+        );
     }
 
     #[test]

@@ -22,6 +22,14 @@ pub struct Facts {
     pub policy_until_s: Option<u64>,
 }
 
+impl Facts {
+    /// The certificate's file, and where links lead from it.
+    #[must_use]
+    pub fn certificate_files(&self) -> Vec<PathBuf> {
+        [Some(self.certificate.clone()), self.certificate.canonicalize().ok()].into_iter().flatten().collect()
+    }
+}
+
 /// Room for evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Disk {
