@@ -216,6 +216,7 @@ fn whoever_misuses_the_socket_of_the_figures_stops_no_evidence() {
     let recorder = Recorder::start();
     let host = Host::reporting_to(recorder.path("run/socket"));
     let mut seat = Seat::visible(&host);
+    let before = Remote::connect(&recorder.path("run/socket"), [3; 16]).unwrap().state().unwrap().size;
     let mut hostile: Vec<UnixStream> = (0..40)
         .map(|n| {
             let mut stream = UnixStream::connect(recorder.path("run/metrics")).unwrap();
@@ -234,8 +235,10 @@ fn whoever_misuses_the_socket_of_the_figures_stops_no_evidence() {
     seat.unlock();
     // The policy requires evidence: it returns only if the recorder keeps it.
     seat.until("the desktop", |seat| seat.shown == Shown::Desktop);
-    let size = Remote::connect(&recorder.path("run/socket"), [3; 16]).unwrap().state().unwrap().size;
-    assert!(size > 5, "only {size} entries");
+    // The lock, the cover and its incident, while the hostile ones are still there.
+    let entries =
+        || Remote::connect(&recorder.path("run/socket"), [3; 16]).and_then(|mut remote| remote.state());
+    wait_until("the entries", || Ok(entries()?.size >= before + 3)).unwrap();
     // Who asks for the page with the hostile ones still there gets it.
     recorder.until(&[("sudare_covers_total{reason=\"phone\"}", 1.0)]);
     for stream in &mut hostile {
