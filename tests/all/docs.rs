@@ -18,6 +18,7 @@ use sudare_protocol::message::KINDS;
 use sudare_protocol::reason::{Reason, State};
 use sudare_protocol::timings::{TABLE, Timings};
 use sudare_protocol::verify::FindingKind;
+use sudare_recorder::metrics::METRICS;
 use sudare_relay::openings::OPENINGS;
 use sudare_relay::table;
 
@@ -55,6 +56,14 @@ fn settings_and_timings_are_those_of_the_code() {
     same("timings", timings(true).collect(), columns(rows(&page, &header), [0, 1, 2, 3, 4]));
     let protocol = read("docs/protocol.md");
     same("timings", timings(false).collect(), columns(rows(&protocol, &header), [0, 1, 2, 3, 9]));
+}
+
+#[test]
+fn figures_are_those_of_the_recorder() {
+    let figures = METRICS.iter().map(|one| [one.name, one.kind(), one.label, one.help].map(str::to_owned));
+    let page = read("docs/reference/metrics.md");
+    let listed = columns(rows(&page, &["figure", "type", "label", "what it says"]), [0, 1, 2, 3]);
+    same("figures", figures.collect(), listed);
 }
 
 #[test]

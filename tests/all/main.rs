@@ -7,6 +7,7 @@ mod docs;
 mod faults;
 mod handshake;
 mod hardening;
+mod health;
 mod log_peers;
 mod output;
 mod packages;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 
 mod clock;
+mod figures;
 mod full_disk;
 mod hostile;
 mod logs;

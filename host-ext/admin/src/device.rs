@@ -71,7 +71,8 @@ pub(crate) enum Device {
         /// The device's id (32 hexadecimal digits)
         id: String,
     },
-    /// List enrolled devices
+    /// The same as `sudare-host devices`
+    #[command(hide = true)]
     List,
 }
 
@@ -101,25 +102,8 @@ impl Device {
                 registry.revoke(&device_id(id)?)?;
                 output::line(&format!("Device {id} is revoked."));
             }
-            Device::List => {
-                for id in registry.list()? {
-                    let line = match registry.device(&id) {
-                        Ok(Some(d)) => {
-                            let state = if d.revoked { "revoked" } else { "enrolled" };
-                            format!(
-                                "{}  {state}  {} operator(s)  {}",
-                                hex(&id),
-                                d.templates.len(),
-                                d.record.user
-                            )
-                        }
-                        Ok(None) => continue,
-                        Err(error) => format!("{}  cannot be used: {error}", hex(&id)),
-                    };
-                    output::line(&line);
-                }
-                registry.waiting()?.iter().for_each(|device| output::line(&waits(device)));
-            }
+            // Of `sudare-host devices`.
+            Device::List => {}
         }
         Ok(())
     }
@@ -151,6 +135,6 @@ fn add_operators(registry: &Registry, id: &Id, templates: Vec<OperatorTemplate>)
 fn device_id(text: &str) -> anyhow::Result<Id> {
     match unhex(text) {
         Some(id) => Ok(id),
-        None => bail!("{text:?} is not a device id. `sudare-host device list` shows them"),
+        None => bail!("{text:?} is not a device id. `sudare-host devices` shows them"),
     }
 }

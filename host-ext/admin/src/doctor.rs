@@ -13,7 +13,7 @@ pub(crate) mod alone;
 pub(crate) mod as_gate;
 mod as_user;
 pub(crate) mod certificate;
-mod dates;
+pub(crate) mod dates;
 mod desktop;
 mod enrolled;
 mod gate;
@@ -57,7 +57,7 @@ pub(crate) struct Doctor {
 }
 
 /// A part, with its state or its problem and the remedy.
-type Finding = (&'static str, Result<String, String>);
+pub(crate) type Finding = (&'static str, Result<String, String>);
 
 /// All that there is to say.
 #[derive(Default)]
@@ -122,7 +122,8 @@ impl Report {
     }
 }
 
-fn look(settings: &Settings) -> Vec<Finding> {
+/// All findings.
+pub(crate) fn look(settings: &Settings) -> Vec<Finding> {
     match settings.load(&[]) {
         Ok(config) => checks(settings, &config),
         Err(error) => vec![("settings", Err(format!("{error:#}")))],

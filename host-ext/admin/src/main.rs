@@ -10,7 +10,9 @@
 //! | module | what |
 //! |---|---|
 //! | `invite` | pairing codes, and what the organisation takes back |
-//! | `device` | enrolled devices, and those that wait |
+//! | `device` | enrols devices, lets in those that wait |
+//! | `devices` | all devices in one table |
+//! | `status` | one screen about the host, and what needs a person |
 //! | `doctor` | what is wrong on this host, and what can be mended |
 //!
 //! Deliberately absent: the organisation's secret key (`sudare-authority`), reading or erasing evidence
@@ -19,8 +21,10 @@
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
 
 mod device;
+mod devices;
 mod doctor;
 mod invite;
+mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,6 +50,8 @@ Examples:
                                                        enrol a device; root becomes the folder's owner
   sudare-host invite alice                             a pairing code for one PC of alice
   sudare-host pin 192.0.2.7:3389                       the pin for gate_target; compare it with that host's own
+  sudare-host devices                                  whose devices are let in, and until when
+  sudare-host status                                   one screen about this host
   sudare-host doctor                                   what is wrong, and how to fix it
   sudare-host doctor --fix                             mend what is safe to mend, and say what is left"
 )]
@@ -70,6 +76,7 @@ enum Command {
     Records,
     /// Report what is wrong with this host, and how to fix it
     Doctor(doctor::Doctor),
+    Status(status::Status),
     /// Print the pin of an RDP host's certificate, for `gate_target`
     Pin {
         /// The host's name or address, and its port
@@ -78,13 +85,17 @@ enum Command {
     },
     /// Say by the exit code whether this user gets in at a socket; doctor runs it as another user
     #[command(hide = true)]
-    Knock { socket: PathBuf },
+    Knock {
+        socket: PathBuf,
+    },
     /// Print what a gate meets when it begins; doctor runs it as the gates' user
     #[command(hide = true)]
     AsGate,
     /// Print whether a folder can be written; doctor runs it as the recorder's user
     #[command(hide = true)]
-    TryWrite { folder: PathBuf },
+    TryWrite {
+        folder: PathBuf,
+    },
     /// Make a pairing code for one device of a user
     Invite(invite::Invite),
     /// Let devices in that wait for it
@@ -94,6 +105,7 @@ enum Command {
         /// The record that `sudare-authority revoke` wrote
         record: PathBuf,
     },
+    Devices(devices::Devices),
     /// Manage enrolled devices and their operators
     #[command(subcommand)]
     Device(device::Device),
@@ -106,6 +118,9 @@ fn main() -> ExitCode {
     }
     if let Command::TryWrite { folder } = &cli.command {
         return doctor::writable::try_write(folder);
+    }
+    if let Command::Status(status) = &cli.command {
+        return status.run(&cli.settings);
     }
     program::run("sudare-host", || run(&cli))
 }
@@ -158,11 +173,13 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             doctor::as_gate::print(settings);
             Ok(())
         }
-        Command::Knock { .. } | Command::TryWrite { .. } => Ok(()),
+        Command::Knock { .. } | Command::TryWrite { .. } | Command::Status(_) => Ok(()),
         Command::Doctor(doctor) => doctor.run(settings),
         Command::Invite(invite) => invite.run(settings),
         Command::Approve(approve) => approve.run(settings),
         Command::Revoke { record } => invite::revoke(settings, record),
+        Command::Devices(devices) => devices.run(settings),
+        Command::Device(device::Device::List) => devices::list(settings),
         Command::Device(device) => device.run(settings),
     }
 }

@@ -45,6 +45,11 @@ pub fn uid_of(name: &str) -> Option<u32> {
     Some(User::from_name(name).ok()??.uid.as_raw())
 }
 
+/// The gid of a group. May wait for a directory server.
+pub fn gid_of(name: &str) -> Option<u32> {
+    Some(Group::from_name(name).ok()??.gid.as_raw())
+}
+
 /// The name of a user. May wait for a directory server.
 pub fn name_of(uid: u32) -> Option<String> {
     Some(of_uid(uid)?.name)
@@ -75,6 +80,7 @@ mod tests {
         assert!(matches!(GateAccount::of("no-such-user"), Err(AccountError::NoUser(_))));
         assert_eq!(GateAccount::of("nobody").map(|account| account.uid).ok(), uid_of("nobody"));
         assert_eq!((uid_of("root"), uid_of("no-such-user")), (Some(0), None));
+        assert_eq!((gid_of("root"), gid_of("no-such-group")), (Some(0), None));
         assert_eq!(name_of(0).as_deref(), Some("root"));
         assert_eq!(name_of(u32::MAX - 7), None);
         assert_eq!(group_member("root", "root"), Ok(Some(true)));

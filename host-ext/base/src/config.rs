@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
 
+use crate::metrics::MetricsPlace;
+
 /// (name, default, sentence) of each setting; docs/reference/settings.md repeats it, and a test compares both.
 pub const SETTINGS: &[(&str, &str, &str)] = &[
     (
@@ -88,6 +90,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
         "false",
         "Whether hosts may draw by the graphics pipeline (RDPGFX), which some of them need.",
     ),
+    (
+        "metrics",
+        "unix:<folder of recorder_socket>/metrics",
+        "Where the recorder shows its figures: off, unix:/path, or tcp:ADDRESS:PORT of the loopback.",
+    ),
 ];
 
 /// What older versions knew: an upgrade keeps the admin's file, and "unknown field" would not say what to do.
@@ -152,6 +159,7 @@ pub struct HostConfig {
     pub gate_channels: Vec<String>,
     #[serde(default)]
     pub gate_graphics: bool,
+    pub metrics: Option<MetricsPlace>,
 }
 
 /// What tells a gate whose desktop it shows.
@@ -255,6 +263,12 @@ impl HostConfig {
         self.evidence_dir.clone().unwrap_or_else(|| self.state_dir.join("evidence"))
     }
 
+    /// Where the recorder shows its figures.
+    pub fn metrics(&self) -> MetricsPlace {
+        let beside = || MetricsPlace::Unix(self.recorder_socket.with_file_name("metrics"));
+        self.metrics.clone().unwrap_or_else(beside)
+    }
+
     /// Where the recorder keeps the evidence of all sessions.
     pub fn recorder_evidence_dir(&self) -> PathBuf {
         self.evidence_dir.clone().unwrap_or_else(|| self.recorder_dir.join("evidence"))
@@ -307,6 +321,7 @@ mod tests {
         let config = load("width = 800\nheight = 600", &[("width", "1024".into())]).unwrap();
         assert_eq!((config.width, config.height, config.max_sessions), (1024, 600, 16));
         assert_eq!(config.evidence_dir(), Path::new("/var/lib/sudare/evidence"));
+        assert_eq!(config.metrics().to_string(), "unix:/run/sudare-recorder/metrics");
     }
 
     #[test]
@@ -319,6 +334,8 @@ mod tests {
         // A relative path would depend on the service's working directory.
         assert!(load("recorder_dir = \"evidence\"", &[]).is_err());
         assert!(load("listen = \"nowhere\"", &[]).is_err());
+        let metrics = load("metrics = \"tcp:192.0.2.7:9464\"", &[]).unwrap_err().to_string();
+        assert!(metrics.contains("loopback") && metrics.contains("192.0.2.7"), "{metrics}");
     }
 
     #[test]

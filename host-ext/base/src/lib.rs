@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `program`, `output`, `signals` | how a program starts, prints and ends |
 //! | `reload` | settings that are read anew while it runs |
-//! | `config` | the settings: one table, three layers |
+//! | `config`, `metrics` | the settings: one table, three layers; where figures are shown |
 //! | `clock` | clocks and randomness |
 //! | `files`, `accounts` | private files; users and groups |
 //! | `proc`, `tcp` | what the kernel says about a process, and about TCP sockets |
@@ -29,6 +29,7 @@ pub mod config;
 pub mod files;
 pub mod harden;
 pub mod language;
+pub mod metrics;
 pub mod notify;
 pub mod output;
 pub mod proc;

@@ -12,9 +12,13 @@ use sudare_evidence::store::StoreError;
 use sudare_protocol::evidence::Id;
 
 use crate::ledger::Ledger;
+use crate::metrics::{LogSize, Metrics};
 
 /// A store that failed is reopened after this time.
 const REOPEN: Duration = Duration::from_millis(500);
+
+/// How often figures look at the log and at the progress of its copy, which is a file.
+const LOOK_EVERY_MS: u64 = 1_000;
 
 /// Opens the ledger.
 pub type OpenLedger = Box<dyn Fn() -> Result<Ledger, StoreError> + Send>;
@@ -46,13 +50,17 @@ pub struct Committer {
     log_vkey: String,
     dir: PathBuf,
     failed: Option<(Duration, String)>,
+    metrics: Metrics,
+    /// The log when figures looked last, and when that was.
+    looked: Option<(u64, LogSize)>,
 }
 
 impl Committer {
-    pub fn new(open: OpenLedger) -> Result<Self, StoreError> {
-        let ledger = open()?;
+    pub fn new(open: OpenLedger, metrics: Metrics) -> Result<Self, StoreError> {
+        let mut ledger = open()?;
+        ledger.count(&metrics);
         let (log_vkey, dir) = (ledger.log_vkey(), ledger.dir().to_owned());
-        Ok(Committer { ledger: Some(ledger), open, log_vkey, dir, failed: None })
+        Ok(Committer { ledger: Some(ledger), open, log_vkey, dir, failed: None, metrics, looked: None })
     }
 
     pub fn log_vkey(&self) -> &str {
@@ -90,6 +98,16 @@ impl Committer {
     pub fn tick(&mut self) {
         // A failure is kept, and every request is answered with it.
         drop(self.with_ledger(|ledger| ledger.tick(clock::monotonic_ms())));
+        self.look(clock::monotonic_ms());
+    }
+
+    fn look(&mut self, now_ms: u64) {
+        let is_time = |(when_ms, _): &(u64, LogSize)| now_ms.saturating_sub(*when_ms) >= LOOK_EVERY_MS;
+        if self.looked.as_ref().is_none_or(is_time) {
+            self.looked = self.ledger.as_mut().map(|ledger| (now_ms, ledger.log_size(now_ms)));
+        }
+        let log = self.looked.filter(|_| self.ledger.is_some());
+        self.metrics.tally().turned(log.map(|(_, size)| size), now_ms);
     }
 
     /// Puts everything under a checkpoint before the end.
@@ -103,8 +121,10 @@ impl Committer {
 
     fn record(&mut self, reports: &[(NewEntries, SyncSender<Answer>)]) {
         let batch: Vec<&NewEntries> = reports.iter().map(|(new, _)| new).collect();
+        let began_ms = clock::monotonic_ms();
         match self.with_ledger(|ledger| ledger.record(&batch, clock::monotonic_ms())) {
             Ok(answers) => {
+                self.metrics.tally().recorded(clock::monotonic_ms().saturating_sub(began_ms));
                 for ((_, to), recorded) in reports.iter().zip(answers) {
                     tell(
                         to,
@@ -113,7 +133,10 @@ impl Committer {
                     );
                 }
             }
-            Err(why) => reports.iter().for_each(|(_, to)| tell(to, refused(Why::Store, &why))),
+            Err(why) => {
+                self.metrics.tally().not_recorded(began_ms);
+                reports.iter().for_each(|(_, to)| tell(to, refused(Why::Store, &why)));
+            }
         }
     }
 
@@ -145,7 +168,8 @@ impl Committer {
                 return Err(why.clone());
             }
             (none, _) => match (self.open)() {
-                Ok(ledger) => {
+                Ok(mut ledger) => {
+                    ledger.count(&self.metrics);
                     tracing::info!("the evidence store works again");
                     self.failed = None;
                     none.insert(ledger)

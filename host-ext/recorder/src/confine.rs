@@ -9,7 +9,8 @@ use sudare_base::harden::{Right, Rules, parent};
 
 /// It may use its evidence and its socket, and read its settings anew. It has read its key by now and can no longer open
 /// it.
-pub fn rules(config: &HostConfig, settings: Option<&Path>) -> Rules {
+/// `certificate` is the file that clients see, and where links lead from it.
+pub fn rules(config: &HostConfig, settings: Option<&Path>, certificate: &[PathBuf]) -> Rules {
     let evidence = config.recorder_evidence_dir();
     let mut paths = vec![
         // Where the kernel has no getrandom(2).
@@ -18,6 +19,9 @@ pub fn rules(config: &HostConfig, settings: Option<&Path>) -> Rules {
         (evidence, Right::Keep),
         (parent(&config.recorder_socket), Right::Listen),
     ];
+    // Their ends are shown, also of those that are put in their places while it runs.
+    let certificates = certificate.iter().filter(|file| !config.recorder_dir.starts_with(parent(file)));
+    paths.extend(certificates.map(|file| (parent(file), Right::ReadIfThere)));
     paths.extend(settings.map(|file| (settings_place(file, &config.recorder_dir), Right::ReadIfThere)));
     // The shipper's progress.
     paths.extend(config.ship_state_dir.clone().map(|dir| (dir, Right::ReadIfThere)));
@@ -44,7 +48,7 @@ mod tests {
     fn recorder() -> Rules {
         let mut config = HostConfig::load(None, &[]).unwrap();
         config.ship_state_dir = Some("/var/lib/sudare-ship".into());
-        rules(&config, Some(Path::new("/etc/sudare/host.toml")))
+        rules(&config, Some(Path::new("/etc/sudare/host.toml")), &["/etc/ssl/certs/host.pem".into()])
     }
 
     #[test]
@@ -56,6 +60,7 @@ mod tests {
         assert_eq!(rights("/run/sudare-recorder/socket"), [Right::Listen]);
         assert_eq!(rights("/var/lib/sudare-ship/shipped"), [Right::ReadIfThere]);
         assert_eq!(rights("/etc/sudare/host.toml"), [Right::ReadIfThere]);
+        assert_eq!(rights("/etc/ssl/certs/renewed.pem"), [Right::ReadIfThere]);
         for path in ["/etc/passwd", "/var/lib/sudare/host.key", "/home/alice", "/usr/bin/sh", "/proc/1/mem"] {
             assert_eq!(rights(path), [], "{path}");
         }
@@ -66,6 +71,9 @@ mod tests {
     fn settings_beside_the_key_do_not_open_it() {
         let key = Path::new("/srv/recorder");
         assert_eq!(settings_place(Path::new("/srv/host.toml"), key), Path::new("/srv/host.toml"));
+        let config = HostConfig { recorder_dir: key.into(), ..HostConfig::load(None, &[]).unwrap() };
+        let beside = rules(&config, None, &["/srv/cert.pem".into(), "/srv/recorder/cert.pem".into()]);
+        assert!(beside.paths.iter().all(|(path, _)| path != Path::new("/srv") || path == key), "{beside:?}");
         assert_eq!(settings_place(Path::new("/etc/sudare/host.toml"), key), Path::new("/etc/sudare"));
     }
 }

@@ -11,15 +11,26 @@ use sudare_protocol::seal::CIPHERTEXT_MAX_BYTES;
 
 use crate::blob_intake::BlobIntake;
 use crate::committer::{LogRequest, Operation, answer_to};
+use crate::metrics::Metrics;
 use crate::role::Role;
 
+/// A connection, from its first packet on counted as one.
 pub(super) struct GuardConnection {
     connection: Connection,
     requests: SyncSender<LogRequest>,
     intake: BlobIntake,
     role: Role,
+    metrics: Metrics,
     source: Option<Id>,
     arriving: Option<NewBlob>,
+}
+
+impl Drop for GuardConnection {
+    fn drop(&mut self) {
+        if let Some(source) = self.source {
+            self.metrics.tally().left(source);
+        }
+    }
 }
 
 impl GuardConnection {
@@ -28,8 +39,9 @@ impl GuardConnection {
         requests: SyncSender<LogRequest>,
         intake: BlobIntake,
         role: Role,
+        metrics: Metrics,
     ) -> Self {
-        GuardConnection { connection, requests, intake, role, source: None, arriving: None }
+        GuardConnection { connection, requests, intake, role, metrics, source: None, arriving: None }
     }
 
     /// Serves until the guard leaves or sends something malformed.
@@ -61,6 +73,7 @@ impl GuardConnection {
         match (request, self.source) {
             (Request::Hello { version: VERSION, source }, None) => {
                 self.source = Some(source);
+                self.metrics.tally().connected(source);
                 Ok(Some(self.ask(Operation::LastSerial(source))))
             }
             // Anybody who may connect may ask for the state.

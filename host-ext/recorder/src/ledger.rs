@@ -19,6 +19,7 @@ use sudare_protocol::tlog::SignedCheckpoint;
 
 use crate::completed::Completed;
 use crate::disposition::{self, Disposition};
+use crate::metrics::{LogSize, Metrics, Sessions};
 use crate::replication_lag::ReplicationLag;
 use crate::tail::{self, Last};
 
@@ -40,6 +41,10 @@ pub struct Ledger {
     checkpointed_ms: u64,
     ship_state: Option<PathBuf>,
     lag: ReplicationLag,
+    /// Who counts what is recorded.
+    metrics: Option<Metrics>,
+    /// The sessions that the end of the log tells of.
+    sessions: Sessions,
 }
 
 impl Ledger {
@@ -54,12 +59,20 @@ impl Ledger {
         Ok(Ledger {
             log,
             sources: tail.sources,
+            sessions: tail.sessions,
+            metrics: None,
             completed,
             last_checkpoint,
             checkpointed_ms: now_ms,
             ship_state,
             lag: ReplicationLag::default(),
         })
+    }
+
+    /// Counts what is recorded from here on.
+    pub fn count(&mut self, metrics: &Metrics) {
+        metrics.tally().opened(std::mem::take(&mut self.sessions));
+        self.metrics = Some(metrics.clone());
     }
 
     /// The public line of the log, which auditors receive out of band.
@@ -95,6 +108,10 @@ impl Ledger {
             Err(error @ StoreError::Entry(_)) => return Ok(vec![Err(error)]),
             Err(error) => return Err(error),
         }
+        if let Some(metrics) = &self.metrics {
+            let new = batch.iter().zip(&dispositions).filter(|(_, disposition)| disposition.is_new());
+            new.for_each(|(new, _)| metrics.tally().take(new));
+        }
         let wants_receipt = batch.iter().any(|new| new.receipt);
         if wants_receipt {
             self.checkpoint(now_ms)?;
@@ -125,6 +142,13 @@ impl Ledger {
         let shipped = shipped.filter(|shipped| *shipped <= size);
         let behind_ms = shipped.map(|shipped| self.lag.behind_ms(shipped, now_ms));
         State { size, shipped, behind_ms }
+    }
+
+    /// How far the log and its copy are, for figures.
+    pub(crate) fn log_size(&mut self, now_ms: u64) -> LogSize {
+        let State { size, shipped, behind_ms } = self.state(now_ms);
+        let shipped = self.ship_state.is_some().then(|| (shipped.unwrap_or(0), behind_ms.unwrap_or(0)));
+        LogSize { entries: size, signed: self.last_checkpoint.size(), shipped }
     }
 
     /// Serial number of the source's last entry in the log; 0 if it has none.

@@ -24,13 +24,14 @@
 //! | `role` | who may report which kinds of entries, pure |
 //! | `refusals` | how often refused connections are told, pure |
 //! | `local` | the same within one process, for the embedded host |
+//! | `metrics/` | figures for operators: counted from the entries, read over HTTP at a socket of this machine |
 //! | `setup` | settings and keys into options |
 //! | `confine` | what the process gives up once it runs |
 //!
 //! A module uses only modules after it in this order: setup, server, guard_connection, committer and local, ledger and
 //! blob_intake, all others.
 //!
-//! Deliberately absent: network, keys that open a picture, and any way to delete an entry.
+//! Deliberately absent: other machines, keys that open a picture, and any way to delete an entry.
 
 #![allow(clippy::disallowed_methods, reason = "programs are edges; the modules that decide deny this")]
 
@@ -43,6 +44,7 @@ mod disposition;
 mod guard_connection;
 pub mod ledger;
 pub mod local;
+pub mod metrics;
 pub mod quota;
 mod refusals;
 mod replication_lag;

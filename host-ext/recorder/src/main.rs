@@ -8,6 +8,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use clap::Parser;
+use sudare_base::metrics::MetricsPlace;
 use sudare_base::notify::Notifier;
 use sudare_base::program::{self, Settings};
 use sudare_base::reload::{self, Fixed};
@@ -15,19 +16,21 @@ use sudare_base::signals::Signals;
 use sudare_base::{harden, output};
 use sudare_evidence::report::{EvidenceSink as _, Remote};
 use sudare_evidence::store::{Durable, OsDisk, StoreError};
-use sudare_recorder::{confine, server, setup};
+use sudare_recorder::{confine, metrics, server, setup};
 
 /// Checks within the time after which systemd takes silence as a failure.
 const CHECKS_PER_WATCHDOG: u32 = 6;
 
 /// It holds its log, its socket and its few rights from the start.
-const FIXED: [Fixed; 6] = [
+const FIXED: [Fixed; 8] = [
     ("recorder_dir", |of| of.recorder_dir.display().to_string()),
     ("evidence_dir", |of| of.recorder_evidence_dir().display().to_string()),
     ("log_origin", |of| format!("{:?}", of.log_origin)),
     ("recorder_socket", |of| of.recorder_socket.display().to_string()),
     ("run_as", |of| of.run_as.clone()),
     ("ship_state_dir", |of| format!("{:?}", of.ship_state_dir)),
+    ("metrics", |of| of.metrics().to_string()),
+    ("tls_certificate", |of| of.tls_certificate.display().to_string()),
 ];
 
 /// Record the evidence of all sessions on this host.
@@ -64,7 +67,7 @@ impl Cli {
             return Ok(());
         }
         harden::protect()?;
-        let mut options = setup::recorder_options(&config)?;
+        let (mut options, facts) = setup::recorder_options(&config)?;
         // The watchdog below connects as this user.
         options.allowed_uids.push(rustix::process::geteuid().as_raw());
         let notifier = Notifier::from_environment()?;
@@ -78,12 +81,21 @@ impl Cli {
                 "the shipper's folder does not exist yet; restart the recorder once the shipper has created it"
             );
         }
-        harden::confine(&confine::rules(&config, self.settings.config.as_deref()))?;
+        // Later it may open no socket for them.
+        let figures = figures(&config.metrics());
+        let certificate = facts.certificate_files();
+        harden::confine(&confine::rules(&config, self.settings.config.as_deref(), &certificate))?;
+        let counted = options.metrics.clone();
         let mut recorder = server::start(options)?;
         tracing::info!(
             log_vkey = recorder.log_vkey,
             "recording; auditors need this line, which stays the same"
         );
+        if let Some(bound) = figures
+            && let Err(error) = metrics::serve(bound, counted, facts)
+        {
+            tracing::error!(%error, "evidence is recorded, and figures are not shown");
+        }
         if let Some(ended) = recorder.take_ended() {
             end_with(ended)?;
         }
@@ -96,6 +108,18 @@ impl Cli {
         drop(recorder);
         Ok(())
     }
+}
+
+/// Evidence is worth more than figures: without their socket it is recorded all the same.
+fn figures(place: &MetricsPlace) -> Option<metrics::Bound> {
+    metrics::bind(place).unwrap_or_else(|error| {
+        tracing::error!(
+            %error,
+            %place,
+            "evidence is recorded, and figures are not shown: their socket cannot be opened. See `metrics` in docs/reference/metrics.md"
+        );
+        None
+    })
 }
 
 /// A recorder that lost a thread records nothing and looks alive: it ends at once, and systemd restarts it.

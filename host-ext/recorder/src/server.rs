@@ -16,6 +16,7 @@ use sudare_evidence::store::StoreError;
 use crate::blob_intake::BlobIntake;
 use crate::committer::{Committer, LogRequest, OpenLedger};
 use crate::guard_connection::GuardConnection;
+use crate::metrics::Metrics;
 use crate::refusals::Refusals;
 use crate::role::Role;
 
@@ -36,6 +37,8 @@ pub struct Options {
     pub allowed_uids: Vec<u32>,
     /// Opens the ledger; called again after a failure.
     pub open: OpenLedger,
+    /// Where what happens is counted.
+    pub metrics: Metrics,
 }
 
 impl std::fmt::Debug for Options {
@@ -80,7 +83,7 @@ type Connections = Arc<Mutex<BTreeMap<u64, Connection>>>;
 
 /// Opens the store, so that a fault shows before the first guard connects, and serves.
 pub fn start(options: Options) -> Result<RunningRecorder, RecorderError> {
-    let mut committer = Committer::new(options.open)?;
+    let mut committer = Committer::new(options.open, options.metrics.clone())?;
     let (log_vkey, store) = (committer.log_vkey().to_owned(), committer.dir().to_owned());
     let intake = BlobIntake::open(&store);
     let listener = Listener::bind(&options.socket)
@@ -95,6 +98,7 @@ pub fn start(options: Options) -> Result<RunningRecorder, RecorderError> {
         requests,
         intake,
         store,
+        metrics: options.metrics,
     };
     let (tell, ended) = sync_channel(2);
     let watched = |name| Watched { name, tell: tell.clone(), listener: listener.clone() };
@@ -126,6 +130,7 @@ struct Acceptor {
     requests: SyncSender<LogRequest>,
     intake: BlobIntake,
     store: PathBuf,
+    metrics: Metrics,
 }
 
 impl Acceptor {
@@ -181,7 +186,8 @@ impl Acceptor {
         lock(&self.connections).insert(number, connection.try_clone()?);
         let (connections, intake) = (self.connections.clone(), self.intake.share(&self.store));
         let role = Role::of(uid, rustix::process::geteuid().as_raw());
-        let mut guard = GuardConnection::new(connection, self.requests.clone(), intake, role);
+        let mut guard =
+            GuardConnection::new(connection, self.requests.clone(), intake, role, self.metrics.clone());
         let served = thread::Builder::new().name("guard".into()).spawn(move || {
             guard.serve();
             lock(&connections).remove(&number);

@@ -11,6 +11,7 @@ use sudare_records::keys::StateError;
 use sudare_records::state::RecorderState;
 
 use crate::ledger::Ledger;
+use crate::metrics::{Facts, Metrics};
 use crate::server;
 
 /// Why nothing can be recorded.
@@ -24,17 +25,25 @@ pub enum SetupError {
     Account(#[from] AccountError),
 }
 
-/// Options for [`server::start`]. No thread runs yet, so that the process can be confined in between.
-pub fn recorder_options(config: &HostConfig) -> Result<server::Options, SetupError> {
+/// Options for [`server::start`], and what figures tell from the start. No thread runs yet, so that the process can be confined in between.
+pub fn recorder_options(config: &HostConfig) -> Result<(server::Options, Facts), SetupError> {
     let guards = accounts::system_uid(&config.run_as)?;
     let state = RecorderState::load(&config.recorder_dir)?;
     let settings = log_settings(config, &config.recorder_evidence_dir(), &state)?;
     let ship_state = config.ship_state_dir.clone();
-    Ok(server::Options {
+    let facts = Facts {
+        evidence: config.recorder_evidence_dir(),
+        certificate: config.tls_certificate.clone(),
+        host_record_until_s: Some(state.host_record.record().not_after_ms / 1_000),
+        policy_until_s: state.policy_until_ms.map(|until_ms| until_ms / 1_000),
+    };
+    let options = server::Options {
         socket: config.recorder_socket.clone(),
         allowed_uids: vec![guards],
         open: Box::new(move || Ledger::open(settings(), ship_state.clone(), clock::monotonic_ms())),
-    })
+        metrics: Metrics::default(),
+    };
+    Ok((options, facts))
 }
 
 /// The public line of the log, which auditors receive out of band.

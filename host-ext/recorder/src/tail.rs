@@ -7,7 +7,10 @@ use sudare_evidence::store::{StoreError, disk};
 use sudare_protocol::cose;
 use sudare_protocol::evidence::{Entry, Event, Id};
 use sudare_protocol::message::{self, Manifest, kind};
+use sudare_protocol::reason::Reason;
 use sudare_protocol::tlog::tiles::{self, MAX_BUNDLE_BYTES};
+
+use crate::metrics::Sessions;
 
 /// Entries that are read. A report that was never answered is in the last batch, which is smaller, and a power cut takes
 /// only files about incidents of the last seconds.
@@ -24,6 +27,8 @@ pub(super) struct Last {
 pub(super) struct Tail {
     pub(super) sources: BTreeMap<Id, Last>,
     pub(super) completed: BTreeMap<Id, u64>,
+    /// Sessions whose end it does not tell.
+    pub(super) sessions: Sessions,
     /// The manifest read last, and the entry it came in.
     announced: Option<Announced>,
 }
@@ -57,7 +62,12 @@ impl Tail {
         if let (Some(source), Some(serial)) = (entry.source, entry.serial) {
             self.sources.insert(source, Last { serial, leaf_index: entry.seq });
         }
-        match entry.event() {
+        let event = entry.event();
+        if let (Some(source), Some(session_id), Ok(event)) = (entry.source, entry.session_id, &event) {
+            let reason = entry.reason.and_then(Reason::from_number);
+            self.sessions.note(source, session_id, reason, event);
+        }
+        match event {
             Ok(Event::ClientMessage(client)) => self.announced = announced(entry, &client.message),
             Ok(Event::IncidentComplete(_)) => self.complete(entry),
             _ => {}

@@ -33,6 +33,7 @@ use crate::committer::Committer;
 use crate::guard_connection::GuardConnection;
 use crate::ledger::Ledger;
 use crate::local::Local;
+use crate::metrics::Metrics;
 use crate::quota::Quota;
 use crate::role::Role;
 use crate::server::{Options, RunningRecorder, start};
@@ -69,7 +70,13 @@ impl Place {
             true => Err(StoreError::Full { path: "store".into() }),
             false => Ledger::open(settings(&store), None, clock::monotonic_ms()),
         };
-        start(Options { socket: self.socket(), allowed_uids: vec![uid], open: Box::new(open) }).unwrap()
+        start(Options {
+            socket: self.socket(),
+            allowed_uids: vec![uid],
+            open: Box::new(open),
+            metrics: Metrics::default(),
+        })
+        .unwrap()
     }
 
     fn guard(&self, source: u8) -> Remote {
@@ -339,12 +346,13 @@ fn a_guard_cannot_report_that_evidence_was_erased_and_its_other_reports_are_acce
     let place = Place::new();
     let store = place.store();
     let open = move || Ledger::open(settings(&store), None, clock::monotonic_ms());
-    let mut committer = Committer::new(Box::new(open)).unwrap();
+    let mut committer = Committer::new(Box::new(open), Metrics::default()).unwrap();
     let (requests, queue) = sync_channel(4);
     let listener = Listener::bind(&place.socket()).unwrap();
     let intake = BlobIntake::open(&place.store());
     let served = std::thread::spawn(move || {
-        GuardConnection::new(listener.accept().unwrap(), requests, intake, Role::Guard).serve();
+        GuardConnection::new(listener.accept().unwrap(), requests, intake, Role::Guard, Metrics::default())
+            .serve();
     });
     let committed = std::thread::spawn(move || {
         while let Ok(request) = queue.recv() {
@@ -516,7 +524,12 @@ fn the_end_of_the_logs_thread_is_reported() {
         Ledger::open(settings(&store), None, clock::monotonic_ms())
     };
     let uid = rustix::process::geteuid().as_raw();
-    let options = Options { socket: place.socket(), allowed_uids: vec![uid], open: Box::new(open) };
+    let options = Options {
+        socket: place.socket(),
+        allowed_uids: vec![uid],
+        open: Box::new(open),
+        metrics: Metrics::default(),
+    };
     let mut recorder = start(options).unwrap();
     let ended = recorder.take_ended().unwrap();
     let mut guard = place.guard(1);

@@ -10,6 +10,7 @@
 //! Templates are already rotated by the device's secret matrix. Because they are sealed too, a copy of the disk without
 //! the storage key reveals nothing.
 
+pub mod overview;
 pub mod seats;
 
 use std::fs;
@@ -45,9 +46,9 @@ pub enum RegistryError {
     Record(#[from] RecordError),
     #[error(transparent)]
     Template(#[from] TemplateError),
-    #[error("device {0} is not enrolled at this host. `sudare-host device list` shows the enrolled ones")]
+    #[error("device {0} is not enrolled at this host. `sudare-host devices` shows the enrolled ones")]
     Unknown(String),
-    #[error("device {0} does not wait for approval. `sudare-host device list` shows those that do")]
+    #[error("device {0} does not wait for approval. `sudare-host devices` shows those that do")]
     NotWaiting(String),
     #[error(
         "the record's device key does not match its device id. Have the security team sign the record again"
@@ -292,7 +293,7 @@ fn ids_in(folder: &Path, kind: &str) -> Result<Vec<Id>, RegistryError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use sudare_protocol::SigningKey;
     use sudare_protocol::limits::VECTOR_DIM;
@@ -305,7 +306,7 @@ mod tests {
         Registry::new(dir.to_owned(), organisation().verifying_key(), Zeroizing::new([storage; 32]))
     }
 
-    fn enrolled(registry: &Registry) -> Id {
+    pub(crate) fn enrolled(registry: &Registry) -> Id {
         let device = SigningKey::from_bytes(&[3; 32]).verifying_key();
         let record = DeviceRecord {
             device_id: keyfile::device_id(&device),

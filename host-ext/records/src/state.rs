@@ -44,6 +44,8 @@ impl std::fmt::Debug for HostState {
 pub struct RecorderState {
     pub log_key: SigningKey,
     pub host_record: Signed<HostRecord>,
+    /// When the policy ends, if its record lies there too.
+    pub policy_until_ms: Option<u64>,
 }
 
 impl std::fmt::Debug for RecorderState {
@@ -58,7 +60,11 @@ impl RecorderState {
         let organisation = read_public(&dir.join("organisation.pub"), PIN)?;
         let log_key = read_secret(&dir.join("log.key"), INIT)?;
         let host_record = record(&dir.join("host.record"), &organisation, clock::wall_ms(), SIGN_HOST)?;
-        Ok(RecorderState { log_key, host_record })
+        // It decides nothing by the policy, so one that it cannot read is none.
+        let policy = files::read_bounded(&dir.join("policy.record"), RECORD_MAX_BYTES).ok().flatten();
+        let policy = policy.and_then(|bytes| Signed::<Policy>::verify_any_time(&organisation, &bytes).ok());
+        let policy_until_ms = policy.map(|policy| policy.record().not_after_ms);
+        Ok(RecorderState { log_key, host_record, policy_until_ms })
     }
 }
 

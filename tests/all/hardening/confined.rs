@@ -2,8 +2,9 @@
 //! once confined and once not, so that the test shows what Landlock changes.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 
@@ -14,7 +15,8 @@ use sudare_evidence::report::wire::NewEntry;
 use sudare_evidence::report::{EvidenceSink as _, NewEntries, Remote};
 use sudare_protocol::evidence::Event;
 use sudare_protocol::evidence::event::Uncover;
-use sudare_recorder::{server, setup};
+use sudare_recorder::confine::rules;
+use sudare_recorder::{metrics, server, setup};
 
 use super::{Place, skip_or_fail};
 
@@ -25,9 +27,10 @@ const CONFINE: &str = "SUDARE_TEST_CONFINED";
 const MARK: &str = "tried ";
 
 /// What the child tries, and whether a recorder may.
-const TRIES: [(&str, bool); 8] = [
+const TRIES: [(&str, bool); 9] = [
     ("record an entry", true),
     ("make a file in its store", true),
+    ("show its figures", true),
     ("read /etc/passwd", false),
     ("read its own key again", false),
     ("write beside its store", false),
@@ -55,22 +58,26 @@ fn the_child_of_the_test_above() {
     let Ok(settings) = std::env::var(SETTINGS) else { return };
     let config = HostConfig::load(Some(Path::new(&settings)), &[]).unwrap();
     harden::protect().unwrap();
-    let mut options = setup::recorder_options(&config).unwrap();
+    let (mut options, facts) = setup::recorder_options(&config).unwrap();
     options.allowed_uids.push(rustix::process::geteuid().as_raw());
     let evidence = config.recorder_evidence_dir();
     std::fs::create_dir(&evidence).unwrap();
+    let figures = metrics::bind(&config.metrics()).unwrap().unwrap();
+    let counted = options.metrics.clone();
     if std::env::var_os(CONFINE).is_some() {
         assert_eq!(
-            harden::confine(&sudare_recorder::confine::rules(&config, None)).unwrap(),
+            harden::confine(&rules(&config, None, &facts.certificate_files())).unwrap(),
             Enforced::Fully
         );
     }
     let recorder = server::start(options).unwrap();
+    metrics::serve(figures, counted, facts).unwrap();
     let port: u16 = std::env::var(PORT).unwrap().parse().unwrap();
     let other = config.recorder_dir.join("other");
     let results = [
         record(&config.recorder_socket),
         std::fs::write(evidence.join("file"), "x"),
+        read_figures(&config.recorder_socket.with_file_name("metrics")),
         std::fs::read("/etc/passwd").map(drop),
         std::fs::read(config.recorder_dir.join("log.key")).map(drop),
         std::fs::write(other, "x"),
@@ -85,6 +92,15 @@ fn the_child_of_the_test_above() {
         println!("{MARK}{name}={}", result.is_ok());
     }
     drop(recorder);
+}
+
+fn read_figures(socket: &Path) -> std::io::Result<()> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n")?;
+    let mut said = String::new();
+    stream.read_to_string(&mut said)?;
+    assert!(said.contains("sudare_disk_free_bytes ") && said.ends_with("# EOF\n"), "{said}");
+    Ok(())
 }
 
 fn record(socket: &Path) -> std::io::Result<()> {

@@ -192,6 +192,10 @@ fn users_and_folders_are_made_so_that_each_part_reaches_only_its_own() {
         is_in("sudare-evidence", "sudare-ship") && !is_in("sudare-evidence", "sudare"),
         "gates do not read"
     );
+    assert!(
+        is_in("sudare-metrics", "sudare-recorder") && !is_in("sudare-metrics", "sudare"),
+        "the recorder gives its socket to this group"
+    );
     // Without this list nothing is erased.
     let holds = std::fs::read_to_string(host.path("root/etc/sudare/holds.txt")).unwrap();
     assert!(holds.lines().count() == 2 && holds.lines().all(|line| line.starts_with("# ")), "{holds}");

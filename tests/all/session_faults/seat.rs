@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use sudare_audit::{self, Incident, Incidents, Walk};
 use sudare_base::clock::{self, SystemRandom};
 use sudare_evidence::log::{LogKeys, Settings};
 use sudare_evidence::reader::Store;
+use sudare_evidence::report::Remote;
 use sudare_evidence::store::StoreError;
 use sudare_guard::local_time::hour_and_minute;
 use sudare_guard::screen::Screenshot;
@@ -97,6 +98,22 @@ impl Host {
     }
 
     fn make(evidence_dir: PathBuf, dir: tempfile::TempDir, keeps: bool, duty: EvidenceDuty) -> Host {
+        Self::make_at(evidence_dir, dir, keeps, duty, None)
+    }
+
+    /// A host whose evidence a recorder keeps that listens at this socket.
+    pub(super) fn reporting_to(socket: PathBuf) -> Host {
+        let dir = tempfile::tempdir().unwrap();
+        Self::make_at(dir.path().join("evidence"), dir, true, EvidenceDuty::Required, Some(socket))
+    }
+
+    fn make_at(
+        evidence_dir: PathBuf,
+        dir: tempfile::TempDir,
+        keeps: bool,
+        duty: EvidenceDuty,
+        recorder: Option<PathBuf>,
+    ) -> Host {
         let organisation = pair::organisation_key();
         let devices = dir.path().join("devices");
         let registry = || Registry::new(devices.clone(), organisation.verifying_key(), [9; 32].into());
@@ -125,10 +142,12 @@ impl Host {
         let (thread, evidence) = {
             let is_there = is_there.clone();
             let full = || StoreError::Full { path: "store".into() };
-            let open: OpenSink = Box::new(move |_| match is_there.load(Ordering::Relaxed) {
-                true => Ok(Box::new(Local::open(settings(), None)?)),
-                false => Err(full()),
-            });
+            let open: OpenSink =
+                Box::new(move |source| match (is_there.load(Ordering::Relaxed), &recorder) {
+                    (true, Some(socket)) => Ok(Box::new(Remote::connect(socket, source)?)),
+                    (true, None) => Ok(Box::new(Local::open(settings(), None)?)),
+                    (false, _) => Err(full()),
+                });
             let start = if keeps { EvidenceThread::start } else { EvidenceThread::start_without };
             start(open, [0x50; 16], policy.record().rules()).unwrap()
         };

@@ -48,8 +48,10 @@ mod tests {
             for name in [READER, "host-ext/recorder/src/tests.rs", "tests/all/a.rs"] {
                 assert!(findings(name, &text).is_empty(), "{name}");
             }
-            let tested = format!("// not {read}()\n#[cfg(test)]\nmod tests {{\n{text}}}\n");
-            assert!(findings("host-ext/guard/src/decision.rs", &tested).is_empty());
+            for seen in ["", "pub(super) "] {
+                let tested = format!("// not {read}()\n#[cfg(test)]\n{seen}mod tests {{\n{text}}}\n");
+                assert!(findings("host-ext/guard/src/decision.rs", &tested).is_empty());
+            }
         }
     }
 }

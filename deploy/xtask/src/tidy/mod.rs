@@ -44,7 +44,10 @@ fn without_tests<'t>(name: &str, text: &'t str) -> &'t str {
     let is_test = name.starts_with("tests/")
         || name.ends_with("tests.rs")
         || ["/tests/", "/fuzz/", "/stage"].iter().any(|part| name.contains(part));
-    if is_test { "" } else { text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text) }
+    // Some lend what they are made of to their neighbours' tests.
+    let begins = ["", "pub(super) ", "pub(crate) "].map(|seen| format!("#[cfg(test)]\n{seen}mod tests {{"));
+    let before = |text: &'t str, begin: &String| text.split(begin.as_str()).next().unwrap_or(text);
+    if is_test { "" } else { begins.iter().fold(text, before) }
 }
 
 /// All files below `root` that could be sources, in a fixed order.

@@ -24,6 +24,14 @@ pub(crate) fn pin(sha256: &[u8; 32]) -> String {
     sha256.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
 }
 
+/// When the certificate ends, in Unix milliseconds; `None` if there is none that can be read.
+pub(crate) fn until_ms(certificate: &Path) -> Option<u64> {
+    let pem = sudare_base::files::read_bounded(certificate, FILE_MAX_BYTES).ok()??;
+    let der = CertificateDer::from_pem_slice(&pem).ok()?;
+    let until = Certificate::from_der(der.as_ref()).ok()?.tbs_certificate().validity().not_after;
+    u64::try_from(until.to_unix_duration().as_millis()).ok()
+}
+
 /// Both files as a gate uses them; `now` is since 1970.
 pub(super) fn check(
     certificate: &Path,
@@ -100,6 +108,7 @@ mod tests {
         let said = check(&cert, &key, None, day(20)).unwrap();
         let pin = pin(&Identity::load(&cert, &key).unwrap().cert_sha256);
         assert!(said.contains("valid for 159 days") && said.contains(&pin), "{said}");
+        assert_eq!(until_ms(&cert), Some(1_782_777_600_000));
         assert!(check(&cert, &key, None, day(170)).unwrap().contains("ends in 9 days"));
         assert!(check(&cert, &key, None, day(0)).unwrap_err().contains("not valid for another 9 days"));
         let ended = check(&cert, &key, None, day(190)).unwrap_err();

@@ -6,12 +6,16 @@ const SOON_DAYS: u64 = 30;
 
 /// What to add to the line of something that is valid: nothing, or that it ends soon.
 pub(super) fn soon(what: &str, until_ms: u64, now_ms: u64) -> String {
-    match until_ms.saturating_sub(now_ms) / DAY_MS {
-        days if days < SOON_DAYS => {
-            format!(". The {what} ends in {days} days: ask the security team for a new one")
-        }
-        _ => String::new(),
+    match days_if_soon(until_ms, now_ms) {
+        Some(days) => format!(". The {what} ends in {days} days: ask the security team for a new one"),
+        None => String::new(),
     }
+}
+
+/// The days that are left, if somebody has to know by now.
+pub(crate) fn days_if_soon(until_ms: u64, now_ms: u64) -> Option<u64> {
+    let days = until_ms.saturating_sub(now_ms) / DAY_MS;
+    (days < SOON_DAYS).then_some(days)
 }
 
 #[cfg(test)]

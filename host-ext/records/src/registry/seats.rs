@@ -203,7 +203,7 @@ pub fn claimed_by(state_dir: &Path, key: &KeyId) -> Option<Id> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use sudare_protocol::enrol::{EnrollerRecord, Enrolment};
     use sudare_protocol::groups::EVERYBODY;
     use sudare_protocol::limits::VECTOR_DIM;
@@ -216,17 +216,17 @@ mod tests {
         SigningKey::from_bytes(&[n; 32])
     }
 
-    fn registry(dir: &Path) -> Registry {
+    pub(crate) fn registry(dir: &Path) -> Registry {
         fs::create_dir_all(dir.join("seats")).unwrap();
         Registry::new(dir.to_owned(), key(1).verifying_key(), Zeroizing::new([9; 32]))
     }
 
-    fn id(device: u8) -> Id {
+    pub(crate) fn id(device: u8) -> Id {
         keyfile::device_id(&key(device).verifying_key())
     }
 
     /// A device that uses the invitation of key 3, which is for this user.
-    fn admission(device: u8, user: &str, needs_approval: bool) -> Admission {
+    pub(crate) fn admission(device: u8, user: &str, needs_approval: bool) -> Admission {
         let enroller = EnrollerRecord {
             name: "desk".into(),
             key: key(2).verifying_key().to_bytes(),
@@ -252,7 +252,7 @@ mod tests {
         Admission::new(invited, &Signed::sign(&key(3), &enrolment).unwrap()).unwrap()
     }
 
-    fn template() -> OperatorTemplate {
+    pub(crate) fn template() -> OperatorTemplate {
         let mut vector = vec![0.0; VECTOR_DIM];
         vector[0] = 1.0;
         OperatorTemplate {
