@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use minicbor::bytes::ByteVec;
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::cose;
@@ -27,11 +28,12 @@ use crate::message::{
 };
 use crate::notice::Notice;
 use crate::receipt::{self, ReceiptError};
-use crate::records::{HostRecord, Policy, Signed};
+use crate::records::{HostRecord, Policy, RecordError, Signed};
 use crate::session::{self, OPEN_CONTEXT, Sealer, error_body, peer_error, transcript};
 use crate::template::{self, OperatorTemplate};
 use crate::timings::Timings;
 use crate::tlog::VerifierKey;
+use crate::withdrawal::Receipt;
 
 pub use trust::{Look, Trust, look};
 use trust::{check_hello, code_for, policy};
@@ -42,6 +44,8 @@ pub struct Setup {
     pub organisation: Option<VerifyingKey>,
     /// What was typed, until a host has taken it.
     pub pairing: Option<Pairing>,
+    /// Consent was taken back on this device: nothing but this is said.
+    pub withdrawal: Option<Vec<u8>>,
     /// Digests of the notices that were accepted on this device.
     pub consents: Vec<Digest>,
     pub device_key: SigningKey,
@@ -109,6 +113,7 @@ pub struct AwaitReady {
     template_secret: Zeroizing<[u8; 32]>,
     organisation: VerifyingKey,
     pairs: bool,
+    withdrawal: Option<Vec<u8>>,
 }
 
 impl AwaitHello {
@@ -150,12 +155,14 @@ impl AwaitHello {
             return Err(Refusal::new(Code::CertificateMismatch, Fault::Surroundings, detail));
         }
         let consent = policy.record().notice.as_ref().map(Notice::digest);
+        let withdraws = setup.withdrawal.is_some();
+        let consent = consent.filter(|_| !withdraws);
         if consent.is_some_and(|notice| !setup.consents.contains(&notice)) {
             return Err(Refusal::new(Code::ConsentMissing, Fault::Us, ""));
         }
         let pairs = code_for(&setup.trust(), &greeting)?.is_some();
         // A code that has ended lets nobody in any more. Whoever waited for approval meanwhile is known by now.
-        let is_usable = |pairing: &Pairing| pairs && !pairing.code.is_expired(setup.wall_ms);
+        let is_usable = |pairing: &Pairing| pairs && !withdraws && !pairing.code.is_expired(setup.wall_ms);
         let pairing = setup.pairing.clone().filter(is_usable);
         let enrolment = pairing.as_ref().map(|pairing| enrolment(&setup, pairing)).transpose()?;
         let open = Open {
@@ -174,6 +181,7 @@ impl AwaitHello {
             measures: Some(light::MEASURES_LIGHT | light::MEASURES_TURN),
             enrolment,
             consent,
+            withdrawal: setup.withdrawal.clone(),
         };
         let signed = cose::sign1(&setup.device_key, OPEN_CONTEXT, &message::encode(kind::OPEN, 0, &open));
         let mut sealer = Sealer::new(setup.device_key, host_key, transcript(hello, &signed));
@@ -191,6 +199,7 @@ impl AwaitHello {
             template_secret: Zeroizing::new(fresh.template_secret),
             organisation,
             pairs,
+            withdrawal: setup.withdrawal,
         };
         Ok((next, messages))
     }
@@ -221,6 +230,35 @@ fn enrol(
 }
 
 impl AwaitReady {
+    /// Whether consent is taken back: `withdrawn` takes the answer, `handle` does not.
+    pub fn is_withdrawing(&self) -> bool {
+        self.withdrawal.is_some()
+    }
+
+    /// Takes WITHDRAWN; gives the host's receipt, which anybody with the host's key can read.
+    pub fn withdrawn(mut self, answer: &[u8]) -> Result<Signed<Receipt>, Refused> {
+        self.receipt(answer).map_err(|refusal| Refused { reply: self.sealer.refuse(&refusal), refusal })
+    }
+
+    fn receipt(&mut self, answer: &[u8]) -> Result<Signed<Receipt>, Refusal> {
+        let (got, body) = self.sealer.open(answer)?;
+        match got {
+            kind::WITHDRAWN => {}
+            kind::ERROR => return Err(peer_error(&message::body(body)?)),
+            _ => return Err(Refusal::peer(Code::Unexpected)),
+        }
+        let told: message::Withdrawn = message::body(body)?;
+        let unproven = |e: RecordError| Refusal::new(Code::Signature, Fault::Peer, e.to_string());
+        let key = self.host.key().map_err(unproven)?;
+        let receipt = Signed::<Receipt>::verify_any_time(&key, &told.receipt).map_err(unproven)?;
+        let ours: Option<Digest> = self.withdrawal.as_ref().map(|bytes| Sha256::digest(bytes).into());
+        let said = receipt.record();
+        if ours != Some(said.withdrawal) || said.host_id != self.host.host_id {
+            return Err(Refusal::new(Code::Signature, Fault::Peer, "the receipt is for something else"));
+        }
+        Ok(receipt)
+    }
+
     /// Takes READY; gives the live session and the operators of this seat.
     pub fn handle(mut self, ready: &[u8]) -> Result<(Live, Vec<OperatorTemplate>), Refused> {
         match self.check(ready) {
@@ -506,6 +544,5 @@ impl Live {
 
 /// The hashes of one piece's chunks, for its manifest.
 pub fn chunk_digests(ciphertext: &[u8]) -> Vec<ByteVec> {
-    use sha2::Digest as _;
-    ciphertext.chunks(crate::limits::CHUNK_BYTES).map(|c| sha2::Sha256::digest(c).to_vec().into()).collect()
+    ciphertext.chunks(crate::limits::CHUNK_BYTES).map(|c| Sha256::digest(c).to_vec().into()).collect()
 }

@@ -62,6 +62,7 @@ codes! {
     30 ConsentMissing "The notice about Sudare was not accepted on this device. Read it, and accept it with `sudare consent`.";
     31 NotKept "The host could not keep this device. The VDI administrator must look at its folder `seats` and at its disk.";
     32 RulesUnclear "The host cannot determine which rules apply to this user. The VDI administrator must look at its directory.";
+    33 ConsentWithdrawn "Consent was taken back on this device, so nothing looks, and nothing is shown. Whoever wants to agree again pairs the device with a new code (`sudare pair`); the VDI administrator knows the alternative.";
 }
 
 impl Code {

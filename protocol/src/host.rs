@@ -10,6 +10,7 @@
 //! guard's decision.
 
 mod enrol;
+mod withdraw;
 
 use std::collections::VecDeque;
 
@@ -36,6 +37,7 @@ use crate::records::{DeviceRecord, Policy, RecordError, Signed};
 use crate::session::{HELLO_CONTEXT, OPEN_CONTEXT, Sealer, peer_error, transcript};
 use crate::template::{self, OperatorTemplate};
 use crate::timings::Timings;
+use crate::withdrawal::Withdrawal;
 
 /// Two of them, in any script, fit the limit of a text.
 const NAME_SHOWN_MAX_CHARS: usize = 32;
@@ -73,6 +75,8 @@ pub struct Device {
     /// Of the signed record: the log names it without the user's name.
     pub record_sha256: Digest,
     pub revoked: bool,
+    /// Its consent was taken back, and nobody has agreed since.
+    pub withdrawn: bool,
     pub templates: Vec<OperatorTemplate>,
 }
 
@@ -97,6 +101,12 @@ pub trait Devices {
         Err(NotAdmitted::NotKept)
     }
 
+    /// Erases the templates of a device whose consent is taken back, and remembers it; whether all of them are gone by now.
+    fn withdraw(&self, device_id: &Id, withdrawal: &Signed<Withdrawal>) -> Result<bool, NotAdmitted> {
+        let _ = (device_id, withdrawal);
+        Err(NotAdmitted::NotKept)
+    }
+
     /// Whether a user is in a group of the host. By itself there are no groups.
     fn membership(&self, user: &str, group: &str) -> Membership {
         let _ = (user, group);
@@ -110,6 +120,7 @@ pub trait Devices {
 }
 
 pub use enrol::{Admitted, AwaitEnrol, NotAdmitted};
+pub use withdraw::TakenBack;
 
 /// Randomness for one handshake; each field used once.
 pub struct Fresh {
@@ -221,6 +232,9 @@ impl AwaitOpen {
             return Err(Refusal::peer(Code::Unexpected));
         }
         let claimed: Open = message::body(claimed_body)?;
+        if claimed.withdrawal.is_some() {
+            return Err(Refusal::peer(Code::Unexpected));
+        }
         let device = self.device_of(&claimed, open, devices)?;
         self.check_session(&claimed)?;
         let in_force = self.in_force(&device.record, devices)?;
@@ -291,6 +305,9 @@ impl AwaitOpen {
         if device.revoked {
             return Err(Refusal::new(Code::DeviceRevoked, Fault::Organisation, ""));
         }
+        if device.withdrawn {
+            return Err(Refusal::new(Code::ConsentWithdrawn, Fault::Peer, ""));
+        }
         let (now, record) = (self.setup.wall_ms, &device.record);
         if now < record.not_before_ms || now > record.not_after_ms {
             return Err(Refusal::new(
@@ -324,6 +341,7 @@ impl AwaitOpen {
         }
         // Nothing looks at anybody who was not told.
         match &self.setup.policy.record().notice {
+            _ if claimed.withdrawal.is_some() => Ok(()),
             Some(notice) if claimed.consent != Some(notice.digest()) => {
                 Err(Refusal::peer(Code::ConsentMissing))
             }

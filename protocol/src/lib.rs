@@ -34,7 +34,7 @@
 //! | `bundle` | all records for a fleet of hosts in one signed file that only gets newer |
 //! | `enrol` | invitations: how a device is let in without the organisation's key; the code that a person types |
 //! | `approval` | an approver's wish to erase: names log and incident, and expires |
-//! | `notice` | what an employee accepts before anything looks |
+//! | `notice`, `withdrawal` | what an employee accepts before anything looks; how that is taken back |
 //! | `template` | the operator's face vectors, sealed to one connection |
 //! | `reason`, `error` | why covered, why refused: words and advice; numbers are never reused |
 //! | `screen` | the channel's name, the panel of a cover |
@@ -77,6 +77,7 @@ pub mod timings;
 pub mod tlog;
 pub mod utc;
 pub mod verify;
+pub mod withdrawal;
 
 pub use ed25519_dalek::{SigningKey, VerifyingKey};
 pub use error::{Code, Fault, Refusal};

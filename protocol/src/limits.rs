@@ -62,6 +62,8 @@ pub const BUNDLE_REVOCATIONS_MAX: usize = 16_384;
 pub const NOTICE_TEXT_MAX_BYTES: usize = 2_048;
 /// An enrolment in OPEN: one key and one signature.
 pub const ENROLMENT_MAX_BYTES: usize = 256;
+/// A withdrawal in OPEN: one key, a time and one signature.
+pub const WITHDRAWAL_MAX_BYTES: usize = 256;
 /// ENROL, with one sealed template.
 pub const ENROL_MAX_BYTES: usize = TEMPLATE_MAX_BYTES + 512;
 

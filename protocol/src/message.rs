@@ -13,7 +13,7 @@ use crate::cbor;
 use crate::error::{Code, Refusal};
 use crate::limits::{
     CHUNK_BYTES, ENROL_MAX_BYTES, ENROLMENT_MAX_BYTES, INCIDENT_MAX_BYTES, MODELS_MAX, PIECE_MAX_BYTES,
-    PIECES_MAX, TEXT_MAX_BYTES,
+    PIECES_MAX, RECORD_MAX_BYTES, TEXT_MAX_BYTES, WITHDRAWAL_MAX_BYTES,
 };
 use crate::reason::{Reason, State};
 use crate::text::is_plain;
@@ -43,6 +43,7 @@ types! {
     STATUS = 0x04 "host";
     ACK = 0x05 "host";
     CREDIT = 0x06 "host";
+    WITHDRAWN = 0x07 "host";
     OPEN = 0x11 "client";
     ATTEST = 0x12 "client";
     SUSPECT = 0x13 "client";
@@ -147,6 +148,9 @@ pub struct Open {
     /// Digest of the notice that was accepted on this device, of those that the policy may carry.
     #[cbor(n(14), with = "minicbor::bytes")]
     pub consent: Option<Digest>,
+    /// Takes consent back: a signed `Withdrawal`. WITHDRAWN follows, and no session.
+    #[cbor(n(15), with = "minicbor::bytes")]
+    pub withdrawal: Option<Vec<u8>>,
 }
 
 /// What the device brings when it is let in, once.
@@ -156,6 +160,15 @@ pub struct Enrol {
     /// An operator's template, sealed to HELLO's `enrol_key`; empty where the policy compares nobody.
     #[cbor(n(0), with = "minicbor::bytes")]
     pub template: Vec<u8>,
+}
+
+/// In the place of READY: the host has acted on a withdrawal.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Withdrawn {
+    /// The signed `Receipt`.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub receipt: Vec<u8>,
 }
 
 /// The handshake is complete: operators of this seat, sealed to the connection.
@@ -515,11 +528,17 @@ impl Bounded for Open {
             && self.models.len() <= MODELS_MAX
             && self.models.iter().all(|m| m.len() == 32)
             && self.enrolment.as_ref().is_none_or(|enrolment| enrolment.len() <= ENROLMENT_MAX_BYTES)
+            && self.withdrawal.as_ref().is_none_or(|taken| taken.len() <= WITHDRAWAL_MAX_BYTES)
     }
 }
 impl Bounded for Enrol {
     fn in_bounds(&self) -> bool {
         self.template.len() <= ENROL_MAX_BYTES
+    }
+}
+impl Bounded for Withdrawn {
+    fn in_bounds(&self) -> bool {
+        self.receipt.len() <= RECORD_MAX_BYTES
     }
 }
 impl Bounded for Ready {

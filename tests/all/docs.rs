@@ -136,6 +136,7 @@ fn messages_and_their_fields_are_those_of_the_code() {
         "notice",
         "groups",
         "bundle",
+        "withdrawal",
         "enrol/records",
     ] {
         let text = read(&format!("protocol/src/{source}.rs"));

@@ -7,6 +7,7 @@ mod ends;
 mod evidence;
 mod groups;
 mod live;
+mod withdrawal;
 
 use sudare_protocol::client::AwaitHello;
 use sudare_protocol::error::{Code, Fault};

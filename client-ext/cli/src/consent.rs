@@ -1,31 +1,45 @@
-//! `sudare consent`: what the organisation tells, and whether it was accepted on this device.
+//! `sudare consent`: what the organisation tells, whether it was accepted on this device, and how that is taken back.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
+use std::path::Path;
 
 use clap::Args;
 use sudare_client_runtime::membership::Membership;
-use sudare_client_runtime::operator;
+use sudare_client_runtime::{clock, device, hosts, operator};
+use sudare_headless::pairing;
 use sudare_protocol::hex::hex;
 use sudare_protocol::notice::Notice;
 
-use crate::output;
+use crate::{output, pair};
 
-/// Read the notice of your organisation, and accept it
+/// Read the notice of your organisation, and accept it or take that back
 ///
 /// Nothing looks before it was accepted. A new version is asked about again; the desktop stays covered until then.
+///
+/// With --withdraw nothing looks any more from that moment on. Your looks become useless, because the secret that turns
+/// them is deleted here; each host that this PC is paired with erases its copy and signs a receipt, and its log keeps what
+/// you signed. The notice says what remains for you.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   sudare consent               read and accept what is new
-  sudare consent --accept      the same without being asked")]
+  sudare consent --accept      the same without being asked
+  sudare consent --withdraw    take it back; again, for hosts that could not be reached")]
 pub(crate) struct Arguments {
     /// Accept without being asked, after you have read it
     #[arg(long)]
     accept: bool,
+    /// Take back what was accepted on this PC
+    #[arg(long, conflicts_with = "accept")]
+    withdraw: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let membership = Membership::at(&operator::device_dir()?);
+    let home = operator::device_dir()?;
+    let membership = Membership::at(&home);
+    if arguments.withdraw {
+        return withdraw(&home, &membership);
+    }
     let pending = membership.pending();
     if pending.is_empty() {
         output::line("新しいお知らせはありません。 / There is nothing new to accept.");
@@ -51,6 +65,42 @@ pub(crate) fn ask(membership: &Membership, notice: &Notice, accept: bool) -> any
     }
     membership.told(notice)?;
     membership.accept(notice)?;
+    Ok(())
+}
+
+/// Counts at once here, and is told to every host.
+fn withdraw(home: &Path, membership: &Membership) -> anyhow::Result<()> {
+    let key = device::device_key(home)?;
+    if membership.withdrawal()?.is_none() {
+        membership.withdraw(&key, clock::wall_ms())?;
+    }
+    output::line("同意を撤回しました。この PC では、今後だれも確認しません。");
+    output::line("Your consent is withdrawn. Nothing looks on this PC any more.");
+    let mut failed = 0;
+    for name in hosts::names(home) {
+        let host = hosts::find(home, &name)?;
+        match pairing::withdraw(pair::options(&host.address)?, membership.clone(), key.clone()) {
+            Ok(true) => output::line(&format!(
+                "{name}: 登録データを消去しました / your data are erased (receipt kept)"
+            )),
+            Ok(false) => {
+                failed += 1;
+                output::line(&format!(
+                    "{name}: もう使用されません。数分後に再実行すると消去の証明を受け取れます / no longer used; run this again in a few minutes for the receipt that they are erased"
+                ));
+            }
+            Err(error) => {
+                failed += 1;
+                output::line(&format!(
+                    "{name}: 連絡できません。次の接続時、または再実行時に伝えます / not reached: {error}. It is told at the next connection, or when you run this again"
+                ));
+            }
+        }
+    }
+    anyhow::ensure!(
+        failed == 0,
+        "{failed} host(s) have not erased everything yet. Run `sudare consent --withdraw` again"
+    );
     Ok(())
 }
 

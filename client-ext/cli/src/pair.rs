@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     hosts::check_name(&name)?;
     let home = operator::device_dir()?;
     let membership = Membership::at(&home);
-    let seen = pairing::look(options(&code)?, membership.organisation()?, &code);
+    let seen = pairing::look(options(&code.address)?, membership.organisation()?, &code);
     let seen = match seen {
         Ok(seen) => Some(seen),
         // Its notice, if it has one, is told at the log-on.
@@ -85,7 +85,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let Some(seen) = seen else { return at_log_on(&name) };
     let mut host =
         PairedHost { address: code.address.clone(), certificate_sha256: hex(&seen.certificate), user: None };
-    let paired = pairing::pair(options(&code)?, membership.clone(), device::device_key(&home)?);
+    let paired = pairing::pair(options(&code.address)?, membership.clone(), device::device_key(&home)?);
     match paired {
         Ok(paired) => {
             host.user = paired.user;
@@ -146,8 +146,8 @@ fn template(arguments: &Arguments) -> anyhow::Result<OperatorTemplate> {
     enroll::take(clip, &arguments.images)
 }
 
-fn options(code: &PairingCode) -> anyhow::Result<RdpOptions> {
-    let (host, port) = address(&code.address)?;
+pub(crate) fn options(of: &str) -> anyhow::Result<RdpOptions> {
+    let (host, port) = address(of)?;
     Ok(RdpOptions {
         host,
         port,

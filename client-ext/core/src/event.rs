@@ -8,7 +8,9 @@ use sudare_protocol::Refusal;
 use sudare_protocol::message::{Ack, CertificateCheck, Status};
 use sudare_protocol::notice::Notice;
 use sudare_protocol::receipt::ReceiptError;
+use sudare_protocol::records::Signed;
 use sudare_protocol::template::OperatorTemplate;
+use sudare_protocol::withdrawal::Receipt as WithdrawalReceipt;
 
 use crate::presence::Decision;
 use crate::report::Incident;
@@ -40,6 +42,8 @@ pub enum Event {
     Trouble(String),
     /// The organisation tells something that nobody has accepted on this device yet. Nothing looks before.
     Notice(Box<Notice>),
+    /// The host has acted on the consent that was taken back: its receipt.
+    Withdrawn(Box<Signed<WithdrawalReceipt>>),
     /// The operator is recognised less and less well, and should enrol again.
     EnrolAgain,
     /// The host's channel is gone; this many incidents wait for it to come back.

@@ -145,7 +145,7 @@ impl ChannelSelector {
                     }
                     return;
                 }
-                Output::Tell(Event::Refused { .. }) => {
+                Output::Tell(Event::Refused { .. } | Event::Withdrawn(_)) => {
                     out.extend([output, Output::Close(id)]);
                     self.pending.retain(|pending| pending.id != id);
                     return;

@@ -207,6 +207,13 @@ impl ClientSession {
                     Err(refused) => return self.end(refused, out),
                 }
             }
+            State::AwaitReady(state) if state.is_withdrawing() => match state.withdrawn(frame) {
+                Ok(receipt) => {
+                    out.push(Output::Tell(Event::Withdrawn(Box::new(receipt))));
+                    return false;
+                }
+                Err(refused) => return self.end(refused, out),
+            },
             State::AwaitReady(state) => match state.handle(frame) {
                 Ok((live, operators)) => self.ready(live, operators, out),
                 Err(refused) => return self.end(refused, out),

@@ -141,6 +141,12 @@ impl Devices for AnyDevice {
             regions: Vec::new(),
             self_cosine: None,
         };
-        Ok(Some(Device { record, record_sha256: [0xdd; 32], revoked: false, templates: vec![template] }))
+        Ok(Some(Device {
+            record,
+            record_sha256: [0xdd; 32],
+            revoked: false,
+            withdrawn: false,
+            templates: vec![template],
+        }))
     }
 }

@@ -157,6 +157,36 @@ pub fn pair(
     membership: Membership,
     device_key: SigningKey,
 ) -> Result<Paired, PairingError> {
+    connect(options, membership, device_key, |event| match event {
+        Event::Ready { host_id, user, .. } => Some(Ok(Paired { host_id, user })),
+        Event::Refused { refusal, .. } => Some(Err(PairingError::Refused(refusal))),
+        _ => None,
+    })
+}
+
+/// Tells the host that consent was taken back on this device, as `membership` holds it; whether nothing is left there.
+///
+/// # Errors
+/// As the type says. The withdrawal stays in `membership`, and is told at the next connection.
+pub fn withdraw(
+    options: RdpOptions,
+    membership: Membership,
+    device_key: SigningKey,
+) -> Result<bool, PairingError> {
+    connect(options, membership, device_key, |event| match event {
+        Event::Withdrawn(receipt) => Some(Ok(receipt.record().erased)),
+        Event::Refused { refusal, .. } => Some(Err(PairingError::Refused(refusal))),
+        _ => None,
+    })
+}
+
+/// One connection without a desktop, until an event answers.
+fn connect<T>(
+    options: RdpOptions,
+    membership: Membership,
+    device_key: SigningKey,
+    answer: impl Fn(Event) -> Option<Result<T, PairingError>>,
+) -> Result<T, PairingError> {
     let boot_id = device::boot_id().map_err(device::DeviceError::from)?;
     let identity = Identity { membership, device_key, boot_id, models: Vec::new() };
     let driver = Driver::new(identity, Box::new(NoWatch), Arc::new(Spools::default()))
@@ -176,11 +206,11 @@ pub fn pair(
     let mut result = None;
     app::run(&rdp, events, driver, &mut |event, _| {
         let outcome = match event {
-            AppEvent::Driver(Event::Ready { host_id, user, .. }) => Ok(Paired { host_id, user }),
-            AppEvent::Driver(Event::Refused { refusal, .. }) => Err(PairingError::Refused(refusal)),
-            AppEvent::Ended { error } => Err(ended(error)),
-            _ => return,
+            AppEvent::Driver(event) => answer(event),
+            AppEvent::Ended { error } => Some(Err(ended(error))),
+            _ => None,
         };
+        let Some(outcome) = outcome else { return };
         result.get_or_insert(outcome);
         inbox.stop();
     });

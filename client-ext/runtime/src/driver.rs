@@ -34,6 +34,8 @@ use crate::spool::Spools;
 use crate::watcher::{Look, Watcher};
 
 const TICK: Duration = Duration::from_millis(50);
+/// How often to look whether consent was taken back.
+const WITHDRAWAL_EVERY: Duration = Duration::from_secs(1);
 /// How often to look for evidence that a process which died left for the host.
 const ADOPT_EVERY: Duration = Duration::from_secs(60);
 /// At the end, how long to wait for pictures that are being sealed. Far more than it takes on a busy machine: whoever
@@ -88,6 +90,8 @@ pub struct Driver {
     addressee: Option<Addressee>,
     /// When to look again for evidence that other processes left.
     next_adopt: Instant,
+    /// When to look again whether consent was taken back.
+    next_withdrawal: Instant,
     /// Number of the current watch; looks of earlier ones are dropped.
     watch: u64,
     /// Where an employee's window asks to see what the camera sees.
@@ -130,6 +134,7 @@ impl Driver {
             unsaved: None,
             sealer,
             next_adopt: clock::instant(),
+            next_withdrawal: clock::instant(),
             addressee: None,
             watch: 0,
             pictures: None,
@@ -188,6 +193,9 @@ impl Driver {
 
     fn tick(&mut self, out: &mut Vec<Output>) {
         self.forget_closed(out);
+        if self.selector.live().is_some() && self.is_withdrawn() {
+            self.selector.bye(out);
+        }
         let now_ms = clock::boottime_ms();
         self.selector.tick(now_ms, fresh(), out);
         for shots in self.ring.ready(now_ms) {
@@ -299,6 +307,11 @@ impl Driver {
                     tracing::error!("{error}");
                 }
             }
+            Event::Withdrawn(receipt) => {
+                if let Err(error) = self.identity.membership.keep_receipt(receipt) {
+                    tracing::error!("{error}");
+                }
+            }
             Event::EnrolAgain => tracing::warn!("the looks at the operator fit the template less and less"),
             Event::Ready { .. } | Event::Decided(_) | Event::Status(_) | Event::Over { .. } => {}
         }
@@ -381,11 +394,21 @@ impl Driver {
         }
     }
 
+    /// Whether consent was taken back meanwhile: then nothing looks any more, and the host covers. Looked for once a second.
+    fn is_withdrawn(&mut self) -> bool {
+        if clock::instant() < self.next_withdrawal {
+            return false;
+        }
+        self.next_withdrawal = clock::instant() + WITHDRAWAL_EVERY;
+        self.identity.membership.withdrawal().is_ok_and(|taken| taken.is_some())
+    }
+
     fn fresh_handshake(&self, transport: &dyn Transport) -> Result<(Setup, Fresh), HandshakeError> {
         let identity = &self.identity;
         let setup = Setup {
             organisation: identity.membership.organisation()?,
             pairing: identity.membership.pairing()?,
+            withdrawal: identity.membership.withdrawal()?,
             consents: identity.membership.consents(),
             device_key: identity.device_key.clone(),
             device_id: keyfile::device_id(&identity.device_key.verifying_key()),

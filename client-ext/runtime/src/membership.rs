@@ -3,6 +3,7 @@
 //! ```text
 //! <home>/organisation.pub          pinned by hand, or by the first pairing
 //! <home>/pairing.code, .operator   what was typed, and whom the host is to let in; gone once a host has
+//! <home>/consent.withdrawn         signed here: consent was taken back; withdrawals/<host>.receipt: what hosts signed about it
 //! <home>/notices/<digest>.cbor     what an organisation tells; <digest>.accepted beside it: somebody agreed
 //! ```
 //! Read anew for each handshake, so that what was typed or accepted meanwhile counts at once.
@@ -13,11 +14,13 @@ use std::path::{Path, PathBuf};
 use sudare_protocol::client::Pairing;
 use sudare_protocol::enrol::{CodeError, PairingCode};
 use sudare_protocol::hex::{hex, unhex};
-use sudare_protocol::limits::{RECORD_MAX_BYTES, TEMPLATE_MAX_BYTES};
+use sudare_protocol::limits::{RECORD_MAX_BYTES, TEMPLATE_MAX_BYTES, WITHDRAWAL_MAX_BYTES};
 use sudare_protocol::message::Digest;
 use sudare_protocol::notice::Notice;
+use sudare_protocol::records::{RecordError, Signed};
 use sudare_protocol::template::{OperatorTemplate, TemplateError};
-use sudare_protocol::{VerifyingKey, cbor, keyfile};
+use sudare_protocol::withdrawal::{Receipt, Withdrawal};
+use sudare_protocol::{SigningKey, VerifyingKey, cbor, keyfile};
 use zeroize::Zeroizing;
 
 use crate::device::{self, DeviceError};
@@ -36,6 +39,8 @@ pub enum MembershipError {
     Operator { path: PathBuf, source: TemplateError },
     #[error("cannot {action} {path}: {source}. Check that the folder is yours and that the disk has room")]
     File { action: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("{path} cannot be signed: {source}. Make a new device key")]
+    Withdrawal { path: PathBuf, source: RecordError },
     #[error("this device has no organisation yet. Type the code of your VDI administrator: sudare pair CODE")]
     NotPaired,
 }
@@ -107,6 +112,8 @@ impl Membership {
     /// # Errors
     /// The disk.
     pub fn begin(&self, pairing: &Pairing) -> Result<(), MembershipError> {
+        // Whoever types a code wants to be let in.
+        remove(&self.path("consent.withdrawn"))?;
         let operator = self.path("pairing.operator");
         let bytes = pairing
             .template
@@ -167,12 +174,49 @@ impl Membership {
         self.digests("cbor").iter().filter(|digest| !accepted.contains(digest)).filter_map(notice).collect()
     }
 
-    /// Somebody read it, and agreed.
+    /// Somebody read it, and agreed. What was taken back before is over.
     ///
     /// # Errors
     /// The disk.
     pub fn accept(&self, notice: &Notice) -> Result<(), MembershipError> {
+        remove(&self.path("consent.withdrawn"))?;
         write(&self.notice_path(&notice.digest(), "accepted"), b"")
+    }
+
+    /// Takes everything back that was agreed to on this device: from now on nothing looks. The looks of its operators become
+    /// useless everywhere, because the secret that rotates them is gone.
+    ///
+    /// # Errors
+    /// The disk. What was written first counts: nothing looks any more.
+    pub fn withdraw(&self, device_key: &SigningKey, at_ms: u64) -> Result<(), MembershipError> {
+        let withdrawal = Withdrawal { device_key: device_key.verifying_key().to_bytes(), at_ms };
+        let path = self.path("consent.withdrawn");
+        let signed = Signed::sign(device_key, &withdrawal)
+            .map_err(|source| MembershipError::Withdrawal { path: path.clone(), source })?;
+        write(&path, &signed)?;
+        for digest in self.consents() {
+            remove(&self.notice_path(&digest, "accepted"))?;
+        }
+        self.forget_pairing()?;
+        remove(&self.path("device.seed"))
+    }
+
+    /// What was signed to take consent back, until somebody agrees again.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn withdrawal(&self) -> Result<Option<Vec<u8>>, MembershipError> {
+        Ok(read(&self.path("consent.withdrawn"), WITHDRAWAL_MAX_BYTES)?.map(|bytes| bytes.to_vec()))
+    }
+
+    /// Keeps what a host signed about it: `withdrawals/<host>.receipt`.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn keep_receipt(&self, receipt: &Signed<Receipt>) -> Result<(), MembershipError> {
+        // Whatever a host is called, this is a file of that folder.
+        let name = hex(receipt.record().host_id.as_bytes());
+        write(&self.path("withdrawals").join(format!("{name}.receipt")), receipt.bytes())
     }
 
     fn digests(&self, kind: &str) -> Vec<Digest> {

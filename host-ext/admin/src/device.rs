@@ -71,6 +71,8 @@ pub(crate) enum Device {
         /// The device's id (32 hexadecimal digits)
         id: String,
     },
+    /// Remove the operators of devices whose people took their consent back (a unit does it by itself)
+    ForgetWithdrawn,
     /// The same as `sudare-host devices`
     #[command(hide = true)]
     List,
@@ -83,7 +85,7 @@ impl Device {
         // without operators is of no use.
         let templates = match self {
             Device::Add { operator: files, .. } | Device::Operator { files, .. } => read_operators(files)?,
-            Device::Revoke { .. } | Device::List => Vec::new(),
+            Device::Revoke { .. } | Device::ForgetWithdrawn | Device::List => Vec::new(),
         };
         let record = match self {
             Device::Add { record, .. } => read_record(record)?,
@@ -102,6 +104,12 @@ impl Device {
                 registry.revoke(&device_id(id)?)?;
                 output::line(&format!("Device {id} is revoked."));
             }
+            Device::ForgetWithdrawn => match registry.forget_withdrawn()? {
+                0 => output::line("No operator of a device whose consent was taken back is left."),
+                count => output::line(&format!(
+                    "The operators of {count} device(s) were removed, because consent was taken back."
+                )),
+            },
             // Of `sudare-host devices`.
             Device::List => {}
         }

@@ -22,6 +22,8 @@ pub struct Consent {
     pub device: String,
     /// SHA-256 of the notice that was accepted, in hexadecimal; none where the policy carried none.
     pub notice_sha256: Option<String>,
+    /// Whether this took consent back, instead of beginning a session.
+    pub withdrawn: bool,
     /// The notice's version, for people.
     pub version: Option<u32>,
     /// Entries of the first and the last session, and their times by the host's clock.
@@ -34,7 +36,7 @@ pub struct Consent {
 
 /// Collects consents from entries in log order.
 #[derive(Debug, Default)]
-pub struct Consents(BTreeMap<(Id, Option<Digest>), Consent>);
+pub struct Consents(BTreeMap<(Id, Option<Digest>, bool), Consent>);
 
 impl Consents {
     /// Takes in one entry.
@@ -44,8 +46,11 @@ impl Consents {
         // Only what the policy of that session asked for was asked of anybody.
         let notice = handshake::hello(&start).and_then(|hello| notice_of(&hello.policy));
         let agreed = notice.as_ref().filter(|notice| open.consent == Some(notice.digest()));
-        let consent = self.0.entry((open.device_id, agreed.map(Notice::digest))).or_insert_with(|| Consent {
+        let withdrawn = open.withdrawal.is_some();
+        let of = (open.device_id, agreed.map(Notice::digest), withdrawn);
+        let consent = self.0.entry(of).or_insert_with(|| Consent {
             device: hex(&open.device_id),
+            withdrawn,
             notice_sha256: agreed.map(|notice| hex(&notice.digest())),
             version: agreed.map(|notice| notice.version),
             first_entry: index,

@@ -12,6 +12,7 @@
 
 pub mod overview;
 pub mod seats;
+mod withdrawn;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ use sudare_protocol::limits::{OPERATORS_MAX, RECORD_MAX_BYTES, TEMPLATE_MAX_BYTE
 use sudare_protocol::message::{Digest, Id};
 use sudare_protocol::records::{DeviceRecord, RecordError, Signed};
 use sudare_protocol::template::{OperatorTemplate, TemplateError};
+use sudare_protocol::withdrawal::Withdrawal;
 use sudare_protocol::{VerifyingKey, keyfile};
 use zeroize::Zeroizing;
 
@@ -97,6 +99,8 @@ impl Registry {
             return Err(RegistryError::Mismatch);
         }
         files::write_private(&self.path(&device_id, "record"), signed_record)?;
+        // Whoever enrols it anew has asked its people.
+        self.agree_again(&device_id)?;
         Ok(device_id)
     }
 
@@ -170,7 +174,9 @@ impl Registry {
         let revoked = self.path(device_id, "revoked").exists()
             || self.is_revoked(&record.device_key)
             || enroller.is_some_and(|key| self.is_revoked(&key));
-        Ok(Some(Device { record, record_sha256, revoked, templates: self.operators(device_id)? }))
+        let withdrawn = self.is_withdrawn(device_id)?;
+        let templates = if withdrawn { Vec::new() } else { self.operators(device_id)? };
+        Ok(Some(Device { record, record_sha256, revoked, withdrawn, templates }))
     }
 
     /// How a device was let in.
@@ -252,6 +258,13 @@ impl Devices for Registry {
             tracing::error!(group, "the directory does not say who is in this group");
         }
         answer
+    }
+
+    fn withdraw(&self, device_id: &Id, withdrawal: &Signed<Withdrawal>) -> Result<bool, NotAdmitted> {
+        self.take_consent_back(device_id, withdrawal).map_err(|error| {
+            tracing::error!(%error, "what an employee has taken back cannot be kept");
+            NotAdmitted::NotKept
+        })
     }
 
     fn admit(

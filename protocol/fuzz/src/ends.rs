@@ -155,6 +155,6 @@ impl Devices for OneDevice {
             not_before_ms: 0,
             not_after_ms: u64::MAX,
         };
-        Ok(Some(Device { record, record_sha256: [0; 32], revoked: false, templates: vec![] }))
+        Ok(Some(Device { record, record_sha256: [0; 32], revoked: false, withdrawn: false, templates: vec![] }))
     }
 }

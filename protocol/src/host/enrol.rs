@@ -164,7 +164,7 @@ impl AwaitEnrol {
     }
 }
 
-fn claimed(open: &[u8]) -> Result<Open, Refusal> {
+pub(super) fn claimed(open: &[u8]) -> Result<Open, Refusal> {
     let (claimed_kind, _, body) = message::split(cose::unverified_payload(open)?)?;
     if claimed_kind == kind::OPEN { message::body(body) } else { Err(Refusal::peer(Code::Unexpected)) }
 }

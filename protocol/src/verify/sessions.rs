@@ -186,6 +186,7 @@ mod tests {
             measures: None,
             enrolment: None,
             consent: None,
+            withdrawal: None,
         }
     }
 

@@ -196,6 +196,7 @@ impl Case {
             measures: None,
             enrolment: None,
             consent: None,
+            withdrawal: None,
         };
         let hello = cose::sign1(&pair::host_key(), HELLO_CONTEXT, &message::encode(kind::HELLO, 0, &hello));
         let open = cose::sign1(&device, OPEN_CONTEXT, &message::encode(kind::OPEN, 0, &open));

@@ -9,17 +9,18 @@ use crate::packages::HOST_PROGRAMS;
 
 /// Most exposure that `systemd-analyze security` may find, in tenths: 0 is none, 100 is all. What connects to other
 /// machines has more than what does not, and so has what looks into other processes.
-const UNITS: [(&str, u32); 7] = [
+const UNITS: [(&str, u32); 8] = [
     ("sudare-recorder", 7),
     ("sudare-retention", 7),
     ("sudare-ship", 17),
     ("sudare-forward", 17),
     ("sudare-fleet", 17),
+    ("sudare-consent", 9),
     ("sudare-gate@", 16),
     ("sudare-owner", 17),
 ];
 /// What starts units that do not run all the time.
-const STARTERS: [&str; 2] = ["sudare-retention.timer", "sudare-gate.socket"];
+const STARTERS: [&str; 3] = ["sudare-retention.timer", "sudare-consent.path", "sudare-gate.socket"];
 
 /// Files of the host's package, below a folder that vanishes with the test.
 struct Host {

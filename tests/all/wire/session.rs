@@ -49,6 +49,7 @@ pub(super) fn play() -> Session {
     said.push(by_host("ready", &context, ready));
     let chunk = live(client, host, &context, &mut said);
     pairing(&hello, &mut said);
+    withdrawing(&hello, &mut said);
     Session { said, hello, open, transcript: context, chunk }
 }
 
@@ -59,6 +60,18 @@ fn pairing(hello: &[u8], said: &mut Vec<Said>) {
     let context = transcript(hello, &open);
     said.push(by_device("open of a device that pairs", OPEN_CONTEXT, open));
     said.push(by_device("enrol", &context, enrol));
+}
+
+/// What a device says whose people have taken their consent back.
+fn withdrawing(hello: &[u8], said: &mut Vec<Said>) {
+    let setup = client::Setup { withdrawal: Some(pair::withdrawal()), ..pair::client_setup() };
+    let (_, open) = AwaitHello::new(setup, pair::client_fresh()).handle(hello).unwrap();
+    let open = unframed(&open);
+    let (host, _) = AwaitOpen::new(pair::host_setup().unwrap(), HOST_NONCE, NOW_MS).unwrap();
+    let taken_back = host.withdraw(&open, &pair::OneDevice::default(), NOW_MS).unwrap();
+    let context = transcript(hello, &open);
+    said.push(by_device("open that takes consent back", OPEN_CONTEXT, open));
+    said.push(by_host("withdrawn", &context, unframed(&taken_back.reply)));
 }
 
 /// Everything after the handshake, in an order in which it could happen.

@@ -58,6 +58,7 @@ fn messages_are_read_and_written_again_the_same() {
             kind::CHALLENGE => again::<message::Challenge>(number, sequence, body),
             kind::STATUS => again::<message::Status>(number, sequence, body),
             kind::ACK => again::<message::Ack>(number, sequence, body),
+            kind::WITHDRAWN => again::<message::Withdrawn>(number, sequence, body),
             kind::CREDIT => again::<message::Credit>(number, sequence, body),
             kind::OPEN => again::<message::Open>(number, sequence, body),
             kind::ATTEST => again::<message::Attest>(number, sequence, body),

@@ -7,12 +7,13 @@ use sudare_protocol::enrol::{
 };
 use sudare_protocol::frame::Deframer;
 use sudare_protocol::groups::Membership;
-use sudare_protocol::host::{self, Device, Devices};
+use sudare_protocol::host::{self, Device, Devices, NotAdmitted};
 use sudare_protocol::limits::{OPERATORS_MAX, VECTOR_DIM};
 use sudare_protocol::message::{Attest, Id};
 use sudare_protocol::reason::{Reason, State};
 use sudare_protocol::records::{DeviceRecord, EvidenceDuty, HostRecord, Policy, RecordError, Signed};
 use sudare_protocol::template::OperatorTemplate;
+use sudare_protocol::withdrawal::Withdrawal;
 use sudare_protocol::{SigningKey, client, keyfile};
 
 pub const WALL_MS: u64 = 1_800_000_000_000;
@@ -92,6 +93,12 @@ pub fn policy() -> Policy {
     }
 }
 
+/// What the fixed device signs to take consent back.
+pub fn withdrawal() -> Vec<u8> {
+    let withdrawal = Withdrawal { device_key: device_key().verifying_key().to_bytes(), at_ms: WALL_MS };
+    Signed::sign(&device_key(), &withdrawal).unwrap_or_default()
+}
+
 pub fn template() -> OperatorTemplate {
     let mut vector = vec![0.0; VECTOR_DIM];
     vector[0] = 1.0;
@@ -110,6 +117,7 @@ pub fn template() -> OperatorTemplate {
 pub struct OneDevice {
     pub revoked: bool,
     pub missing: bool,
+    pub withdrawn: bool,
     /// What the host's name service says of every group; there is none if nothing is said.
     pub membership: Option<Membership>,
 }
@@ -128,8 +136,13 @@ impl Devices for OneDevice {
             record,
             record_sha256: [0xdd; 32],
             revoked: self.revoked,
+            withdrawn: self.withdrawn,
             templates: vec![template()],
         }))
+    }
+
+    fn withdraw(&self, _: &Id, _: &Signed<Withdrawal>) -> Result<bool, NotAdmitted> {
+        Ok(true)
     }
 
     fn membership(&self, _: &str, _: &str) -> Membership {
@@ -164,6 +177,7 @@ pub fn client_setup() -> client::Setup {
     client::Setup {
         organisation: Some(organisation_key().verifying_key()),
         pairing: None,
+        withdrawal: None,
         consents: vec![],
         device_key: device_key(),
         device_id: DEVICE_ID,

@@ -138,6 +138,12 @@ pub(crate) fn consent(consent: &Consent, language: Language) -> String {
         (_, _, En) => "policy without a notice".to_owned(),
     };
     let sessions = consent.sessions;
+    if consent.withdrawn {
+        return match language {
+            Ja => format!("{short}  同意を撤回（端末の署名あり）、{first}"),
+            En => format!("{short}  consent taken back, signed by the device, {first}"),
+        };
+    }
     match language {
         Ja => format!("{short}  {notice}、{sessions} セッション、{first} から {last} まで"),
         En => format!("{short}  {notice}, {sessions} sessions, {first} to {last}"),

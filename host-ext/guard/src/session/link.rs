@@ -4,7 +4,7 @@ use sudare_protocol::error::{Code, Fault, Refusal, Refused};
 use sudare_protocol::evidence::event::SessionStart;
 use sudare_protocol::evidence::note::NoteCode;
 use sudare_protocol::frame::Deframer;
-use sudare_protocol::host::{AwaitEnrol, AwaitOpen, Device, Fresh, Live, Opened, Setup};
+use sudare_protocol::host::{AwaitEnrol, AwaitOpen, Device, Fresh, Live, Opened, Setup, TakenBack};
 use sudare_protocol::limits::OPERATORS_MAX;
 use sudare_protocol::reason::Reason;
 
@@ -147,10 +147,32 @@ impl Session {
             self.end = End::AwaitEnrol(Box::new(end));
             return Ok(());
         }
+        if AwaitOpen::is_withdrawing(frame) {
+            let taken_back = end.withdraw(frame, &self.by_user(), self.now.boot_ms)?;
+            self.taken_back(taken_back, actions);
+            return Ok(());
+        }
         let fresh = self.fresh()?;
         let (live, ready, opened) = end.handle(frame, &self.by_user(), &fresh, self.now.boot_ms)?;
         self.go_live(live, ready, opened, actions);
         Ok(())
+    }
+
+    /// An employee took the consent back: told, kept in the log with the signed words, and nothing is shown.
+    fn taken_back(&mut self, taken_back: TakenBack, actions: &mut Vec<Action>) {
+        tracing::info!("consent was taken back on a device, whose templates are erased");
+        let start = SessionStart {
+            hello: taken_back.hello,
+            open: taken_back.open,
+            device_key: taken_back.device_key,
+            device_record_sha256: taken_back.device_record_sha256,
+            subject_id: None,
+        };
+        self.started = true;
+        self.keep(None, What::SessionStart(start));
+        self.decide(Event::LinkDown { reason: Reason::NoConsent }, actions);
+        self.finish(Reason::NoConsent);
+        actions.push(Action::Send(taken_back.reply));
     }
 
     fn enrolled(&mut self, end: AwaitEnrol, frame: &[u8], actions: &mut Vec<Action>) -> Result<(), Refused> {
@@ -220,6 +242,7 @@ impl Session {
         let now_ms = self.now.wall_ms;
         let refusal = match self.shared.devices.find(&device_id) {
             Ok(Some(device)) if device.revoked => Refusal::new(Code::DeviceRevoked, Fault::Organisation, ""),
+            Ok(Some(device)) if device.withdrawn => Refusal::new(Code::ConsentWithdrawn, Fault::Peer, ""),
             Ok(Some(Device { record, .. }))
                 if (record.not_before_ms..=record.not_after_ms).contains(&now_ms) =>
             {
@@ -261,7 +284,7 @@ impl Session {
             | Code::InvitationRefused
             | Code::ApprovalPending
             | Code::NotKept => Reason::DeviceRefused,
-            Code::ConsentMissing => Reason::NoConsent,
+            Code::ConsentMissing | Code::ConsentWithdrawn => Reason::NoConsent,
             Code::RulesUnclear => Reason::RulesUnclear,
             Code::EvidenceStore => Reason::EvidenceNotKept,
             // Whoever slept, or is slow, has sent nothing wrong.

@@ -18,8 +18,9 @@ use sudare_protocol::host::{Admitted, Device, Devices, NotAdmitted};
 use sudare_protocol::message::Id;
 use sudare_protocol::message::Shown;
 use sudare_protocol::reason::Reason;
-use sudare_protocol::records::RecordError;
+use sudare_protocol::records::{RecordError, Signed};
 use sudare_protocol::template::OperatorTemplate;
+use sudare_protocol::withdrawal::Withdrawal;
 
 use super::driver::Session;
 use super::evidence::What;
@@ -40,6 +41,10 @@ impl Devices for ByUser<'_> {
 
     fn invitation(&self, key: &KeyId) -> Result<Option<Invited>, RecordError> {
         self.devices.invitation(key)
+    }
+
+    fn withdraw(&self, device_id: &Id, withdrawal: &Signed<Withdrawal>) -> Result<bool, NotAdmitted> {
+        self.devices.withdraw(device_id, withdrawal)
     }
 
     fn admit(

@@ -141,7 +141,11 @@ impl Registry {
         match known {
             Some((record, ..)) if record.user != device.user => return Err(NotAdmitted::OtherUser),
             // It comes again, because the answer was lost.
-            Some((_, digest, _)) if digest == admission.digest() => return Ok(Admitted::Kept),
+            Some((_, digest, _))
+                if digest == admission.digest() && !self.is_withdrawn(&id).map_err(not_kept)? =>
+            {
+                return Ok(Admitted::Kept);
+            }
             _ => {}
         }
         self.claim(invitation, &id)?;
@@ -152,6 +156,8 @@ impl Registry {
             files::write_in_place(&self.seat(&id, kind), bytes).map_err(|e| not_kept(e.into()))
         };
         write(operators, &sealed)?;
+        // Nothing pairs without an agreement.
+        self.agree_again(&id).map_err(not_kept)?;
         write(record, admission.bytes())?;
         Ok(if invitation.needs_approval { Admitted::Waiting } else { Admitted::Kept })
     }
@@ -207,6 +213,7 @@ pub(super) mod tests {
     use sudare_protocol::enrol::{EnrollerRecord, Enrolment};
     use sudare_protocol::groups::EVERYBODY;
     use sudare_protocol::limits::VECTOR_DIM;
+    use sudare_protocol::withdrawal::Withdrawal;
     use sudare_protocol::{SigningKey, keyfile};
     use zeroize::Zeroizing;
 
@@ -223,6 +230,13 @@ pub(super) mod tests {
 
     pub(crate) fn id(device: u8) -> Id {
         keyfile::device_id(&key(device).verifying_key())
+    }
+
+    /// What a device's people sign to take their consent back.
+    pub(crate) fn withdrawal(device: u8) -> Signed<Withdrawal> {
+        let withdrawal = Withdrawal { device_key: key(device).verifying_key().to_bytes(), at_ms: 7 };
+        let bytes = Signed::sign(&key(device), &withdrawal).unwrap();
+        Signed::verify_any_time(&key(device).verifying_key(), &bytes).unwrap()
     }
 
     /// A device that uses the invitation of key 3, which is for this user.

@@ -270,6 +270,7 @@ impl Maker {
             measures: None,
             enrolment: None,
             consent: None,
+            withdrawal: None,
         };
         let (host, device) = (pair::host_key(), pair::device_key());
         SessionStart {
