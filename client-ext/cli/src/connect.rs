@@ -190,6 +190,11 @@ impl Teller {
                 let text = "the looks at the operator fit the template less and less: enrol again".to_owned();
                 ("enrol-again", json!({}), text)
             }
+            Event::Withdrawn(receipt) => {
+                let erased = receipt.record().erased;
+                let text = "the host has acted on the consent that was taken back".to_owned();
+                ("withdrawn", json!({ "erased": erased }), text)
+            }
             Event::Over { waiting } => {
                 let text = format!("the host's channel is gone; {waiting} incidents are waiting for it");
                 ("over", json!({ "waiting": waiting }), text)

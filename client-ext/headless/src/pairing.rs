@@ -181,11 +181,11 @@ pub fn withdraw(
 }
 
 /// One connection without a desktop, until an event answers.
-fn connect<T>(
+fn connect<T: Send>(
     options: RdpOptions,
     membership: Membership,
     device_key: SigningKey,
-    answer: impl Fn(Event) -> Option<Result<T, PairingError>>,
+    answer: impl Fn(Event) -> Option<Result<T, PairingError>> + Send + Sync,
 ) -> Result<T, PairingError> {
     let boot_id = device::boot_id().map_err(device::DeviceError::from)?;
     let identity = Identity { membership, device_key, boot_id, models: Vec::new() };

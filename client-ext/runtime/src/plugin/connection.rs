@@ -85,6 +85,9 @@ fn log(event: &Event) {
         Event::Status(s) => tracing::info!(shown = ?s.shown, reason = s.reason.as_str(), "the host's screen"),
         Event::Break(on) => tracing::info!(on, "break"),
         Event::Receipt(ack) => tracing::info!(entry = ack.leaf_index, "the host keeps an incident"),
+        Event::Withdrawn(receipt) => {
+            tracing::info!(erased = receipt.record().erased, "the host has acted on the consent that was taken back");
+        }
         Event::Over { waiting } => tracing::info!(waiting, "the host's channel is gone"),
         // Logged by the session and the driver.
         Event::Decided(_)

@@ -60,6 +60,7 @@ impl Notices {
                 Some(notice("カメラで確認できません / Sudare cannot watch the seat", text))
             }
             Event::EnrolAgain => Some(enrol_again()),
+            Event::Withdrawn(_) => Some(withdrawn()),
             Event::Notice(_) => Some(reason(Reason::NoConsent)),
             // While the host is connected, only a liar beside it is ever refused.
             Event::Refused { live: false, .. } if self.live => None,
@@ -102,6 +103,13 @@ fn kept(waiting: usize) -> Notice {
         &format!(
             "未送信の記録が {waiting} 件あり、この PC に保持されています。次の接続で送信されます。\n{waiting} records wait for the host on this computer. They are sent at the next connection."
         ),
+    )
+}
+
+fn withdrawn() -> Notice {
+    notice(
+        "同意の撤回を受け付けました / Your consent is withdrawn",
+        "このホストは、登録データを消去するか、使用を止めました。デスクトップは表示されません。\nThis host has erased your data, or stopped using them. The desktop is not shown.",
     )
 }
 

@@ -87,6 +87,7 @@ impl SeatState {
             Event::EnrolAgain => self.enrol_again = true,
             // It waits under another page, and the host's refusal says why nothing is shown.
             Event::Notice(_) => {}
+            Event::Withdrawn(_) => self.cover(true, Reason::NoConsent),
             Event::Over { waiting } => {
                 (self.host, self.waiting, self.on_break) = (None, *waiting, false);
                 self.cover(true, Reason::ClientGone);
