@@ -217,13 +217,14 @@ fn whoever_misuses_the_socket_of_the_figures_stops_no_evidence() {
     let host = Host::reporting_to(recorder.path("run/socket"));
     let mut seat = Seat::visible(&host);
     let before = Remote::connect(&recorder.path("run/socket"), [3; 16]).unwrap().state().unwrap().size;
+    recorder.ask(&[0xff; 60_000]);
     let mut hostile: Vec<UnixStream> = (0..40)
         .map(|n| {
             let mut stream = UnixStream::connect(recorder.path("run/metrics")).unwrap();
             stream.set_nonblocking(true).unwrap();
-            // A flood, then nothing or a drop, until all places are taken. Whoever was hung up on already may not write.
+            // Nothing or a drop, which takes all places; then a flood. Whoever was hung up on already may not write.
             drop(match n {
-                0..10 => stream.write(&[0xff; 60_000]),
+                20.. => stream.write(&[0xff; 60_000]),
                 n if n % 2 == 0 => Ok(0),
                 _ => stream.write(b"GET /metr"),
             });
