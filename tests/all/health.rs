@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -192,4 +193,106 @@ fn the_role_names_what_the_package_has() {
         let is_ours = command.trim_matches('"').starts_with("sudare-");
         assert!(!is_ours || package.contains(&format!("/{command} ")), "the package has no {command}");
     }
+}
+
+/// Programs of the package, as far as the role needs them, which only note what they were asked.
+const STAND_INS: [(&str, &str); 2] = [
+    (
+        "sudare-setup",
+        "case $1 in keys) mkdir -p /var/lib/sudare && echo key >/var/lib/sudare/host.key ;; \
+         records) cp \"$2\"/* /var/lib/sudare/ && echo vdi+1+key >/etc/sudare/log.vkey ;; esac",
+    ),
+    (
+        "sudare-host",
+        "case $1 in key) echo 'sudare-ed25519 AAAA' ;; doctor) cat \"$STAND_IN_DOCTOR\"; grep -q false \"$STAND_IN_DOCTOR\" && exit 1; true ;; esac",
+    ),
+];
+
+/// The role's steps that need neither a package nor systemd, in a mount namespace of their own.
+struct Controlled {
+    dir: tempfile::TempDir,
+}
+
+impl Controlled {
+    fn new() -> Self {
+        let controlled = Controlled { dir: tempfile::tempdir().unwrap() };
+        let path = |name: &str| controlled.dir.path().join(name);
+        for folder in ["bin", "etc", "etc.work", "lib", "lib.work"] {
+            std::fs::create_dir(path(folder)).unwrap();
+        }
+        for (name, script) in STAND_INS {
+            let program = path("bin").join(name);
+            std::fs::write(&program, format!("#!/bin/sh\nset -e\n{script}\n")).unwrap();
+            std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        let play = "- hosts: localhost\n  gather_facts: false\n  tasks:\n    - ansible.builtin.file: {path: /etc/sudare, state: directory, mode: '0755'}\n";
+        let step =
+            |name| format!("    - ansible.builtin.include_role: {{name: sudare_host, tasks_from: {name}}}\n");
+        let steps = ["settings", "records", "check"].map(step).concat();
+        std::fs::write(path("play.yml"), format!("{play}{steps}")).unwrap();
+        controlled
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Whether it went well, and what was said. Doctor says this.
+    fn play(&self, doctor: &str) -> (bool, String) {
+        std::fs::write(self.path("doctor.json"), doctor).unwrap();
+        let dir = self.dir.path().display();
+        let mounts = format!(
+            "mount -t overlay o -o lowerdir=/etc,upperdir={dir}/etc,workdir={dir}/etc.work /etc && \
+             mount -t overlay o -o lowerdir=/var/lib,upperdir={dir}/lib,workdir={dir}/lib.work /var/lib && \
+             exec \"$0\" -i localhost, -c local -e ansible_python_interpreter={{{{ansible_playbook_python}}}} \
+             -e sudare_host_records={dir}/records -e sudare_host_lines={dir}/lines {dir}/play.yml"
+        );
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &mounts]).arg(needs::find("ansible-playbook").unwrap());
+        let bin = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap_or_default());
+        command.env("PATH", bin).env("ANSIBLE_NOCOLOR", "1").env("STAND_IN_DOCTOR", self.path("doctor.json"));
+        command.env("ANSIBLE_ROLES_PATH", sudare_test_kit::checkout().join("deploy/ansible/roles"));
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.success(), said + &String::from_utf8_lossy(&output.stderr))
+    }
+}
+
+#[test]
+fn the_role_collects_a_line_uses_the_records_once_and_hears_doctor() {
+    if !rustix::process::geteuid().is_root() {
+        return skip_or_fail("root", "only root can mount");
+    }
+    if needs::find("ansible-playbook").is_none() {
+        return skip_or_fail("ansible-playbook", "there is no ansible-playbook (pip install ansible-core)");
+    }
+    const WELL: &str = r#"{"ok":false,"findings":[{"part":"clock","ok":true,"text":"fine"},{"part":"enrolled devices","ok":false,"text":"none"}]}"#;
+    let controlled = Controlled::new();
+    let (went_well, said) = controlled.play(WELL);
+    assert!(went_well && said.contains("waits for its records"), "{said}");
+    let line = std::fs::read_to_string(controlled.path("lines/localhost.line")).unwrap();
+    assert_eq!(line, "sudare-ed25519 AAAA\n");
+
+    std::fs::create_dir_all(controlled.path("records/localhost")).unwrap();
+    for name in ["organisation.pub", "host.record", "policy.record"] {
+        std::fs::write(controlled.path("records/localhost").join(name), name).unwrap();
+    }
+    let (went_well, said) = controlled.play(WELL);
+    assert!(went_well && said.contains("localhost is well"), "nobody is enrolled yet: {said}");
+    assert_eq!(std::fs::read(controlled.path("lib/sudare/policy.record")).unwrap(), b"policy.record");
+    assert!(controlled.path("lines/localhost.log.vkey").exists(), "{said}");
+    let (went_well, said) = controlled.play(WELL);
+    assert!(went_well && said.contains("changed=0 "), "a third run changes nothing: {said}");
+
+    std::fs::write(controlled.path("records/localhost/policy.record"), "newer").unwrap();
+    let full = WELL.replace(
+        "\"clock\",\"ok\":true,\"text\":\"fine\"",
+        "\"disk\",\"ok\":false,\"text\":\"full. Enlarge it\"",
+    );
+    let (went_well, said) = controlled.play(&full);
+    assert!(
+        !went_well && said.contains("disk: full. Enlarge it") && !said.contains("enrolled devices: none"),
+        "{said}"
+    );
+    assert_eq!(std::fs::read(controlled.path("lib/sudare/policy.record")).unwrap(), b"newer");
 }

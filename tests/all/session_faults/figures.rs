@@ -18,7 +18,7 @@ use sudare_protocol::reason::Reason;
 use sudare_protocol::records::Signed;
 use sudare_recorder::metrics::METRICS;
 use sudare_records::keys;
-use sudare_test_kit::{pair, program, wait_until};
+use sudare_test_kit::{PATIENCE, pair, program, wait_until};
 
 use super::seat::{Host, Seat, Shown, USER};
 
@@ -217,15 +217,16 @@ fn whoever_misuses_the_socket_of_the_figures_stops_no_evidence() {
     let host = Host::reporting_to(recorder.path("run/socket"));
     let mut seat = Seat::visible(&host);
     let before = Remote::connect(&recorder.path("run/socket"), [3; 16]).unwrap().state().unwrap().size;
+    recorder.ask(&[0xff; 60_000]);
     let mut hostile: Vec<UnixStream> = (0..40)
         .map(|n| {
             let mut stream = UnixStream::connect(recorder.path("run/metrics")).unwrap();
             stream.set_nonblocking(true).unwrap();
-            // Nothing, a drop, or a flood. Whoever was hung up on already may not write.
-            drop(match n % 3 {
-                0 => Ok(0),
-                1 => stream.write(b"GET /metr"),
-                _ => stream.write(&[0xff; 60_000]),
+            // Nothing or a drop, which takes all places; then a flood. Whoever was hung up on already may not write.
+            drop(match n {
+                20.. => stream.write(&[0xff; 60_000]),
+                n if n % 2 == 0 => Ok(0),
+                _ => stream.write(b"GET /metr"),
             });
             stream
         })
@@ -243,8 +244,11 @@ fn whoever_misuses_the_socket_of_the_figures_stops_no_evidence() {
     recorder.until(&[("sudare_covers_total{reason=\"phone\"}", 1.0)]);
     for stream in &mut hostile {
         stream.set_nonblocking(false).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut said = Vec::new();
-        drop(stream.read_to_end(&mut said));
+        let ended = stream.read_to_end(&mut said);
+        let is_open = ended.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+        assert!(!is_open, "nobody hung up on it");
         assert!(!String::from_utf8_lossy(&said).contains("sudare_"), "it asked for nothing");
     }
     for (request, answer) in [
