@@ -12,6 +12,7 @@ fn client_setup() -> Setup {
     Setup {
         organisation: Some(organisation_key().verifying_key()),
         pairing: None,
+        withdrawal: None,
         consents: vec![],
         device_key: device_key(),
         device_id: keyfile::device_id(&device_key().verifying_key()),

@@ -86,7 +86,10 @@ fn log(event: &Event) {
         Event::Break(on) => tracing::info!(on, "break"),
         Event::Receipt(ack) => tracing::info!(entry = ack.leaf_index, "the host keeps an incident"),
         Event::Withdrawn(receipt) => {
-            tracing::info!(erased = receipt.record().erased, "the host has acted on the consent that was taken back");
+            tracing::info!(
+                erased = receipt.record().erased,
+                "the host has acted on the consent that was taken back"
+            );
         }
         Event::Over { waiting } => tracing::info!(waiting, "the host's channel is gone"),
         // Logged by the session and the driver.

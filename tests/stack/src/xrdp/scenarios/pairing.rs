@@ -50,6 +50,14 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
     stack.save("paired", report)?;
     report.check("the desktop opens to who was enrolled on the way", true, "");
     newer_policy(&sudare, &mut stack, &mut client, report)?;
+    withdraw(&sudare, &mut stack, &mut client, &device.environment, report)?;
+    client.kill()?;
+    // Agreeing again takes another code, and nothing of before is left to open with.
+    let code = code_for_one(&sudare)?;
+    let said = pair(&sudare, &code, &device.environment)?;
+    report.check("whoever agrees again is let in again", said.contains("This PC is paired"), &said);
+    let mut client = stack.connect(&device)?;
+    stack.wait_picture("the desktop after agreeing again", &mut client, Count::is_desktop)?;
     let path = |name: &str| sudare.stage.dir.join(name).display().to_string();
     let line = std::fs::read_to_string(path("enroller/enroller.pub"))?;
     sudare.stage.sign(&["revoke", "--public-key", line.trim()], &path("git/enroller.revocation"))?;
@@ -78,6 +86,10 @@ pub(super) fn play(out: &Path, report: &mut Report) -> anyhow::Result<()> {
 /// What the admin does, once the security team has said who may invite.
 fn invite(sudare: &Sudare) -> anyhow::Result<String> {
     sudare.stage.make_enroller(&[USER], 3)?;
+    code_for_one(sudare)
+}
+
+fn code_for_one(sudare: &Sudare) -> anyhow::Result<String> {
     let enroller = sudare.stage.dir.join("enroller");
     let mut invite = sudare.host_program();
     invite.args(["invite", USER, "--address", &format!("127.0.0.1:{RDP_PORT}"), "--enroller"]).arg(enroller);
@@ -117,6 +129,33 @@ fn newer_policy(
     report.figure("newer_policy_to_desktop_s", json!(started.elapsed().as_secs_f64()));
     client.ensure_running()?;
     report.check("the same connection goes on under the newer policy", true, "");
+    Ok(())
+}
+
+/// The employee takes the consent back while the desktop is seen.
+fn withdraw(
+    sudare: &Sudare,
+    stack: &mut Stack,
+    client: &mut Client,
+    environment: &[(String, String)],
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let mut consent = Command::new(Path::new(PROGRAMS).join("sudare"));
+    consent.args(["consent", "--withdraw"]).env("SUDARE_HOME", sudare.stage.dir.join(HOME));
+    consent.envs(environment.iter().cloned());
+    let started = Instant::now();
+    let said = process::output(&mut consent)?;
+    report.check(
+        "the host erases what it had, and signs for it",
+        said.contains("your data are erased"),
+        &said,
+    );
+    let covered = |count: &Count| count.is_cover() && count.other > WORDS;
+    stack.wait_picture("the cover once consent is taken back", client, covered)?;
+    report.figure("withdrawal_to_black_s", json!(started.elapsed().as_secs_f64()));
+    stack.save("withdrawn", report)?;
+    let receipts = std::fs::read_dir(sudare.stage.dir.join(HOME).join("withdrawals"))?.count();
+    report.check("the receipt is kept", receipts == 1, receipts.to_string());
     Ok(())
 }
 
