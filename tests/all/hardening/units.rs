@@ -14,8 +14,8 @@ const UNITS: [(&str, u32); 8] = [
     ("sudare-retention", 7),
     ("sudare-ship", 17),
     ("sudare-forward", 17),
-    ("sudare-fleet", 17),
-    ("sudare-consent", 9),
+    ("sudare-fleet", 16),
+    ("sudare-consent", 7),
     ("sudare-gate@", 16),
     ("sudare-owner", 17),
 ];
