@@ -11,6 +11,7 @@ mod cpu;
 mod crypto;
 pub mod evidence;
 pub mod field;
+pub mod fleet;
 pub mod gate;
 mod latency;
 pub mod log;

@@ -48,6 +48,8 @@ enum Part {
     Evidence,
     /// The gate: what it adds, how soon it covers in a session of xrdp, and the attacks
     Gate,
+    /// A seat by a code, what takes it away, and a bundle of 10,000 devices
+    Fleet,
     /// What a site would see: hosts with systemd, attacks and desktops; alone or with --long, for it takes 40 minutes
     Field,
     /// Packages, what a change rebuilds, the demo on a busy machine
@@ -149,6 +151,9 @@ fn measure(part: Part, table: &mut Table, arguments: &Arguments, step: &dyn Fn(&
             Ok(())
         }
         Part::Gate => bench::gate::measure(table, &bin, &std::path::absolute(out.join("gate"))?, step),
+        Part::Fleet => {
+            bench::fleet::measure(table, &bin, &std::path::absolute(out.join("fleet"))?, step)
+        }
         Part::Field => {
             let (photographs, out) = (path("SUDARE_TEST_PICTURES")?, std::path::absolute(out.join("field"))?);
             bench::field::measure(table, &bin, &photographs, &out, step)
