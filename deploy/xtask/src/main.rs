@@ -70,7 +70,7 @@ enum Task {
     },
     /// Measure, beside the same work in OpenCV
     Bench {
-        /// One part alone: seat, evidence, gate, field or build
+        /// One part alone: seat, evidence, gate, fleet, field or build
         #[arg(long)]
         only: Option<String>,
         /// Ten times as many pictures to see whether memory grows
