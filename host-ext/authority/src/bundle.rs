@@ -157,9 +157,8 @@ mod tests {
             };
             fs::write(devices.join(format!("{n}.record")), Signed::sign(&key(), &record).unwrap()).unwrap();
         }
-        let revocation = Revocation { key: [7; 32], at_ms: 1 };
-        let revocation = Signed::sign(&key(), &revocation);
-        // Not every 32 bytes are a key; these are.
+        let lost = SigningKey::from_bytes(&[7; 32]).verifying_key().to_bytes();
+        let revocation = Signed::sign(&key(), &Revocation { key: lost, at_ms: 1 });
         fs::write(dir.path().join("lost.revocation"), revocation.unwrap()).unwrap();
         for serial in [2, 9, 4] {
             fs::write(dir.path().join(format!("policy-{serial}.record")), policy(serial)).unwrap();

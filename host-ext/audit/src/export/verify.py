@@ -455,6 +455,10 @@ REASONS = {
     22: ("other-user", "ご本人のデスクトップであることを確認できません。", "This desktop is not confirmed to be yours."),
     23: ("no-consent", "この端末で Sudare のお知らせに同意されていません。", "The notice about Sudare was not accepted on this device."),
     24: ("operator-asked", "ご自身の操作で画面を隠しています。", "You covered the desktop yourself."),
+    25: ("observing", "試験運用中です。Sudare は監視と記録のみを行い、画面は隠しません。",
+         "This is a pilot: Sudare observes and records, and does not cover your desktop."),
+    26: ("rules-unclear", "適用される規則を確認できません。", "It cannot be determined which rules apply to you."),
+    27: ("policy-changed", "Sudare の新しい規則が届きました。", "Your organisation has new rules for Sudare."),
 }
 # Number: what its value is, Japanese, English.
 NOTES = {
@@ -471,6 +475,8 @@ NOTES = {
     32: ("OwnerRule", "デスクトップの利用者を確認した方法", "What told whose desktop it is"),
     33: ("Unused", "操作者とは別の利用者のデスクトップへの接続（遮蔽を継続）", "The connection led to the desktop of another user than the operator, and stayed covered"),
     34: ("Missing", "事案の画面画像を取得できず", "A screenshot of an incident could not be taken"),
+    35: ("Rules", "この利用者に適用される方針", "Which rules of the policy apply to this user"),
+    36: ("Reason", "試験運用のため遮蔽せず記録のみ", "Seen, and not covered, because the policy only observes"),
 }
 MISSING = {
     1: ("復号しない方式で描画された画面", "the host draws in a way that is not decoded"),
@@ -593,10 +599,25 @@ def note_words(code, value):
                "Refusal": ("エラー %d", "error %d")}
     if what == "Unused":
         return (ja, en) if value == 0 else (f"{ja}（値 {value}）", f"{en} (value {value})")
+    if what == "Rules":
+        more_ja, more_en = rules_words(value)
+        return f"{ja}：{more_ja}", f"{en}: {more_en}"
     table = {"Reason": {n: words[1:] for n, words in REASONS.items()}, "OwnerRule": OWNER, "Missing": MISSING,
              "Refusal": REFUSAL}[what]
     more_ja, more_en = table.get(value) or (unknown[what][0] % value, unknown[what][1] % value)
     return f"{ja}：{more_ja}", f"{en}: {more_en}"
+
+
+def rules_words(value):
+    """Group and mode of note 35."""
+    group = value >> 2
+    ja = f"グループ {group} の設定" if group else "全員向けの設定"
+    en = f"those of its group {group}" if group else "those for everybody"
+    if value & 1:
+        ja, en = ja + "、顔の照合なし（在席のみ）", en + ", without comparing faces (presence only)"
+    if value & 2:
+        ja, en = ja + "、試験運用（遮蔽なし）", en + ", as a pilot that covers nothing"
+    return ja, en
 
 
 def entry_words(entry):
