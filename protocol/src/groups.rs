@@ -109,17 +109,18 @@ impl InForce {
 }
 
 impl Policy {
-    /// The group of a person: the first that names them.
+    /// The group of a person: the first that names them. `is_user` says whether a name is another one of theirs.
     ///
     /// # Errors
     /// Whether they belong to a group of the host cannot be told before the answer is clear.
     pub fn group_of(
         &self,
         person: &Person<'_>,
+        is_user: &dyn Fn(&str) -> bool,
         membership: &dyn Fn(&str) -> Membership,
     ) -> Result<Option<&Group>, GroupError> {
         for group in self.groups() {
-            if group.names(person, membership)? {
+            if group.names(person, is_user, membership)? {
                 return Ok(Some(group));
             }
         }
@@ -180,12 +181,13 @@ impl Group {
     fn names(
         &self,
         person: &Person<'_>,
+        is_user: &dyn Fn(&str) -> bool,
         membership: &dyn Fn(&str) -> Membership,
     ) -> Result<bool, GroupError> {
         let mut unclear = None;
         for member in &self.members {
             let Some(of_host) = member.strip_prefix(OF_HOST) else {
-                if is_named(member, person) {
+                if is_named(member, person, is_user) {
                     return Ok(true);
                 }
                 continue;
@@ -220,10 +222,10 @@ impl Group {
     }
 }
 
-fn is_named(member: &str, person: &Person<'_>) -> bool {
+fn is_named(member: &str, person: &Person<'_>, is_user: &dyn Fn(&str) -> bool) -> bool {
     match member.strip_prefix(DEVICE) {
         Some(id) => id.eq_ignore_ascii_case(&crate::hex::hex(person.device_id)),
-        None => member == EVERYBODY || member == person.user,
+        None => member == EVERYBODY || member == person.user || is_user(member),
     }
 }
 

@@ -279,7 +279,9 @@ impl AwaitOpen {
         let (user, policy) = (device.user.as_str(), self.setup.policy.record());
         let person = Person { user, device_id: &device.device_id };
         let group = policy
-            .group_of(&person, &|group| devices.membership(user, group))
+            .group_of(&person, &|name| devices.is_same_user(name, user), &|group| {
+                devices.membership(user, group)
+            })
             .map_err(|e| Refusal::new(Code::RulesUnclear, Fault::Us, e.to_string()))?;
         policy
             .in_force(group.map(|group| group.name.as_str()))

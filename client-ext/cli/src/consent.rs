@@ -71,13 +71,18 @@ pub(crate) fn ask(membership: &Membership, notice: &Notice, accept: bool) -> any
 /// Counts at once here, and is told to every host.
 fn withdraw(home: &Path, membership: &Membership) -> anyhow::Result<()> {
     let key = device::device_key(home)?;
-    if membership.withdrawal()?.is_none() {
-        membership.withdraw(&key, clock::wall_ms())?;
-    }
+    membership.withdraw(&key, clock::wall_ms())?;
     output::line("同意を撤回しました。この PC では、今後だれも確認しません。");
     output::line("Your consent is withdrawn. Nothing looks on this PC any more.");
     let mut failed = 0;
-    for name in hosts::names(home) {
+    let names = hosts::names(home);
+    if names.is_empty() {
+        output::line("登録済みのホストが見つかりません。ホストには次の接続時に伝えます。");
+        output::line(
+            "No host is kept here by name, so none was told yet. Each is told when you connect to it next.",
+        );
+    }
+    for name in names {
         let host = hosts::find(home, &name)?;
         match pairing::withdraw(pair::options(&host.address)?, membership.clone(), key.clone()) {
             Ok(true) => output::line(&format!(

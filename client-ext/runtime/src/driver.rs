@@ -400,7 +400,7 @@ impl Driver {
             return false;
         }
         self.next_withdrawal = clock::instant() + WITHDRAWAL_EVERY;
-        self.identity.membership.withdrawal().is_ok_and(|taken| taken.is_some())
+        self.identity.membership.withdrawal().map_or(true, |taken| taken.is_some())
     }
 
     fn fresh_handshake(&self, transport: &dyn Transport) -> Result<(Setup, Fresh), HandshakeError> {

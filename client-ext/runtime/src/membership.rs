@@ -174,12 +174,11 @@ impl Membership {
         self.digests("cbor").iter().filter(|digest| !accepted.contains(digest)).filter_map(notice).collect()
     }
 
-    /// Somebody read it, and agreed. What was taken back before is over.
+    /// Somebody read it, and agreed. What was taken back before stays so until they type a code.
     ///
     /// # Errors
     /// The disk.
     pub fn accept(&self, notice: &Notice) -> Result<(), MembershipError> {
-        remove(&self.path("consent.withdrawn"))?;
         write(&self.notice_path(&notice.digest(), "accepted"), b"")
     }
 
@@ -189,11 +188,14 @@ impl Membership {
     /// # Errors
     /// The disk. What was written first counts: nothing looks any more.
     pub fn withdraw(&self, device_key: &SigningKey, at_ms: u64) -> Result<(), MembershipError> {
-        let withdrawal = Withdrawal { device_key: device_key.verifying_key().to_bytes(), at_ms };
-        let path = self.path("consent.withdrawn");
-        let signed = Signed::sign(device_key, &withdrawal)
-            .map_err(|source| MembershipError::Withdrawal { path: path.clone(), source })?;
-        write(&path, &signed)?;
+        if self.withdrawal()?.is_none() {
+            let withdrawal = Withdrawal { device_key: device_key.verifying_key().to_bytes(), at_ms };
+            let path = self.path("consent.withdrawn");
+            let signed = Signed::sign(device_key, &withdrawal)
+                .map_err(|source| MembershipError::Withdrawal { path: path.clone(), source })?;
+            write(&path, &signed)?;
+        }
+        // Also where an earlier attempt was cut off here.
         for digest in self.consents() {
             remove(&self.notice_path(&digest, "accepted"))?;
         }

@@ -58,7 +58,7 @@ impl Follower {
         let now_ms = clock::wall_ms();
         match &looked {
             Ok(serial) => {
-                (self.status.serial, self.status.last_success_ms) = (*serial, Some(now_ms));
+                (self.status.serial, self.status.last_success_ms) = (Some(*serial), Some(now_ms));
                 (self.status.failing_since_ms, self.status.error) = (None, None);
             }
             Err(error) => {
@@ -67,11 +67,11 @@ impl Follower {
             }
         }
         self.status.write(&self.folder)?;
-        let serial = looked?.context("there was no bundle yet")?;
+        let serial = looked?;
         Ok(format!("the bundle with the serial {serial} is in place"))
     }
 
-    async fn attempt(&mut self) -> anyhow::Result<Option<u64>> {
+    async fn attempt(&mut self) -> anyhow::Result<u64> {
         let fetched = tokio::time::timeout(ATTEMPT_MAX, self.source.fetch()).await;
         let fetched = fetched.with_context(|| {
             format!(
@@ -93,6 +93,12 @@ impl Follower {
                 }
             }
         }
-        Ok(self.fleet.mark()?.map(|mark| mark.serial))
+        let mark = self.fleet.mark();
+        if !matches!(mark, Ok(Some(_))) {
+            // Somebody has removed what was in place.
+            self.source.forget();
+        }
+        let mark = mark?.context("there is no bundle in place; it is fetched again with the next look")?;
+        Ok(mark.serial)
     }
 }

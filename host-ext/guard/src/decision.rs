@@ -454,11 +454,12 @@ impl Decider {
         if now_ms >= link.lease_until_ms {
             return Some(Reason::LinkLost);
         }
-        if let Some(reason) = link.latch {
-            return Some(reason);
-        }
+        // Before what is only seen: in a pilot that covers nothing, and must not hide this.
         if !self.evidence_kept {
             return Some(Reason::EvidenceNotKept);
+        }
+        if let Some(reason) = link.latch {
+            return Some(reason);
         }
         link.why_cover(latest, now_ms)
     }

@@ -103,12 +103,12 @@ impl Fleet {
         Ok(Taken::New { serial, devices: bundle.devices.len() })
     }
 
-    /// The policy of the bundle in place, if it is valid.
+    /// The policy of the bundle in place, if it is valid now: what the host has of its own counts otherwise.
     pub fn policy(&self, wall_ms: u64) -> Result<Option<Signed<Policy>>, FleetError> {
         let Some(bytes) = files::read_bounded(&self.current("policy.record"), RECORD_MAX_BYTES)? else {
             return Ok(None);
         };
-        Ok(Some(Signed::verify(&self.organisation, &bytes, wall_ms).map_err(BundleError::from)?))
+        valid(Signed::verify(&self.organisation, &bytes, wall_ms))
     }
 
     /// The record of this host in it.
@@ -116,7 +116,7 @@ impl Fleet {
         let Some(bytes) = files::read_bounded(&self.current("host.record"), RECORD_MAX_BYTES)? else {
             return Ok(None);
         };
-        Ok(Some(Signed::verify(&self.organisation, &bytes, wall_ms).map_err(BundleError::from)?))
+        valid(Signed::verify(&self.organisation, &bytes, wall_ms))
     }
 
     /// Where the record of a device is, if the bundle in place has one.
@@ -179,6 +179,15 @@ impl Fleet {
         write(folder.join("mark"), format!("{serial} {}\n", hex(&digest)).as_bytes())?;
         // Once for all of them.
         Ok(files::sync_file_system(folder)?)
+    }
+}
+
+/// What is out of its time is as good as none.
+fn valid<R>(record: Result<Signed<R>, RecordError>) -> Result<Option<Signed<R>>, FleetError> {
+    match record {
+        Ok(record) => Ok(Some(record)),
+        Err(RecordError::Expired { .. } | RecordError::NotYet { .. }) => Ok(None),
+        Err(error) => Err(BundleError::from(error).into()),
     }
 }
 

@@ -37,7 +37,7 @@ fn policy(groups: Vec<Group>) -> Policy {
 }
 
 fn of<'p>(policy: &'p Policy, user: &str, answer: Membership) -> Result<Option<&'p str>, GroupError> {
-    let group = policy.group_of(&Person { user, device_id: &ID }, &|_| answer)?;
+    let group = policy.group_of(&Person { user, device_id: &ID }, &|_| false, &|_| answer)?;
     Ok(group.map(|group| group.name.as_str()))
 }
 
@@ -54,13 +54,13 @@ fn the_first_group_that_names_somebody_applies() {
     assert_eq!(of("anybody", Membership::NotMember), Some("board"));
     let other = Person { user: "bob", device_id: &[1; 16] };
     let asked = RefCell::new(Vec::new());
-    let found = policy.group_of(&other, &|group| {
+    let found = policy.group_of(&other, &|_| false, &|group| {
         asked.borrow_mut().push(group.to_owned());
         Membership::Member
     });
     assert_eq!(found.unwrap().map(|group| group.name.as_str()), Some("staff"));
     assert_eq!(asked.into_inner(), ["staff"]);
-    let found = policy.group_of(&other, &|_| Membership::NotMember);
+    let found = policy.group_of(&other, &|_| false, &|_| Membership::NotMember);
     assert_eq!(found.unwrap().map(|group| group.name.as_str()), Some("rest"));
 }
 
@@ -71,6 +71,10 @@ fn a_directory_that_does_not_answer_lets_nobody_out_of_a_group() {
     assert!(matches!(of(&policy, "bob", Membership::NoSuchGroup), Err(GroupError::NoSuchGroup { .. })));
     // Whoever is written there by name needs no directory.
     assert_eq!(of(&policy, "carol", Membership::Unknown).unwrap(), Some("strict"));
+    // By any of their names.
+    let alias = Person { user: "EXAMPLE\\carol", device_id: &ID };
+    let found = policy.group_of(&alias, &|name| name == "carol", &|_| Membership::Unknown).unwrap();
+    assert_eq!(found.map(|group| group.name.as_str()), Some("strict"));
 }
 
 #[test]

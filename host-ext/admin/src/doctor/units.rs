@@ -26,6 +26,11 @@ const SHIP: Unit = Unit {
 };
 const FORWARD: Unit =
     Unit { part: "unit of the alarms", name: "sudare-forward.service", without: "no alarm is sent" };
+const CONSENT: Unit = Unit {
+    part: "unit of consent taken back",
+    name: "sudare-consent.path",
+    without: "operators whose consent was taken back are not removed, though nobody uses them",
+};
 const XRDP: Unit = Unit { part: "unit of xrdp", name: "xrdp.service", without: "nobody can log on" };
 
 /// `is_here`: whether the gate stands before this machine's xrdp.
@@ -34,7 +39,7 @@ pub(super) fn checks(config: &HostConfig, is_here: bool) -> Vec<Finding> {
     if !Path::new("/run/systemd/system").is_dir() {
         return Vec::new();
     }
-    let mut units = vec![RECORDER];
+    let mut units = vec![RECORDER, CONSENT];
     units.extend(is_here.then_some([OWNER, XRDP]).into_iter().flatten());
     units.extend(config.ship_state_dir.is_some().then_some(SHIP));
     units.extend(config.forward_state_dir.is_some().then_some(FORWARD));

@@ -85,6 +85,7 @@ impl Registry {
                 moved => moved.map_err(failed)?,
             }
         }
+        self.agree_again(device_id)?;
         Ok(user)
     }
 
@@ -148,6 +149,13 @@ impl Registry {
             }
             _ => {}
         }
+        // What was promised to be erased is erased first: nobody would do it later.
+        if self.is_withdrawn(&id).map_err(not_kept)? && self.path(&id, "operators").exists() {
+            tracing::warn!(
+                "a device whose consent was taken back comes again before its operators are removed"
+            );
+            return Err(NotAdmitted::NotKept);
+        }
         self.claim(invitation, &id)?;
         let [operators, record] = if invitation.needs_approval { WAITING } else { ["operators", "record"] };
         let sealed =
@@ -156,8 +164,10 @@ impl Registry {
             files::write_in_place(&self.seat(&id, kind), bytes).map_err(|e| not_kept(e.into()))
         };
         write(operators, &sealed)?;
-        // Nothing pairs without an agreement.
-        self.agree_again(&id).map_err(not_kept)?;
+        // Nothing pairs without an agreement; what has to be approved counts from then on.
+        if !invitation.needs_approval {
+            self.agree_again(&id).map_err(not_kept)?;
+        }
         write(record, admission.bytes())?;
         Ok(if invitation.needs_approval { Admitted::Waiting } else { Admitted::Kept })
     }

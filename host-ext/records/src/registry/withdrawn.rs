@@ -1,7 +1,7 @@
 //! Devices whose consent was taken back.
 //!
 //! ```text
-//! seats/<id>.withdrawn     the signed withdrawal; empty: somebody has agreed again
+//! seats/<id>.withdrawn     the signed withdrawal, or `AGREED_AGAIN`; whatever else is there counts as a withdrawal
 //! seats/<id>.operators     overwritten with nobody
 //! devices/<id>.operators   no gate can reach it: a service removes it, and nothing reads it meanwhile
 //! ```
@@ -14,9 +14,12 @@ use sudare_protocol::limits::RECORD_MAX_BYTES;
 use sudare_protocol::message::Id;
 use sudare_protocol::records::Signed;
 use sudare_protocol::withdrawal::Withdrawal;
+use sudare_protocol::{VerifyingKey, cbor, cose, keyfile};
 
 use super::{Registry, RegistryError, ids_in};
 
+/// What stands in the mark once somebody has agreed again. Nothing less: a power failure tears files.
+const AGREED_AGAIN: &[u8] = b"agreed again\n";
 const OPERATORS: [&str; 2] = ["operators", "waiting-operators"];
 
 impl Registry {
@@ -24,7 +27,7 @@ impl Registry {
     /// in either.
     pub(super) fn is_withdrawn(&self, id: &Id) -> Result<bool, RegistryError> {
         let bytes = files::read_bounded(&self.seat(id, "withdrawn"), RECORD_MAX_BYTES)?;
-        Ok(bytes.is_some_and(|bytes| !bytes.is_empty()))
+        Ok(bytes.is_some_and(|bytes| bytes != AGREED_AGAIN))
     }
 
     /// Erases what this process can reach, first of all the right to be compared; whether everything is gone.
@@ -33,7 +36,10 @@ impl Registry {
         id: &Id,
         withdrawal: &Signed<Withdrawal>,
     ) -> Result<bool, RegistryError> {
-        files::write_in_place(&self.seat(id, "withdrawn"), withdrawal.bytes())?;
+        // What is there already is not put at risk.
+        if !self.is_withdrawn(id)? {
+            files::write_in_place(&self.seat(id, "withdrawn"), withdrawal.bytes())?;
+        }
         for kind in OPERATORS {
             let path = self.seat(id, kind);
             if path.exists() {
@@ -46,32 +52,58 @@ impl Registry {
     /// Somebody has agreed since.
     pub(super) fn agree_again(&self, id: &Id) -> Result<(), RegistryError> {
         if self.is_withdrawn(id)? {
-            files::write_in_place(&self.seat(id, "withdrawn"), b"")?;
+            files::write_in_place(&self.seat(id, "withdrawn"), AGREED_AGAIN)?;
         }
         Ok(())
     }
 
+    /// Whether the device itself has signed it: a gate that somebody has broken into writes marks, and removes nobody's
+    /// templates by them.
+    fn is_signed(&self, id: &Id) -> Result<bool, RegistryError> {
+        let bytes = files::read_bounded(&self.seat(id, "withdrawn"), RECORD_MAX_BYTES)?.unwrap_or_default();
+        let Some(key) = claimed_key(&bytes).filter(|key| keyfile::device_id(key) == *id) else {
+            return Ok(false);
+        };
+        Ok(Signed::<Withdrawal>::verify_any_time(&key, &bytes).is_ok())
+    }
+
     /// Removes the templates of all devices whose consent was taken back; of how many.
+    ///
+    /// # Errors
+    /// The last of those that could not be removed; all others are.
     pub fn forget_withdrawn(&self) -> Result<usize, RegistryError> {
-        let mut forgotten = 0;
+        let (mut forgotten, mut failed) = (0, None);
         for id in ids_in(&self.dir.join("seats"), "withdrawn")? {
-            if !self.is_withdrawn(&id)? {
-                continue;
-            }
-            let path = self.path(&id, "operators");
-            match fs::remove_file(&path) {
-                Ok(()) => forgotten += 1,
-                Err(e) if e.kind() == ErrorKind::NotFound => {}
-                Err(e) => return Err(FileError::new(&path, "removed", e).into()),
+            match self.forget(&id) {
+                Ok(is_forgotten) => forgotten += usize::from(is_forgotten),
+                Err(error) => failed = Some(error),
             }
         }
-        Ok(forgotten)
+        failed.map_or(Ok(forgotten), Err)
     }
+
+    fn forget(&self, id: &Id) -> Result<bool, RegistryError> {
+        if !self.is_signed(id)? {
+            return Ok(false);
+        }
+        let path = self.path(id, "operators");
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(FileError::new(&path, "removed", e).into()),
+        }
+    }
+}
+
+/// The device that a withdrawal says it is of, before its signature is looked at.
+fn claimed_key(bytes: &[u8]) -> Option<VerifyingKey> {
+    let payload = cose::unverified_payload(bytes).ok()?;
+    cbor::read::<Withdrawal>(payload).ok()?.key().ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use sudare_protocol::host::Devices as _;
+    use sudare_protocol::host::{Devices as _, NotAdmitted};
 
     use super::super::seats::tests as seats;
     use super::*;
@@ -93,6 +125,8 @@ mod tests {
         assert_eq!(registry.withdraw(&id, &withdrawal), Ok(false), "the admin's copy is still there");
         assert!(device().withdrawn && device().templates.is_empty());
         assert_ne!(fs::read(registry.seat(&id, "operators")).unwrap(), kept);
+        // Not before it is gone may the device come back: nobody would remove it then.
+        assert_eq!(registry.admit(&admission, Some(&seats::template())), Err(NotAdmitted::NotKept));
         assert_eq!(registry.forget_withdrawn().unwrap(), 1);
         assert!(!registry.path(&id, "operators").exists());
         assert_eq!(registry.withdraw(&id, &withdrawal), Ok(true));
@@ -100,5 +134,21 @@ mod tests {
         pair();
         assert!(!device().withdrawn);
         assert_eq!((device().templates.len(), registry.forget_withdrawn().unwrap()), (1, 0));
+    }
+
+    #[test]
+    fn a_mark_that_the_device_did_not_sign_covers_and_removes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = seats::registry(dir.path());
+        registry.admit(&seats::admission(4, "alice", false), Some(&seats::template())).unwrap();
+        let id = seats::id(4);
+        registry.add_operator(&id, seats::template()).unwrap();
+        let foreign = seats::withdrawal(5);
+        for mark in [&b"broken"[..], b"", foreign.bytes()] {
+            fs::write(registry.seat(&id, "withdrawn"), mark).unwrap();
+            assert!(registry.device(&id).unwrap().unwrap().withdrawn, "a torn mark is one");
+            assert_eq!(registry.forget_withdrawn().unwrap(), 0);
+            assert!(registry.path(&id, "operators").exists());
+        }
     }
 }

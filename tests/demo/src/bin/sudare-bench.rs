@@ -151,9 +151,7 @@ fn measure(part: Part, table: &mut Table, arguments: &Arguments, step: &dyn Fn(&
             Ok(())
         }
         Part::Gate => bench::gate::measure(table, &bin, &std::path::absolute(out.join("gate"))?, step),
-        Part::Fleet => {
-            bench::fleet::measure(table, &bin, &std::path::absolute(out.join("fleet"))?, step)
-        }
+        Part::Fleet => bench::fleet::measure(table, &bin, &std::path::absolute(out.join("fleet"))?, step),
         Part::Field => {
             let (photographs, out) = (path("SUDARE_TEST_PICTURES")?, std::path::absolute(out.join("field"))?);
             bench::field::measure(table, &bin, &photographs, &out, step)
