@@ -99,7 +99,8 @@ impl Registry {
             return Err(RegistryError::Mismatch);
         }
         files::write_private(&self.path(&device_id, "record"), signed_record)?;
-        // Whoever enrols it anew has asked its people.
+        // Whoever enrols it anew has asked its people, who bring new operators.
+        self.forget(&device_id)?;
         self.agree_again(&device_id)?;
         Ok(device_id)
     }

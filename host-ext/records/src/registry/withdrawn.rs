@@ -82,7 +82,7 @@ impl Registry {
         failed.map_or(Ok(forgotten), Err)
     }
 
-    fn forget(&self, id: &Id) -> Result<bool, RegistryError> {
+    pub(super) fn forget(&self, id: &Id) -> Result<bool, RegistryError> {
         if !self.is_signed(id)? {
             return Ok(false);
         }
