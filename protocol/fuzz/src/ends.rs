@@ -99,6 +99,7 @@ pub fn ends(log: Option<String>) -> Ends {
         wall_ms: 0,
     };
     let client = Setup {
+        withdrawal: None,
         organisation: Some(organisation.verifying_key()),
         pairing: None,
         consents: vec![],
@@ -155,6 +156,12 @@ impl Devices for OneDevice {
             not_before_ms: 0,
             not_after_ms: u64::MAX,
         };
-        Ok(Some(Device { record, record_sha256: [0; 32], revoked: false, withdrawn: false, templates: vec![] }))
+        Ok(Some(Device {
+            record,
+            record_sha256: [0; 32],
+            revoked: false,
+            withdrawn: false,
+            templates: vec![],
+        }))
     }
 }

@@ -4,8 +4,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use sudare_protocol::bundle::{self, SignedBundle, claimed_device};
 use sudare_protocol::enrol::{Admission, EnrollerRecord, Enrolment, Invitation, Invited, Revocation};
 use sudare_protocol::records::{DeviceRecord, HostRecord, Policy, Record, Signed};
+use sudare_protocol::withdrawal::{Receipt, Withdrawal};
 use sudare_protocol::{SigningKey, cose};
 
 fuzz_target!(|data: &[u8]| {
@@ -16,7 +18,10 @@ fuzz_target!(|data: &[u8]| {
     check::<Enrolment>(data);
     check::<Revocation>(data);
     check::<Policy>(data);
+    check::<Withdrawal>(data);
+    check::<Receipt>(data);
     admission(data);
+    bundle(data);
 });
 
 /// What the input says of an enroller, an invitation and a device, each signed by whom it should be: three parts, with the
@@ -38,6 +43,22 @@ fn admission(data: &[u8]) {
     let again = Admission::verify(&organisation.verifying_key(), admission.bytes()).expect("what was read");
     assert_eq!(again.device(), admission.device());
     assert!(admission.device().not_after_ms <= admission.invited().enroller().not_after_ms);
+}
+
+/// What the input says of a fleet, signed by the organisation.
+fn bundle(data: &[u8]) {
+    let organisation = SigningKey::from_bytes(&[1; 32]);
+    let payload = cose::unverified_payload(data).unwrap_or(data);
+    let signed = cose::sign1(&organisation, bundle::CONTEXT, payload);
+    let Ok(read) = SignedBundle::verify(&organisation.verifying_key(), &signed) else { return };
+    let is_for_us = read.bundle().hosts.is_empty() || read.bundle().hosts.iter().any(|host| host == "vdi-1");
+    assert_eq!(read.is_news("vdi-1", None).is_ok(), is_for_us);
+    if is_for_us {
+        assert_eq!(read.is_news("vdi-1", Some(read.mark())), Ok(false));
+    }
+    for device in &read.bundle().devices {
+        std::hint::black_box(claimed_device(device));
+    }
 }
 
 fn check<R: Record + PartialEq + std::fmt::Debug>(data: &[u8]) {
