@@ -170,7 +170,7 @@ fn all<R: Record>(key: &VerifyingKey, records: &[ByteVec]) -> Result<(), RecordE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::EvidenceDuty;
+    use crate::records::tests as records;
 
     const NOW_MS: u64 = 5_000;
 
@@ -179,20 +179,7 @@ mod tests {
     }
 
     fn policy(by: &SigningKey) -> Vec<u8> {
-        let policy = Policy {
-            organisation: "Example".into(),
-            serial: 1,
-            not_before_ms: 0,
-            not_after_ms: 10_000,
-            auditors: vec!["age1a".into(), "age1b".into()],
-            evidence: EvidenceDuty::Required,
-            timings: [].into(),
-            rules: None,
-            eyes: None,
-            notice: None,
-            groups: None,
-        };
-        Signed::sign(by, &policy).unwrap()
+        Signed::sign(by, &Policy { not_before_ms: 0, not_after_ms: 10_000, ..records::policy() }).unwrap()
     }
 
     fn device(n: u8) -> ByteVec {

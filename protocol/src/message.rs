@@ -245,6 +245,9 @@ pub struct Attest {
     /// Whether the operator's face was compared; absent in older clients, which always do.
     #[n(16)]
     pub recognised: Option<bool>,
+    /// Whether the operator asks for a cover at this moment, whatever else is seen.
+    #[n(17)]
+    pub asked: Option<bool>,
 }
 
 /// Someone else came into view (or left again): the host takes a screenshot into memory (or drops it).

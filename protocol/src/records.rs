@@ -349,14 +349,14 @@ pub(crate) fn text(text: &str, kind: &'static str) -> Result<(), RecordError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     fn organisation() -> SigningKey {
         SigningKey::from_bytes(&[1; 32])
     }
 
-    fn policy() -> Policy {
+    pub(crate) fn policy() -> Policy {
         Policy {
             organisation: "Example".into(),
             serial: 1,

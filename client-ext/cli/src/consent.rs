@@ -7,6 +7,7 @@ use clap::Args;
 use sudare_client_runtime::membership::Membership;
 use sudare_client_runtime::{clock, device, hosts, operator};
 use sudare_headless::pairing;
+use sudare_protocol::SigningKey;
 use sudare_protocol::hex::hex;
 use sudare_protocol::notice::Notice;
 
@@ -83,8 +84,7 @@ fn withdraw(home: &Path, membership: &Membership) -> anyhow::Result<()> {
         );
     }
     for name in names {
-        let host = hosts::find(home, &name)?;
-        match pairing::withdraw(pair::options(&host.address)?, membership.clone(), key.clone()) {
+        match tell(home, &name, membership, &key) {
             Ok(true) => output::line(&format!(
                 "{name}: 登録データを消去しました / your data are erased (receipt kept)"
             )),
@@ -97,7 +97,7 @@ fn withdraw(home: &Path, membership: &Membership) -> anyhow::Result<()> {
             Err(error) => {
                 failed += 1;
                 output::line(&format!(
-                    "{name}: 連絡できません。次の接続時、または再実行時に伝えます / not reached: {error}. It is told at the next connection, or when you run this again"
+                    "{name}: まだ完了していません。次の接続時、または再実行時に伝えます / not done yet: {error}. It is told at the next connection, or when you run this again"
                 ));
             }
         }
@@ -107,6 +107,12 @@ fn withdraw(home: &Path, membership: &Membership) -> anyhow::Result<()> {
         "{failed} host(s) have not erased everything yet. Run `sudare consent --withdraw` again"
     );
     Ok(())
+}
+
+/// Whether nothing is left at this host. One that cannot be told keeps nobody from telling the others.
+fn tell(home: &Path, name: &str, membership: &Membership, key: &SigningKey) -> anyhow::Result<bool> {
+    let host = hosts::find(home, name)?;
+    Ok(pairing::withdraw(pair::options(&host.address)?, membership.clone(), key.clone())?)
 }
 
 fn show(notice: &Notice) {

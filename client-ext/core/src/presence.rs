@@ -110,6 +110,8 @@ pub struct Decision {
     pub suspect: bool,
     /// Whether a phone is in view; `None` if nobody looks for phones.
     pub phone: Option<bool>,
+    /// The operator asks for a cover; `reason` may be something worse.
+    pub asked: bool,
     /// What looked whether the operator's face is alive, in the newest look.
     pub liveness: Liveness,
     /// `u64::MAX` = never.
@@ -133,6 +135,7 @@ impl Decision {
             reason: Reason::Starting,
             suspect: false,
             phone: None,
+            asked: false,
             liveness: Liveness::None,
             operator_confirmed_age_ms: u64::MAX,
             not_alone_ms: 0,
@@ -312,6 +315,7 @@ impl Presence {
             reason: self.reason,
             suspect: view.suspect,
             phone: self.phone.attested(),
+            asked: asked.is_some(),
             liveness: self.liveness,
             operator_confirmed_age_ms: operator_age_ms,
             not_alone_ms: if view.state == State::Clear { 0 } else { not_alone_ms },

@@ -67,7 +67,8 @@ impl Reporter {
         if !decision.cover && was_covered {
             outgoing.messages.push(live.unlock(Unlock { boot_ms: now_ms })?);
         }
-        let changed = before.is_none_or(|b| (b.state, b.cover) != (decision.state, decision.cover));
+        let told = |d: &Decision| (d.state, d.cover, d.asked);
+        let changed = before.is_none_or(|before| told(&before) != told(decision));
         if changed || now_ms >= self.next_attest_ms {
             self.next_attest_ms = now_ms + live.timings().attestation_interval_ms;
             let recognised = live.in_force().recognises();
@@ -96,6 +97,7 @@ fn attestation(decision: &Decision, recognised: bool, now_ms: u64) -> Attest {
         phone: decision.phone,
         assurance: Some(decision.liveness.number()),
         recognised: Some(recognised),
+        asked: Some(decision.asked),
         suspect: Some(decision.suspect),
     }
 }

@@ -44,7 +44,10 @@ impl Devices {
     pub(crate) fn run(&self, settings: &Settings) -> anyhow::Result<()> {
         let dir = settings.load(&[])?.state_dir;
         files::become_owner(&dir)?;
-        let devices = state::registry(&dir)?.overview(clock::wall_ms())?;
+        // Without one nobody is let in; doctor says so.
+        let policy = state::policy(&dir).ok();
+        let devices =
+            state::registry(&dir)?.overview(clock::wall_ms(), policy.as_ref().map(Signed::record))?;
         let host = host_id(&dir).unwrap_or_default();
         if self.json {
             let devices: Vec<Value> = devices.iter().map(|device| object(&host, device)).collect();
@@ -86,6 +89,7 @@ fn state_name(standing: &Standing) -> &'static str {
         Standing::Usable => "usable",
         Standing::Waiting => "waiting",
         Standing::Revoked => "revoked",
+        Standing::Withdrawn => "withdrawn",
         Standing::Expired => "expired",
         Standing::Early => "not-yet-valid",
         Standing::NoOperator => "no-operator",
@@ -96,6 +100,7 @@ fn state_name(standing: &Standing) -> &'static str {
 fn state_words(standing: &Standing) -> String {
     match standing {
         Standing::Waiting => "waiting for approval".into(),
+        Standing::Withdrawn => "consent taken back".into(),
         Standing::Early => "not valid yet".into(),
         Standing::NoOperator => "without operator".into(),
         Standing::Unusable(why) => format!("not usable: {why}"),

@@ -105,7 +105,8 @@ fn look(settings: &Settings) -> anyhow::Result<Host> {
         format!("{} cannot be read. Run status as root, on a host that is set up", dir.display())
     })?;
     let host_record = record::<HostRecord>(dir, "host.record");
-    let policy = record::<Policy>(dir, "policy.record");
+    // What has ended counts no more, and is told all the same.
+    let policy = state::policy(dir).ok().or_else(|| record::<Policy>(dir, "policy.record"));
     let now_ms = clock::wall_ms();
     let ends = [
         ("host record", host_record.as_ref().map(|signed| signed.record().not_after_ms)),
@@ -120,7 +121,7 @@ fn look(settings: &Settings) -> anyhow::Result<Host> {
         findings: doctor::look(settings),
         ends: ends.collect(),
         devices: state::registry(dir)
-            .map(|all| all.overview(now_ms))
+            .map(|all| all.overview(now_ms, policy.as_ref().map(Signed::record)))
             .ok()
             .and_then(Result::ok)
             .unwrap_or_default(),

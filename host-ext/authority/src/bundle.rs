@@ -116,29 +116,17 @@ fn is_one<R: Record>(key: &VerifyingKey, bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy_file;
     use sudare_protocol::bundle::SignedBundle;
     use sudare_protocol::keyfile;
-    use sudare_protocol::records::EvidenceDuty;
 
     fn key() -> SigningKey {
         SigningKey::from_bytes(&[1; 32])
     }
 
     fn policy(serial: u64) -> Vec<u8> {
-        let policy = Policy {
-            organisation: "Example".into(),
-            serial,
-            not_before_ms: 0,
-            not_after_ms: u64::MAX,
-            auditors: vec!["age1a".into(), "age1b".into()],
-            evidence: EvidenceDuty::Required,
-            timings: [].into(),
-            rules: None,
-            eyes: None,
-            notice: None,
-            groups: None,
-        };
-        Signed::sign(&key(), &policy).unwrap()
+        let policy = policy_file::tests::policy("").unwrap();
+        Signed::sign(&key(), &Policy { serial, not_after_ms: u64::MAX, ..policy }).unwrap()
     }
 
     #[test]
@@ -160,8 +148,9 @@ mod tests {
         let lost = SigningKey::from_bytes(&[7; 32]).verifying_key().to_bytes();
         let revocation = Signed::sign(&key(), &Revocation { key: lost, at_ms: 1 });
         fs::write(dir.path().join("lost.revocation"), revocation.unwrap()).unwrap();
-        for serial in [2, 9, 4] {
-            fs::write(dir.path().join(format!("policy-{serial}.record")), policy(serial)).unwrap();
+        let policies = [2, 9, 4].map(policy);
+        for (n, policy) in policies.iter().enumerate() {
+            fs::write(dir.path().join(format!("policy-{n}.record")), policy).unwrap();
         }
         fs::write(dir.path().join("README.md"), "of no interest").unwrap();
         let out = dir.path().join("fleet.bundle");
@@ -169,7 +158,7 @@ mod tests {
         let signed = SignedBundle::verify(&key().verifying_key(), &fs::read(&out).unwrap()).unwrap();
         let bundle = signed.bundle();
         assert_eq!((bundle.serial, bundle.devices.len(), bundle.revocations.len()), (5, 3, 1));
-        assert_eq!(bundle.policy, policy(9));
+        assert_eq!(bundle.policy, policies[1]);
     }
 
     #[test]

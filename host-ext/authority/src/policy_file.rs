@@ -183,13 +183,13 @@ impl RulesFile {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use sudare_protocol::SigningKey;
     use sudare_protocol::eyes::{EyesRules, FirstCheck, Liveness, NotMeasurable, Recognition};
     use sudare_protocol::seal::Identity;
 
-    pub(super) fn policy(more: &str) -> anyhow::Result<Policy> {
+    pub(crate) fn policy(more: &str) -> anyhow::Result<Policy> {
         let (one, two) = (Identity::generate().recipient(), Identity::generate().recipient());
         let text =
             format!("organisation = \"Example\"\nserial = 1\nauditors = [\"{one}\", \"{two}\"]\n{more}");

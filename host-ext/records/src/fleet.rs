@@ -199,4 +199,4 @@ fn remove(folder: &Path) -> Result<(), FileError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

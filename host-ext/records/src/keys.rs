@@ -49,7 +49,7 @@ pub fn init(dir: &Path) -> Result<(), StateError> {
     init_recorder(dir)?;
     make_key(&dir.join("host.key"))?;
     // What comes later has to be within the reach of gates that run by then.
-    for folder in ["fleet", "revoked"] {
+    for folder in ["fleet", "revoked", "seats"] {
         files::make_private_dir(&dir.join(folder))?;
     }
     let storage = dir.join("storage.key");

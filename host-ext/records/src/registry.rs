@@ -23,12 +23,12 @@ use sudare_base::accounts;
 use sudare_base::files::{self, FileError};
 use sudare_protocol::cose::KeyId;
 use sudare_protocol::enrol::{Admission, Invited};
-use sudare_protocol::groups::Membership;
+use sudare_protocol::groups::{Membership, Person};
 use sudare_protocol::hex::{hex, unhex};
 use sudare_protocol::host::{Admitted, Device, Devices, NotAdmitted};
 use sudare_protocol::limits::{OPERATORS_MAX, RECORD_MAX_BYTES, TEMPLATE_MAX_BYTES};
 use sudare_protocol::message::{Digest, Id};
-use sudare_protocol::records::{DeviceRecord, RecordError, Signed};
+use sudare_protocol::records::{DeviceRecord, Policy, RecordError, Signed};
 use sudare_protocol::template::{OperatorTemplate, TemplateError};
 use sudare_protocol::withdrawal::Withdrawal;
 use sudare_protocol::{VerifyingKey, keyfile};
@@ -141,6 +141,17 @@ impl Registry {
     /// What the organisation gives all its hosts.
     pub fn fleet(&self) -> Fleet {
         Fleet::new(&self.dir, self.organisation)
+    }
+
+    /// Whether this policy has the people of a device compared with a template. What cannot be told is taken as yes.
+    pub fn is_compared(&self, record: &DeviceRecord, policy: &Policy) -> bool {
+        let user = record.user.as_str();
+        let is_user =
+            |name: &str| accounts::uid_of(name).is_some_and(|uid| accounts::uid_of(user) == Some(uid));
+        let person = Person { user, device_id: &record.device_id };
+        let group = policy.group_of(&person, &is_user, &|group| (self.membership)(user, group));
+        let in_force = group.ok().map(|group| policy.in_force(group.map(|group| group.name.as_str())));
+        in_force.and_then(Result::ok).is_none_or(|in_force| in_force.recognises())
     }
 
     pub fn revoke(&self, device_id: &Id) -> Result<(), RegistryError> {

@@ -102,6 +102,12 @@ impl HostState {
     }
 }
 
+/// The policy that counts on this host now.
+pub fn policy(dir: &Path) -> Result<Signed<Policy>, StateError> {
+    let organisation = read_public(&dir.join("organisation.pub"), PIN)?;
+    newest_policy(dir, &organisation, clock::wall_ms(), &Fleet::new(dir, organisation))
+}
+
 /// The bundle's, unless the host's own is newer.
 fn newest_policy(
     dir: &Path,

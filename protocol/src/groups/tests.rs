@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::*;
 use crate::SigningKey;
 use crate::eyes::Liveness;
-use crate::records::{EvidenceDuty, Signed};
+use crate::records::{Signed, tests as records};
 
 const DAY_MS: u64 = 24 * 3_600_000;
 const ID: Id = [0xab; 16];
@@ -21,19 +21,7 @@ fn group(name: &str, members: &[&str]) -> Group {
 }
 
 fn policy(groups: Vec<Group>) -> Policy {
-    Policy {
-        organisation: "Example".into(),
-        serial: 1,
-        not_before_ms: 1_000,
-        not_after_ms: 400 * DAY_MS,
-        auditors: vec!["age1a".into(), "age1b".into()],
-        evidence: EvidenceDuty::Required,
-        timings: BTreeMap::from([("hold_ms".to_owned(), 500)]),
-        rules: None,
-        eyes: None,
-        notice: None,
-        groups: Some(groups),
-    }
+    Policy { not_after_ms: 400 * DAY_MS, groups: Some(groups), ..records::policy() }
 }
 
 fn of<'p>(policy: &'p Policy, user: &str, answer: Membership) -> Result<Option<&'p str>, GroupError> {

@@ -5,7 +5,7 @@
 use crate::cose;
 use crate::error::{Code, Fault, Refusal, Refused};
 use crate::limits::{OPEN_MAX_BYTES, WITHDRAWAL_MAX_BYTES};
-use crate::message::{Digest, Id, Open, Withdrawn, kind};
+use crate::message::{Digest, Open, Withdrawn, kind};
 use crate::records::{HostRecord, Signed};
 use crate::session::{OPEN_CONTEXT, Sealer, transcript};
 use crate::withdrawal::{Receipt, Withdrawal};
@@ -16,7 +16,6 @@ use super::{AwaitOpen, Devices};
 #[derive(Debug)]
 pub struct TakenBack {
     pub reply: Vec<u8>,
-    pub device_id: Id,
     pub device_key: [u8; 32],
     pub device_record_sha256: Digest,
     /// Both signed handshake messages; the second carries the withdrawal.
@@ -69,7 +68,6 @@ impl AwaitOpen {
         let mut sealer = Sealer::new(self.setup.host_key.clone(), key, transcript(&self.hello, open));
         Ok(TakenBack {
             reply: sealer.seal(kind::WITHDRAWN, &Withdrawn { receipt })?,
-            device_id: claimed.device_id,
             device_key: device.record.device_key,
             device_record_sha256: device.record_sha256,
             hello: self.hello,

@@ -116,6 +116,7 @@ impl Host {
     ) -> Host {
         let organisation = pair::organisation_key();
         let devices = dir.path().join("devices");
+        std::fs::create_dir_all(devices.join("seats")).unwrap();
         let registry = || Registry::new(devices.clone(), organisation.verifying_key(), [9; 32].into());
         let (sessions_registry, registry) = (registry(), registry());
         let device_id = enrol(&registry);
@@ -307,6 +308,8 @@ pub(super) struct Seat {
     pub(super) reopened: u32,
     pub(super) refused: Option<Refusal>,
     pub(super) receipts: Vec<Ack>,
+    /// What the device says instead of everything else.
+    pub(super) withdrawal: Option<Vec<u8>>,
     attested: Instant,
 }
 
@@ -329,6 +332,7 @@ impl Seat {
             reopened: 0,
             refused: None,
             receipts: Vec::new(),
+            withdrawal: None,
             attested: Instant::now(),
         };
         seat.tell(SessionEvent::Cover(CoverEvent::Painted(message::Shown::Covered)));
@@ -355,6 +359,7 @@ impl Seat {
             organisation: Some(pair::organisation_key().verifying_key()),
             device_id: self.device_id,
             wall_ms: clock::wall_ms(),
+            withdrawal: self.withdrawal.clone(),
             ..pair::client_setup()
         };
         let random = || clock::random().unwrap();
@@ -409,7 +414,7 @@ impl Seat {
             incident_id,
             reason,
             pieces: vec![piece],
-            policy_digest: host.shared.policy.digest(),
+            policy_digest: self.client.as_ref().unwrap().policy().digest(),
             decided_boot_ms: boot_ms,
             wall_ms: clock::wall_ms(),
             cosine_milli: None,

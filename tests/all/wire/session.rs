@@ -143,6 +143,7 @@ fn attest(state: State, reserved: Option<u8>) -> Attest {
         phone: reserved.map(|_| true),
         assurance: reserved,
         recognised: reserved.map(|_| true),
+        asked: reserved.map(|_| false),
         suspect: reserved.map(|_| false),
     }
 }

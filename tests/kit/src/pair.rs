@@ -247,6 +247,7 @@ pub fn clear(boot_ms: u64) -> Attest {
         phone: None,
         assurance: None,
         recognised: None,
+        asked: None,
         suspect: None,
     }
 }

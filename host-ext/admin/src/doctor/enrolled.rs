@@ -14,7 +14,8 @@ pub(super) fn check(state_dir: &Path, now_ms: u64) -> Result<String, String> {
     let registry = state::registry(state_dir).map_err(|e| e.to_string())?;
     strays(&state_dir.join("devices"))?;
     let devices = registry.list().map_err(|e| e.to_string())?;
-    let (mut usable, mut revoked, mut said) = (0, 0, String::new());
+    let policy = state::policy(state_dir).ok();
+    let (mut usable, mut revoked, mut withdrawn, mut said) = (0, 0, 0, String::new());
     for id in &devices {
         let name = hex(id);
         // Whatever else is wrong with it.
@@ -33,9 +34,18 @@ pub(super) fn check(state_dir: &Path, now_ms: u64) -> Result<String, String> {
                 revoked += 1;
                 continue;
             }
+            if device.withdrawn {
+                withdrawn += 1;
+                continue;
+            }
             usable += 1;
-            said.push_str(&judged(&name, &device, now_ms)?);
+            let needs_one =
+                policy.as_ref().is_none_or(|policy| registry.is_compared(&device.record, policy.record()));
+            said.push_str(&judged(&name, &device, needs_one, now_ms)?);
         }
+    }
+    if withdrawn > 0 {
+        said.insert_str(0, &format!(", of {withdrawn} consent was taken back"));
     }
     match usable {
         0 => Err(
@@ -47,7 +57,7 @@ pub(super) fn check(state_dir: &Path, now_ms: u64) -> Result<String, String> {
     }
 }
 
-fn judged(name: &str, device: &Device, now_ms: u64) -> Result<String, String> {
+fn judged(name: &str, device: &Device, needs_operator: bool, now_ms: u64) -> Result<String, String> {
     let record = &device.record;
     let sign = "The security team signs a new record, for `sudare-host device add`; or revoke it with `sudare-host device revoke`";
     if now_ms < record.not_before_ms {
@@ -62,7 +72,7 @@ fn judged(name: &str, device: &Device, now_ms: u64) -> Result<String, String> {
             utc(record.not_after_ms)
         ));
     }
-    if device.templates.is_empty() {
+    if needs_operator && device.templates.is_empty() {
         return Err(format!(
             "device {name} has no operator, so its desktop stays covered. Run `sudare-host device operator`, or revoke it with `sudare-host device revoke`"
         ));
@@ -88,9 +98,11 @@ fn strays(devices: &Path) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use sudare_protocol::host::Devices as _;
     use sudare_protocol::limits::VECTOR_DIM;
     use sudare_protocol::records::{DeviceRecord, Signed};
     use sudare_protocol::template::OperatorTemplate;
+    use sudare_protocol::withdrawal::Withdrawal;
     use sudare_protocol::{SigningKey, keyfile};
     use sudare_records::registry::Registry;
 
@@ -150,6 +162,20 @@ mod tests {
         assert_eq!(check(dir.path(), NOW_MS).unwrap(), "1 can be used");
         registry.revoke(&id).unwrap();
         assert!(check(dir.path(), NOW_MS).unwrap_err().contains("there is none"));
+    }
+
+    #[test]
+    fn who_took_consent_back_is_no_problem_and_nobody_is_told_to_enrol_them() {
+        let (dir, registry) = host();
+        with_operator(&registry, &add(&registry, 1, 0, NOW_MS + YEAR_MS));
+        let left = add(&registry, 2, 0, NOW_MS + YEAR_MS);
+        with_operator(&registry, &left);
+        let key = SigningKey::from_bytes(&[2; 32]);
+        let withdrawal = Withdrawal { device_key: key.verifying_key().to_bytes(), at_ms: NOW_MS };
+        let withdrawal = Signed::sign(&key, &withdrawal).unwrap();
+        let withdrawal = Signed::verify_any_time(&key.verifying_key(), &withdrawal).unwrap();
+        registry.withdraw(&left, &withdrawal).unwrap();
+        assert_eq!(check(dir.path(), NOW_MS).unwrap(), "1 can be used, of 1 consent was taken back");
     }
 
     #[test]

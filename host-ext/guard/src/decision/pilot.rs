@@ -42,6 +42,7 @@ impl Decider {
         if !self.pilot.is_on(now_ms) {
             return why;
         }
+        let why = self.with_wish(why, now_ms);
         let seen = why.filter(|reason| is_seen(*reason));
         if seen.is_none() && why.is_some() {
             self.pilot.seen = None;
@@ -58,6 +59,19 @@ impl Decider {
             }
         }
         None
+    }
+
+    /// The operator's own wish counts for as long as the client says so, whatever else it sees and whichever came first.
+    fn with_wish(&self, why: Option<Reason>, now_ms: u64) -> Option<Reason> {
+        let Some((link, latest)) = self.link.as_ref().and_then(|link| Some((link, link.latest?))) else {
+            return why;
+        };
+        match (why, latest.attest.asked) {
+            (Some(reason), Some(true)) if is_seen(reason) => Some(Reason::OperatorAsked),
+            // The client's lock outlives the wish while somebody is in view.
+            (Some(Reason::OperatorAsked), Some(false)) => link.why_cover(latest, now_ms),
+            _ => why,
+        }
     }
 
     fn note_observed(&mut self, reason: Reason, incident_id: Id, actions: &mut Vec<Action>) {
@@ -100,12 +114,14 @@ mod tests {
     struct Seat {
         decider: Decider,
         now_ms: u64,
+        /// Whether the operator asks for a cover, if the client says so.
+        asked: Option<bool>,
         actions: Vec<Action>,
     }
 
     impl Seat {
         fn new(until_ms: u64) -> Self {
-            let mut seat = Seat { decider: Decider::new(0), now_ms: 0, actions: Vec::new() };
+            let mut seat = Seat { decider: Decider::new(0), now_ms: 0, asked: None, actions: Vec::new() };
             seat.tell(Event::Painted(Shown::Covered));
             let observed_until_ms = Some(until_ms);
             seat.tell(Event::LinkUp { timings: Timings::default(), observed_until_ms });
@@ -134,6 +150,7 @@ mod tests {
                 let attest = sudare_protocol::message::Attest {
                     not_alone_ms: if state == State::Onlooker { 5_000 } else { 0 },
                     operator_confirmed_age_ms: if state == State::Absent { u64::MAX } else { 0 },
+                    asked: self.asked,
                     ..attest(state)
                 };
                 let (nonce_issued_ms, lease_until_ms) = (self.now_ms, self.now_ms + 3_000);
@@ -202,6 +219,22 @@ mod tests {
             seat.tell(Event::Tick);
         }
         assert_eq!((seat.decider.shown(), seat.decider.reason()), (Shown::Covered, Reason::LinkLost));
+    }
+
+    /// Somebody comes, and the operator presses the key: what is seen must not take that away.
+    #[test]
+    fn the_operators_wish_covers_although_somebody_is_seen_and_ends_with_it() {
+        for lock_reason in [Reason::Onlooker, Reason::OperatorAsked] {
+            let mut seat = Seat::new(DAY_MS);
+            seat.pass(10_000, State::Clear);
+            seat.tell(Event::Lock(Lock { reason: lock_reason, incident_id: [5; 16], boot_ms: 0 }));
+            seat.asked = Some(true);
+            seat.pass(2_000, State::Onlooker);
+            assert_eq!(seat.decider.reason(), Reason::OperatorAsked, "{lock_reason:?}");
+            seat.asked = Some(false);
+            seat.pass(1_000, State::Onlooker);
+            assert_eq!(seat.decider.shown(), Shown::Visible, "{lock_reason:?}");
+        }
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub(super) fn attest(state: State) -> Attest {
         phone: None,
         assurance: None,
         recognised: None,
+        asked: None,
         suspect: None,
     }
 }

@@ -53,6 +53,8 @@ pub(super) struct Session {
     pub(super) noticed: BTreeSet<u16>,
     /// The log says that a device was refused on this connection.
     pub(super) is_refusal_noted: bool,
+    /// The log says that consent was taken back on this connection.
+    pub(super) is_withdrawal_kept: bool,
     /// Since when the desktop is shown although nothing is kept.
     pub(super) unkept_since_ms: Option<u64>,
     pub(super) incident_ids: IncidentIds,
@@ -94,6 +96,7 @@ impl Session {
             on_break: false,
             noticed: BTreeSet::new(),
             is_refusal_noted: false,
+            is_withdrawal_kept: false,
             unkept_since_ms: None,
             incident_ids: IncidentIds::default(),
             entries_limit: RateLimit::new(now.boot_ms),

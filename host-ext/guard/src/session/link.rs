@@ -168,7 +168,8 @@ impl Session {
             device_record_sha256: taken_back.device_record_sha256,
             subject_id: None,
         };
-        self.started = true;
+        // A plugin says it again as often as the channel is opened for it; the log has it once.
+        self.started = !std::mem::replace(&mut self.is_withdrawal_kept, true);
         self.keep(None, What::SessionStart(start));
         self.decide(Event::LinkDown { reason: Reason::NoConsent }, actions);
         self.finish(Reason::NoConsent);

@@ -40,10 +40,11 @@ fn device(n: u64) -> Vec<u8> {
     Signed::sign(&organisation(), &record).unwrap()
 }
 
-fn policy(serial: u64) -> Vec<u8> {
-    let policy = Policy {
+/// One that sets nothing.
+pub(crate) fn plain_policy() -> Policy {
+    Policy {
         organisation: "Example".into(),
-        serial,
+        serial: 1,
         not_before_ms: 0,
         not_after_ms: u64::MAX,
         auditors: vec!["age1a".into(), "age1b".into()],
@@ -53,8 +54,11 @@ fn policy(serial: u64) -> Vec<u8> {
         eyes: None,
         notice: None,
         groups: None,
-    };
-    Signed::sign(&organisation(), &policy).unwrap()
+    }
+}
+
+fn policy(serial: u64) -> Vec<u8> {
+    Signed::sign(&organisation(), &Policy { serial, ..plain_policy() }).unwrap()
 }
 
 fn bundle(serial: u64, devices: impl Iterator<Item = u64>) -> Bundle {

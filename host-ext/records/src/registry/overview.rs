@@ -2,7 +2,7 @@
 
 use sudare_protocol::enrol::Admission;
 use sudare_protocol::message::Id;
-use sudare_protocol::records::DeviceRecord;
+use sudare_protocol::records::{DeviceRecord, Policy};
 
 use super::{Registry, RegistryError, ids_in};
 
@@ -22,6 +22,8 @@ pub enum Standing {
     /// The admin has not let it in yet.
     Waiting,
     Revoked,
+    /// Its consent was taken back.
+    Withdrawn,
     /// Its time is over.
     Expired,
     /// Its time has not come.
@@ -50,8 +52,8 @@ pub struct Known {
 }
 
 impl Registry {
-    /// All devices, those that wait and those that are revoked included, by their ids.
-    pub fn overview(&self, now_ms: u64) -> Result<Vec<Listed>, RegistryError> {
+    /// All devices, those that wait and those that are revoked included, by their ids. By the policy some need no operator.
+    pub fn overview(&self, now_ms: u64, policy: Option<&Policy>) -> Result<Vec<Listed>, RegistryError> {
         let ids = self.list()?;
         // One that is let in and was invited anew is there twice: as what it is, and as what it asks for.
         let waiting = ids_in(&self.dir.join("seats"), "waiting")?;
@@ -62,12 +64,12 @@ impl Registry {
             Some(Listed { device_id: id, standing: Standing::Waiting, operators: 0, known })
         };
         let mut all: Vec<Listed> = waiting.into_iter().filter_map(waits).collect();
-        all.extend(ids.iter().filter_map(|id| self.listed(id, now_ms)));
+        all.extend(ids.iter().filter_map(|id| self.listed(id, now_ms, policy)));
         all.sort_by_key(|device| device.device_id);
         Ok(all)
     }
 
-    fn listed(&self, id: &Id, now_ms: u64) -> Option<Listed> {
+    fn listed(&self, id: &Id, now_ms: u64, policy: Option<&Policy>) -> Option<Listed> {
         let known = self.known(id);
         let is_refused = self.path(id, "revoked").exists();
         let (standing, operators) = match self.device(id) {
@@ -75,8 +77,12 @@ impl Registry {
             Ok(None) => return None,
             Ok(Some(device)) => {
                 let operators = device.templates.len();
-                let standing =
-                    if device.revoked { Standing::Revoked } else { at(&device.record, operators, now_ms) };
+                let needs_one = policy.is_none_or(|policy| self.is_compared(&device.record, policy));
+                let standing = match () {
+                    () if device.revoked => Standing::Revoked,
+                    () if device.withdrawn => Standing::Withdrawn,
+                    () => at(&device.record, operators > 0 || !needs_one, now_ms),
+                };
                 (standing, operators)
             }
             Err(_) if is_refused => (Standing::Revoked, 0),
@@ -96,11 +102,11 @@ impl Registry {
     }
 }
 
-fn at(record: &DeviceRecord, operators: usize, now_ms: u64) -> Standing {
+fn at(record: &DeviceRecord, has_operator: bool, now_ms: u64) -> Standing {
     match () {
         () if now_ms < record.not_before_ms => Standing::Early,
         () if now_ms > record.not_after_ms => Standing::Expired,
-        () if operators == 0 => Standing::NoOperator,
+        () if !has_operator => Standing::NoOperator,
         () => Standing::Usable,
     }
 }
@@ -123,11 +129,14 @@ fn of(record: &DeviceRecord, way: Way) -> Known {
 mod tests {
     use std::fs;
 
+    use sudare_protocol::eyes::{EyesRules, Recognition};
+    use sudare_protocol::groups::Group;
     use sudare_protocol::host::Devices as _;
 
-    use super::super::seats::tests::{admission, id, registry, template};
+    use super::super::seats::tests::{admission, id, registry, template, withdrawal};
     use super::super::tests::enrolled;
     use super::*;
+    use crate::fleet::tests::plain_policy;
 
     #[test]
     fn each_device_says_how_it_came_and_whether_it_is_let_in() {
@@ -137,7 +146,7 @@ mod tests {
         registry.admit(&waits, Some(&template())).unwrap();
         let signed = enrolled(&registry);
         let standing = |id: &Id, now_ms| {
-            let all = registry.overview(now_ms).unwrap();
+            let all = registry.overview(now_ms, None).unwrap();
             all.into_iter().find(|device| device.device_id == *id).unwrap()
         };
         let waiting = standing(&id(4), 5);
@@ -158,7 +167,34 @@ mod tests {
         assert!(matches!(standing(&signed, 5).standing, Standing::Unusable(_)));
         registry.revoke(&signed).unwrap();
         assert_eq!(standing(&signed, 5).standing, Standing::Revoked);
-        assert_eq!(registry.overview(5).unwrap().len(), 2);
+        assert_eq!(registry.overview(5, None).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn where_nobody_is_compared_nobody_needs_an_operator() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = registry(dir.path());
+        registry.admit(&admission(4, "alice", false), None).unwrap();
+        let standing = |policy: &Policy| registry.overview(5, Some(policy)).unwrap().remove(0).standing;
+        assert_eq!(standing(&policy(&["alice"])), Standing::Usable);
+        assert_eq!(standing(&policy(&["bob"])), Standing::NoOperator);
+        // Nobody knows whether she belongs to it.
+        assert_eq!(standing(&policy(&["@no-such-group", "bob"])), Standing::NoOperator);
+        registry.withdraw(&id(4), &withdrawal(4)).unwrap();
+        assert_eq!(standing(&policy(&["alice"])), Standing::Withdrawn);
+    }
+
+    /// One that compares everybody but these.
+    fn policy(members: &[&str]) -> Policy {
+        let eyes = EyesRules { recognition: Recognition::Presence, ..EyesRules::default() };
+        let group = Group {
+            name: "present".into(),
+            members: members.iter().map(|member| (*member).to_owned()).collect(),
+            timings: [].into(),
+            eyes: Some(eyes),
+            observed_until_ms: None,
+        };
+        Policy { groups: Some(vec![group]), ..plain_policy() }
     }
 
     #[test]
@@ -168,7 +204,7 @@ mod tests {
         let waits = admission(4, "alice", true);
         registry.admit(&waits, Some(&template())).unwrap();
         fs::write(registry.seat(&id(4), "record"), waits.bytes()).unwrap();
-        let all = registry.overview(5).unwrap();
+        let all = registry.overview(5, None).unwrap();
         assert_eq!(all.iter().map(|device| &device.standing).collect::<Vec<_>>(), [&Standing::Waiting]);
     }
 }

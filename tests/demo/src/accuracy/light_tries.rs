@@ -155,6 +155,7 @@ fn clear(now_ms: u64) -> Attested {
         phone: None,
         assurance: Some(1),
         recognised: Some(true),
+        asked: None,
         suspect: None,
     };
     Attested { attest, nonce_issued_ms: now_ms, lease_until_ms: now_ms + LEASE_MS }
