@@ -108,12 +108,6 @@ pub fn replace_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(&temporary, path)
 }
 
-/// Makes a private file in a folder that nobody else uses yet; [`sync_file_system`] follows.
-pub fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(bytes)
-}
-
 /// Puts a folder in the place of another one, in one step, or where there is none; what was there is then where the new one
 /// was.
 pub fn exchange(new: &Path, place: &Path) -> Result<(), FileError> {
@@ -123,13 +117,8 @@ pub fn exchange(new: &Path, place: &Path) -> Result<(), FileError> {
         Err(rustix::io::Errno::NOENT) => fs::rename(new, place),
         other => other.map_err(io::Error::from),
     };
+    let put = put.and_then(|()| File::open(folder_of(place))?.sync_all());
     put.map_err(|e| FileError::new(place, "replaced", e))
-}
-
-/// Waits until everything that was written to the file system of this folder is on the disk: for many files at once.
-pub fn sync_file_system(folder: &Path) -> Result<(), FileError> {
-    let synced = File::open(folder).and_then(|folder| Ok(rustix::fs::syncfs(folder)?));
-    synced.map_err(|e| FileError::new(folder, "synced", e))
 }
 
 /// The new content in a file of its own, in the same folder so that a rename can put it in place.

@@ -7,24 +7,28 @@
 //!     mark                     serial and digest of the bundle
 //!     policy.record            used if it is newer than the host's own
 //!     host.record              of this host, if the bundle has one
-//!     devices/<id>.record
+//!     devices                  all device records, see [`devices`]
 //! state_dir/revoked/           revocations are added there, and stay
 //! ```
 //! Revocations are put in place first: whatever fails afterwards, they count.
 
+mod devices;
+
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use sudare_base::files::{self, FileError};
 use sudare_protocol::VerifyingKey;
-use sudare_protocol::bundle::{Bundle, BundleError, Mark, SignedBundle, claimed_device};
+use sudare_protocol::bundle::{Bundle, BundleError, Mark, SignedBundle};
 use sudare_protocol::cose::key_id;
 use sudare_protocol::enrol::Revocation;
 use sudare_protocol::hex::{hex, unhex};
 use sudare_protocol::limits::RECORD_MAX_BYTES;
 use sudare_protocol::message::Id;
 use sudare_protocol::records::{HostRecord, Policy, RecordError, Signed};
+
+use self::devices::Devices;
 
 const MARK_MAX_BYTES: usize = 128;
 
@@ -96,7 +100,6 @@ impl Fleet {
         let next = self.folder().join("next");
         self.unpack(&next, &signed, host_id)?;
         files::exchange(&next, &self.folder().join("current"))?;
-        files::sync_file_system(&self.folder())?;
         if let Err(error) = remove(&next) {
             tracing::warn!(%error, "what the bundle before it left is removed with the next one");
         }
@@ -119,14 +122,26 @@ impl Fleet {
         valid(Signed::verify(&self.organisation, &bytes, wall_ms))
     }
 
-    /// Where the record of a device is, if the bundle in place has one.
-    pub fn device_path(&self, device_id: &Id) -> PathBuf {
-        self.devices().join(format!("{}.record", hex(device_id)))
+    /// The signed record of a device, if the bundle in place has one.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn device(&self, device_id: &Id) -> Result<Option<Vec<u8>>, FileError> {
+        self.with_devices(|devices| devices.find(device_id)).map(Option::flatten)
     }
 
-    /// Where all of them are.
-    pub fn devices(&self) -> PathBuf {
-        self.current("devices")
+    /// The ids of all of them.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn device_ids(&self) -> Result<Vec<Id>, FileError> {
+        Ok(self.with_devices(Devices::ids)?.unwrap_or_default())
+    }
+
+    fn with_devices<T>(&self, ask: impl FnOnce(&Devices) -> io::Result<T>) -> Result<Option<T>, FileError> {
+        let path = devices::path(&self.current(""));
+        let asked = Devices::open(&path).and_then(|devices| devices.as_ref().map(ask).transpose());
+        asked.map_err(|e| FileError::new(&path, "read", e))
     }
 
     fn folder(&self) -> PathBuf {
@@ -155,18 +170,12 @@ impl Fleet {
     fn unpack(&self, folder: &Path, signed: &SignedBundle, host_id: &str) -> Result<(), FleetError> {
         // Left over from an attempt that was cut off.
         remove(folder)?;
-        let devices = folder.join("devices");
-        files::make_private_dir(&devices)?;
         let bundle = signed.bundle();
-        let write = |path: PathBuf, bytes: &[u8]| {
-            files::write_unsynced(&path, bytes).map_err(|e| FileError::new(&path, "written", e))
-        };
-        for record in &bundle.devices {
-            // Signed by itself as well; one that cannot be read names nobody.
-            if let Some(id) = claimed_device(record) {
-                write(devices.join(format!("{}.record", hex(&id))), record)?;
-            }
-        }
+        let write = |path: PathBuf, bytes: &[u8]| files::write_private(&path, bytes);
+        write(
+            devices::path(folder),
+            &devices::packed(bundle.devices.iter().map(|record| record.as_slice())),
+        )?;
         let ours = bundle.host_records.iter().find(|bytes| {
             let record = Signed::<HostRecord>::verify_any_time(&self.organisation, bytes);
             record.is_ok_and(|record| record.record().host_id == host_id)
@@ -176,9 +185,7 @@ impl Fleet {
         }
         write(folder.join("policy.record"), &bundle.policy)?;
         let Mark { serial, digest } = signed.mark();
-        write(folder.join("mark"), format!("{serial} {}\n", hex(&digest)).as_bytes())?;
-        // Once for all of them.
-        Ok(files::sync_file_system(folder)?)
+        Ok(write(folder.join("mark"), format!("{serial} {}\n", hex(&digest)).as_bytes())?)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! devices/<id>.record      DeviceRecord signed by the organisation
-//! fleet/current/devices/    those of the organisation's bundle, see [`fleet`](crate::fleet)
+//! fleet/current/devices     those of the organisation's bundle, see [`fleet`](crate::fleet)
 //! devices/<id>.revoked     its existence revokes the device
 //! devices/<id>.operators   operator templates, sealed with the host's storage key
 //! seats/                   devices that came by an invitation, see [`seats`]
@@ -155,12 +155,8 @@ impl Registry {
     }
 
     pub fn revoke(&self, device_id: &Id) -> Result<(), RegistryError> {
-        let records = [
-            self.path(device_id, "record"),
-            self.seat(device_id, "record"),
-            self.fleet().device_path(device_id),
-        ];
-        if !records.iter().any(|record| record.exists()) {
+        let is_here = self.path(device_id, "record").exists() || self.seat(device_id, "record").exists();
+        if !is_here && self.fleet().device(device_id)?.is_none() {
             return Err(RegistryError::Unknown(hex(device_id)));
         }
         Ok(files::write_private(&self.path(device_id, "revoked"), b"")?)
@@ -170,7 +166,7 @@ impl Registry {
     pub fn list(&self) -> Result<Vec<Id>, RegistryError> {
         let mut ids = ids_in(&self.dir.join("devices"), "record")?;
         ids.extend(ids_in(&self.dir.join("seats"), "record")?);
-        ids.extend(ids_in(&self.fleet().devices(), "record")?);
+        ids.extend(self.fleet().device_ids()?);
         ids.sort_unstable();
         ids.dedup();
         Ok(ids)
@@ -195,7 +191,7 @@ impl Registry {
     fn record(&self, device_id: &Id) -> Result<Option<LetIn>, RegistryError> {
         let mut bytes = files::read_bounded(&self.path(device_id, "record"), RECORD_MAX_BYTES)?;
         if bytes.is_none() {
-            bytes = files::read_bounded(&self.fleet().device_path(device_id), RECORD_MAX_BYTES)?;
+            bytes = self.fleet().device(device_id)?;
         }
         let Some(bytes) = bytes else {
             let admission = self.admission(&self.seat(device_id, "record"))?;

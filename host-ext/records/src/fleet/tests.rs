@@ -24,11 +24,11 @@ fn device_key(n: u64) -> SigningKey {
     SigningKey::from_bytes(&seed)
 }
 
-fn id(n: u64) -> Id {
+pub(crate) fn id(n: u64) -> Id {
     keyfile::device_id(&device_key(n).verifying_key())
 }
 
-fn device(n: u64) -> Vec<u8> {
+pub(crate) fn device(n: u64) -> Vec<u8> {
     let key = device_key(n).verifying_key();
     let record = DeviceRecord {
         device_id: keyfile::device_id(&key),
@@ -161,9 +161,9 @@ fn an_attempt_that_was_cut_off_is_begun_anew() {
     let host = Host::new();
     host.fleet.take(&signed(&bundle(5, 1..3)), "vdi-1").unwrap();
     // Half of the next one, as a power failure leaves it.
-    let half = host.dir.path().join("fleet/next/devices");
+    let half = host.dir.path().join("fleet/next");
     fs::create_dir_all(&half).unwrap();
-    fs::write(half.join("torn.record"), b"to").unwrap();
+    fs::write(half.join("devices"), b"to").unwrap();
     assert_eq!((host.serial(), host.knows(2)), (5, true));
     host.fleet.take(&signed(&bundle(6, 1..3)), "vdi-1").unwrap();
     assert_eq!(host.serial(), 6);
