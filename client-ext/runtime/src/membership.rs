@@ -200,7 +200,10 @@ impl Membership {
             remove(&self.notice_path(&digest, "accepted"))?;
         }
         self.forget_pairing()?;
-        remove(&self.path("device.seed"))
+        for operator in operators(&self.home) {
+            remove(&operator)?;
+        }
+        ["device.seed", "drift"].iter().try_for_each(|name| remove(&self.path(name)))
     }
 
     /// What was signed to take consent back, until somebody agrees again.
@@ -239,6 +242,12 @@ impl Membership {
     }
 }
 
+/// Operator files that lie in the device's own folder.
+fn operators(home: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(home).into_iter().flatten().flatten().map(|entry| entry.path());
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "operator")).collect()
+}
+
 fn read(path: &Path, max_bytes: usize) -> Result<Option<Zeroizing<Vec<u8>>>, MembershipError> {
     use std::io::Read as _;
     let failed = |source| MembershipError::File { action: "read", path: path.to_owned(), source };
@@ -265,5 +274,32 @@ fn remove(path: &Path) -> Result<(), MembershipError> {
             Err(MembershipError::File { action: "remove", path: path.to_owned(), source })
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_the_operators_is_left_on_the_pc_once_consent_is_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let (membership, key) = (Membership::at(dir.path()), SigningKey::from_bytes(&[7; 32]));
+        let looks = ["device.seed", "drift", "me.operator", "pairing.code", "pairing.operator"];
+        let put = || looks.iter().for_each(|name| fs::write(dir.path().join(name), "x").unwrap());
+        put();
+        fs::create_dir(dir.path().join("notices")).unwrap();
+        let accepted = membership.notice_path(&[5; 32], "accepted");
+        fs::write(&accepted, "").unwrap();
+        membership.withdraw(&key, 9).unwrap();
+        let signed = membership.withdrawal().unwrap().unwrap();
+        let read = Signed::<Withdrawal>::verify_any_time(&key.verifying_key(), &signed).unwrap();
+        assert_eq!(read.record().at_ms, 9);
+        assert!(!accepted.exists());
+        // An attempt that was cut off is finished by the next one, under the same signature.
+        put();
+        membership.withdraw(&key, 10).unwrap();
+        assert!(looks.iter().all(|name| !dir.path().join(name).exists()));
+        assert_eq!(membership.withdrawal().unwrap().unwrap(), signed);
     }
 }
